@@ -1,0 +1,13 @@
+"""The site as a Django app: it brings the commands and makes its Celery application the current one."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class LiveplatformConfig(AppConfig):
+    name = "liveplatform"
+
+    def ready(self) -> None:
+        # Shared tasks are sent by the current application; without this import that is a default one with no broker.
+        from liveplatform import celery  # noqa: F401

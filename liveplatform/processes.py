@@ -1,0 +1,119 @@
+"""Child processes that never outlive their parent. Used by embedded (servers), supervisor (the site) and the tests.
+
+Standard library only: embedded.py needs it before settings are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+# After SIGKILL only the kernel stands between us and the end.
+KILL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run, as whom, and how it is asked to stop: `stop_signal`, then SIGKILL after `stop_seconds`."""
+
+    name: str
+    argv: tuple[str, ...]
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 10.0
+    uid: int | None = None
+    gid: int | None = None
+    env: Mapping[str, str] | None = None
+    cwd: Path | None = None
+    fds: tuple[int, ...] = ()
+
+
+class Child:
+    """A running program.
+
+    It leads a session of its own, so a terminal's Ctrl-C reaches the parent alone, which then stops its children
+    in order. When the parent dies without doing so, the child receives its `stop_signal`: from the kernel where
+    `setpriv` exists (Linux), else from a shell that waits for the parent's end of a pipe to close.
+    """
+
+    def __init__(self, program: Program, output: int | IO[bytes] = subprocess.DEVNULL) -> None:
+        """Start it. Raises OSError when the system cannot."""
+        self.program = program
+        setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+        prefix = (setpriv, "--pdeathsig", program.stop_signal.name.removeprefix("SIG"), "--") if setpriv else ()
+        owner: dict[str, Any] = {}
+        if program.uid is not None:
+            owner = {"user": program.uid, "group": program.gid, "extra_groups": []}
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(
+            [*prefix, *program.argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=None if program.env is None else dict(program.env),
+            cwd=program.cwd,
+            pass_fds=program.fds,
+            start_new_session=True,
+            **owner,
+        )
+        self._guard = None if setpriv else _guard(self.process.pid, program.stop_signal)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def exit_code(self) -> int | None:
+        """Return the exit code (negative: the signal), or None while it runs."""
+        code = self.process.poll()
+        if code is not None:
+            self._bury()
+        return code
+
+    def ask_to_stop(self) -> None:
+        self.send(self.program.stop_signal)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the program itself; one that has ended already is no error."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it and whatever it started, at once."""
+        if self.process.poll() is None:
+            self.process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(KILL_SECONDS)
+        self._bury()
+
+    def stop(self) -> int | None:
+        """Stop it in order, by force when that takes longer than `stop_seconds`. Returns its exit code."""
+        self.ask_to_stop()
+        try:
+            self.process.wait(self.program.stop_seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        return self.exit_code()
+
+    def _bury(self) -> None:
+        # Its own children (Celery's beat is one) would live on and hold its output open.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        if self._guard:
+            # By force: a guard that sees its pipe close would signal a pid that may be somebody else's by now.
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
+
+
+def _guard(pid: int, number: signal.Signals) -> subprocess.Popen[bytes]:
+    """Start a shell that signals `pid` as soon as this process is gone, however it went."""
+    name = number.name.removeprefix("SIG")
+    return subprocess.Popen(
+        ["/bin/sh", "-c", f"read _; kill -s {name} {pid}"], stdin=subprocess.PIPE, start_new_session=True
+    )
