@@ -249,7 +249,7 @@ def running(folder: Path, *, command: str, postgres: bool = True, valkey: bool =
 
 
 @contextlib.contextmanager
-def throw_away() -> Iterator[Path]:
+def throw_away(*, postgres: bool = True, valkey: bool = True) -> Iterator[Path]:
     """Have servers of one's own with nothing in them, fast and not durable, in a folder that goes afterwards.
 
     For tests. Raises ServersError when they do not start.
@@ -259,7 +259,7 @@ def throw_away() -> Iterator[Path]:
         if os.geteuid() == 0:
             folder.chmod(0o711)
         with contextlib.ExitStack() as stack:
-            for server in servers(folder, durable=False):
+            for server in servers(folder, postgres=postgres, valkey=valkey, durable=False):
                 stack.enter_context(started(server, folder))
             yield folder
 

@@ -1,0 +1,38 @@
+"""The processes of a site and how each is started. Used by `serve` and by the tests, so both run the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from liveplatform.processes import Program
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+# A node lets its viewers move elsewhere before it ends.
+DRAIN_SECONDS = 30.0
+# A task in hand is finished; the next start takes up what is left.
+WORKER_STOP_SECONDS = 10.0
+
+
+def node(name: str, listening_fd: int) -> Program:
+    """A frontend node that accepts from a listening socket, which several of them may share."""
+    argv = (sys.executable, "-m", "liveplatform.node", "--fd", str(listening_fd))
+    return Program(name, argv, stop_seconds=DRAIN_SECONDS, cwd=CHECKOUT, fds=(listening_fd,))
+
+
+def dispatcher(name: str = "dispatcher") -> Program:
+    """A Celery worker that dispatches published events to the nodes; any number may run."""
+    return _worker(name, "--queues", "dispatch")
+
+
+def jobs(name: str = "jobs") -> Program:
+    """The Celery worker for periodic work, with its clock; one per site."""
+    return _worker(name, "--queues", "jobs", "--beat")
+
+
+def _worker(name: str, *options: str) -> Program:
+    # Gossip, mingle and heartbeats tell workers about each other, which nothing here asks.
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    celery = (sys.executable, "-m", "celery", "--app", "liveplatform", "--quiet", "worker")
+    argv = (*celery, "--pool", "solo", "--hostname", f"{name}@%h", *quiet, *options)
+    return Program(name, argv, stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)

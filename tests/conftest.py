@@ -1,0 +1,93 @@
+"""Fixtures for every test: sites of real processes, and a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import servers
+from tests.sites import Site, SiteFactory
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+_sites: list[Site] = []
+
+
+@pytest.fixture(scope="session")
+def site_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteFactory]:
+    with contextlib.closing(SiteFactory(tmp_path_factory.mktemp("sites"))) as factory:
+        yield factory
+
+
+@pytest.fixture(scope="session")
+def site(site_factory: SiteFactory) -> Iterator[Site]:
+    """A running site that the whole run shares: two nodes and a dispatcher. Leave its processes alone."""
+    with _watched(site_factory.start()) as shared:
+        yield shared
+
+
+@pytest.fixture
+def start_site(site_factory: SiteFactory) -> Iterator[Callable[..., Site]]:
+    """Start sites of one's own, free to be broken: `start_site(nodes=2, env={"LIVE_FRAME_MS": "10"})`."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*, nodes: int = 2, env: dict[str, str] | None = None, jobs: bool = False) -> Site:
+            return stack.enter_context(_watched(site_factory.start(nodes=nodes, env=env, jobs=jobs)))
+
+        yield start
+
+
+@contextlib.contextmanager
+def _watched(running: Site) -> Iterator[Site]:
+    _sites.append(running)
+    try:
+        yield running
+    finally:
+        _sites.remove(running)
+        running.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the processes of a failed test's sites had to say."""
+    report = yield
+    if report.failed and {"site", "start_site"} & set(getattr(item, "fixturenames", ())):
+        report.sections.extend(section for running in _sites for section in running.logs())
+    return report
+
+
+@pytest.fixture
+def chromium() -> str:
+    """The path of a Chromium. Without one the test is skipped, but in CI it fails."""
+    found = servers.chromium()
+    if not found:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"browser: {servers.NO_CHROMIUM}")
+    return found
+
+
+@pytest.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """A headless Chromium, driven by Playwright's asyncio API: its other one blocks all later asyncio tests."""
+    from playwright.async_api import async_playwright
+
+    arguments = ["--disable-gpu", "--disable-quic", "--disable-component-update", "--disable-sync"]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield started
+        await started.close()
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The folder of this checkout."""
+    return Path(__file__).resolve().parent.parent

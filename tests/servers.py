@@ -1,0 +1,64 @@
+"""Pytest plugin: real PostgreSQL and Valkey for the run, on free ports, gone with it.
+
+Loaded by `-p` (pyproject.toml), because pytest-django reads the settings before any conftest. A running site, another
+test run and the environment of a site are left alone; servers of one's own are named by TEST_DATABASE_URL and
+TEST_REDIS_URL.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+from pathlib import Path
+
+from liveplatform import embedded
+
+# What settings read. A site's own values must not reach the tests, its database least of all.
+SITE_VARIABLES = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALLOWED_HOSTS", "HOST", "PORT", "DEBUG", "LOG_LEVEL")
+
+
+def _start() -> contextlib.ExitStack:
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    database, redis = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
+    folder = stack.enter_context(embedded.throw_away(postgres=not database, valkey=not redis))
+    for name in [name for name in os.environ if name in SITE_VARIABLES or name.startswith("LIVE_")]:
+        del os.environ[name]
+    os.environ["DATABASE_URL"] = database or embedded.database_url(folder)
+    os.environ["REDIS_URL"] = redis or embedded.redis_url(folder)
+    os.environ["SECRET_KEY"] = "known to everyone who reads the tests"
+    os.environ["LIVE_DATA_DIR"] = str(folder / "site")
+    return stack
+
+
+_stack = _start()
+
+
+def pytest_unconfigure() -> None:
+    _stack.close()
+
+
+def pytest_report_header() -> list[str]:
+    import psycopg
+    import redis
+
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        postgres = str(connection.info.parameter_status("server_version"))
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        info = client.info("server")
+    name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}"
+    return [f"real servers: PostgreSQL {postgres}; {name}", f"browser: {chromium() or NO_CHROMIUM}"]
+
+
+NO_CHROMIUM = "none, browser tests are skipped: install Chromium or name it in CHROMIUM"
+
+
+def chromium() -> str | None:
+    """Return the path of the Chromium that browser tests use, or None."""
+    import shutil
+
+    named = os.environ.get("CHROMIUM", "")
+    if named:
+        return named if Path(named).exists() else None
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

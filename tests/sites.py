@@ -1,0 +1,218 @@
+"""Sites of real processes for tests: nodes, dispatcher, a database and a Valkey of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import redis
+from psycopg import sql
+
+from liveplatform import embedded, programs
+from liveplatform.processes import Child, Program
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+WAIT_SECONDS = 60.0
+LOG_LINES_SHOWN = 60
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Return when the condition holds. Raises AssertionError when it does not come to hold at all."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+def answers(url: str) -> bool:
+    """Return whether a GET of the URL is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+class Site:
+    """A running site. `urls[i]` is the node `nodes[i]`; each process may be killed and started again."""
+
+    def __init__(self, folder: Path, database_url: str, env: dict[str, str]) -> None:
+        self.folder = folder
+        self.database_url = database_url
+        folder.mkdir(mode=0o711)
+        (self.valkey_server,) = embedded.servers(folder, postgres=False, durable=False)
+        self.redis_url = embedded.redis_url(folder)
+        self.env = {
+            **os.environ,
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "LIVE_DATA_DIR": str(folder),
+            "PYTHONUNBUFFERED": "1",
+            **env,
+        }
+        self.nodes: list[Child] = []
+        self.urls: list[str] = []
+        self.dispatcher: Child | None = None
+        self.jobs: Child | None = None
+        self.valkey = self.start_valkey()
+
+    # Processes
+
+    def start_node(self, index: int | None = None) -> str:
+        """Start one more node, or a dead one again on its port. Returns its URL when it is ready."""
+        with socket.socket() as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(("127.0.0.1", 0 if index is None else urlsplit(self.urls[index]).port))
+            listening.listen(4096)
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            name = f"node-{(len(self.nodes) if index is None else index) + 1}"
+            node = self._run(programs.node(name, listening.fileno()))
+        if index is None:
+            self.nodes.append(node)
+            self.urls.append(url)
+        else:
+            self.nodes[index] = node
+        return url
+
+    def start_dispatcher(self) -> Child:
+        self.dispatcher = self._run(programs.dispatcher())
+        return self.dispatcher
+
+    def kill_dispatcher(self) -> None:
+        """Kill the dispatcher as a crash would: no chance to finish anything."""
+        assert self.dispatcher
+        self.dispatcher.kill()
+
+    def start_jobs(self) -> Child:
+        self.jobs = self._run(programs.jobs())
+        return self.jobs
+
+    def start_valkey(self) -> Child:
+        """Start Valkey, empty, on its port; again after a kill."""
+        self.valkey = self._run(self.valkey_server.program)
+        embedded.wait_until_answers(self.valkey_server, self.valkey, lambda: self._log("valkey").read_text())
+        return self.valkey
+
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(self.redis_url, decode_responses=True)
+
+    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a `manage.py` command against this site. With `check`, its failure is the test's."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=CHECKOUT, env=self.env, capture_output=True, text=True
+        )
+        assert not check or done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done
+
+    def wait_until_ready(self) -> None:
+        """Return when every node serves and the dispatcher takes tasks."""
+        for node, url in zip(self.nodes, self.urls, strict=True):
+            name = node.program.name
+            wait_for(functools.partial(self._ready_or_dead, node, url), f"{name} to be ready")
+            assert node.exit_code() is None, f"{name} ended:\n{self._tail(self._log(name))}"
+        if self.dispatcher:
+            wait_for(self._dispatcher_waits, "the dispatcher")
+
+    @staticmethod
+    def _ready_or_dead(node: Child, url: str) -> bool:
+        return answers(f"{url}/readyz") or node.exit_code() is not None
+
+    def _dispatcher_waits(self) -> bool:
+        with self.redis() as client:
+            return any(waiting["cmd"] == "brpop" for waiting in client.client_list())
+
+    # Logs
+
+    def log(self, name: str) -> str:
+        """Return what a process (`node-1`, `dispatcher`, …) has written."""
+        return self._log(name).read_text(errors="replace")
+
+    def logs(self) -> list[tuple[str, str]]:
+        """Return name and last lines of each process."""
+        return [(f"log of {path.stem}", self._tail(path)) for path in sorted(self.folder.glob("*.log"))]
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def _tail(self, path: Path) -> str:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
+
+    def _run(self, program: Program) -> Child:
+        with self._log(program.name).open("ab") as log:
+            return Child(dataclasses.replace(program, env=program.env or self.env), log)
+
+    def close(self) -> None:
+        """Stop every process, each as it likes to be stopped."""
+        children = [*self.nodes, *(child for child in (self.dispatcher, self.jobs) if child)]
+        for child in children:
+            child.ask_to_stop()
+        for child in [*children, self.valkey]:
+            child.stop()
+
+
+class SiteFactory:
+    """Makes sites; their databases are copies of one that is migrated once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._server_url = os.environ["DATABASE_URL"]
+        self._prefix = f"site_{os.getpid()}"
+        self._template: str | None = None
+        self._databases: list[str] = []
+
+    def start(self, *, nodes: int = 2, env: dict[str, str] | None = None, jobs: bool = False) -> Site:
+        """Start a site and return it when it is ready."""
+        number = next(self._numbers)
+        site = Site(self._folder / str(number), self._url(self._new_database(number)), env or {})
+        try:
+            for _ in range(nodes):
+                site.start_node()
+            site.start_dispatcher()
+            if jobs:
+                site.start_jobs()
+            site.wait_until_ready()
+        except BaseException:
+            site.close()
+            raise
+        return site
+
+    def _new_database(self, number: int) -> str:
+        if self._template is None:
+            self._template = self._create(f"{self._prefix}_template")
+            subprocess.run(
+                [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+                cwd=CHECKOUT,
+                env={**os.environ, "DATABASE_URL": self._url(self._template)},
+                check=True,
+            )
+        return self._create(f"{self._prefix}_{number}", template=self._template)
+
+    def _create(self, name: str, *, template: str = "template1") -> str:
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        with psycopg.connect(self._server_url, autocommit=True) as connection:
+            connection.execute(command)
+        self._databases.append(name)
+        return name
+
+    def _url(self, database: str) -> str:
+        return urlunsplit(urlsplit(self._server_url)._replace(path=f"/{database}"))
+
+    def close(self) -> None:
+        """Drop the databases: the server may be one that outlives the run."""
+        with contextlib.closing(psycopg.connect(self._server_url, autocommit=True)) as connection:
+            for name in self._databases:
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
