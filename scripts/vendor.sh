@@ -1,0 +1,20 @@
+#!/bin/sh
+# Copy the browser libraries that frontend/package-lock.json pins into static/vendor/, byte for byte, with their
+# licences, and write static/vendor/SHA384SUMS. tests/test_vendor.py re-checks that list.
+# Needs npm; only whoever changes a version runs this.
+set -eu
+cd "$(dirname "$0")/.."
+(cd frontend && npm ci --silent)
+
+version() { sed -n 's/^  "version": "\(.*\)",*$/\1/p' "frontend/node_modules/$1/package.json"; }
+
+rm -rf static/vendor
+hls="static/vendor/hls.js-$(version hls.js)"
+mkdir -p "$hls"
+cp frontend/node_modules/hls.js/dist/hls.light.min.mjs \
+   frontend/node_modules/hls.js/dist/hls.worker.js \
+   frontend/node_modules/hls.js/LICENSE "$hls/"
+
+cd static/vendor
+find . -type f ! -name SHA384SUMS | LC_ALL=C sort | sed 's|^\./||' | xargs sha384sum > SHA384SUMS
+cat SHA384SUMS
