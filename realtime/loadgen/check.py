@@ -1,0 +1,311 @@
+"""What each viewer has seen, and whether it is what the site promised. No I/O.
+
+Called by `viewers` for each frame. A frame that thousands of viewers read is the same bytes, so it is parsed once
+and becomes one object; delivering it to a viewer is a comparison of numbers and an append.
+
+Ticks are tenths of a millisecond of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from realtime.loadgen.wire import Broken
+
+KINDS = ("like", "celebrate", "support", "love", "insightful", "funny")
+PERSONAL = frozenset(("hello", "reset", "drain", "bye", "ack", "error"))  # never the same bytes for two viewers
+KNOWN_MAX = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A block with its meaning: an event, or the answer to a command (`ack`, `error`)."""
+
+    name: str
+    data: Mapping[str, Any]
+
+
+def parse_event(block: bytes) -> Message | None:
+    """Return the event of an event stream's block, None for a comment or an event without data. Raises Broken."""
+    name, data = b"message", []
+    for line in block.split(b"\n"):
+        key, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if key == b"data":
+            data.append(value)
+        elif key == b"event":
+            name = value
+    return Message(name.decode(), _object(b"\n".join(data))) if data else None
+
+
+def parse_text(block: bytes) -> Message | None:
+    """Return the message of a WebSocket text. Raises Broken."""
+    message = _object(block)
+    if "event" in message:
+        data = message.get("data")
+        return Message(str(message["event"]), data if isinstance(data, dict) else {})
+    if "ack" in message or "error" in message:
+        return Message("error" if "error" in message else "ack", message)
+    return None
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise Broken(f"not JSON: {text[:60]!r}") from None
+    if not isinstance(value, dict):
+        raise Broken(f"not a JSON object: {text[:60]!r}")
+    return value
+
+
+class LikeCycle:
+    """Numbers the states of a video's likes, so that each like is a step of exactly one, for ever.
+
+    `pool` viewers take turns. In round 0 each likes, in rounds 1 to 5 each changes the kind to the next, in round 6
+    each takes the like back; round 7 is round 0 again. So totals may fall, but `position` only grows, and a viewer
+    who has read a state of position p has seen the first p likes. In round 0 the position is the total.
+
+    Exact while fewer than half the pool's steps are unanswered at a time.
+    """
+
+    def __init__(self, pool: int) -> None:
+        self.pool = pool
+
+    def step(self, number: int) -> tuple[int, str | None]:
+        """Return who makes step `number` (from 0), and the kind; None: takes the like back."""
+        kind = number // self.pool % 7
+        return number % self.pool, KINDS[kind] if kind < 6 else None
+
+    def position(self, kinds: Mapping[str, int], *, near: int) -> int:
+        """Return the position of a state: the number of steps that lead to it.
+
+        A state is the same again after 7 rounds; the position nearest to `near` is meant.
+        """
+        counts = [kinds.get(kind, 0) for kind in KINDS]
+        if counts[5]:
+            # Somebody still has the last kind: who has no like took it back, who has the first kind is a round on.
+            place = 7 * (self.pool - sum(counts)) + 8 * counts[0]
+            place += sum(number * count for number, count in enumerate(counts[1:], start=2))
+        else:
+            place = sum(number * count for number, count in enumerate(counts, start=1))
+        cycle = 7 * self.pool
+        return near + (place - near + cycle // 2) % cycle - cycle // 2
+
+
+@dataclass(slots=True)
+class Tally:
+    """What went wrong or was made good, summed over viewers."""
+
+    doubled: int = 0
+    out_of_order: int = 0
+    resets: int = 0
+
+
+@dataclass(slots=True)
+class Sightings:
+    """Who saw what when, summed over viewers: ticks and how many viewers.
+
+    `comments` by (seq, id); `likes` by (position before, position after).
+    """
+
+    comments: dict[tuple[int, str], Counter[int]] = field(default_factory=dict)
+    likes: dict[tuple[int, int], Counter[int]] = field(default_factory=dict)
+
+
+class Viewer:
+    """What one viewer has seen of the topic."""
+
+    __slots__ = ("likes", "missing", "seq")
+
+    def __init__(self) -> None:
+        self.seq = -1  # -1: nothing yet
+        self.missing: set[int] | None = None  # skipped seqs
+        self.likes: Likes | None = None
+
+    def lost(self, top: int) -> int:
+        """Return how many durable events up to seq `top` the viewer has not seen."""
+        return max(0, top - self.seq) + sum(seq <= top for seq in self.missing or ())
+
+
+class Frame(Protocol):
+    """What many viewers read."""
+
+    def deliver(self, viewer: Viewer, tick: int) -> None: ...
+
+    def collect(self, into: Sightings) -> None:
+        """Hand over who read it since the last call."""
+        ...
+
+
+class Durable:
+    """A durable event, known by its seq and, for a comment, its id."""
+
+    __slots__ = ("_tally", "arrivals", "id", "seq")
+
+    def __init__(self, seq: int, id: str, tally: Tally) -> None:
+        self.seq = seq
+        self.id = id
+        self._tally = tally
+        self.arrivals: list[int] = []
+
+    def deliver(self, viewer: Viewer, tick: int) -> None:
+        seq = self.seq
+        if seq == viewer.seq + 1:
+            viewer.seq = seq
+        else:
+            self._misplaced(viewer)
+        self.arrivals.append(tick)
+
+    def _misplaced(self, viewer: Viewer) -> None:
+        """Take an event that is not the next one: a gap before it, a gap it fills, or one seen before."""
+        if self.seq > viewer.seq:
+            viewer.missing = (viewer.missing or set()) | set(range(viewer.seq + 1, self.seq))
+            viewer.seq = self.seq
+            self._tally.out_of_order += 1
+        elif viewer.missing and self.seq in viewer.missing:
+            viewer.missing.remove(self.seq)
+        else:
+            self._tally.doubled += 1
+
+    def collect(self, into: Sightings) -> None:
+        if self.arrivals:
+            into.comments.setdefault((self.seq, self.id), Counter()).update(self.arrivals)
+            self.arrivals.clear()
+
+
+class Likes:
+    """A state of the like totals."""
+
+    __slots__ = ("_arrivals", "_tally", "kinds", "position", "total")
+
+    def __init__(self, position: int, total: int, kinds: Mapping[str, int], tally: Tally) -> None:
+        self.position = position
+        self.total = total
+        self.kinds = kinds
+        self._tally = tally
+        self._arrivals: dict[int, list[int]] = {}  # by the position that the viewer saw before
+
+    def deliver(self, viewer: Viewer, tick: int) -> None:
+        before = viewer.likes
+        viewer.likes = self
+        if before is None or before is self:
+            return
+        if before.position <= self.position:
+            arrivals = self._arrivals.get(before.position)
+            if arrivals is None:
+                arrivals = self._arrivals[before.position] = []
+            arrivals.append(tick)
+        else:
+            self._tally.out_of_order += 1
+
+    def collect(self, into: Sightings) -> None:
+        for before, arrivals in self._arrivals.items():
+            if arrivals:
+                into.likes.setdefault((before, self.position), Counter()).update(arrivals)
+                arrivals.clear()
+
+    def equals(self, total: int, kinds: Mapping[str, int]) -> bool:
+        return self.total == total and all(self.kinds.get(kind, 0) == kinds.get(kind, 0) for kind in KINDS)
+
+
+class Checker:
+    """Turns the blocks of one topic's viewers into frames, and keeps what they tell until `collect`.
+
+    `known` maps whatever bytes were read before to their frames; it is for viewers that are between two blocks.
+    """
+
+    def __init__(self, topic: str, cycle: LikeCycle) -> None:
+        self.topic = topic
+        self.cycle = cycle
+        self.tally = Tally()
+        self.known: dict[bytes, Sequence[Frame]] = {}
+        self._of_block: dict[bytes, Frame | None] = {}
+        self._durable: dict[tuple[int, str], Durable] = {}
+        self._likes: list[Likes] = []
+        self._near = 0  # the highest position so far
+
+    def read(self, block: bytes, parse: Callable[[bytes], Message | None]) -> Frame | Message | None:
+        """Return the frame of a block, or the message if it is for one viewer; None: nothing to check.
+
+        Raises Broken.
+        """
+        if block in self._of_block:
+            return self._of_block[block]
+        message = parse(block)
+        if message and message.name in PERSONAL:
+            return message
+        try:
+            frame = self._frame(message) if message and message.data.get("topic") == self.topic else None
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Broken(f"an event that is not as documented: {block[:200]!r}") from None
+        self._of_block[block] = frame
+        return frame
+
+    def _frame(self, message: Message) -> Frame | None:
+        if message.name == "likes":
+            return self._state(message.data)
+        if "seq" in message.data:
+            id = message.data["comment"]["id"] if message.name == "comment" else ""
+            return self._event(message.data["seq"], id)
+        return None
+
+    def _event(self, seq: int, id: str) -> Durable:
+        if (known := self._durable.get((seq, id))) is None:
+            known = self._durable[seq, id] = Durable(seq, id, self.tally)
+        return known
+
+    def _state(self, likes: Mapping[str, Any]) -> Likes:
+        position = self.cycle.position(likes["kinds"], near=self._near)
+        if position // self.cycle.pool > self._near // self.cycle.pool:
+            # A new round: what is remembered must be gone before the same bytes mean a later position.
+            self.known.clear()
+            self._of_block.clear()
+        self._near = max(self._near, position)
+        state = Likes(position, likes["total"], likes["kinds"], self.tally)
+        self._likes.append(state)
+        return state
+
+    def welcome(self, viewer: Viewer, seq: int, snapshot: Mapping[str, Any] | None, tick: int) -> None:
+        """Take a `hello` or a `reset`. Without a snapshot the viewer goes on where it was: what it missed follows.
+
+        A snapshot replaces what the viewer had. Its comments count as seen; what it jumps over is missing.
+        Raises Broken when the snapshot is not as documented.
+        """
+        if snapshot is None:
+            viewer.seq = seq if viewer.seq < 0 else viewer.seq
+            return
+        try:
+            if viewer.seq >= 0:
+                self._replace(viewer, seq, {comment["seq"]: comment["id"] for comment in snapshot["comments"]}, tick)
+            viewer.seq = seq
+            self._state(snapshot["likes"]).deliver(viewer, tick)
+        except (KeyError, TypeError) as error:
+            raise Broken(f"a snapshot that is not as documented: {error!r}") from None
+
+    def _replace(self, viewer: Viewer, seq: int, comments: Mapping[int, str], tick: int) -> None:
+        self.tally.resets += 1
+        self.tally.out_of_order += seq < viewer.seq
+        missing = (viewer.missing or set()) | set(range(viewer.seq + 1, seq + 1))
+        for found in missing & comments.keys():
+            self._event(found, comments[found]).arrivals.append(tick)
+        viewer.missing = missing - comments.keys()
+
+    def collect(self) -> Sightings:
+        """Return what was seen since the last call. Call it about once a second."""
+        sightings = Sightings()
+        frames: list[Frame] = [*self._durable.values(), *self._likes]
+        for frame in frames:
+            frame.collect(sightings)
+        if max(len(self.known), len(self._of_block), len(frames)) > KNOWN_MAX:
+            # All together: a frame that is known but no longer collected would swallow what it sees.
+            self.known.clear()
+            self._of_block.clear()
+            self._durable.clear()
+            self._likes.clear()
+        return sightings

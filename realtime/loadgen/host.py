@@ -1,0 +1,254 @@
+"""What this machine allows the generator, and what the site's processes cost on it.
+
+Called by `run` and by the command. Reads /proc; elsewhere than on Linux the site's cost is unknown.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import resource
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+SPARE_DESCRIPTORS = 300  # for requests, the database, files
+VIEWERS_PER_SOURCE = 25_000
+"""Connections from one address to one site: the kernel hands out 28,232 ports by default."""
+PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+PROC = Path("/proc")
+_SERVE = re.compile(r"^\S*python\S* .*manage\.py serve\b")  # and not a shell whose script mentions it
+
+
+class DoesNotFit(Exception):
+    """This machine does not allow what was asked for; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a node listens. `url` has no path: scheme, host and port."""
+
+    url: str
+    family: socket.AddressFamily
+    socket_address: tuple[Any, ...]
+
+    @property
+    def host_header(self) -> str:
+        return self.url.partition("://")[2]
+
+    @property
+    def port(self) -> int:
+        port: int = self.socket_address[1]
+        return port
+
+    @property
+    def is_local(self) -> bool:
+        """It is an address of this machine."""
+        try:
+            with socket.socket(self.family, socket.SOCK_STREAM) as probe:
+                probe.bind((self.socket_address[0], 0))
+        except OSError:
+            return False
+        return True
+
+    @property
+    def is_loopback4(self) -> bool:
+        return self.family == socket.AF_INET and ipaddress.ip_address(self.socket_address[0]).is_loopback
+
+
+def reach(url: str, *, timeout_seconds: float = 5.0) -> Address:
+    """Return the address of a site that accepts connections. `url` is like `http://127.0.0.1:8000`.
+
+    Raises ValueError for what is no such URL, OSError when nobody answers there.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+        raise ValueError(f"{url!r} is not an address like http://127.0.0.1:8000")
+    port = parts.port or 80
+    trouble: OSError = OSError("no address")
+    for family, kind, _, _, socket_address in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM):
+        try:
+            with socket.socket(family, kind) as probe:
+                probe.settimeout(timeout_seconds)
+                probe.connect(socket_address)
+            return Address(f"http://{parts.netloc}", family, socket_address)
+        except OSError as error:
+            trouble = error
+    raise trouble
+
+
+def source_for(address: Address, number: int) -> str | None:
+    """Return the source address of viewer `number`: 127.0.0.2, .3 … in turn for loopback; None: the kernel's choice."""
+    place = number // VIEWERS_PER_SOURCE
+    return f"127.0.{place // 250}.{place % 250 + 1}" if place and address.is_loopback4 else None
+
+
+def make_room(viewers: int, addresses: Sequence[Address]) -> None:
+    """Raise the limit of open files for `viewers` connections. Raises DoesNotFit."""
+    wanted = viewers + SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        raise DoesNotFit(
+            f"{viewers:,} viewers need {wanted:,} open files, a process here may have {hard:,} (ulimit -Hn): "
+            f"at most {hard - SPARE_DESCRIPTORS:,} viewers"
+        )
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else hard, hard))
+    if all(address.is_loopback4 for address in addresses):
+        return  # further source addresses are at hand
+    ports = _ephemeral_ports() * len({address.socket_address for address in addresses})
+    if viewers > ports:
+        raise DoesNotFit(
+            f"{viewers:,} viewers need as many ports, this machine has {ports:,} towards the site ({PORTS})"
+        )
+
+
+def _ephemeral_ports() -> int:
+    try:
+        low, high = PORTS.read_text().split()
+    except OSError:
+        return VIEWERS_PER_SOURCE
+    return int(high) - int(low) + 1
+
+
+# The site's processes
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU seconds since its start and resident memory of some processes."""
+
+    cpu_seconds: float = 0.0
+    rss_bytes: int = 0
+
+
+@dataclass(slots=True)
+class Site:
+    """The processes behind an address of this machine, found once: who listens, and their supervisor's whole family.
+
+    `parts` are the process ids by what they are: node, dispatcher, jobs, postgresql, valkey, other.
+    """
+
+    parts: dict[str, list[int]] = field(default_factory=dict)
+
+    def costs(self) -> dict[str, Cost]:
+        return {part: _sum(map(_cost, pids)) for part, pids in self.parts.items()}
+
+
+def find_site(ports: Iterable[int], *, proc: Path = PROC, own: int | None = None) -> Site | None:
+    """Return the processes behind the listening ports, None when that cannot be told from here."""
+    try:
+        processes = _processes(proc)
+        inodes = _listening_inodes(proc, set(ports))
+    except OSError:
+        return None
+    listeners = [pid for pid in processes if inodes & _socket_inodes(proc, pid)]
+    if not listeners:
+        return None
+    roots = {_supervisor(pid, processes) for pid in listeners}
+    own_line = _ancestors(own or os.getpid(), processes)
+    site = Site()
+    for pid, process in processes.items():
+        line = _ancestors(pid, processes)
+        if roots & set(line) and (own or os.getpid()) not in line and pid not in own_line:
+            site.parts.setdefault(_part(process.command), []).append(pid)
+    return site
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    parent: int
+    command: str
+
+
+def _processes(proc: Path) -> dict[int, _Process]:
+    found = {}
+    for entry in proc.iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found[int(entry.name)] = _Process(int(_stat(entry)[1]), command)
+            except (OSError, ValueError, IndexError):
+                continue  # it has just ended
+    return found
+
+
+def _stat(entry: Path) -> list[str]:
+    """Return the fields of `stat` from the third on: state, parent, …; the second may hold blanks."""
+    return (entry / "stat").read_text().rpartition(")")[2].split()
+
+
+def _listening_inodes(proc: Path, ports: set[int]) -> set[str]:
+    inodes = set()
+    for name in ("tcp", "tcp6"):
+        path = proc / "net" / name
+        if path.exists():
+            for line in path.read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) in ports:
+                    inodes.add(fields[9])
+    return inodes
+
+
+def _socket_inodes(proc: Path, pid: int) -> set[str]:
+    inodes = set()
+    try:
+        for descriptor in (proc / str(pid) / "fd").iterdir():
+            target = os.readlink(descriptor)
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    except OSError:
+        pass
+    return inodes
+
+
+def _ancestors(pid: int, processes: Mapping[int, _Process]) -> list[int]:
+    """Return the process and those above it, up to process 1."""
+    line: list[int] = []
+    while pid > 1 and pid in processes and pid not in line:
+        line.append(pid)
+        pid = processes[pid].parent
+    return line
+
+
+def _supervisor(pid: int, processes: Mapping[int, _Process]) -> int:
+    """Return the highest process above `pid` that is still the site: the one that was started as `manage.py serve`."""
+    serving = (above for above in reversed(_ancestors(pid, processes)) if _SERVE.search(processes[above].command))
+    return next(serving, pid)
+
+
+def _part(command: str) -> str:
+    for part, sign in (
+        ("node", "liveplatform.node"),
+        ("dispatcher", "-Q dispatch"),
+        ("jobs", "-Q jobs"),
+        ("postgresql", "postgres"),
+        ("valkey", "valkey"),
+        ("valkey", "redis-server"),
+        ("ffmpeg", "ffmpeg"),
+    ):
+        if sign in command:
+            return part
+    return "other"
+
+
+def _cost(pid: int) -> Cost:
+    """Return what the process has cost so far, nothing if it has ended."""
+    try:
+        fields = _stat(PROC / str(pid))
+    except OSError:
+        return Cost()
+    ticks = int(fields[11]) + int(fields[12])
+    return Cost(ticks / os.sysconf("SC_CLK_TCK"), int(fields[21]) * resource.getpagesize())
+
+
+def _sum(costs: Iterable[Cost]) -> Cost:
+    cpu_seconds, rss_bytes = 0.0, 0
+    for cost in costs:
+        cpu_seconds += cost.cpu_seconds
+        rss_bytes += cost.rss_bytes
+    return Cost(cpu_seconds, rss_bytes)

@@ -1,0 +1,129 @@
+"""From the moment a request was sent to the moment each viewer read its event. No I/O.
+
+Called by `run`. Requests report when they were sent and what the site answered; `check` reports what was seen.
+The two meet here, in whatever order they come. Ticks are tenths of a millisecond of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from realtime.loadgen.check import Sightings
+
+TICKS_PER_MS = 10
+EXACT_TICKS = 10_000
+QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
+
+
+class Histogram:
+    """How often each latency was seen: to a tenth of a millisecond up to one second, to 1 % above."""
+
+    __slots__ = ("_counts", "count", "max_ticks")
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self.count = 0
+        self.max_ticks = 0
+
+    def add(self, ticks: int, count: int) -> None:
+        if ticks > EXACT_TICKS:
+            step = 10 ** (len(str(ticks)) - 3)
+            self.max_ticks = max(self.max_ticks, ticks)
+            ticks -= ticks % step
+        self._counts[ticks] += count
+        self.count += count
+        self.max_ticks = max(self.max_ticks, ticks)
+
+    def percentiles(self) -> dict[str, float | None]:
+        """Return p50, p90, p99 and max in milliseconds, all None when there is nothing.
+
+        A percentile is the smallest latency that at least so many per cent of the deliveries had.
+        """
+        found: dict[str, float | None] = dict.fromkeys((*QUANTILES, "max"))
+        if not self.count:
+            return found
+        seen = 0
+        steps = iter(sorted(self._counts.items()))
+        ticks = 0
+        for name, quantile in QUANTILES.items():
+            while seen < quantile * self.count:
+                ticks, count = next(steps)
+                seen += count
+            found[name] = ticks / TICKS_PER_MS
+        found["max"] = self.max_ticks / TICKS_PER_MS
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A comment that the site promised to deliver."""
+
+    seq: int
+    sent_tick: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Matches acknowledged requests with sightings.
+
+    A comment is matched by its id. A like is matched, for each viewer, with the first state whose position covers
+    the one it was acknowledged with: as soon as no request is unanswered that was sent before that state was seen.
+    """
+
+    comment: Histogram = field(default_factory=Histogram)
+    likes: Histogram = field(default_factory=Histogram)
+    comments: dict[str, Acknowledged] = field(default_factory=dict)
+    like_deliveries: int = 0
+    _sent_likes: dict[int, list[int]] = field(default_factory=dict)  # position -> sent ticks
+    _seen: dict[int, Counter[str]] = field(default_factory=dict)  # seq -> ids and how many viewers saw them there
+    _unmatched: dict[str, Counter[int]] = field(default_factory=dict)
+    _states: dict[tuple[int, int], Counter[int]] = field(default_factory=dict)
+
+    def comment_acknowledged(self, id: str, *, seq: int, sent_tick: int) -> None:
+        self.comments[id] = Acknowledged(seq, sent_tick)
+
+    def like_acknowledged(self, position: int, *, sent_tick: int) -> None:
+        self._sent_likes.setdefault(position, []).append(sent_tick)
+
+    def absorb(self, sightings: Sightings) -> None:
+        """Take what one generator process saw."""
+        for (seq, id), ticks in sightings.comments.items():
+            self._seen.setdefault(seq, Counter())[id] += ticks.total()
+            self._unmatched.setdefault(id, Counter()).update(ticks)
+        for (before, after), ticks in sightings.likes.items():
+            self.like_deliveries += (after - before) * ticks.total()
+            self._states.setdefault((before, after), Counter()).update(ticks)
+
+    def match(self, *, unanswered_since: int | None) -> None:
+        """Match what can be matched. `unanswered_since` is when the oldest unanswered request was sent, if any."""
+        for id in self._unmatched.keys() & self.comments.keys():
+            _count(self.comment, self._unmatched.pop(id), self.comments[id].sent_tick)
+        for (before, after), ticks in list(self._states.items()):
+            if unanswered_since is None or min(ticks) < unanswered_since:
+                del self._states[before, after]
+                for position in range(before + 1, after + 1):
+                    for sent_tick in self._sent_likes.get(position, ()):
+                        _count(self.likes, ticks, sent_tick)
+
+    def replaced(self) -> int:
+        """Return how often a viewer saw something else in the place of an acknowledged comment."""
+        return sum(
+            seen.total() - seen[id]
+            for id, comment in self.comments.items()
+            if (seen := self._seen.get(comment.seq)) is not None
+        )
+
+    def top_seq(self) -> int:
+        return max((comment.seq for comment in self.comments.values()), default=0)
+
+    def forget_likes(self, *, up_to: int) -> None:
+        """Forget the likes that every viewer has seen. For runs of hours."""
+        for position in [position for position in self._sent_likes if position <= up_to]:
+            del self._sent_likes[position]
+
+
+def _count(histogram: Histogram, ticks: Mapping[int, int], sent_tick: int) -> None:
+    for tick, viewers in ticks.items():
+        histogram.add(max(0, tick - sent_tick), viewers)

@@ -1,0 +1,253 @@
+"""Likes and comments: HTTP requests over a few kept-alive connections, sent on a schedule.
+
+Called by `run`. A request goes out when its time has come, whether or not the ones before are answered, so a slow
+site cannot slow the load down and look better for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from realtime.loadgen.host import Address
+from realtime.loadgen.wire import Broken, Chunks, Head, Request, parse_head
+
+IN_FLIGHT_MAX = 64  # of one kind
+ANSWER_SECONDS = 10.0
+PERSISTENCE_SECONDS = 30.0
+"""How long a request is repeated that was refused or cut off: each of ours may be repeated without harm."""
+
+
+class Refused(Exception):
+    """The site did not do what was asked, even after repeating it; the message says what it answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response; `sent_tick` is when its request went out for the first time."""
+
+    status: int
+    body: bytes
+    retry_seconds: float = 0.0
+    sent_tick: int = 0
+
+    def json(self) -> dict[str, Any]:
+        """Return the JSON object of the body. Raises Refused when it is none."""
+        try:
+            value = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            value = None
+        if not isinstance(value, dict):
+            raise Refused(f"HTTP {self.status} without a JSON object")
+        return value
+
+
+class _Exchange(asyncio.Protocol):
+    """A kept-alive connection with at most one request on its way."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.usable = False
+        self._answer: asyncio.Future[Answer] | None = None
+        self._kept = b""
+        self._head: Head | None = None
+        self._chunks: Chunks | None = None
+        self._body: list[bytes] = []
+        self._missing: int | None = None  # bytes of the body still to come; None: until the end of the chunks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.usable = True
+
+    def send(self, request: bytes) -> asyncio.Future[Answer]:
+        assert self.transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self.transport.write(request)
+        return self._answer
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            if self._head is None:
+                data = self._take_head(data)
+            if self._head is not None:
+                self._take_body(self._head, data)
+        except Broken as error:
+            self.close(error)
+
+    def _take_head(self, data: bytes) -> bytes:
+        self._kept += data
+        parsed = parse_head(self._kept)
+        if parsed is None:
+            return b""
+        self._kept = b""
+        self._head, rest = parsed
+        self._body = []
+        self._chunks = Chunks() if self._head.chunked else None
+        bodiless = self._head.status in (204, 304)
+        self._missing = None if self._chunks else 0 if bodiless else int(self._head.headers.get("content-length", "0"))
+        return rest
+
+    def _take_body(self, head: Head, data: bytes) -> None:
+        if self._chunks is not None:
+            self._body.append(self._chunks.feed(data))
+            done = self._chunks.ended
+        else:
+            assert self._missing is not None
+            self._body.append(data)
+            self._missing -= len(data)
+            done = self._missing <= 0
+        if done:
+            self._head = None
+            if head.headers.get("connection", "").lower() == "close":
+                self.usable = False
+            retry = head.headers.get("retry-after", "")
+            answer = Answer(head.status, b"".join(self._body), float(retry) if retry.isdigit() else 0.0)
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_result(answer)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.usable = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError("the site closed the connection"))
+
+    def close(self, error: Exception | None = None) -> None:
+        self.usable = False
+        if error is not None and self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Client:
+    """Sends requests to the site's addresses in turn, each over a connection that is idle or new.
+
+    `unanswered` holds when each request on its way was first sent, oldest first (ticks).
+    """
+
+    def __init__(self, addresses: Sequence[Address]) -> None:
+        self._addresses = addresses
+        self._idle: dict[Address, list[_Exchange]] = {address: [] for address in addresses}
+        self._turn = 0
+        self.unanswered: dict[object, int] = {}
+        self.repeated: Counter[str] = Counter()
+
+    async def ask(self, request: Request) -> Answer:
+        """Send the request, again if it was cut off or refused for a while; return the 2xx answer. Raises Refused."""
+        token = object()
+        started = time.monotonic()
+        attempts = 0
+        try:
+            while True:
+                try:
+                    answer = await self._exchange(request, token)
+                    if 200 <= answer.status < 300:
+                        return replace(answer, sent_tick=self.unanswered[token])
+                    trouble = f"HTTP {answer.status}"
+                    if answer.status not in (429, 500, 502, 503, 504):
+                        raise Refused(f"{request.method} {request.path}: {trouble} {answer.body[:200]!r}")
+                    pause = answer.retry_seconds
+                except (OSError, TimeoutError, Broken) as error:
+                    trouble, pause = str(error) or type(error).__name__, 0.0
+                attempts += 1
+                self.repeated[trouble] += 1
+                if time.monotonic() - started > PERSISTENCE_SECONDS:
+                    raise Refused(f"{request.method} {request.path}: {trouble}, {attempts} times")
+                await asyncio.sleep(max(pause, random.uniform(0.05, 0.2) * min(2**attempts, 16)))
+        finally:
+            self.unanswered.pop(token, None)
+
+    async def _exchange(self, request: Request, token: object) -> Answer:
+        address = self._addresses[self._turn % len(self._addresses)]
+        self._turn += 1
+        exchange = await self._connection(address)
+        self.unanswered.setdefault(token, now_tick())
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await exchange.send(request.encode(address.host_header))
+        except BaseException:
+            exchange.close()
+            raise
+        if exchange.usable:
+            self._idle[address].append(exchange)
+        else:
+            exchange.close()
+        return answer
+
+    async def _connection(self, address: Address) -> _Exchange:
+        idle = self._idle[address]
+        while idle:
+            exchange = idle.pop()
+            if exchange.usable:
+                return exchange
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            _, made = await loop.create_connection(
+                _Exchange, address.socket_address[0], address.port, family=address.family
+            )
+        return made
+
+    def unanswered_since(self) -> int | None:
+        """Return the tick at which the oldest request without an answer was sent."""
+        return min(self.unanswered.values(), default=None)
+
+    def close(self) -> None:
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
+
+
+@dataclass(slots=True)
+class Pace:
+    """A schedule: `rate` requests a second for `seconds`, each at its own moment, none moved by the ones before."""
+
+    rate: float
+    seconds: float
+    sent: int = 0
+    behind_seconds: float = 0.0  # the most that a request went out late
+    refused: Counter[str] = field(default_factory=Counter)
+
+    async def run(
+        self,
+        send: Callable[[int], Awaitable[None]],
+        *,
+        admit: Callable[[int], Awaitable[bool]] | None = None,
+    ) -> None:
+        """Call `send(0)`, `send(1)`, … on time, then wait for all of them. `send` raises Refused.
+
+        `admit(number)` may hold a request back; when it says no, that was all.
+        """
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        slots = asyncio.Semaphore(IN_FLIGHT_MAX)
+        async with asyncio.TaskGroup() as group:
+            for number in range(round(self.rate * self.seconds)):
+                due = start + number / self.rate
+                # Also when late: the answers and the viewers must get their turn.
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                await slots.acquire()
+                if admit is not None and not await admit(number):
+                    return
+                self.behind_seconds = max(self.behind_seconds, loop.time() - due)
+                self.sent += 1
+                group.create_task(self._send(send, number, slots))
+
+    async def _send(self, send: Callable[[int], Awaitable[None]], number: int, slots: asyncio.Semaphore) -> None:
+        try:
+            await send(number)
+        except Refused as refused:
+            self.refused[str(refused)] += 1
+        finally:
+            slots.release()
+
+
+def now_tick() -> int:
+    """Return the monotonic clock in tenths of a millisecond."""
+    return time.monotonic_ns() // 100_000

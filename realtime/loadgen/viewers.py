@@ -1,0 +1,492 @@
+"""The viewers' connections: thousands of sockets on one epoll, itself one socket of the asyncio loop.
+
+Called by `run`. An asyncio transport per viewer would cost 8 to 10 us a frame before a byte is looked at; here a
+frame costs one `read`, one dictionary lookup and one comparison.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import random
+import select
+import selectors
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import orjson
+
+from realtime.loadgen.check import Checker, Likes, Message, Viewer, parse_event, parse_text
+from realtime.loadgen.host import Address, source_for
+from realtime.loadgen.wire import (
+    Broken,
+    EventStream,
+    Stream,
+    WebSocketStream,
+    client_frame,
+    event_stream_request,
+    parse_head,
+    websocket_request,
+)
+
+OPENING_MAX = 256
+"""Connections that are being opened at a time: below any server's listen backlog, enough to keep it busy."""
+OPENING_SECONDS = 10.0
+STALLED_SECONDS = 15.0
+RETRY_MS = 1_000
+RETRY_MAX_MS = 5_000
+READ_BYTES = 65_536
+READABLE = 1  # EPOLLIN and selectors.EVENT_READ alike
+BATCH = 512  # sockets read before the loop sends the next request: about 2 ms
+IP_BIND_ADDRESS_NO_PORT = 24  # Linux: choose the port at connect, so that it need only be unused towards that address
+
+
+class Transport(Enum):
+    SSE = "sse"
+    WEBSOCKET = "ws"
+    MIX = "mix"  # every second viewer by WebSocket
+
+    def is_websocket(self, number: int) -> bool:
+        return self is Transport.WEBSOCKET or (self is Transport.MIX and number % 2 == 1)
+
+
+class Stage(Enum):
+    """Where a connection is between the first packet and the last."""
+
+    CLOSED = 0  # waits for its turn
+    CONNECTING = 1
+    ASKED = 2  # the request is written, the head has not come
+    ANSWERED = 3  # the head has come, the hello has not
+    WATCHING = 4
+    GONE = 5  # told not to come back
+
+
+class Connection(Viewer):
+    """One viewer and its present socket."""
+
+    __slots__ = (
+        "address", "attempts", "deadline", "descriptor", "is_websocket", "kept", "number", "plain", "retry_ms", "stage",
+        "stream",
+    )  # fmt: skip
+
+    def __init__(self, number: int, address: Address, *, is_websocket: bool) -> None:
+        super().__init__()
+        self.number = number
+        self.address = address
+        self.is_websocket = is_websocket
+        self.stage = Stage.CLOSED
+        self.descriptor = -1
+        self.stream: Stream | None = None
+        self.kept = b""  # of an incomplete head
+        self.plain = False  # watching, and between two blocks: bytes that were read before need no parsing
+        self.attempts = 0
+        self.retry_ms = RETRY_MS
+        self.deadline = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the viewers watch, and how they get there."""
+
+    topic: str
+    addresses: Sequence[Address]
+    transport: Transport
+    ticket: Callable[[], str]
+    ramp_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened to the connections."""
+
+    frames: int = 0
+    connected_once: int = 0
+    reconnects: int = 0
+    gone: int = 0
+    troubles: Counter[str] = field(default_factory=Counter)
+
+
+class Crowd:
+    """All viewers of one generator process."""
+
+    def __init__(self, watch: Watch, viewers: int, checker: Checker) -> None:
+        self.watch = watch
+        self.checker = checker
+        self.counts = Counts()
+        self.viewers = [
+            Connection(
+                number,
+                watch.addresses[number % len(watch.addresses)],
+                is_websocket=watch.transport.is_websocket(number),
+            )
+            for number in range(viewers)
+        ]
+        self.connected = 0
+        self.first_connect_at = self.last_connect_at = 0.0
+        self._waiting = deque(self.viewers)
+        self._opening: dict[Connection, None] = {}
+        self._sockets: dict[int, Connection] = {}
+        self._poll = _Poll()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._poll.fileno(), self._read_batch)
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._change = asyncio.Event()
+        self._closed = False
+
+    # Opening
+
+    async def connect(self) -> None:
+        """Open all connections; return when each has its hello, or nothing has moved for `STALLED_SECONDS`."""
+        self.first_connect_at = self.last_connect_at = time.monotonic()
+        moved_at = self.first_connect_at
+        known = 0
+        while self.counts.connected_once + self.counts.gone < len(self.viewers):
+            self._open_waiting()
+            if self.counts.connected_once > known:
+                known, moved_at = self.counts.connected_once, time.monotonic()
+            if time.monotonic() - moved_at > STALLED_SECONDS:
+                return
+            self._change.clear()
+            await _wait(self._change, seconds=0.05)
+            self.expire()
+
+    def _allowed(self) -> int:
+        """Return how many viewers may have begun by now, as the ramp says."""
+        if not self.watch.ramp_seconds:
+            return len(self.viewers)
+        return int(len(self.viewers) * (time.monotonic() - self.first_connect_at) / self.watch.ramp_seconds) + 1
+
+    def _open_waiting(self) -> None:
+        allowed = self._allowed()
+        while self._waiting and len(self._opening) < OPENING_MAX and not self._closed:
+            if self._waiting[0].number >= allowed:
+                break
+            self._open(self._waiting.popleft())
+
+    def _open(self, viewer: Connection) -> None:
+        viewer.stage = Stage.CONNECTING
+        viewer.deadline = time.monotonic() + OPENING_SECONDS
+        self._opening[viewer] = None
+        family, address = viewer.address.family, viewer.address.socket_address
+        try:
+            plain = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            self._end(viewer, f"no socket: {error.strerror}")
+            return
+        viewer.descriptor = plain.fileno()
+        self._sockets[viewer.descriptor] = viewer
+        try:
+            if source := source_for(viewer.address, viewer.number):
+                plain.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                plain.bind((source, 0))
+            code = plain.connect_ex(address)
+        except OSError as error:
+            code = error.errno or errno.EINVAL
+        plain.detach()
+        if code in (0, errno.EINPROGRESS):
+            self._poll.add(viewer.descriptor, connecting=code != 0)
+            if code == 0:
+                self._ask(viewer)
+        else:
+            self._end(viewer, os.strerror(code))
+
+    def _ask(self, viewer: Connection) -> None:
+        """Write the request, now that the connection stands."""
+        ticket = self.watch.ticket()
+        if viewer.is_websocket:
+            request = websocket_request(f"/ws?ticket={ticket}", origin=viewer.address.url)
+        else:
+            last = f"{self.watch.topic}@{viewer.seq}" if viewer.seq >= 0 else ""
+            request = event_stream_request(f"/events?topic={self.watch.topic}&ticket={ticket}", last_event_id=last)
+        viewer.stage = Stage.ASKED
+        self._write(viewer, request.encode(viewer.address.host_header))
+
+    def expire(self) -> None:
+        """Give up what has been opening for too long, and open what waits. Called about every second."""
+        now = time.monotonic()
+        for viewer in [viewer for viewer in self._opening if viewer.deadline < now]:
+            self._end(viewer, f"no answer for {OPENING_SECONDS:.0f} s")
+        self._open_waiting()
+
+    # Reading
+
+    def _read_batch(self) -> None:
+        sockets = self._sockets
+        known = self.checker.known
+        counts = self.counts
+        clock = time.monotonic_ns
+        read = os.read
+        for descriptor, events in self._poll.ready(BATCH):
+            viewer = sockets.get(descriptor)
+            if viewer is None:
+                continue  # ended earlier in this batch
+            if events != READABLE and viewer.stage is Stage.CONNECTING:
+                self._connected(viewer)
+                continue
+            try:
+                data = read(descriptor, READ_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                self._end(viewer, error.strerror)
+                continue
+            tick = clock() // 100_000
+            if viewer.plain and (frames := known.get(data)) is not None:
+                for frame in frames:
+                    frame.deliver(viewer, tick)
+                counts.frames += len(frames)
+            elif data:
+                self._take(viewer, data, tick)
+            else:
+                self._end(viewer, "connection closed")
+        if self._waiting and len(self._opening) < OPENING_MAX:
+            self._open_waiting()
+
+    def _connected(self, viewer: Connection) -> None:
+        code = _connect_error(viewer.descriptor)
+        if code:
+            self._end(viewer, os.strerror(code))
+            return
+        self._poll.connected(viewer.descriptor)
+        self._ask(viewer)
+
+    def _take(self, viewer: Connection, data: bytes, tick: int) -> None:
+        try:
+            if viewer.stream is None:
+                data = self._take_head(viewer, data)
+            if viewer.stream is not None and data:
+                self._take_body(viewer, viewer.stream, data, tick)
+        except Broken as error:
+            self._end(viewer, str(error))
+
+    def _take_head(self, viewer: Connection, data: bytes) -> bytes:
+        """Read the answer to the request; return what of `data` comes after it."""
+        viewer.kept += data
+        parsed = parse_head(viewer.kept)
+        if parsed is None:
+            return b""
+        viewer.kept = b""
+        head, rest = parsed
+        if head.status == (101 if viewer.is_websocket else 200):
+            viewer.stage = Stage.ANSWERED
+            viewer.stream = WebSocketStream() if viewer.is_websocket else EventStream(chunked=head.chunked)
+            if viewer.is_websocket:
+                self._command(viewer, {"op": "subscribe", "topic": self.watch.topic, "ref": 1, **_after(viewer)})
+            return rest
+        retry_seconds = head.headers.get("retry-after", "")
+        if head.status in (429, 500, 502, 503, 504):
+            if retry_seconds.isdigit():
+                viewer.retry_ms = int(retry_seconds) * 1_000
+            self._end(viewer, f"HTTP {head.status}")
+        else:
+            self._end(viewer, f"HTTP {head.status}", for_good=True)
+        return b""
+
+    def _take_body(self, viewer: Connection, stream: Stream, data: bytes, tick: int) -> None:
+        alone = viewer.plain
+        frames = []
+        for block in stream.feed(data):
+            read = self.checker.read(block, parse_text if viewer.is_websocket else parse_event)
+            if isinstance(read, Message):
+                alone = False
+                self._take_message(viewer, read, tick)
+                if viewer.stream is not stream:
+                    return  # ended
+            elif read is not None:
+                read.deliver(viewer, tick)
+                frames.append(read)
+        self.counts.frames += len(frames)
+        if replies := stream.take_replies():
+            alone = False
+            self._write(viewer, replies)
+        if stream.ended:
+            self._end(viewer, "stream ended")
+            return
+        viewer.plain = viewer.stage is Stage.WATCHING and stream.between_blocks
+        if alone and viewer.plain:
+            self.checker.known[data] = tuple(frames)
+
+    def _take_message(self, viewer: Connection, message: Message, tick: int) -> None:
+        data = message.data
+        match message.name:
+            case "hello":
+                viewer.retry_ms = int(data.get("retry_ms", RETRY_MS))
+                self._welcome(viewer, data.get("topics", {}).get(self.watch.topic), tick)
+            case "ack":
+                self._welcome(viewer, data if "seq" in data else None, tick)
+            case "reset":
+                self._welcome(viewer, data, tick)
+            case "drain":
+                viewer.retry_ms = int(data.get("retry_ms", RETRY_MS))
+                self._end(viewer, "drain")
+            case "bye":
+                self._end(viewer, f"bye: {data.get('reason')}", for_good=True)
+            case "error":
+                self._end(viewer, f"error: {data.get('error')}")
+
+    def _welcome(self, viewer: Connection, topic: Mapping[str, Any] | None, tick: int) -> None:
+        if topic is None:
+            return
+        is_new = viewer.seq < 0
+        self.checker.welcome(viewer, topic["seq"], topic.get("snapshot"), tick)
+        if viewer.stage is not Stage.ANSWERED:
+            return
+        viewer.stage = Stage.WATCHING
+        viewer.attempts = 0
+        del self._opening[viewer]
+        self.connected += 1
+        if is_new:
+            self.counts.connected_once += 1
+            self.last_connect_at = time.monotonic()
+        else:
+            self.counts.reconnects += 1
+        self._change.set()
+
+    # Writing and ending
+
+    def _command(self, viewer: Connection, command: Mapping[str, Any]) -> None:
+        self._write(viewer, client_frame(orjson.dumps(command)))
+
+    def _write(self, viewer: Connection, data: bytes) -> None:
+        """Write a few hundred bytes: a viewer's socket always has room for them."""
+        try:
+            written = os.write(viewer.descriptor, data)
+        except OSError as error:
+            self._end(viewer, error.strerror)
+            return
+        if written < len(data):
+            self._end(viewer, "the site does not read")
+
+    def _end(self, viewer: Connection, reason: str | None, *, for_good: bool = False) -> None:
+        """Close the viewer's socket; it comes back after a while unless it was told not to."""
+        if viewer.descriptor < 0:
+            return
+        self._forget_socket(viewer)
+        self.counts.troubles[reason or "no reason"] += reason != "drain"
+        if viewer.stage is Stage.WATCHING:
+            self.connected -= 1
+        self._opening.pop(viewer, None)
+        viewer.stage = Stage.GONE if for_good else Stage.CLOSED
+        viewer.stream = None
+        viewer.kept = b""
+        viewer.plain = False
+        if for_good:
+            self.counts.gone += 1
+            self._change.set()
+        else:
+            # Full jitter: thousands that were thrown off at once come back one after the other.
+            most_ms = min(viewer.retry_ms << min(viewer.attempts, 8), max(RETRY_MAX_MS, viewer.retry_ms))
+            viewer.attempts += 1
+            self._later(random.uniform(0, most_ms) / 1_000, viewer)
+
+    def _forget_socket(self, viewer: Connection) -> None:
+        self._poll.remove(viewer.descriptor)
+        del self._sockets[viewer.descriptor]
+        os.close(viewer.descriptor)
+        viewer.descriptor = -1
+
+    def _later(self, seconds: float, viewer: Connection) -> None:
+        def come_back() -> None:
+            if not self._closed:
+                self._waiting.append(viewer)
+                self._open_waiting()
+
+        self._loop.call_later(seconds, come_back)
+
+    # The end
+
+    def lost(self, top_seq: int) -> int:
+        """Return how many durable events up to `top_seq` viewers have not seen, summed over those who ever watched."""
+        return sum(viewer.lost(top_seq) for viewer in self.viewers if viewer.seq >= 0)
+
+    def stale(self, total: int, kinds: Mapping[str, int]) -> int:
+        """Return how many of those who ever watched have read other like totals last."""
+        right: dict[Likes | None, bool] = {}
+        return sum(
+            not right.setdefault(viewer.likes, viewer.likes is not None and viewer.likes.equals(total, kinds))
+            for viewer in self.viewers
+            if viewer.seq >= 0
+        )
+
+    def close(self) -> None:
+        """Close every connection. A second time changes nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._poll.fileno())
+        for viewer in list(self._sockets.values()):
+            self._forget_socket(viewer)
+        self._poll.close()
+
+
+def _after(viewer: Viewer) -> dict[str, int]:
+    return {"after": viewer.seq} if viewer.seq >= 0 else {}
+
+
+def _connect_error(descriptor: int) -> int:
+    """Return the error number of a finished connect, 0 for none."""
+    borrowed = socket.socket(fileno=descriptor)
+    try:
+        return borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    finally:
+        borrowed.detach()
+
+
+async def _wait(event: asyncio.Event, *, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
+
+
+class _Epoll:
+    """Which sockets have something to say. Its own descriptor is readable while there is any."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self.fileno = self._epoll.fileno
+        self.close = self._epoll.close
+        self.remove = self._epoll.unregister
+
+    def add(self, descriptor: int, *, connecting: bool) -> None:
+        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLOUT if connecting else select.EPOLLIN)
+
+    def connected(self, descriptor: int) -> None:
+        self._epoll.modify(descriptor, select.EPOLLIN)
+
+    def ready(self, most: int) -> list[tuple[int, int]]:
+        """Return up to `most` descriptors; what is not just READABLE may be the end of a connect."""
+        return self._epoll.poll(0, most)
+
+
+class _Selector:
+    """The same where there is no epoll (macOS, BSD)."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self.close = self._selector.close
+        self.remove = self._selector.unregister
+
+    def fileno(self) -> int:
+        descriptor: int = self._selector.fileno()
+        return descriptor
+
+    def add(self, descriptor: int, *, connecting: bool) -> None:
+        wanted = selectors.EVENT_READ | selectors.EVENT_WRITE if connecting else selectors.EVENT_READ
+        self._selector.register(descriptor, wanted)
+
+    def connected(self, descriptor: int) -> None:
+        self._selector.modify(descriptor, selectors.EVENT_READ)
+
+    def ready(self, most: int) -> list[tuple[int, int]]:
+        return [(key.fd, events) for key, events in self._selector.select(0)[:most]]
+
+
+_Poll = _Epoll if hasattr(select, "epoll") else _Selector
