@@ -18,7 +18,7 @@ QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 
 
 class Histogram:
-    """How often each latency was seen: to a tenth of a millisecond up to one second, to 1 % above."""
+    """How often each latency was seen: to a tenth of a millisecond, above one second to 1 % once there are many."""
 
     __slots__ = ("_counts", "count", "max_ticks")
 
@@ -27,14 +27,17 @@ class Histogram:
         self.count = 0
         self.max_ticks = 0
 
-    def add(self, ticks: int, count: int) -> None:
-        if ticks > EXACT_TICKS:
-            step = 10 ** (len(str(ticks)) - 3)
-            self.max_ticks = max(self.max_ticks, ticks)
-            ticks -= ticks % step
-        self._counts[ticks] += count
-        self.count += count
-        self.max_ticks = max(self.max_ticks, ticks)
+    def add(self, arrivals: Mapping[int, int], *, sent_tick: int) -> None:
+        """Count deliveries of what was sent at `sent_tick`: arrival ticks and how many viewers."""
+        counts = self._counts
+        for tick, viewers in arrivals.items():
+            counts[tick - sent_tick] += viewers
+        self.count += sum(arrivals.values())
+        self.max_ticks = max(self.max_ticks, max(arrivals) - sent_tick)
+        if len(counts) > 2 * EXACT_TICKS:
+            self._counts = Counter()
+            for ticks, viewers in counts.items():
+                self._counts[ticks if ticks <= EXACT_TICKS else ticks - ticks % 10 ** (len(str(ticks)) - 3)] += viewers
 
     def percentiles(self) -> dict[str, float | None]:
         """Return p50, p90, p99 and max in milliseconds, all None when there is nothing.
@@ -99,13 +102,13 @@ class Ledger:
     def match(self, *, unanswered_since: int | None) -> None:
         """Match what can be matched. `unanswered_since` is when the oldest unanswered request was sent, if any."""
         for id in self._unmatched.keys() & self.comments.keys():
-            _count(self.comment, self._unmatched.pop(id), self.comments[id].sent_tick)
+            self.comment.add(self._unmatched.pop(id), sent_tick=self.comments[id].sent_tick)
         for (before, after), ticks in list(self._states.items()):
             if unanswered_since is None or min(ticks) < unanswered_since:
                 del self._states[before, after]
                 for position in range(before + 1, after + 1):
                     for sent_tick in self._sent_likes.get(position, ()):
-                        _count(self.likes, ticks, sent_tick)
+                        self.likes.add(ticks, sent_tick=sent_tick)
 
     def replaced(self) -> int:
         """Return how often a viewer saw something else in the place of an acknowledged comment."""
@@ -122,8 +125,3 @@ class Ledger:
         """Forget the likes that every viewer has seen. For runs of hours."""
         for position in [position for position in self._sent_likes if position <= up_to]:
             del self._sent_likes[position]
-
-
-def _count(histogram: Histogram, ticks: Mapping[int, int], sent_tick: int) -> None:
-    for tick, viewers in ticks.items():
-        histogram.add(max(0, tick - sent_tick), viewers)
