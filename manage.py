@@ -14,9 +14,9 @@ from pathlib import Path
 
 from liveplatform import embedded
 
-# `serve` runs the servers itself; the others touch no table.
+# They touch no table.
 WITHOUT_SERVERS = {
-    "serve", "help", "version", "--version", "collectstatic", "compilemessages", "diffsettings", "findstatic",
+    "help", "version", "--version", "collectstatic", "compilemessages", "diffsettings", "findstatic",
     "makemessages", "startapp", "startproject",
 }  # fmt: skip
 
@@ -35,9 +35,14 @@ def run(arguments: Sequence[str]) -> None:
 def _servers(arguments: Sequence[str]) -> contextlib.AbstractContextManager[None]:
     missing = {name for name in ("DATABASE_URL", "REDIS_URL") if name not in os.environ}
     command = arguments[1] if len(arguments) > 1 else "help"
-    if command in WITHOUT_SERVERS or not missing or {"-h", "--help"} & set(arguments):
+    if command in WITHOUT_SERVERS or {"-h", "--help"} & set(arguments):
         return contextlib.nullcontext()
     folder = embedded.data_dir(Path(__file__).resolve().parent, os.environ.get("LIVE_DATA_DIR", ""))
+    if command == "serve":
+        # It runs the servers itself, as part of the site.
+        return embedded.holding(folder, command="manage.py serve")
+    if not missing:
+        return contextlib.nullcontext()
     return embedded.running(
         folder, command=f"manage.py {command}", postgres="DATABASE_URL" in missing, valkey="REDIS_URL" in missing
     )

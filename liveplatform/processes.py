@@ -62,6 +62,7 @@ class Child:
             start_new_session=True,
             **owner,
         )
+        self._buried = False
         self._guard = None if setpriv else _guard(self.process.pid, program.stop_signal)
 
     @property
@@ -101,6 +102,9 @@ class Child:
         return self.exit_code()
 
     def _bury(self) -> None:
+        if self._buried:
+            return
+        self._buried = True
         # Its own children (Celery's beat is one) would live on and hold its output open.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)

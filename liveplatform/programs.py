@@ -8,6 +8,8 @@ from pathlib import Path
 from liveplatform.processes import Program
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+# Unbuffered: what a process has to say before it is killed counts most.
+PYTHON = (sys.executable, "-u")
 # A node lets its viewers move elsewhere before it ends.
 DRAIN_SECONDS = 30.0
 # A task in hand is finished; the next start takes up what is left.
@@ -16,7 +18,7 @@ WORKER_STOP_SECONDS = 10.0
 
 def node(name: str, listening_fd: int) -> Program:
     """A frontend node that accepts from a listening socket, which several of them may share."""
-    argv = (sys.executable, "-m", "liveplatform.node", "--fd", str(listening_fd))
+    argv = (*PYTHON, "-m", "liveplatform.node", "--fd", str(listening_fd))
     return Program(name, argv, stop_seconds=DRAIN_SECONDS, cwd=CHECKOUT, fds=(listening_fd,))
 
 
@@ -33,6 +35,6 @@ def jobs(name: str = "jobs") -> Program:
 def _worker(name: str, *options: str) -> Program:
     # Gossip, mingle and heartbeats tell workers about each other, which nothing here asks.
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    celery = (sys.executable, "-m", "celery", "--app", "liveplatform", "--quiet", "worker")
+    celery = (*PYTHON, "-m", "celery", "--app", "liveplatform", "--quiet", "worker")
     argv = (*celery, "--pool", "solo", "--hostname", f"{name}@%h", *quiet, *options)
     return Program(name, argv, stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)

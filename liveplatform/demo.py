@@ -1,0 +1,187 @@
+"""The demo broadcast: a moving picture with a running clock and quiet sound, made live by ffmpeg.
+
+Called by `serve`. Its video belongs to an account that nobody can sign in to; a moderator may end it like any other,
+which ends the broadcast until the next start. Costs about 7 % of a core (measured on 2 cores of a virtual machine).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from liveplatform.processes import Program
+from videos import interactions
+from videos.models import Video, VideoId, Viewer
+
+USERNAME = "demo"
+SEGMENT_SECONDS = 1
+PLAYLIST_SEGMENTS = 6
+POSTER_EVERY_SECONDS = 4
+# A playlist this old belongs to viewers who have gone: the broadcast starts anew instead of continuing it.
+STALE_SECONDS = 30.0
+FONTS = Path(__file__).resolve().parent / "fonts"
+_WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 854, 480, 20
+
+
+class Broadcast(NamedTuple):
+    """The demo's video and the folder its picture goes to."""
+
+    video_id: VideoId
+    folder: Path
+
+
+def open_broadcast() -> Broadcast:
+    """Return the demo's live video; make broadcaster, video and an upcoming one where they are missing."""
+    with transaction.atomic():
+        broadcaster, new = Viewer.objects.select_for_update().get_or_create(
+            username=USERNAME, defaults={"name": "Demo studio", "is_broadcaster": True, "password": "!"}
+        )
+    video = _live(broadcaster)
+    if video is None:
+        video = interactions.create_video(
+            broadcaster,
+            title="Clock over the northern lights",
+            description="The demo broadcast: a live picture with a running clock, made on this machine.",
+        )
+        interactions.update_video(video.id, broadcaster, playlist=f"/media/{video.id}/live.m3u8")
+        interactions.start_video(video.id, broadcaster)
+    if new:
+        interactions.create_video(
+            broadcaster,
+            title="Questions and answers",
+            description="An upcoming video: comments are open before it starts.",
+            starts_at=(timezone.now() + timedelta(days=1)).replace(minute=0, second=0, microsecond=0),
+        )
+    return Broadcast(VideoId(video.id), Path(settings.MEDIA_ROOT) / str(video.id))
+
+
+def close_broadcast() -> None:
+    """End the demo's live video, if there is one: without its picture it would only seem to be live."""
+    broadcaster = Viewer.objects.filter(username=USERNAME).first()
+    if broadcaster and (video := _live(broadcaster)):
+        interactions.end_video(video.id, broadcaster)
+
+
+def is_live(video_id: VideoId) -> bool:
+    return Video.objects.filter(pk=video_id, status=Video.Status.LIVE).exists()
+
+
+def _live(broadcaster: Viewer) -> Video | None:
+    return broadcaster.videos.filter(status=Video.Status.LIVE).first()
+
+
+# The picture
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder ready for the next start of ffmpeg.
+
+    A fresh playlist is continued, so that players go on after a restart; else nothing old may be played.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    playlist = folder / "live.m3u8"
+    try:
+        fresh = time.time() - playlist.stat().st_mtime < STALE_SECONDS
+        listed = playlist.read_text() if fresh else ""
+    except OSError:
+        listed = ""
+    for path in [*folder.glob("*.ts"), *folder.glob("*.tmp"), *([] if listed else [playlist])]:
+        if path.name not in listed:
+            path.unlink(missing_ok=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove the picture of a video that has ended; its poster stays."""
+    for path in folder.glob("*"):
+        if path.name != "poster.jpg":
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def program(broadcast: Broadcast) -> Program:
+    """Return the ffmpeg that writes `live.m3u8`, its segments and, every few seconds, `poster.jpg`."""
+    # Its import looks the binary up and runs it once: only a site with a demo pays for that.
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    folder = broadcast.folder
+    encoder = {
+        "-c:v": "libx264", "-preset": "ultrafast", "-tune": "zerolatency", "-profile:v": "main", "-threads": "1",
+        "-b:v": "900k", "-maxrate": "900k", "-bufsize": "1800k", "-sc_threshold": "0",
+        "-g": str(_FRAMES_PER_SECOND * SEGMENT_SECONDS), "-keyint_min": str(_FRAMES_PER_SECOND * SEGMENT_SECONDS),
+        "-c:a": "aac", "-b:a": "96k",
+    }  # fmt: skip
+    hls = {
+        "-f": "hls", "-hls_time": str(SEGMENT_SECONDS), "-hls_list_size": str(PLAYLIST_SEGMENTS),
+        "-hls_delete_threshold": "3",
+        # Numbers never go back, not even when the folder was emptied between two starts.
+        "-hls_start_number_source": "epoch",
+        # Without omit_endlist a restart tells players that the broadcast is over.
+        "-hls_flags": "append_list+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
+        "-hls_segment_filename": str(folder / "%d.ts"),
+    }  # fmt: skip
+    poster = {"-f": "image2", "-update": "1", "-atomic_writing": "1", "-q:v": "4"}
+    argv = [
+        *(get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
+        *("-re", "-f", "lavfi", "-i", _picture(), "-re", "-f", "lavfi", "-i", _sound()),
+        *("-filter_complex", f"[0:v]split[picture][shots];[shots]fps=1/{POSTER_EVERY_SECONDS}[poster]"),
+        *("-map", "[picture]", "-map", "1:a", *_flat(encoder), *_flat(hls), str(folder / "live.m3u8")),
+        *("-map", "[poster]", *_flat(poster), str(folder / "poster.jpg")),
+    ]
+    return Program("demo", tuple(argv), stop_seconds=3.0, cwd=FONTS)
+
+
+def _flat(options: dict[str, str]) -> list[str]:
+    return [part for option in options.items() for part in option]
+
+
+def _picture() -> str:
+    """Return the filters of the picture: slow northern lights, a large clock, the date.
+
+    The lights are computed at 52x30 and 5 frames/s, then blended and enlarged: at full size they would cost a core.
+    """
+    left = "(0.5+0.5*sin(X/W*3.1+T*0.31+1.3*sin(Y/H*2.2-T*0.23)))"
+    low = "(0.5+0.5*sin(Y/H*2.6-T*0.19+1.7*sin(X/W*2.4+T*0.17)))"
+    band = "pow(0.5+0.5*sin((X/W-0.5)*4.2+(Y/H-0.5)*2.4+T*0.37+2*sin(T*0.11)),3)"
+    shade = "(1-0.55*pow(hypot(X/W-0.5,Y/H-0.5)/0.72,2))"
+    red = f"{shade}*(14+34*{left}*{low}+200*{band}*{low})"
+    green = f"{shade}*(18+46*{low}*(1-{left})+62*{band}*{low}+30*{left})"
+    blue = f"{shade}*(38+96*{left}+28*{low}+10*{band})"
+    lights = [
+        f"color=black:s=52x30:r=5,format=gbrp,geq=r='{red}':g='{green}':b='{blue}',format=yuv444p",
+        f"framerate=fps={_FRAMES_PER_SECOND},scale=iw*{_WIDTH}/46:ih*{_HEIGHT}/26:flags=bicubic",
+        f"crop={_WIDTH}:{_HEIGHT},format=yuv420p",
+    ]
+    return ",".join(
+        [
+            *lights,
+            _text("Roboto-Light.ttf", "%{gmtime\\:%T}", size="h*0.3", top="h*0.31", colour="white"),
+            _text("Roboto-Medium.ttf", "%{gmtime\\:%A %e %B} · UTC", size="h/18", top="h*0.645", colour="white@0.8"),
+        ]
+    )
+
+
+def _text(font: str, text: str, *, size: str, top: str, colour: str) -> str:
+    return f"drawtext=fontfile={font}:text='{text}':fontsize={size}:fontcolor={colour}:x=(w-text_w)/2:y={top}"
+
+
+def _sound() -> str:
+    """Return the filters of the sound: three slow tones of a chord, and a bell of five notes every two seconds."""
+    tones = ";".join(
+        f"sine=f={hertz}:r=48000,tremolo=f={swell}:d=0.7,volume={volume}[tone{number}]"
+        for number, (hertz, swell, volume) in enumerate([(110, 0.13, 0.11), (164.81, 0.1, 0.09), (220.6, 0.17, 0.07)])
+    )
+    # 0: number of the stroke, 1: seconds since, 2: one of five steps of the scale, 3: its frequency.
+    bell = (
+        "st(0,floor(t/2));st(1,mod(t,2));st(2,mod(ld(0)*7+3*floor(ld(0)/3)+floor(ld(0)/7),5));"
+        "st(3,440*pow(2,(ld(2)*2+gt(ld(2),2))/12));"
+        "0.11*exp(-2.2*ld(1))*min(1,ld(1)*120)*(sin(2*PI*ld(1)*ld(3))+0.4*sin(4*PI*ld(1)*ld(3)))"
+    )
+    echo = "aecho=0.8:0.6:380|610:0.3|0.2,aresample=48000"
+    return f"{tones};aevalsrc='{bell}':s=16000,{echo}[bell];[tone0][tone1][tone2][bell]amix=inputs=4:normalize=0"

@@ -1,0 +1,28 @@
+"""Django's `migrate`, fit for a site that several machines start: one at a time, and as long as it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.commands import migrate
+from django.db import connections
+
+# Any number that nobody else uses; it is the same for every release.
+LOCK = 7_205_759_403
+
+
+class Command(migrate.Command):
+    def handle(self, *args: Any, **options: Any) -> None:
+        connection = connections[options["database"]]
+        with connection.cursor() as cursor:
+            # The site's own limits for a request would end a long migration half way.
+            cursor.execute("SET statement_timeout = 0")
+            cursor.execute("SET lock_timeout = 0")
+            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        try:
+            super().handle(*args, **options)
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+                cursor.execute("RESET statement_timeout")
+                cursor.execute("RESET lock_timeout")

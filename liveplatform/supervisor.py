@@ -1,0 +1,259 @@
+"""Keeps the processes of a site alive and makes one log stream of their output. Used by `serve`.
+
+One asyncio task per program starts it, starts it again when it ends, and waits longer between tries that fail at
+once. Nothing here waits for a terminal that has stopped reading: the stream then drops lines, and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import IO
+
+from liveplatform.processes import Child, Program
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 15.0
+# A program that ran this long has not failed at once.
+STEADY_SECONDS = 30.0
+STREAM_MAX_LINES = 10_000
+LAST_LINES = 20
+LAST_WORDS_SECONDS = 1.0
+LINE_MAX_BYTES = 16_384
+NAME_WIDTH = 10
+_READ_BYTES = 65_536
+_COLOURS = (36, 32, 33, 35, 34, 96, 92, 93)
+
+
+class LogStream:
+    """Lines of several processes on one output, each with the time (UTC) and the name of its process.
+
+    A thread of its own writes; when it cannot keep up, lines are dropped and counted.
+    """
+
+    def __init__(self, output: IO[str], *, coloured: bool) -> None:
+        self._output = output
+        self._coloured = coloured
+        self._colours: dict[str, int] = {}
+        self._lines: queue.Queue[str | None] = queue.Queue(STREAM_MAX_LINES)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def line(self, name: str, text: str) -> None:
+        """Add a line. Never blocks."""
+        stamp = time.strftime("%H:%M:%SZ", time.gmtime())
+        head = f"{stamp} {name:<{NAME_WIDTH}} |"
+        if self._coloured:
+            colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
+            head = f"\x1b[{colour}m{head}\x1b[0m"
+        self._put(f"{head} {text}\n")
+
+    def plain(self, text: str) -> None:
+        """Add text as it is, for the person at the keyboard."""
+        self._put(text)
+
+    def _put(self, text: str) -> None:
+        try:
+            self._lines.put_nowait(text)
+        except queue.Full:
+            self._dropped += 1
+
+    def _write(self) -> None:
+        while (text := self._lines.get()) is not None:
+            if self._dropped:
+                text = f"… {self._dropped} lines dropped here: this output was not read\n{text}"
+                self._dropped = 0
+            # Whoever read it has gone: the site goes on without.
+            with contextlib.suppress(OSError, ValueError):
+                self._output.write(text)
+                self._output.flush()
+
+    def close(self) -> None:
+        """Write what is left, unless nobody reads."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(None)
+            self._thread.join(timeout=1.0)
+
+
+class _Lines:
+    """Cuts the bytes of a child's output into lines of bounded length."""
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self._emit = emit
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        for line in whole:
+            self._line(line)
+        while len(self._rest) > LINE_MAX_BYTES:
+            self._line(self._rest[:LINE_MAX_BYTES])
+            self._rest = self._rest[LINE_MAX_BYTES:]
+
+    def flush(self) -> None:
+        if self._rest:
+            self._line(self._rest)
+            self._rest = b""
+
+    def _line(self, line: bytes) -> None:
+        self._emit(line.decode(errors="replace").rstrip())
+
+
+class _Kept:
+    """A program that is kept running: its child of the moment and the task that keeps it."""
+
+    def __init__(self, program: Program, before: Callable[[], None] | None) -> None:
+        self.program = program
+        self.before = before
+        self.child: Child | None = None
+        self.ended = asyncio.Event()
+        self.read = asyncio.Event()
+        self.unwanted = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+
+class Supervisor:
+    """Runs programs until they are stopped. An async context manager; leaving it kills whatever still runs.
+
+    Lives in the main thread of the process: it watches SIGCHLD.
+    """
+
+    def __init__(self, stream: LogStream, *, hidden: Sequence[str] = ()) -> None:
+        """`hidden`: lines that contain one of these are not worth showing."""
+        self._stream = stream
+        self._hidden = tuple(hidden)
+        self._kept: dict[str, _Kept] = {}
+        self._last_lines: dict[str, deque[str]] = {}
+
+    async def __aenter__(self) -> Supervisor:
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGCHLD, self._look)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop([*self._kept], hurry=True)
+        self._loop.remove_signal_handler(signal.SIGCHLD)
+
+    def start(self, program: Program, *, before: Callable[[], None] | None = None) -> Child:
+        """Start a program and keep it running; `before` is called before each start. Raises OSError."""
+        kept = _Kept(program, before)
+        child = self._run(kept)
+        self._kept[program.name] = kept
+        kept.task = asyncio.create_task(self._keep(kept), name=program.name)
+        return child
+
+    async def stop(self, names: Iterable[str], *, hurry: bool = False) -> None:
+        """Stop programs, all at the same time, each within its own `stop_seconds`; with `hurry` by force."""
+        await asyncio.gather(*(self._stop(self._kept[name], hurry=hurry) for name in names if name in self._kept))
+
+    def last_lines(self, name: str) -> str:
+        """Return the last lines that a program has written."""
+        return "\n".join(self._last_lines.get(name, ()))
+
+    def say(self, text: str) -> None:
+        """Add a line of the site's own."""
+        self._stream.line("site", text)
+
+    async def _stop(self, kept: _Kept, *, hurry: bool) -> None:
+        kept.unwanted.set()
+        if kept.child and not kept.ended.is_set():
+            if not hurry:
+                kept.child.ask_to_stop()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(kept.ended.wait(), kept.program.stop_seconds)
+            if not kept.ended.is_set():
+                if not hurry:
+                    self.say(f"{kept.program.name} does not stop: ending it by force")
+                kept.child.send(signal.SIGKILL)
+                await kept.ended.wait()
+        if kept.task:
+            await kept.task
+        # Its last words.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(kept.read.wait(), LAST_WORDS_SECONDS)
+        self._kept.pop(kept.program.name, None)
+
+    async def _keep(self, kept: _Kept) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            started = self._loop.time()
+            await kept.ended.wait()
+            if kept.unwanted.is_set():
+                return
+            if self._loop.time() - started > STEADY_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            self.say(f"{kept.program.name} ended {_how(kept.child)}: starting it again in {pause:g} s")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(kept.unwanted.wait(), pause)
+                return
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            try:
+                self._run(kept)
+            except OSError as error:
+                self.say(f"{kept.program.name} cannot be started: {error}")
+                kept.child = None
+
+    def _run(self, kept: _Kept) -> Child:
+        if kept.before:
+            kept.before()
+        reading, writing = os.pipe()
+        try:
+            child = Child(kept.program, writing)
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        kept.child, kept.ended, kept.read = child, asyncio.Event(), asyncio.Event()
+        os.set_blocking(reading, False)
+        self._loop.add_reader(reading, self._read, reading, _Lines(self._shower(kept.program.name)), kept.read)
+        return child
+
+    def _read(self, reading: int, lines: _Lines, read: asyncio.Event) -> None:
+        try:
+            data = os.read(reading, _READ_BYTES)
+        except BlockingIOError:
+            return
+        if data:
+            lines.feed(data)
+            return
+        lines.flush()
+        self._loop.remove_reader(reading)
+        os.close(reading)
+        read.set()
+
+    def _shower(self, name: str) -> Callable[[str], None]:
+        last = self._last_lines[name] = deque(maxlen=LAST_LINES)
+
+        def show(line: str) -> None:
+            if line and not any(part in line for part in self._hidden):
+                last.append(line)
+                self._stream.line(name, line)
+
+        return show
+
+    def _look(self) -> None:
+        """Find out which children have ended: one SIGCHLD may stand for several."""
+        for kept in self._kept.values():
+            if kept.child and not kept.ended.is_set() and kept.child.exit_code() is not None:
+                kept.ended.set()
+
+
+def _how(child: Child | None) -> str:
+    code = child.exit_code() if child else None
+    if code is None:
+        return "at once"
+    if code < 0:
+        return f"by {signal.Signals(-code).name}"
+    return f"with exit code {code}"
