@@ -6,9 +6,10 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.utils.timezone
-import videos.models
 from django.conf import settings
 from django.db import migrations, models
+
+import videos.models
 
 
 class Migration(migrations.Migration):

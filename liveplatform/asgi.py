@@ -1,0 +1,94 @@
+"""The ASGI application: streams to their consumers, the API past most middleware, static files from memory of
+their paths, everything else to Django's pages. A request for a host that is not ours goes no further.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E402  (Django must be set up before what uses it is imported)
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
+
+import django
+
+django.setup(set_prefix=False)
+
+import orjson
+from channels.routing import ProtocolTypeRouter
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.handlers.asgi import ASGIHandler
+from django.http.request import split_domain_port, validate_host
+from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
+
+from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
+
+Scope = Any
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class ApiHandler(ASGIHandler):
+    """Django's handler with `API_MIDDLEWARE` in place of `MIDDLEWARE`."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        full = settings.MIDDLEWARE
+        settings.MIDDLEWARE = settings.API_MIDDLEWARE
+        try:
+            super().load_middleware(is_async=is_async)
+        finally:
+            settings.MIDDLEWARE = full
+
+
+def _static_files() -> ServeStaticASGI:
+    files = ServeStaticASGI(None, max_age=0, immutable_file_test=r"/vendor/[^/]+-[0-9.]+/")
+    for finder in get_finders():
+        for path, storage in finder.list([]):
+            files.add_file_to_dictionary(settings.STATIC_URL + path, storage.path(path))
+    return files
+
+
+pages = ASGIHandler()
+api = ApiHandler()
+static_files = _static_files()
+
+
+async def http(scope: Scope, receive: Receive, send: Send) -> None:
+    path = scope["path"]
+    if not _is_our_host(scope):
+        await _refuse(send, 400, "unknown_host", "This site does not answer to that host name; see ALLOWED_HOSTS.")
+    elif path == EVENTS_PATH:
+        await events_application(scope, receive, send)
+    elif path.startswith("/api/"):
+        await api(scope, receive, send)
+    elif path.startswith(settings.STATIC_URL):
+        await static_files(scope, receive, send)
+    else:
+        await pages(scope, receive, send)
+
+
+async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == WEBSOCKET_PATH and _is_our_host(scope):
+        await websocket_application(scope, receive, send)
+    else:
+        await receive()
+        await send({"type": "websocket.close"})
+
+
+def _is_our_host(scope: Scope) -> bool:
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1:
+        return False
+    domain, port = split_domain_port(hosts[0].decode("latin1"))
+    return bool(domain) and (not port or int(port) < 65_536) and validate_host(domain, settings.ALLOWED_HOSTS)
+
+
+async def _refuse(send: Send, status: int, code: str, detail: str) -> None:
+    headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": orjson.dumps({"code": code, "detail": detail})})
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": websocket})

@@ -1,0 +1,41 @@
+"""A frontend node's process: `python -m liveplatform.node --fd N` or `--port N`. Daphne's command line, our server."""
+
+from __future__ import annotations
+
+import sys
+
+from daphne.cli import CommandLineInterface
+from django.core.exceptions import ImproperlyConfigured
+
+from realtime.server import Server
+
+
+class NodeServer(Server):
+    """The server of this site's node: starts and drains it with the process."""
+
+
+class Cli(CommandLineInterface):  # type: ignore[misc]
+    description = "A frontend node of liveplatform"
+    server_class = NodeServer
+
+
+def main() -> int:
+    """Serve until told to stop. Returns the exit code: 2 for settings that make no sense."""
+    try:
+        from django.conf import settings
+
+        import liveplatform.asgi  # noqa: F401  (sets Django up)
+        from realtime.process import process
+    except ImproperlyConfigured as error:
+        print(f"liveplatform: {error}", file=sys.stderr)
+        return 2
+    NodeServer.on_start = staticmethod(process.start)
+    NodeServer.on_drain = staticmethod(process.drain)
+    NodeServer.trusted_proxies = settings.TRUSTED_PROXIES
+    # Verbosity 0: no access log, and no second configuration of the logs.
+    Cli().run(["-v", "0", *sys.argv[1:], "liveplatform.asgi:application"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

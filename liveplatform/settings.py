@@ -1,0 +1,250 @@
+"""All settings, read from the environment in this one file.
+
+A nonsense value raises `ImproperlyConfigured` with one line that names the variable; the entry points
+(`manage.py`, `liveplatform.node`) print that line and exit with code 2. README.md lists the variables.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvError
+
+from liveplatform import embedded
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env()
+
+
+def _read(name: str, read: Callable[..., Any], default: Any, valid: Callable[[Any], bool], what: str) -> Any:
+    """Return the variable's value. Raises `ImproperlyConfigured` naming it when it is not `what`."""
+    try:
+        value = read(name, default)
+    except (EnvError, ValueError):
+        value = None
+    if value is None or not valid(value):
+        raise ImproperlyConfigured(f"{name} must be {what}")
+    return value
+
+
+def _integer(name: str, default: int, lowest: int, highest: int) -> int:
+    value: int = _read(
+        name, env.int, default, lambda n: lowest <= n <= highest, f"a whole number from {lowest} to {highest}"
+    )
+    return value
+
+
+def _switch(name: str, default: bool) -> bool:
+    value: bool = _read(name, env.bool, default, lambda _: True, "on or off")
+    return value
+
+
+def _url(name: str, default: str, schemes: tuple[str, ...]) -> str:
+    def valid(text: str) -> bool:
+        try:
+            parts = urlsplit(text)
+            return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            return False
+
+    value: str = _read(name, env.str, default, valid, f"a URL like {schemes[0]}://user:password@host:port/name")
+    return value
+
+
+# The process
+
+DEBUG = _switch("DEBUG", False)
+HOST = env.str("HOST", "127.0.0.1")
+PORT = _integer("PORT", 8000, 1, 65535)
+DATA_DIR = embedded.data_dir(BASE_DIR, env.str("LIVE_DATA_DIR", ""))
+
+
+def _secret_key() -> str:
+    """Return SECRET_KEY, or the key kept in the data folder (made at the first start)."""
+    if key := env.str("SECRET_KEY", ""):
+        if len(key) < 32:
+            raise ImproperlyConfigured("SECRET_KEY must have at least 32 characters")
+        return key
+    kept = DATA_DIR / "secret_key"
+    try:
+        if not kept.exists():
+            embedded.write_private(kept, secrets.token_urlsafe(48))
+        return kept.read_text()
+    except OSError as error:
+        raise ImproperlyConfigured(f"SECRET_KEY is not set and {kept} cannot be kept: {error.strerror}") from error
+
+
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", socket.gethostname()])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+TRUSTED_PROXIES = _integer("TRUSTED_PROXIES", 0, 0, 8)
+
+# The platform
+
+LIVE_REGION = _read("LIVE_REGION", env.str, "local", str.isidentifier, "a short name of letters, digits and _")
+LIVE_FRAME_MS = _integer("LIVE_FRAME_MS", 50, 10, 10_000)
+LIVE_NODES = _integer("LIVE_NODES", 2, 1, 64)
+LIVE_DRAIN_SECONDS = _integer("LIVE_DRAIN_SECONDS", 2, 0, 600)
+LIVE_LIMITS = _switch("LIVE_LIMITS", True)
+LIVE_DEMO = _switch("LIVE_DEMO", True)
+
+# Leases of the shared table: a node renews every `renew` seconds and is gone after `lease` seconds of silence.
+LIVE_RENEW_SECONDS = 2
+LIVE_LEASE_SECONDS = 15
+
+# Servers: absent URLs mean the embedded ones of this checkout.
+
+DATABASE_URL = _url("DATABASE_URL", embedded.database_url(DATA_DIR), ("postgresql", "postgres"))
+REDIS_URL = _url("REDIS_URL", embedded.redis_url(DATA_DIR), ("redis", "rediss"))
+
+DATABASES = {
+    "default": {
+        **env.dj_db_url("DATABASE_URL", DATABASE_URL),
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,  # of a pooled connection: it may have died with its server meanwhile
+        "OPTIONS": {
+            "connect_timeout": 2,
+            "application_name": "liveplatform",
+            # A frozen database is an error within 2 s, not a frozen site.
+            "options": "-c statement_timeout=5000 -c lock_timeout=2000",
+            "tcp_user_timeout": 2000,
+            "pool": {"min_size": 0, "max_size": 8, "timeout": 2},
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS = {
+    "default": {
+        # One channel per node, nothing per viewer. Pub/sub rather than the core layer: no polling, no
+        # comparison of two hosts' clocks; what it loses on a reconnect the nodes' reconcile step repairs.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1}], "prefix": "live."},
+    }
+}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_CONNECTION_TIMEOUT = 1
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 2,
+    "socket_connect_timeout": 1,
+    "retry_on_timeout": False,
+    # Work lost with a killed worker comes back soon; nodes have repaired it by then, tasks are idempotent.
+    "visibility_timeout": 30,
+    "max_retries": 0,
+}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "jobs"
+CELERY_TASK_ROUTES = {"realtime.tasks.dispatch": {"queue": "dispatch"}}
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "retention": {"task": "realtime.tasks.retention", "schedule": 3600.0},
+    "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
+}
+
+# Django
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "ninja",
+    "channels",
+    "liveplatform",
+    "realtime",
+    "videos",
+]
+
+MIDDLEWARE = [
+    "liveplatform.middleware.security_headers",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+# Each middleware costs a request about 100 us: the API does its own sessions and CSRF check (videos/auth.py).
+API_MIDDLEWARE = ["liveplatform.middleware.security_headers"]
+
+ROOT_URLCONF = "liveplatform.urls"
+ASGI_APPLICATION = "liveplatform.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+AUTH_USER_MODEL = "videos.Viewer"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+SESSION_COOKIE_AGE = 60 * 60 * 24 * 90
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_COOKIES = _switch("SECURE_COOKIES", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Segments of live broadcasts: <MEDIA_ROOT>/<video id>/live.m3u8, served at /media/.
+MEDIA_ROOT = DATA_DIR / "media"
+
+# Logs: one line each, the process is named by whoever started it.
+
+LOG_LEVEL = _read("LOG_LEVEL", env.str, "INFO", lambda s: s in logging.getLevelNamesMapping(), "INFO, DEBUG, …")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "liveplatform.logs.LineFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "daphne": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "celery": {"level": "WARNING"},
+        "kombu": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "asyncio": {"level": "WARNING"},
+    },
+}

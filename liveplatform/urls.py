@@ -1,0 +1,26 @@
+"""The site's URLs. `/events`, `/ws`, `/static/` never come here: liveplatform.asgi takes them first."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth import views as auth_views
+from django.urls import include, path
+
+from liveplatform import health
+from videos.api import api
+
+admin.site.site_header = "liveplatform"
+admin.site.site_title = "liveplatform"
+
+urlpatterns = [
+    path("", include("videos.urls")),
+    path("api/v1/", api.urls),
+    path("accounts/login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
+]
+handler400 = health.bad_request
+handler404 = health.page_not_found

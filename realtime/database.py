@@ -1,0 +1,92 @@
+"""The node's store on PostgreSQL through Django.
+
+Hop: beside the path; called by the frontend node only. Its queries run in threads of its own: a slow database
+delays nobody's frames, and an answer that does not come in time is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import orjson
+from django.db import connection, transaction
+
+from realtime.events import Durable, TopicName
+from realtime.models import LoggedEvent, Topic
+from realtime.registry import Registry
+from realtime.store import Head, Loaded, TopicGone
+from realtime.threads import DatabaseThreads
+
+ANSWER_SECONDS = 5.0
+LOADED_LOG_EVENTS = 1_000
+
+
+class DatabaseStore:
+    """Implements realtime.store.Store."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._threads = DatabaseThreads(2, answer_seconds=ANSWER_SECONDS, name="node-database")
+
+    async def load(self, topic: TopicName) -> Loaded:
+        return await self._threads.run(self._load, topic)
+
+    async def heads(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
+        return await self._threads.run(self._heads, topics)
+
+    async def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+        return await self._threads.run(self._likes, topics)
+
+    async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
+        return await self._threads.run(events_after, topic, seq, limit)
+
+    async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
+        await self._threads.run(self._save_peaks, peaks)
+
+    def _load(self, topic: TopicName) -> Loaded:
+        kind = self._registry.kinds[topic.partition(":")[0]]
+        with one_moment():
+            head = Topic.objects.filter(name=topic).first()
+            snapshot = kind.load(topic) if head is not None else None
+            if head is None or snapshot is None:
+                raise TopicGone(topic)
+            log = LoggedEvent.objects.filter(topic_id=topic).order_by("-seq")[:LOADED_LOG_EVENTS]
+            events = [_durable(event) for event in log]
+            likes = kind.likes([topic]).get(topic)
+        events.reverse()
+        return Loaded(Head(head.seq, head.version), snapshot, likes, head.viewers_peak, events)
+
+    def _heads(self, topics: Sequence[TopicName]) -> dict[TopicName, Head]:
+        rows = Topic.objects.filter(name__in=topics).values_list("name", "seq", "version")
+        return {TopicName(name): Head(seq, version) for name, seq, version in rows}
+
+    def _likes(self, topics: Sequence[TopicName]) -> dict[TopicName, Mapping[str, int]]:
+        found: dict[TopicName, Mapping[str, int]] = {}
+        for prefix in {topic.partition(":")[0] for topic in topics}:
+            found.update(self._registry.kinds[prefix].likes([t for t in topics if t.startswith(f"{prefix}:")]))
+        return found
+
+    def _save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
+        for topic, peak in peaks.items():
+            Topic.objects.filter(name=topic, viewers_peak__lt=peak).update(viewers_peak=peak)
+
+
+@contextmanager
+def one_moment() -> Iterator[None]:
+    """Run the queries inside on one snapshot of the database: what they return belongs together."""
+    with transaction.atomic():
+        if len(connection.savepoint_ids) == 0:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def events_after(topic: TopicName, seq: int, limit: int) -> list[Durable]:
+    """Return up to `limit` durable events of the topic with a greater seq, in order."""
+    events = LoggedEvent.objects.filter(topic_id=topic, seq__gt=seq).order_by("seq")[:limit]
+    return [_durable(event) for event in events]
+
+
+def _durable(event: LoggedEvent) -> Durable:
+    return Durable(TopicName(event.topic_id), event.seq, event.name, orjson.dumps(event.data))

@@ -1,0 +1,207 @@
+"""What travels from the backend to the viewers: the events, their wire form, and the frames viewers read.
+
+Hop: all of them. `Event`s are built by the backend (realtime.log, videos.interactions), cross the dispatcher as
+plain JSON (`to_wire`, parsed only by `from_wire`), and become `Frame`s, encoded once per node for all viewers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NewType
+
+import orjson
+
+TopicName = NewType("TopicName", str)
+NodeId = NewType("NodeId", str)
+ConnectionId = NewType("ConnectionId", str)
+
+TOPIC = re.compile(r"(video|user|presence|conversation):[A-Za-z0-9-]{1,64}\Z", re.ASCII)
+WIRE_VERSION = 1
+BURST_TTL_MS = 5_000
+
+
+def topic_name(text: str) -> TopicName:
+    """Return `text` as a topic name. Raises ValueError unless it looks like `video:<id>`."""
+    if not TOPIC.match(text):
+        raise ValueError("a topic looks like video:<id>")
+    return TopicName(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """A row of the event log. `body` is the JSON object viewers receive; it is encoded once, at the backend.
+
+    `seq` is its place in the topic: 1, 2, 3 … without a hole.
+    """
+
+    topic: TopicName
+    seq: int
+    name: str
+    body: bytes
+
+    @classmethod
+    def of(cls, topic: TopicName, *, seq: int, name: str, at_ms: int, data: Mapping[str, Any]) -> Durable:
+        return cls(topic, seq, name, orjson.dumps({"topic": topic, "seq": seq, "at_ms": at_ms, **data}))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The like totals of a topic: absolute, the highest `version` wins, so any number of them may be skipped."""
+
+    topic: TopicName
+    version: int
+    kinds: Mapping[str, int]
+    names: Sequence[str] = ()
+    at_ms: int = 0  # the oldest like in it; 0: read from the database, not caused by a like
+
+    @property
+    def total(self) -> int:
+        return sum(self.kinds.values())
+
+    def over(self, older: Totals) -> Totals:
+        """Return this newer state together with the names and the oldest like of `older`."""
+        names = tuple(dict.fromkeys((*self.names, *older.names)))[:NAMES_MAX]
+        at_ms = min(self.at_ms, older.at_ms) if self.at_ms and older.at_ms else self.at_ms or older.at_ms
+        return Totals(self.topic, self.version, self.kinds, names, at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Taps of reactions: ephemeral, summed up, worthless `BURST_TTL_MS` after `at_ms`."""
+
+    topic: TopicName
+    counts: Mapping[str, int]
+    at_ms: int
+
+    def plus(self, other: Burst) -> Burst:
+        counts = dict(self.counts)
+        for kind, count in other.counts.items():
+            counts[kind] = counts.get(kind, 0) + count
+        return Burst(self.topic, counts, min(self.at_ms, other.at_ms))
+
+
+Event = Durable | Totals | Burst
+NAMES_MAX = 3
+
+
+def to_wire(event: Event) -> list[Any]:
+    """Return the event as a JSON-able list: its class's letter, then its fields in order."""
+    match event:
+        case Durable():
+            return ["d", event.topic, event.seq, event.name, event.body.decode()]
+        case Totals():
+            return ["t", event.topic, event.version, dict(event.kinds), list(event.names), event.at_ms]
+        case Burst():
+            return ["b", event.topic, dict(event.counts), event.at_ms]
+
+
+def from_wire(item: object) -> Event | None:
+    """Return the event of one wire item, None for an event of a newer version. The only parser of the wire.
+
+    Raises ValueError for what no version of this program has written.
+    """
+    match item:
+        case ["d", str(topic), int(seq), str(name), str(body)]:
+            return Durable(TopicName(topic), seq, name, body.encode())
+        case ["t", str(topic), int(version), dict(kinds), list(names), int(at_ms)]:
+            return Totals(TopicName(topic), version, kinds, tuple(names), at_ms)
+        case ["b", str(topic), dict(counts), int(at_ms)]:
+            return Burst(TopicName(topic), counts, at_ms)
+        case [str(letter), *_] if letter not in "dtb":
+            return None
+    raise ValueError("not an event of the wire")
+
+
+def coalesce(events: Iterable[Event]) -> list[Event]:
+    """Return the same news in fewer events: per topic one Totals (the newest) and one Burst (the sum).
+
+    Durable events stay as they are, in order.
+    """
+    durable: list[Event] = []
+    totals: dict[TopicName, Totals] = {}
+    bursts: dict[TopicName, Burst] = {}
+    for event in events:
+        match event:
+            case Durable():
+                durable.append(event)
+            case Totals():
+                totals[event.topic] = newest(totals.get(event.topic), event)
+            case Burst():
+                known = bursts.get(event.topic)
+                bursts[event.topic] = known.plus(event) if known else event
+    return [*durable, *totals.values(), *bursts.values()]
+
+
+def newest(known: Totals | None, other: Totals) -> Totals:
+    """Return the newer of two states, with the names and the oldest like of both."""
+    if known is None:
+        return other
+    return other.over(known) if other.version >= known.version else known.over(other)
+
+
+@dataclass(slots=True)
+class Frame:
+    """One event as viewers read it, encoded at most once per protocol, whatever the number of viewers.
+
+    `sse` is a whole HTTP chunk, `websocket` a whole unmasked text frame (RFC 6455, section 5.2).
+    """
+
+    name: str
+    body: bytes
+    id: str = ""
+    _sse: bytes = field(default=b"", repr=False)
+    _websocket: bytes = field(default=b"", repr=False)
+
+    @property
+    def text(self) -> bytes:
+        """The event in the event stream format, without HTTP's chunk around it. `body` is JSON: one line."""
+        first = f"id: {self.id}\nevent: {self.name}\ndata: " if self.id else f"event: {self.name}\ndata: "
+        return first.encode() + self.body + b"\n\n"
+
+    @property
+    def sse(self) -> bytes:
+        if not self._sse:
+            self._sse = http_chunk(self.text)
+        return self._sse
+
+    @property
+    def websocket(self) -> bytes:
+        if not self._websocket:
+            self._websocket = websocket_frame(b'{"event":"%b","data":%b}' % (self.name.encode(), self.body))
+        return self._websocket
+
+
+def durable_frame(event: Durable) -> Frame:
+    return Frame(event.name, event.body, id=event_id(event.topic, event.seq))
+
+
+def frame(name: str, data: Mapping[str, Any], *, id: str = "") -> Frame:
+    return Frame(name, orjson.dumps(data), id=id)
+
+
+def event_id(topic: TopicName, seq: int) -> str:
+    return f"{topic}@{seq}"
+
+
+def parse_event_id(text: str) -> tuple[TopicName, int] | None:
+    """Return topic and seq of a `Last-Event-ID`, None when it is none of ours."""
+    topic, at, seq = text.rpartition("@")
+    if not at or not seq.isascii() or not seq.isdigit() or len(seq) > 18 or not TOPIC.match(topic):
+        return None
+    return TopicName(topic), int(seq)
+
+
+def http_chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def websocket_frame(payload: bytes, *, opcode: int = 1) -> bytes:
+    """Return a final, unmasked frame of the payload. Opcodes: 1 text, 9 ping, 10 pong."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x80 | opcode, size)) + payload
+    if size < 65_536:
+        return bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big") + payload

@@ -1,0 +1,782 @@
+"""The frontend node: holds connections, knows who watches what, and delivers.
+
+Hop: the last but one. Fed by the channel layer (`deliver`, from dispatchers) and by its own reconcile loop (from
+the database); writes through realtime.connections. All state belongs to one event loop: no locks.
+
+Promises, per topic and connection: durable events in order, each once, none missing: a gap is noticed by `seq` and
+repaired from the event log, or the connection gets `reset` with a fresh snapshot. State (likes, viewers): the newest
+wins. Reactions: at most once. Redis, the layer and the dispatcher only make it fast: without them events come from
+the reconcile loop, `RECONCILE_SECONDS` late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from realtime import metrics
+from realtime.connections import (
+    HEARTBEAT_SECONDS,
+    MAILBOX_MAX_BYTES,
+    STALL_MAX_SECONDS,
+    Closing,
+    Connection,
+    Watcher,
+    write_slice,
+)
+from realtime.events import (
+    BURST_TTL_MS,
+    Burst,
+    Durable,
+    Frame,
+    NodeId,
+    TopicName,
+    Totals,
+    durable_frame,
+    event_id,
+    frame,
+    from_wire,
+    newest,
+)
+from realtime.store import Loaded, Store, StoreUnavailable, TopicGone, TopicKind
+from realtime.subscriptions import Audience, TableUnavailable, Watched
+
+logger = logging.getLogger(__name__)
+
+RING_MAX_EVENTS = 1_000
+RECONCILE_SECONDS = 2.0
+LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
+GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
+SLICE_CONNECTIONS = 500  # about 5 ms of writing before the loop gets its turn
+FANOUT_SHARE = 1 / 3  # of the time, at most, is spent on one topic's state frames
+RETRY_MS = 2_000
+VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it are told in one step
+NOBODY = Watched(0, 0)
+
+
+class Table(Protocol):
+    """The half of the shared table that a node needs (realtime.subscriptions.SharedTable)."""
+
+    async def renew(
+        self, node: NodeId, viewers: Mapping[TopicName, int], *, peaks: Mapping[TopicName, int] | None = None
+    ) -> dict[TopicName, Watched]: ...
+
+    async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None: ...
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    """A frame on its way: to those who stood in each audience when it was made."""
+
+    frame: Frame
+    droppable: bool
+    sse_size: int
+    websocket_size: int
+
+
+@dataclass(slots=True, eq=False)
+class Feed:
+    """One topic on this node: its viewers, its newest durable frames and its current snapshot."""
+
+    topic: TopicName
+    kind: TopicKind
+    sse: Audience[Connection] = field(default_factory=Audience)
+    websocket: Audience[Connection] = field(default_factory=Audience)
+    seq: int = 0
+    ring: deque[Frame] = field(default_factory=lambda: deque(maxlen=RING_MAX_EVENTS))
+    snapshot: dict[str, Any] = field(default_factory=dict)
+    totals: Totals | None = None
+    watched: Watched = NOBODY
+    elsewhere: int = 0  # viewers on other nodes, by the last answer of the table
+    peak_saved: int = 0
+
+    loading: asyncio.Task[None] | None = None
+    early: list[Any] = field(default_factory=list)  # came while loading
+    ahead: dict[int, Durable] = field(default_factory=dict)  # came before one that is missing
+    pulling: asyncio.Task[None] | None = None
+    empty_since: float | None = None
+
+    pending_totals: Totals | None = None
+    pending_viewers: bool = False
+    pending_burst: Burst | None = None
+    sent_total: int = 0
+    flush_timer: asyncio.TimerHandle | None = None
+    flushed_at: float = 0.0
+    fanout_seconds: float = 0.0
+    outbox: list[_Outgoing] = field(default_factory=list)
+    pump: asyncio.Task[None] | None = None
+    opening: bytes = b""  # the topic's part of `hello`, encoded; empty: stale
+
+    def __len__(self) -> int:
+        return len(self.sse) + len(self.websocket)
+
+    @property
+    def is_ready(self) -> bool:
+        return self.loading is None
+
+    def audience_of(self, connection: Connection) -> Audience[Connection]:
+        return self.sse if connection.is_sse else self.websocket
+
+    def members(self) -> list[Connection]:
+        return [*self.sse, *self.websocket]
+
+    def full_snapshot(self) -> dict[str, Any]:
+        """The snapshot with what the node counts: likes and viewers."""
+        shown = self.kind.shown(self.snapshot)
+        if self.totals is None:
+            return shown
+        return {
+            **shown,
+            "likes": {"total": self.totals.total, "kinds": dict(self.totals.kinds)},
+            "viewers": {"count": self.watched.count, "peak": self.watched.peak},
+        }
+
+    def opening_part(self) -> bytes:
+        if not self.opening:
+            self.opening = orjson.dumps({"seq": self.seq, "snapshot": self.full_snapshot()})
+        return self.opening
+
+    def likes_frame(self, *, delta: int, names: Sequence[str], at_ms: int) -> Frame:
+        assert self.totals is not None
+        data = {"topic": self.topic, "total": self.totals.total, "kinds": self.totals.kinds}
+        return frame("likes", {**data, "delta": delta, "names": names, "at_ms": at_ms})
+
+    def viewers_frame(self) -> Frame:
+        data = {"topic": self.topic, "count": self.watched.count, "peak": self.watched.peak}
+        return frame("viewers", {**data, "at_ms": now_ms()})
+
+    def reset_frame(self, reason: str) -> Frame:
+        data = {"topic": self.topic, "reason": reason, "seq": self.seq, "snapshot": self.full_snapshot()}
+        return frame("reset", data, id=event_id(self.topic, self.seq))
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class Opening:
+    """What a connection reads first of a topic: its part of `hello`, `{"seq", "snapshot"}` encoded, then frames."""
+
+    topic: TopicName
+    part: bytes
+    frames: list[Frame] = field(default_factory=list)
+
+
+class Node:
+    """A frontend node. Make it on its event loop, then `start()`; at the end `drain()` and `aclose()`.
+
+    `kinds` maps a topic's prefix to the kind registered for it.
+    """
+
+    def __init__(
+        self,
+        id: NodeId,
+        *,
+        table: Table,
+        store: Store,
+        kinds: Mapping[str, TopicKind],
+        frame_seconds: float,
+        renew_seconds: float = 2.0,
+        lease_seconds: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.id = id
+        self.feeds: dict[TopicName, Feed] = {}
+        self.connections: set[Connection] = set()
+        self.is_draining = False
+        self._table = table
+        self._store = store
+        self._kinds = kinds
+        self._frame_seconds = frame_seconds
+        self._renew_seconds = renew_seconds
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+        self._renewed_at = clock()
+        self._beats = 0
+        self._changed: set[Feed] = set()
+        self._change = asyncio.Event()
+        self._slow: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Connections
+
+    def start(self) -> None:
+        """Start the node's loops: leases, reconcile, heartbeat, slow viewers."""
+        for name, step, seconds in (
+            ("reconcile", self.reconcile, RECONCILE_SECONDS),
+            ("heartbeat", self.heartbeat, 1.0),
+            ("slow viewers", self.check_slow, 0.5),
+        ):
+            self._spawn(self._every(step, seconds), name=name)
+        self._spawn(self._renewing(), name="renew")
+
+    def add(self, connection: Connection) -> None:
+        self.connections.add(connection)
+        metrics.connections.labels("sse" if connection.is_sse else "websocket").inc()
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a closed connection everywhere. A second time changes nothing."""
+        if connection not in self.connections:
+            return
+        self.connections.discard(connection)
+        self._slow.discard(connection)
+        metrics.connections.labels("sse" if connection.is_sse else "websocket").dec()
+        for topic in list(connection.topics):
+            self.unsubscribe(connection, topic)
+
+    async def prepare(self, topic: TopicName, watcher: Watcher, *, after: int | None = None) -> None:
+        """Have the topic at hand for a viewer who has seen it up to `after`, so that `enter` can follow at once.
+
+        The first viewer of a topic costs one read of the database, all others none.
+        Raises TopicGone (also for a topic that this watcher may not see), StoreUnavailable.
+        """
+        feed = await self._ready_feed(topic)
+        if after is not None and after > feed.seq:
+            # It saw it on another node, which was faster. Who asks at the same time shares the one read.
+            await asyncio.shield(self._pull_soon(feed, grace_seconds=0))
+        if not feed.kind.access(feed.snapshot).allows(topic, watcher):
+            raise TopicGone(topic)
+
+    def enter(self, connection: Connection, topic: TopicName, *, after: int | None = None) -> Opening:
+        """Make the connection a viewer of a prepared topic; return what it has to read before any later frame.
+
+        `after` is the last durable seq it has seen: then the opening holds the events since, or a `reset` where
+        they are no longer at hand. The caller writes the opening before it awaits anything.
+        Raises TopicGone.
+        """
+        feed = self.feeds.get(topic)
+        if feed is None or not feed.is_ready:
+            raise TopicGone(topic)
+        feed.audience_of(connection).add(connection)
+        connection.topics.add(topic)
+        feed.empty_since = None
+        self._note_change(feed)
+        return self._opening(feed, after)
+
+    def unsubscribe(self, connection: Connection, topic: TopicName) -> None:
+        connection.topics.discard(topic)
+        feed = self.feeds.get(topic)
+        if feed is None or connection not in feed.audience_of(connection):
+            return
+        feed.audience_of(connection).discard(connection)
+        if not feed.outbox:
+            feed.audience_of(connection).compact()
+        if not len(feed):
+            feed.empty_since = self._clock()
+        self._note_change(feed)
+
+    def hello(self, connection: Connection, openings: Sequence[Opening]) -> list[Frame]:
+        """Return the frames that open a connection, in order."""
+        topics = b",".join(b'"%b":%b' % (opening.topic.encode(), opening.part) for opening in openings)
+        body = b'{"node":"%b","connection":"%b","topics":{%b},"retry_ms":%d}' % (
+            self.id.encode(),
+            connection.id.encode(),
+            topics,
+            RETRY_MS,
+        )
+        return [Frame("hello", body), *(frame for opening in openings for frame in opening.frames)]
+
+    def _opening(self, feed: Feed, after: int | None) -> Opening:
+        if after is None:
+            return Opening(feed.topic, feed.opening_part())
+        opening = Opening(feed.topic, b'{"seq":%d,"snapshot":null}' % feed.seq)
+        missed = feed.seq - after
+        if after >= 0 and 0 <= missed <= len(feed.ring):
+            opening.frames = list(feed.ring)[len(feed.ring) - missed :]
+            if feed.totals is not None:
+                opening.frames += [feed.likes_frame(delta=0, names=(), at_ms=now_ms()), feed.viewers_frame()]
+        else:
+            reason = "too_old" if after >= 0 and missed > 0 else "unknown_position"
+            metrics.resets.labels(reason).inc()
+            opening.frames = [feed.reset_frame(reason)]
+        return opening
+
+    # Topics
+
+    async def _ready_feed(self, topic: TopicName) -> Feed:
+        kind = self._kinds.get(topic.partition(":")[0])
+        if kind is None:
+            raise TopicGone(topic)
+        while True:
+            feed = self.feeds.get(topic)
+            if feed is None:
+                feed = self.feeds[topic] = Feed(topic, kind)
+                feed.loading = self._spawn(self._load(feed), name=f"load {topic}")
+                metrics.topics.set(len(self.feeds))
+            if feed.loading is None:
+                return feed
+            # Shielded: whoever leaves while waiting must not take the load away from the others.
+            await asyncio.shield(feed.loading)
+
+    async def _load(self, feed: Feed) -> None:
+        """Enter the shared table, then read the topic: what is published from now on reaches this node."""
+        try:
+            with contextlib.suppress(TableUnavailable):
+                await self._renew([feed])
+            metrics.topic_loads.inc()
+            loaded = await self._store.load(feed.topic)
+        except BaseException:
+            self._drop(feed)
+            raise
+        self._take(feed, loaded)
+        feed.empty_since = self._clock()  # until the first subscribe returns
+        feed.loading = None
+        early, feed.early = feed.early, []
+        for event in early:
+            self._deliver_to(feed, event)
+
+    def _take(self, feed: Feed, loaded: Loaded) -> None:
+        feed.seq = loaded.head.seq
+        feed.snapshot = loaded.snapshot
+        feed.ring.clear()
+        feed.ring.extend(durable_frame(event) for event in loaded.log)
+        feed.ahead = {seq: event for seq, event in feed.ahead.items() if seq > feed.seq}
+        if loaded.likes is not None:
+            feed.totals = newest(feed.totals, Totals(feed.topic, loaded.head.version, loaded.likes))
+            feed.sent_total = feed.totals.total
+            feed.peak_saved = loaded.viewers_peak
+            feed.watched = Watched(feed.watched.count, max(feed.watched.peak, loaded.viewers_peak))
+        feed.opening = b""
+
+    def _drop(self, feed: Feed) -> None:
+        if self.feeds.get(feed.topic) is feed:
+            del self.feeds[feed.topic]
+        self._changed.discard(feed)
+        metrics.topics.set(len(self.feeds))
+        for task in (feed.pulling, feed.pump):
+            if task is not None:
+                task.cancel()
+        if feed.flush_timer is not None:
+            feed.flush_timer.cancel()
+
+    # Delivery
+
+    def deliver(self, wire: Iterable[object]) -> None:
+        """Take the events of one message of the channel layer. Never raises: a bad item is counted and left out."""
+        for item in wire:
+            try:
+                event = from_wire(item)
+            except ValueError:
+                event = None
+            if event is None:
+                metrics.unknown_events.inc()
+                continue
+            feed = self.feeds.get(event.topic)
+            if feed is None:
+                continue  # the last viewer has just left
+            if feed.is_ready:
+                self._deliver_to(feed, event)
+            else:
+                feed.early.append(event)
+
+    def _deliver_to(self, feed: Feed, event: Durable | Totals | Burst) -> None:
+        match event:
+            case Durable():
+                self._deliver_durable(feed, event)
+            case Totals():
+                self._deliver_totals(feed, event)
+            case Burst():
+                if now_ms() - event.at_ms < BURST_TTL_MS:
+                    feed.pending_burst = feed.pending_burst.plus(event) if feed.pending_burst else event
+                    self._flush_soon(feed)
+
+    def _deliver_durable(self, feed: Feed, event: Durable) -> None:
+        if event.seq <= feed.seq:
+            return  # seen: a batch that came twice, or what a pull has brought already
+        if event.seq > feed.seq + 1:
+            if len(feed.ahead) < RING_MAX_EVENTS:
+                feed.ahead[event.seq] = event
+            self._pull_soon(feed, grace_seconds=GAP_GRACE_SECONDS)
+            return
+        while True:
+            self._deliver_next(feed, event)
+            following = feed.ahead.pop(feed.seq + 1, None)
+            if following is None:
+                return
+            event = following
+
+    def _deliver_next(self, feed: Feed, event: Durable) -> None:
+        made = durable_frame(event)
+        data = orjson.loads(event.body)
+        feed.seq = event.seq
+        feed.ring.append(made)
+        before = feed.kind.access(feed.snapshot)
+        feed.kind.apply(feed.snapshot, event.name, data)
+        feed.opening = b""
+        metrics.delivery_seconds.labels(event.name).observe(max(0, now_ms() - data["at_ms"]) / 1000)
+        self._send(feed, made, droppable=False)
+        access = feed.kind.access(feed.snapshot)
+        if access != before:
+            for connection in feed.members():
+                if not access.allows(feed.topic, connection.watcher):
+                    self._dismiss(connection, "private")
+
+    def _deliver_totals(self, feed: Feed, totals: Totals) -> None:
+        if feed.totals is None or totals.version <= feed.totals.version:
+            return
+        feed.totals = totals
+        feed.opening = b""
+        feed.pending_totals = newest(feed.pending_totals, totals)
+        self._flush_soon(feed)
+
+    def _flush_soon(self, feed: Feed) -> None:
+        """Send what changed at the end of the frame interval; at once if nothing was sent for that long.
+
+        The interval stretches with the time that a fan-out takes, so a hot topic costs a bounded share of a core.
+        """
+        if feed.flush_timer is not None:
+            return
+        interval = max(self._frame_seconds, feed.fanout_seconds / FANOUT_SHARE)
+        wait = max(0.0, feed.flushed_at + interval - self._clock())
+        feed.flush_timer = asyncio.get_running_loop().call_later(wait, self._flush, feed)
+
+    def _flush(self, feed: Feed) -> None:
+        feed.flush_timer = None
+        if feed.outbox:  # the previous one is still on its way: wait for its end, then send the newest
+            feed.flush_timer = asyncio.get_running_loop().call_later(self._frame_seconds, self._flush, feed)
+            return
+        feed.flushed_at = self._clock()
+        if (totals := feed.pending_totals) is not None and feed.totals is not None:
+            feed.pending_totals = None
+            at_ms = totals.at_ms or now_ms()
+            delta = feed.totals.total - feed.sent_total
+            feed.sent_total = feed.totals.total
+            metrics.delivery_seconds.labels("likes").observe(max(0, now_ms() - at_ms) / 1000)
+            self._send(feed, feed.likes_frame(delta=delta, names=totals.names, at_ms=at_ms), droppable=True)
+        if feed.pending_viewers:
+            feed.pending_viewers = False
+            self._send(feed, feed.viewers_frame(), droppable=True)
+        if (burst := feed.pending_burst) is not None:
+            feed.pending_burst = None
+            data = {"topic": feed.topic, "counts": burst.counts, "at_ms": burst.at_ms}
+            self._send(feed, frame("reactions", data), droppable=True)
+
+    # Fan-out
+
+    def _send(self, feed: Feed, made: Frame, *, droppable: bool) -> None:
+        """Write the frame to all viewers of the topic: now, if they are few and nothing is on its way."""
+        if not len(feed):
+            return
+        out = _Outgoing(made, droppable, feed.sse.size, feed.websocket.size)
+        if feed.pump is None and out.sse_size + out.websocket_size <= SLICE_CONNECTIONS:
+            self._write(feed, [out], 0, SLICE_CONNECTIONS)
+            return
+        feed.outbox.append(out)
+        if feed.pump is None:
+            feed.pump = self._spawn(self._pump(feed), name=f"fan-out {feed.topic}")
+
+    async def _pump(self, feed: Feed) -> None:
+        """Write the outbox in slices, so that others get their turn; frames for the same audience go in one write."""
+        try:
+            while feed.outbox:
+                first = feed.outbox[0]
+                same = (first.sse_size, first.websocket_size, first.droppable)
+                batch = [first]
+                for out in feed.outbox[1:]:
+                    if (out.sse_size, out.websocket_size, out.droppable) != same:
+                        break
+                    batch.append(out)
+                busy = 0.0
+                for start in range(0, max(first.sse_size, first.websocket_size), SLICE_CONNECTIONS):
+                    began = self._clock()
+                    self._write(feed, batch, start, start + SLICE_CONNECTIONS)
+                    busy += self._clock() - began
+                    await asyncio.sleep(0)
+                del feed.outbox[: len(batch)]
+                feed.fanout_seconds = busy
+                metrics.fanout_seconds.observe(busy)
+            feed.sse.compact()
+            feed.websocket.compact()
+        finally:
+            feed.pump = None
+
+    def _write(self, feed: Feed, batch: Sequence[_Outgoing], start: int, stop: int) -> None:
+        frames = [out.frame for out in batch]
+        written = sent_bytes = 0
+        for audience, size, data in (
+            (feed.sse, batch[0].sse_size, b"".join(made.sse for made in frames) if len(feed.sse) else b""),
+            (
+                feed.websocket,
+                batch[0].websocket_size,
+                b"".join(made.websocket for made in frames) if len(feed.websocket) else b"",
+            ),
+        ):
+            if data and start < size:
+                count = write_slice(
+                    audience.members,
+                    start,
+                    min(stop, size),
+                    data=data,
+                    frames=frames,
+                    droppable=batch[0].droppable,
+                    behind=self._behind,
+                )
+                written += count
+                sent_bytes += count * len(data)
+        for made in frames:
+            metrics.frames_sent.labels(made.name).inc(written)
+        metrics.bytes_sent.inc(sent_bytes)
+
+    # Slow viewers
+
+    def _behind(self, connection: Connection) -> None:
+        if connection.slow_since is None:
+            connection.slow_since = self._clock()
+            self._slow.add(connection)
+        elif connection.wire.pending_bytes() > MAILBOX_MAX_BYTES:
+            self._evict(connection, "full")
+
+    async def check_slow(self) -> None:
+        """Pay what is owed to viewers that have caught up; close those that stalled."""
+        for connection in list(self._slow):
+            if not connection.wire.pending_bytes():
+                self._slow.discard(connection)
+                connection.slow_since = None
+                if connection.stale:
+                    connection.stale = False
+                    metrics.mailbox_drops.labels("state").inc()
+                    self._write_state(connection)
+            elif connection.slow_since is not None and self._clock() - connection.slow_since > STALL_MAX_SECONDS:
+                self._evict(connection, "stalled")
+
+    def _write_state(self, connection: Connection) -> None:
+        for topic in connection.topics:
+            feed = self.feeds.get(topic)
+            if feed is not None and feed.totals is not None:
+                connection.write(feed.likes_frame(delta=0, names=(), at_ms=now_ms()))
+                connection.write(feed.viewers_frame())
+
+    def _evict(self, connection: Connection, reason: str) -> None:
+        metrics.mailbox_drops.labels(reason).inc()
+        logger.info("node %s: closed slow connection %s (%s)", self.id, connection.id, reason)
+        self._slow.discard(connection)
+        connection.wire.abort()
+
+    def _dismiss(self, connection: Connection, reason: str) -> None:
+        connection.write(frame("bye", {"reason": reason}))
+        connection.wire.close(Closing.GONE)
+
+    # Repair
+
+    def _pull_soon(self, feed: Feed, *, grace_seconds: float) -> asyncio.Task[None]:
+        """Fetch what is missing from the event log; there is one pull a topic at a time."""
+        if feed.pulling is None:
+            feed.pulling = self._spawn(self._pull(feed, grace_seconds), name=f"pull {feed.topic}")
+        return feed.pulling
+
+    async def _pull(self, feed: Feed, grace_seconds: float) -> None:
+        try:
+            if grace_seconds:
+                await asyncio.sleep(grace_seconds)
+                if not feed.ahead:
+                    return  # the missing one had only been overtaken
+                metrics.gaps_found.inc()
+            while True:
+                events = await self._store.events_after(feed.topic, feed.seq, limit=RING_MAX_EVENTS)
+                if events and events[0].seq > feed.seq + 1:
+                    await self._reload(feed, "history_gone")
+                    return
+                for event in events:
+                    if event.seq > feed.seq:
+                        metrics.gaps_repaired.inc()
+                        self._deliver_durable(feed, event)
+                if len(events) < RING_MAX_EVENTS:
+                    return
+        except (StoreUnavailable, TopicGone):
+            metrics.store_errors.inc()  # the next reconcile tries again
+        finally:
+            feed.ahead = {seq: event for seq, event in feed.ahead.items() if seq > feed.seq}
+            feed.pulling = None
+
+    async def _reload(self, feed: Feed, reason: str) -> None:
+        """Start the topic again from the database and tell its viewers so. Raises TopicGone, StoreUnavailable."""
+        loaded = await self._store.load(feed.topic)
+        if reason == "database_changed":
+            feed.totals = None
+        self._take(feed, loaded)
+        metrics.resets.labels(reason).inc()
+        self._send(feed, feed.reset_frame(reason), droppable=False)
+
+    async def reconcile(self) -> None:
+        """Ask the database for the heads of all topics here, and fetch what the fast way has lost."""
+        feeds = {topic: feed for topic, feed in self.feeds.items() if feed.is_ready}
+        if not feeds:
+            return
+        known = {topic: (feed.seq, feed.totals.version if feed.totals else 0) for topic, feed in feeds.items()}
+        try:
+            heads = await self._store.heads(list(feeds))
+            newer = [topic for topic, head in heads.items() if feeds[topic].totals and head.version > known[topic][1]]
+            likes = await self._store.likes(newer) if newer else {}
+            for topic, feed in feeds.items():
+                if self.feeds.get(topic) is not feed:
+                    continue
+                head = heads.get(topic)
+                if head is None:
+                    self._end(feed)
+                    continue
+                if head.seq < known[topic][0] or head.version < known[topic][1]:
+                    # A backup was restored: what this node knew is no longer true.
+                    await self._reload(feed, "database_changed")
+                elif head.seq > feed.seq:
+                    self._pull_soon(feed, grace_seconds=0)
+                if topic in likes:
+                    self._deliver_totals(feed, Totals(topic, head.version, likes[topic]))
+            await self._save_peaks(feeds.values())
+        except TopicGone:
+            pass  # deleted between two reads: the next pass ends it
+        except StoreUnavailable:
+            metrics.store_errors.inc()
+
+    async def _save_peaks(self, feeds: Iterable[Feed]) -> None:
+        peaks = {feed.topic: feed.watched.peak for feed in feeds if feed.watched.peak > feed.peak_saved}
+        if peaks:
+            await self._store.save_peaks(peaks)
+            for feed in feeds:
+                feed.peak_saved = max(feed.peak_saved, peaks.get(feed.topic, 0))
+
+    def _end(self, feed: Feed) -> None:
+        """The topic was deleted: its viewers are told so and not to come back."""
+        for connection in feed.members():
+            self._dismiss(connection, "gone")
+        self._drop(feed)
+
+    # Leases and viewer counts
+
+    def _note_change(self, feed: Feed) -> None:
+        self._changed.add(feed)
+        self._change.set()
+
+    async def _renewing(self) -> None:
+        """Renew all leases every `renew_seconds`; tell changed viewer numbers sooner."""
+        full_at = self._clock()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._change.wait(), max(0.05, full_at - self._clock()))
+                await asyncio.sleep(min(VIEWERS_SETTLE_SECONDS, self._renew_seconds))
+            self._change.clear()
+            if is_full := self._clock() >= full_at:
+                full_at = self._clock() + self._renew_seconds * random.uniform(0.9, 1.0)
+            await self.renew(full=is_full)
+
+    async def renew(self, *, full: bool = True) -> None:
+        """Assert this node's topics in the shared table and take the region's viewer numbers from it.
+
+        Not full: only those whose viewers changed. Topics that nobody has watched for a while are dropped.
+        """
+        changed, self._changed = self._changed, set()
+        if full:
+            idle = [
+                feed
+                for feed in self.feeds.values()
+                if feed.is_ready and feed.empty_since is not None and self._clock() - feed.empty_since > LINGER_SECONDS
+            ]
+            for feed in idle:
+                self._drop(feed)
+            if idle:
+                with contextlib.suppress(TableUnavailable):
+                    await self._table.leave(self.id, [feed.topic for feed in idle])
+        feeds = [feed for feed in (self.feeds.values() if full else changed) if self.feeds.get(feed.topic) is feed]
+        try:
+            await self._renew(feeds)
+        except TableUnavailable:
+            self._changed |= changed
+            forgotten = self._clock() - self._renewed_at > self._lease_seconds
+            for feed in feeds:
+                feed.elsewhere = 0 if forgotten else feed.elsewhere
+                self._set_watched(feed, Watched(feed.elsewhere + len(feed), feed.watched.peak))
+
+    async def _renew(self, feeds: Sequence[Feed]) -> None:
+        if not feeds:
+            return
+        numbers = {feed.topic: len(feed) for feed in feeds}
+        try:
+            answers = await self._table.renew(
+                self.id, numbers, peaks={feed.topic: feed.watched.peak for feed in feeds if feed.watched.peak}
+            )
+        except TableUnavailable as error:
+            metrics.table_errors.inc()
+            logger.debug("node %s: shared table away: %s", self.id, error)
+            raise
+        self._renewed_at = self._clock()
+        for feed in feeds:
+            watched = answers[feed.topic]
+            feed.elsewhere = watched.count - numbers[feed.topic]
+            self._set_watched(feed, watched)
+
+    def _set_watched(self, feed: Feed, watched: Watched) -> None:
+        watched = Watched(watched.count, max(watched.peak, watched.count, feed.watched.peak))
+        if watched != feed.watched:
+            feed.watched = watched
+            feed.opening = b""
+            if feed.totals is not None and feed.is_ready:
+                feed.pending_viewers = True
+                self._flush_soon(feed)
+
+    # Loops and the end
+
+    async def heartbeat(self) -> None:
+        """Write a sign of life to one in `HEARTBEAT_SECONDS` of the connections: each gets one in that time."""
+        slot = self._beats = (self._beats + 1) % HEARTBEAT_SECONDS
+        for number, connection in enumerate(list(self.connections)):
+            if connection.slot == slot:
+                connection.heartbeat()
+            if number % SLICE_CONNECTIONS == SLICE_CONNECTIONS - 1:
+                await asyncio.sleep(0)
+
+    async def drain(self, *, window_seconds: float) -> None:
+        """Send everybody to another node: told at once when to come back, closed evenly over the window."""
+        self.is_draining = True
+        waiting = list(self.connections)
+        random.shuffle(waiting)
+        retry_ms = int(window_seconds * 1000) + RETRY_MS
+        made = frame("drain", {"retry_ms": retry_ms})
+        ends = self._clock() + window_seconds
+        for number, connection in enumerate(waiting):
+            if connection in self.connections:
+                connection.write(made)
+                connection.wire.close(Closing.DRAIN)
+            left = len(waiting) - number - 1
+            if left and number % 50 == 49:
+                await asyncio.sleep(max(0.0, ends - self._clock()) * 50 / (left + 50))
+        with contextlib.suppress(TableUnavailable):
+            await self._table.leave(self.id, list(self.feeds))
+        logger.info("node %s left, %d connections drained", self.id, len(waiting))
+
+    async def aclose(self) -> None:
+        """End the node's tasks."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _every(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
+        while True:
+            # Jitter: the nodes of a site must not ask the database in step.
+            await asyncio.sleep(seconds * random.uniform(0.9, 1.0))
+            try:
+                await step()
+            except Exception:
+                # A bug in one pass must not end deliveries for good.
+                logger.exception("node %s: a pass failed", self.id)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, (TopicGone, StoreUnavailable)):
+            logger.error("node %s: %s failed", self.id, task.get_name(), exc_info=error)

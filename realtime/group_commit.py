@@ -1,0 +1,189 @@
+"""Group commit: everything that arrived while the last commit ran goes into the next one.
+
+Hop: between the backend's API and its tables. One thread with one connection of its own a process; a lone command
+commits at once, a crowd shares the transaction and its fsync. Answered only after the commit.
+Measured: a durable like this way costs what an empty endpoint does; a Django transaction per like three times that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import psycopg
+
+from realtime import metrics
+from realtime.events import Event
+from realtime.store import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+WAIT_SECONDS = 1.5  # together with the way back the answer is there within the 2 s promised
+BATCH_MAX_COMMANDS = 500
+QUEUE_MAX_COMMANDS = 5_000
+RECONNECT_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Applied(Generic[R]):
+    """What a transaction came to: an outcome per command (an exception refuses that one), and what to publish."""
+
+    outcomes: list[R | Exception]
+    events: list[Event] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[C, R]):
+    command: C
+    deadline: float
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[R]
+
+    def settle(self, outcome: R | Exception) -> None:
+        def set_outcome() -> None:
+            if self.future.done():
+                return
+            if isinstance(outcome, Exception):
+                self.future.set_exception(outcome)
+            else:
+                self.future.set_result(outcome)
+
+        try:
+            self.loop.call_soon_threadsafe(set_outcome)
+        except RuntimeError:
+            logger.debug("group commit: the asking loop is closed")
+
+
+class GroupCommit(Generic[C, R]):
+    """Runs `apply(connection, commands)` over what waits, one transaction at a time.
+
+    `apply` runs with the connection inside BEGIN … and must not commit. `publish` gets the events after the commit.
+    `parameters` gives psycopg's connection parameters, asked at each connect.
+    """
+
+    def __init__(
+        self,
+        apply: Callable[[psycopg.Connection[Any], Sequence[C]], Applied[R]],
+        *,
+        publish: Callable[[Sequence[Event]], None],
+        parameters: Callable[[], dict[str, Any]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._apply = apply
+        self._publish = publish
+        self._parameters = parameters
+        self._clock = clock
+        self._waiting: deque[_Waiting[C, R]] = deque()
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._connection: psycopg.Connection[Any] | None = None
+        self._is_closed = False
+
+    async def submit(self, command: C) -> R:
+        """Commit the command, alone or with others; return its outcome, or raise the exception that refused it.
+
+        Raises StoreUnavailable within `WAIT_SECONDS` when the database does not answer; the command may then still
+        be committed, so commands must bear repetition.
+        """
+        loop = asyncio.get_running_loop()
+        waiting: _Waiting[C, R] = _Waiting(command, self._clock() + WAIT_SECONDS, loop, loop.create_future())
+        with self._wake:
+            if len(self._waiting) >= QUEUE_MAX_COMMANDS:
+                raise StoreUnavailable("too much is waiting for the database")
+            self._waiting.append(waiting)
+            if self._thread is None:
+                self._is_closed = False
+                self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await waiting.future
+        except TimeoutError as error:
+            raise StoreUnavailable("the database did not answer in time") from error
+
+    def close(self) -> None:
+        """End the thread after what waits; the next submit starts another."""
+        with self._wake:
+            thread, self._thread = self._thread, None
+            self._is_closed = True
+            self._wake.notify()
+        if thread is not None:
+            thread.join(WAIT_SECONDS)
+
+    def _run(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            if batch:
+                self._settle(batch)
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _next_batch(self) -> list[_Waiting[C, R]] | None:
+        with self._wake:
+            while not self._waiting:
+                if self._is_closed:
+                    return None
+                self._wake.wait()
+            count = min(len(self._waiting), BATCH_MAX_COMMANDS)
+            batch = [self._waiting.popleft() for _ in range(count)]
+        now = self._clock()
+        # Whoever gave up was told that nothing is certain: better not to do it than to do it late.
+        return [waiting for waiting in batch if waiting.deadline > now]
+
+    def _settle(self, batch: Sequence[_Waiting[C, R]]) -> None:
+        try:
+            outcomes = self._commit([waiting.command for waiting in batch])
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self._disconnect()
+            logger.warning("group commit: database away: %s", str(error).strip().partition("\n")[0])
+            for waiting in batch:
+                waiting.settle(StoreUnavailable("the database is away"))
+            time.sleep(RECONNECT_SECONDS)
+            return
+        except Exception as error:
+            if len(batch) == 1:
+                logger.exception("group commit: a command failed")
+                batch[0].settle(error)
+                return
+            # One of them is bad: each on its own, so that it takes nobody with it.
+            for waiting in batch:
+                self._settle([waiting])
+            return
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            waiting.settle(outcome)
+
+    def _commit(self, commands: Sequence[C]) -> list[R | Exception]:
+        began = self._clock()
+        connection = self._connect()
+        try:
+            connection.execute("BEGIN")
+            applied = self._apply(connection, commands)
+            connection.execute("COMMIT")
+        except BaseException:
+            if not connection.closed and not connection.broken:
+                connection.rollback()
+            raise
+        self._publish(applied.events)
+        metrics.commit_batch.observe(len(commands))
+        metrics.commit_seconds.observe(self._clock() - began)
+        return applied.outcomes
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(**self._parameters(), autocommit=True)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,71 @@
+"""Limits that keep one viewer from taking the site from the others: token buckets and connection counts.
+
+In the memory of each node: no round trip, no Redis needed; a site of N nodes allows N times as much at most.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+STREAMS_PER_VIEWER = 10
+STREAMS_PER_ADDRESS = 100
+CONNECTIONS_MAX = 18_000  # of 20,000 descriptors a process: the rest is for requests, the database, Redis
+
+
+class Limited(Exception):
+    """Too often. `retry_seconds`: when the next one is possible, whole seconds, at least 1."""
+
+    def __init__(self, retry_seconds: float) -> None:
+        super().__init__(f"again in {retry_seconds:.0f} s")
+        self.retry_seconds = max(1, math.ceil(retry_seconds))
+
+
+@dataclass(slots=True)
+class RateLimit:
+    """A token bucket per key: `burst` at once, then `per_second`. The least recently used keys are forgotten."""
+
+    burst: int
+    per_second: float
+    clock: Callable[[], float] = time.monotonic
+    keys_max: int = 100_000
+    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
+
+    def take(self, key: str, count: int = 1) -> None:
+        """Take tokens for the key. Raises Limited when there are not enough; then none is taken."""
+        now = self.clock()
+        tokens, since = self._buckets.pop(key, (float(self.burst), now))
+        tokens = min(float(self.burst), tokens + (now - since) * self.per_second)
+        allowed = tokens >= count
+        self._buckets[key] = (tokens - count if allowed else tokens, now)
+        if len(self._buckets) > self.keys_max:
+            self._buckets.popitem(last=False)
+        if not allowed:
+            raise Limited((count - tokens) / self.per_second)
+
+
+@dataclass(slots=True)
+class ConnectionLimit:
+    """How many connections each address and each viewer holds on this node."""
+
+    per_address: int = STREAMS_PER_ADDRESS
+    per_viewer: int = STREAMS_PER_VIEWER
+    _addresses: Counter[str] = field(default_factory=Counter)
+    _viewers: Counter[str] = field(default_factory=Counter)
+
+    def enter(self, address: str, viewer_id: str) -> None:
+        """Count a connection in. Raises Limited; then nothing is counted."""
+        if self._addresses[address] >= self.per_address or (viewer_id and self._viewers[viewer_id] >= self.per_viewer):
+            raise Limited(5)
+        self._addresses[address] += 1
+        if viewer_id:
+            self._viewers[viewer_id] += 1
+
+    def leave(self, address: str, viewer_id: str) -> None:
+        for counts, key in ((self._addresses, address), (self._viewers, viewer_id)):
+            counts[key] -= 1
+            if counts[key] <= 0:
+                del counts[key]

@@ -1,0 +1,44 @@
+"""What the backend tells the platform about itself, at start: kinds of topics, commands, how to know a viewer.
+
+Hop: beside the path. `realtime` imports nothing of `videos`; the backend registers here in its AppConfig.ready().
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from realtime.connections import Watcher
+from realtime.store import TopicKind
+
+
+class CommandError(Exception):
+    """A command that was refused: the viewer's mistake, said with a code and a sentence."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+# Called with the watcher, his address and the message; returns what the acknowledgement holds.
+Command = Callable[[Watcher, str, dict[str, Any]], Awaitable[dict[str, Any]]]
+# Called with a request's headers; returns on whose behalf it comes. Raises CommandError for credentials that are none.
+Identify = Callable[[dict[bytes, bytes]], Awaitable[Watcher]]
+
+
+@dataclass(slots=True)
+class Registry:
+    kinds: dict[str, TopicKind] = field(default_factory=dict)
+    commands: dict[str, Command] = field(default_factory=dict)
+    identify: Identify | None = None
+
+    def add_kind(self, kind: TopicKind) -> None:
+        self.kinds[kind.prefix] = kind
+
+    def add_command(self, op: str, command: Command) -> None:
+        self.commands[op] = command
+
+
+registry = Registry()

@@ -1,0 +1,398 @@
+"""The server of a frontend node: Daphne, hardened, handing its sockets to the node.
+
+Hop: the outermost. Daphne's own loops walk all connections every second, die of one exception, and say goodbye to
+nobody (research in docs/how-it-works.md); here an application's end is an event, a stop is a drain, bodies, headers
+and waiting frames are bounded, and each stream's socket is reachable through `scope["extensions"]["live.wire"]`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from daphne import http_protocol, server, ws_protocol
+from twisted.internet import defer, tcp
+from twisted.internet import reactor as _reactor
+from twisted.internet.endpoints import serverFromString
+from twisted.logger import globalLogBeginner
+from twisted.python.failure import Failure
+
+from realtime.connections import Closing
+from realtime.events import Frame
+
+logger = logging.getLogger(__name__)
+reactor: Any = _reactor  # Twisted's stubs know it as a module
+
+BODY_MAX_BYTES = 64 * 1024
+HEADER_SECONDS = 10.0
+LINGER_SECONDS = 2.0
+FRAME_MAX_BYTES = 64 * 1024
+INBOUND_MAX_FRAMES = 64
+CLOSE_TIMEOUT_SECONDS = 10.0
+REQUESTS_END_SECONDS = 5.0
+STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
+_server_from: Any = serverFromString
+USER_TIMEOUT_MS = 20_000  # a peer that vanished without a FIN is noticed that long after an unanswered heartbeat
+WIRE = "live.wire"
+
+
+def tune_stream(transport: tcp.Connection) -> None:
+    """Set the socket options of a long-lived stream: small buffers, no Nagle, quick notice of a vanished peer."""
+    sock = transport.socket
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+
+
+class _TwistedWire:
+    """What the two protocols have in common: bytes waiting in Twisted's buffers, and the abrupt end."""
+
+    transport: Any
+    _tcp: Any
+
+    def pending_bytes(self) -> int:
+        tcp_transport = self._tcp
+        pending: int = len(tcp_transport.dataBuffer) - tcp_transport.offset + tcp_transport._tempDataLen
+        return pending
+
+    def abort(self) -> None:
+        self._tcp.abortConnection()
+
+
+class SseWire(_TwistedWire):
+    """The wire of an event stream response that has started."""
+
+    def __init__(self, request: WebRequest) -> None:
+        self._request = request
+        transport = request.channel.transport
+        self._tcp = _plain(transport)
+        # HTTP/1.0 knows no chunks.
+        self.transport = transport if self._tcp is transport and request.clientproto == b"HTTP/1.1" else None
+        tune_stream(self._tcp)
+
+    def write(self, frame: Frame) -> None:
+        self.write_raw(frame.text)
+
+    def write_raw(self, data: bytes) -> None:
+        if not self._request.finished and self._request.channel is not None:
+            http_protocol.http.Request.write(self._request, data)
+
+    def close(self, why: Closing) -> None:
+        if not self._request.finished and self._request.channel is not None:
+            self._request.finish()
+
+
+class WebSocketWire(_TwistedWire):
+    """The wire of an open WebSocket."""
+
+    def __init__(self, protocol: WebSocketProtocol) -> None:
+        self._protocol = protocol
+        self._tcp = _plain(protocol.transport)
+        self.transport = protocol.transport if self._tcp is protocol.transport else None
+        tune_stream(self._tcp)
+
+    def write(self, frame: Frame) -> None:
+        self.write_raw(frame.websocket)
+
+    def write_raw(self, data: bytes) -> None:
+        if self._protocol.state == self._protocol.STATE_OPEN:
+            self._protocol.transport.write(data)
+
+    def close(self, why: Closing) -> None:
+        self._protocol.serverClose(code=why.value)
+
+
+def _plain(transport: Any) -> Any:
+    """Return the TCP transport under a TLS one, or the transport itself."""
+    while not isinstance(transport, tcp.Connection):
+        transport = transport.transport
+    return transport
+
+
+class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
+    """Daphne's request with a limit for the body, a deadline for the headers, and no way to end the server."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._body_bytes = 0
+        self._refused = False
+        self.channel.has_request = True
+        self._deadline: Any = reactor.callLater(HEADER_SECONDS, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self.channel is not None:
+            self.channel.forceAbortClient()
+
+    def _met_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length if length is None or length <= BODY_MAX_BYTES else 0)
+        if length is not None and length > BODY_MAX_BYTES:
+            self._refuse_body()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._body_bytes += len(data)
+        if self._refused:
+            return
+        if self._body_bytes > BODY_MAX_BYTES:
+            self._refuse_body()
+        else:
+            super().handleContentChunk(data)
+
+    def _refuse_body(self) -> None:
+        """Answer 413 at once, then read on for a moment: closing over unread data would take the answer back."""
+        self._refused = True
+        body = b'{"code":"too_large","detail":"A request body may have %d bytes at most."}' % BODY_MAX_BYTES
+        self.channel.transport.write(
+            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        channel = self.channel
+        reactor.callLater(LINGER_SECONDS, lambda: channel.transport and channel.transport.loseConnection())
+
+    def process(self) -> Any:
+        self._met_deadline()
+        if self._refused:
+            self.channel.transport.loseConnection()
+            return None
+        self.requestHeaders.removeHeader(b"daphne-root-path")  # any client could set it
+        if hasattr(self.channel.transport, "setTcpNoDelay"):
+            self.channel.transport.setTcpNoDelay(True)
+        return super().process()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._met_deadline()
+        super().connectionLost(reason)
+
+    def handle_exception(self, exception: BaseException) -> None:
+        """The application failed: say 500, or cut the stream if it has begun. It must not reach the server."""
+        if not self._response_started:
+            super().handle_exception(exception)
+        elif self.channel is not None:
+            self.channel.forceAbortClient()
+
+    def check_timeouts(self) -> None:
+        """Nothing to check: deadlines are timers of their own."""
+
+    def live_wire(self) -> SseWire:
+        return SseWire(self)
+
+
+class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = WebRequest
+        reactor.callLater(HEADER_SECONDS, self._drop_silent, protocol)
+        return protocol
+
+    @staticmethod
+    def _drop_silent(protocol: Any) -> None:
+        channel = getattr(protocol, "_channel", protocol)
+        if not getattr(channel, "has_request", False) and channel.transport is not None:
+            channel.transport.abortConnection()
+
+
+class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
+    """Daphne's WebSocket with a bound on frames that wait for the application."""
+
+    _is_paused = False
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        super().onMessage(payload, isBinary)
+        if not self._is_paused and self.application_queue.qsize() > INBOUND_MAX_FRAMES:
+            self._is_paused = True
+            self.transport.pauseProducing()
+
+    def took_one(self) -> None:
+        """The application took a frame: read on when it has caught up."""
+        if self._is_paused and self.application_queue.qsize() <= INBOUND_MAX_FRAMES // 4:
+            self._is_paused = False
+            self.transport.resumeProducing()
+
+    def handle_exception(self, exception: BaseException) -> None:
+        if hasattr(self, "handshake_deferred"):
+            super().handle_exception(exception)
+        else:
+            self.sendClose(code=1011)
+
+    def check_timeouts(self) -> None:
+        """Nothing to check: the handshake has a timer of its own, the node's heartbeat finds the dead."""
+
+    def live_wire(self) -> WebSocketWire:
+        return WebSocketWire(self)
+
+
+class WebSocketFactory(ws_protocol.WebSocketFactory):  # type: ignore[misc]
+    protocol = WebSocketProtocol
+
+
+class Server(server.Server):  # type: ignore[misc]
+    """Daphne's server, event-driven, with a drain in place of its sudden end.
+
+    `on_start` runs on the loop before the first connection, `on_drain` when the process is told to stop: all
+    connections are still there, no new one comes.
+    """
+
+    on_start: Callable[[], Awaitable[None]] | None = None
+    on_drain: Callable[[], Awaitable[None]] | None = None
+    trusted_proxies = 0
+
+    def run(self) -> None:
+        self.connections: dict[Any, dict[str, Any]] = {}
+        self.ports: list[Any] = []
+        self.http_factory = HTTPFactory(self)
+        self.ws_factory = WebSocketFactory(self, server=self.server_name)
+        self.ws_factory.setProtocolOptions(
+            autoPingInterval=0,
+            allowNullOrigin=True,  # the consumer checks origins, and says so in words
+            failByDrop=False,  # protocol errors are told by their close code
+            openHandshakeTimeout=self.websocket_handshake_timeout,
+            maxMessagePayloadSize=FRAME_MAX_BYTES,
+            maxFramePayloadSize=FRAME_MAX_BYTES,
+        )
+        observers: list[Any] = [_log_failure]
+        globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)
+        loop = reactor._asyncioEventloop
+        asyncio.set_event_loop(loop)
+        # Python's cyclic collector walks every live connection again and again: half the cost of a connect.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        self._start_task = loop.create_task(self._start())
+        reactor.addSystemEventTrigger("before", "shutdown", self._stop)
+        reactor.run(installSignalHandlers=self.signal_handlers)
+
+    async def _start(self) -> None:
+        try:
+            if self.on_start is not None:
+                await self.on_start()
+        except Exception:
+            logger.exception("the node could not start")
+            self.stop()
+            return
+        for description in self.endpoints:
+            listening = _server_from(reactor, _with_backlog(str(description))).listen(self.http_factory)
+            listening.addCallback(self.listen_success)
+            listening.addErrback(self.listen_error)
+
+    def listen_success(self, port: Any) -> None:
+        self.ports.append(port)
+        super().listen_success(port)
+
+    def listen_error(self, failure: Failure) -> None:
+        self.abort_start = True
+        super().listen_error(failure)
+
+    def _stop(self) -> Any:
+        return defer.Deferred.fromFuture(asyncio.ensure_future(self._drain()))
+
+    async def _drain(self) -> None:
+        for port in self.ports:
+            port.stopListening()
+        if self.on_drain is not None:
+            try:
+                await self.on_drain()
+            except Exception:
+                logger.exception("the drain failed")
+        applications = [task for details in self.connections.values() if (task := details.get("application_instance"))]
+        if applications:
+            await asyncio.wait(applications, timeout=REQUESTS_END_SECONDS)
+        for task in applications:
+            task.cancel()
+        await asyncio.sleep(0.05)  # close frames and last chunks leave the sockets
+
+    # One connection's application
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> asyncio.Queue[Any] | None:
+        """Start the application for a request or WebSocket; its end is an event (`_application_done`)."""
+        details = self.connections.get(protocol)
+        if details is None:
+            return None
+        scope["asgi"] = {"version": "3.0"}
+        scope["extensions"] = {WIRE: protocol.live_wire}
+        self._look_behind_proxies(scope)
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        receive: Callable[[], Awaitable[Any]] = queue.get
+        if scope["type"] == "websocket":
+            receive = partial(_receive, queue, protocol)
+        application = self.application(scope=scope, receive=receive, send=partial(self.handle_reply, protocol))
+        task = asyncio.ensure_future(application)
+        details["application_instance"] = task
+        task.add_done_callback(partial(self._application_done, protocol))
+        return queue
+
+    def _application_done(self, protocol: Any, task: asyncio.Future[Any]) -> None:
+        details = self.connections.get(protocol, {})
+        details.pop("application_instance", None)
+        if (killer := details.pop("killer", None)) is not None and killer.active():
+            killer.cancel()
+        is_gone = "disconnected" in details
+        if is_gone:
+            self.connections.pop(protocol, None)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        logger.error("application failed: %s", error, exc_info=error)
+        if not is_gone:
+            try:
+                protocol.handle_exception(error)
+            except Exception:
+                logger.exception("a connection could not be told of its failure")
+
+    def protocol_disconnected(self, protocol: Any) -> None:
+        details = self.connections.get(protocol)
+        if details is None or "disconnected" in details:
+            return
+        details["disconnected"] = time.monotonic()
+        task = details.get("application_instance")
+        if task is None:
+            del self.connections[protocol]
+        else:
+            details["killer"] = reactor.callLater(CLOSE_TIMEOUT_SECONDS, task.cancel)
+
+    def _look_behind_proxies(self, scope: dict[str, Any]) -> None:
+        """Take the client's address from the proxies of our own, counted from the right; the rest is hearsay."""
+        if not self.trusted_proxies:
+            return
+        hops: list[str] = []
+        for name, value in scope["headers"]:
+            if name == b"x-forwarded-for":
+                hops += value.decode("latin1").split(",")
+            elif name == b"x-forwarded-proto" and value in (b"http", b"https"):
+                secure = value == b"https"
+                scope["scheme"] = {"http": ("http", "https"), "websocket": ("ws", "wss")}[scope["type"]][secure]
+        if len(hops) >= self.trusted_proxies:
+            try:
+                scope["client"] = [str(ipaddress.ip_address(hops[-self.trusted_proxies].strip())), 0]
+            except ValueError:
+                logger.debug("X-Forwarded-For holds no address")
+
+
+async def _receive(queue: asyncio.Queue[Any], protocol: WebSocketProtocol) -> Any:
+    message = await queue.get()
+    protocol.took_one()
+    return message
+
+
+def _with_backlog(description: str) -> str:
+    # Twisted's default of 50 drops the SYNs of a crowd; each comes back a second later.
+    has_none = description.startswith("tcp:") and "backlog" not in description
+    return f"{description}:backlog=4096" if has_none else description
+
+
+def _log_failure(event: dict[str, Any]) -> None:
+    """Twisted's own log: only its failures are ours to know."""
+    if (failure := event.get("log_failure")) is not None:
+        error = (failure.type, failure.value, failure.getTracebackObject())
+        logger.error("%s", failure.getErrorMessage(), exc_info=error)

@@ -1,0 +1,33 @@
+"""The shared table and its Redis connection, as the settings describe them: one per event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+from django.conf import settings
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from realtime.subscriptions import SharedTable
+
+ANSWER_SECONDS = 1.0
+_tables: WeakKeyDictionary[asyncio.AbstractEventLoop, SharedTable] = WeakKeyDictionary()
+
+
+def shared_table() -> SharedTable:
+    """Return the running loop's shared table. A Redis that does not answer within a second is an error, not a wait."""
+    loop = asyncio.get_running_loop()
+    table = _tables.get(loop)
+    if table is None:
+        redis = Redis.from_url(
+            settings.REDIS_URL,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 1),
+        )
+        table = _tables[loop] = SharedTable(
+            redis, lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=f"live:{settings.LIVE_REGION}:"
+        )
+    return table

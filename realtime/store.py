@@ -1,0 +1,106 @@
+"""What a frontend node asks of the database: plain data, and the interface that realtime.database implements.
+
+Hop: beside the path of a like. A node reads a topic once when its first viewer comes, and its head every 2 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from realtime.connections import Watcher
+from realtime.events import Durable, TopicName
+
+
+class TopicGone(Exception):
+    """There is no such topic, or it is not for this viewer: the two look the same from outside."""
+
+
+class StoreUnavailable(Exception):
+    """The database did not answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may watch a topic."""
+
+    public: bool = False
+    viewer_ids: frozenset[str] = frozenset()
+
+    def allows(self, topic: TopicName, watcher: Watcher) -> bool:
+        return (
+            self.public
+            or topic in watcher.topics
+            or bool(watcher.viewer_id and (watcher.is_staff or watcher.viewer_id in self.viewer_ids))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The top of a topic: its last durable event and the version of its totals."""
+
+    seq: int
+    version: int
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A topic as the database has it, read in one snapshot. `log` are its newest durable events, oldest first.
+
+    `likes` None: a topic without totals.
+    """
+
+    head: Head
+    snapshot: dict[str, Any]
+    likes: Mapping[str, int] | None = None
+    viewers_peak: int = 0
+    log: list[Durable] = field(default_factory=list)
+
+
+class TopicKind(Protocol):
+    """What the owner of a topic prefix registers: how its topics are read, changed by events, and opened to whom."""
+
+    prefix: str
+
+    def load(self, topic: TopicName) -> dict[str, Any] | None:
+        """Return the topic's snapshot, without likes and viewers; None: no such topic. In a database thread."""
+        ...
+
+    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+        """Return the like totals by kind of each topic, in one query. In a database thread."""
+        ...
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        """Change the snapshot as the event says: it then equals one loaded after the event."""
+        ...
+
+    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what viewers read of the snapshot."""
+        ...
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access: ...
+
+
+class Store(Protocol):
+    """The database, from a node's point of view. Each call may raise StoreUnavailable."""
+
+    async def load(self, topic: TopicName) -> Loaded:
+        """Return the topic. Raises TopicGone."""
+        ...
+
+    async def heads(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
+        """Return the heads of the topics, those that are gone left out. One query."""
+        ...
+
+    async def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+        """Return the like totals by kind. One query."""
+        ...
+
+    async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
+        """Return up to `limit` durable events with a greater seq, in order."""
+        ...
+
+    async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
+        """Keep the highest number of viewers of each topic; a lower one than is kept changes nothing."""
+        ...

@@ -1,0 +1,48 @@
+"""Database work off the event loop, with a deadline: a slow or dead database is an error in time, never a wait.
+
+Hop: beside the path; used by the node's store and by the backend's API. asgiref's one `thread_sensitive` thread would
+let one slow query delay everybody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.db import InterfaceError, OperationalError, close_old_connections
+
+from realtime.store import StoreUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DatabaseThreads:
+    """A few threads for Django's ORM. `answer_seconds` is how long a caller waits at most."""
+
+    def __init__(self, count: int, *, answer_seconds: float, name: str) -> None:
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix=name)
+        self._answer_seconds = answer_seconds
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `work` returns, or raise what it raises. Raises StoreUnavailable."""
+
+        def guarded() -> T:
+            close_old_connections()
+            try:
+                return work(*args, **kwargs)
+            except (OperationalError, InterfaceError) as error:
+                raise StoreUnavailable(str(error).strip().partition("\n")[0]) from error
+            finally:
+                close_old_connections()
+
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._threads, guarded)
+            return await asyncio.wait_for(future, self._answer_seconds)
+        except TimeoutError as error:
+            raise StoreUnavailable("the database did not answer in time") from error
+
+
+backend_threads = DatabaseThreads(4, answer_seconds=1.8, name="backend-database")

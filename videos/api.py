@@ -1,0 +1,436 @@
+"""The REST API, `/api/v1/`: parse, ask who it is, act, answer. OpenAPI at `openapi.json`, docs at `docs`.
+
+Hop: the first one of a like. Calls interactions; errors are `{"code", "detail"}` with the status that says whose
+mistake it was. Answers are built by representation and sent as they are; the schemas document and check the input.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import orjson
+from django.core import signing
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI, Path, Query
+from ninja.errors import HttpError, ValidationError
+from ninja.security import APIKeyCookie, HttpBearer
+from pydantic import Field
+
+from liveplatform import __version__
+from realtime import tickets
+from realtime.connections import Watcher
+from realtime.events import topic_name
+from realtime.limits import Limited
+from realtime.process import process
+from realtime.store import StoreUnavailable, TopicGone
+from realtime.threads import backend_threads
+from videos import auth, interactions, limits, schemas
+from videos.auth import CsrfFailed, Unauthorized, require_viewer, viewer_of
+from videos.commands import react
+from videos.models import Comment, Video, Viewer
+from videos.representation import comment_json, person
+from videos.text import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Refused,
+    check_playlist,
+    clean_body,
+    clean_name,
+    clean_text,
+)
+from videos.topics import full_json, visible_video, with_viewers
+
+logger = logging.getLogger(__name__)
+
+PAGE_MAX = 100
+CURSOR_SALT = "live.cursor"
+RETRY_SECONDS = 2
+
+
+class Bearer(HttpBearer):
+    """For the docs: the check itself is `require_viewer`, the same for both ways."""
+
+    async def authenticate(self, request: HttpRequest, token: str) -> Viewer:
+        return await require_viewer(request)
+
+
+class Session(APIKeyCookie):
+    param_name = "sessionid"
+
+    def __init__(self) -> None:
+        super().__init__(csrf=False)  # require_viewer checks it
+
+    async def authenticate(self, request: HttpRequest, key: str | None) -> Viewer:
+        return await require_viewer(request)
+
+
+viewer_auth = [Bearer(), Session()]
+api = NinjaAPI(
+    title="liveplatform",
+    version=__version__,
+    description="Live interactions on live video. Ids are UUIDs, times epoch milliseconds, errors {code, detail}.",
+    parser=schemas.StrictParser(),
+    urls_namespace="api",
+)
+
+VideoId = Annotated[UUID, Path()]
+CommentId = Annotated[UUID, Path()]
+Limit = Annotated[int, Field(ge=1, le=PAGE_MAX)]
+ERRORS: dict[Any, Any] = {frozenset((400, 401, 403, 404, 409, 415, 422, 429, 503)): schemas.Error}
+
+
+def answer(data: Any, status: int = 200) -> HttpResponse:
+    response = HttpResponse(orjson.dumps(data), content_type="application/json", status=status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _viewer(request: HttpRequest) -> Viewer:
+    viewer: Viewer = request.auth  # type: ignore[attr-defined]
+    return viewer
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+async def _full(video: Video) -> dict[str, Any]:
+    [found] = await with_viewers(await backend_threads.run(full_json, [video]))
+    return found
+
+
+# Viewers
+
+
+@api.post("/guests", response={201: schemas.GuestOut, **ERRORS}, tags=["viewers"], summary="Become a guest")
+async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpResponse:
+    """Become a viewer with a name: answers a bearer token and sets the session."""
+    clean_name(body.name)
+    limits.take(limits.GUESTS, request.META.get("REMOTE_ADDR", ""))
+
+    def create() -> tuple[Viewer, str]:
+        viewer = auth.create_guest(body.name)
+        return viewer, auth.sign_in(request, viewer)
+
+    viewer, session = await backend_threads.run(create)
+    response = answer({"viewer": person(viewer), "token": auth.issue_token(viewer)}, 201)
+    auth.set_session(request, response, session)
+    return response
+
+
+@api.post("/tickets", response={200: schemas.TicketOut, **ERRORS}, tags=["viewers"], summary="Get a ticket")
+async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpResponse:
+    """Get a short-lived ticket for `EventSource` or `WebSocket` of another origin or client: `?ticket=…`.
+
+    Needs nobody's identity for public topics.
+    """
+    viewer = await viewer_of(request)
+    watcher = Watcher(str(viewer.id), viewer.is_staff) if viewer is not None else Watcher()
+    topics = []
+    for text in dict.fromkeys(body.topics):
+        try:
+            topics.append(topic_name(text))
+        except ValueError as error:
+            raise Invalid("A topic looks like video:<id>.", code="invalid_topic") from error
+    for topic in topics:
+        try:
+            await process.node().prepare(topic, watcher)
+        except TopicGone as error:
+            raise NotFound("There is no such topic.") from error
+    ticket = tickets.issue(topics, viewer_id=watcher.viewer_id, is_staff=watcher.is_staff)
+    return answer({"ticket": ticket, "expires_in": tickets.EXPIRES_SECONDS})
+
+
+# Videos
+
+
+@api.get("/videos", response={200: schemas.VideoPage, **ERRORS}, tags=["videos"], summary="List public videos")
+async def list_videos(
+    request: HttpRequest,
+    status: Literal["upcoming", "live", "ended"] | None = None,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Limit = 20,
+) -> HttpResponse:
+    """Newest first; `next` is the cursor of the following page."""
+    before = _read_cursor(cursor)
+
+    def read() -> list[dict[str, Any]]:
+        chosen = Q(visibility=Video.Visibility.PUBLIC)
+        if status is not None:
+            chosen &= Q(status=status)
+        if before is not None:
+            chosen &= Q(id__lt=before)
+        return full_json(list(Video.objects.filter(chosen).select_related("owner").order_by("-id")[: limit + 1]))
+
+    found = await backend_threads.run(read)
+    items = await with_viewers(found[:limit])
+    more = len(found) > limit
+    return answer({"items": items, "next": signing.dumps(items[-1]["id"], salt=CURSOR_SALT) if more else None})
+
+
+def _read_cursor(cursor: str | None) -> UUID | None:
+    if cursor is None:
+        return None
+    try:
+        return UUID(signing.loads(cursor, salt=CURSOR_SALT))
+    except (signing.BadSignature, ValueError, TypeError, AttributeError) as error:
+        raise Invalid("The cursor is not one of ours.", code="invalid_cursor") from error
+
+
+@api.get("/videos/{video_id}", response={200: schemas.VideoOut, **ERRORS}, tags=["videos"], summary="Get a video")
+async def get_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    viewer = await viewer_of(request)
+    return answer(await _full(await backend_threads.run(visible_video, video_id, viewer)))
+
+
+@api.post(
+    "/videos",
+    response={201: schemas.VideoOut, **ERRORS},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Announce a video (broadcasters)",
+)
+async def create_video(request: HttpRequest, body: schemas.VideoIn) -> HttpResponse:
+    fields = _video_fields(body.model_dump())
+    video = await backend_threads.run(interactions.create_video, _viewer(request), **fields)
+    return answer(await _full(video), 201)
+
+
+@api.patch(
+    "/videos/{video_id}",
+    response={200: schemas.VideoOut, **ERRORS},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Change a video (its broadcaster)",
+)
+async def update_video(request: HttpRequest, video_id: VideoId, body: schemas.VideoPatch) -> HttpResponse:
+    given = body.model_dump(exclude_unset=True)
+    for name, value in given.items():
+        if value is None and name != "starts_at_ms":
+            raise Invalid(f"{name} cannot be null.")
+    fields = _video_fields(given)
+    video = await backend_threads.run(interactions.update_video, video_id, _viewer(request), **fields)
+    return answer(await _full(video))
+
+
+def _video_fields(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the model's fields of a body. Raises Invalid."""
+    fields = dict(given)
+    if "starts_at_ms" in fields:
+        fields["starts_at"] = _moment(fields.pop("starts_at_ms"))
+    for name in ("title", "description"):
+        if name in fields:
+            fields[name] = clean_text(fields[name])
+    if fields.get("title") == "":
+        raise Invalid("Give the video a title.")
+    check_playlist(fields.get("playlist", ""))
+    return fields
+
+
+@api.post(
+    "/videos/{video_id}/start",
+    response={200: schemas.VideoOut, **ERRORS},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Go live (its broadcaster)",
+)
+async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    return answer(await _full(await backend_threads.run(interactions.start_video, video_id, _viewer(request))))
+
+
+@api.post(
+    "/videos/{video_id}/end",
+    response={200: schemas.VideoOut, **ERRORS},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="End the broadcast (its broadcaster)",
+)
+async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    return answer(await _full(await backend_threads.run(interactions.end_video, video_id, _viewer(request))))
+
+
+# Likes and reactions
+
+
+@api.put(
+    "/videos/{video_id}/like",
+    response={200: schemas.MyLike, **ERRORS},
+    tags=["likes"],
+    auth=viewer_auth,
+    summary="Like a video",
+)
+async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn) -> HttpResponse:
+    """One like per viewer and video: repeating changes nothing, another kind replaces it."""
+    viewer = _viewer(request)
+    limits.take(limits.LIKES, str(viewer.id))
+    return answer(await interactions.like(video_id, viewer, body.kind))
+
+
+@api.delete(
+    "/videos/{video_id}/like",
+    response={200: schemas.MyLike, **ERRORS},
+    tags=["likes"],
+    auth=viewer_auth,
+    summary="Take a like back",
+)
+async def delete_like(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    viewer = _viewer(request)
+    limits.take(limits.LIKES, str(viewer.id))
+    return answer(await interactions.unlike(video_id, viewer))
+
+
+@api.post(
+    "/videos/{video_id}/reactions",
+    response={202: None, **ERRORS},
+    tags=["likes"],
+    auth=viewer_auth,
+    summary="Send a burst of taps",
+)
+async def create_reaction(request: HttpRequest, video_id: VideoId, body: schemas.ReactionIn) -> HttpResponse:
+    await react(_viewer(request), video_id, body.kind, body.count)
+    return HttpResponse(status=202)
+
+
+# Comments
+
+
+@api.post(
+    "/videos/{video_id}/comments",
+    response={201: schemas.CommentOut, **ERRORS},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Write a comment",
+)
+async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.CommentIn) -> HttpResponse:
+    viewer = _viewer(request)
+    clean_body(body.body)
+    limits.take(limits.COMMENTS, str(viewer.id))
+    made = await interactions.comment(video_id, viewer, body.body, reply_to=body.reply_to, client_id=body.client_id)
+    return answer(made, 201)
+
+
+@api.get(
+    "/videos/{video_id}/comments",
+    response={200: schemas.CommentPage, **ERRORS},
+    tags=["comments"],
+    summary="List comments",
+)
+async def list_comments(
+    request: HttpRequest,
+    video_id: VideoId,
+    before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+    limit: Limit = 50,
+) -> HttpResponse:
+    """Newest first; `next` is the `before` of the following page."""
+    viewer = await viewer_of(request)
+
+    def read() -> list[dict[str, Any]]:
+        video = visible_video(video_id, viewer)
+        chosen = Comment.objects.filter(video=video, deleted_at=None).select_related("author").order_by("-seq")
+        if before is not None:
+            chosen = chosen.filter(seq__lt=before)
+        comments = list(chosen[: limit + 1])
+        for comment in comments:
+            comment.video = video
+        return [comment_json(comment) for comment in comments]
+
+    found = await backend_threads.run(read)
+    items = found[:limit]
+    return answer({"items": items, "next": items[-1]["seq"] if len(found) > limit else None})
+
+
+@api.delete(
+    "/videos/{video_id}/comments/{comment_id}",
+    response={204: None, **ERRORS},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Delete a comment (its author, moderators)",
+)
+async def delete_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
+    await backend_threads.run(interactions.delete_comment, video_id, comment_id, _viewer(request))
+    return HttpResponse(status=204)
+
+
+@api.put(
+    "/videos/{video_id}/comments/{comment_id}/pin",
+    response={204: None, **ERRORS},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Pin a comment (moderators)",
+)
+async def pin_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
+    await backend_threads.run(interactions.pin_comment, video_id, comment_id, _viewer(request))
+    return HttpResponse(status=204)
+
+
+@api.delete(
+    "/videos/{video_id}/comments/{comment_id}/pin",
+    response={204: None, **ERRORS},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Unpin a comment (moderators)",
+)
+async def unpin_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
+    await backend_threads.run(interactions.unpin_comment, video_id, comment_id, _viewer(request))
+    return HttpResponse(status=204)
+
+
+# Errors: one owner each
+
+
+def error(status: int, code: str, detail: str, *, retry_seconds: int = 0) -> HttpResponse:
+    response = answer({"code": code, "detail": detail}, status)
+    if retry_seconds:
+        response.headers["Retry-After"] = str(retry_seconds)
+    return response
+
+
+STATUSES: dict[type[Refused], int] = {NotFound: 404, Forbidden: 403, Conflict: 409, Invalid: 422, Refused: 400}
+
+
+def _handle(kind: type[Exception], handler: Callable[[Any], HttpResponse]) -> None:
+    api.add_exception_handler(kind, lambda request, exception: handler(exception))
+
+
+def _first_problem(problem: ValidationError) -> HttpResponse:
+    first = problem.errors[0] if problem.errors else {"loc": (), "msg": "The input is not valid."}
+    where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    if first["loc"][:1] == ("path",):
+        return error(404, "not_found", "There is no such thing.")
+    # The first part is the name of the argument, which callers do not know.
+    field = ".".join(where[1:] if first["loc"][:1] == ("body",) else where)
+    detail = f"{field}: {first['msg']}" if field else str(first["msg"])
+    return error(422, "invalid", detail[:300])
+
+
+def _unexpected(exception: Exception) -> HttpResponse:
+    logger.error("API: unexpected error", exc_info=exception)
+    return error(500, "internal", "This is our mistake; it has been logged.")
+
+
+_handle(Refused, lambda refusal: error(STATUSES[type(refusal)], refusal.code, refusal.detail))
+_handle(Unauthorized, lambda problem: error(401, "unauthenticated", str(problem)))
+_handle(CsrfFailed, lambda problem: error(403, "csrf", str(problem)))
+_handle(schemas.Malformed, lambda problem: error(400, "malformed", str(problem)))
+_handle(schemas.UnsupportedMediaType, lambda problem: error(415, "unsupported_media_type", str(problem)))
+_handle(ValidationError, _first_problem)
+_handle(Http404, lambda _: error(404, "not_found", "There is no such thing."))
+_handle(HttpError, lambda problem: error(problem.status_code, "error", str(problem)))
+_handle(
+    Limited,
+    lambda limited: error(
+        429, "too_often", f"Wait {limited.retry_seconds} s and try again.", retry_seconds=limited.retry_seconds
+    ),
+)
+_handle(
+    StoreUnavailable,
+    lambda _: error(503, "unavailable", "The database is away, try again in a moment.", retry_seconds=RETRY_SECONDS),
+)
+_handle(Exception, _unexpected)

@@ -1,0 +1,155 @@
+"""Who is asking: bearer tokens, sessions, guests. Used by the API, by streams (`identify`) and by pages.
+
+The API runs without Django's session, auth and CSRF middleware (each costs a request about 100 us); what they do is
+done here where it is needed: a session counts only together with its CSRF token on unsafe methods.
+"""
+
+from __future__ import annotations
+
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import get_user, login
+from django.contrib.sessions.backends.db import SessionStore
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.crypto import constant_time_compare
+
+from realtime.connections import ANONYMOUS, Watcher
+from realtime.registry import CommandError
+from realtime.threads import backend_threads
+from videos.models import Viewer
+from videos.text import clean_name
+
+TOKEN_SALT = "live.token"
+TOKEN_DAYS = 90
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class Unauthorized(Exception):
+    """No valid credentials. The text says what to do."""
+
+
+class CsrfFailed(Exception):
+    """A session without its CSRF token, or from a foreign page."""
+
+
+def issue_token(viewer: Viewer) -> str:
+    """Return a bearer token for the viewer, good for `TOKEN_DAYS` or until a new password."""
+    return signing.dumps([viewer.id.hex, _stamp(viewer)], salt=TOKEN_SALT)
+
+
+def _stamp(viewer: Viewer) -> str:
+    return viewer.get_session_auth_hash()[:16]
+
+
+def viewer_of_token(token: str) -> Viewer:
+    """Return the token's viewer. One query. Raises Unauthorized."""
+    try:
+        id, stamp = signing.loads(token[:512], salt=TOKEN_SALT, max_age=TOKEN_DAYS * 86_400)
+        viewer = Viewer.objects.filter(id=UUID(id), is_active=True).first()
+    except (signing.BadSignature, ValueError, TypeError, AttributeError) as error:
+        raise Unauthorized("The token is not valid.") from error
+    if viewer is None or not constant_time_compare(stamp, _stamp(viewer)):
+        raise Unauthorized("The token is not valid any more.")
+    return viewer
+
+
+def viewer_of_session(key: str) -> Viewer | None:
+    """Return who is signed in with the session, None when nobody is. Two queries."""
+    request = HttpRequest()
+    request.session = SessionStore(key)
+    user = get_user(request)
+    return user if isinstance(user, Viewer) else None
+
+
+async def viewer_of(request: HttpRequest) -> Viewer | None:
+    """Return who sends an API request, None for nobody in particular.
+
+    Raises Unauthorized (a token that is none), CsrfFailed, StoreUnavailable.
+    """
+    if header := request.headers.get("Authorization"):
+        return await backend_threads.run(viewer_of_token, _bearer(header))
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    if not key:
+        return None
+    viewer = await backend_threads.run(viewer_of_session, key)
+    if viewer is not None and request.method not in SAFE_METHODS:
+        check_csrf(request)
+    return viewer
+
+
+async def require_viewer(request: HttpRequest) -> Viewer:
+    """Return who sends an API request. Raises Unauthorized, CsrfFailed, StoreUnavailable."""
+    viewer = await viewer_of(request)
+    if viewer is None:
+        raise Unauthorized("Say who you are first: POST /api/v1/guests, sign in, or send a bearer token.")
+    return viewer
+
+
+def _bearer(header: str) -> str:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("Authorization looks like: Bearer <token>.")
+    return token.strip()
+
+
+def _no_view(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+_csrf = CsrfViewMiddleware(_no_view)
+
+
+def check_csrf(request: HttpRequest) -> None:
+    """Check the CSRF token and the origin of a request that a session vouches for. Raises CsrfFailed."""
+    _csrf.process_request(request)
+    if _csrf.process_view(request, _no_view, (), {}) is not None:
+        raise CsrfFailed("Send the csrftoken cookie's value as X-CSRFToken, from a page of this site.")
+
+
+def create_guest(name: str) -> Viewer:
+    """Make a viewer of a name alone. Raises Invalid."""
+    viewer = Viewer(username=f"guest-{secrets.token_hex(12)}", name=clean_name(name), is_guest=True)
+    viewer.set_unusable_password()
+    viewer.save(force_insert=True)
+    return viewer
+
+
+def sign_in(request: HttpRequest, viewer: Viewer) -> str:
+    """Give the viewer a new session; return its key. `set_session` puts it on the response."""
+    request.session = SessionStore()
+    login(request, viewer, backend="django.contrib.auth.backends.ModelBackend")
+    request.session.save()
+    return str(request.session.session_key)
+
+
+def set_session(request: HttpRequest, response: HttpResponse, key: str) -> None:
+    """Put the session's cookie and its CSRF cookie on the response."""
+    response.set_cookie(
+        settings.SESSION_COOKIE_NAME,
+        key,
+        max_age=settings.SESSION_COOKIE_AGE,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    _csrf.process_response(request, response)
+
+
+async def identify(headers: dict[bytes, bytes]) -> Watcher:
+    """Return on whose behalf a stream is opened, by token or session. Raises CommandError, StoreUnavailable."""
+    try:
+        if header := headers.get(b"authorization"):
+            viewer: Viewer | None = await backend_threads.run(viewer_of_token, _bearer(header.decode("latin1")))
+        else:
+            cookies: SimpleCookie = SimpleCookie()
+            cookies.load(headers.get(b"cookie", b"").decode("latin1"))
+            session = cookies.get(settings.SESSION_COOKIE_NAME)
+            viewer = await backend_threads.run(viewer_of_session, session.value) if session else None
+    except (Unauthorized, CookieError) as error:
+        raise CommandError("unauthenticated", str(error)) from error
+    return ANONYMOUS if viewer is None else Watcher(str(viewer.id), viewer.is_staff)

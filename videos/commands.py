@@ -1,0 +1,110 @@
+"""What a viewer may do to a video on a WebSocket: the hottest calls of the API, without a request around them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from realtime.connections import Watcher
+from realtime.limits import Limited, RateLimit
+from realtime.registry import Command, CommandError
+from realtime.store import StoreUnavailable
+from realtime.threads import backend_threads
+from videos import interactions, limits
+from videos.models import Viewer
+from videos.text import CLIENT_ID, Refused, clean_body, has_bad_characters
+from videos.topics import visible_video
+
+Act = Callable[[Viewer, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+def _command(act: Act) -> Command:
+    """Make a command of an act on a video: parse the id, know the viewer, turn refusals into answers."""
+
+    async def run(watcher: Watcher, address: str, message: dict[str, Any]) -> dict[str, Any]:
+        if has_bad_characters(message):
+            raise CommandError("invalid", "The text holds characters that are none.")
+        try:
+            video_id = UUID(message["video"]) if "video" in message else UUID(message["topic"].removeprefix("video:"))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise CommandError("invalid", 'Name the video: "video": "<id>".') from error
+        try:
+            viewer = await backend_threads.run(_viewer, watcher.viewer_id)
+            return await act(viewer, video_id, message)
+        except Refused as refusal:
+            raise CommandError(refusal.code, refusal.detail) from refusal
+        except Limited as limited:
+            raise CommandError("too_often", f"Wait {limited.retry_seconds} s and try again.") from limited
+        except StoreUnavailable as error:
+            raise CommandError("unavailable", "The database is away, try again in a moment.") from error
+
+    return run
+
+
+def _viewer(viewer_id: str) -> Viewer:
+    viewer = Viewer.objects.filter(id=viewer_id, is_active=True).first()
+    if viewer is None:
+        raise Refused("You are signed out.", code="unauthenticated")
+    return viewer
+
+
+def _text(message: dict[str, Any], name: str) -> str:
+    value = message.get(name)
+    if not isinstance(value, str):
+        raise Refused(f"{name} is a text.", code="invalid")
+    return value
+
+
+async def _like(viewer: Viewer, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    _take(limits.LIKES, viewer)
+    return await interactions.like(video_id, viewer, _text({"kind": "like", **message}, "kind"))
+
+
+async def _unlike(viewer: Viewer, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    _take(limits.LIKES, viewer)
+    return await interactions.unlike(video_id, viewer)
+
+
+async def _comment(viewer: Viewer, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    body = clean_body(_text(message, "body"))
+    reply_to = client_id = None
+    if message.get("reply_to") is not None:
+        try:
+            reply_to = UUID(_text(message, "reply_to"))
+        except ValueError as error:
+            raise Refused("reply_to is the id of a comment.", code="invalid") from error
+    if message.get("client_id") is not None:
+        client_id = _text(message, "client_id")
+        if not CLIENT_ID.fullmatch(client_id):
+            raise Refused("client_id has 1 to 64 of A-Z a-z 0-9 . _ : -", code="invalid")
+    _take(limits.COMMENTS, viewer)
+    return {"comment": await interactions.comment(video_id, viewer, body, reply_to=reply_to, client_id=client_id)}
+
+
+async def _react(viewer: Viewer, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    count = message.get("count", 1)
+    if not isinstance(count, int) or isinstance(count, bool):
+        raise Refused("count is a whole number.", code="invalid")
+    await react(viewer, video_id, _text({"kind": "heart", **message}, "kind"), count)
+    return {}
+
+
+async def react(viewer: Viewer, video_id: UUID, kind: str, count: int) -> None:
+    """Check and publish a burst of taps. Raises Refused, Limited, StoreUnavailable."""
+    interactions.check_reaction(kind, count)
+    limits.take(limits.REACTIONS, str(viewer.id), count)
+    video = await backend_threads.run(visible_video, video_id, viewer)
+    interactions.react(video, kind, count)
+
+
+def _take(limit: RateLimit, viewer: Viewer) -> None:
+    limits.take(limit, str(viewer.id))
+
+
+COMMANDS: dict[str, Command] = {
+    "like": _command(_like),
+    "unlike": _command(_unlike),
+    "comment": _command(_comment),
+    "react": _command(_react),
+}

@@ -1,0 +1,481 @@
+"""What viewers and broadcasters do to a video: write it, commit, and only then publish.
+
+Hop: called by the API, WebSocket commands, admin and pages; writes videos' tables and the topic's event log;
+realtime.publisher hears of it after the commit. Likes and comments of a process go through one group commit,
+rarer acts through ordinary transactions. Both take the topic's row lock first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import transaction
+from django.utils import timezone
+from psycopg.rows import dict_row
+
+from realtime import log
+from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals
+from realtime.group_commit import Applied, GroupCommit
+from realtime.log import now_ms
+from realtime.models import Topic
+from realtime.publisher import publisher
+from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, new_id
+from videos.representation import comment_fields, comment_json, likes_json, person, role_of, to_ms, video_json
+from videos.text import Conflict, Forbidden, Invalid, NotFound, Refused, clean_body
+
+logger = logging.getLogger(__name__)
+
+REACTION_KINDS = ("heart", "clap", "fire", "laugh", "wow")
+REACTION_MAX = 50
+
+
+# Likes and comments: commands of the group commit
+
+
+@dataclass(frozen=True, slots=True)
+class SetLike:
+    """Make the viewer's like of the video this kind; None takes it back."""
+
+    video_id: UUID
+    viewer: Viewer
+    kind: str | None
+    at_ms: int = field(default_factory=now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class AddComment:
+    video_id: UUID
+    viewer: Viewer
+    body: str
+    reply_to: UUID | None = None
+    client_id: str | None = None
+    at_ms: int = field(default_factory=now_ms)
+
+
+Command = SetLike | AddComment
+
+
+async def like(video_id: UUID, viewer: Viewer, kind: str) -> dict[str, Any]:
+    """Like the video; return `{"total", "kinds", "mine"}` as committed. Repeating changes nothing.
+
+    Raises NotFound, Invalid, StoreUnavailable.
+    """
+    if kind not in LikeKind.values:
+        raise Invalid(f"kind must be one of {', '.join(LikeKind.values)}")
+    return await group_commit.submit(SetLike(video_id, viewer, kind))
+
+
+async def unlike(video_id: UUID, viewer: Viewer) -> dict[str, Any]:
+    """Take the viewer's like back; return as `like` does. Without one, nothing changes."""
+    return await group_commit.submit(SetLike(video_id, viewer, None))
+
+
+async def comment(
+    video_id: UUID, viewer: Viewer, body: str, *, reply_to: UUID | None = None, client_id: str | None = None
+) -> dict[str, Any]:
+    """Write a comment; return it as viewers see it. The same `client_id` again answers the same comment.
+
+    Raises NotFound, Forbidden (comments off), Invalid, StoreUnavailable.
+    """
+    return await group_commit.submit(AddComment(video_id, viewer, clean_body(body), reply_to, client_id))
+
+
+def check_reaction(kind: str, count: int) -> None:
+    """Raises Invalid."""
+    if kind not in REACTION_KINDS:
+        raise Invalid(f"kind must be one of {', '.join(REACTION_KINDS)}")
+    if not 1 <= count <= REACTION_MAX:
+        raise Invalid(f"count must be from 1 to {REACTION_MAX}")
+
+
+def react(video: Video, kind: str, count: int) -> None:
+    """Publish a burst of taps; nothing is stored. Raises NotFound (it has ended), Invalid."""
+    check_reaction(kind, count)
+    if video.status == Video.Status.ENDED:
+        raise NotFound("This broadcast has ended.", code="video_ended")
+    publisher.publish([Burst(TopicName(video.topic), {kind: count}, now_ms())])
+
+
+def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> Applied[dict[str, Any]]:
+    """Apply likes and comments in order, in the open transaction: two round trips, whatever their number."""
+    batch = _Batch(connection, commands)
+    outcomes: list[dict[str, Any] | Exception] = []
+    for command in commands:
+        try:
+            outcomes.append(batch.set_like(command) if isinstance(command, SetLike) else batch.add_comment(command))
+        except Refused as refusal:
+            outcomes.append(refusal)
+    return Applied(outcomes, batch.write())
+
+
+class _Batch:
+    """The rows that a batch of commands touches, read under the topics' locks, changed in memory, written once."""
+
+    def __init__(self, connection: psycopg.Connection[Any], commands: Sequence[Command]) -> None:
+        self._connection = connection
+        self._read(commands)
+        self._new_likes: dict[tuple[UUID, UUID], str | None] = {}
+        self._likers: dict[UUID, list[SetLike]] = {}
+        self._deltas: dict[tuple[UUID, str], int] = {}
+        self._comments: list[tuple[Any, ...]] = []
+        self._events: list[Event] = []
+
+    def _read(self, commands: Sequence[Command]) -> None:
+        likes = [command for command in commands if isinstance(command, SetLike)]
+        comments = [command for command in commands if isinstance(command, AddComment)]
+        ids = list({command.video_id for command in commands})
+        topics = [f"video:{id}" for id in ids]
+        repeatable = [command for command in comments if command.client_id is not None]
+        answers: dict[str, list[dict[str, Any]]] = {}
+        with self._connection.pipeline():
+            cursors = {}
+
+            def ask(name: str, query: str, *args: Any) -> None:
+                cursors[name] = self._connection.cursor(row_factory=dict_row).execute(query, args)
+
+            # In the order of names: two processes with the same topics wait for each other, not for ever.
+            ask(
+                "heads",
+                "SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s) ORDER BY name FOR UPDATE",
+                topics,
+            )
+            ask(
+                "videos",
+                "SELECT id, owner_id, status, visibility, comments_enabled FROM videos_video WHERE id = ANY(%s)",
+                ids,
+            )
+            if likes:
+                ask("counts", "SELECT video_id, kind, count FROM videos_likecount WHERE video_id = ANY(%s)", ids)
+                ask(
+                    "likes",
+                    "SELECT video_id, viewer_id, kind FROM videos_like"
+                    " JOIN unnest(%s::uuid[], %s::uuid[]) AS asked (video_id, viewer_id) USING (video_id, viewer_id)",
+                    [command.video_id for command in likes],
+                    [command.viewer.id for command in likes],
+                )
+            if repeatable:
+                ask(
+                    "repeated",
+                    "SELECT c.* FROM videos_comment c JOIN unnest(%s::uuid[], %s::uuid[], %s::text[])"
+                    " AS asked (video_id, author_id, client_id) USING (video_id, author_id, client_id)",
+                    [command.video_id for command in repeatable],
+                    [command.viewer.id for command in repeatable],
+                    [command.client_id for command in repeatable],
+                )
+            if replies := [command.reply_to for command in comments if command.reply_to is not None]:
+                ask(
+                    "replies",
+                    "SELECT id, video_id FROM videos_comment WHERE id = ANY(%s) AND deleted_at IS NULL",
+                    replies,
+                )
+            answers = {name: cursor.fetchall() for name, cursor in cursors.items()}
+        self._heads = {row["name"]: row for row in answers["heads"]}
+        self._videos = {row["id"]: row for row in answers["videos"]}
+        self._counts: dict[UUID, dict[str, int]] = {}
+        for row in answers.get("counts", ()):
+            self._counts.setdefault(row["video_id"], {})[row["kind"]] = row["count"]
+        self._likes = {(row["video_id"], row["viewer_id"]): row["kind"] for row in answers.get("likes", ())}
+        self._known_comments = {
+            (row["video_id"], row["author_id"], row["client_id"]): row for row in answers.get("repeated", ())
+        }
+        self._reply_targets = {(row["video_id"], row["id"]) for row in answers.get("replies", ())}
+
+    def _open_video(self, video_id: UUID, viewer: Viewer) -> dict[str, Any]:
+        """Return the row of a video that this viewer may act on. Raises NotFound."""
+        video = self._videos.get(video_id)
+        if video is None or f"video:{video_id}" not in self._heads:
+            raise NotFound("There is no such video.")
+        if video["visibility"] == Video.Visibility.PRIVATE and not (viewer.is_staff or viewer.id == video["owner_id"]):
+            raise NotFound("There is no such video.")
+        if video["status"] == Video.Status.ENDED:
+            raise NotFound("This broadcast has ended.", code="video_ended")
+        return video
+
+    def set_like(self, command: SetLike) -> dict[str, Any]:
+        self._open_video(command.video_id, command.viewer)
+        key = (command.video_id, command.viewer.id)
+        counts = self._counts.setdefault(command.video_id, {})
+        before = self._likes.get(key)
+        if before != command.kind:
+            for kind, step in ((before, -1), (command.kind, 1)):
+                if kind is not None:
+                    counts[kind] = counts.get(kind, 0) + step
+                    self._deltas[command.video_id, kind] = self._deltas.get((command.video_id, kind), 0) + step
+            self._new_likes[key] = command.kind
+            self._likers.setdefault(command.video_id, []).append(command)
+            if command.kind is None:
+                del self._likes[key]
+            else:
+                self._likes[key] = command.kind
+        return {**likes_json(counts), "mine": command.kind}
+
+    def add_comment(self, command: AddComment) -> dict[str, Any]:
+        video = self._open_video(command.video_id, command.viewer)
+        key = (command.video_id, command.viewer.id, command.client_id)
+        if command.client_id is not None and (known := self._known_comments.get(key)) is not None:
+            if known["body"] != command.body or known["reply_to_id"] != command.reply_to:
+                raise Conflict("This client_id belongs to another comment.", code="client_id_taken")
+            return self._comment_json(known, command.viewer, video)
+        if not video["comments_enabled"]:
+            raise Forbidden("Comments are turned off.", code="comments_off")
+        if command.reply_to is not None and (command.video_id, command.reply_to) not in self._reply_targets:
+            raise NotFound("The comment you answer is gone.", code="reply_to_gone")
+        head = self._heads[f"video:{command.video_id}"]
+        head["seq"] += 1
+        row = {
+            "id": new_id(),
+            "body": command.body,
+            "reply_to_id": command.reply_to,
+            "client_id": command.client_id,
+            "seq": head["seq"],
+            "created_at": datetime.fromtimestamp(command.at_ms / 1000, UTC),
+            "pinned_at": None,
+        }
+        if command.client_id is not None:
+            self._known_comments[key] = row
+        self._comments.append(
+            (
+                row["id"],
+                command.video_id,
+                command.viewer.id,
+                command.body,
+                command.reply_to,
+                command.client_id,
+                row["seq"],
+                row["created_at"],
+            )
+        )
+        data = self._comment_json(row, command.viewer, video)
+        topic = TopicName(f"video:{command.video_id}")
+        self._events.append(
+            Durable.of(topic, seq=row["seq"], name="comment", at_ms=command.at_ms, data={"comment": data})
+        )
+        return data
+
+    @staticmethod
+    def _comment_json(row: Mapping[str, Any], viewer: Viewer, video: Mapping[str, Any]) -> dict[str, Any]:
+        return comment_fields(
+            id=row["id"],
+            author={
+                **person(viewer),
+                "role": role_of(viewer.id, is_staff=viewer.is_staff, owner_id=video["owner_id"]),
+            },
+            body=row["body"],
+            reply_to=row["reply_to_id"],
+            client_id=row["client_id"],
+            seq=row["seq"],
+            at_ms=to_ms(row["created_at"]) or 0,
+            pinned=row["pinned_at"] is not None,
+        )
+
+    def write(self) -> list[Event]:
+        """Write what has changed, in one round trip; return the events to publish after the commit."""
+        for video_id, likers in self._likers.items():
+            topic = TopicName(f"video:{video_id}")
+            head = self._heads[topic]
+            head["version"] += 1
+            names = [command.viewer.name for command in reversed(likers) if command.kind is not None]
+            self._events.append(
+                Totals(
+                    topic,
+                    head["version"],
+                    likes_json(self._counts[video_id])["kinds"],
+                    tuple(dict.fromkeys(names))[:NAMES_MAX],
+                    min(command.at_ms for command in likers),
+                )
+            )
+        if not self._events:
+            return []
+        execute = self._connection.execute
+        with self._connection.pipeline():
+            set_likes = [(*key, kind) for key, kind in self._new_likes.items() if kind is not None]
+            if set_likes:
+                execute(
+                    "INSERT INTO videos_like (video_id, viewer_id, kind)"
+                    " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[])"
+                    " ON CONFLICT (video_id, viewer_id) DO UPDATE SET kind = excluded.kind",
+                    _columns(set_likes),
+                )
+            taken_back = [key for key, kind in self._new_likes.items() if kind is None]
+            if taken_back:
+                execute(
+                    "DELETE FROM videos_like USING unnest(%s::uuid[], %s::uuid[]) AS gone (video_id, viewer_id)"
+                    " WHERE videos_like.video_id = gone.video_id AND videos_like.viewer_id = gone.viewer_id",
+                    _columns(taken_back),
+                )
+            if deltas := [(*key, step) for key, step in self._deltas.items() if step]:
+                execute(
+                    "UPDATE videos_likecount SET count = count + step"
+                    " FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS delta (video, of_kind, step)"
+                    " WHERE video_id = video AND kind = of_kind",
+                    _columns(deltas),
+                )
+            if self._comments:
+                execute(
+                    "INSERT INTO videos_comment"
+                    " (id, video_id, author_id, body, reply_to_id, client_id, seq, created_at)"
+                    " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::text[],"
+                    " %s::bigint[], %s::timestamptz[])",
+                    _columns(self._comments),
+                )
+            log.append(self._connection, self._events)
+            heads = [self._heads[topic] for topic in {event.topic for event in self._events}]
+            execute(
+                "UPDATE realtime_topic t SET seq = new.seq, version = new.version"
+                " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS new (name, seq, version)"
+                " WHERE t.name = new.name",
+                _columns([(head["name"], head["seq"], head["version"]) for head in heads]),
+            )
+        return self._events
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+group_commit: GroupCommit[Command, dict[str, Any]] = GroupCommit(
+    _apply, publish=publisher.publish, parameters=log.connection_parameters
+)
+
+
+# Rarer acts: transactions of their own
+
+
+@transaction.atomic
+def create_video(owner: Viewer, **fields: Any) -> Video:
+    """Announce a video: its row, its topic, its counters at zero. Raises Forbidden."""
+    if not (owner.is_broadcaster or owner.is_staff):
+        raise Forbidden("Only broadcasters can do this.")
+    video = Video(owner=owner, **fields)
+    video.save(force_insert=True)
+    log.create_topic(TopicName(video.topic))
+    LikeCount.objects.bulk_create(LikeCount(video=video, kind=kind, count=0) for kind in LikeKind.values)
+    return video
+
+
+def update_video(video_id: UUID, actor: Viewer, **fields: Any) -> Video:
+    """Change a video's own fields and tell its viewers. Raises NotFound, Forbidden."""
+
+    def change(video: Video) -> bool:
+        changed = {name: value for name, value in fields.items() if getattr(video, name) != value}
+        for name, value in changed.items():
+            setattr(video, name, value)
+        return bool(changed)
+
+    return _change_video(video_id, actor, change)
+
+
+def start_video(video_id: UUID, actor: Viewer) -> Video:
+    """Go live. Starting a live one changes nothing. Raises NotFound, Forbidden, Conflict (it has ended)."""
+
+    def change(video: Video) -> bool:
+        if video.status == Video.Status.ENDED:
+            raise Conflict("This broadcast has ended.", code="video_ended")
+        if video.status == Video.Status.LIVE:
+            return False
+        video.status, video.started_at = Video.Status.LIVE, timezone.now()
+        return True
+
+    return _change_video(video_id, actor, change)
+
+
+def end_video(video_id: UUID, actor: Viewer) -> Video:
+    """End the broadcast. Ending an ended one changes nothing. Raises NotFound, Forbidden."""
+
+    def change(video: Video) -> bool:
+        if video.status == Video.Status.ENDED:
+            return False
+        video.status, video.ended_at = Video.Status.ENDED, timezone.now()
+        return True
+
+    return _change_video(video_id, actor, change)
+
+
+@transaction.atomic
+def _change_video(video_id: UUID, actor: Viewer, change: Callable[[Video], bool]) -> Video:
+    head, video = _locked(video_id, actor)
+    _require_moderator(video, actor)
+    if change(video):
+        video.save(force_update=True)
+        log.record(head, "video", {"video": video_json(video)})
+    return video
+
+
+@transaction.atomic
+def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
+    """Take a comment away, as its author or a moderator. A deleted one is not found. Raises NotFound, Forbidden."""
+    head, video = _locked(video_id, actor)
+    found = _shown_comment(video, comment_id)
+    if found.author_id != actor.id:
+        _require_moderator(video, actor)
+    found.deleted_at, found.pinned_at = timezone.now(), None
+    found.save(update_fields=["deleted_at", "pinned_at"])
+    log.record(head, "comment_deleted", {"comment": {"id": str(found.id)}})
+    logger.info("comment %s of %s deleted by %s", found.id, video.topic, actor.id)
+
+
+@transaction.atomic
+def pin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
+    """Show a comment on top, in place of the one pinned so far. Raises NotFound, Forbidden."""
+    head, video = _locked(video_id, actor)
+    _require_moderator(video, actor)
+    found = _shown_comment(video, comment_id)
+    if found.pinned_at is not None:
+        return
+    for other in Comment.objects.filter(video=video, pinned_at__isnull=False):
+        _unpin(head, other)
+    found.pinned_at = timezone.now()
+    found.save(update_fields=["pinned_at"])
+    log.record(head, "comment_pinned", {"comment": comment_json(found)})
+
+
+@transaction.atomic
+def unpin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
+    """Take a pinned comment from the top; one that is not pinned stays as it is. Raises NotFound, Forbidden."""
+    head, video = _locked(video_id, actor)
+    _require_moderator(video, actor)
+    found = _shown_comment(video, comment_id)
+    if found.pinned_at is not None:
+        _unpin(head, found)
+
+
+def _unpin(head: Topic, pinned: Comment) -> None:
+    pinned.pinned_at = None
+    pinned.save(update_fields=["pinned_at"])
+    log.record(head, "comment_unpinned", {"comment": {"id": str(pinned.id)}})
+
+
+def _locked(video_id: UUID, actor: Viewer) -> tuple[Topic, Video]:
+    """Return the topic, locked, and the video, if this viewer may see it. Raises NotFound."""
+    head = Topic.objects.select_for_update().filter(name=f"video:{video_id}").first()
+    video = Video.objects.select_related("owner").filter(id=video_id).first()
+    if head is None or video is None or not may_watch(video, actor):
+        raise NotFound("There is no such video.")
+    return head, video
+
+
+def _shown_comment(video: Video, comment_id: UUID) -> Comment:
+    found = Comment.objects.select_related("author").filter(id=comment_id, video=video, deleted_at=None).first()
+    if found is None:
+        raise NotFound("There is no such comment.")
+    found.video = video
+    return found
+
+
+def may_watch(video: Video, viewer: Viewer | None) -> bool:
+    return video.visibility != Video.Visibility.PRIVATE or (viewer is not None and may_moderate(video, viewer))
+
+
+def may_moderate(video: Video, viewer: Viewer | None) -> bool:
+    return viewer is not None and (viewer.is_staff or video.owner_id == viewer.id)
+
+
+def _require_moderator(video: Video, actor: Viewer) -> None:
+    if not may_moderate(video, actor):
+        raise Forbidden("Only the broadcaster and moderators can do this.")

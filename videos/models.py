@@ -1,0 +1,187 @@
+"""The backend's tables: viewers, videos, likes, comments. Called by interactions, api, views and admin.
+
+The constraints here decide (one like per viewer and video, no negative count); code reports what they said.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NewType
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.validators import MaxLengthValidator
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from uuid_utils.compat import uuid7
+
+VideoId = NewType("VideoId", UUID)
+ViewerId = NewType("ViewerId", UUID)
+CommentId = NewType("CommentId", UUID)
+
+NAME_MAX = 40
+COMMENT_MAX = 1_000
+COMMENT_MAX_BYTES = 4_000
+
+
+def new_id() -> UUID:
+    """Return a UUID version 7: ordered by time, so that new rows land at the end of their indexes."""
+    return uuid7()
+
+
+class Viewer(AbstractUser):
+    """A person: a guest with a name only, or an account with a password; some broadcast, some are staff."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    username = models.CharField(_("username"), max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
+    name = models.CharField(_("name"), max_length=NAME_MAX)
+    is_guest = models.BooleanField(_("guest"), default=False)
+    is_broadcaster = models.BooleanField(_("broadcaster"), default=False, help_text=_("May create and run videos."))
+    first_name: Any = None
+    last_name: Any = None
+
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        verbose_name = _("viewer")
+
+    def __str__(self) -> str:
+        return self.name or self.username
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.name = self.name or self.username[:NAME_MAX]
+        super().save(*args, **kwargs)
+
+    def get_full_name(self) -> str:
+        return self.name
+
+    def get_short_name(self) -> str:
+        return self.name
+
+
+class Video(models.Model):
+    """A broadcast, from announcement to recording. Its topic is `video:<id>`."""
+
+    class Status(models.TextChoices):
+        UPCOMING = "upcoming", _("upcoming")
+        LIVE = "live", _("live")
+        ENDED = "ended", _("ended")
+
+    class Visibility(models.TextChoices):
+        PUBLIC = "public", _("public")
+        UNLISTED = "unlisted", _("unlisted")
+        PRIVATE = "private", _("private")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    owner = models.ForeignKey(Viewer, models.PROTECT, related_name="videos", verbose_name=_("broadcaster"))
+    title = models.CharField(_("title"), max_length=120)
+    description = models.TextField(_("description"), blank=True, validators=[MaxLengthValidator(2_000)])
+    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.UPCOMING)
+    visibility = models.CharField(_("visibility"), max_length=8, choices=Visibility, default=Visibility.PUBLIC)
+    comments_enabled = models.BooleanField(_("comments"), default=True)
+    playlist = models.CharField(
+        _("HLS playlist"),
+        max_length=300,
+        blank=True,
+        help_text=_("Path on this site, like /media/<id>/live.m3u8; empty: no picture."),
+    )
+    starts_at = models.DateTimeField(_("planned start"), null=True, blank=True)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("video")
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["status", "-created_at"])]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(condition=models.Q(status__in=["upcoming", "live", "ended"]), name="video_status"),
+            models.CheckConstraint(
+                condition=models.Q(status="upcoming")
+                | models.Q(started_at__isnull=False)
+                | models.Q(status="ended", ended_at__isnull=False),
+                name="video_times",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def topic(self) -> str:
+        return f"video:{self.id}"
+
+
+class LikeKind(models.TextChoices):
+    LIKE = "like", _("like")
+    CELEBRATE = "celebrate", _("celebrate")
+    SUPPORT = "support", _("support")
+    LOVE = "love", _("love")
+    INSIGHTFUL = "insightful", _("insightful")
+    FUNNY = "funny", _("funny")
+
+
+class Like(models.Model):
+    """One like per viewer and video. Written by the group commit of interactions only."""
+
+    pk = models.CompositePrimaryKey("video_id", "viewer_id")
+    video = models.ForeignKey(Video, models.CASCADE, related_name="likes")
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="likes")
+    kind = models.CharField(max_length=10, choices=LikeKind)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(condition=models.Q(kind__in=LikeKind.values), name="like_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.viewer_id} for {self.video_id}"
+
+
+class LikeCount(models.Model):
+    """How many likes of a kind a video has: equals `count(*)` of Like, kept in the same transaction."""
+
+    pk = models.CompositePrimaryKey("video_id", "kind")
+    video = models.ForeignKey(Video, models.CASCADE, related_name="like_counts")
+    kind = models.CharField(max_length=10, choices=LikeKind)
+    count = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(condition=models.Q(count__gte=0), name="like_count_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.kind} for {self.video_id}"
+
+
+class Comment(models.Model):
+    """What a viewer wrote. `seq` is its place in the topic; a deleted one is kept for moderators, shown to nobody."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    video = models.ForeignKey(Video, models.CASCADE, related_name="comments", verbose_name=_("video"))
+    author = models.ForeignKey(Viewer, models.CASCADE, related_name="comments", verbose_name=_("author"))
+    reply_to = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="replies")
+    body = models.TextField(_("body"), validators=[MaxLengthValidator(COMMENT_MAX)])
+    # Null, not empty: many comments without one must not count as the same.
+    client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
+    seq = models.BigIntegerField()
+    created_at = models.DateTimeField(_("written"), db_default=Now())
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+    pinned_at = models.DateTimeField(_("pinned"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("comment")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["video", "seq"], name="comment_seq"),
+            models.UniqueConstraint(fields=["video", "author", "client_id"], name="comment_client_id"),
+            models.CheckConstraint(condition=~models.Q(body=""), name="comment_not_empty"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["video", "-seq"], condition=models.Q(deleted_at=None), name="comment_shown"),
+            models.Index(fields=["video"], condition=models.Q(pinned_at__isnull=False), name="comment_pinned"),
+        ]
+
+    def __str__(self) -> str:
+        return self.body[:60]

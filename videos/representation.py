@@ -1,0 +1,86 @@
+"""What viewers read about videos, comments and people: one JSON form for REST, events and snapshots."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from videos.models import Comment, LikeKind, Video, Viewer
+
+
+def to_ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def person(viewer: Viewer) -> dict[str, Any]:
+    return {"id": str(viewer.id), "name": viewer.name}
+
+
+def role_of(author_id: UUID, *, is_staff: bool, owner_id: UUID) -> str | None:
+    if author_id == owner_id:
+        return "broadcaster"
+    return "moderator" if is_staff else None
+
+
+def video_json(video: Video) -> dict[str, Any]:
+    """The video without what moves by itself (seq, likes, viewers). Needs `video.owner`."""
+    return {
+        "id": str(video.id),
+        "topic": video.topic,
+        "title": video.title,
+        "description": video.description,
+        "status": video.status,
+        "visibility": video.visibility,
+        "broadcaster": person(video.owner),
+        "comments_enabled": video.comments_enabled,
+        "playlist": video.playlist,
+        "starts_at_ms": to_ms(video.starts_at),
+        "started_at_ms": to_ms(video.started_at),
+        "ended_at_ms": to_ms(video.ended_at),
+    }
+
+
+def comment_json(comment: Comment) -> dict[str, Any]:
+    """The comment. Needs `comment.author` and `comment.video`."""
+    author = comment.author
+    role = role_of(author.id, is_staff=author.is_staff, owner_id=comment.video.owner_id)
+    return comment_fields(
+        id=comment.id,
+        author={**person(author), "role": role},
+        body=comment.body,
+        reply_to=comment.reply_to_id,
+        client_id=comment.client_id,
+        seq=comment.seq,
+        at_ms=to_ms(comment.created_at) or 0,
+        pinned=comment.pinned_at is not None,
+    )
+
+
+def comment_fields(
+    *,
+    id: UUID,
+    author: dict[str, Any],
+    body: str,
+    reply_to: UUID | None,
+    client_id: str | None,
+    seq: int,
+    at_ms: int,
+    pinned: bool = False,
+) -> dict[str, Any]:
+    return {
+        "id": str(id),
+        "author": author,
+        "body": body,
+        "reply_to": str(reply_to) if reply_to else None,
+        "client_id": client_id,
+        "seq": seq,
+        "at_ms": at_ms,
+        "pinned": pinned,
+    }
+
+
+def likes_json(kinds: dict[str, int]) -> dict[str, Any]:
+    """Like totals, each kind present."""
+    full = {kind: kinds.get(kind, 0) for kind in LikeKind.values}
+    return {"total": sum(full.values()), "kinds": full}

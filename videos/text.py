@@ -1,0 +1,129 @@
+"""Refusals, and the rules for what people type: comments, names, ids of their own. Pure functions.
+
+Called by everything that takes input: API, WebSocket commands, interactions, admin.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX
+
+CLIENT_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$", re.ASCII)
+PLAYLIST = re.compile(r"/media/[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*\.m3u8", re.ASCII)
+DEPTH_MAX = 20
+MARKS_MAX = 8
+RESERVED_NAMES = frozenset(("admin", "administrator", "moderator", "staff", "support", "system", "liveplatform"))
+# Direction overrides can disguise what follows them; a viewer's own direction is the browser's work (<bdi>).
+_BIDI = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F))
+
+
+class Refused(Exception):
+    """An act that is not possible: the caller's mistake. `code` is stable, the text says what to do."""
+
+    code = "refused"
+
+    def __init__(self, detail: str, *, code: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.code
+
+
+class NotFound(Refused):
+    """No such thing, or it is not for this viewer: the two look the same."""
+
+    code = "not_found"
+
+
+class Forbidden(Refused):
+    code = "forbidden"
+
+
+class Conflict(Refused):
+    code = "conflict"
+
+
+class Invalid(Refused):
+    code = "invalid"
+
+
+def clean_body(text: str) -> str:
+    """Return a comment's text as it is stored: NFC, without control characters, at most one empty line in a row.
+
+    Raises Invalid when nothing visible is left, or too much.
+    """
+    text = clean_text(text)
+    if not any(unicodedata.category(char)[0] in "LNPS" for char in text):
+        raise Invalid("Write something first.", code="empty")
+    if len(text) > COMMENT_MAX or len(text.encode()) > COMMENT_MAX_BYTES:
+        raise Invalid(f"A comment may have {COMMENT_MAX:,} characters at most.", code="too_long")
+    return text
+
+
+def clean_text(text: str) -> str:
+    """Return user text in NFC without direction overrides and controls, with bounded combining marks and newlines."""
+    kept: list[str] = []
+    marks = newlines = 0
+    for char in unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).translate(_BIDI):
+        category = unicodedata.category(char)
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        if char == "\n":
+            newlines += 1
+            if newlines > 2:
+                continue
+        elif not char.isspace():
+            newlines = 0
+        if marks > MARKS_MAX or (category == "Cc" and char not in "\n\t"):
+            continue
+        kept.append(char)
+    return "".join(kept).strip()
+
+
+def clean_name(text: str) -> str:
+    """Return a display name as it is stored: NFKC, trimmed. Raises Invalid for one that could deceive."""
+    trimmed = text.strip(" ")
+    name = unicodedata.normalize("NFKC", trimmed)
+    if trimmed != trimmed.strip() or not name:
+        raise Invalid("Write a name first." if not name else "A name starts and ends with a visible character.")
+    if len(name) > NAME_MAX:
+        raise Invalid(f"A name may have {NAME_MAX} characters at most.")
+    # Invisible characters and mixed alphabets are how one name is made to look like another. The joiner of emoji
+    # families and the variation selector are not: they change what is seen.
+    if any(unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") and char != "\u200d" for char in name):
+        raise Invalid("A name may not hold invisible characters.")
+    if not any(unicodedata.category(char)[0] in "LNS" for char in name):
+        raise Invalid("A name needs a letter, a digit or a symbol.")
+    if any(len(_scripts(word)) > 1 for word in name.split()):
+        raise Invalid("A word of a name may not mix alphabets.")
+    if "".join(name.casefold().split()) in RESERVED_NAMES:
+        raise Invalid("This name is reserved.")
+    if sum(unicodedata.combining(char) > 0 for char in name) > len(name) // 2:
+        raise Invalid("Too many marks on a letter.")
+    return name
+
+
+def _scripts(word: str) -> set[str]:
+    names = {unicodedata.name(char, "").partition(" ")[0] for char in word if char.isalpha()}
+    return names & {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE"}
+
+
+def check_playlist(playlist: str) -> None:
+    """Raises Invalid unless it is empty or a path on this site: nothing is fetched from elsewhere."""
+    if playlist and not PLAYLIST.fullmatch(playlist):
+        raise Invalid("A playlist is a path on this site, like /media/<id>/live.m3u8.")
+
+
+def has_bad_characters(value: Any, depth: int = 0) -> bool:
+    """Whether a NUL or a lone surrogate stands in it, which PostgreSQL or UTF-8 cannot hold, or it nests too deep."""
+    if depth > DEPTH_MAX:
+        return True
+    match value:
+        case str():
+            return "\0" in value or any("\ud800" <= char <= "\udfff" for char in value)
+        case dict():
+            return any(has_bad_characters(key) or has_bad_characters(item, depth + 1) for key, item in value.items())
+        case list():
+            return any(has_bad_characters(item, depth + 1) for item in value)
+    return False

@@ -1,0 +1,176 @@
+"""The topic kind `video:`: how a video's topic is read, changed by events and opened to whom; page state from it.
+
+Hop: registered with the platform at start (apps.py); the frontend node calls it, so do pages and the API for the
+first state. The rule of it all: snapshot + events = fresh snapshot, for every event type.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from realtime.database import one_moment
+from realtime.events import TopicName
+from realtime.models import Topic
+from realtime.shared import shared_table
+from realtime.store import Access
+from realtime.subscriptions import TableUnavailable
+from realtime.threads import backend_threads
+from videos.interactions import may_moderate, may_watch
+from videos.models import Comment, Like, LikeCount, Video, Viewer
+from videos.representation import comment_json, likes_json, person, video_json
+from videos.text import NotFound
+
+SNAPSHOT_COMMENTS = 50
+
+
+class VideoTopics:
+    """Implements realtime.store.TopicKind for `video:<id>`.
+
+    The snapshot holds the newest `SNAPSHOT_COMMENTS` comments, a deleted one keeping its place (`deleted`), else
+    a deletion would let an older one in that no event told of. `shown` leaves those out for viewers.
+    """
+
+    prefix = "video"
+
+    def load(self, topic: TopicName) -> dict[str, Any] | None:
+        id = video_id(topic)
+        video = Video.objects.select_related("owner").filter(id=id).first() if id is not None else None
+        return None if video is None else snapshot_of(video)
+
+    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+        ids = {id: topic for topic in topics if (id := video_id(topic)) is not None}
+        found: dict[TopicName, dict[str, int]] = {topic: {} for topic in topics}
+        for id, kind, count in LikeCount.objects.filter(video_id__in=ids).values_list("video_id", "kind", "count"):
+            found[ids[id]][kind] = count
+        return {topic: likes_json(kinds)["kinds"] for topic, kinds in found.items()}
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        match name:
+            case "video":
+                snapshot["video"] = data["video"]
+            case "comment":
+                snapshot["comments"] = [*snapshot["comments"], data["comment"]][-SNAPSHOT_COMMENTS:]
+            case "comment_deleted":
+                id = data["comment"]["id"]
+                snapshot["comments"] = [
+                    _tombstone(comment) if comment["id"] == id else comment for comment in snapshot["comments"]
+                ]
+                snapshot["pinned"] = [comment for comment in snapshot["pinned"] if comment["id"] != id]
+            case "comment_pinned":
+                _set_pinned(snapshot, data["comment"]["id"], True)
+                snapshot["pinned"] = [*snapshot["pinned"], data["comment"]]
+            case "comment_unpinned":
+                _set_pinned(snapshot, data["comment"]["id"], False)
+                snapshot["pinned"] = [c for c in snapshot["pinned"] if c["id"] != data["comment"]["id"]]
+
+    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+        return {**snapshot, "comments": [comment for comment in snapshot["comments"] if "deleted" not in comment]}
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access:
+        video = snapshot["video"]
+        return Access(video["visibility"] != Video.Visibility.PRIVATE, frozenset((video["broadcaster"]["id"],)))
+
+
+def _tombstone(comment: Mapping[str, Any]) -> dict[str, Any]:
+    return {"id": comment["id"], "seq": comment["seq"], "deleted": True}
+
+
+def _set_pinned(snapshot: dict[str, Any], id: str, pinned: bool) -> None:
+    snapshot["comments"] = [
+        {**comment, "pinned": pinned} if comment["id"] == id and "deleted" not in comment else comment
+        for comment in snapshot["comments"]
+    ]
+
+
+def video_id(topic: TopicName) -> UUID | None:
+    """Return the video of a `video:` topic, None when its id is none."""
+    try:
+        return UUID(topic.partition(":")[2])
+    except ValueError:
+        return None
+
+
+def snapshot_of(video: Video) -> dict[str, Any]:
+    """Return the video's snapshot, without what the node counts. Needs `video.owner`. Two queries."""
+    comments = Comment.objects.filter(video=video).select_related("author")
+    newest = list(comments.order_by("-seq")[:SNAPSHOT_COMMENTS])
+    pinned = list(comments.filter(pinned_at__isnull=False, deleted_at=None).order_by("pinned_at"))
+    for comment in (*newest, *pinned):
+        comment.video = video
+    shown = [comment_json(c) if c.deleted_at is None else _tombstone({"id": str(c.id), "seq": c.seq}) for c in newest]
+    return {"video": video_json(video), "comments": shown[::-1], "pinned": [comment_json(c) for c in pinned]}
+
+
+def full_json(videos: Sequence[Video]) -> list[dict[str, Any]]:
+    """Return the videos as REST has them, but for who is watching now: with seq, likes and peak. Three queries."""
+    topics = [TopicName(video.topic) for video in videos]
+    heads = Topic.objects.in_bulk(topics)
+    likes = VideoTopics().likes(topics)
+    return [
+        {
+            **video_json(video),
+            "seq": heads[topic].seq,
+            "likes": likes_json(dict(likes[topic])),
+            "viewers": {"count": 0, "peak": heads[topic].viewers_peak},
+        }
+        for video, topic in zip(videos, topics, strict=True)
+    ]
+
+
+async def with_viewers(videos: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fill in who is watching now. Without the shared table: nobody that we know of."""
+    with contextlib.suppress(TableUnavailable):
+        watched = await shared_table().watched([video["topic"] for video in videos])
+        for video in videos:
+            known = watched[video["topic"]]
+            video["viewers"] = {"count": known.count, "peak": max(known.peak, video["viewers"]["peak"])}
+    return list(videos)
+
+
+def visible_video(video_id: UUID, viewer: Viewer | None) -> Video:
+    """Return the video, with its owner. Raises NotFound, also for a video that this viewer may not see."""
+    video = Video.objects.select_related("owner").filter(id=video_id).first()
+    if video is None or not may_watch(video, viewer):
+        raise NotFound("There is no such video.")
+    return video
+
+
+async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
+    """Return the first state of the watch page: `{"topic", "seq", "snapshot", "viewer", "mine", "can_moderate"}`.
+
+    Raises NotFound, StoreUnavailable.
+    """
+
+    def read() -> dict[str, Any]:
+        with one_moment():
+            video = visible_video(video_id, viewer)
+            [full] = full_json([video])
+            mine = Like.objects.filter(video=video, viewer=viewer).values_list("kind", flat=True).first()
+            snapshot = VideoTopics().shown(snapshot_of(video))
+        return {
+            "topic": video.topic,
+            "seq": full["seq"],
+            "snapshot": {**snapshot, "likes": full["likes"], "viewers": full["viewers"]},
+            "viewer": person(viewer) if viewer is not None else None,
+            "mine": mine,
+            "can_moderate": may_moderate(video, viewer),
+        }
+
+    state = await backend_threads.run(read)
+    [counted] = await with_viewers([{"topic": state["topic"], "viewers": state["snapshot"]["viewers"]}])
+    state["snapshot"]["viewers"] = counted["viewers"]
+    return state
+
+
+async def list_cards(status: str, limit: int) -> list[dict[str, Any]]:
+    """Return the newest public videos of a status, as REST has them. Raises StoreUnavailable."""
+
+    def read() -> list[dict[str, Any]]:
+        public = Video.objects.filter(status=status, visibility=Video.Visibility.PUBLIC).select_related("owner")
+        order = {"upcoming": ("starts_at", "id"), "live": ("-started_at", "-id"), "ended": ("-ended_at", "-id")}[status]
+        return full_json(list(public.order_by(*order)[:limit]))
+
+    return await with_viewers(await backend_threads.run(read))
