@@ -21,7 +21,16 @@ VIEWERS_PER_SOURCE = 25_000
 """Connections from one address to one site: the kernel hands out 28,232 ports by default."""
 PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 PROC = Path("/proc")
-_SERVE = re.compile(r"^\S*python\S* .*manage\.py serve\b")  # and not a shell whose script mentions it
+_SERVE = r"^\S*python\S* .*manage\.py serve\b"  # and not a shell whose script mentions it
+_PARTS = (
+    ("supervisor", _SERVE),
+    ("node", r"-m liveplatform\.node\b"),
+    ("dispatcher", r"(-Q|--queues)[ =]dispatch\b"),
+    ("jobs", r"(-Q|--queues)[ =]jobs\b"),
+    ("postgresql", r"\bpostgres\b"),
+    ("valkey", r"\b(valkey|redis)-server\b"),
+    ("ffmpeg", r"\bffmpeg"),
+)
 
 
 class DoesNotFit(Exception):
@@ -130,7 +139,7 @@ class Cost:
 class Site:
     """The processes behind an address of this machine, found once: who listens, and their supervisor's whole family.
 
-    `parts` are the process ids by what they are: node, dispatcher, jobs, postgresql, valkey, other.
+    `parts` are the process ids by what they are: supervisor, node, dispatcher, jobs, postgresql, valkey, …
     """
 
     parts: dict[str, list[int]] = field(default_factory=dict)
@@ -217,23 +226,13 @@ def _ancestors(pid: int, processes: Mapping[int, _Process]) -> list[int]:
 
 def _supervisor(pid: int, processes: Mapping[int, _Process]) -> int:
     """Return the highest process above `pid` that is still the site: the one that was started as `manage.py serve`."""
-    serving = (above for above in reversed(_ancestors(pid, processes)) if _SERVE.search(processes[above].command))
+    serving = (above for above in reversed(_ancestors(pid, processes)) if re.search(_SERVE, processes[above].command))
     return next(serving, pid)
 
 
 def _part(command: str) -> str:
-    for part, sign in (
-        ("node", "liveplatform.node"),
-        ("dispatcher", "-Q dispatch"),
-        ("jobs", "-Q jobs"),
-        ("postgresql", "postgres"),
-        ("valkey", "valkey"),
-        ("valkey", "redis-server"),
-        ("ffmpeg", "ffmpeg"),
-    ):
-        if sign in command:
-            return part
-    return "other"
+    """Return what a process of the site is, by its command line."""
+    return next((part for part, sign in _PARTS if re.search(sign, command)), "other")
 
 
 def _cost(pid: int) -> Cost:
@@ -252,3 +251,13 @@ def _sum(costs: Iterable[Cost]) -> Cost:
         cpu_seconds += cost.cpu_seconds
         rss_bytes += cost.rss_bytes
     return Cost(cpu_seconds, rss_bytes)
+
+
+def busy_seconds() -> float | None:
+    """Return for how long the processors of this machine have worked, summed over them; None where nobody knows."""
+    try:
+        ticks = [int(field) for field in (PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = ticks
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

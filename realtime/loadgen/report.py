@@ -9,7 +9,7 @@ from typing import Any
 from realtime.loadgen.host import Cost
 from realtime.loadgen.run import Progress, Result
 
-OWN_PARTS = ("node", "dispatcher", "jobs")
+OWN_PARTS = ("supervisor", "node", "dispatcher", "jobs")
 """Of the site's processes those that run this project's code: what `server` sums up."""
 
 
@@ -42,6 +42,7 @@ def to_json(result: Result) -> dict[str, Any]:
             "cpu_s": round(result.generator_cpu_seconds, 2),
             "behind_ms": round(result.behind_ms, 1),
         },
+        "elsewhere_cpu_s": None if result.elsewhere_cpu_seconds is None else round(result.elsewhere_cpu_seconds, 2),
     }
 
 
@@ -79,6 +80,8 @@ def to_text(result: Result) -> str:
         )
     lines += [_cost(part, cost, result.seconds) for part, cost in sorted((result.server or {}).items())]
     lines.append(_cost("generator", Cost(result.generator_cpu_seconds), result.seconds))
+    if result.elsewhere_cpu_seconds is not None:
+        lines.append(_cost("others", Cost(result.elsewhere_cpu_seconds), result.seconds))
     lines.append("passed" if result.passed else "FAILED")
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from realtime.loadgen.check import Checker, LikeCycle
-from realtime.loadgen.host import Cost, Site
+from realtime.loadgen.host import Cost, Site, busy_seconds
 from realtime.loadgen.latency import Ledger
 from realtime.loadgen.requests import Client, Pace
 from realtime.loadgen.viewers import Crowd, Watch
@@ -80,6 +80,7 @@ class Result:
     behind_ms: float = 0.0
     generator_cpu_seconds: float = 0.0
     server: dict[str, Cost] | None = None  # by part: CPU seconds of the load, memory at its end
+    elsewhere_cpu_seconds: float | None = None  # what other programs of this machine took from the two
 
     @property
     def lost(self) -> int:
@@ -140,10 +141,12 @@ class LoadTest:
         result = self._result
         self._phase = "load"
         costs = self._site.costs() if self._site else {}
+        busy = busy_seconds()
         cpu, frames, started = time.process_time(), self._crowd.counts.frames, time.monotonic()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._likes.run(self._like, admit=self._admit_like))
             group.create_task(self._comments.run(self._comment))
+            group.create_task(asyncio.sleep(self.plan.seconds))  # also when there is nothing to send
         result.seconds = time.monotonic() - started
         result.frames = self._crowd.counts.frames - frames
         result.generator_cpu_seconds = time.process_time() - cpu
@@ -152,6 +155,9 @@ class LoadTest:
                 part: Cost(max(0.0, cost.cpu_seconds - costs[part].cpu_seconds), cost.rss_bytes)
                 for part, cost in self._site.costs().items()
             }
+            if busy is not None and (now_busy := busy_seconds()) is not None:
+                ours = sum(cost.cpu_seconds for cost in result.server.values()) + result.generator_cpu_seconds
+                result.elsewhere_cpu_seconds = max(0.0, now_busy - busy - ours)
 
     async def _like(self, number: int) -> None:
         viewer, kind = self._cycle.step(number)

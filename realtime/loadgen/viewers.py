@@ -39,6 +39,7 @@ OPENING_MAX = 256
 """Connections that are being opened at a time: below any server's listen backlog, enough to keep it busy."""
 OPENING_SECONDS = 10.0
 STALLED_SECONDS = 15.0
+TOO_MANY = 4429
 RETRY_MS = 1_000
 RETRY_MAX_MS = 5_000
 READ_BYTES = 65_536
@@ -306,7 +307,7 @@ class Crowd:
             alone = False
             self._write(viewer, replies)
         if stream.ended:
-            self._end(viewer, "stream ended")
+            self._end_as_told(viewer, stream)
             return
         viewer.plain = viewer.stage is Stage.WATCHING and stream.between_blocks
         if alone and viewer.plain:
@@ -384,6 +385,14 @@ class Crowd:
             most_ms = min(viewer.retry_ms << min(viewer.attempts, 8), max(RETRY_MAX_MS, viewer.retry_ms))
             viewer.attempts += 1
             self._later(random.uniform(0, most_ms) / 1_000, viewer)
+
+    def _end_as_told(self, viewer: Connection, stream: Stream) -> None:
+        """End after the site did, in the protocol's own way."""
+        if isinstance(stream, WebSocketStream):
+            code = stream.close_code
+            self._end(viewer, f"closed with {code}", for_good=4400 <= code < 4500 and code != TOO_MANY)
+        else:
+            self._end(viewer, "stream ended")
 
     def _forget_socket(self, viewer: Connection) -> None:
         self._poll.remove(viewer.descriptor)

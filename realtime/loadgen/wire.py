@@ -147,13 +147,14 @@ class EventStream:
 class WebSocketStream:
     """The frames a WebSocket server sends (RFC 6455, section 5): text, pieces of text, ping and close."""
 
-    __slots__ = ("_kept", "_pieces", "_replies", "ended")
+    __slots__ = ("_kept", "_pieces", "_replies", "close_code", "ended")
 
     def __init__(self) -> None:
         self._kept = b""
         self._pieces: list[bytes] = []
         self._replies = bytearray()
         self.ended = False
+        self.close_code = 1005  # none was given
 
     @property
     def between_blocks(self) -> bool:
@@ -179,6 +180,8 @@ class WebSocketStream:
                     self._pieces.clear()
             case 8:
                 self.ended = True
+                if len(frame.payload) >= 2:
+                    self.close_code = int.from_bytes(frame.payload[:2], "big")
                 self._replies += client_frame(frame.payload[:2], opcode=8)
             case 9:
                 self._replies += client_frame(frame.payload, opcode=10)
@@ -257,7 +260,8 @@ class Request:
 
 def event_stream_request(path: str, *, last_event_id: str = "") -> Request:
     resume = {"Last-Event-ID": last_event_id} if last_event_id else {}
-    return Request("GET", path, {"Accept": "text/event-stream", "Cache-Control": "no-store", **resume})
+    # A browser's bare `text/event-stream` is answered with 200 even when the site refuses: it could not come back else.
+    return Request("GET", path, {"Accept": "text/event-stream, application/json", **resume})
 
 
 def websocket_request(path: str, *, origin: str) -> Request:

@@ -445,6 +445,21 @@ async def test_a_viewer_who_may_not_watch_is_not_connected(fake: FakeSite) -> No
     assert result.troubles == {"HTTP 403": 1}
 
 
+@pytest.mark.parametrize(("code", "reconnects"), [(1012, 1), (4429, 1), (4404, 0)])
+async def test_a_websocket_close_code_says_whether_to_come_back(fake: FakeSite, code: int, reconnects: int) -> None:
+    def close(viewer: FakeViewer, event: Event) -> list[Event]:
+        if event.seq != 4:
+            return [event]
+        viewer.write_raw(websocket_text(code.to_bytes(2, "big"), opcode=8))
+        return []
+
+    fake.lie = only(3, close)
+    result = await run(fake, transport=Transport.WEBSOCKET)
+    assert result.reconnects == reconnects
+    assert result.passed == bool(reconnects)
+    assert result.troubles == {f"closed with {code}": 1}
+
+
 async def test_an_event_that_is_not_as_documented_ends_the_connection(fake: FakeSite) -> None:
     nonsense = Event("comment", {"topic": TOPIC, "seq": 4})
     fake.lie = only(3, lambda viewer, event: [nonsense] if event.seq == 4 else [event])
@@ -540,7 +555,7 @@ def test_the_sites_processes_are_the_listeners_and_their_supervisors_family(tmp_
     process(10, 5, "/venv/bin/python manage.py serve")
     process(11, 10, "python -m liveplatform.node --fd 3", "77")
     process(12, 10, "python -m celery -A liveplatform worker -Q dispatch")
-    process(13, 10, "python -m celery -A liveplatform worker -Q jobs -B")
+    process(13, 10, "python -m celery --app liveplatform worker --queues jobs --beat")
     process(14, 10, "/x/bin/postgres -D data")
     process(15, 14, "postgres: checkpointer")
     process(16, 10, "/x/valkey-server *:1")
@@ -548,7 +563,7 @@ def test_the_sites_processes_are_the_listeners_and_their_supervisors_family(tmp_
     site = find_site([8000], proc=tmp_path, own=20)
     assert site
     assert {part: sorted(pids) for part, pids in site.parts.items()} == {
-        "other": [10],
+        "supervisor": [10],
         "node": [11],
         "dispatcher": [12],
         "jobs": [13],

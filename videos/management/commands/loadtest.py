@@ -1,0 +1,320 @@
+"""Watch a video of its own with thousands of viewers, send likes and comments, and check that each viewer saw all.
+
+Called by people and by CI. Makes its video and viewers in the site's database (videos.management.stage), runs
+realtime.loadgen against the site's public addresses, and removes everything again: also after a failure, after
+Ctrl-C, and what a killed run left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import math
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from argparse import ArgumentParser
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand
+from django.db import InterfaceError, OperationalError, ProgrammingError
+
+from realtime import tickets
+from realtime.loadgen.host import Address, DoesNotFit, find_site, make_room, reach
+from realtime.loadgen.report import to_json, to_line, to_text
+from realtime.loadgen.requests import Refused
+from realtime.loadgen.run import LoadTest, Plan, Progress, Result
+from realtime.loadgen.viewers import Transport, Watch
+from realtime.loadgen.wire import Request
+from videos.auth import issue_token
+from videos.management.stage import Stage
+
+VIEWERS_MAX = 1_000_000
+RATE_MAX = 100_000
+SECONDS_MAX = 86_400
+LIKERS_MAX = 20_000
+"""Viewers that like. When there are more likes they take turns, changing the kind and taking back (LikeCycle)."""
+COMMENTS_PER_VIEWER = 0.25
+"""Comments a second of one viewer: half of what the site allows."""
+TICKET_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
+
+
+class Unusable(Exception):
+    """The person at the keyboard can mend it; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The command line, checked."""
+
+    urls: list[str]
+    viewers: int
+    likes: float
+    comments: float
+    seconds: float
+    ramp: float
+    transport: Transport
+    json: str
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Arguments:
+        """Raises Unusable naming the option."""
+        transports = [transport.value for transport in Transport]
+        if options["transport"] not in transports:
+            raise Unusable(f"--transport must be {', '.join(transports[:-1])} or {transports[-1]}")
+        viewers = _number(options, "viewers", 1, VIEWERS_MAX)
+        if viewers != int(viewers):
+            raise Unusable(f"--viewers must be a whole number from 1 to {VIEWERS_MAX:,}")
+        json_path = options["json"]
+        if json_path not in ("", "-") and not Path(json_path).absolute().parent.is_dir():
+            raise Unusable(f"--json: there is no folder {Path(json_path).absolute().parent}")
+        return cls(
+            urls=[url.rstrip("/") for url in options["nodes"] or [options["url"]]],
+            viewers=int(viewers),
+            likes=_number(options, "likes", 0, RATE_MAX),
+            comments=_number(options, "comments", 0, RATE_MAX),
+            seconds=_number(options, "seconds", 1, SECONDS_MAX),
+            ramp=_number(options, "ramp", 0, SECONDS_MAX),
+            transport=Transport(options["transport"]),
+            json=json_path,
+        )
+
+
+def _number(options: dict[str, Any], name: str, lowest: int, highest: int) -> float:
+    try:
+        value = float(options[name])
+    except ValueError:
+        value = math.nan
+    if not lowest <= value <= highest:
+        raise Unusable(f"--{name} must be a number from {lowest} to {highest:,}, not {options[name]!r}")
+    return value
+
+
+class Command(BaseCommand):
+    help = (
+        "Watch a video with many viewers, send likes and comments, and check that every viewer saw all of them, once "
+        "and in order. Exit code 1: not so. Works on a video of its own and removes it."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        # Plain text here, checked by Arguments: one line about the option at fault instead of the usage.
+        parser.add_argument("--url", default="http://127.0.0.1:8000", help="address of the site")
+        parser.add_argument("--nodes", nargs="+", metavar="URL", help="addresses to spread over, instead of --url")
+        parser.add_argument("--viewers", default="1000", metavar="N", help="how many watch (1000)")
+        parser.add_argument("--likes", default="100", metavar="N", help="likes a second (100)")
+        parser.add_argument("--comments", default="5", metavar="N", help="comments a second (5)")
+        parser.add_argument("--seconds", default="30", metavar="N", help="how long (30)")
+        parser.add_argument("--ramp", default="0", metavar="SECONDS", help="spread the connects over so long (0)")
+        parser.add_argument("--transport", default="sse", metavar="sse|ws|mix", help="how viewers connect (sse)")
+        parser.add_argument("--json", default="", metavar="FILE", help="write the result there as JSON; -: stdout")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            arguments = Arguments.of(options)
+            addresses = [_reach(url) for url in arguments.urls]
+            make_room(arguments.viewers, addresses)
+            result = self._run(arguments, addresses)
+        except (Unusable, DoesNotFit) as problem:
+            self._leave(2, str(problem))
+        except (OperationalError, InterfaceError, ProgrammingError) as problem:
+            self._leave(2, f"the database: {str(problem).strip().partition(chr(10))[0]}")
+        except Refused as refused:
+            self._leave(1, f"the site gave up: {refused}")
+        self._report(result, arguments.json)
+        if not result.passed:
+            sys.exit(1)
+
+    def _run(self, arguments: Arguments, addresses: list[Address]) -> Result:
+        stage = Stage()
+        with _Interrupts() as interrupts:
+            try:
+                cast = _Cast.of(arguments)
+                stage.set(cast.likers + cast.commenters)
+                script = _Script(stage, cast)
+                for address in addresses:
+                    _check(address, script.state())
+                return asyncio.run(self._load_test(arguments, addresses, script))
+            finally:
+                interrupts.shielded = True
+                self._end_of_line()
+                stage.remove()
+
+    async def _load_test(self, arguments: Arguments, addresses: list[Address], script: _Script) -> Result:
+        watch = Watch(
+            topic=script.topic,
+            addresses=addresses,
+            transport=arguments.transport,
+            ticket=script.ticket,
+            ramp_seconds=arguments.ramp,
+        )
+        plan = Plan(
+            watch,
+            viewers=arguments.viewers,
+            seconds=arguments.seconds,
+            likes_per_s=arguments.likes,
+            comments_per_s=arguments.comments,
+            like_pool=script.cast.likers,
+            like=script.like,
+            comment=script.comment,
+            state=script.state(),
+        )
+        is_local = all(address.is_local for address in addresses)
+        site = find_site([address.port for address in addresses]) if is_local else None
+        return await LoadTest(plan, site=site, tell=self._tell).run()
+
+    # What it says
+
+    def _tell(self, progress: Progress) -> None:
+        """Show the progress: one line that changes, on a terminal; else a line a second."""
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{to_line(progress)}\x1b[K", ending="")
+            self.stderr.flush()
+        else:
+            self.stderr.write(to_line(progress))
+
+    def _end_of_line(self) -> None:
+        if self.stderr.isatty():
+            self.stderr.write("\r\x1b[K", ending="")
+
+    def _report(self, result: Result, path: str) -> None:
+        (self.stderr if path == "-" else self.stdout).write(to_text(result))
+        if not path:
+            return
+        text = json.dumps(to_json(result))
+        try:
+            if path == "-":
+                self.stdout.write(text)
+            else:
+                Path(path).write_text(f"{text}\n")
+        except OSError as error:
+            self._leave(2, f"--json: {error.strerror}")
+
+    def _leave(self, code: int, line: str) -> NoReturn:
+        self.stderr.write(f"loadtest: {line}")
+        sys.exit(code)
+
+
+class _Interrupts:
+    """Ctrl-C (or SIGTERM) raises KeyboardInterrupt once; later, and while `shielded`, it changes nothing."""
+
+    def __init__(self) -> None:
+        self.shielded = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Interrupts:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if self.shielded:
+            print("loadtest: cleaning up", file=sys.stderr)
+        else:
+            self.shielded = True
+            raise KeyboardInterrupt
+
+    def __exit__(self, *error: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """How many viewers like and comment."""
+
+    likers: int
+    commenters: int
+
+    @classmethod
+    def of(cls, arguments: Arguments) -> _Cast:
+        likes = math.ceil(arguments.likes * arguments.seconds)
+        return cls(
+            likers=max(1, min(likes, LIKERS_MAX)),
+            commenters=max(1, math.ceil(arguments.comments / COMMENTS_PER_VIEWER)),
+        )
+
+
+@dataclass(slots=True)
+class _Script:
+    """What the requests of the run look like."""
+
+    stage: Stage
+    cast: _Cast
+    _tokens: dict[int, str] = field(default_factory=dict)
+    _ticket: str = ""
+    _ticket_made_at: float = 0.0
+
+    @property
+    def topic(self) -> str:
+        return self.stage.video.topic
+
+    def ticket(self) -> str:
+        """Return a ticket that frees from the limits of connections; made anew before it expires."""
+        if not self._ticket or time.monotonic() - self._ticket_made_at > TICKET_SECONDS:
+            self._ticket = tickets.issue([self.topic], load=True)
+            self._ticket_made_at = time.monotonic()
+        return self._ticket
+
+    def like(self, viewer: int, kind: str | None) -> Request:
+        if kind is None:
+            return Request("DELETE", f"{self._path}/like", self._headers(viewer))
+        return Request("PUT", f"{self._path}/like", self._headers(viewer), json.dumps({"kind": kind}).encode())
+
+    def comment(self, number: int) -> Request:
+        body = {"body": f"Load test comment {number}", "client_id": f"{self.stage.name}-{number}"}
+        viewer = self.cast.likers + number % self.cast.commenters
+        return Request("POST", f"{self._path}/comments", self._headers(viewer), json.dumps(body).encode())
+
+    def state(self) -> Request:
+        return Request("GET", self._path, self._headers(0))
+
+    @property
+    def _path(self) -> str:
+        return f"/api/v1/videos/{self.stage.video.id}"
+
+    def _headers(self, viewer: int) -> dict[str, str]:
+        token = self._tokens.get(viewer)
+        if token is None:
+            token = self._tokens[viewer] = issue_token(self.stage.viewers[viewer])
+        return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+
+def _reach(url: str) -> Address:
+    try:
+        return reach(url)
+    except ValueError as error:
+        raise Unusable(str(error)) from error
+    except OSError as error:
+        raise Unusable(f"nobody answers at {url}: {error.strerror or error}") from error
+
+
+def _check(address: Address, state: Request) -> None:
+    """See that the site is ready, and that it is the one whose database the video is in. Raises Unusable."""
+    if (status := _status(f"{address.url}/readyz", {})) != 200:
+        raise Unusable(f"the site at {address.url} is not ready: /readyz says {status}")
+    status = _status(f"{address.url}{state.path}", state.headers)
+    if status == 401:
+        raise Unusable(f"the site at {address.url} has another SECRET_KEY than this command")
+    if status != 200:
+        raise Unusable(f"the site at {address.url} has another database than this command (HTTP {status})")
+
+
+def _status(url: str, headers: dict[str, str]) -> int | str:
+    """Return the status of a GET, or why there is none."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # as the viewers go
+    try:
+        with direct.open(urllib.request.Request(url, headers=headers), timeout=ANSWER_SECONDS) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
