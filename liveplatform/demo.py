@@ -128,7 +128,7 @@ def program(broadcast: Broadcast) -> Program:
     }  # fmt: skip
     poster = {"-f": "image2", "-update": "1", "-atomic_writing": "1", "-q:v": "4"}
     argv = [
-        *(get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
+        *(get_ffmpeg_exe(), "-nostdin", "-y", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
         *("-re", "-f", "lavfi", "-i", _picture(), "-re", "-f", "lavfi", "-i", _sound()),
         *("-filter_complex", f"[0:v]split[picture][shots];[shots]fps=1/{POSTER_EVERY_SECONDS}[poster]"),
         *("-map", "[picture]", "-map", "1:a", *_flat(encoder), *_flat(hls), str(folder / "live.m3u8")),

@@ -280,14 +280,20 @@ def throw_away(*, postgres: bool = True, valkey: bool = True) -> Iterator[Path]:
 
     For tests. Raises ServersError when they do not start.
     """
+    with temporary_folder() as folder, contextlib.ExitStack() as stack:
+        for server in servers(folder, postgres=postgres, valkey=valkey, durable=False):
+            stack.enter_context(started(server, folder))
+        yield folder
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Have a folder that the servers' user can reach, for the length of the block."""
     with tempfile.TemporaryDirectory(prefix=f"{_NAME}-", dir=_temporary_root(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if os.geteuid() == 0:
             folder.chmod(0o711)
-        with contextlib.ExitStack() as stack:
-            for server in servers(folder, postgres=postgres, valkey=valkey, durable=False):
-                stack.enter_context(started(server, folder))
-            yield folder
+        yield folder
 
 
 def servers(folder: Path, *, postgres: bool = True, valkey: bool = True, durable: bool = True) -> list[Server]:

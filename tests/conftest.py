@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from liveplatform import embedded
 from tests import servers
 from tests.sites import Site, SiteFactory
 
@@ -20,8 +21,8 @@ _sites: list[Site] = []
 
 
 @pytest.fixture(scope="session")
-def site_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteFactory]:
-    with contextlib.closing(SiteFactory(tmp_path_factory.mktemp("sites"))) as factory:
+def site_factory() -> Iterator[SiteFactory]:
+    with embedded.temporary_folder() as folder, contextlib.closing(SiteFactory(folder)) as factory:
         yield factory
 
 

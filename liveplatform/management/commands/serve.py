@@ -103,13 +103,15 @@ class _Site:
         await _with_database(_migrate, self._supervisor.say)
         for name in self._nodes:
             self._supervisor.start(programs.node(name, self._listening.fileno()))
-        self._supervisor.start(programs.dispatcher())
-        self._supervisor.start(programs.jobs())
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._announce())
             tasks.create_task(self._broadcast_demo())
+            await self._wait_until_ready()
+            # Not sooner: their start would only delay the nodes', which serve without them, if a little late.
+            self._supervisor.start(programs.dispatcher())
+            self._supervisor.start(programs.jobs())
+            await self._announce()
             # The group, and with it the site, goes on until a signal.
-            tasks.create_task(self._stop_asked.wait())
+            await self._stop_asked.wait()
 
     async def _start_servers(self) -> None:
         wanted = {"postgres": not _is_given("DATABASE_URL"), "valkey": not _is_given("REDIS_URL")}
@@ -122,15 +124,17 @@ class _Site:
         await asyncio.gather(*waiting)
         self._claim.servers_are_ready()
 
-    async def _announce(self) -> None:
-        """Print where the site is as soon as it serves; with the first start also how to sign in."""
+    async def _wait_until_ready(self) -> None:
         began = asyncio.get_running_loop().time()
         patient = True
-        while (answer := await asyncio.to_thread(_ask_ready, self._listening)) != "":
+        while (reason := await asyncio.to_thread(_ask_ready, self._listening)) != "":
             if patient and asyncio.get_running_loop().time() - began > SLOW_SECONDS:
                 patient = False
-                self._supervisor.say(f"not ready after {SLOW_SECONDS:g} s, still waiting: {answer}")
+                self._supervisor.say(f"not ready after {SLOW_SECONDS:g} s, still waiting: {reason}")
             await asyncio.sleep(READY_CHECK_SECONDS)
+
+    async def _announce(self) -> None:
+        """Print where the site is and, when nobody administers it yet, how to sign in."""
         url = f"http://{_shown_host()}:{self._listening.getsockname()[1]}"
         text = f"\n  Ready: {url}/\n"
         if password := await _with_database(_make_first_admin):
