@@ -1,0 +1,295 @@
+"""Recording fakes for the core: they do what the real ones promise, remember it, and fail when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
+from realtime.events import ConnectionId, Durable, Frame, NodeId, TopicName
+from realtime.frontend import Node
+from realtime.store import Access, Head, Loaded, StoreUnavailable, TopicGone
+from realtime.subscriptions import TableUnavailable, Watched
+
+VIDEO = TopicName("video:1")
+
+
+class FakeTable:
+    """The shared table in memory: keeps the contract of tests/realtime/test_shared_table.py."""
+
+    def __init__(self, *, lease_seconds: float = 15.0, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or asyncio.get_running_loop().time
+        self._lease_seconds = lease_seconds
+        self._leases: dict[TopicName, dict[NodeId, tuple[float, int]]] = {}
+        self._peaks: dict[TopicName, int] = {}
+        self.is_away = False
+        self.calls: list[tuple[str, tuple[TopicName, ...]]] = []
+
+    async def renew(
+        self, node: NodeId, viewers: Mapping[TopicName, int], *, peaks: Mapping[TopicName, int] | None = None
+    ) -> dict[TopicName, Watched]:
+        self._called("renew", viewers)
+        for topic, count in viewers.items():
+            self._leases.setdefault(topic, {})[node] = (self._clock() + self._lease_seconds, count)
+            self._peaks[topic] = max(self._peaks.get(topic, 0), (peaks or {}).get(topic, 0), self._count(topic))
+        return {topic: Watched(self._count(topic), self._peaks[topic]) for topic in viewers}
+
+    async def nodes_for(self, topics: Sequence[TopicName]) -> dict[TopicName, frozenset[NodeId]]:
+        self._called("nodes_for", topics)
+        return {topic: frozenset(self._live(topic)) for topic in topics}
+
+    async def watched(self, topics: Sequence[TopicName]) -> dict[TopicName, Watched]:
+        self._called("watched", topics)
+        return {topic: Watched(self._count(topic), self._peaks.get(topic, 0)) for topic in topics}
+
+    async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None:
+        self._called("leave", topics)
+        for topic in topics:
+            self._leases.get(topic, {}).pop(node, None)
+
+    def flush(self) -> None:
+        self._leases.clear()
+        self._peaks.clear()
+
+    def _called(self, name: str, topics: Sequence[TopicName] | Mapping[TopicName, int]) -> None:
+        self.calls.append((name, tuple(topics)))
+        if self.is_away:
+            raise TableUnavailable("away")
+
+    def _live(self, topic: TopicName) -> dict[NodeId, int]:
+        leases = self._leases.get(topic, {})
+        return {node: count for node, (until, count) in leases.items() if until > self._clock()}
+
+    def _count(self, topic: TopicName) -> int:
+        return sum(self._live(topic).values())
+
+
+@dataclass
+class FakeKind:
+    """A topic whose snapshot is the list of its notes; `secret` in it closes it to all but `friend`."""
+
+    prefix: str = "video"
+
+    def load(self, topic: TopicName) -> dict[str, Any] | None:
+        raise AssertionError("the fake store loads")
+
+    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+        raise AssertionError("the fake store counts")
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        snapshot["notes"] = [*snapshot["notes"], data["note"]]
+
+    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(snapshot)
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access:
+        return Access("secret" not in snapshot["notes"], frozenset(("friend",)))
+
+
+@dataclass
+class FakeStore:
+    """The database: topics with a log and like totals. Commit with `note` and `like`."""
+
+    logs: dict[TopicName, list[Durable]] = field(default_factory=dict)
+    totals: dict[TopicName, dict[str, int]] = field(default_factory=dict)
+    versions: dict[TopicName, int] = field(default_factory=dict)
+    peaks: dict[TopicName, int] = field(default_factory=dict)
+    kept_from: int = 1  # events with a lower seq are gone from the log
+    is_away: bool = False
+    calls: list[str] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+
+    def create(self, topic: TopicName = VIDEO) -> None:
+        self.logs[topic], self.totals[topic], self.versions[topic] = [], {}, 0
+
+    def note(self, text: str, topic: TopicName = VIDEO) -> Durable:
+        log = self.logs[topic]
+        log.append(Durable.of(topic, seq=len(log) + 1, name="note", at_ms=1, data={"note": text}))
+        return log[-1]
+
+    def like(self, topic: TopicName = VIDEO, kind: str = "like") -> tuple[int, dict[str, int]]:
+        self.totals[topic][kind] = self.totals[topic].get(kind, 0) + 1
+        self.versions[topic] += 1
+        return self.versions[topic], dict(self.totals[topic])
+
+    async def _asked(self, call: str) -> None:
+        self.calls.append(call)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.is_away:
+            raise StoreUnavailable("away")
+
+    async def load(self, topic: TopicName) -> Loaded:
+        await self._asked("load")
+        if topic not in self.logs:
+            raise TopicGone(topic)
+        log = self.logs[topic]
+        notes = [json.loads(event.body)["note"] for event in log]
+        kept = [event for event in log if event.seq >= self.kept_from]
+        head = Head(len(log), self.versions[topic])
+        return Loaded(head, {"notes": notes}, dict(self.totals[topic]), self.peaks.get(topic, 0), kept)
+
+    async def heads(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
+        await self._asked("heads")
+        return {topic: Head(len(self.logs[topic]), self.versions[topic]) for topic in topics if topic in self.logs}
+
+    async def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+        await self._asked("likes")
+        return {topic: dict(self.totals[topic]) for topic in topics}
+
+    async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
+        await self._asked("events_after")
+        first = max(seq + 1, self.kept_from)
+        return [event for event in self.logs[topic] if event.seq >= first][:limit]
+
+    async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
+        await self._asked("save_peaks")
+        self.peaks.update(peaks)
+
+
+class FakeSocket:
+    """A kernel's socket: takes `room` bytes, then blocks."""
+
+    def __init__(self) -> None:
+        self.taken = b""
+        self.room = 1 << 30
+        self.is_lost = False
+
+    def send(self, data: bytes) -> int:
+        if self.is_lost:
+            raise ConnectionResetError
+        if not self.room:
+            raise BlockingIOError
+        part = data[: self.room]
+        self.room -= len(part)
+        self.taken += part
+        return len(part)
+
+
+class FakeTransport:
+    """Twisted's TCP transport, as far as the fan-out knows it: what does not go out at once is buffered."""
+
+    def __init__(self) -> None:
+        self.socket = FakeSocket()
+        self.dataBuffer = b""
+        self.offset = 0
+        self._tempDataBuffer: list[bytes] = []
+
+    @property
+    def _tempDataLen(self) -> int:
+        return sum(map(len, self._tempDataBuffer))
+
+    def write(self, data: bytes) -> None:
+        self._tempDataBuffer.append(data)
+
+    def drain(self, room: int = 1 << 30) -> None:
+        """Let the kernel take up to `room` bytes of what waits."""
+        self.socket.room = room
+        waiting = self.dataBuffer + b"".join(self._tempDataBuffer)
+        self._tempDataBuffer.clear()
+        sent = self.socket.send(waiting) if waiting else 0
+        self.dataBuffer = waiting[sent:]
+
+
+class FakeWire:
+    """A wire that remembers. With `direct`, the node writes to the transport itself."""
+
+    def __init__(self, *, direct: bool = True) -> None:
+        self.fake_transport = FakeTransport()
+        self.transport: FakeTransport | None = self.fake_transport if direct else None
+        self.frames: list[Frame] = []
+        self.closed: Closing | None = None
+        self.is_aborted = False
+
+    def write(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    def write_raw(self, data: bytes) -> None:
+        self.fake_transport.write(data)
+
+    def pending_bytes(self) -> int:
+        return len(self.fake_transport.dataBuffer) + self.fake_transport._tempDataLen
+
+    def close(self, why: Closing) -> None:
+        self.closed = why
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+_numbers = itertools.count(1)
+
+
+class Viewer:
+    """A connection on fakes, and what its viewer has read."""
+
+    def __init__(self, node: Node, *, is_sse: bool = True, direct: bool = True, watcher: Watcher = ANONYMOUS) -> None:
+        self.node = node
+        self.wire = FakeWire(direct=direct)
+        id = ConnectionId(f"c{next(_numbers)}")
+        self.connection = Connection(id, self.wire, is_sse=is_sse, watcher=watcher)
+        self.opening: dict[str, Any] = {}
+        self.first: list[tuple[str, dict[str, Any]]] = []
+        node.add(self.connection)
+
+    async def watch(self, topic: TopicName = VIDEO, *, after: int | None = None) -> Viewer:
+        await self.node.prepare(topic, self.connection.watcher, after=after)
+        opening = self.node.enter(self.connection, topic, after=after)
+        self.opening = json.loads(opening.part)
+        self.first = [(frame.name, json.loads(frame.body)) for frame in opening.frames]
+        return self
+
+    def read(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return what came after the opening: name and data of each event."""
+        self.wire.fake_transport.drain()
+        stream = self.wire.fake_transport.socket.taken
+        if not self.connection.is_sse:
+            return read_websocket(stream)
+        return read_event_stream(read_chunks(stream)) + [(f.name, json.loads(f.body)) for f in self.wire.frames]
+
+    def notes(self) -> list[str]:
+        return [data["note"] for name, data in self.read() if name == "note"]
+
+    def last(self, name: str) -> dict[str, Any]:
+        """Return the newest event's data; before the first one, every value is None."""
+        return defaultdict(lambda: None, next((data for got, data in reversed(self.read()) if got == name), {}))
+
+
+def read_chunks(stream: bytes) -> bytes:
+    """Return the body of a chunked HTTP message."""
+    body = b""
+    while stream:
+        size, _, rest = stream.partition(b"\r\n")
+        body += rest[: int(size, 16)]
+        assert rest[int(size, 16) : int(size, 16) + 2] == b"\r\n"
+        stream = rest[int(size, 16) + 2 :]
+    return body
+
+
+def read_event_stream(body: bytes) -> list[tuple[str, dict[str, Any]]]:
+    events = []
+    for block in body.decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.split("\n") if line and not line.startswith(":"))
+        if "data" in fields:
+            events.append((fields["event"], json.loads(fields["data"])))
+    return events
+
+
+def read_websocket(stream: bytes) -> list[tuple[str, dict[str, Any]]]:
+    events = []
+    while stream:
+        size, start = stream[1], 2
+        if size == 126:
+            size, start = int.from_bytes(stream[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(stream[2:10], "big"), 10
+        if stream[0] == 0x81:
+            message = json.loads(stream[start : start + size])
+            events.append((message["event"], message["data"]))
+        stream = stream[start + size :]
+    return events

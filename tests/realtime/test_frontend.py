@@ -1,0 +1,534 @@
+"""The frontend node on fakes: who is told what, in which order, and what it does when something is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from realtime.connections import Closing, Watcher
+from realtime.events import Burst, NodeId, TopicName, Totals, to_wire
+from realtime.frontend import RING_MAX_EVENTS, Node, now_ms
+from realtime.store import StoreUnavailable, TopicGone
+from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer
+
+OTHER = TopicName("video:2")
+
+
+class Clock:
+    """Time that moves when told to, for everything that is not a timer of the loop."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, *, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def table(clock: Clock) -> FakeTable:
+    return FakeTable(clock=clock)
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    fake = FakeStore()
+    fake.create(VIDEO)
+    fake.create(OTHER)
+    return fake
+
+
+@pytest.fixture
+async def node(table: FakeTable, store: FakeStore, clock: Clock) -> AsyncIterator[Node]:
+    made = Node(NodeId("node-1"), table=table, store=store, kinds={"video": FakeKind()}, frame_seconds=0.0, clock=clock)
+    yield made
+    await made.aclose()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def totals(version: int, kinds: dict[str, int], *, names: tuple[str, ...] = (), at_ms: int = 1) -> list[object]:
+    return to_wire(Totals(VIDEO, version, kinds, names, at_ms))
+
+
+# Joining
+
+
+async def test_first_viewer_reads_the_topic_and_the_second_costs_nothing(node: Node, store: FakeStore) -> None:
+    store.note("before")
+    first = await Viewer(node).watch()
+    second = await Viewer(node, is_sse=False).watch()
+    assert first.opening == second.opening
+    assert first.opening["seq"] == 1
+    assert first.opening["snapshot"]["notes"] == ["before"]
+    assert store.calls == ["load"]
+
+
+async def test_a_herd_shares_one_read_of_the_database(node: Node, store: FakeStore) -> None:
+    store.hold = asyncio.Event()
+    coming = [asyncio.create_task(Viewer(node).watch()) for _ in range(100)]
+    await until(lambda: store.calls == ["load"])
+    store.hold.set()
+    viewers = await asyncio.gather(*coming)
+    assert store.calls == ["load"]
+    assert all(viewer.opening["seq"] == 0 for viewer in viewers)
+
+
+async def test_node_enters_the_shared_table_before_it_reads_the_topic(
+    node: Node, table: FakeTable, store: FakeStore
+) -> None:
+    """Else an event published between the two would reach neither the snapshot nor the node."""
+    store.hold = asyncio.Event()
+    coming = asyncio.create_task(Viewer(node).watch())
+    await until(lambda: store.calls == ["load"])
+    assert table.calls == [("renew", (VIDEO,))]
+    store.hold.set()
+    await coming
+
+
+async def test_event_that_comes_while_the_topic_is_read_is_delivered_once(node: Node, store: FakeStore) -> None:
+    store.hold = asyncio.Event()
+    coming = asyncio.create_task(Viewer(node).watch())
+    await until(lambda: store.calls == ["load"])
+    before, after = store.note("in the snapshot"), None
+    node.deliver([to_wire(before)])
+    store.hold.set()
+    viewer = await coming
+    after = store.note("after it")
+    node.deliver([to_wire(after)])
+    assert viewer.opening["snapshot"]["notes"] == ["in the snapshot"]
+    assert viewer.notes() == ["after it"]
+
+
+async def test_unknown_topic_is_gone_and_leaves_nothing_behind(node: Node) -> None:
+    for topic in ("video:none", "nothing:1"):
+        with pytest.raises(TopicGone):
+            await Viewer(node).watch(TopicName(topic))
+    assert node.feeds == {}
+
+
+async def test_database_away_refuses_the_first_viewer_and_lets_the_next_try(node: Node, store: FakeStore) -> None:
+    store.is_away = True
+    with pytest.raises(StoreUnavailable):
+        await Viewer(node).watch()
+    store.is_away = False
+    assert (await Viewer(node).watch()).opening["seq"] == 0
+
+
+async def test_viewer_who_leaves_while_waiting_does_not_take_the_read_from_the_others(
+    node: Node, store: FakeStore
+) -> None:
+    store.hold = asyncio.Event()
+    hasty, patient = (asyncio.create_task(Viewer(node).watch()) for _ in range(2))
+    await until(lambda: store.calls == ["load"])
+    hasty.cancel()
+    store.hold.set()
+    assert (await patient).opening["seq"] == 0
+    with contextlib.suppress(asyncio.CancelledError):
+        await hasty
+
+
+# Delivery
+
+
+async def test_durable_events_reach_both_protocols_in_order(node: Node, store: FakeStore) -> None:
+    sse, websocket = await Viewer(node).watch(), await Viewer(node, is_sse=False).watch()
+    fallback = await Viewer(node, direct=False).watch()
+    node.deliver([to_wire(store.note("one")), to_wire(store.note("two"))])
+    assert sse.notes() == websocket.notes() == fallback.notes() == ["one", "two"]
+
+
+async def test_viewer_of_another_video_reads_nothing(node: Node, store: FakeStore) -> None:
+    here, there = await Viewer(node).watch(VIDEO), await Viewer(node).watch(OTHER)
+    node.deliver([to_wire(store.note("here"))])
+    assert here.notes() == ["here"]
+    assert there.notes() == []
+
+
+async def test_event_that_comes_twice_is_delivered_once(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    event = to_wire(store.note("once"))
+    node.deliver([event])
+    node.deliver([event])
+    assert viewer.notes() == ["once"]
+
+
+async def test_overtaken_event_waits_for_the_one_before_it_without_asking_the_database(
+    node: Node, store: FakeStore
+) -> None:
+    viewer = await Viewer(node).watch()
+    first, second = store.note("first"), store.note("second")
+    node.deliver([to_wire(second)])
+    assert viewer.notes() == []
+    node.deliver([to_wire(first)])
+    assert viewer.notes() == ["first", "second"]
+    await until(lambda: node.feeds[VIDEO].pulling is None)
+    assert "events_after" not in store.calls
+
+
+async def test_lost_event_is_fetched_from_the_log(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    store.note("lost")
+    node.deliver([to_wire(store.note("came"))])
+    await until(lambda: viewer.notes() == ["lost", "came"])
+    assert store.calls.count("events_after") == 1
+
+
+async def test_reconcile_brings_what_never_came(node: Node, store: FakeStore) -> None:
+    """With Celery dead and Redis gone viewers still get everything."""
+    viewer = await Viewer(node).watch()
+    store.note("silent")
+    store.like()
+    await node.reconcile()
+    await until(lambda: viewer.notes() == ["silent"] and viewer.last("likes")["total"] == 1)
+
+
+async def test_reconcile_at_rest_asks_one_question(node: Node, store: FakeStore) -> None:
+    await Viewer(node).watch(VIDEO)
+    await Viewer(node).watch(OTHER)
+    store.calls.clear()
+    await node.reconcile()
+    assert store.calls == ["heads"]
+
+
+async def test_reconcile_survives_a_database_that_is_away(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    store.is_away = True
+    await node.reconcile()
+    store.is_away = False
+    store.note("later")
+    await node.reconcile()
+    await until(lambda: viewer.notes() == ["later"])
+
+
+async def test_history_that_is_gone_ends_in_a_reset_with_the_snapshot(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    for number in range(5):
+        store.note(f"note {number}")
+    store.kept_from = 5
+    await node.reconcile()
+    await until(lambda: any(name == "reset" for name, _ in viewer.read()))
+    reset = viewer.last("reset")
+    assert reset["seq"] == 5
+    assert reset["snapshot"]["notes"] == [f"note {number}" for number in range(5)]
+
+
+async def test_restored_backup_resets_viewers_who_are_ahead_of_it(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    node.deliver([to_wire(store.note("kept")), to_wire(store.note("not in the backup"))])
+    del store.logs[VIDEO][1:]
+    await node.reconcile()
+    assert viewer.last("reset")["snapshot"]["notes"] == ["kept"]
+
+
+async def test_deleted_topic_says_bye(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    del store.logs[VIDEO]
+    await node.reconcile()
+    assert viewer.read() == [("bye", {"reason": "gone"})]
+    assert viewer.wire.closed is Closing.GONE
+    assert VIDEO not in node.feeds
+
+
+async def test_unknown_items_of_the_layer_are_left_out(node: Node, store: FakeStore) -> None:
+    """A rolling upgrade sends new kinds of messages: they must disconnect nobody."""
+    viewer = await Viewer(node).watch()
+    node.deliver([["z", "new"], None, {}, ["d", 1, 2], to_wire(store.note("known"))])
+    assert viewer.notes() == ["known"]
+
+
+# Resume
+
+
+async def test_viewer_resumes_with_exactly_what_it_missed(node: Node, store: FakeStore) -> None:
+    await Viewer(node).watch()
+    node.deliver([to_wire(store.note(text)) for text in ("seen", "missed 1", "missed 2")])
+    back = await Viewer(node).watch(after=1)
+    assert back.opening == {"seq": 3, "snapshot": None}
+    assert [data["note"] for name, data in back.first if name == "note"] == ["missed 1", "missed 2"]
+    assert [name for name, _ in back.first][-2:] == ["likes", "viewers"]
+
+
+async def test_herd_that_resumes_is_served_from_memory(node: Node, store: FakeStore) -> None:
+    for number in range(50):
+        store.note(f"note {number}")
+    backs = [await Viewer(node).watch(after=10) for _ in range(20)]
+    assert all(len([1 for name, _ in back.first if name == "note"]) == 40 for back in backs)
+    assert store.calls == ["load"]
+
+
+async def test_viewer_who_saw_more_on_a_faster_node_is_not_taken_back(node: Node, store: FakeStore) -> None:
+    await Viewer(node).watch()
+    store.note("seen elsewhere")
+    back = await Viewer(node).watch(after=1)
+    assert back.opening == {"seq": 1, "snapshot": None}
+    assert "reset" not in [name for name, _ in back.first]
+
+
+@pytest.mark.parametrize("after", [-1, 7])
+async def test_unknown_position_is_answered_with_a_reset(node: Node, store: FakeStore, after: int) -> None:
+    store.note("all there is")
+    back = await Viewer(node).watch(after=after)
+    [(name, data)] = back.first
+    assert (name, data["reason"], data["seq"]) == ("reset", "unknown_position", 1)
+    assert data["snapshot"]["notes"] == ["all there is"]
+
+
+async def test_position_older_than_the_ring_is_answered_with_a_reset(node: Node, store: FakeStore) -> None:
+    for number in range(RING_MAX_EVENTS + 5):
+        store.note(str(number))
+    back = await Viewer(node).watch(after=3)
+    [(name, data)] = back.first
+    assert (name, data["reason"], data["seq"]) == ("reset", "too_old", RING_MAX_EVENTS + 5)
+
+
+# State
+
+
+async def test_likes_of_one_interval_become_one_frame(node: Node) -> None:
+    viewer = await Viewer(node).watch()
+    node.deliver([totals(number, {"like": number}, names=(f"n{number}",), at_ms=number) for number in range(1, 6)])
+    await until(lambda: bool(viewer.read()))
+    [(name, data)] = viewer.read()
+    assert (name, data["total"], data["delta"], data["at_ms"]) == ("likes", 5, 5, 1)
+    assert data["names"] == ["n5", "n4", "n3"]
+
+
+async def test_older_totals_never_overwrite_newer_ones(node: Node) -> None:
+    viewer = await Viewer(node).watch()
+    node.deliver([totals(2, {"like": 2})])
+    await until(lambda: bool(viewer.read()))
+    node.deliver([totals(1, {"like": 1})])
+    node.deliver([totals(3, {"love": 3})])
+    await until(lambda: len(viewer.read()) == 2)
+    assert [data["total"] for _, data in viewer.read()] == [2, 3]
+
+
+async def test_joining_after_a_like_gets_it_in_the_snapshot(node: Node) -> None:
+    await Viewer(node).watch()
+    node.deliver([totals(1, {"like": 7})])
+    assert (await Viewer(node).watch()).opening["snapshot"]["likes"] == {"total": 7, "kinds": {"like": 7}}
+
+
+async def test_reactions_are_summed_and_stale_ones_dropped(node: Node) -> None:
+    viewer = await Viewer(node).watch()
+    now = now_ms()
+    node.deliver([to_wire(Burst(VIDEO, {"heart": 2}, now)), to_wire(Burst(VIDEO, {"heart": 3, "clap": 1}, now))])
+    node.deliver([to_wire(Burst(VIDEO, {"heart": 100}, now - 60_000))])
+    await until(lambda: bool(viewer.read()))
+    [(name, data)] = viewer.read()
+    assert (name, data["counts"]) == ("reactions", {"heart": 5, "clap": 1})
+
+
+# Viewer counts and leases
+
+
+async def test_viewers_are_counted_over_all_nodes(node: Node, table: FakeTable) -> None:
+    viewer = await Viewer(node).watch()
+    await table.renew(NodeId("node-2"), {VIDEO: 4})
+    await node.renew()
+    await until(lambda: bool(viewer.read()))
+    assert (viewer.last("viewers")["count"], viewer.last("viewers")["peak"]) == (5, 5)
+
+
+async def test_dead_nodes_viewers_leave_with_its_lease(node: Node, table: FakeTable, clock: Clock) -> None:
+    viewer = await Viewer(node).watch()
+    await table.renew(NodeId("node-2"), {VIDEO: 4})
+    await node.renew()
+    clock.advance(seconds=16)
+    await node.renew()
+    await until(lambda: viewer.last("viewers")["count"] == 1)
+    assert viewer.last("viewers")["peak"] == 5
+
+
+async def test_flushed_table_has_everything_again_after_one_renewal(node: Node, table: FakeTable) -> None:
+    await Viewer(node).watch(VIDEO)
+    await Viewer(node).watch(OTHER)
+    await node.renew()
+    table.flush()
+    await node.renew()
+    assert await table.nodes_for([VIDEO, OTHER]) == {VIDEO: {"node-1"}, OTHER: {"node-1"}}
+    assert (await table.watched([VIDEO]))[VIDEO].peak == 1
+
+
+async def test_table_away_keeps_the_last_numbers_for_a_lease_then_counts_its_own(
+    node: Node, table: FakeTable, clock: Clock
+) -> None:
+    viewer = await Viewer(node).watch()
+    await table.renew(NodeId("node-2"), {VIDEO: 4})
+    await node.renew()
+    table.is_away = True
+    await Viewer(node).watch()
+    await node.renew()
+    await until(lambda: viewer.last("viewers")["count"] == 6)
+    clock.advance(seconds=16)
+    await node.renew()
+    await until(lambda: viewer.last("viewers")["count"] == 2)
+
+
+async def test_peak_is_kept_in_the_database(node: Node, store: FakeStore) -> None:
+    await Viewer(node).watch()
+    await node.renew()
+    await node.reconcile()
+    assert store.peaks == {VIDEO: 1}
+
+
+async def test_topic_without_viewers_lingers_then_leaves_the_table(
+    node: Node, table: FakeTable, store: FakeStore, clock: Clock
+) -> None:
+    viewer = await Viewer(node).watch()
+    node.remove(viewer.connection)
+    await node.renew()
+    assert (await Viewer(node).watch()).opening["seq"] == 0, "who comes back at once is served from memory"
+    assert store.calls == ["load"]
+    node.remove(next(iter(node.connections)))
+    clock.advance(seconds=11)
+    await node.renew()
+    assert VIDEO not in node.feeds
+    assert await table.nodes_for([VIDEO]) == {VIDEO: frozenset()}
+
+
+# Rights
+
+
+async def test_topic_made_private_dismisses_all_but_those_who_may_stay(node: Node, store: FakeStore) -> None:
+    stranger = await Viewer(node).watch()
+    friend = await Viewer(node, watcher=Watcher("friend")).watch()
+    staff = await Viewer(node, watcher=Watcher("anyone", is_staff=True)).watch()
+    node.deliver([to_wire(store.note("secret"))])
+    assert stranger.read()[-1] == ("bye", {"reason": "private"})
+    assert stranger.wire.closed is Closing.GONE
+    assert friend.wire.closed is None
+    assert staff.wire.closed is None
+
+
+async def test_private_topic_looks_like_a_missing_one(node: Node, store: FakeStore) -> None:
+    store.note("secret")
+    with pytest.raises(TopicGone):
+        await Viewer(node).watch()
+    assert (await Viewer(node, watcher=Watcher("friend")).watch()).opening["seq"] == 1
+    assert (await Viewer(node, watcher=Watcher(topics=frozenset((VIDEO,)))).watch()).opening["seq"] == 1
+
+
+# Slow viewers and big rooms
+
+
+async def test_slow_viewer_misses_state_in_between_and_is_paid_the_newest(node: Node, store: FakeStore) -> None:
+    slow, quick = await Viewer(node).watch(), await Viewer(node).watch()
+    slow.wire.fake_transport.socket.room = 0
+    node.deliver([to_wire(store.note("waits"))])
+    for version in range(1, 4):
+        node.deliver([totals(version, {"like": version})])
+        await until(lambda version=version: quick.last("likes")["total"] == version)  # type: ignore[misc]
+    assert [name for name, _ in quick.read()] == ["note", "likes", "likes", "likes"]
+    slow.wire.fake_transport.drain()
+    await node.check_slow()
+    assert [name for name, _ in slow.read()] == ["note", "likes", "viewers"]
+    assert slow.last("likes")["total"] == 3
+
+
+async def test_viewer_with_a_full_mailbox_is_cut_and_nobody_else_waits(node: Node, store: FakeStore) -> None:
+    slow, quick = await Viewer(node).watch(), await Viewer(node).watch()
+    slow.wire.fake_transport.socket.room = 0
+    text = "x" * 3_000
+    sent = 0
+    while not slow.wire.is_aborted:
+        node.deliver([to_wire(store.note(text))])
+        sent += 1
+        assert sent < 200, "the mailbox has no bound"
+    assert len(quick.notes()) == sent
+    assert slow.wire.pending_bytes() < 300_000
+
+
+async def test_viewer_who_reads_nothing_for_long_is_cut(node: Node, store: FakeStore, clock: Clock) -> None:
+    stalled = await Viewer(node).watch()
+    stalled.wire.fake_transport.socket.room = 0
+    node.deliver([to_wire(store.note("unread"))])
+    clock.advance(seconds=9)
+    await node.check_slow()
+    assert not stalled.wire.is_aborted
+    clock.advance(seconds=2)
+    await node.check_slow()
+    assert stalled.wire.is_aborted
+
+
+async def test_half_written_frame_is_finished_before_the_next(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    viewer.wire.fake_transport.socket.room = 10
+    node.deliver([to_wire(store.note("torn")), to_wire(store.note("whole"))])
+    assert viewer.notes() == ["torn", "whole"]
+
+
+async def test_lost_socket_is_passed_over(node: Node, store: FakeStore) -> None:
+    lost, here = await Viewer(node).watch(), await Viewer(node).watch()
+    lost.wire.fake_transport.socket.is_lost = True
+    node.deliver([to_wire(store.note("on"))])
+    assert here.notes() == ["on"]
+
+
+async def test_big_room_is_written_in_slices_that_keep_the_order(node: Node, store: FakeStore) -> None:
+    """Who joins during the fan-out gets what came after its snapshot and no frame twice; who leaves is passed over."""
+    viewers = [await Viewer(node, is_sse=number % 3 > 0).watch() for number in range(1_300)]
+    node.deliver([to_wire(store.note("a")), to_wire(store.note("b"))])
+    node.remove(viewers[700].connection)
+    late = await Viewer(node).watch()
+    node.deliver([to_wire(store.note("c"))])
+    await until(lambda: node.feeds[VIDEO].pump is None)
+    assert late.opening["snapshot"]["notes"] == ["a", "b"]
+    assert late.notes() == ["c"]
+    assert all(viewer.notes() == ["a", "b", "c"] for number, viewer in enumerate(viewers) if number != 700)
+
+
+async def test_other_work_gets_its_turn_during_a_big_fan_out(node: Node, store: FakeStore) -> None:
+    for _ in range(2_100):
+        await Viewer(node).watch()
+    turns = 0
+    node.deliver([to_wire(store.note("to all"))])
+    while node.feeds[VIDEO].pump is not None:
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns >= 4
+
+
+async def test_frame_is_encoded_once_for_all(node: Node, store: FakeStore) -> None:
+    viewers = [await Viewer(node).watch() for _ in range(50)]
+    node.deliver([to_wire(store.note("once"))])
+    frame = node.feeds[VIDEO].ring[-1]
+    assert all(viewer.wire.fake_transport.socket.taken == frame.sse for viewer in viewers)
+    assert frame.sse is frame.sse
+
+
+# The end
+
+
+async def test_drain_tells_everybody_when_to_come_back_and_leaves_the_table(node: Node, table: FakeTable) -> None:
+    viewers = [await Viewer(node, is_sse=number % 2 == 0).watch() for number in range(120)]
+    await node.drain(window_seconds=0.01)
+    assert all(viewer.read()[-1][0] == "drain" for viewer in viewers)
+    assert all(viewer.last("drain")["retry_ms"] > 0 for viewer in viewers)
+    assert all(viewer.wire.closed is Closing.DRAIN for viewer in viewers)
+    assert await table.nodes_for([VIDEO]) == {VIDEO: frozenset()}
+
+
+async def test_every_connection_gets_a_heartbeat_within_its_time(node: Node) -> None:
+    sse, websocket = await Viewer(node).watch(), await Viewer(node, is_sse=False).watch()
+    for _ in range(15):
+        await node.heartbeat()
+    for viewer in (sse, websocket):
+        viewer.wire.fake_transport.drain()
+    assert sse.wire.fake_transport.socket.taken == b": hb\n\n"
+    assert websocket.wire.fake_transport.socket.taken == b"\x89\x00"
