@@ -1,0 +1,60 @@
+// Calls of /api/v1 with the session cookie. Every failure is an ApiError that says what to tell the viewer.
+
+import { say } from "./words.js";
+
+const TIMEOUT_MS = 15_000;
+
+export class ApiError extends Error {
+  constructor({ status = 0, code = "unreachable", detail = "", retryAfter = 0 }) {
+    super(detail || code);
+    Object.assign(this, { status, code, detail, retryAfter });
+  }
+
+  /** What to do now, as one sentence. */
+  get advice() {
+    if (this.status === 429 || (this.status === 503 && this.retryAfter > 1)) return say("wait", { n: this.retryAfter });
+    if (this.status === 0) return say("unreachable");
+    if (this.status >= 500) return say("unavailable");
+    if (this.status === 401 || this.status === 403) return say("not_allowed");
+    if (this.status === 404) return say("gone");
+    return say("failed", { detail: this.detail || this.code });
+  }
+
+  /** The same call may work later: nothing was wrong with it. */
+  get passing() {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+// Read at each call: joining as a guest renews it.
+const csrfToken = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
+
+async function errorOf(response) {
+  const retryAfter = Math.max(1, Math.ceil(Number(response.headers.get("Retry-After")) || 0));
+  let answer = {};
+  try {
+    answer = await response.json();
+  } catch { /* Not from the API: a proxy's page. The status says enough. */ }
+  return new ApiError({ status: response.status, code: String(answer.code ?? ""), detail: typeof answer.detail === "string" ? answer.detail : "", retryAfter });
+}
+
+/** Call the API; return its answer (undefined when it has no body). Throws ApiError. */
+export async function call(method, path, body) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(`/api/v1${path}`, {
+      method, headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+  } catch {
+    throw new ApiError({});
+  }
+  if (!response.ok) throw await errorOf(response);
+  const text = await response.text();
+  return text ? JSON.parse(text) : undefined;
+}

@@ -1,0 +1,428 @@
+// The comments: the list, what is new, older ones, the composer, and what a moderator may do.
+
+import { ApiError, call } from "./api.js";
+import { byId, note, paintFace } from "./dom.js";
+import { compact, offset } from "./format.js";
+import { count, say } from "./words.js";
+
+const PAGE = 50;
+const KEPT_MAX = 300;
+const KEPT = 200;
+const NEAR_END_PX = 48;
+const NEAR_START_PX = 240;
+const LEFT_SHOWN_FROM = 50;
+const SAY_EVERY_MS = 4_000;
+const QUOTE_MAX = 60;
+
+const shorten = (text) => (text.length > QUOTE_MAX ? `${text.slice(0, QUOTE_MAX - 1)}…` : text);
+const isoTime = (atMs) => new Date(atMs).toISOString();
+
+/** Wire the column. `store`: the page's state; `asViewer(work)`: run it once the viewer has a name. */
+export function setUpComments({ store, asViewer }) {
+  const path = `/videos/${store.state.video.id}/comments`;
+  const [scroller, list, newest, body, form] = ["scroller", "list", "newest", "body", "write"].map(byId);
+  const theatre = byId("main");
+  const limit = { signs: Number(theatre.dataset.commentMax), bytes: Number(theatre.dataset.commentMaxBytes) };
+  const items = new Map([...list.children].map((item) => [item.dataset.id, item]));
+  const drawn = new WeakMap();
+  let replyTo = null;
+
+  // The list
+
+  function create() {
+    return byId("comment-template").content.firstElementChild.cloneNode(true);
+  }
+
+  /** Write a comment into its item. Text only. */
+  function fill(item, comment, state) {
+    const { author } = comment;
+    const mine = author.id === state.viewer?.id;
+    item.dataset.id = comment.id ?? "";
+    item.className = "comment";
+    item.classList.toggle("mine", mine);
+    item.classList.toggle("is-pinned", Boolean(comment.pinned));
+    item.classList.toggle("sending", comment.id === null && !comment.failed);
+    item.classList.toggle("failed", Boolean(comment.failed));
+    paintFace(item.querySelector(".face"), author.name);
+    item.querySelector(".comment-name").textContent = author.name;
+    item.querySelector(".comment-body").textContent = comment.body;
+    for (const badge of item.querySelectorAll(".role")) badge.hidden = badge.dataset.role !== author.role;
+    item.querySelector(".you").hidden = !mine;
+    const time = item.querySelector("time");
+    time.dateTime = isoTime(comment.at_ms);
+    time.textContent = offset(comment.at_ms, state.video.started_at_ms);
+    fillQuote(item, comment, state);
+    const status = item.querySelector(".comment-state");
+    status.hidden = !comment.failed;
+    status.firstElementChild.textContent = comment.failed ? say("not_sent") : "";
+    const open = state.video.comments_enabled && state.video.status !== "ended";
+    const may = { reply: open, pin: state.canModerate && !comment.pinned, delete: state.canModerate || mine };
+    const tools = [...item.querySelectorAll(".tool")];
+    for (const tool of tools) tool.hidden = !may[tool.dataset.do];
+    item.querySelector(".tools").hidden = tools.every((tool) => tool.hidden);
+  }
+
+  function fillQuote(item, comment, state) {
+    const quote = item.querySelector(".quote");
+    quote.hidden = !comment.reply_to;
+    if (!comment.reply_to) return;
+    const parent = [...state.comments, ...state.pinned].find((other) => other.id === comment.reply_to);
+    const text = quote.querySelector("span");
+    if (!parent) {
+      text.textContent = say("earlier");
+      return;
+    }
+    const name = document.createElement("bdi");
+    name.textContent = parent.author.name;
+    text.replaceChildren(name, `: ${shorten(parent.body)}`);
+  }
+
+  const asComment = (sent, viewer) => ({
+    id: null, author: { ...viewer, role: null }, body: sent.body, reply_to: sent.replyTo, client_id: sent.clientId,
+    at_ms: sent.atMs, pinned: false, failed: sent.failed,
+  });
+
+  // What an item was drawn from; drawn again only when that changed.
+  const inputs = (comment, state) => [
+    comment, state.viewer?.id, state.canModerate, state.video.started_at_ms, state.video.comments_enabled, state.video.status,
+  ];
+  const same = (a, b) => a && a.every((value, at) => value === b[at]);
+
+  let pendingViews = new Map();
+
+  function draw(state) {
+    const views = new Map();
+    for (const sent of state.viewer ? state.pending : []) {
+      const known = pendingViews.get(sent);
+      views.set(sent, known ?? asComment(sent, state.viewer));
+    }
+    pendingViews = views;
+    const wanted = [...state.comments, ...views.values()];
+    const keys = new Set();
+    let place = list.firstElementChild;
+    for (const comment of wanted) {
+      const key = comment.id ?? `sent:${comment.client_id}`;
+      let item = items.get(key);
+      if (!item && comment.client_id && items.has(`sent:${comment.client_id}`)) {
+        // Acknowledged: the same item turns solid.
+        item = items.get(`sent:${comment.client_id}`);
+        items.delete(`sent:${comment.client_id}`);
+      }
+      item ??= create();
+      items.set(key, item);
+      keys.add(key);
+      const now = inputs(comment, state);
+      if (!same(drawn.get(item), now)) {
+        fill(item, comment, state);
+        drawn.set(item, now);
+      }
+      if (item === place) place = place.nextElementSibling;
+      else list.insertBefore(item, place);
+    }
+    for (const [key, item] of items) {
+      if (keys.has(key)) continue;
+      const focused = item.contains(document.activeElement);
+      if (focused) (item.nextElementSibling ?? item.previousElementSibling ?? scroller).focus();
+      item.remove();
+      items.delete(key);
+    }
+  }
+
+  // Where one reads. The scroller runs backwards: 0 is the newest end.
+
+  const atEnd = () => scroller.scrollTop > -NEAR_END_PX;
+
+  /** Change the list without moving what is being read. */
+  function keepingPlace(change) {
+    if (atEnd()) return change();
+    const top = scroller.getBoundingClientRect().top;
+    const anchor = [...list.children].find((item) => item.getBoundingClientRect().bottom > top);
+    const before = anchor?.getBoundingClientRect().top;
+    change();
+    if (anchor?.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+  }
+
+  let unseen = 0;
+  function showUnseen() {
+    newest.hidden = unseen === 0;
+    if (unseen) newest.lastElementChild.textContent = count("new", unseen, { shown: compact(unseen) });
+  }
+  function toEnd({ smooth = false } = {}) {
+    scroller.scrollTo({ top: 0, behavior: smooth ? "smooth" : "instant" });
+    unseen = 0;
+    showUnseen();
+  }
+  newest.addEventListener("click", () => {
+    toEnd({ smooth: true });
+    scroller.focus({ preventScroll: true });
+  });
+
+  // Older comments
+
+  let older = store.state.comments.length >= PAGE;
+  let loading = false;
+  async function loadOlder() {
+    if (!older || loading) return;
+    loading = true;
+    byId("older").hidden = false;
+    try {
+      const oldest = store.state.comments[0]?.seq;
+      const page = await call("GET", `${path}?limit=${PAGE}${oldest ? `&before=${oldest}` : ""}`);
+      older = page.next !== null;
+      store.dispatch("local_older", { items: page.items });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      // The next scroll tries again.
+    } finally {
+      loading = false;
+      byId("older").hidden = true;
+    }
+  }
+  scroller.addEventListener("scroll", () => {
+    if (atEnd() && unseen) {
+      unseen = 0;
+      showUnseen();
+    }
+    if (scroller.scrollHeight - scroller.clientHeight + scroller.scrollTop < NEAR_START_PX) void loadOlder();
+  }, { passive: true });
+
+  // Screen readers hear of new comments now and then, not of each.
+
+  let unsaid = [];
+  let sayTimer = null;
+  function announce(comment) {
+    if (document.hidden || comment.author.id === store.state.viewer?.id) return;
+    unsaid.push(comment);
+    sayTimer ??= setTimeout(() => {
+      sayTimer = null;
+      const last = unsaid.at(-1);
+      const values = { name: last.author.name, text: last.body };
+      byId("said").textContent = unsaid.length === 1 ? say("said", values) : count("said_more", unsaid.length, values);
+      unsaid = [];
+    }, SAY_EVERY_MS);
+  }
+
+  // The keyboard: the arrows go from comment to comment, Tab to what can be done with one.
+
+  scroller.addEventListener("keydown", (event) => {
+    const item = document.activeElement.closest?.(".comment");
+    if (!item && event.target !== scroller) return;
+    const to = {
+      ArrowUp: item ? item.previousElementSibling : list.lastElementChild,
+      ArrowDown: item?.nextElementSibling,
+      Home: list.firstElementChild,
+      End: list.lastElementChild,
+    }[event.key];
+    if (event.key === "Escape" && item) scroller.focus();
+    else if (to) to.focus();
+    else return;
+    event.preventDefault();
+  });
+  list.addEventListener("focusin", (event) => setReach(event.target.closest(".comment"), 0));
+  list.addEventListener("focusout", (event) => setReach(event.target.closest(".comment"), -1));
+  function setReach(item, tabIndex) {
+    for (const button of item?.querySelectorAll("button") ?? []) button.tabIndex = tabIndex;
+  }
+
+  // What one does with a comment
+
+  const commentOf = (item) => store.state.comments.find((comment) => comment.id === item.dataset.id);
+
+  function show(id) {
+    const item = items.get(id);
+    if (!item) return;
+    item.scrollIntoView({ block: "center" });
+    item.classList.add("flash");
+    setTimeout(() => item.classList.remove("flash"), 1_500);
+    item.focus({ preventScroll: true });
+  }
+
+  list.addEventListener("click", (event) => {
+    const item = event.target.closest(".comment");
+    if (!item) return;
+    if (event.target.closest(".quote-link")) return show(commentOf(item)?.reply_to);
+    const act = event.target.closest("[data-do]")?.dataset.do;
+    // A tap on a comment shows its tools.
+    if (!act) return getSelection().isCollapsed ? item.focus({ preventScroll: true }) : undefined;
+    acts[act](item);
+  });
+
+  const sentOf = (item) => store.state.pending.find((sent) => items.get(`sent:${sent.clientId}`) === item);
+  const acts = {
+    reply: (item) => asViewer(() => reply(commentOf(item))),
+    pin: (item) => void moderate(() => call("PUT", `${path}/${item.dataset.id}/pin`)),
+    delete: (item) => askToDelete(commentOf(item)),
+    again: (item) => void send(sentOf(item)),
+    drop: (item) => store.dispatch("local_dropped", { clientId: sentOf(item).clientId }),
+  };
+
+  async function moderate(work) {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      complain(error.advice);
+    }
+  }
+  byId("unpin").addEventListener("click", () => {
+    const pinned = store.state.pinned.at(-1);
+    if (pinned) void moderate(() => call("DELETE", `${path}/${pinned.id}/pin`));
+  });
+
+  const deleteDialog = byId("delete-dialog");
+  let toDelete = null;
+  function askToDelete(comment) {
+    if (!comment) return;
+    toDelete = comment.id;
+    byId("delete-body").textContent = comment.body;
+    deleteDialog.showModal();
+  }
+  byId("delete-yes").addEventListener("click", () => {
+    deleteDialog.close();
+    void moderate(async () => {
+      await call("DELETE", `${path}/${toDelete}`);
+      store.dispatch("local_deleted", { id: toDelete });
+    });
+  });
+
+  function reply(comment) {
+    replyTo = comment ?? null;
+    byId("replying").hidden = !comment;
+    byId("replying-text").textContent = comment ? say("replying_to", { name: comment.author.name }) : "";
+    body.focus();
+  }
+  byId("reply-stop").addEventListener("click", () => reply(null));
+
+  // The composer
+
+  const [problem, left] = [byId("write-error"), byId("write-left")];
+  let waitTimer;
+  let waitUntil = 0;
+
+  function complain(text) {
+    clearInterval(waitTimer);
+    note(problem, text);
+    body.toggleAttribute("aria-invalid", Boolean(text));
+  }
+
+  /** Say how long to wait, second by second, and keep the button off until then. */
+  function waitFor(seconds) {
+    waitUntil = Date.now() + seconds * 1_000;
+    const tick = () => {
+      const rest = Math.ceil((waitUntil - Date.now()) / 1_000);
+      if (rest > 0) note(problem, say("wait_comment", { n: rest }));
+      else complain("");
+      measure();
+    };
+    clearInterval(waitTimer);
+    tick();
+    waitTimer = setInterval(tick, 1_000);
+  }
+
+  const encoder = new TextEncoder();
+  /** Show what is left near the limit; the button is off when nothing can be sent. */
+  function measure() {
+    const text = body.value.trim();
+    const rest = limit.signs - [...text].length;
+    const tooLarge = rest >= 0 && encoder.encode(text).length > limit.bytes;
+    left.classList.toggle("over", rest < 0 || tooLarge);
+    if (tooLarge) note(left, say("too_large"));
+    else if (rest < 0) note(left, count("over", -rest));
+    else note(left, rest < LEFT_SHOWN_FROM ? count("left", rest) : "");
+    byId("send").setAttribute("aria-disabled", String(!text || rest < 0 || tooLarge || waitUntil > Date.now()));
+    if (!CSS.supports("field-sizing", "content")) {
+      body.style.blockSize = "auto";
+      body.style.blockSize = `${body.scrollHeight + 2}px`;
+    }
+  }
+  body.addEventListener("input", () => {
+    if (waitUntil <= Date.now()) complain("");
+    measure();
+  });
+  body.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && replyTo) reply(null);
+    // Enter while an input method composes picks a word.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    measure();
+    if (byId("send").getAttribute("aria-disabled") === "true") return;
+    const sent = { clientId: crypto.randomUUID?.() ?? String(Math.random()).slice(2), body: body.value.trim(), replyTo: replyTo?.id ?? null, atMs: Date.now() };
+    body.value = "";
+    complain("");
+    if (replyTo) reply(null);
+    measure();
+    toEnd();
+    void send(sent);
+  });
+
+  async function send(sent) {
+    const { clientId, body: text, replyTo: parent } = sent;
+    store.dispatch("local_sending", sent);
+    try {
+      const comment = await call("POST", path, { body: text, client_id: clientId, ...(parent && { reply_to: parent }) });
+      store.dispatch("local_posted", { comment });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      notSent(error, clientId, text);
+    }
+  }
+
+  /** A refused comment goes back into the field with the reason; one that may pass later stays in the list. */
+  function notSent(error, clientId, text) {
+    if (error.passing) {
+      store.dispatch("local_failed", { clientId });
+      return;
+    }
+    store.dispatch("local_dropped", { clientId });
+    body.value ||= text;
+    measure();
+    if (error.status === 429) waitFor(error.retryAfter);
+    else complain(error.advice);
+    if (error.status === 401) store.dispatch("local_viewer", { viewer: null });
+  }
+
+  function drawComposer({ video, viewer }) {
+    const ended = video.status === "ended";
+    const open = video.comments_enabled && !ended;
+    byId("closed-ended").hidden = !ended;
+    byId("closed-off").hidden = ended || video.comments_enabled;
+    byId("join").hidden = !open || Boolean(viewer);
+    form.hidden = !open || !viewer;
+  }
+
+  function drawPinned({ pinned, canModerate }) {
+    const top = pinned.at(-1);
+    byId("pinned").hidden = !top;
+    byId("pinned-name").textContent = top?.author.name ?? "";
+    byId("pinned-body").textContent = top?.body ?? "";
+    byId("unpin").hidden = !canModerate;
+  }
+
+  byId("comments").removeAttribute("aria-busy");
+  measure();
+  return {
+    /** A comment came as an event. */
+    commented({ comment }) {
+      if (comment.author.id !== store.state.viewer?.id && !atEnd()) {
+        unseen += 1;
+        showUnseen();
+      }
+      announce(comment);
+    },
+    render(state, before) {
+      keepingPlace(() => draw(state));
+      byId("nothing").hidden = state.comments.length + state.pending.length > 0 || !state.video.comments_enabled;
+      if (state.pinned !== before?.pinned || !before) drawPinned(state);
+      if (state.video !== before?.video || state.viewer !== before?.viewer) drawComposer(state);
+      if (state.comments.length > KEPT_MAX && atEnd()) {
+        older = true;
+        store.dispatch("local_trimmed", { keep: KEPT });
+      }
+    },
+  };
+}

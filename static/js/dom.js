@@ -1,0 +1,60 @@
+// Small helpers for the page. Text goes in as text, styles through the object model: no HTML from data, no inline style.
+
+import { hue, initial } from "./format.js";
+
+export const byId = (id) => document.getElementById(id);
+
+/** A drawing of the page's sprite. */
+export function icon(name) {
+  const [svg, use] = ["svg", "use"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** Show a name's initial on its colour. */
+export function paintFace(element, name) {
+  element.dataset.hue = hue(name);
+  element.textContent = initial(name);
+}
+
+/** Show a text, or hide the element when there is none. */
+export function note(element, text) {
+  element.textContent = text ?? "";
+  element.hidden = !text;
+}
+
+let toastTimer;
+/** Say something for a few seconds. */
+export function toast(text) {
+  const element = byId("toast");
+  note(element, text);
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => note(element, ""), 4000);
+}
+
+export const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** Run `work` once before the next picture, however often it is asked for; a hidden page is served by a timer. */
+export function perFrame(work) {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    const run = () => { waiting = false; work(); };
+    if (document.hidden) setTimeout(run, 250);
+    else requestAnimationFrame(run);
+  };
+}
+
+/** Copy a link; where the browser refuses, show it instead. */
+export async function copyLink(link, say) {
+  try {
+    await navigator.clipboard.writeText(link);
+    toast(say("copied"));
+  } catch {
+    toast(say("copy_failed", { link }));
+  }
+}

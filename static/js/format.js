@@ -1,0 +1,52 @@
+// Numbers, times and names as the page prints them. videos/templatetags/figures.py follows the same rules, so nothing
+// jumps when the script takes over from what the server printed.
+
+const language = document.documentElement.lang || "en";
+const HUES = 12;
+
+const compactFormat = new Intl.NumberFormat(language, { notation: "compact" });
+const momentFormat = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
+const clockFormat = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" });
+
+/** A count in at most four characters: 999, 1.2K, 35K, 1.3M. */
+export const compact = (number) => compactFormat.format(number);
+
+/** Day and time in the viewer's own time zone. */
+export const moment = (atMs) => momentFormat.format(atMs);
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** Seconds as 4:05 or 1:04:05. */
+export function duration(seconds) {
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
+/** The time into the broadcast; before its start the time of day. */
+export function offset(atMs, startedAtMs) {
+  if (startedAtMs === null || atMs < startedAtMs) return clockFormat.format(atMs);
+  return duration(Math.floor((atMs - startedAtMs) / 1000));
+}
+
+const continues = (before, sign) =>
+  sign === "\u200d" || before.endsWith("\u200d") || /^\p{M}$/u.test(sign) || /^[\u{1f3fb}-\u{1f3ff}]$/u.test(sign) ||
+  /^[\u{1f1e6}-\u{1f1ff}]{2}$/u.test(before + sign);
+
+/** The first sign of a name, in capitals: what stands in the circle beside a comment. */
+export function initial(name) {
+  const signs = [...name.trim()];
+  let first = signs[0] ?? "";
+  for (const sign of signs.slice(1, 12)) {
+    if (!continues(first, sign)) break;
+    first += sign;
+  }
+  const capital = first.toUpperCase();
+  return [...capital].length === [...first].length ? capital : first;
+}
+
+/** The colour of a name's circle, 0 to 11; the same name has the same colour everywhere. */
+export function hue(name) {
+  let number = 0;
+  for (const sign of name) number = (number * 31 + sign.codePointAt(0)) % 4093;
+  return number % HUES;
+}

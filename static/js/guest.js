@@ -1,0 +1,91 @@
+// A name, and one is a viewer: one field, one click, remembered on this device.
+
+import { ApiError, call } from "./api.js";
+import { byId, note, paintFace, toast } from "./dom.js";
+import { say } from "./words.js";
+
+const KEPT = "guest-name";
+
+// Private windows may refuse storage; then the name is only not remembered.
+function remembered() {
+  try {
+    return localStorage.getItem(KEPT) ?? "";
+  } catch {
+    return "";
+  }
+}
+function remember(name) {
+  try {
+    localStorage.setItem(KEPT, name);
+  } catch { /* Not remembered. */ }
+}
+
+/** Wire the forms that ask for a name. Returns `asViewer(work)`: run it now, or as soon as the viewer has a name. */
+export function setUpGuest({ store }) {
+  const dialog = byId("guest-dialog");
+  let waiting = null;
+
+  async function join(form) {
+    const [field, error, button] = [form.elements.name, form.querySelector(".error"), form.querySelector("button")];
+    const name = field.value.trim();
+    const fail = (text) => {
+      note(error, text);
+      field.setAttribute("aria-invalid", "true");
+      field.focus();
+    };
+    if (!name) return fail(say("name_missing"));
+    button.disabled = true;
+    try {
+      const { viewer } = await call("POST", "/guests", { name });
+      remember(viewer.name);
+      note(error, "");
+      field.removeAttribute("aria-invalid");
+      joined(viewer);
+    } catch (problem) {
+      if (!(problem instanceof ApiError)) throw problem;
+      fail(problem.status === 422 && problem.detail ? problem.detail : problem.advice);
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  function joined(viewer) {
+    const inDialog = dialog.open;
+    store.dispatch("local_viewer", { viewer });
+    const work = waiting;
+    waiting = null;
+    if (inDialog) dialog.close();
+    toast(say("welcome", { name: viewer.name }));
+    if (work) work();
+    else byId("body").focus();
+  }
+
+  for (const form of document.querySelectorAll("[data-guest]")) {
+    form.elements.name.value ||= remembered();
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void join(form);
+    });
+  }
+  dialog.addEventListener("close", () => { waiting = null; });
+
+  let shown;
+  return {
+    asViewer(work) {
+      if (store.state.viewer) return work();
+      waiting = work;
+      dialog.showModal();
+      byId("guest-name").select();
+    },
+    render({ viewer }) {
+      if (viewer?.id === shown) return;
+      shown = viewer?.id;
+      const [face, name] = [document.querySelector("[data-viewer-face]"), document.querySelector("[data-viewer-name]")];
+      face.hidden = !viewer;
+      face.parentElement.querySelectorAll(".icon").forEach((person) => person.toggleAttribute("hidden", Boolean(viewer)));
+      name.hidden = !viewer;
+      name.firstElementChild.textContent = viewer?.name ?? "";
+      if (viewer) paintFace(face, viewer.name);
+    },
+  };
+}

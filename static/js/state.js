@@ -1,0 +1,119 @@
+// What a watch page shows, as one value, and the one rule by which events change it. Pure: no page, no network.
+//
+// Promise: first(island) followed by apply(...) for every event equals first(...) of a page loaded afterwards, but for
+// the older comments that this page has kept. The server's snapshot follows the same rule (videos/topics.py).
+
+/** Return the state of a page from the JSON island that the server wrote into it. */
+export function first({ topic, seq, snapshot, viewer = null, mine = null, can_moderate = false }) {
+  return { topic, seq, ...snapshot, viewer, mine, canModerate: can_moderate, pending: [], gone: new Set() };
+}
+
+/** Return the last `limit` comments and the rest of the state in the shape of the server's snapshot. */
+export function snapshot({ video, likes, viewers, comments, pinned }, limit = 50) {
+  return { video, likes: { total: likes.total, kinds: likes.kinds }, viewers, comments: comments.slice(-limit), pinned };
+}
+
+const without = (comments, id) => comments.filter((comment) => comment.id !== id);
+const replaced = (comments, changed) => comments.map((comment) => (comment.id === changed.id ? changed : comment));
+
+/** Return the comments with one more, in the order of their seq; one that is there already stays as it is. */
+function withComment(comments, added) {
+  let at = comments.length;
+  while (at > 0 && comments[at - 1].seq > added.seq) at -= 1;
+  if (comments.some((comment) => comment.id === added.id)) return comments;
+  return [...comments.slice(0, at), added, ...comments.slice(at)];
+}
+
+function shown(state, comment) {
+  if (state.gone.has(comment.id)) return state;
+  const own = comment.client_id !== null && comment.author.id === state.viewer?.id;
+  return {
+    ...state,
+    comments: withComment(state.comments, comment),
+    pending: own ? state.pending.filter((sent) => sent.clientId !== comment.client_id) : state.pending,
+  };
+}
+
+function deleted(state, id) {
+  return {
+    ...state,
+    comments: without(state.comments, id),
+    pinned: without(state.pinned, id),
+    // Remembered, so that a page of older comments that was under way does not bring it back.
+    gone: new Set(state.gone).add(id),
+  };
+}
+
+function replacedBy(state, seq, fresh) {
+  const confirmed = new Set(fresh.comments.map((comment) => comment.client_id));
+  return { ...state, ...fresh, seq, pending: state.pending.filter((sent) => !confirmed.has(sent.clientId)) };
+}
+
+const pinnedLast = (state, comment) => ({
+  ...state,
+  comments: replaced(state.comments, comment),
+  pinned: [...without(state.pinned, comment.id), comment],
+});
+
+function unpinned(state, id) {
+  const comments = state.comments.map((comment) => (comment.id === id ? { ...comment, pinned: false } : comment));
+  return { ...state, comments, pinned: without(state.pinned, id) };
+}
+
+// The order of durable events is their seq; each is shown once.
+const durable = {
+  comment: (state, data) => shown(state, data.comment),
+  comment_deleted: (state, data) => deleted(state, data.comment.id),
+  comment_pinned: (state, data) => pinnedLast(state, data.comment),
+  comment_unpinned: (state, data) => unpinned(state, data.comment.id),
+  video: (state, data) => ({ ...state, video: data.video }),
+};
+
+const others = {
+  hello: (state, data) => {
+    const { seq, snapshot: fresh } = data.topics[state.topic] ?? {};
+    return fresh ? replacedBy(state, seq, fresh) : state;
+  },
+  reset: (state, data) => replacedBy(state, data.seq, data.snapshot),
+  likes: (state, data) => ({ ...state, likes: { total: data.total, kinds: data.kinds } }),
+  viewers: (state, data) => ({ ...state, viewers: { count: data.count, peak: data.peak } }),
+};
+
+// What happens on this page: the viewer joins, likes, writes; an answer of the API comes back.
+const local = {
+  local_viewer: (state, { viewer }) => ({ ...state, viewer, mine: viewer?.id === state.viewer?.id ? state.mine : null }),
+  local_mine: (state, { mine }) => ({ ...state, mine }),
+  // An answer may be older than an event that came meanwhile: a new like never takes a total down.
+  local_liked: (state, { total, kinds, mine }) =>
+    mine !== null && total < state.likes.total ? { ...state, mine } : { ...state, mine, likes: { total, kinds } },
+  local_sending: (state, sent) => ({
+    ...state,
+    pending: [...state.pending.filter((other) => other.clientId !== sent.clientId), { ...sent, failed: false }],
+  }),
+  local_failed: (state, { clientId }) => ({
+    ...state,
+    pending: state.pending.map((sent) => (sent.clientId === clientId ? { ...sent, failed: true } : sent)),
+  }),
+  local_dropped: (state, { clientId }) => ({ ...state, pending: state.pending.filter((sent) => sent.clientId !== clientId) }),
+  local_posted: (state, { comment }) => shown(state, comment),
+  local_deleted: (state, { id }) => deleted(state, id),
+  local_older: (state, { items }) => {
+    const fresh = items.filter((comment) => !state.gone.has(comment.id));
+    return { ...state, comments: fresh.reduce(withComment, state.comments) };
+  },
+  local_trimmed: (state, { keep }) => ({ ...state, comments: state.comments.slice(-keep) }),
+};
+
+/** Return the state after an event. Unknown events change nothing; a durable one that was seen already neither. */
+export function apply(state, name, data) {
+  if (Object.hasOwn(durable, name)) {
+    return data.seq <= state.seq ? state : { ...durable[name](state, data), seq: data.seq };
+  }
+  const change = Object.hasOwn(others, name) ? others[name] : Object.hasOwn(local, name) ? local[name] : null;
+  return change ? change(state, data) : state;
+}
+
+/** Say whether an event shows that one before it is missing. */
+export const leavesGap = (state, name, data) => Object.hasOwn(durable, name) && data.seq > state.seq + 1;
+
+export const EVENTS = [...Object.keys(durable), ...Object.keys(others), "reactions", "drain", "bye"];

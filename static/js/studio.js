@@ -1,0 +1,166 @@
+// The studio: a broadcaster's own videos, through the REST API.
+
+import "./page.js";
+import { ApiError, call } from "./api.js";
+import { byId, copyLink, note, toast } from "./dom.js";
+import { compact, moment } from "./format.js";
+import { say } from "./words.js";
+
+const EVERY_MS = 5_000;
+
+const list = byId("videos");
+const videos = new Map();
+
+const fact = (item, name) => item.querySelector(`[data-fact="${name}"]`);
+const act = (item, name) => item.querySelector(`[data-do="${name}"]`);
+
+/** Write a video's figures and state into its item. */
+function show(video) {
+  videos.set(video.id, video);
+  const item = list.querySelector(`[data-video="${video.id}"]`);
+  item.dataset.status = video.status;
+  fact(item, "title").textContent = video.title;
+  fact(item, "status").textContent = say(video.status === "ended" ? "ended_status" : video.status);
+  fact(item, "status").classList.toggle("live", video.status === "live");
+  const visibility = [...byId("f-visibility").options].find((option) => option.value === video.visibility);
+  fact(item, "visibility").textContent = visibility?.textContent ?? video.visibility;
+  fact(item, "likes").textContent = compact(video.likes?.total ?? 0);
+  fact(item, "count").textContent = compact(video.viewers?.count ?? 0);
+  fact(item, "peak").textContent = compact(video.viewers?.peak ?? 0);
+  const at = video.ended_at_ms ?? video.started_at_ms ?? video.starts_at_ms;
+  item.querySelector("[data-when]").textContent = at === null ? "" : moment(at);
+  act(item, "start").hidden = video.status !== "upcoming";
+  act(item, "end").hidden = video.status !== "live";
+}
+
+async function load(id) {
+  try {
+    show(await call("GET", `/videos/${id}`));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    // The next round asks again.
+  }
+}
+
+/** Do something with a video; what goes wrong is written beside it. */
+async function change(item, work, done) {
+  const problem = item.querySelector(".error");
+  const buttons = item.querySelectorAll("button");
+  buttons.forEach((button) => { button.disabled = true; });
+  try {
+    await work();
+    note(problem, "");
+    await load(item.dataset.video);
+    toast(say(done));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    note(problem, error.advice);
+  } finally {
+    buttons.forEach((button) => { button.disabled = false; });
+  }
+}
+
+// Create and edit: one form
+
+const [dialog, form, problem] = ["form-dialog", "form", "f-error"].map((id) => document.getElementById(id));
+let edited = null;
+
+const localInput = (atMs) => new Date(atMs - new Date(atMs).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+
+function openForm(video) {
+  edited = video;
+  form.reset();
+  note(problem, "");
+  for (const part of dialog.querySelectorAll("[data-for]")) part.hidden = (part.dataset.for === "edit") !== Boolean(video);
+  if (video) {
+    const fields = form.elements;
+    fields.title.value = video.title;
+    fields.description.value = video.description;
+    fields.visibility.value = video.visibility;
+    fields.playlist.value = video.playlist;
+    fields.comments_enabled.checked = video.comments_enabled;
+    fields.starts_at.value = video.starts_at_ms === null ? "" : localInput(video.starts_at_ms);
+  }
+  dialog.showModal();
+  form.elements.title.focus();
+}
+
+/** What the form says; of an edited video only what is different. */
+function entered() {
+  const fields = form.elements;
+  const values = {
+    title: fields.title.value.trim(),
+    description: fields.description.value.trim(),
+    visibility: fields.visibility.value,
+    playlist: fields.playlist.value.trim(),
+    comments_enabled: fields.comments_enabled.checked,
+  };
+  // The field knows minutes only: left alone, it must not cut the seconds off.
+  const kept = edited?.starts_at_ms != null && fields.starts_at.value === localInput(edited.starts_at_ms);
+  values.starts_at_ms = kept ? edited.starts_at_ms : fields.starts_at.value ? new Date(fields.starts_at.value).getTime() : null;
+  return Object.fromEntries(Object.entries(values).filter(([key, value]) => (edited ? edited[key] !== value : value !== null && value !== "")));
+}
+
+async function save() {
+  const values = entered();
+  const button = form.querySelector("[type=submit]");
+  button.disabled = true;
+  try {
+    if (edited) {
+      if (Object.keys(values).length) show({ ...edited, ...(await call("PATCH", `/videos/${edited.id}`, values)) });
+      dialog.close();
+      toast(say("saved"));
+    } else {
+      await call("POST", "/videos", values);
+      // The server draws the new one.
+      location.reload();
+    }
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    note(problem, error.advice);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+// Ending asks first: there is no way back.
+
+const endDialog = byId("end-dialog");
+let ending = null;
+
+const acts = {
+  start: (item) => change(item, () => call("POST", `/videos/${item.dataset.video}/start`), "started"),
+  end: (item) => {
+    ending = item;
+    endDialog.showModal();
+  },
+  copy: (item) => copyLink(new URL(`/videos/${item.dataset.video}/`, location.href).href, say),
+  edit: async (item) => {
+    if (!videos.has(item.dataset.video)) await load(item.dataset.video);
+    openForm(videos.get(item.dataset.video));
+  },
+};
+
+if (list) {
+  list.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-do]");
+    if (button) void acts[button.dataset.do](button.closest(".studio-video"));
+  });
+  byId("new").addEventListener("click", () => openForm(null));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (!form.elements.title.value.trim()) form.elements.title.focus();
+    else void save();
+  });
+  byId("end-yes").addEventListener("click", () => {
+    endDialog.close();
+    void change(ending, () => call("POST", `/videos/${ending.dataset.video}/end`), "ended");
+  });
+  for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+
+  for (const item of list.children) void load(item.dataset.video);
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const item of list.querySelectorAll('[data-status="live"]')) void load(item.dataset.video);
+  }, EVERY_MS);
+}

@@ -1,0 +1,163 @@
+// The watch page: one state, changed by events, drawn by its parts. The order of an event:
+// stream.js receives it, state.js says what it changes, likes.js and comments.js draw it.
+
+import "./page.js";
+import { setUpComments } from "./comments.js";
+import { byId, copyLink, note, perFrame, toast } from "./dom.js";
+import { compact, duration, moment } from "./format.js";
+import { setUpGuest } from "./guest.js";
+import { Hearts } from "./hearts.js";
+import { Counter, setUpLikes } from "./likes.js";
+import { Player } from "./player.js";
+import { apply, first, leavesGap } from "./state.js";
+import { Stream } from "./stream.js";
+import { count, say } from "./words.js";
+
+const QUIET_MS = 2_000;
+const HIDDEN_MS = 30_000;
+const DAY_SECONDS = 86_400;
+
+const theatre = byId("main");
+// The server's clock: a viewer's own may be minutes off.
+const skewMs = Number(theatre.dataset.nowMs) - Date.now();
+
+const store = {
+  state: first(JSON.parse(byId("state").textContent)),
+  dispatch(name, data) {
+    store.state = apply(store.state, name, data);
+    render();
+  },
+};
+
+const hearts = new Hearts();
+const player = new Player();
+const guest = setUpGuest({ store });
+const likes = setUpLikes({ store, hearts, asViewer: guest.asViewer });
+const comments = setUpComments({ store, asViewer: guest.asViewer });
+const viewers = new Counter(byId("viewers"), store.state.viewers.count);
+
+let drawn = null;
+const render = perFrame(() => {
+  const [state, before] = [store.state, drawn];
+  if (state === before) return;
+  drawn = state;
+  guest.render(state);
+  likes.render(state);
+  comments.render(state, before);
+  viewers.set(state.viewers.count);
+  byId("watching").title = count("watching", state.viewers.count);
+  if (state.video !== before?.video || state.viewers !== before?.viewers || state.likes !== before?.likes) drawEnd(state);
+  if (state.video !== before?.video) drawVideo(state.video, before?.video);
+});
+
+function drawEnd({ likes: { total }, viewers: { peak } }) {
+  byId("end-likes").textContent = compact(total);
+  byId("end-peak").textContent = compact(peak);
+}
+
+function drawVideo(video, before) {
+  theatre.dataset.status = video.status;
+  document.title = video.title;
+  document.querySelector("h1").textContent = video.title;
+  const description = byId("description");
+  if (before && video.description !== before.description) {
+    const paragraph = document.createElement("p");
+    paragraph.textContent = video.description;
+    description.replaceChildren(paragraph);
+  }
+  description.hidden = !video.description;
+  for (const status of ["live", "upcoming", "ended"]) byId(`badge-${status}`).hidden = video.status !== status;
+  byId("watching").hidden = video.status === "ended";
+  byId("curtain-upcoming").hidden = video.status !== "upcoming";
+  byId("curtain-ended").hidden = video.status !== "ended";
+  byId("curtain-none").hidden = video.status !== "live" || Boolean(video.playlist);
+  player.play(video.status === "live" ? video.playlist : "");
+  countDown();
+  if (before && before.status !== video.status && video.status !== "upcoming") toast(say(video.status === "live" ? "started" : "ended"));
+}
+
+// Before the start
+
+function countDown() {
+  const { status, starts_at_ms: startsAtMs } = store.state.video;
+  if (status !== "upcoming" || startsAtMs === null) return;
+  const seconds = Math.ceil((startsAtMs - Date.now() - skewMs) / 1_000);
+  const days = Math.floor(seconds / DAY_SECONDS);
+  byId("countdown-label").textContent = seconds > 0 ? say("starts_in") : "";
+  byId("countdown").textContent = seconds <= 0 ? say("starting")
+    : days > 0 ? `${count("days", days)} ${duration(seconds % DAY_SECONDS)}` : duration(seconds);
+  note(byId("starts-at"), moment(startsAtMs));
+}
+setInterval(countDown, 1_000);
+
+// The connection. What is wrong shows after a while only: most breaks are over by then.
+
+const line = byId("line-state");
+const lineText = { connecting: "connecting", catching: "catching", lost: "lost", bye: "bye" };
+let quietTimer;
+function showLine(state) {
+  line.dataset.state = state;
+  clearTimeout(quietTimer);
+  if (state === "live") {
+    delete line.dataset.shown;
+    byId("line-text").textContent = "";
+    return;
+  }
+  const show = () => {
+    line.dataset.shown = "";
+    byId("line-text").textContent = say(state === "lost" && !navigator.onLine ? "offline" : lineText[state]);
+  };
+  if ("shown" in line.dataset || state === "bye") show();
+  else quietTimer = setTimeout(show, QUIET_MS);
+}
+
+const stream = new Stream({
+  topic: store.state.topic,
+  seq: () => store.state.seq,
+  deliver(name, data) {
+    const before = store.state;
+    if (leavesGap(before, name, data)) return false;
+    store.dispatch(name, data);
+    if (name === "likes") likes.liked(data, before);
+    else if (name === "reactions") likes.reacted(data);
+    else if (name === "comment" && store.state.comments !== before.comments) comments.commented(data);
+    return true;
+  },
+  changed: showLine,
+});
+showLine("connecting");
+stream.start();
+
+// A hidden page that makes no sound has no viewer: it lets go of its connection and its picture, and catches up later.
+
+let hiddenTimer;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiddenTimer);
+  if (document.hidden) {
+    hiddenTimer = setTimeout(() => {
+      if (!player.silent) return;
+      stream.pause();
+      player.rest();
+    }, HIDDEN_MS);
+  } else {
+    stream.start();
+    player.wake();
+    render();
+  }
+});
+
+// A phone held sideways: comments slide over the picture
+
+const toggle = byId("comments-toggle");
+function openComments(open) {
+  theatre.dataset.comments = open ? "open" : "closed";
+  toggle.setAttribute("aria-expanded", String(open));
+  toggle.setAttribute("aria-label", say(open ? "comments_hide" : "comments_show"));
+}
+openComments(false);
+toggle.addEventListener("click", () => openComments(theatre.dataset.comments !== "open"));
+
+for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+byId("share").addEventListener("click", () => copyLink(byId("share").dataset.link, say));
+
+render();

@@ -1,0 +1,99 @@
+"""Numbers, times and names as the pages print them. static/js/format.js follows the same rules.
+
+The server prints the first state and the script goes on from there: a number that is written differently by the two
+would jump when the script starts. tests/e2e/test_modules.py compares them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+register = template.Library()
+
+HUES = 12
+_UNITS = ("", "K", "M", "B", "T")
+_JOINER = "\u200d"
+
+
+@register.filter
+def compact(number: object) -> str:
+    """Return a count in at most four characters: 999, 1.2K, 35K, 1.3M. Not a number: an empty text."""
+    if not isinstance(number, int):
+        return ""
+    value, unit = Decimal(number), 0
+    while True:
+        places = Decimal("0.1") if unit and value < 10 else Decimal(1)
+        shown = value.quantize(places, ROUND_HALF_UP)
+        if shown < 1000 or unit == len(_UNITS) - 1:
+            break
+        value, unit = value / 1000, unit + 1
+    text = f"{shown:f}".removesuffix(".0") if shown < 10 else f"{shown:.0f}"
+    return text + _UNITS[unit]
+
+
+@register.filter
+def offset(at_ms: object, started_at_ms: object) -> str:
+    """Return the time into the broadcast, like 4:05 or 1:04:05. Before the start: an empty text."""
+    if not isinstance(at_ms, int) or not isinstance(started_at_ms, int) or at_ms < started_at_ms:
+        return ""
+    seconds = (at_ms - started_at_ms) // 1000
+    hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@register.filter
+def moment(at_ms: object) -> datetime | None:
+    """Return epoch milliseconds as a date for the `date` filter, in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC) if isinstance(at_ms, int) else None
+
+
+@register.filter
+def clock(at_ms: object) -> str:
+    """Return day and time in UTC; the script turns it into the viewer's own time."""
+    date = moment(at_ms)
+    return _("{date} UTC").format(date=f"{date:%d %b %Y, %H:%M}") if date else ""
+
+
+def _continues(before: str, character: str) -> bool:
+    """Say whether the character belongs to the sign before it: an accent, a skin tone, the next of a joined emoji."""
+    return (
+        character == _JOINER
+        or before[-1] == _JOINER
+        or unicodedata.category(character) in ("Mn", "Me", "Mc")
+        or 0x1F3FB <= ord(character) <= 0x1F3FF
+        or (len(before) == 1 and all(0x1F1E6 <= ord(sign) <= 0x1F1FF for sign in (before, character)))
+    )
+
+
+@register.filter
+def initial(name: str) -> str:
+    """Return the first sign of a name, in capitals: what stands in the circle beside a comment."""
+    name = name.strip()
+    first = name[:1]
+    for character in name[1:12]:
+        if not _continues(first, character):
+            break
+        first += character
+    return first.upper() if len(first.upper()) == len(first) else first
+
+
+@register.filter
+def hue(name: str) -> int:
+    """Return the colour of a name's circle, 0 to HUES - 1; the same name has the same colour everywhere."""
+    number = 0
+    for character in name:
+        number = (number * 31 + ord(character)) % 4093
+    return number % HUES
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Return a drawing of templates/videos/_icons.html. Always beside a text or in a button that has a label."""
+    return format_html('<svg class="icon" aria-hidden="true" focusable="false"><use href="#i-{}"/></svg>', name)

@@ -1,0 +1,19 @@
+"""The pages of the site and the segments of its broadcasts. Included at the root by liveplatform.urls."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from videos import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("videos/<uuid:video_id>/", views.watch, name="watch"),
+    path("studio/", views.studio, name="studio"),
+    # The pattern admits no separator and no leading dot: a path outside the video's folder cannot be written.
+    re_path(
+        r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<name>[A-Za-z0-9_-]{1,64}\.(?:m3u8|ts|jpg))$",
+        views.media,
+        name="media",
+    ),
+]

@@ -1,0 +1,230 @@
+"""The pages and the picture: home, watch, studio, and the segments of live broadcasts under /media/.
+
+Called by the URLs; calls topics for the state a page shows. Everything here is async and touches the disk only in a
+thread: a page shares its process with the streams of many viewers. A page needs no script to be read; the scripts
+take over from the state that the page holds. A private video answers exactly like a missing one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from realtime.store import StoreUnavailable
+from realtime.threads import backend_threads
+from videos import words
+from videos.auth import viewer_of_session
+from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, LikeKind, Video, Viewer
+from videos.text import NotFound
+from videos.topics import list_cards, page_state, visible_video
+
+CARDS_MAX = 24
+STUDIO_VIDEOS_MAX = 100
+POSTER = "poster.jpg"
+
+# What a segment is named is never named again, so it may be kept for ever; the playlist changes each second.
+MEDIA = {
+    ".m3u8": ("application/vnd.apple.mpegurl", "no-cache"),
+    ".ts": ("video/mp2t", "max-age=31536000, immutable"),
+    ".jpg": ("image/jpeg", "max-age=5"),
+}
+
+OPEN_SECONDS = 5.0
+OPEN_MAX = 1_000
+
+RETRY_AFTER_SECONDS = 2
+
+Row = dict[str, Any]
+P = ParamSpec("P")
+Page = Callable[Concatenate[HttpRequest, P], Awaitable[HttpResponse]]
+
+_open_until: dict[UUID, float] = {}
+"""Videos whose picture anybody may see -> until when (monotonic seconds) that is taken for granted."""
+
+
+def _page(view: Page[P]) -> Page[P]:
+    """Answer 503 with a page of its own while the database does not answer; GET and HEAD only."""
+
+    @require_safe
+    @wraps(view)
+    async def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return await view(request, *args, **kwargs)
+        except StoreUnavailable:
+            response = render(request, "503.html", status=503)
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+            return response
+
+    return answer
+
+
+async def _viewer(request: HttpRequest) -> Viewer | None:
+    """Return who is signed in, guests included. Raises StoreUnavailable."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    return await backend_threads.run(viewer_of_session, key) if key else None
+
+
+def _render(request: HttpRequest, template: str, viewer: Viewer | None, context: Row) -> HttpResponse:
+    """Render a page that belongs to this viewer alone.
+
+    Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer` and must not touch
+    `user`: it would be loaded from the database inside the event loop.
+    """
+    get_token(request)
+    response = render(request, template, {"viewer": viewer, "name_max": NAME_MAX, **context})
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _folder(video_id: object) -> Path:
+    return Path(settings.MEDIA_ROOT) / str(video_id)
+
+
+def _poster_urls(video_ids: list[str]) -> dict[str, str]:
+    """Return the newest picture of each video that has one. Its time is in the address, so a newer one is fetched."""
+    urls = {}
+    for video_id in video_ids:
+        try:
+            at = (_folder(video_id) / POSTER).stat().st_mtime
+        except OSError:
+            continue
+        urls[video_id] = f"/media/{video_id}/{POSTER}?t={at:.0f}"
+    return urls
+
+
+@_page
+async def home(request: HttpRequest) -> HttpResponse:
+    """Show what is live, what comes and what was, newest first."""
+    viewer = await _viewer(request)
+    live, upcoming, recent = [await list_cards(status, CARDS_MAX) for status in ("live", "upcoming", "ended")]
+    cards = [*live, *upcoming, *recent]
+    posters = await asyncio.to_thread(_poster_urls, [card["id"] for card in cards])
+    for card in cards:
+        card["poster"] = posters.get(card["id"], "")
+    context = {"live": live, "upcoming": upcoming, "recent": recent, "words": words.HOME}
+    return _render(request, "videos/home.html", viewer, context)
+
+
+def comment_rows(state: Row) -> list[Row]:
+    """Return the comments of a page's state with what a template needs beside them: the one replied to, whose it is."""
+    snapshot = state["snapshot"]
+    by_id = {comment["id"]: comment for comment in (*snapshot["pinned"], *snapshot["comments"])}
+    mine = state["viewer"]["id"] if state["viewer"] else None
+    return [
+        {
+            "comment": comment,
+            "parent": by_id.get(comment["reply_to"]),
+            "mine": comment["author"]["id"] == mine,
+        }
+        for comment in snapshot["comments"]
+    ]
+
+
+def like_rows(likes: Row) -> list[Row]:
+    """Return the six kinds in their fixed order, each with its count."""
+    return [
+        {"kind": kind.value, "label": words.WATCH[f"like.{kind.value}"], "count": likes["kinds"].get(kind.value, 0)}
+        for kind in LikeKind
+    ]
+
+
+@_page
+async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """Show a video with its likes and comments; 404 for a video that is missing or somebody else's private one."""
+    viewer = await _viewer(request)
+    try:
+        state = await page_state(video_id, viewer)
+    except NotFound:
+        raise Http404 from None
+    posters = await asyncio.to_thread(_poster_urls, [str(video_id)])
+    context = {
+        "state": state,
+        "video": state["snapshot"]["video"],
+        "likes": state["snapshot"]["likes"],
+        "viewers": state["snapshot"]["viewers"],
+        "pinned": state["snapshot"]["pinned"][-1:],
+        "rows": comment_rows(state),
+        "kinds": like_rows(state["snapshot"]["likes"]),
+        "top_kinds": [row for row in sorted(like_rows(state["snapshot"]["likes"]), key=_by_count) if row["count"]][:3],
+        "poster": posters.get(str(video_id), ""),
+        "now_ms": round(timezone.now().timestamp() * 1000),
+        "comment_max": COMMENT_MAX,
+        "comment_max_bytes": COMMENT_MAX_BYTES,
+        "link": request.build_absolute_uri(),
+        "words": words.WATCH,
+    }
+    return _render(request, "videos/watch.html", viewer, context)
+
+
+def _by_count(row: Row) -> int:
+    return -int(row["count"])
+
+
+def _videos_of(viewer: Viewer) -> list[Video]:
+    return list(Video.objects.filter(owner=viewer).order_by("-created_at")[:STUDIO_VIDEOS_MAX])
+
+
+@_page
+async def studio(request: HttpRequest) -> HttpResponse:
+    """Show a broadcaster their own videos. Everything done there goes through the REST API."""
+    viewer = await _viewer(request)
+    if viewer is None or viewer.is_guest:
+        return redirect(f"{settings.LOGIN_URL}?next={request.path}")
+    may = viewer.is_broadcaster or viewer.is_staff
+    videos = await backend_threads.run(_videos_of, viewer)
+    context = {
+        "may_broadcast": may,
+        "videos": videos,
+        "visibilities": Video.Visibility.choices,
+        "words": words.STUDIO,
+    }
+    return _render(request, "videos/studio.html", viewer, context)
+
+
+async def _may_see_picture(request: HttpRequest, video_id: UUID) -> str:
+    """Return "public" when anybody may see the video's picture, "private" when this viewer may.
+
+    Raises NotFound, StoreUnavailable. What anybody may see is remembered for OPEN_SECONDS: a broadcast with
+    1,000 viewers asks here 2,000 times a second.
+    """
+    now = time.monotonic()
+    if _open_until.get(video_id, 0.0) > now:
+        return "public"
+    try:
+        await backend_threads.run(visible_video, video_id, None)
+    except NotFound:
+        await backend_threads.run(visible_video, video_id, await _viewer(request))
+        return "private"
+    if len(_open_until) >= OPEN_MAX:
+        _open_until.clear()
+    _open_until[video_id] = now + OPEN_SECONDS
+    return "public"
+
+
+@_page
+async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
+    """Send a playlist, a segment or the poster of a video that the viewer may see.
+
+    The URL pattern admits plain names only. A bare 404 for anything missing or not visible: players ask often.
+    """
+    path = _folder(video_id) / name
+    try:
+        audience = await _may_see_picture(request, UUID(video_id))
+        body = await asyncio.to_thread(path.read_bytes)
+    except (NotFound, OSError):
+        # OSError: the segment was deleted meanwhile, or the broadcast has not begun.
+        return HttpResponse("not found\n", status=404, content_type="text/plain")
+    content_type, cache = MEDIA[path.suffix]
+    return HttpResponse(body, content_type=content_type, headers={"Cache-Control": f"{audience}, {cache}"})
