@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from liveplatform import embedded
 
+CONNECT_SECONDS = 5
 # They touch no table.
 WITHOUT_SERVERS = {
     "help", "version", "--version", "collectstatic", "compilemessages", "diffsettings", "findstatic",
@@ -21,37 +21,14 @@ WITHOUT_SERVERS = {
 }  # fmt: skip
 
 
-def run(arguments: Sequence[str]) -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
-    with _servers(arguments):
-        from django.conf import settings
-        from django.core.management import execute_from_command_line
-
-        # Read them here: some commands would go on without, or print a traceback.
-        _ = settings.INSTALLED_APPS
-        execute_from_command_line([*arguments])
-
-
-def _servers(arguments: Sequence[str]) -> contextlib.AbstractContextManager[None]:
-    missing = {name for name in ("DATABASE_URL", "REDIS_URL") if name not in os.environ}
-    command = arguments[1] if len(arguments) > 1 else "help"
-    if command in WITHOUT_SERVERS or {"-h", "--help"} & set(arguments):
-        return contextlib.nullcontext()
-    folder = embedded.data_dir(Path(__file__).resolve().parent, os.environ.get("LIVE_DATA_DIR", ""))
-    if command == "serve":
-        # It runs the servers itself, as part of the site.
-        return embedded.holding(folder, command="manage.py serve")
-    if not missing:
-        return contextlib.nullcontext()
-    return embedded.running(
-        folder, command=f"manage.py {command}", postgres="DATABASE_URL" in missing, valkey="REDIS_URL" in missing
-    )
-
-
 def main() -> int:
     """Run the command of the command line and return the exit code."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
+    command = sys.argv[1] if len(sys.argv) > 1 else "help"
+    needs_servers = command not in WITHOUT_SERVERS and not {"-h", "--help"} & set(sys.argv)
     try:
-        run(sys.argv)
+        with _embedded(command) if needs_servers else contextlib.nullcontext():
+            _run(checks_database=needs_servers and "DATABASE_URL" in os.environ)
     except KeyboardInterrupt:
         return 130
     except embedded.ServersError as error:
@@ -64,13 +41,51 @@ def main() -> int:
         if isinstance(error, ImproperlyConfigured):
             return _refuse(str(error))
         if isinstance(error, OperationalError):
-            return _refuse(f"DATABASE_URL: {_first_line(error)}")
+            return _refuse(f"DATABASE_URL: {_reason(error)}")
         raise
     return 0
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _embedded(command: str) -> contextlib.AbstractContextManager[None]:
+    """Return what has the embedded servers at hand, as far as no URL names others."""
+    folder = embedded.data_dir(Path(__file__).resolve().parent, os.environ.get("LIVE_DATA_DIR", ""))
+    if command == "serve":
+        # It runs the servers itself, as part of the site.
+        return embedded.holding(folder, command="manage.py serve")
+    missing = {name for name in ("DATABASE_URL", "REDIS_URL") if name not in os.environ}
+    if not missing:
+        return contextlib.nullcontext()
+    return embedded.running(
+        folder, command=f"manage.py {command}", postgres="DATABASE_URL" in missing, valkey="REDIS_URL" in missing
+    )
+
+
+def _run(*, checks_database: bool) -> None:
+    from django.conf import settings
+    from django.core.management import execute_from_command_line
+
+    # Read them here: some commands would go on without, or print a traceback.
+    _ = settings.INSTALLED_APPS
+    if checks_database:
+        _check_database(settings.DATABASE_URL)
+    execute_from_command_line(sys.argv)
+
+
+def _check_database(url: str) -> None:
+    """Raise ImproperlyConfigured when the database does not let us in: the pool would only say that time is up."""
+    import psycopg
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        psycopg.connect(url, connect_timeout=CONNECT_SECONDS).close()
+    except psycopg.Error as error:
+        raise ImproperlyConfigured(f"DATABASE_URL: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the line of a database error that tells what is wrong; a host with two addresses gets one for each."""
+    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
+    return next((line for line in reversed(lines) if "failed:" in line), lines[0])
 
 
 def _refuse(reason: str) -> int:

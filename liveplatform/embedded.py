@@ -247,7 +247,8 @@ class Server:
     """A server of a data folder: what to start and how to see that it answers."""
 
     program: Program
-    answers: Callable[[], bool]
+    # Given the process id of the child.
+    answers: Callable[[int], bool]
 
 
 @contextlib.contextmanager
@@ -328,7 +329,7 @@ def started(server: Server, folder: Path) -> Iterator[Child]:
 def wait_until_answers(server: Server, child: Child, output: Callable[[], str]) -> None:
     """Return when the server answers. Raises ServersError with its last words when it ends or stays silent."""
     deadline = time.monotonic() + START_SECONDS
-    while not server.answers():
+    while not server.answers(child.pid):
         if child.exit_code() is not None or time.monotonic() > deadline:
             raise ServersError(f"{server.program.name} did not start: {_last_words(output())}")
         time.sleep(_CHECK_SECONDS)
@@ -373,11 +374,13 @@ def _postgres(folder: Path, *, durable: bool) -> Server:
     # SIGINT: PostgreSQL's fast shutdown, which ends sessions instead of waiting for them.
     program = Program("postgres", tuple(argv), signal.SIGINT, 30.0, *user, env=_POSTGRES_ENVIRONMENT, cwd=cluster)
 
-    def answers() -> bool:
+    def answers(pid: int) -> bool:
         try:
-            return (cluster / "postmaster.pid").read_text().rstrip().endswith("ready")
+            lines = (cluster / "postmaster.pid").read_text().split()
         except OSError:
             return False
+        # After a crash the file of the life before is still there, and says "ready".
+        return lines[:1] == [str(pid)] and lines[-1] == "ready"
 
     return Server(program, answers)
 
@@ -498,7 +501,7 @@ def _valkey(folder: Path, *, durable: bool) -> Server:
     binary = next(programs.glob("*/valkey-server"))
     program = Program("valkey", (str(binary), str(config)), signal.SIGTERM, 10.0, *user, cwd=Path("/"))
 
-    def answers() -> bool:
+    def answers(_: int) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", address["port"]), 1) as connection:
                 connection.sendall(f"AUTH {address['password']}\r\nPING\r\n".encode())

@@ -14,9 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
-import psycopg
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
@@ -99,7 +97,6 @@ class _Site:
     async def _work(self) -> None:
         """Start everything, say when it serves, then look after the demo broadcast."""
         await self._start_servers()
-        await asyncio.to_thread(_check_database)
         await _with_database(_migrate, self._supervisor.say)
         for name in self._nodes:
             self._supervisor.start(programs.node(name, self._listening.fileno()))
@@ -241,16 +238,6 @@ def _ask_ready(listening: socket.socket) -> str:
 
 def _is_given(name: str) -> bool:
     return name in os.environ
-
-
-def _check_database() -> None:
-    """Raise ImproperlyConfigured when the database does not let us in."""
-    parts = urlsplit(settings.DATABASE_URL)
-    try:
-        psycopg.connect(settings.DATABASE_URL, connect_timeout=5).close()
-    except psycopg.OperationalError as error:
-        reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
-        raise ImproperlyConfigured(f"DATABASE_URL: no connection to {parts.hostname}: {reason}") from error
 
 
 async def _with_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,0 +1,132 @@
+"""Fixtures for the tests of the ground: data folders, and `manage.py` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from liveplatform import embedded
+from tests import servers
+from tests.sites import CHECKOUT, wait_for
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A data folder with nothing in it."""
+    with embedded.temporary_folder() as made:
+        yield made / "data"
+
+
+@pytest.fixture
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of somebody who starts commands with no settings but the data folder."""
+    kept = {name: value for name, value in os.environ.items() if name not in servers.SITE_VARIABLES}
+    return {**kept, "LIVE_DATA_DIR": str(folder)}
+
+
+class Command:
+    """`manage.py` as a process: what it has printed so far, and its end."""
+
+    def __init__(self, arguments: tuple[str, ...], env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "manage.py", *arguments],
+            cwd=CHECKOUT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.output = ""
+        self.errors = ""
+        self._readers = [
+            threading.Thread(target=self._read, args=(name, stream), daemon=True)
+            for name, stream in (("output", self.process.stdout), ("errors", self.process.stderr))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, name: str, stream: Iterator[str]) -> None:
+        for line in stream:
+            setattr(self, name, getattr(self, name) + line)
+
+    def wait_for_line(self, text: str) -> str:
+        """Return the line that contains the text, as soon as it is printed."""
+        wait_for(lambda: text in self.output or self.process.poll() is not None, f"{text!r} from manage.py")
+        lines = [line for line in self.output.splitlines() if text in line]
+        assert lines, f"manage.py ended before it printed {text!r}:\n{self.output}{self.errors}"
+        return lines[0]
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C and return the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def wait(self) -> int:
+        code = self.process.wait(120)
+        for reader in self._readers:
+            reader.join()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+        return code
+
+    def pids(self) -> set[int]:
+        """Return the processes it has started, and theirs."""
+        return _descendants(self.process.pid)
+
+
+@pytest.fixture
+def manage(environment: dict[str, str]) -> Iterator[Callable[..., Command]]:
+    """Start `manage.py` commands: `manage("migrate", PORT="8001")`. Whatever still runs is killed afterwards."""
+    started: list[Command] = []
+
+    def start(*arguments: str, **variables: str) -> Command:
+        started.append(Command(arguments, {**environment, **variables}))
+        return started[-1]
+
+    yield start
+    for command in started:
+        command.process.kill()
+        command.wait()
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def alive(pid: int) -> bool:
+    """Return whether the process exists and is no zombie."""
+    try:
+        return not re.search(r"^State:\s+[ZX]", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return False
+
+
+def _descendants(pid: int) -> set[int]:
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            found = re.search(r"^PPid:\s+(\d+)", status.read_text(), re.MULTILINE)
+        except OSError:
+            continue
+        if found:
+            parents[int(status.parent.name)] = int(found[1])
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family - {pid}

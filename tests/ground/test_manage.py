@@ -1,0 +1,97 @@
+"""`manage.py`: what the person at the keyboard can mend is one line and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.ground.conftest import Command
+from tests.sites import CHECKOUT
+
+Manage = Callable[..., Command]
+
+
+def refusal(command: Command) -> str:
+    """Return the one line with which the command refused."""
+    assert command.wait() == 2, command.output + command.errors
+    (line,) = command.errors.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PORT", "eighty"), ("LIVE_NODES", "0"), ("SECRET_KEY", "short"), ("LIVE_DEMO", "perhaps"), ("DATABASE_URL", "x")],
+)
+def test_a_nonsense_setting_is_one_line_that_names_it(manage: Manage, name: str, value: str) -> None:
+    assert refusal(manage("serve", **{name: value})).startswith(f"liveplatform: {name} ")
+
+
+@pytest.mark.parametrize("arguments", [("serve",), ("migrate",)])
+def test_a_dead_database_is_one_line(manage: Manage, port: int, arguments: tuple[str, ...]) -> None:
+    url = f"postgresql://me:secret@127.0.0.1:{port}/live"
+    line = refusal(manage(*arguments, DATABASE_URL=url))
+    assert line.startswith("liveplatform: DATABASE_URL: ")
+    assert "refused" in line
+    assert "secret" not in line
+
+
+def test_a_port_in_use_is_one_line(manage: Manage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        line = refusal(manage("serve", PORT=str(other.getsockname()[1])))
+    assert line.startswith("liveplatform: PORT: ")
+    assert line.endswith("Address already in use")
+
+
+def test_a_host_that_is_not_ours_is_one_line(manage: Manage) -> None:
+    assert refusal(manage("serve", HOST="192.0.2.1")).startswith("liveplatform: PORT: cannot listen on 192.0.2.1:")
+
+
+def test_a_full_disk_is_one_line(environment: dict[str, str], tmp_path: Path, port: int) -> None:
+    """The data folder lies on a file system of 16 MB, which holds no database."""
+    unshare = shutil.which("unshare")
+    mount = f"mount -t tmpfs -o size=16m,mode=0755 none {tmp_path}"
+    if os.geteuid() != 0 or not unshare or subprocess.run([unshare, "-m", "sh", "-c", mount]).returncode:
+        pytest.skip("mounting a small file system needs root")
+    tmp_path.parent.chmod(0o711)
+    tmp_path.parent.parent.chmod(0o711)
+    command = f"{mount} && exec {sys.executable} manage.py serve"
+    done = subprocess.run(
+        [unshare, "-m", "sh", "-c", command],
+        cwd=CHECKOUT,
+        env={**environment, "LIVE_DATA_DIR": f"{tmp_path}/data", "PORT": str(port)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left on device" in done.stderr
+
+
+def test_ctrl_c_in_a_command_leaves_no_traceback(manage: Manage) -> None:
+    command = manage("shell", "--command", "import time; print('here', flush=True); time.sleep(600)")
+    command.wait_for_line("here")
+    assert command.interrupt() == 130
+    assert "Traceback" not in command.errors
+
+
+def test_a_command_starts_the_servers_for_itself_and_stops_them(manage: Manage, folder: Path) -> None:
+    command = manage("migrate", "--verbosity=0")
+    assert command.wait() == 0, command.errors
+    assert not (folder / "postgres" / "postmaster.pid").exists()
+
+
+def test_help_needs_no_servers(manage: Manage, folder: Path) -> None:
+    assert manage("help").wait() == 0
+    assert not (folder / "postgres").exists()
+
+
+def test_the_models_have_all_their_migrations(manage: Manage) -> None:
+    command = manage("makemigrations", "--check", "--dry-run")
+    assert command.wait() == 0, command.output
