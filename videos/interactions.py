@@ -68,12 +68,12 @@ async def like(video_id: UUID, viewer: Viewer, kind: str) -> dict[str, Any]:
     """
     if kind not in LikeKind.values:
         raise Invalid(f"kind must be one of {', '.join(LikeKind.values)}")
-    return await group_commit.submit(SetLike(video_id, viewer, kind))
+    return await _submit(SetLike(video_id, viewer, kind))
 
 
 async def unlike(video_id: UUID, viewer: Viewer) -> dict[str, Any]:
     """Take the viewer's like back; return as `like` does. Without one, nothing changes."""
-    return await group_commit.submit(SetLike(video_id, viewer, None))
+    return await _submit(SetLike(video_id, viewer, None))
 
 
 async def comment(
@@ -83,7 +83,14 @@ async def comment(
 
     Raises NotFound, Forbidden (comments off), Invalid, StoreUnavailable.
     """
-    return await group_commit.submit(AddComment(video_id, viewer, clean_body(body), reply_to, client_id))
+    return await _submit(AddComment(video_id, viewer, clean_body(body), reply_to, client_id))
+
+
+async def _submit(command: Command) -> dict[str, Any]:
+    try:
+        return await group_commit.submit(command)
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise Conflict("Your account was deleted meanwhile.", code="gone") from error
 
 
 def check_reaction(kind: str, count: int) -> None:

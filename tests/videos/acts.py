@@ -1,0 +1,104 @@
+"""Random acts on a video, through the real interactions, and what was published of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from realtime.events import Durable, Event
+from realtime.threads import backend_threads
+from videos import interactions
+from videos.auth import create_guest
+from videos.interactions import group_commit
+from videos.models import Comment, LikeKind, Video, Viewer
+from videos.text import Refused
+
+
+class Stage:
+    """A video with its people. `events` is what the backend published, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: list[Event] = []
+        monkeypatch.setattr("realtime.publisher.publisher.publish", self.events.extend)
+        monkeypatch.setattr(group_commit, "_publish", self.events.extend)
+        self.owner = create_guest("Broadcaster")
+        self.owner.is_broadcaster = True
+        self.owner.save()
+        self.viewers = [create_guest(f"Viewer {number}") for number in range(5)]
+        self.video = interactions.create_video(self.owner, title="A video")
+
+    def newest(self) -> tuple[str, dict[str, Any]]:
+        event = self.events[-1]
+        assert isinstance(event, Durable)
+        return event.name, orjson.loads(event.body)
+
+    async def act(self, chance: random.Random) -> None:
+        """Do one thing, as chance will have it; one that is refused changes nothing."""
+        acts: list[Callable[[random.Random], Awaitable[None]]] = [
+            *[self._comment] * 8,
+            *[self._like] * 5,
+            self._delete,
+            self._delete,
+            self._pin,
+            self._pin,
+            self._unpin,
+            self._change,
+            self._start,
+        ]
+        try:
+            await chance.choice(acts)(chance)
+        except Refused:
+            pass
+
+    async def end(self) -> None:
+        await backend_threads.run(interactions.end_video, self.video.id, self.owner)
+
+    async def _comment(self, chance: random.Random) -> None:
+        reply_to = await self._some_comment(chance) if chance.random() < 0.3 else None
+        author = chance.choice([self.owner, *self.viewers])
+        await interactions.comment(
+            self.video.id, author, f"{chance.random()} <b>ü🎉\u202e", reply_to=reply_to and reply_to.id
+        )
+
+    async def _like(self, chance: random.Random) -> None:
+        viewer = chance.choice(self.viewers)
+        if chance.random() < 0.3:
+            await interactions.unlike(self.video.id, viewer)
+        else:
+            await interactions.like(self.video.id, viewer, chance.choice(LikeKind.values))
+
+    async def _delete(self, chance: random.Random) -> None:
+        await self._moderate(chance, interactions.delete_comment)
+
+    async def _pin(self, chance: random.Random) -> None:
+        await self._moderate(chance, interactions.pin_comment)
+
+    async def _unpin(self, chance: random.Random) -> None:
+        await self._moderate(chance, interactions.unpin_comment)
+
+    async def _moderate(self, chance: random.Random, act: Callable[[Any, Any, Viewer], None]) -> None:
+        if found := await self._some_comment(chance):
+            await backend_threads.run(act, self.video.id, found.id, self.owner)
+
+    async def _change(self, chance: random.Random) -> None:
+        title = f"Title {chance.randrange(5)}"
+        await backend_threads.run(
+            interactions.update_video, self.video.id, self.owner, title=title, comments_enabled=chance.random() < 0.8
+        )
+
+    async def _start(self, chance: random.Random) -> None:
+        await backend_threads.run(interactions.start_video, self.video.id, self.owner)
+
+    async def _some_comment(self, chance: random.Random) -> Comment | None:
+        def choose() -> Comment | None:
+            found = list(Comment.objects.filter(video=self.video).order_by("-seq")[:60])
+            return chance.choice(found) if found else None
+
+        return await backend_threads.run(choose)
+
+    def refreshed(self) -> Video:
+        return Video.objects.select_related("owner").get(id=self.video.id)

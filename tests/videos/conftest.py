@@ -1,0 +1,17 @@
+"""Fixtures for the backend's tests in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.videos.acts import Stage
+from videos.interactions import group_commit
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[Stage]:
+    """A video with its people, on the real database. Published events are kept, not sent."""
+    yield Stage(monkeypatch)
+    group_commit.close()
