@@ -39,7 +39,8 @@ class Dispatcher:
 
     `send(node, message)` puts a message on the node's channel of the layer.
     A lookup is remembered for `cache_seconds`: a node that has just subscribed took its snapshot after it entered
-    the table, so an event it misses for that reason is found by its next reconcile.
+    the table, so an event it misses for that reason is found by its next reconcile. That nobody watches is not
+    remembered: it costs no message, and the first viewer of a video comes and acts within that time.
     """
 
     table: Lookup
@@ -78,7 +79,7 @@ class Dispatcher:
             if len(self._cache) + len(missing) > self.cache_max_topics:
                 self._cache.clear()
             fresh = await self.table.nodes_for(missing)
-            self._cache.update((topic, (now, nodes)) for topic, nodes in fresh.items())
+            self._cache.update((topic, (now, nodes)) for topic, nodes in fresh.items() if nodes)
             found.update(fresh)
         return found
 

@@ -70,6 +70,8 @@ async def test_hundred_likes_become_one(dispatcher: Dispatcher, table: FakeTable
 async def test_lookup_is_remembered_for_a_moment(table: FakeTable, layer: Layer) -> None:
     now = 0.0
     dispatcher = Dispatcher(table, layer.send, lambda: now, cache_seconds=0.1)
+    await table.renew(A, {ONE: 1})
+    table.calls.clear()
     await dispatcher.dispatch([note(ONE, 1)])
     await dispatcher.dispatch([note(ONE, 2)])
     assert len(table.calls) == 1
@@ -78,10 +80,22 @@ async def test_lookup_is_remembered_for_a_moment(table: FakeTable, layer: Layer)
     assert len(table.calls) == 2
 
 
+async def test_first_viewer_right_after_an_event_that_nobody_watched_gets_the_next_one(
+    dispatcher: Dispatcher, table: FakeTable, layer: Layer
+) -> None:
+    """A broadcast begins, its first viewer comes and taps hearts: they were lost, "nobody watches" was remembered."""
+    await dispatcher.dispatch([note(ONE, 1)])
+    await table.renew(A, {ONE: 1})
+    await dispatcher.dispatch([note(ONE, 2)])
+    assert layer.sent == [(A, {"type": "node.deliver", "events": [note(ONE, 2)]})]
+
+
 async def test_what_is_remembered_is_bounded(table: FakeTable, layer: Layer) -> None:
     dispatcher = Dispatcher(table, layer.send, lambda: 0.0, cache_max_topics=10)
     for number in range(25):
-        await dispatcher.dispatch([note(TopicName(f"video:{number}"), 1)])
+        topic = TopicName(f"video:{number}")
+        await table.renew(A, {topic: 1})
+        await dispatcher.dispatch([note(topic, 1)])
     assert len(dispatcher._cache) <= 10
 
 
