@@ -24,7 +24,7 @@ USERNAME = "demo"
 SEGMENT_SECONDS = 1
 PLAYLIST_SEGMENTS = 6
 POSTER_EVERY_SECONDS = 4
-# A playlist this old belongs to viewers who have gone: the broadcast starts anew instead of continuing it.
+# A playlist this old belongs to a site that has been stopped.
 STALE_SECONDS = 30.0
 FONTS = Path(__file__).resolve().parent / "fonts"
 _WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 854, 480, 20
@@ -83,7 +83,8 @@ def _live(broadcaster: Viewer) -> Video | None:
 def prepare(folder: Path) -> None:
     """Make the folder ready for the next start of ffmpeg.
 
-    A fresh playlist is continued, so that players go on after a restart; else nothing old may be played.
+    After a crash the playlist stays until the next one replaces it, so that players need not start over; one that
+    has grown old would show them the past.
     """
     folder.mkdir(parents=True, exist_ok=True)
     playlist = folder / "live.m3u8"
@@ -120,10 +121,9 @@ def program(broadcast: Broadcast) -> Program:
     hls = {
         "-f": "hls", "-hls_time": str(SEGMENT_SECONDS), "-hls_list_size": str(PLAYLIST_SEGMENTS),
         "-hls_delete_threshold": "3",
-        # Numbers never go back, not even when the folder was emptied between two starts.
+        # Across starts numbers only grow and nothing says that the broadcast is over: players then go on by themselves.
         "-hls_start_number_source": "epoch",
-        # Without omit_endlist a restart tells players that the broadcast is over.
-        "-hls_flags": "append_list+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
+        "-hls_flags": "discont_start+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
         "-hls_segment_filename": str(folder / "%d.ts"),
     }  # fmt: skip
     poster = {"-f": "image2", "-update": "1", "-atomic_writing": "1", "-q:v": "4"}

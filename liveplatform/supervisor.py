@@ -39,7 +39,8 @@ class LogStream:
     A thread of its own writes; when it cannot keep up, lines are dropped and counted.
     """
 
-    def __init__(self, output: IO[str], *, coloured: bool) -> None:
+    def __init__(self, output: IO[bytes], *, coloured: bool) -> None:
+        """`output` has no buffer: what cannot be written must not come again."""
         self._output = output
         self._coloured = coloured
         self._colours: dict[str, int] = {}
@@ -72,10 +73,11 @@ class LogStream:
             if self._dropped:
                 text = f"… {self._dropped} lines dropped here: this output was not read\n{text}"
                 self._dropped = 0
+            rest = text.encode(errors="replace")
             # Whoever read it has gone: the site goes on without.
             with contextlib.suppress(OSError, ValueError):
-                self._output.write(text)
-                self._output.flush()
+                while rest:
+                    rest = rest[self._output.write(rest) :]
 
     def close(self) -> None:
         """Write what is left, unless nobody reads."""
@@ -84,7 +86,7 @@ class LogStream:
             self._thread.join(timeout=1.0)
 
 
-class _Lines:
+class Lines:
     """Cuts the bytes of a child's output into lines of bounded length."""
 
     def __init__(self, emit: Callable[[str], None]) -> None:
@@ -217,10 +219,10 @@ class Supervisor:
             os.close(writing)
         kept.child, kept.ended, kept.read = child, asyncio.Event(), asyncio.Event()
         os.set_blocking(reading, False)
-        self._loop.add_reader(reading, self._read, reading, _Lines(self._shower(kept.program.name)), kept.read)
+        self._loop.add_reader(reading, self._read, reading, Lines(self._shower(kept.program.name)), kept.read)
         return child
 
-    def _read(self, reading: int, lines: _Lines, read: asyncio.Event) -> None:
+    def _read(self, reading: int, lines: Lines, read: asyncio.Event) -> None:
         try:
             data = os.read(reading, _READ_BYTES)
         except BlockingIOError:

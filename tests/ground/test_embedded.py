@@ -18,7 +18,7 @@ import psycopg
 import pytest
 import redis
 
-from liveplatform import embedded, processes
+from liveplatform import embedded
 from liveplatform.processes import Child, Program
 from tests.ground.conftest import alive
 from tests.sites import CHECKOUT, wait_for
@@ -205,7 +205,7 @@ def test_roots_data_lie_where_nobody_can_reach_them(monkeypatch: pytest.MonkeyPa
 
 
 def test_setpriv_is_not_needed_to_start_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes.shutil, "which", lambda name: None)
+    monkeypatch.setattr("liveplatform.processes.shutil.which", lambda name: None)
     child = Child(Program("child", ("/bin/sh", "-c", "exit 7")))
     assert child.process.wait(60) == 7
     assert child.exit_code() == 7

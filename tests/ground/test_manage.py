@@ -90,8 +90,3 @@ def test_a_command_starts_the_servers_for_itself_and_stops_them(manage: Manage, 
 def test_help_needs_no_servers(manage: Manage, folder: Path) -> None:
     assert manage("help").wait() == 0
     assert not (folder / "postgres").exists()
-
-
-def test_the_models_have_all_their_migrations(manage: Manage) -> None:
-    command = manage("makemigrations", "--check", "--dry-run")
-    assert command.wait() == 0, command.output

@@ -21,6 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import OperationalError
 
@@ -51,12 +52,12 @@ class Command(BaseCommand):
         claim = embedded.held
         if claim is None:
             raise embedded.ServersError("start the site with ./run, or with manage.py serve")
-        with contextlib.closing(_listen(settings.HOST, settings.PORT)) as listening:
-            stream = LogStream(sys.stdout, coloured=sys.stdout.isatty())
-            try:
-                asyncio.run(_Site(claim, listening, stream).run())
-            finally:
-                stream.close()
+        with (
+            contextlib.closing(_listen(settings.HOST, settings.PORT)) as listening,
+            open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
+            contextlib.closing(LogStream(output, coloured=output.isatty())) as stream,
+        ):
+            asyncio.run(_Site(claim, listening, stream).run())
 
 
 class _Site:
@@ -177,7 +178,9 @@ class _Site:
         await self._stop_programs(self._nodes)
         await self._stop_programs(["dispatcher", "jobs"])
         await self._stop_programs(["demo"])
-        connection.close_pool()
+        database = connections["default"]
+        if isinstance(database, DatabaseWrapper):
+            database.close_pool()
         # PostgreSQL is never hurried: its way of stopping is quick and leaves nothing to recover.
         await self._supervisor.stop(["valkey", "postgres"])
 

@@ -1,0 +1,131 @@
+"""`manage.py serve`, which is `./run`: one command starts the site, keeps it up and stops all of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from liveplatform import embedded
+from tests.ground.conftest import Command, alive
+from tests.sites import answers, wait_for
+
+Manage = Callable[..., Command]
+
+
+@pytest.fixture
+def serve(manage: Manage, port: int) -> Callable[..., Command]:
+    """Start the site and return it when it says that it is ready."""
+
+    def start(**variables: str) -> Command:
+        site = manage("serve", PORT=str(port), **variables)
+        site.wait_for_line("Ready:")
+        return site
+
+    return start
+
+
+def process_of(site: Command, part: str) -> int:
+    """Return the process of the site whose command line contains `part`."""
+    found = [pid for pid in site.pids() if part in Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")]
+    assert found, part
+    return min(found)
+
+
+def test_the_site_starts_serves_stops_and_keeps_its_data(
+    serve: Callable[..., Command], manage: Manage, folder: Path, port: int
+) -> None:
+    site = serve()
+    assert site.wait_for_line("Ready:").split() == ["Ready:", f"http://localhost:{port}/"]
+    password = site.wait_for_line("Sign in at").split()[-1]
+    assert len(password) >= 16
+    assert answers(f"http://127.0.0.1:{port}/readyz")
+    wait_for(lambda: bool(list(folder.glob("media/*/live.m3u8"))), "the demo broadcast")
+
+    # Commands use the running site's servers; a second site of the same data is refused.
+    assert manage("showmigrations").wait() == 0
+    second = manage("serve", PORT=str(port))
+    assert second.wait() == 2
+    assert "is in use by process" in second.errors
+
+    pids = site.pids()
+    assert len(pids) >= 8
+    assert site.interrupt() == 0
+    assert not any(map(alive, pids))
+    assert site.errors == ""
+
+    again = serve()
+    assert "Sign in at" not in again.output
+    assert "the database is up to date" in again.output
+    with psycopg.connect(embedded.database_url(folder)) as connection:
+        assert connection.execute("SELECT username FROM videos_viewer ORDER BY 1").fetchall() == [("admin",), ("demo",)]
+    again.process.send_signal(signal.SIGTERM)
+    assert again.wait() == 0
+
+
+def test_whatever_dies_is_started_again(serve: Callable[..., Command], folder: Path, port: int) -> None:
+    site = serve(LIVE_NODES="1")
+    for name, part in [("dispatcher", "dispatcher@"), ("node-1", "liveplatform.node"), ("postgres", "postgres -D")]:
+        victim = process_of(site, part)
+        os.kill(victim, signal.SIGKILL)
+        site.wait_for_line(f"{name} ended by SIGKILL: starting it again")
+        wait_for(lambda part=part, victim=victim: _runs_again(site, part, victim), name)  # type: ignore[misc]
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the site to be ready again")
+    assert site.interrupt() == 0
+
+
+def _runs_again(site: Command, part: str, victim: int) -> bool:
+    try:
+        return process_of(site, part) != victim
+    except (AssertionError, OSError):
+        return False
+
+
+def test_nothing_outlives_a_killed_site(serve: Callable[..., Command]) -> None:
+    site = serve(LIVE_NODES="1")
+    pids = site.pids()
+    site.process.kill()
+    site.wait()
+    wait_for(lambda: not any(map(alive, pids)), "every process of the site to end")
+
+
+def playlist(folder: Path) -> str:
+    (path,) = folder.glob("media/*/live.m3u8")
+    return path.read_text()
+
+
+def numbers(folder: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"^(\d+)\.ts$", playlist(folder), re.MULTILINE)]
+
+
+def test_the_demo_broadcast_goes_on_after_a_crash_and_ends_with_its_video(
+    serve: Callable[..., Command], folder: Path
+) -> None:
+    site = serve(LIVE_NODES="1")
+    wait_for(lambda: len(list(folder.glob("media/*/*.ts"))) > 2, "segments")
+    before = numbers(folder)
+    assert "#EXT-X-PROGRAM-DATE-TIME" in playlist(folder)
+    os.kill(process_of(site, "live.m3u8"), signal.SIGKILL)
+    # A player that holds the old playlist finds new numbers only, and is told that the clock begins again.
+    wait_for(lambda: min(numbers(folder)) > max(before), "the broadcast to go on")
+    assert "#EXT-X-DISCONTINUITY\n" in playlist(folder)
+    assert "#EXT-X-ENDLIST" not in playlist(folder)
+
+    with psycopg.connect(embedded.database_url(folder)) as connection:
+        connection.execute("UPDATE videos_video SET status = 'ended', ended_at = now() WHERE status = 'live'")
+    site.wait_for_line("the demo broadcast has been ended")
+    assert [path.name for path in folder.glob("media/*/*")] == ["poster.jpg"]
+    assert "live.m3u8" not in " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in site.pids() if alive(pid))
+    assert site.interrupt() == 0
+
+
+def test_a_site_without_the_demo_shows_no_demo(serve: Callable[..., Command], folder: Path) -> None:
+    site = serve(LIVE_NODES="1", LIVE_DEMO="off")
+    with psycopg.connect(embedded.database_url(folder)) as connection:
+        assert connection.execute("SELECT count(*) FROM videos_video").fetchone() == (0,)
+    assert site.interrupt() == 0

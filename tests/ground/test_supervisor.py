@@ -1,0 +1,151 @@
+"""The supervisor: one stream of lines, programs that come back, and an end in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import IO
+
+import pytest
+
+from liveplatform import supervisor
+from liveplatform.processes import Program
+from liveplatform.supervisor import LogStream, Supervisor
+from tests.sites import WAIT_SECONDS
+
+
+class Output(io.BytesIO):
+    """An output that remembers."""
+
+    def text(self) -> str:
+        return self.getvalue().decode()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when the condition holds."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not condition():  # noqa: ASYNC110 (nothing tells of a line)
+            await asyncio.sleep(0.01)
+
+
+def shell(name: str, script: str, *, stop_seconds: float = 10.0) -> Program:
+    return Program(name, ("/bin/sh", "-c", script), stop_seconds=stop_seconds)
+
+
+@pytest.fixture
+def output() -> Output:
+    return Output()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.01)
+
+
+async def test_each_line_carries_the_name_of_its_process(output: Output) -> None:
+    stream = LogStream(output, coloured=False)
+    async with Supervisor(stream, hidden=["boring"]) as watched:
+        watched.start(shell("one", "echo hello; echo boring; echo oops >&2; exec sleep 600"))
+        await until(lambda: "oops" in output.text())
+    assert [line[10:] for line in output.text().splitlines()] == ["one        | hello", "one        | oops"]
+
+
+async def test_a_program_that_ends_is_started_again_and_the_reason_is_told(output: Output) -> None:
+    async with Supervisor(LogStream(output, coloured=False)) as watched:
+        watched.start(shell("fails", "exit 3"))
+        await until(lambda: output.text().count("fails ended with exit code 3: starting it again") > 2)
+        assert "in 0.02 s" in output.text(), "the pause grows"
+
+
+async def test_a_killed_program_is_started_again(output: Output) -> None:
+    async with Supervisor(LogStream(output, coloured=False)) as watched:
+        child = watched.start(shell("steady", "echo up; exec sleep 600"))
+        await until(lambda: "up" in output.text())
+        os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: output.text().count("| up") == 2)
+    assert "steady ended by SIGKILL" in output.text()
+
+
+async def test_a_stopped_program_stays_stopped_and_its_last_words_are_heard(output: Output) -> None:
+    stream = LogStream(output, coloured=False)
+    async with Supervisor(stream) as watched:
+        watched.start(shell("polite", "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done"))
+        await until(lambda: "up" in output.text())
+        await watched.stop(["polite"])
+        assert watched.last_lines("polite") == "up\nbye"
+    assert "starting it again" not in output.text()
+
+
+async def test_a_program_that_will_not_stop_is_ended_by_force(output: Output) -> None:
+    async with Supervisor(LogStream(output, coloured=False)) as watched:
+        script = "trap '' TERM; echo up; while :; do sleep 0.01; done"
+        child = watched.start(shell("stubborn", script, stop_seconds=0.05))
+        await until(lambda: "up" in output.text())
+        await watched.stop(["stubborn"])
+        assert child.exit_code() == -signal.SIGKILL
+        await until(lambda: "stubborn does not stop: ending it by force" in output.text())
+
+
+async def test_an_impatient_stop_overtakes_a_patient_one(output: Output) -> None:
+    async with Supervisor(LogStream(output, coloured=False)) as watched:
+        watched.start(shell("slow", "trap '' TERM; echo up; while :; do sleep 0.01; done", stop_seconds=600.0))
+        await until(lambda: "up" in output.text())
+        patient = asyncio.create_task(watched.stop(["slow"]))
+        await asyncio.sleep(0)
+        await watched.stop(["slow"], hurry=True)
+        await patient
+
+
+async def test_work_before_each_start_is_done_and_its_failure_is_tried_again(output: Output) -> None:
+    calls: list[int] = []
+
+    def prepare() -> None:
+        calls.append(len(calls))
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+
+    async with Supervisor(LogStream(output, coloured=False)) as watched:
+        watched.start(shell("prepared", "exit 1"), before=prepare)
+        await until(lambda: len(calls) > 3)
+    assert "prepared cannot be started: [Errno 28] No space left on device" in output.text()
+
+
+def test_a_line_without_end_is_cut() -> None:
+    lines: list[str] = []
+    cut = supervisor.Lines(lines.append)
+    for _ in range(3):
+        cut.feed(b"x" * supervisor.LINE_MAX_BYTES)
+    cut.feed("\N{SNOWMAN}\nlast".encode())
+    cut.flush()
+    assert [len(line) for line in lines] == [supervisor.LINE_MAX_BYTES] * 2 + [supervisor.LINE_MAX_BYTES + 1, 4]
+
+
+def test_a_terminal_that_has_stopped_reading_holds_nobody_up() -> None:
+    """Ctrl-S in the terminal froze every process that wrote a log line."""
+    reading, writing = os.pipe()
+    with open(reading) as read, open(writing, "wb", buffering=0) as unread:
+        stream = LogStream(unread, coloured=False)
+        for number in range(supervisor.STREAM_MAX_LINES * 2):
+            stream.line("node-1", f"line {number}")
+        while "lines dropped here" not in read.readline():
+            continue
+        stream.close()
+
+
+@pytest.fixture
+def nobody_reads() -> Iterator[IO[bytes]]:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb", buffering=0) as output:
+        yield output
+
+
+async def test_the_site_goes_on_when_nobody_reads_its_log(nobody_reads: IO[bytes]) -> None:
+    """`./run | head` closes our output."""
+    async with Supervisor(LogStream(nobody_reads, coloured=False)) as watched:
+        child = watched.start(shell("talker", "while echo on; do sleep 0.01; done"))
+        await until(lambda: watched.last_lines("talker").count("on") > 3)
+        assert child.exit_code() is None

@@ -1,0 +1,57 @@
+"""What is checked besides behaviour: lint, format, types, the locks, Django's own checks."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+LOCKS = ["requirements.lock", "requirements-dev.lock"]
+
+
+def run(checkout: Path, *arguments: str) -> None:
+    done = subprocess.run([sys.executable, *arguments], cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
+
+
+def test_ruff_finds_nothing(checkout: Path) -> None:
+    run(checkout, "-m", "ruff", "check", ".")
+
+
+def test_the_code_is_formatted(checkout: Path) -> None:
+    run(checkout, "-m", "ruff", "format", "--check", ".")
+
+
+def test_the_types_are_right(checkout: Path) -> None:
+    run(checkout, "-m", "mypy")
+
+
+def test_django_finds_nothing(checkout: Path) -> None:
+    run(checkout, "manage.py", "check", "--fail-level", "WARNING")
+
+
+def test_the_models_have_all_their_migrations(checkout: Path) -> None:
+    run(checkout, "manage.py", "makemigrations", "--check", "--dry-run")
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_pins_and_hashes_everything_and_names_no_host(checkout: Path, lock: str) -> None:
+    text = (checkout / lock).read_text()
+    entries = [entry for entry in re.split(r"\n(?=\S)", text) if not entry.startswith("#")]
+    assert [entry for entry in entries if not re.match(r"\S+==\S+.*--hash=sha256:", entry, re.DOTALL)] == []
+    assert "://" not in text
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_every_dependency_of_the_project(checkout: Path, lock: str) -> None:
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())
+    wanted = list(project["project"]["dependencies"])
+    if lock == "requirements-dev.lock":
+        wanted += project["dependency-groups"]["dev"]
+    pinned = set(re.findall(r"^([\w.-]+)==", (checkout / lock).read_text(), re.MULTILINE))
+    names = {re.split(r"[^\w.-]", dependency)[0].lower() for dependency in wanted}
+    assert names - pinned == set()
