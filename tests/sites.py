@@ -60,7 +60,6 @@ class Site:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "LIVE_DATA_DIR": str(folder),
-            "PYTHONUNBUFFERED": "1",
             **env,
         }
         self.nodes: list[Child] = []
