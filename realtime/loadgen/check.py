@@ -103,7 +103,8 @@ class Tally:
     """What went wrong or was made good, summed over viewers."""
 
     doubled: int = 0
-    out_of_order: int = 0
+    out_of_order: int = 0  # durable events
+    went_back: int = 0  # like totals: an older state after a newer one
     resets: int = 0
 
 
@@ -202,7 +203,7 @@ class Likes:
                 arrivals = self._arrivals[before.position] = []
             arrivals.append(tick)
         else:
-            self._tally.out_of_order += 1
+            self._tally.went_back += 1
 
     def collect(self, into: Sightings) -> None:
         for before, arrivals in self._arrivals.items():

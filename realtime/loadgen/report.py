@@ -31,6 +31,8 @@ def to_json(result: Result) -> dict[str, Any]:
         "passed": result.passed,
         "lost_comments": result.lost_comments,
         "wrong_totals": result.wrong_totals,
+        "disordered_comments": result.disordered_comments,
+        "totals_went_back": result.totals_went_back,
         "likes_sent": result.likes_sent,
         "comments_sent": result.comments_sent,
         "requests_refused": result.refused.total(),
@@ -69,8 +71,9 @@ def to_text(result: Result) -> str:
         f"delivered   {found['frames_per_s']:,.0f} frames/s, {found['like_deliveries_per_s']:,.0f} likes/s",
         "latency     " + "".join(f"{name:>10}" for name in ("p50", "p90", "p99", "max")) + "  ms",
         *(_latency(name, values) for name, values in result.latency_ms.items()),
-        f"checked     {result.lost_comments:,} comments lost, {result.wrong_totals:,} wrong like totals, "
-        f"{result.doubled:,} doubled, {result.out_of_order:,} out of order",
+        f"comments    {result.lost_comments:,} lost, {result.doubled:,} doubled, "
+        f"{result.disordered_comments:,} out of order",
+        f"like totals {result.wrong_totals:,} wrong at the end, {result.totals_went_back:,} went back",
         f"connections {result.reconnects:,} reconnects, {result.resets:,} resets{_reasons(result.troubles)}",
     ]
     if result.refused or result.repeated:

@@ -69,7 +69,8 @@ class Result:
     lost_comments: int = 0
     wrong_totals: int = 0
     doubled: int = 0
-    out_of_order: int = 0
+    disordered_comments: int = 0
+    totals_went_back: int = 0
     reconnects: int = 0
     resets: int = 0
     likes_sent: int = 0
@@ -85,6 +86,10 @@ class Result:
     @property
     def lost(self) -> int:
         return self.lost_comments + self.wrong_totals
+
+    @property
+    def out_of_order(self) -> int:
+        return self.disordered_comments + self.totals_went_back
 
     @property
     def passed(self) -> bool:
@@ -208,7 +213,8 @@ class LoadTest:
         result.like_deliveries = self._ledger.like_deliveries
         result.latency_ms = self._latency_ms()
         result.lost_comments += self._ledger.replaced()
-        result.doubled, result.out_of_order, result.resets = tally.doubled, tally.out_of_order, tally.resets
+        result.doubled, result.resets = tally.doubled, tally.resets
+        result.disordered_comments, result.totals_went_back = tally.out_of_order, tally.went_back
         result.reconnects, result.troubles = counts.reconnects, counts.troubles
         result.likes_sent, result.comments_sent = self._likes.sent, self._comments.sent
         result.refused = self._likes.refused + self._comments.refused

@@ -38,8 +38,9 @@ from videos.management.stage import Stage
 VIEWERS_MAX = 1_000_000
 RATE_MAX = 100_000
 SECONDS_MAX = 86_400
-LIKERS_MAX = 20_000
-"""Viewers that like. When there are more likes they take turns, changing the kind and taking back (LikeCycle)."""
+LIKERS = 20_000
+"""How many viewers like at most. When there are more likes they take turns, changing the kind and taking it back."""
+LIKERS_MIN, LIKERS_MAX = 50, 200_000
 COMMENTS_PER_VIEWER = 0.25
 """Comments a second of one viewer: half of what the site allows."""
 TICKET_SECONDS = 10.0
@@ -59,6 +60,7 @@ class Arguments:
     likes: float
     comments: float
     seconds: float
+    likers: int | None
     ramp: float
     transport: Transport
     json: str
@@ -81,6 +83,7 @@ class Arguments:
             likes=_number(options, "likes", 0, RATE_MAX),
             comments=_number(options, "comments", 0, RATE_MAX),
             seconds=_number(options, "seconds", 1, SECONDS_MAX),
+            likers=int(_number(options, "likers", LIKERS_MIN, LIKERS_MAX)) if options["likers"] else None,
             ramp=_number(options, "ramp", 0, SECONDS_MAX),
             transport=Transport(options["transport"]),
             json=json_path,
@@ -112,6 +115,9 @@ class Command(BaseCommand):
         parser.add_argument("--likes", default="100", metavar="N", help="likes a second (100)")
         parser.add_argument("--comments", default="5", metavar="N", help="comments a second (5)")
         parser.add_argument("--seconds", default="30", metavar="N", help="how long (30)")
+        parser.add_argument(
+            "--likers", default="", metavar="N", help=f"viewers that like, in turns ({LIKERS:,} at most)"
+        )
         parser.add_argument("--ramp", default="0", metavar="SECONDS", help="spread the connects over so long (0)")
         parser.add_argument("--transport", default="sse", metavar="sse|ws|mix", help="how viewers connect (sse)")
         parser.add_argument("--json", default="", metavar="FILE", help="write the result there as JSON; -: stdout")
@@ -237,7 +243,7 @@ class _Cast:
     def of(cls, arguments: Arguments) -> _Cast:
         likes = math.ceil(arguments.likes * arguments.seconds)
         return cls(
-            likers=max(1, min(likes, LIKERS_MAX)),
+            likers=arguments.likers or max(LIKERS_MIN, min(likes, LIKERS)),
             commenters=max(1, math.ceil(arguments.comments / COMMENTS_PER_VIEWER)),
         )
 
