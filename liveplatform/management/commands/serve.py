@@ -32,6 +32,8 @@ BACKLOG = 4_096
 READY_CHECK_SECONDS = 0.05
 READY_ANSWER_SECONDS = 5.0
 SLOW_SECONDS = 60.0
+# Wrappers pass Ctrl-C on to a process that has received it from the terminal already.
+SAME_SIGNAL_SECONDS = 1.0
 DEMO_CHECK_SECONDS = 2.0
 # Valkey's advice about saving to disk, which this one never does.
 HIDDEN_LINES = ("Memory overcommit must be enabled",)
@@ -69,6 +71,7 @@ class _Site:
         self._stream = stream
         self._nodes = [f"node-{number}" for number in range(1, settings.LIVE_NODES + 1)]
         self._stop_asked = asyncio.Event()
+        self._stop_asked_at = 0.0
         self._hurry_asked = asyncio.Event()
 
     async def run(self) -> None:
@@ -89,11 +92,13 @@ class _Site:
                 await self._stop()
 
     def _ask_to_stop(self) -> None:
-        if self._stop_asked.is_set():
-            self._hurry_asked.set()
-        else:
+        now = asyncio.get_running_loop().time()
+        if not self._stop_asked.is_set():
+            self._stop_asked.set()
+            self._stop_asked_at = now
             self._supervisor.say("stopping (once more: at once)")
-        self._stop_asked.set()
+        elif now - self._stop_asked_at > SAME_SIGNAL_SECONDS:
+            self._hurry_asked.set()
 
     async def _work(self) -> None:
         """Start everything, say when it serves, then look after the demo broadcast."""
