@@ -1,4 +1,4 @@
-"""Group commit on the real PostgreSQL: who shares a transaction, who is refused alone, what happens without a server."""
+"""Group commit on the real PostgreSQL: who shares a transaction, who is refused alone, what if it is away."""
 
 from __future__ import annotations
 

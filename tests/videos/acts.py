@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -49,10 +50,8 @@ class Stage:
             self._change,
             self._start,
         ]
-        try:
+        with contextlib.suppress(Refused):
             await chance.choice(acts)(chance)
-        except Refused:
-            pass
 
     async def end(self) -> None:
         await backend_threads.run(interactions.end_video, self.video.id, self.owner)

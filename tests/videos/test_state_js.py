@@ -1,0 +1,77 @@
+"""The page's half of the rule: static/js/state.js, fed with the events of random acts, equals a freshly loaded page."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from realtime.events import Durable, Totals
+from realtime.threads import backend_threads
+from tests.videos.acts import Stage
+from videos.topics import page_state
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page, Route
+
+ORIGIN = "http://page.test"
+FOLLOW = """async ([island, events]) => {
+    const { first, apply, snapshot, leavesGap } = await import("/js/state.js");
+    let state = first(island);
+    for (const [name, data] of events) {
+        if (leavesGap(state, name, data)) throw new Error("a hole before " + JSON.stringify(data));
+        state = apply(state, name, data);
+        state = apply(state, name, data);
+    }
+    return { seq: state.seq, snapshot: snapshot(state, 1000) };
+}"""
+
+
+@pytest.fixture
+async def page(browser: Browser, checkout: Path) -> Page:
+    """An empty page that can import the site's modules."""
+
+    async def serve(route: Route) -> None:
+        path = checkout / "static" / route.request.url.removeprefix(ORIGIN).lstrip("/")
+        if path.suffix == ".js":
+            await route.fulfill(path=path, content_type="text/javascript")
+        else:
+            await route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    made = await browser.new_page()
+    await made.route(f"{ORIGIN}/**", serve)
+    await made.goto(ORIGIN)
+    return made
+
+
+def as_read(event: object) -> tuple[str, dict[str, Any]]:
+    """Return an event as a viewer reads it."""
+    if isinstance(event, Durable):
+        return event.name, orjson.loads(event.body)
+    assert isinstance(event, Totals)
+    return "likes", {"topic": event.topic, "total": event.total, "kinds": dict(event.kinds), "names": []}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_page_and_events_equal_a_fresh_page(stage: Stage, page: Page, seed: int) -> None:
+    """Every event is given twice: a page that resumes may read one again."""
+    chance = random.Random(seed)
+    for _ in range(chance.randrange(60)):
+        await stage.act(chance)
+    island = await page_state(stage.video.id, None)
+    stage.events.clear()
+    for _ in range(60):
+        await stage.act(chance)
+    await stage.end()
+    followed = await page.evaluate(FOLLOW, [island, [as_read(event) for event in stage.events]])
+    fresh = await page_state(stage.video.id, None)
+    shown, expected = followed["snapshot"], fresh["snapshot"]
+    # The page keeps the older comments it has; the fresh one begins with the newest fifty.
+    shown["comments"] = shown["comments"][len(shown["comments"]) - len(expected["comments"]) :]
+    assert shown == expected
+    assert followed["seq"] == fresh["seq"]
+    await backend_threads.run(stage.video.refresh_from_db)
+    assert stage.video.status == "ended"
