@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -48,7 +48,7 @@ RETRY_AFTER_SECONDS = 2
 
 Row = dict[str, Any]
 P = ParamSpec("P")
-Page = Callable[Concatenate[HttpRequest, P], Awaitable[HttpResponse]]
+Page = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
 
 _open_until: dict[UUID, float] = {}
 """Videos whose picture anybody may see -> until when (monotonic seconds) that is taken for granted."""

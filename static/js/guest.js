@@ -52,6 +52,7 @@ export function setUpGuest({ store }) {
   function joined(viewer) {
     const inDialog = dialog.open;
     store.dispatch("local_viewer", { viewer });
+    store.draw();
     const work = waiting;
     waiting = null;
     if (inDialog) dialog.close();

@@ -21,12 +21,17 @@ const theatre = byId("main");
 // The server's clock: a viewer's own may be minutes off.
 const skewMs = Number(theatre.dataset.nowMs) - Date.now();
 
+let drawn = null;
+const render = perFrame(draw);
+
 const store = {
   state: first(JSON.parse(byId("state").textContent)),
   dispatch(name, data) {
     store.state = apply(store.state, name, data);
     render();
   },
+  /** Draw at once, where what follows needs to find it drawn. */
+  draw,
 };
 
 const hearts = new Hearts();
@@ -36,8 +41,7 @@ const likes = setUpLikes({ store, hearts, asViewer: guest.asViewer });
 const comments = setUpComments({ store, asViewer: guest.asViewer });
 const viewers = new Counter(byId("viewers"), store.state.viewers.count);
 
-let drawn = null;
-const render = perFrame(() => {
+function draw() {
   const [state, before] = [store.state, drawn];
   if (state === before) return;
   drawn = state;
@@ -48,7 +52,7 @@ const render = perFrame(() => {
   byId("watching").title = count("watching", state.viewers.count);
   if (state.video !== before?.video || state.viewers !== before?.viewers || state.likes !== before?.likes) drawEnd(state);
   if (state.video !== before?.video) drawVideo(state.video, before?.video);
-});
+}
 
 function drawEnd({ likes: { total }, viewers: { peak } }) {
   byId("end-likes").textContent = compact(total);

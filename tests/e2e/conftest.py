@@ -1,0 +1,181 @@
+"""Fixtures of the browser tests: a broadcaster, their videos, viewers in windows of their own, a live picture."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from tests.conftest import _watched as watched
+from tests.sites import WAIT_SECONDS, Site, SiteFactory, wait_for
+
+PASSWORD = "a password of the tests"
+MAKE_BROADCASTER = f"""
+from videos.auth import issue_token
+from videos.models import Viewer
+viewer = Viewer.objects.create_user("nadia", password="{PASSWORD}", name="Nadia", is_broadcaster=True)
+print("TOKEN", issue_token(viewer))
+"""
+
+
+_client = httpx.Client(timeout=30)
+
+
+@dataclasses.dataclass(frozen=True)
+class Broadcaster:
+    """An account that may broadcast, and what it does over REST."""
+
+    site: Site
+    token: str
+    username: str = "nadia"
+    password: str = PASSWORD
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, *, token: str = "") -> Any:
+        """Call the API on behalf of the broadcaster (or of whom the token is); return its answer."""
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        answer = _client.request(method, f"{self.site.urls[0]}/api/v1{path}", json=body, headers=headers)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def new_video(self, *, live: bool = True, **fields: Any) -> str:
+        """Create a video, live unless told otherwise; return its id."""
+        video = self.call("POST", "/videos", {"title": "A test broadcast", **fields})
+        if live:
+            self.call("POST", f"/videos/{video['id']}/start")
+        return str(video["id"])
+
+    def comment(self, video_id: str, body: str) -> dict[str, Any]:
+        comment: dict[str, Any] = self.call("POST", f"/videos/{video_id}/comments", {"body": body})
+        return comment
+
+
+@pytest.fixture(scope="session")
+def site(site_factory: SiteFactory) -> Iterator[Site]:
+    """A site that the browser tests share. Without limits: one machine plays all the viewers."""
+    with watched(site_factory.start(env={"LIVE_LIMITS": "off"})) as shared:
+        yield shared
+
+
+def make_broadcaster(site: Site) -> Broadcaster:
+    """Give the site an account that may broadcast."""
+    printed = site.manage("shell", "--command", MAKE_BROADCASTER).stdout
+    return Broadcaster(site, printed.rpartition("TOKEN ")[2].strip())
+
+
+@pytest.fixture(scope="session")
+def broadcaster(site: Site) -> Broadcaster:
+    return make_broadcaster(site)
+
+
+@pytest.fixture
+def picture(site: Site) -> Iterator[Callable[[str], str]]:
+    """Start a live picture with sound for a video; return its playlist's path once it can be played."""
+    with ExitStack() as stack:
+        yield lambda video_id: stack.enter_context(_Picture(site.folder / "media" / video_id))
+
+
+class _Picture:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> str:
+        # Its import runs the binary once: only for a test that shows a picture.
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        self._folder.mkdir(parents=True)
+        command = [
+            get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-re",
+            "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10",
+            "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+            "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-threads", "1", "-g", "10",
+            "-c:a", "aac", "-f", "hls", "-hls_time", "1", "-hls_list_size", "6",
+            "-hls_flags", "delete_segments+program_date_time+independent_segments+temp_file+omit_endlist",
+            str(self._folder / "live.m3u8"),
+        ]  # fmt: skip
+        self._encoder = subprocess.Popen(command)
+        playlist = self._folder / "live.m3u8"
+        wait_for(lambda: playlist.exists() and playlist.read_text().count(".ts") >= 3, "a playlist of three segments")
+        return f"/media/{self._folder.name}/live.m3u8"
+
+    def __exit__(self, *_: object) -> None:
+        self._encoder.kill()
+        self._encoder.wait()
+
+
+class Window:
+    """A browser window of one person: a page, and what went wrong on it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        # A violation of the Content-Security-Policy is reported as an error too.
+        if message.type in ("error", "warning"):
+            self.problems.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    async def join(self, name: str) -> None:
+        """Become a guest with the form beside the comments."""
+        await self.page.get_by_placeholder("Your name").first.fill(name)
+        await self.page.get_by_role("button", name="Join").first.click()
+        await self.page.get_by_placeholder("Write a comment").wait_for()
+
+    async def write(self, text: str) -> None:
+        await self.page.get_by_placeholder("Write a comment").fill(text)
+        await self.page.get_by_role("button", name="Send", exact=True).click()
+
+    async def sees_comment(self, text: str) -> None:
+        """Return when a comment with this text is there, acknowledged."""
+        await self.page.locator(".comment:not(.sending):not(.failed)", has_text=text).first.wait_for()
+
+    async def is_live(self) -> None:
+        """Return when the page's stream is up."""
+        await self.page.locator("#line-state[data-state=live]").wait_for(state="attached")
+
+    async def until(self, script: str) -> None:
+        """Return when the script's value is true. Playwright's own waiting needs `eval`, which the page forbids."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not await self.page.evaluate(script):
+            assert time.monotonic() < deadline, f"waited in vain for {script}"
+            await asyncio.sleep(0.05)
+
+    async def serious_axe_findings(self) -> list[str]:
+        from axe_playwright_python.async_playwright import Axe
+
+        results = await Axe().run(self.page)
+        return [
+            f"{found['id']}: {[node['html'][:200] for node in found['nodes'][:3]]}"
+            for found in results.response["violations"]
+            if found["impact"] in ("serious", "critical")
+        ]
+
+
+OpenWindow = Callable[..., Awaitable[Window]]
+
+
+@pytest.fixture
+async def open_window(browser: Browser) -> AsyncIterator[OpenWindow]:
+    """Open a URL as somebody new: `await open_window(url, color_scheme="dark")`. Time limits are Playwright's."""
+    async with AsyncExitStack() as stack:
+
+        async def open_it(url: str, **options: Any) -> Window:
+            context: BrowserContext = await browser.new_context(
+                **{"viewport": {"width": 1280, "height": 800}, **options}
+            )
+            stack.push_async_callback(context.close)
+            window = Window(await context.new_page())
+            await window.page.goto(url)
+            return window
+
+        yield open_it

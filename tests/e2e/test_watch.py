@@ -1,0 +1,436 @@
+"""The watch page in a real browser, against a real site: what one viewer does, the other sees.
+
+Windows are on different nodes where two take part, so every event crosses the dispatcher.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.async_api import Route, expect
+
+from tests.e2e.conftest import Broadcaster, OpenWindow, Window, make_broadcaster
+from tests.sites import Site
+
+Picture = Callable[[str], str]
+
+
+def watch(site: Site, video_id: str, *, node: int = 0) -> str:
+    return f"{site.urls[node]}/videos/{video_id}/"
+
+
+async def test_a_like_and_a_comment_reach_the_other_browser_while_the_picture_runs(
+    site: Site, broadcaster: Broadcaster, picture: Picture, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Two browsers")
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": picture(video_id)})
+    ada = await open_window(watch(site, video_id, node=0), color_scheme="dark")
+    bo = await open_window(watch(site, video_id, node=1), color_scheme="light")
+    await bo.is_live()
+
+    await ada.join("Ada")
+    await ada.page.get_by_role("button", name="Like", exact=True).click()
+    await ada.write("Hello from the first browser")
+
+    await bo.sees_comment("Hello from the first browser")
+    await expect(bo.page.locator("#likes")).to_have_text("1")
+    await expect(bo.page.locator("#liked-by")).to_contain_text("Ada")
+    await ada.sees_comment("Hello from the first browser")
+    await expect(ada.page.locator("#like")).to_have_attribute("aria-pressed", "true")
+    for window in (ada, bo):
+        await plays(window)
+        assert await window.serious_axe_findings() == []
+        assert window.problems == []
+
+
+async def plays(window: Window) -> None:
+    """Return when the picture moves: its time goes on by more than a second."""
+    await window.until("document.querySelector('video').currentTime > 0 && !document.querySelector('video').paused")
+    start = await window.page.evaluate("document.querySelector('video').currentTime")
+    await window.until(f"document.querySelector('video').currentTime > {start} + 1")
+    assert await window.page.evaluate("document.querySelector('video').videoWidth") == 320
+
+
+async def test_the_first_state_is_there_without_scripts(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Read me without scripts")
+    broadcaster.comment(video_id, "Rendered by the server")
+
+    window = await open_window(watch(site, video_id), java_script_enabled=False)
+
+    await expect(window.page.get_by_role("heading", name="Read me without scripts")).to_be_visible()
+    await expect(window.page.get_by_text("Rendered by the server")).to_be_visible()
+    assert "Switch on JavaScript" in await window.page.content()
+
+
+async def test_the_script_takes_over_without_changing_what_the_server_drew(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    """A number or a comment that the two write differently would flicker."""
+    video_id = broadcaster.new_video(title="The same twice")
+    first = broadcaster.comment(video_id, "A first comment\nof two lines")
+    broadcaster.call("POST", f"/videos/{video_id}/comments", {"body": "An answer", "reply_to": first["id"]})
+    broadcaster.call("PUT", f"/videos/{video_id}/like", {"kind": "insightful"})
+    shown = "[...document.querySelectorAll('.comment, .about-text')].map((part) => part.innerText)"
+
+    still = await open_window(watch(site, video_id), java_script_enabled=False)
+    moving = await open_window(watch(site, video_id))
+    await moving.is_live()
+
+    # The second window is one more viewer.
+    drawn = [re.sub(r"\d+\s+watching", "", part) for part in await still.page.evaluate(shown)]
+    assert [re.sub(r"\d+\s+watching", "", part) for part in await moving.page.evaluate(shown)] == drawn
+
+
+async def test_everything_can_be_done_with_the_keyboard_alone(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Hands on the keys")
+    broadcaster.comment(video_id, "Who is there?")
+    window = await open_window(watch(site, video_id))
+    await window.is_live()
+    keys = window.page.keyboard
+
+    await tab_to(window, "#join-name")
+    await keys.type("Grace")
+    await keys.press("Enter")
+    await expect(window.page.locator("#body")).to_be_focused()
+    await keys.type("Typed, not clicked")
+    await keys.press("Enter")
+    await window.sees_comment("Typed, not clicked")
+
+    # From comment to comment with the arrows, to its tools with Tab.
+    await tab_to(window, "#scroller", backwards=True)
+    await keys.press("ArrowUp")
+    await keys.press("ArrowUp")
+    await keys.press("Tab")
+    await expect(window.page.get_by_role("button", name="Reply").first).to_be_focused()
+    await keys.press("Enter")
+    await expect(window.page.locator("#replying-text")).to_have_text("Replying to Nadia")
+    await keys.type("I am")
+    await keys.press("Enter")
+    await expect(window.page.locator(".comment", has_text="I am").locator(".quote")).to_contain_text("Who is there?")
+
+    # A kind of like with the arrows.
+    await tab_to(window, "#like", backwards=True)
+    await keys.press("ArrowUp")
+    await keys.press("ArrowRight")
+    await keys.press("Enter")
+    await expect(window.page.locator("#like")).to_be_focused()
+    await expect(window.page.locator("#like-word")).to_have_text("Celebrate")
+    await expect(window.page.locator("#likes")).to_have_text("1")
+    # Once more takes it back.
+    await keys.press("Enter")
+    await expect(window.page.locator("#likes")).to_have_text("0")
+    assert window.problems == []
+
+
+async def tab_to(window: Window, selector: str, *, backwards: bool = False) -> None:
+    """Press Tab until the element has the focus."""
+    for _ in range(60):
+        await window.page.keyboard.press("Shift+Tab" if backwards else "Tab")
+        if await window.page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+    pytest.fail(f"{selector} cannot be reached with Tab")
+
+
+async def test_a_lost_connection_is_said_and_repaired_with_what_was_missed(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="A tunnel")
+    window = await open_window(watch(site, video_id))
+    await window.is_live()
+
+    await window.page.context.set_offline(True)
+    await expect(window.page.locator("#line-text")).to_have_text(re.compile("offline"))
+    broadcaster.comment(video_id, "Said while you were away")
+    await window.page.context.set_offline(False)
+
+    await window.sees_comment("Said while you were away")
+    await expect(window.page.locator("#line-text")).to_have_text("")
+
+
+async def test_a_node_that_dies_costs_no_comment(start_site: Callable[..., Site], open_window: OpenWindow) -> None:
+    site = start_site(nodes=2)
+    broadcaster = make_broadcaster(site)
+    video_id = broadcaster.new_video(title="A crash")
+    window = await open_window(watch(site, video_id, node=1))
+    await window.is_live()
+
+    site.nodes[1].kill()
+    await window.page.locator("#line-state[data-state=lost]").wait_for(state="attached")
+    broadcaster.comment(video_id, "Said while the node was down")
+    site.start_node(1)
+
+    await window.sees_comment("Said while the node was down")
+    await window.is_live()
+
+
+async def test_what_a_moderator_deletes_or_pins_changes_at_the_other(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Moderated")
+    broadcaster.comment(video_id, "Rules: be kind")
+    viewer = await open_window(watch(site, video_id, node=1))
+    await viewer.join("Rude")
+    await viewer.write("Something unkind")
+    moderator = await signed_in(open_window, site, broadcaster, video_id)
+    unkind = moderator.page.locator(".comment", has_text="Something unkind")
+
+    await unkind.hover()
+    await unkind.get_by_role("button", name="Delete").click()
+    await moderator.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(viewer.page.locator(".comment", has_text="Something unkind")).to_have_count(0)
+    await expect(unkind).to_have_count(0)
+
+    rules = moderator.page.locator(".comment", has_text="Rules: be kind")
+    await rules.hover()
+    await rules.get_by_role("button", name="Pin", exact=True).click()
+    await expect(viewer.page.locator("#pinned")).to_contain_text("Rules: be kind")
+
+    await moderator.page.get_by_role("button", name="Unpin").click()
+    await expect(viewer.page.locator("#pinned")).to_be_hidden()
+    assert viewer.problems == moderator.problems == []
+
+
+async def signed_in(open_window: OpenWindow, site: Site, broadcaster: Broadcaster, video_id: str) -> Window:
+    window = await open_window(f"{site.urls[0]}/accounts/login/?next=/videos/{video_id}/")
+    await window.page.get_by_label("Username").fill(broadcaster.username)
+    await window.page.get_by_label("Password").fill(broadcaster.password)
+    await window.page.get_by_role("button", name="Sign in", exact=True).click()
+    await window.is_live()
+    return window
+
+
+async def test_an_author_deletes_an_own_comment(site: Site, broadcaster: Broadcaster, open_window: OpenWindow) -> None:
+    video_id = broadcaster.new_video(title="Second thoughts")
+    window = await open_window(watch(site, video_id))
+    await window.join("Zoë")
+    await window.write("I regret this")
+    await window.sees_comment("I regret this")
+
+    own = window.page.locator(".comment.mine", has_text="I regret this")
+    await own.hover()
+    await own.get_by_role("button", name="Delete").click()
+    await window.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+
+    await expect(own).to_have_count(0)
+
+
+async def test_a_comment_that_does_not_get_through_is_kept_and_sent_again(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Bad line")
+    window = await open_window(watch(site, video_id))
+    await window.join("Jan")
+    comments = f"**/api/v1/videos/{video_id}/comments"
+
+    await window.page.route(comments, lambda route: route.abort())
+    await window.write("Worth keeping")
+    failed = window.page.locator(".comment.failed", has_text="Worth keeping")
+    await expect(failed.get_by_text("Not sent.")).to_be_visible()
+    await window.page.unroute(comments)
+    await failed.get_by_role("button", name="Try again").click()
+
+    await window.sees_comment("Worth keeping")
+    await expect(window.page.locator(".comment", has_text="Worth keeping")).to_have_count(1)
+
+
+async def test_whoever_comments_too_fast_is_told_how_long_to_wait_and_keeps_the_text(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Slow down")
+    window = await open_window(watch(site, video_id))
+    await window.join("Hasty")
+
+    async def too_fast(route: Route) -> None:
+        body = '{"code": "rate_limited", "detail": "Slow down."}'
+        await route.fulfill(status=429, headers={"Retry-After": "2"}, content_type="application/json", body=body)
+
+    comments = f"**/api/v1/videos/{video_id}/comments"
+    await window.page.route(comments, too_fast)
+    await window.write("First!")
+
+    await expect(window.page.locator("#write-error")).to_have_text(re.compile(r"Wait \d s to comment again\."))
+    await expect(window.page.locator("#body")).to_have_value("First!")
+    await window.page.unroute(comments)
+    await expect(window.page.locator("#write-error")).to_be_hidden()
+    await window.page.get_by_role("button", name="Send", exact=True).click()
+    await window.sees_comment("First!")
+
+
+async def test_the_length_shows_near_the_limit_and_what_is_too_long_is_not_sent(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Many words")
+    window = await open_window(watch(site, video_id))
+    await window.join("Writer")
+    left, send = window.page.locator("#write-left"), window.page.locator("#send")
+
+    await window.page.locator("#body").fill("x" * 949)
+    await expect(left).to_be_hidden()
+    await window.page.locator("#body").fill("x" * 990)
+    await expect(left).to_have_text("10 characters left")
+    await window.page.locator("#body").fill("x" * 1_001)
+    await expect(left).to_have_text("1 character too many")
+    await expect(send).to_have_attribute("aria-disabled", "true")
+    # Both limits at once: 1,000 characters of 4 bytes each may be sent.
+    await window.page.locator("#body").fill("𝔘" * 1_000)
+    await expect(send).to_have_attribute("aria-disabled", "false")
+
+
+async def test_new_comments_do_not_move_what_one_reads(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Scrolled up")
+    for number in range(30):
+        broadcaster.comment(video_id, f"Comment number {number}")
+    window = await open_window(watch(site, video_id))
+    await window.is_live()
+    scroller = window.page.locator("#scroller")
+    await scroller.evaluate("(element) => { element.scrollTop = -300; }")
+    place = "(document.querySelectorAll('.comment')[20].getBoundingClientRect().top)"
+    before = await window.page.evaluate(place)
+
+    broadcaster.comment(video_id, "The newest of all")
+
+    newest = window.page.locator("#newest")
+    await expect(newest).to_have_text("1 new comment")
+    assert abs(await window.page.evaluate(place) - before) < 2
+    await newest.click()
+    await expect(newest).to_be_hidden()
+    await expect(window.page.get_by_text("The newest of all")).to_be_in_viewport()
+
+
+async def test_older_comments_come_when_one_scrolls_up(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="A long talk")
+    for number in range(60):
+        broadcaster.comment(video_id, f"Comment number {number:02}")
+    window = await open_window(watch(site, video_id))
+    await window.is_live()
+    await expect(window.page.locator(".comment")).to_have_count(50)
+
+    await window.page.locator("#scroller").evaluate("(element) => { element.scrollTop = -element.scrollHeight; }")
+
+    await expect(window.page.locator(".comment")).to_have_count(60)
+    bodies = await window.page.locator(".comment-body").all_inner_texts()
+    assert bodies == [f"Comment number {number:02}" for number in range(60)]
+
+
+async def test_text_of_viewers_is_only_ever_text(site: Site, broadcaster: Broadcaster, open_window: OpenWindow) -> None:
+    title = "</script><img src=x onerror=alert(1)>"
+    video_id = broadcaster.new_video(title=title)
+    hostile = "<script>alert(1)</script> <b>bold</b> {{7*7}} &amp; javascript:alert(1)"
+    broadcaster.comment(video_id, f"{hostile} from before")
+    window = await open_window(watch(site, video_id))
+    await window.is_live()
+
+    broadcaster.comment(video_id, f"{hostile} from now")
+
+    await window.sees_comment("from now")
+    bodies = await window.page.locator(".comment-body").all_inner_texts()
+    assert bodies == [f"{hostile} from before", f"{hostile} from now"]
+    assert await window.page.locator(".comment-body :is(b, script, img)").count() == 0
+    await expect(window.page.locator("h1")).to_have_text(title)
+    assert window.problems == []
+
+
+async def test_start_and_end_reach_the_page(site: Site, broadcaster: Broadcaster, open_window: OpenWindow) -> None:
+    video_id = broadcaster.new_video(title="From start to end", live=False)
+    window = await open_window(watch(site, video_id))
+    await window.is_live()
+    await expect(window.page.locator("#curtain-upcoming")).to_be_visible()
+    await window.join("Early bird")
+    await window.write("I am early")
+    await window.sees_comment("I am early")
+
+    broadcaster.call("POST", f"/videos/{video_id}/start")
+    await expect(window.page.locator("#badge-live")).to_be_visible()
+    await expect(window.page.locator("#curtain-none")).to_be_visible()
+
+    broadcaster.call("POST", f"/videos/{video_id}/end")
+    await expect(window.page.locator("#curtain-ended")).to_be_visible()
+    await expect(window.page.get_by_text("Comments are closed.")).to_be_visible()
+    await expect(window.page.locator("#like")).to_be_disabled()
+    assert await window.serious_axe_findings() == []
+    assert window.problems == []
+
+
+async def test_comments_switched_off_close_the_composer_at_once(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Quiet please")
+    window = await open_window(watch(site, video_id))
+    await window.join("Talker")
+
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"comments_enabled": False})
+
+    await expect(window.page.get_by_text("Comments are off for this video.")).to_be_visible()
+    await expect(window.page.locator("#write")).to_be_hidden()
+
+
+async def test_a_picture_that_fails_leaves_the_rest_alive_and_comes_back(
+    site: Site, broadcaster: Broadcaster, picture: Picture, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Camera trouble")
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": f"/media/{video_id}/live.m3u8"})
+    window = await open_window(watch(site, video_id))
+    await expect(window.page.locator("#curtain-failed")).to_be_visible()
+
+    broadcaster.comment(video_id, "We are on it")
+    await window.sees_comment("We are on it")
+    picture(video_id)
+
+    await plays(window)
+    await expect(window.page.locator("#curtain-failed")).to_be_hidden()
+
+
+async def test_hearts_rise_over_the_picture_of_the_other_viewer(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Applause")
+    fan = await open_window(watch(site, video_id, node=0))
+    other = await open_window(watch(site, video_id, node=1))
+    calm = await open_window(watch(site, video_id, node=1), reduced_motion="reduce")
+    for window in (fan, other, calm):
+        await window.is_live()
+    await fan.join("Fan")
+    drawn = (
+        "document.getElementById('hearts').getContext('2d').getImageData(0, 0, 900, 500).data.some((part) => part > 0)"
+    )
+
+    # Ephemeral: one burst may be lost, so tap until it is seen.
+    heart = fan.page.get_by_role("button", name="Send a heart")
+    for _ in range(40):
+        await heart.click()
+        if await other.page.evaluate(drawn):
+            break
+        await other.page.wait_for_timeout(100)
+    else:
+        pytest.fail("no heart came")
+    assert await calm.page.evaluate(drawn) is False
+
+
+@pytest.mark.parametrize("size", [(390, 844), (844, 390), (1280, 800)], ids=["portrait", "landscape", "wide"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nothing_sticks_out_and_axe_is_content(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow, size: tuple[int, int], scheme: str
+) -> None:
+    video_id = broadcaster.new_video(title="Donaudampfschifffahrtsgesellschaftskapitänsmützenkollektion, Ausgabe XXIII")
+    broadcaster.comment(video_id, "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz" * 3)
+    broadcaster.comment(video_id, "مرحبا بكم جميعا 👩‍👩‍👧‍👦")
+    window = await open_window(
+        watch(site, video_id), color_scheme=scheme, viewport={"width": size[0], "height": size[1]}
+    )
+    await window.is_live()
+
+    sizes = "[document.documentElement.scrollWidth, innerWidth, document.documentElement.scrollHeight, innerHeight]"
+    width, inner_width, height, inner_height = await window.page.evaluate(sizes)
+    assert width <= inner_width and height <= inner_height
+    assert await window.serious_axe_findings() == []
+    assert window.problems == []

@@ -1,0 +1,218 @@
+"""Pages and pictures over HTTP: headers, escaping, who may see what. A real site answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from liveplatform.middleware import CONTENT_SECURITY_POLICY
+from tests.sites import Site
+
+MAKE_PEOPLE = """
+from videos.auth import issue_token
+from videos.models import Viewer
+viewer = Viewer.objects.create_user("pages", name="Page maker", is_broadcaster=True)
+print("TOKEN", issue_token(viewer))
+"""
+
+
+@pytest.fixture(scope="module")
+def web(site: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site.urls[0], timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def token(site: Site) -> str:
+    return site.manage("shell", "--command", MAKE_PEOPLE).stdout.rpartition("TOKEN ")[2].strip()
+
+
+@pytest.fixture
+def make_video(web: httpx.Client, token: str) -> Iterator[VideoMaker]:
+    yield VideoMaker(web, token)
+
+
+class VideoMaker:
+    def __init__(self, web: httpx.Client, token: str) -> None:
+        self._web = web
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def __call__(self, *, live: bool = True, **fields: object) -> str:
+        made = self.post("/videos", {"title": "A video", **fields})
+        if live:
+            self.post(f"/videos/{made['id']}/start", None)
+        return str(made["id"])
+
+    def post(self, path: str, body: dict[str, object] | None) -> dict[str, object]:
+        answer = self._web.post(f"/api/v1{path}", json=body, headers=self._headers)
+        answer.raise_for_status()
+        made: dict[str, object] = answer.json()
+        return made
+
+
+def island(page: str) -> dict[str, object]:
+    found = re.search(r'<script id="state" type="application/json">(.*?)</script>', page)
+    assert found
+    state: dict[str, object] = json.loads(found[1])
+    return state
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/nowhere", "/healthz", "/api/v1/videos", "/api/v1/docs"])
+def test_every_answer_carries_the_security_headers(web: httpx.Client, path: str) -> None:
+    headers = web.get(path).headers
+    assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+
+
+def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere() -> None:
+    assert "unsafe" not in CONTENT_SECURITY_POLICY
+    assert "http" not in CONTENT_SECURITY_POLICY
+    assert CONTENT_SECURITY_POLICY.startswith("default-src 'none'")
+
+
+def test_the_watch_page_holds_its_first_state(web: httpx.Client, make_video: VideoMaker) -> None:
+    video_id = make_video(title="State of the page")
+    make_video.post(f"/videos/{video_id}/comments", {"body": "Hello <b>there</b>"})
+
+    answer = web.get(f"/videos/{video_id}/")
+
+    state = island(answer.text)
+    assert state["topic"] == f"video:{video_id}"
+    assert (state["viewer"], state["mine"], state["can_moderate"]) == (None, None, False)
+    assert "<h1" in answer.text and "State of the page" in answer.text
+    assert "Hello &lt;b&gt;there&lt;/b&gt;" in answer.text
+    assert "csrftoken" in answer.cookies
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_text_cannot_leave_the_json_of_the_page(web: httpx.Client, make_video: VideoMaker) -> None:
+    title = "</script><script>alert(1)</script>"
+    page = web.get(f"/videos/{make_video(title=title)}/").text
+    assert "<script>alert" not in page
+    assert title in json.dumps(island(page), ensure_ascii=False)
+
+
+def test_a_page_without_scripts_says_what_is_missing(web: httpx.Client, make_video: VideoMaker) -> None:
+    page = web.get(f"/videos/{make_video()}/").text
+    assert re.search(r"<noscript>.*Switch on JavaScript", page)
+
+
+def test_a_private_video_answers_like_a_missing_one(web: httpx.Client, make_video: VideoMaker) -> None:
+    private = make_video(visibility="private")
+    missing = str(uuid.uuid4())
+    pages = [web.get(f"/videos/{video_id}/") for video_id in (private, missing)]
+    assert [page.status_code for page in pages] == [404, 404]
+    assert pages[0].content == pages[1].content
+    assert pages[0].headers.keys() == pages[1].headers.keys()
+    pictures = [web.get(f"/media/{video_id}/live.m3u8") for video_id in (private, missing)]
+    assert [picture.status_code for picture in pictures] == [404, 404]
+    assert pictures[0].content == pictures[1].content
+
+
+def test_an_unlisted_video_is_for_whoever_has_the_link_and_not_for_search_engines(
+    web: httpx.Client, make_video: VideoMaker
+) -> None:
+    video_id = make_video(visibility="unlisted")
+    page = web.get(f"/videos/{video_id}/")
+    assert page.status_code == 200
+    assert 'name="robots" content="noindex"' in page.text
+    assert video_id not in web.get("/").text
+
+
+def test_home_lists_what_is_live_and_what_comes(web: httpx.Client, make_video: VideoMaker) -> None:
+    live, upcoming = make_video(title="On air now"), make_video(title="On air later", live=False)
+    page = web.get("/").text
+    assert f"/videos/{live}/" in page and f"/videos/{upcoming}/" in page
+    assert page.index("On air now") < page.index("On air later")
+
+
+def test_the_studio_asks_a_stranger_to_sign_in(web: httpx.Client) -> None:
+    answer = web.get("/studio/")
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "/accounts/login/?next=/studio/"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_pages_are_only_read(web: httpx.Client, make_video: VideoMaker, method: str) -> None:
+    for path in ("/", f"/videos/{make_video()}/", f"/media/{uuid.uuid4()}/live.m3u8"):
+        assert web.request(method, path).status_code in (403, 405)
+
+
+# The picture
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "cache"),
+    [
+        ("live.m3u8", "application/vnd.apple.mpegurl", "public, no-cache"),
+        ("s000001.ts", "video/mp2t", "public, max-age=31536000, immutable"),
+        ("poster.jpg", "image/jpeg", "public, max-age=5"),
+    ],
+)
+def test_each_part_of_a_picture_says_what_it_is_and_how_long_it_holds(
+    site: Site, web: httpx.Client, make_video: VideoMaker, name: str, content_type: str, cache: str
+) -> None:
+    video_id = make_video()
+    folder = site.folder / "media" / video_id
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(b"picture")
+
+    answer = web.get(f"/media/{video_id}/{name}")
+
+    assert (answer.status_code, answer.content) == (200, b"picture")
+    assert answer.headers["Content-Type"] == content_type
+    assert answer.headers["Cache-Control"] == cache
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../secret_key", "..%2f..%2fsecret_key", "%2e%2e/%2e%2e/secret_key", "....//secret_key", ".hidden.ts",
+        "live.m3u8%00.jpg", "live.m3u8/", "a%5c..%5cb.ts", "live.M3U8", "live.py", "", "x" * 70 + ".ts", "live.ts%0a",
+    ],
+)  # fmt: skip
+def test_no_name_leads_out_of_the_folder(site: Site, web: httpx.Client, make_video: VideoMaker, name: str) -> None:
+    video_id = make_video()
+    folder = site.folder / "media" / video_id
+    folder.mkdir(parents=True)
+    for present in ("live.m3u8", "live.py", "live.M3U8", ".hidden.ts"):
+        (folder / present).write_bytes(b"not to be served")
+    # httpx would tidy the path up before sending it.
+    url = httpx.URL(site.urls[0]).copy_with(raw_path=f"/media/{video_id}/{name}".encode())
+    answer = web.get(url)
+    assert answer.status_code == 404
+    assert b"not to be served" not in answer.content
+
+
+def test_the_picture_of_a_private_video_is_for_its_broadcaster_alone_and_in_no_shared_cache(
+    site: Site, make_video: VideoMaker
+) -> None:
+    video_id = make_video(visibility="private")
+    folder = site.folder / "media" / video_id
+    folder.mkdir(parents=True)
+    (folder / "s1.ts").write_bytes(b"private picture")
+    key = site.manage("shell", "--command", SIGN_IN).stdout.rpartition("KEY ")[2].strip()
+
+    with httpx.Client(base_url=site.urls[1], timeout=30) as stranger:
+        assert stranger.get(f"/media/{video_id}/s1.ts").status_code == 404
+    with httpx.Client(base_url=site.urls[1], timeout=30, cookies={"sessionid": key}) as owner:
+        answer = owner.get(f"/media/{video_id}/s1.ts")
+    assert answer.content == b"private picture"
+    assert answer.headers["Cache-Control"].startswith("private")
+
+
+SIGN_IN = """
+from django.http import HttpRequest
+from videos.auth import sign_in
+from videos.models import Viewer
+print("KEY", sign_in(HttpRequest(), Viewer.objects.get(username="pages")))
+"""
