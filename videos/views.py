@@ -28,7 +28,7 @@ from videos import words
 from videos.auth import viewer_of_session
 from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, LikeKind, Video, Viewer
 from videos.text import NotFound
-from videos.topics import list_cards, page_state, visible_video
+from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 
 CARDS_MAX = 24
 STUDIO_VIDEOS_MAX = 100
@@ -162,7 +162,6 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "now_ms": round(timezone.now().timestamp() * 1000),
         "comment_max": COMMENT_MAX,
         "comment_max_bytes": COMMENT_MAX_BYTES,
-        "link": request.build_absolute_uri(),
         "words": words.WATCH,
     }
     return _render(request, "videos/watch.html", viewer, context)
@@ -172,8 +171,9 @@ def _by_count(row: Row) -> int:
     return -int(row["count"])
 
 
-def _videos_of(viewer: Viewer) -> list[Video]:
-    return list(Video.objects.filter(owner=viewer).order_by("-created_at")[:STUDIO_VIDEOS_MAX])
+def _videos_of(viewer: Viewer) -> list[Row]:
+    own = Video.objects.filter(owner=viewer).select_related("owner").order_by("-created_at")
+    return full_json(list(own[:STUDIO_VIDEOS_MAX]))
 
 
 @_page
@@ -183,11 +183,12 @@ async def studio(request: HttpRequest) -> HttpResponse:
     if viewer is None or viewer.is_guest:
         return redirect(f"{settings.LOGIN_URL}?next={request.path}")
     may = viewer.is_broadcaster or viewer.is_staff
-    videos = await backend_threads.run(_videos_of, viewer)
+    videos = await with_viewers(await backend_threads.run(_videos_of, viewer))
     context = {
         "may_broadcast": may,
         "videos": videos,
-        "visibilities": Video.Visibility.choices,
+        "statuses": dict(Video.Status.choices),
+        "visibilities": dict(Video.Visibility.choices),
         "words": words.STUDIO,
     }
     return _render(request, "videos/studio.html", viewer, context)

@@ -63,6 +63,8 @@ WATCH: dict[str, str | Promise] = {
     "fullscreen_exit": _("Leave full screen"),
     "picture_failed": _("The picture does not come through right now. Comments and likes go on."),
     "picture_unsupported": _("This browser cannot play the picture. Comments and likes work."),
+    "more": _("more"),
+    "less": _("less"),
     "copied": _("Link copied"),
     "copy_failed": _("Copy this link: {link}"),
     "started": _("The broadcast has started"),

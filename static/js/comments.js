@@ -1,7 +1,7 @@
 // The comments: the list, what is new, older ones, the composer, and what a moderator may do.
 
 import { ApiError, call } from "./api.js";
-import { byId, note, paintFace } from "./dom.js";
+import { byId, note, paintFace, toast } from "./dom.js";
 import { compact, offset } from "./format.js";
 import { count, say } from "./words.js";
 
@@ -269,6 +269,12 @@ export function setUpComments({ store, asViewer }) {
     if (pinned) void moderate(() => call("DELETE", `${path}/${pinned.id}/pin`));
   });
 
+  // A long pinned comment is cut to a few lines until it is pressed.
+  const pinnedText = byId("pinned-text");
+  pinnedText.addEventListener("click", () => {
+    pinnedText.setAttribute("aria-expanded", String(pinnedText.getAttribute("aria-expanded") !== "true"));
+  });
+
   const deleteDialog = byId("delete-dialog");
   let toDelete = null;
   function askToDelete(comment) {
@@ -301,6 +307,7 @@ export function setUpComments({ store, asViewer }) {
 
   function complain(text) {
     clearInterval(waitTimer);
+    if (text && form.hidden) toast(text);
     note(problem, text);
     body.toggleAttribute("aria-invalid", Boolean(text));
   }

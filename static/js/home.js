@@ -1,14 +1,15 @@
 // The home page: viewers, likes and pictures of what is live move; asked for now and then, because looking at a card is
 // not watching and must not count as a viewer.
 
-import "./page.js";
+import { localise } from "./page.js";
 import { call } from "./api.js";
+import { byId } from "./dom.js";
 import { compact } from "./format.js";
 
 const EVERY_MS = 8_000;
 const PICTURE_WIDTH = 640;
 
-const live = document.querySelector("[data-live]");
+const liveCards = () => [...document.querySelectorAll("[data-live] > [data-video]")];
 
 function show(card, video) {
   const [viewers, likes] = [card.querySelector("[data-viewers]"), card.querySelector("[data-likes]")];
@@ -27,18 +28,34 @@ function refreshPicture(card) {
   fresh.src = url.href;
 }
 
+/** Something started or ended: take the whole list anew, as the server draws it. The focus stays where it was. */
+async function redraw() {
+  const response = await fetch(location.pathname, { signal: AbortSignal.timeout(EVERY_MS) });
+  if (!response.ok) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("main");
+  if (!fresh) return;
+  const focused = document.activeElement.closest?.("[data-video]")?.dataset.video;
+  byId("main").replaceChildren(...fresh.childNodes);
+  localise(byId("main"));
+  if (focused) document.querySelector(`[data-video="${focused}"] a`)?.focus({ preventScroll: true });
+}
+
 async function refresh() {
   if (document.hidden) return;
   try {
     const { items } = await call("GET", "/videos?status=live&limit=24");
     const byVideo = new Map(items.map((video) => [video.id, video]));
-    for (const card of live.children) {
-      const video = byVideo.get(card.dataset.video);
-      if (!video) continue;
-      show(card, video);
+    const cards = liveCards();
+    if (cards.length !== byVideo.size || cards.some((card) => !byVideo.has(card.dataset.video))) {
+      await redraw();
+      return;
+    }
+    for (const card of cards) {
+      show(card, byVideo.get(card.dataset.video));
       refreshPicture(card);
     }
   } catch { /* The next round asks again. */ }
 }
 
-if (live) setInterval(refresh, EVERY_MS);
+setInterval(refresh, EVERY_MS);
+document.addEventListener("visibilitychange", () => void refresh());

@@ -3,4 +3,9 @@
 import "./theme.js";
 import { moment } from "./format.js";
 
-for (const time of document.querySelectorAll("time[data-moment][datetime]")) time.textContent = moment(Date.parse(time.dateTime));
+/** Write the times inside an element in the viewer's own time zone. */
+export function localise(element) {
+  for (const time of element.querySelectorAll("time[data-moment][datetime]")) time.textContent = moment(Date.parse(time.dateTime));
+}
+
+localise(document);

@@ -30,15 +30,16 @@ export function pickable(button, picker, { press, pick }) {
   }
   const under = (event) => choices.find((choice) => choice === document.elementFromPoint(event.clientX, event.clientY)?.closest(".pick"));
 
-  button.addEventListener("click", () => {
-    // The click that ends a hold belongs to the hold.
-    if (held) held = false;
+  button.addEventListener("click", (event) => {
+    // The click that ends a hold belongs to the hold; one from the keyboard (detail 0) never does.
+    if (held && event.detail > 0) held = false;
     else press();
   });
   button.addEventListener("pointerdown", (event) => {
     held = false;
     clearTimeout(timer);
-    if (event.button !== 0) return;
+    // A mouse has opened the choice by hovering.
+    if (event.pointerType === "mouse") return;
     timer = setTimeout(() => {
       held = true;
       open();

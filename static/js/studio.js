@@ -136,7 +136,7 @@ const acts = {
   },
   copy: (item) => copyLink(new URL(`/videos/${item.dataset.video}/`, location.href).href, say),
   edit: async (item) => {
-    if (!videos.has(item.dataset.video)) await load(item.dataset.video);
+    await load(item.dataset.video);
     openForm(videos.get(item.dataset.video));
   },
 };
@@ -158,7 +158,7 @@ if (list) {
   });
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
 
-  for (const item of list.children) void load(item.dataset.video);
+  for (const video of JSON.parse(byId("own").textContent)) show(video);
   setInterval(() => {
     if (document.hidden) return;
     for (const item of list.querySelectorAll('[data-status="live"]')) void load(item.dataset.video);

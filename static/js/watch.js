@@ -161,7 +161,15 @@ function openComments(open) {
 openComments(false);
 toggle.addEventListener("click", () => openComments(theatre.dataset.comments !== "open"));
 
+// A phone held upright shows one line of title; the rest on demand
+
+byId("more").addEventListener("click", () => {
+  const open = byId("about").classList.toggle("open");
+  byId("more").setAttribute("aria-expanded", String(open));
+  byId("more").textContent = say(open ? "less" : "more");
+});
+
 for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
-byId("share").addEventListener("click", () => copyLink(byId("share").dataset.link, say));
+byId("share").addEventListener("click", () => copyLink(location.origin + location.pathname, say));
 
 render();

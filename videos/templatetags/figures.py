@@ -93,6 +93,12 @@ def hue(name: str) -> int:
     return number % HUES
 
 
+@register.filter
+def get(texts: dict[str, object], key: str) -> object:
+    """Return the entry of a key that is only known when the page is drawn."""
+    return texts.get(key, "")
+
+
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """Return a drawing of templates/videos/_icons.html. Always beside a text or in a button that has a label."""
