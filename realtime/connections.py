@@ -70,17 +70,14 @@ ANONYMOUS = Watcher()
 class Connection:
     """One SSE or WebSocket connection, in the hands of its node."""
 
-    __slots__ = ("address", "id", "is_sse", "slot", "slow_since", "stale", "topics", "transport", "watcher", "wire")
+    __slots__ = ("id", "is_sse", "slot", "slow_since", "stale", "topics", "transport", "watcher", "wire")
 
-    def __init__(
-        self, id: ConnectionId, wire: Wire, *, is_sse: bool, watcher: Watcher = ANONYMOUS, address: str = ""
-    ) -> None:
+    def __init__(self, id: ConnectionId, wire: Wire, *, is_sse: bool, watcher: Watcher = ANONYMOUS) -> None:
         self.id = id
         self.wire = wire
         self.transport = wire.transport
         self.is_sse = is_sse
         self.watcher = watcher
-        self.address = address
         self.slot = hash(id) % HEARTBEAT_SECONDS
         self.topics: set[TopicName] = set()
         self.slow_since: float | None = None

@@ -79,7 +79,7 @@ class NodeProcess:
         """
         layer = get_channel_layer()
         while True:
-            self._heard_at = time.monotonic()
+            listened_at = self._heard_at = time.monotonic()
             receiving = asyncio.create_task(self._receive(layer, node), name="receive")
             try:
                 while time.monotonic() - self._heard_at < DEAF_SECONDS:
@@ -94,7 +94,9 @@ class NodeProcess:
             finally:
                 receiving.cancel()
                 await asyncio.gather(receiving, return_exceptions=True)
-            logger.warning("node %s: the channel layer is silent, subscribing again", node.id)
+            # Said once: while Redis is away this comes round every few seconds.
+            if self._heard_at > listened_at:
+                logger.warning("node %s: the channel layer is silent, subscribing again", node.id)
             await asyncio.sleep(1.0)
 
     async def _receive(self, layer: Any, node: Node) -> None:
