@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import orjson
 from django.db import connection, transaction
 
-from realtime.events import Durable, TopicName
+from realtime.events import Durable, TopicName, Totals
 from realtime.models import LoggedEvent, Topic
 from realtime.registry import Registry
 from realtime.store import Head, Loaded, TopicGone
@@ -35,8 +35,8 @@ class DatabaseStore:
     async def heads(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
         return await self._threads.run(self._heads, topics)
 
-    async def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
-        return await self._threads.run(self._likes, topics)
+    async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:
+        return await self._threads.run(self._totals, topics)
 
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
         return await self._threads.run(events_after, topic, seq, limit)
@@ -61,11 +61,13 @@ class DatabaseStore:
         rows = Topic.objects.filter(name__in=topics).values_list("name", "seq", "version")
         return {TopicName(name): Head(seq, version) for name, seq, version in rows}
 
-    def _likes(self, topics: Sequence[TopicName]) -> dict[TopicName, Mapping[str, int]]:
+    def _totals(self, topics: Sequence[TopicName]) -> dict[TopicName, Totals]:
         found: dict[TopicName, Mapping[str, int]] = {}
-        for prefix in {topic.partition(":")[0] for topic in topics}:
-            found.update(self._registry.kinds[prefix].likes([t for t in topics if t.startswith(f"{prefix}:")]))
-        return found
+        with one_moment():
+            versions = dict(Topic.objects.filter(name__in=topics).values_list("name", "version"))
+            for prefix in {topic.partition(":")[0] for topic in topics}:
+                found.update(self._registry.kinds[prefix].likes([t for t in topics if t.startswith(f"{prefix}:")]))
+        return {topic: Totals(topic, versions[topic], kinds) for topic, kinds in found.items() if topic in versions}
 
     def _save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         for topic, peak in peaks.items():

@@ -616,7 +616,7 @@ class Node:
         try:
             heads = await self._store.heads(list(feeds))
             newer = [topic for topic, head in heads.items() if feeds[topic].totals and head.version > known[topic][1]]
-            likes = await self._store.likes(newer) if newer else {}
+            totals = await self._store.newest_totals(newer) if newer else {}
             for topic, feed in feeds.items():
                 if self.feeds.get(topic) is not feed:
                     continue
@@ -629,8 +629,8 @@ class Node:
                     await self._reload(feed, "database_changed")
                 elif head.seq > feed.seq:
                     self._pull_soon(feed, grace_seconds=0)
-                if topic in likes:
-                    self._deliver_totals(feed, Totals(topic, head.version, likes[topic]))
+                if topic in totals:
+                    self._deliver_totals(feed, totals[topic])
             await self._save_peaks(feeds.values())
         except TopicGone:
             pass  # deleted between two reads: the next pass ends it

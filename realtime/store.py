@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from realtime.connections import Watcher
-from realtime.events import Durable, TopicName
+from realtime.events import Durable, TopicName, Totals
 
 
 class TopicGone(Exception):
@@ -93,8 +93,8 @@ class Store(Protocol):
         """Return the heads of the topics, those that are gone left out. One query."""
         ...
 
-    async def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
-        """Return the like totals by kind. One query."""
+    async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:
+        """Return the like totals with the version they belong to: both of one moment."""
         ...
 
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:

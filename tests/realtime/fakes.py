@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
-from realtime.events import ConnectionId, Durable, Frame, NodeId, TopicName
+from realtime.events import ConnectionId, Durable, Frame, NodeId, TopicName, Totals
 from realtime.frontend import Node
 from realtime.store import Access, Head, Loaded, StoreUnavailable, TopicGone
 from realtime.subscriptions import TableUnavailable, Watched
@@ -138,9 +138,9 @@ class FakeStore:
         await self._asked("heads")
         return {topic: Head(len(self.logs[topic]), self.versions[topic]) for topic in topics if topic in self.logs}
 
-    async def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
-        await self._asked("likes")
-        return {topic: dict(self.totals[topic]) for topic in topics}
+    async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:
+        await self._asked("newest_totals")
+        return {topic: Totals(topic, self.versions[topic], dict(self.totals[topic])) for topic in topics}
 
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
         await self._asked("events_after")

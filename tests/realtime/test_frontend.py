@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from realtime.connections import Closing, Watcher
 from realtime.events import Burst, NodeId, TopicName, Totals, to_wire
 from realtime.frontend import RING_MAX_EVENTS, Node, now_ms
-from realtime.store import StoreUnavailable, TopicGone
+from realtime.store import Head, StoreUnavailable, TopicGone
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer
 
 OTHER = TopicName("video:2")
@@ -203,6 +204,29 @@ async def test_reconcile_at_rest_asks_one_question(node: Node, store: FakeStore)
     store.calls.clear()
     await node.reconcile()
     assert store.calls == ["heads"]
+
+
+async def test_reconcile_knows_of_which_version_the_totals_are_that_it_read(
+    node: Node, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read after the heads, they were newer than the version they were given: the next event took likes back."""
+    viewer = await Viewer(node).watch()
+    store.like()
+    read_heads = store.heads
+    late: list[Any] = []
+
+    async def heads_and_then_two_likes(topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
+        found = await read_heads(topics)
+        late.append(totals(*store.like()))
+        store.like()
+        return found
+
+    monkeypatch.setattr(store, "heads", heads_and_then_two_likes)
+    await node.reconcile()
+    node.deliver(late)
+    await until(lambda: bool(viewer.read()))
+    assert [data["total"] for _, data in viewer.read()] == [3]
+    assert node.feeds[VIDEO].totals == Totals(VIDEO, 3, {"like": 3})
 
 
 async def test_reconcile_survives_a_database_that_is_away(node: Node, store: FakeStore) -> None:
