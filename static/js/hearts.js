@@ -3,7 +3,8 @@
 import { byId, reducedMotion } from "./dom.js";
 
 const MAX = 60;
-const PER_BURST_MAX = 12;
+const BURST_MAX = 16;
+const SPREAD_MS = 500;
 const LIFE_MS = 2_600;
 const COLOURS = {
   heart: "#ff6f59", love: "#ff6f59", fire: "#ff9d4d", clap: "#58d39b", celebrate: "#58d39b", laugh: "#5fd0e6",
@@ -21,12 +22,24 @@ function outlines(kind) {
   });
 }
 
+/** One kind, the likelier the more of it there are. */
+function pickOne(wanted, total) {
+  let at = Math.random() * total;
+  for (const [kind, count] of wanted) {
+    at -= count;
+    if (at < 0) return kind;
+  }
+  return wanted[0][0];
+}
+
 export class Hearts {
   #canvas = byId("hearts");
   #pen = this.#canvas.getContext("2d");
   #shapes = new Map();
   #rising = [];
   #running = false;
+  #allowed = BURST_MAX;
+  #allowedAt = performance.now();
 
   constructor() {
     new ResizeObserver(() => this.#fit()).observe(this.#canvas);
@@ -39,31 +52,42 @@ export class Hearts {
     this.#pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
 
-  /** Let signs of a kind rise, in proportion to `count`, spread over `spreadMs`. */
-  rise(kind, count, spreadMs = 500) {
-    if (reducedMotion.matches || document.hidden || !COLOURS[kind]) return;
-    if (!this.#shapes.has(kind)) this.#shapes.set(kind, outlines(kind));
-    const room = MAX - this.#rising.length;
-    const amount = Math.min(room, PER_BURST_MAX, Math.max(0, count));
-    const now = performance.now();
-    for (let i = 0; i < amount; i += 1) {
-      this.#rising.push({
-        kind,
-        from: now + Math.random() * spreadMs * (amount > 1 ? 1 : 0),
-        lane: Math.random(),
-        sway: (Math.random() - 0.5) * 2,
-        size: 22 + Math.random() * 16,
-        life: LIFE_MS * (0.8 + Math.random() * 0.4),
-      });
-    }
-    if (!this.#running && this.#rising.length) {
-      this.#running = true;
-      requestAnimationFrame((at) => this.#draw(at));
-    }
+  /** Let signs rise, `counts[kind]` of each kind; when there are too many, a fair sample of them. */
+  rise(counts) {
+    const wanted = Object.entries(counts).flatMap(([kind, count]) => (COLOURS[kind] && count > 0 ? [[kind, count]] : []));
+    const total = wanted.reduce((sum, [, count]) => sum + count, 0);
+    const amount = Math.min(total, this.#allowance());
+    this.#allowed -= amount;
+    for (let i = 0; i < amount; i += 1) this.#add(pickOne(wanted, total), amount > 1 ? Math.random() * SPREAD_MS : 0);
   }
 
-  get count() {
-    return this.#rising.length;
+  /** Let the viewer's own sign rise at once, whatever else is in the air. */
+  riseOwn(kind) {
+    this.#add(kind, 0);
+  }
+
+  // As many a second as MAX of them can be in the air: a flood rises evenly instead of in clumps.
+  #allowance() {
+    const now = performance.now();
+    this.#allowed = Math.min(BURST_MAX, this.#allowed + ((now - this.#allowedAt) / LIFE_MS) * MAX);
+    this.#allowedAt = now;
+    return Math.floor(this.#allowed);
+  }
+
+  #add(kind, delayMs) {
+    if (reducedMotion.matches || document.hidden || this.#rising.length >= MAX) return;
+    if (!this.#shapes.has(kind)) this.#shapes.set(kind, outlines(kind));
+    this.#rising.push({
+      kind,
+      from: performance.now() + delayMs,
+      lane: Math.random(),
+      sway: (Math.random() - 0.5) * 2,
+      size: 22 + Math.random() * 16,
+      life: LIFE_MS * (0.8 + Math.random() * 0.4),
+    });
+    if (this.#running) return;
+    this.#running = true;
+    requestAnimationFrame((at) => this.#draw(at));
   }
 
   #draw(now) {

@@ -68,6 +68,8 @@ export class Counter {
   }
 }
 
+const mapped = (counts, change) => Object.fromEntries(Object.entries(counts).map(([kind, n]) => [kind, change(kind, n)]));
+
 /** Wire the buttons. `store`: the page's state; `asViewer(work)`: run it once the viewer has a name. */
 export function setUpLikes({ store, hearts, asViewer }) {
   const [button, picker, react, reactPicker] = ["like", "like-picker", "react", "react-picker"].map(byId);
@@ -106,21 +108,9 @@ export function setUpLikes({ store, hearts, asViewer }) {
     sending = false;
   }
 
-  // The viewer's own signs rise at once; when they come back in a frame they are not drawn again.
-  const own = new Map();
-  function riseOwn(kind) {
-    hearts.rise(kind, 1);
-    own.set(kind, (own.get(kind) ?? 0) + 1);
-  }
-  function riseOthers(kind, amount) {
-    const mine = Math.min(own.get(kind) ?? 0, amount);
-    own.set(kind, (own.get(kind) ?? 0) - mine);
-    hearts.rise(kind, amount - mine);
-  }
-
   const want = (kind) => asViewer(() => {
     wanted = kind;
-    if (kind) riseOwn(kind);
+    if (kind) hearts.riseOwn(kind);
     store.dispatch("local_mine", { mine: kind });
     void settle();
   });
@@ -129,8 +119,9 @@ export function setUpLikes({ store, hearts, asViewer }) {
     pick: (kind) => want(kind === store.state.mine ? null : kind),
   });
 
-  // Taps are collected and sent as one burst.
+  // Taps are collected and sent as one burst. They rise at once, and not again when they come back in a frame.
   const taps = new Map();
+  const risen = new Map();
   let burstTimer = null;
   async function sendBurst() {
     burstTimer = null;
@@ -145,7 +136,8 @@ export function setUpLikes({ store, hearts, asViewer }) {
     }
   }
   const tap = (kind) => asViewer(() => {
-    riseOwn(kind);
+    hearts.riseOwn(kind);
+    risen.set(kind, (risen.get(kind) ?? 0) + 1);
     taps.set(kind, (taps.get(kind) ?? 0) + 1);
     burstTimer ??= setTimeout(sendBurst, BURST_MS);
   });
@@ -166,14 +158,15 @@ export function setUpLikes({ store, hearts, asViewer }) {
   return {
     /** A frame of likes: signs rise for the kinds that grew. */
     liked(data, before) {
-      for (const [kind, amount] of Object.entries(data.kinds)) {
-        const grown = amount - (before.likes.kinds[kind] ?? 0);
-        if (grown > 0) riseOthers(kind, grown);
-      }
+      hearts.rise(mapped(data.kinds, (kind, amount) => amount - (before.likes.kinds[kind] ?? 0)));
       sayWho(data);
     },
     reacted({ counts }) {
-      for (const [kind, amount] of Object.entries(counts)) riseOthers(kind, amount);
+      hearts.rise(mapped(counts, (kind, amount) => {
+        const mine = Math.min(risen.get(kind) ?? 0, amount);
+        risen.set(kind, (risen.get(kind) ?? 0) - mine);
+        return amount - mine;
+      }));
     },
     render({ likes, mine, video }) {
       total.set(likes.total);

@@ -178,3 +178,120 @@ async def test_faces_are_drawn_as_the_server_draws_them(window: Window) -> None:
         window, "format", "return argument.map((name) => [module.initial(name), module.hue(name)]);", names
     )
     assert written == [[figures.initial(name), figures.hue(name)] for name in names]
+
+
+# The connection, with a stand-in for the browser's EventSource
+
+STREAM = """
+    const sources = [], states = [], delivered = [], asked = [];
+    window.EventSource = class extends EventTarget {
+        constructor(url) { super(); this.url = new URL(url, location); this.closed = false; sources.push(this); }
+        close() { this.closed = true; }
+        say(name, data) { this.dispatchEvent(new MessageEvent(name, { data: JSON.stringify(data) })); }
+        hello(seq, snapshot = null) { this.say("hello", { topics: { [TOPIC]: { seq, snapshot } }, retry_ms: 1000 }); }
+        get after() { return this.url.searchParams.get("after"); }
+        get last() { return this === sources.at(-1); }
+    };
+    const TOPIC = "video:1";
+    let seq = 5;
+    const timers = [];
+    window.setTimeout = (work, ms) => { timers.push({ work, ms }); return timers.length; };
+    window.clearTimeout = (id) => { if (id) timers[id - 1].work = () => {}; };
+    const stream = new module.Stream({
+        topic: TOPIC,
+        seq: () => seq,
+        deliver(name, data) {
+            if (name === "comment") {
+                if (data.seq > seq + 1) return false;
+                seq = data.seq;
+            }
+            if (name === "hello") seq = Math.max(seq, data.topics[TOPIC].snapshot ? data.topics[TOPIC].seq : 0);
+            delivered.push(name);
+            return true;
+        },
+        changed: (state) => states.push(state),
+        random: () => 0.5,
+    });
+    stream.start();
+"""
+
+
+async def test_the_stream_asks_for_what_came_after_the_last_event_applied(window: Window) -> None:
+    body = STREAM + "sources[0].hello(5); return [sources[0].after, sources[0].url.pathname, states];"
+    assert await run(window, "stream", body) == ["video:1@5", "/events", ["live"]]
+
+
+async def test_the_stream_is_catching_up_until_it_has_what_the_server_had(window: Window) -> None:
+    body = (
+        STREAM
+        + """
+        sources[0].hello(7);
+        for (const next of [6, 7]) sources[0].say("comment", { seq: next });
+        return states;
+    """
+    )
+    assert await run(window, "stream", body) == ["catching", "live"]
+
+
+async def test_a_gap_is_asked_for_and_one_that_stays_is_healed_with_the_whole_state(window: Window) -> None:
+    body = (
+        STREAM
+        + """
+        sources[0].hello(5);
+        sources[0].say("comment", { seq: 7 });
+        sources[1].hello(7);
+        sources[1].say("comment", { seq: 7 });
+        return [sources.map((source) => source.after), sources.map((source) => source.closed)];
+    """
+    )
+    assert await run(window, "stream", body) == [["video:1@5", "video:1@5", None], [True, True, False]]
+
+
+async def test_a_lost_stream_comes_back_after_a_random_share_of_a_growing_time(window: Window) -> None:
+    body = (
+        STREAM
+        + """
+        sources[0].hello(5);
+        const waits = [];
+        for (let round = 0; round < 7; round += 1) {
+            sources.at(-1).dispatchEvent(new Event("error"));
+            waits.push(timers.at(-1).ms);
+            timers.at(-1).work();
+        }
+        return [waits, states];
+    """
+    )
+    waits, states = await run(window, "stream", body)
+    assert waits == [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
+    assert states == ["live", "lost"]
+
+
+async def test_a_draining_node_is_left_without_a_gap_and_not_at_once(window: Window) -> None:
+    body = (
+        STREAM
+        + """
+        sources[0].hello(5);
+        sources[0].say("drain", { retry_ms: 3000 });
+        const wait = timers.at(-1).ms;
+        timers.at(-1).work();
+        const before = sources.map((source) => source.closed);
+        sources[0].say("comment", { seq: 6 });
+        sources[1].hello(6);
+        return [wait, before, sources.map((source) => source.closed), states, seq];
+    """
+    )
+    assert await run(window, "stream", body) == [1_500, [False, False], [True, False], ["live"], 6]
+
+
+async def test_after_a_goodbye_the_stream_stays_away(window: Window) -> None:
+    body = (
+        STREAM
+        + """
+        sources[0].hello(5);
+        sources[0].say("bye", { reason: "gone" });
+        stream.retryNow();
+        stream.start();
+        return [sources.length, sources[0].closed, states];
+    """
+    )
+    assert await run(window, "stream", body) == [1, True, ["live", "bye"]]

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.e2e.conftest import Broadcaster, OpenWindow, Window, make_broadcaster
-from tests.sites import Site
+from tests.sites import Site, wait_for
 
 Picture = Callable[[str], str]
 
@@ -151,6 +151,33 @@ async def test_a_lost_connection_is_said_and_repaired_with_what_was_missed(
 
     await window.sees_comment("Said while you were away")
     await expect(window.page.locator("#line-text")).to_have_text("")
+
+
+async def test_a_hidden_silent_page_lets_go_of_its_stream_and_catches_up_when_it_is_seen(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    """Nobody watches it: it must not count as a viewer, nor hold one of the browser's few connections."""
+    video_id = broadcaster.new_video(title="Behind other windows")
+    window = await open_window("about:blank")
+    await window.page.clock.install()
+    await window.page.goto(watch(site, video_id))
+    await window.is_live()
+    hide = "(hidden) => { Object.defineProperty(document, 'hidden', { value: hidden, configurable: true }); "
+    hide += "document.dispatchEvent(new Event('visibilitychange')); }"
+
+    def watching() -> int:
+        return int(broadcaster.call("GET", f"/videos/{video_id}")["viewers"]["count"])
+
+    wait_for(lambda: watching() == 1, "the viewer to count")
+    await window.page.evaluate(hide, True)
+    await window.page.clock.fast_forward("00:31")
+    wait_for(lambda: watching() == 0, "the hidden page not to count")
+    broadcaster.comment(video_id, "Said to nobody")
+
+    await window.page.evaluate(hide, False)
+
+    await window.page.clock.resume()
+    await window.sees_comment("Said to nobody")
 
 
 async def test_a_node_that_dies_costs_no_comment(start_site: Callable[..., Site], open_window: OpenWindow) -> None:

@@ -1,0 +1,108 @@
+"""Home and studio in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.async_api import Page, expect
+
+from tests.e2e.conftest import Broadcaster, OpenWindow
+from tests.sites import Site
+
+
+async def test_a_broadcaster_creates_edits_starts_and_ends_a_video_in_the_studio(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    window = await open_window(f"{site.urls[0]}/studio/")
+    page = window.page
+    await page.get_by_label("Username").fill(broadcaster.username)
+    await page.get_by_label("Password").fill(broadcaster.password)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+
+    await page.get_by_role("button", name="New video").click()
+    await page.get_by_label("Title").fill("Made in the studio")
+    await page.get_by_label("Planned start").fill("2031-05-01T20:00")
+    await page.get_by_role("button", name="Create").click()
+    video = page.locator(".studio-video", has_text="Made in the studio")
+    await expect(video.get_by_text("Upcoming")).to_be_visible()
+    await expect(video.locator("[data-when]")).to_contain_text("8:00")
+
+    await video.get_by_role("button", name="Edit").click()
+    await page.get_by_label("Title").fill("Edited in the studio")
+    await page.get_by_label("Viewers may comment").uncheck()
+    await page.get_by_role("button", name="Save").click()
+    video = page.locator(".studio-video", has_text="Edited in the studio")
+
+    await video.get_by_role("button", name="Go live").click()
+    await expect(video.locator("[data-fact=status]")).to_have_text("Live")
+    video_id = await video.get_attribute("data-video")
+    shown = broadcaster.call("GET", f"/videos/{video_id}")
+    assert (shown["status"], shown["comments_enabled"]) == ("live", False)
+    assert await window.serious_axe_findings() == []
+
+    await video.get_by_role("button", name="End").click()
+    await page.get_by_role("dialog").get_by_role("button", name="End it").click()
+    await expect(video.locator("[data-fact=status]")).to_have_text("Ended")
+    await expect(video.get_by_role("button", name="Go live")).to_be_hidden()
+    assert window.problems == []
+
+
+async def test_a_refused_form_says_why_and_keeps_what_was_written(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    window = await open_window(f"{site.urls[0]}/accounts/login/?next=/studio/")
+    page = window.page
+    await page.get_by_label("Username").fill(broadcaster.username)
+    await page.get_by_label("Password").fill("not the password")
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(page.get_by_role("alert")).to_contain_text("correct")
+    await expect(page.get_by_label("Username")).to_have_value(broadcaster.username)
+    await page.get_by_label("Password").fill(broadcaster.password)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+
+    await page.get_by_role("button", name="New video").click()
+    await page.get_by_label("Title").fill("Wrong picture")
+    await page.get_by_label("Picture").fill("http://169.254.169.254/live.m3u8")
+    await page.get_by_role("button", name="Create").click()
+
+    await expect(page.locator("#f-error")).to_be_visible()
+    await expect(page.get_by_label("Title")).to_have_value("Wrong picture")
+
+
+async def test_home_shows_what_starts_and_drops_what_ends_by_itself(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    window = await open_window(site.urls[0], color_scheme="dark")
+    video_id = broadcaster.new_video(title="Just started")
+    card = window.page.locator("[data-live] .card", has_text="Just started")
+    await look_again(window.page)
+    await expect(card).to_be_visible()
+
+    broadcaster.call("PUT", f"/videos/{video_id}/like", {"kind": "love"})
+    await look_again(window.page)
+    await expect(card.locator("[data-likes]")).to_have_text("1")
+
+    broadcaster.call("POST", f"/videos/{video_id}/end")
+    await look_again(window.page)
+    await expect(card).to_have_count(0)
+    await expect(window.page.get_by_role("heading", name="Recent")).to_be_visible()
+    assert await window.serious_axe_findings() == []
+    assert window.problems == []
+
+
+async def look_again(page: Page) -> None:
+    """Coming back to the page refreshes it at once."""
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+async def test_the_chosen_appearance_is_there_on_the_next_page_from_the_first_byte(
+    site: Site, open_window: OpenWindow
+) -> None:
+    window = await open_window(site.urls[0], color_scheme="light")
+    await window.page.get_by_role("button", name="Account and appearance").click()
+    await window.page.get_by_role("radio", name="Dark").click()
+    await expect(window.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+    answer = await window.page.request.get(f"{site.urls[0]}/accounts/login/")
+
+    assert re.search(r'<html[^>]* data-theme="dark"', await answer.text())
