@@ -7,7 +7,7 @@ mistake it was. Answers are built by representation and sent as they are; the sc
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -30,8 +30,9 @@ from realtime.process import process
 from realtime.store import StoreUnavailable, TopicGone
 from realtime.threads import backend_threads
 from videos import auth, interactions, limits, schemas
-from videos.auth import CsrfFailed, Unauthorized, require_viewer, viewer_of
+from videos.auth import CsrfFailed, Unauthorized, require_claim, require_viewer, viewer_of
 from videos.commands import react
+from videos.interactions import Claim
 from videos.models import Comment, Video, Viewer
 from videos.representation import comment_json, person
 from videos.text import (
@@ -40,10 +41,12 @@ from videos.text import (
     Invalid,
     NotFound,
     Refused,
+    SignedOut,
     check_playlist,
     clean_body,
     clean_name,
     clean_text,
+    clean_title,
 )
 from videos.topics import full_json, visible_video, with_viewers
 
@@ -54,24 +57,33 @@ CURSOR_SALT = "live.cursor"
 RETRY_SECONDS = 2
 
 
-class Bearer(HttpBearer):
-    """For the docs: the check itself is `require_viewer`, the same for both ways."""
+Who = Callable[[HttpRequest], Awaitable[Viewer | Claim]]
 
-    async def authenticate(self, request: HttpRequest, token: str) -> Viewer:
-        return await require_viewer(request)
+
+class Bearer(HttpBearer):
+    """For the docs: the check itself is `who`, the same for both ways."""
+
+    def __init__(self, who: Who) -> None:
+        super().__init__()
+        self._who = who
+
+    async def authenticate(self, request: HttpRequest, token: str) -> Viewer | Claim:
+        return await self._who(request)
 
 
 class Session(APIKeyCookie):
     param_name = "sessionid"
 
-    def __init__(self) -> None:
-        super().__init__(csrf=False)  # require_viewer checks it
+    def __init__(self, who: Who) -> None:
+        super().__init__(csrf=False)  # `who` checks it
+        self._who = who
 
-    async def authenticate(self, request: HttpRequest, key: str | None) -> Viewer:
-        return await require_viewer(request)
+    async def authenticate(self, request: HttpRequest, key: str | None) -> Viewer | Claim:
+        return await self._who(request)
 
 
-viewer_auth = [Bearer(), Session()]
+viewer_auth = [Bearer(require_viewer), Session(require_viewer)]
+claim_auth = [Bearer(require_claim), Session(require_claim)]
 api = NinjaAPI(
     title="liveplatform",
     version=__version__,
@@ -95,6 +107,11 @@ def answer(data: Any, status: int = 200) -> HttpResponse:
 def _viewer(request: HttpRequest) -> Viewer:
     viewer: Viewer = request.auth  # type: ignore[attr-defined]
     return viewer
+
+
+def _claim(request: HttpRequest) -> Viewer | Claim:
+    who: Viewer | Claim = request.auth  # type: ignore[attr-defined]
+    return who
 
 
 def _moment(ms: int | None) -> datetime | None:
@@ -225,11 +242,9 @@ def _video_fields(given: dict[str, Any]) -> dict[str, Any]:
     fields = dict(given)
     if "starts_at_ms" in fields:
         fields["starts_at"] = _moment(fields.pop("starts_at_ms"))
-    for name in ("title", "description"):
+    for name, clean in (("title", clean_title), ("description", clean_text)):
         if name in fields:
-            fields[name] = clean_text(fields[name])
-    if fields.get("title") == "":
-        raise Invalid("Give the video a title.")
+            fields[name] = clean(fields[name])
     check_playlist(fields.get("playlist", ""))
     return fields
 
@@ -263,27 +278,27 @@ async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     "/videos/{video_id}/like",
     response={200: schemas.MyLike, **ERRORS},
     tags=["likes"],
-    auth=viewer_auth,
+    auth=claim_auth,
     summary="Like a video",
 )
 async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn) -> HttpResponse:
     """One like per viewer and video: repeating changes nothing, another kind replaces it."""
-    viewer = _viewer(request)
-    limits.take(limits.LIKES, str(viewer.id))
-    return answer(await interactions.like(video_id, viewer, body.kind))
+    who = _claim(request)
+    limits.take(limits.LIKES, str(who.id))
+    return answer(await interactions.like(video_id, who, body.kind))
 
 
 @api.delete(
     "/videos/{video_id}/like",
     response={200: schemas.MyLike, **ERRORS},
     tags=["likes"],
-    auth=viewer_auth,
+    auth=claim_auth,
     summary="Take a like back",
 )
 async def delete_like(request: HttpRequest, video_id: VideoId) -> HttpResponse:
-    viewer = _viewer(request)
-    limits.take(limits.LIKES, str(viewer.id))
-    return answer(await interactions.unlike(video_id, viewer))
+    who = _claim(request)
+    limits.take(limits.LIKES, str(who.id))
+    return answer(await interactions.unlike(video_id, who))
 
 
 @api.post(
@@ -305,14 +320,14 @@ async def create_reaction(request: HttpRequest, video_id: VideoId, body: schemas
     "/videos/{video_id}/comments",
     response={201: schemas.CommentOut, **ERRORS},
     tags=["comments"],
-    auth=viewer_auth,
+    auth=claim_auth,
     summary="Write a comment",
 )
 async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.CommentIn) -> HttpResponse:
-    viewer = _viewer(request)
+    who = _claim(request)
     clean_body(body.body)
-    limits.take(limits.COMMENTS, str(viewer.id))
-    made = await interactions.comment(video_id, viewer, body.body, reply_to=body.reply_to, client_id=body.client_id)
+    limits.take(limits.COMMENTS, str(who.id))
+    made = await interactions.comment(video_id, who, body.body, reply_to=body.reply_to, client_id=body.client_id)
     return answer(made, 201)
 
 
@@ -392,7 +407,14 @@ def error(status: int, code: str, detail: str, *, retry_seconds: int = 0) -> Htt
     return response
 
 
-STATUSES: dict[type[Refused], int] = {NotFound: 404, Forbidden: 403, Conflict: 409, Invalid: 422, Refused: 400}
+STATUSES: dict[type[Refused], int] = {
+    SignedOut: 401,
+    NotFound: 404,
+    Forbidden: 403,
+    Conflict: 409,
+    Invalid: 422,
+    Refused: 400,
+}
 
 
 def _handle(kind: type[Exception], handler: Callable[[Any], HttpResponse]) -> None:

@@ -12,11 +12,12 @@ from realtime.registry import Command, CommandError
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
 from videos import interactions, limits
+from videos.interactions import Claim
 from videos.models import Viewer
-from videos.text import CLIENT_ID, Refused, clean_body, has_bad_characters
+from videos.text import CLIENT_ID, Refused, SignedOut, clean_body, has_bad_characters
 from videos.topics import visible_video
 
-Act = Callable[[Viewer, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
+Act = Callable[[Claim, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 def _command(act: Act) -> Command:
@@ -30,8 +31,8 @@ def _command(act: Act) -> Command:
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise CommandError("invalid", 'Name the video: "video": "<id>".') from error
         try:
-            viewer = await backend_threads.run(_viewer, watcher.viewer_id)
-            return await act(viewer, video_id, message)
+            # Known by cookie or token since the handshake; the transaction looks whether the account is still there.
+            return await act(Claim(UUID(watcher.viewer_id)), video_id, message)
         except Refused as refusal:
             raise CommandError(refusal.code, refusal.detail) from refusal
         except Limited as limited:
@@ -42,10 +43,10 @@ def _command(act: Act) -> Command:
     return run
 
 
-def _viewer(viewer_id: str) -> Viewer:
-    viewer = Viewer.objects.filter(id=viewer_id, is_active=True).first()
+def _viewer(claim: Claim) -> Viewer:
+    viewer = Viewer.objects.filter(id=claim.id, is_active=True).first()
     if viewer is None:
-        raise Refused("You are signed out.", code="unauthenticated")
+        raise SignedOut("You are signed out: sign in again, or become a guest.")
     return viewer
 
 
@@ -56,17 +57,17 @@ def _text(message: dict[str, Any], name: str) -> str:
     return value
 
 
-async def _like(viewer: Viewer, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
-    _take(limits.LIKES, viewer)
-    return await interactions.like(video_id, viewer, _text({"kind": "like", **message}, "kind"))
+async def _like(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    _take(limits.LIKES, who)
+    return await interactions.like(video_id, who, _text({"kind": "like", **message}, "kind"))
 
 
-async def _unlike(viewer: Viewer, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
-    _take(limits.LIKES, viewer)
-    return await interactions.unlike(video_id, viewer)
+async def _unlike(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    _take(limits.LIKES, who)
+    return await interactions.unlike(video_id, who)
 
 
-async def _comment(viewer: Viewer, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+async def _comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
     body = clean_body(_text(message, "body"))
     reply_to = client_id = None
     if message.get("reply_to") is not None:
@@ -78,15 +79,15 @@ async def _comment(viewer: Viewer, video_id: UUID, message: dict[str, Any]) -> d
         client_id = _text(message, "client_id")
         if not CLIENT_ID.fullmatch(client_id):
             raise Refused("client_id has 1 to 64 of A-Z a-z 0-9 . _ : -", code="invalid")
-    _take(limits.COMMENTS, viewer)
-    return {"comment": await interactions.comment(video_id, viewer, body, reply_to=reply_to, client_id=client_id)}
+    _take(limits.COMMENTS, who)
+    return {"comment": await interactions.comment(video_id, who, body, reply_to=reply_to, client_id=client_id)}
 
 
-async def _react(viewer: Viewer, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
     count = message.get("count", 1)
     if not isinstance(count, int) or isinstance(count, bool):
         raise Refused("count is a whole number.", code="invalid")
-    await react(viewer, video_id, _text({"kind": "heart", **message}, "kind"), count)
+    await react(await backend_threads.run(_viewer, who), video_id, _text({"kind": "heart", **message}, "kind"), count)
     return {}
 
 
@@ -98,8 +99,8 @@ async def react(viewer: Viewer, video_id: UUID, kind: str, count: int) -> None:
     interactions.react(video, kind, count)
 
 
-def _take(limit: RateLimit, viewer: Viewer) -> None:
-    limits.take(limit, str(viewer.id))
+def _take(limit: RateLimit, who: Claim) -> None:
+    limits.take(limit, str(who.id))
 
 
 COMMANDS: dict[str, Command] = {

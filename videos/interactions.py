@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from psycopg.rows import dict_row
 
 from realtime import log
@@ -27,7 +28,7 @@ from realtime.models import Topic
 from realtime.publisher import publisher
 from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, new_id
 from videos.representation import comment_fields, comment_json, likes_json, person, role_of, to_ms, video_json
-from videos.text import Conflict, Forbidden, Invalid, NotFound, Refused, clean_body
+from videos.text import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut, clean_body
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +40,21 @@ REACTION_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Who acts: a viewer known by his credentials' signature alone. The transaction reads whether the account is
+    still there and `stamp` (of `Viewer.stamp`; empty: not to be checked) still right, for all commands at once.
+    """
+
+    id: UUID
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SetLike:
     """Make the viewer's like of the video this kind; None takes it back."""
 
     video_id: UUID
-    viewer: Viewer
+    who: Viewer | Claim
     kind: str | None
     at_ms: int = field(default_factory=now_ms)
 
@@ -51,7 +62,7 @@ class SetLike:
 @dataclass(frozen=True, slots=True)
 class AddComment:
     video_id: UUID
-    viewer: Viewer
+    who: Viewer | Claim
     body: str
     reply_to: UUID | None = None
     client_id: str | None = None
@@ -61,36 +72,29 @@ class AddComment:
 Command = SetLike | AddComment
 
 
-async def like(video_id: UUID, viewer: Viewer, kind: str) -> dict[str, Any]:
+async def like(video_id: UUID, who: Viewer | Claim, kind: str) -> dict[str, Any]:
     """Like the video; return `{"total", "kinds", "mine"}` as committed. Repeating changes nothing.
 
-    Raises NotFound, Invalid, StoreUnavailable.
+    Raises SignedOut, NotFound, Invalid, StoreUnavailable.
     """
     if kind not in LikeKind.values:
         raise Invalid(f"kind must be one of {', '.join(LikeKind.values)}")
-    return await _submit(SetLike(video_id, viewer, kind))
+    return await group_commit.submit(SetLike(video_id, who, kind))
 
 
-async def unlike(video_id: UUID, viewer: Viewer) -> dict[str, Any]:
+async def unlike(video_id: UUID, who: Viewer | Claim) -> dict[str, Any]:
     """Take the viewer's like back; return as `like` does. Without one, nothing changes."""
-    return await _submit(SetLike(video_id, viewer, None))
+    return await group_commit.submit(SetLike(video_id, who, None))
 
 
 async def comment(
-    video_id: UUID, viewer: Viewer, body: str, *, reply_to: UUID | None = None, client_id: str | None = None
+    video_id: UUID, who: Viewer | Claim, body: str, *, reply_to: UUID | None = None, client_id: str | None = None
 ) -> dict[str, Any]:
     """Write a comment; return it as viewers see it. The same `client_id` again answers the same comment.
 
-    Raises NotFound, Forbidden (comments off), Invalid, StoreUnavailable.
+    Raises SignedOut, NotFound, Forbidden (comments off), Invalid, StoreUnavailable.
     """
-    return await _submit(AddComment(video_id, viewer, clean_body(body), reply_to, client_id))
-
-
-async def _submit(command: Command) -> dict[str, Any]:
-    try:
-        return await group_commit.submit(command)
-    except psycopg.errors.ForeignKeyViolation as error:
-        raise Conflict("Your account was deleted meanwhile.", code="gone") from error
+    return await group_commit.submit(AddComment(video_id, who, clean_body(body), reply_to, client_id))
 
 
 def check_reaction(kind: str, count: int) -> None:
@@ -157,6 +161,11 @@ class _Batch:
                 "SELECT id, owner_id, status, visibility, comments_enabled FROM videos_video WHERE id = ANY(%s)",
                 ids,
             )
+            ask(
+                "viewers",
+                "SELECT id, name, is_staff, password FROM videos_viewer WHERE id = ANY(%s) AND is_active",
+                list({command.who.id for command in commands}),
+            )
             if likes:
                 ask("counts", "SELECT video_id, kind, count FROM videos_likecount WHERE video_id = ANY(%s)", ids)
                 ask(
@@ -164,7 +173,7 @@ class _Batch:
                     "SELECT video_id, viewer_id, kind FROM videos_like"
                     " JOIN unnest(%s::uuid[], %s::uuid[]) AS asked (video_id, viewer_id) USING (video_id, viewer_id)",
                     [command.video_id for command in likes],
-                    [command.viewer.id for command in likes],
+                    [command.who.id for command in likes],
                 )
             if repeatable:
                 ask(
@@ -172,7 +181,7 @@ class _Batch:
                     "SELECT c.* FROM videos_comment c JOIN unnest(%s::uuid[], %s::uuid[], %s::text[])"
                     " AS asked (video_id, author_id, client_id) USING (video_id, author_id, client_id)",
                     [command.video_id for command in repeatable],
-                    [command.viewer.id for command in repeatable],
+                    [command.who.id for command in repeatable],
                     [command.client_id for command in repeatable],
                 )
             if replies := [command.reply_to for command in comments if command.reply_to is not None]:
@@ -184,6 +193,7 @@ class _Batch:
             answers = {name: cursor.fetchall() for name, cursor in cursors.items()}
         self._heads = {row["name"]: row for row in answers["heads"]}
         self._videos = {row["id"]: row for row in answers["videos"]}
+        self._viewers = {row["id"]: Viewer(**row) for row in answers["viewers"]}
         self._counts: dict[UUID, dict[str, int]] = {}
         for row in answers.get("counts", ()):
             self._counts.setdefault(row["video_id"], {})[row["kind"]] = row["count"]
@@ -192,6 +202,14 @@ class _Batch:
             (row["video_id"], row["author_id"], row["client_id"]): row for row in answers.get("repeated", ())
         }
         self._reply_targets = {(row["video_id"], row["id"]) for row in answers.get("replies", ())}
+
+    def _actor(self, command: Command) -> Viewer:
+        """Return who acts, as the database has him now. Raises SignedOut."""
+        viewer = self._viewers.get(command.who.id)
+        stamp = command.who.stamp if isinstance(command.who, Claim) else ""
+        if viewer is None or (stamp and not constant_time_compare(stamp, viewer.stamp())):
+            raise SignedOut("You are signed out: sign in again, or become a guest.")
+        return viewer
 
     def _open_video(self, video_id: UUID, viewer: Viewer) -> dict[str, Any]:
         """Return the row of a video that this viewer may act on. Raises NotFound."""
@@ -205,8 +223,8 @@ class _Batch:
         return video
 
     def set_like(self, command: SetLike) -> dict[str, Any]:
-        self._open_video(command.video_id, command.viewer)
-        key = (command.video_id, command.viewer.id)
+        self._open_video(command.video_id, self._actor(command))
+        key = (command.video_id, command.who.id)
         counts = self._counts.setdefault(command.video_id, {})
         before = self._likes.get(key)
         if before != command.kind:
@@ -223,12 +241,13 @@ class _Batch:
         return {**likes_json(counts), "mine": command.kind}
 
     def add_comment(self, command: AddComment) -> dict[str, Any]:
-        video = self._open_video(command.video_id, command.viewer)
-        key = (command.video_id, command.viewer.id, command.client_id)
+        viewer = self._actor(command)
+        video = self._open_video(command.video_id, viewer)
+        key = (command.video_id, viewer.id, command.client_id)
         if command.client_id is not None and (known := self._known_comments.get(key)) is not None:
             if known["body"] != command.body or known["reply_to_id"] != command.reply_to:
                 raise Conflict("This client_id belongs to another comment.", code="client_id_taken")
-            return self._comment_json(known, command.viewer, video)
+            return self._comment_json(known, viewer, video)
         if not video["comments_enabled"]:
             raise Forbidden("Comments are turned off.", code="comments_off")
         if command.reply_to is not None and (command.video_id, command.reply_to) not in self._reply_targets:
@@ -250,7 +269,7 @@ class _Batch:
             (
                 row["id"],
                 command.video_id,
-                command.viewer.id,
+                viewer.id,
                 command.body,
                 command.reply_to,
                 command.client_id,
@@ -258,7 +277,7 @@ class _Batch:
                 row["created_at"],
             )
         )
-        data = self._comment_json(row, command.viewer, video)
+        data = self._comment_json(row, viewer, video)
         topic = TopicName(f"video:{command.video_id}")
         self._events.append(
             Durable.of(topic, seq=row["seq"], name="comment", at_ms=command.at_ms, data={"comment": data})
@@ -287,7 +306,7 @@ class _Batch:
             topic = TopicName(f"video:{video_id}")
             head = self._heads[topic]
             head["version"] += 1
-            names = [command.viewer.name for command in reversed(likers) if command.kind is not None]
+            names = [self._actor(command).name for command in reversed(likers) if command.kind is not None]
             self._events.append(
                 Totals(
                     topic,
@@ -425,6 +444,23 @@ def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
     found.save(update_fields=["deleted_at", "pinned_at"])
     log.record(head, "comment_deleted", {"comment": {"id": str(found.id)}})
     logger.info("comment %s of %s deleted by %s", found.id, video.topic, actor.id)
+
+
+@transaction.atomic
+def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer) -> int:
+    """Take many comments away at once, as a moderator; return how many were still there.
+
+    One short transaction: viewers who comment meanwhile wait for it. Raises NotFound, Forbidden.
+    """
+    head, video = _locked(video_id, actor)
+    _require_moderator(video, actor)
+    shown = Comment.objects.filter(video=video, id__in=comment_ids, deleted_at=None)
+    found = list(shown.order_by("seq").values_list("id", flat=True))
+    if found:
+        shown.update(deleted_at=timezone.now(), pinned_at=None)
+        log.record_all(head, "comment_deleted", [{"comment": {"id": str(id)}} for id in found])
+        logger.info("%d comments of %s deleted by %s", len(found), video.topic, actor.id)
+    return len(found)
 
 
 @transaction.atomic

@@ -53,6 +53,10 @@ class Viewer(AbstractUser):
         self.name = self.name or self.username[:NAME_MAX]
         super().save(*args, **kwargs)
 
+    def stamp(self) -> str:
+        """Return what a token holds of the password: a new one makes old tokens worthless."""
+        return self.get_session_auth_hash()[:16]
+
     def get_full_name(self) -> str:
         return self.name
 

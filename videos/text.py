@@ -18,6 +18,8 @@ MARKS_MAX = 8
 RESERVED_NAMES = frozenset(("admin", "administrator", "moderator", "staff", "support", "system", "liveplatform"))
 # Direction overrides can disguise what follows them; a viewer's own direction is the browser's work (<bdi>).
 _BIDI = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F))
+# Letters and symbols by their category, blank on every screen: fillers of Hangul, the empty pattern of Braille.
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 class Refused(Exception):
@@ -35,6 +37,12 @@ class NotFound(Refused):
     """No such thing, or it is not for this viewer: the two look the same."""
 
     code = "not_found"
+
+
+class SignedOut(Refused):
+    """The credentials were good once: the account is gone, or its password was changed."""
+
+    code = "unauthenticated"
 
 
 class Forbidden(Refused):
@@ -55,11 +63,23 @@ def clean_body(text: str) -> str:
     Raises Invalid when nothing visible is left, or too much.
     """
     text = clean_text(text)
-    if not any(unicodedata.category(char)[0] in "LNPS" for char in text):
+    if not _is_visible(text):
         raise Invalid("Write something first.", code="empty")
     if len(text) > COMMENT_MAX or len(text.encode()) > COMMENT_MAX_BYTES:
         raise Invalid(f"A comment may have {COMMENT_MAX:,} characters at most.", code="too_long")
     return text
+
+
+def clean_title(text: str) -> str:
+    """Return a title as it is stored: clean, on one line. Raises Invalid when nothing visible is left."""
+    title = " ".join(clean_text(text).split())
+    if not _is_visible(title):
+        raise Invalid("Give the video a title.")
+    return title
+
+
+def _is_visible(text: str) -> bool:
+    return any(unicodedata.category(char)[0] in "LNPS" and char not in _BLANKS for char in text)
 
 
 def clean_text(text: str) -> str:
@@ -93,12 +113,12 @@ def clean_name(text: str) -> str:
     # families and the variation selector are not: they change what is seen.
     if any(unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") and char != "\u200d" for char in name):
         raise Invalid("A name may not hold invisible characters.")
-    if not any(unicodedata.category(char)[0] in "LNS" for char in name):
-        raise Invalid("A name needs a letter, a digit or a symbol.")
+    if not any(unicodedata.category(char)[0] in "LNS" for char in name) or any(char in _BLANKS for char in name):
+        raise Invalid("A name needs a letter, a digit or a symbol, and no blank ones.")
     if any(len(_scripts(word)) > 1 for word in name.split()):
         raise Invalid("A word of a name may not mix alphabets.")
     if "".join(name.casefold().split()) in RESERVED_NAMES:
-        raise Invalid("This name is reserved.")
+        raise Invalid("This name is reserved.", code="reserved")
     if sum(unicodedata.combining(char) > 0 for char in name) > len(name) // 2:
         raise Invalid("Too many marks on a letter.")
     return name
