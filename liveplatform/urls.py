@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from liveplatform import health
+from liveplatform import health, logins
 from videos.api import api
 
 admin.site.site_header = "liveplatform"
@@ -15,8 +15,13 @@ admin.site.site_title = "liveplatform"
 urlpatterns = [
     path("", include("videos.urls")),
     path("api/v1/", api.urls),
-    path("accounts/login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path(
+        "accounts/login/",
+        logins.limited(auth_views.LoginView.as_view(redirect_authenticated_user=True)),
+        name="login",
+    ),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("admin/login/", logins.limited(admin.site.login)),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
