@@ -1,0 +1,81 @@
+"""Lists of the admin that stay quick on tables of millions of rows, and bear any parameters.
+
+Used by videos.admin. No full counts, an order that an index has, a deadline for searches.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ERROR_FLAG
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db import DataError, OperationalError, connection, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+
+LIST_MAX_ROWS = 10_000
+LIST_DEADLINE_MS = 2_000
+QUERY_CANCELED = "57014"  # PostgreSQL's code for a statement that took too long
+
+
+def bounded_count(rows: QuerySet[Any]) -> int:
+    """Return how many rows there are, `LIST_MAX_ROWS` at most: counting millions takes seconds."""
+    return rows.order_by().values("pk")[:LIST_MAX_ROWS].count()
+
+
+def at_most(count: int) -> str:
+    return f"{count:,}+" if count == LIST_MAX_ROWS else f"{count:,}"
+
+
+class BoundedPaginator(Paginator[Any]):
+    @cached_property
+    def count(self) -> int:
+        return bounded_count(self.object_list)  # type: ignore[arg-type]
+
+
+class QuickListMixin:
+    """A list that answers in time on a table of any size, and bears any parameters."""
+
+    paginator: Any = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    ordering: ClassVar[Any] = ("-id",)  # by time: ids are UUIDs of version 7
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list. What the database refuses or cannot answer in time is said, not raised."""
+        try:
+            if request.method == "POST":
+                return self._rendered(request, extra_context)
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = {LIST_DEADLINE_MS}")
+                return self._rendered(request, extra_context)
+        except (ValidationError, DataError):
+            messages.error(request, _("This is not something to look for here."))
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != QUERY_CANCELED:
+                raise
+            messages.error(request, _("This search takes too long. Narrow it: choose a video, or filter by date."))
+        return HttpResponseRedirect(request.path if ERROR_FLAG in request.GET else f"{request.path}?{ERROR_FLAG}=1")
+
+    def _rendered(self, request: HttpRequest, extra_context: dict[str, Any] | None) -> HttpResponse:
+        response: HttpResponse = super().changelist_view(request, extra_context)  # type: ignore[misc]
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            shown = response.context_data.get("cl")
+            if shown is not None and shown.result_count == LIST_MAX_ROWS:
+                response.context_data["subtitle"] = _("the newest %(count)s") % {"count": f"{LIST_MAX_ROWS:,}"}
+            response.render()  # here, within the deadline
+        return response
+
+    def few(self, request: HttpRequest, chosen: QuerySet[Any], limit: int) -> list[Any] | None:
+        """Return the chosen rows; None, and the reason said, when there are more than one request should do."""
+        found = list(chosen[: limit + 1])
+        if len(found) > limit:
+            messages.error(request, _("Choose %(limit)s at most.") % {"limit": f"{limit:,}"})
+            return None
+        return found

@@ -1,0 +1,119 @@
+"""Taking videos and viewers away for good: in short transactions, so that nobody else waits for a long one.
+
+Hop: beside the path, called by the admin. Interrupted at any point, each can be called again. Who watches is told:
+the nodes see that a topic is gone and say `bye`, deleted comments are events, totals come with the next reconcile.
+"""
+
+from __future__ import annotations
+
+import logging
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from realtime.models import Topic
+from videos import interactions
+from videos.models import Comment, Like, Video, Viewer
+from videos.text import Conflict, NotFound
+
+logger = logging.getLogger(__name__)
+
+ROWS_MAX = 5_000  # of one statement, far from the statement timeout
+COMMENTS_MAX = 500  # of one transaction that holds a topic's lock
+LIKES_MAX = 100  # of one transaction: each locks a topic
+
+_LIKES_OF_VIDEO = """
+DELETE FROM videos_like WHERE (video_id, viewer_id) IN
+(SELECT video_id, viewer_id FROM videos_like WHERE video_id = %s LIMIT %s)
+"""
+# The newest first: an answer goes before what it answers.
+_COMMENTS_OF_VIDEO = """
+DELETE FROM videos_comment WHERE id IN
+(SELECT id FROM videos_comment WHERE video_id = %s ORDER BY seq DESC LIMIT %s)
+"""
+_EVENTS_OF_TOPIC = """
+DELETE FROM realtime_loggedevent WHERE (topic_id, seq) IN
+(SELECT topic_id, seq FROM realtime_loggedevent WHERE topic_id = %s LIMIT %s)
+"""
+_TAKE_BACK = """
+WITH gone AS (DELETE FROM videos_like WHERE viewer_id = %s AND video_id = ANY(%s) RETURNING video_id, kind)
+UPDATE videos_likecount c SET count = count - 1 FROM gone WHERE c.video_id = gone.video_id AND c.kind = gone.kind
+"""
+
+
+def delete_video(video_id: UUID, actor: Viewer) -> None:
+    """Delete a video and everything of it, its topic last. Raises NotFound, Forbidden.
+
+    It is ended and made private first: from then on nothing is added and viewers get `bye`.
+    """
+    video = Video.objects.filter(id=video_id).first()
+    if video is None:
+        raise NotFound("There is no such video.")
+    closed: dict[str, Any] = {"visibility": Video.Visibility.PRIVATE}
+    if video.status != Video.Status.ENDED:
+        closed |= {"status": Video.Status.ENDED, "ended_at": timezone.now()}
+    interactions.update_video(video_id, actor, **closed)
+    _delete_rows(_LIKES_OF_VIDEO, video_id)
+    _delete_rows(_COMMENTS_OF_VIDEO, video_id)
+    _delete_rows(_EVENTS_OF_TOPIC, video.topic)
+    with transaction.atomic():
+        Topic.objects.select_for_update().filter(name=video.topic).first()
+        Video.objects.filter(id=video_id).delete()
+        Topic.objects.filter(name=video.topic).delete()
+    logger.info("%s deleted by %s", video.topic, actor.id)
+
+
+def _delete_rows(statement: str, owner: UUID | str) -> None:
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(statement, [owner, ROWS_MAX])
+            if cursor.rowcount < ROWS_MAX:
+                return
+
+
+def delete_viewer(viewer_id: UUID, actor: Viewer) -> None:
+    """Delete an account with its likes and comments. `actor` is staff. Raises Conflict while it has videos."""
+    viewer = Viewer.objects.filter(id=viewer_id)
+    if Video.objects.filter(owner_id=viewer_id).exists():
+        raise Conflict("This account has videos. Delete them first, or make the account inactive.", code="has_videos")
+    viewer.update(is_active=False)
+    while True:
+        _take_back_likes(viewer_id)
+        _delete_comments(viewer_id, actor)
+        with transaction.atomic():
+            # Locked: a like that was on its way waits, and then finds no viewer.
+            viewer.select_for_update().first()
+            if not (Like.objects.filter(viewer_id=viewer_id).exists() or _comments(viewer_id).exists()):
+                viewer.delete()
+                break
+    logger.info("viewer %s deleted by %s", viewer_id, actor.id)
+
+
+def _comments(viewer_id: UUID) -> Any:
+    return Comment.objects.filter(author_id=viewer_id)
+
+
+def _take_back_likes(viewer_id: UUID) -> None:
+    liked = Like.objects.filter(viewer_id=viewer_id).values_list("video_id", flat=True)
+    while video_ids := list(liked[:LIKES_MAX]):
+        topics = [f"video:{video_id}" for video_id in video_ids]
+        with transaction.atomic(), connection.cursor() as cursor:
+            # In the order of names, as everybody who locks several.
+            list(Topic.objects.select_for_update().filter(name__in=topics).order_by("name"))
+            cursor.execute(_TAKE_BACK, [viewer_id, video_ids])
+            Topic.objects.filter(name__in=topics).update(version=F("version") + 1)
+
+
+def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:
+    written = _comments(viewer_id).order_by("video_id", "seq").values_list("video_id", "id")
+    while found := list(written[:COMMENTS_MAX]):
+        for video_id, rows in groupby(found, key=lambda row: row[0]):
+            interactions.delete_comments(video_id, [comment_id for _, comment_id in rows], actor)
+        ids = [comment_id for _, comment_id in found]
+        with transaction.atomic(), connection.cursor() as cursor:
+            Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)
+            cursor.execute("DELETE FROM videos_comment WHERE id = ANY(%s)", [ids])
