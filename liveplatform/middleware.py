@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 from typing import cast
 
-from django.http import HttpRequest
+from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
@@ -78,5 +78,43 @@ def security_headers(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         return _add(before(request))
+
+    return answer
+
+
+ERRORS = {
+    400: ("bad_request", "The request is not valid."),
+    404: ("not_found", "There is no such thing."),
+    405: ("method_not_allowed", "This cannot be done here; see the Allow header."),
+    413: ("too_large", "The request is too large."),
+    500: ("internal", "This is our mistake; it has been logged."),
+}
+
+
+@sync_and_async_middleware
+def json_errors(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
+    """Give errors that Django or django-ninja answers by itself the API's form, `{"code", "detail"}`."""
+
+    def converted(response: HttpResponseBase) -> HttpResponseBase:
+        if response.status_code not in ERRORS or response.headers.get("Content-Type") == "application/json":
+            return response
+        code, detail = ERRORS[response.status_code]
+        made = JsonResponse({"code": code, "detail": detail}, status=response.status_code)
+        if "Allow" in response.headers:
+            made.headers["Allow"] = response.headers["Allow"]
+        return made
+
+    if iscoroutinefunction(get_response):
+        following = cast(AsyncAnswer, get_response)
+
+        async def answer_async(request: HttpRequest) -> HttpResponseBase:
+            return converted(await following(request))
+
+        return answer_async
+
+    before = cast(Answer, get_response)
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        return converted(before(request))
 
     return answer

@@ -185,7 +185,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
 ]
 # Each middleware costs a request about 100 us: the API does its own sessions and CSRF check (videos/auth.py).
-API_MIDDLEWARE = ["liveplatform.middleware.security_headers"]
+API_MIDDLEWARE = ["liveplatform.middleware.security_headers", "liveplatform.middleware.json_errors"]
 
 ROOT_URLCONF = "liveplatform.urls"
 ASGI_APPLICATION = "liveplatform.asgi.application"

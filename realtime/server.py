@@ -13,6 +13,7 @@ import ipaddress
 import logging
 import socket
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -31,16 +32,18 @@ logger = logging.getLogger(__name__)
 reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 BODY_MAX_BYTES = 64 * 1024
-HEADER_SECONDS = 10.0
 LINGER_SECONDS = 2.0
 FRAME_MAX_BYTES = 64 * 1024
 INBOUND_MAX_FRAMES = 64
 CLOSE_TIMEOUT_SECONDS = 10.0
-REQUESTS_END_SECONDS = 5.0
 STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
 _server_from: Any = serverFromString
 USER_TIMEOUT_MS = 20_000  # a peer that vanished without a FIN is noticed that long after an unanswered heartbeat
 WIRE = "live.wire"
+
+
+class PeerGone(Exception):
+    """The peer left before its stream began."""
 
 
 def tune_stream(transport: tcp.Connection) -> None:
@@ -72,7 +75,7 @@ class SseWire(_TwistedWire):
 
     def __init__(self, request: WebRequest) -> None:
         self._request = request
-        transport = request.channel.transport
+        transport = request.channel and request.channel.transport
         self._tcp = _plain(transport)
         # HTTP/1.0 knows no chunks.
         self.transport = transport if self._tcp is transport and request.clientproto == b"HTTP/1.1" else None
@@ -111,9 +114,11 @@ class WebSocketWire(_TwistedWire):
 
 
 def _plain(transport: Any) -> Any:
-    """Return the TCP transport under a TLS one, or the transport itself."""
-    while not isinstance(transport, tcp.Connection):
+    """Return the TCP transport under a TLS one, or the transport itself. Raises PeerGone."""
+    while transport is not None and not isinstance(transport, tcp.Connection):
         transport = transport.transport
+    if transport is None or not transport.connected:
+        raise PeerGone
     return transport
 
 
@@ -121,11 +126,12 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     """Daphne's request with a limit for the body, a deadline for the headers, and no way to end the server."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # Forms are Django's to read; Twisted answers a bad one with a bare status line.
+        super().__init__(*args, **kwargs, parsePOSTFormSubmission=False)
         self._body_bytes = 0
         self._refused = False
-        self.channel.has_request = True
-        self._deadline: Any = reactor.callLater(HEADER_SECONDS, self._too_slow)
+        _expect_request(self.channel, None)
+        self._deadline: Any = reactor.callLater(self.server.request_seconds, self._too_slow)
 
     def _too_slow(self) -> None:
         self._deadline = None
@@ -176,6 +182,13 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self._met_deadline()
         super().connectionLost(reason)
 
+    def finish(self) -> None:
+        channel = self.channel
+        # Before Twisted reads on: what it has read already may be the next request.
+        if channel is not None and getattr(channel, "persistent", False):
+            _expect_request(channel, self.server.idle_seconds)
+        super().finish()
+
     def handle_exception(self, exception: BaseException) -> None:
         """The application failed: say 500, or cut the stream if it has begun. It must not reach the server."""
         if not self._response_started:
@@ -194,14 +207,26 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = WebRequest
-        reactor.callLater(HEADER_SECONDS, self._drop_silent, protocol)
+        _expect_request(getattr(protocol, "_channel", protocol), self.server.request_seconds)
         return protocol
 
-    @staticmethod
-    def _drop_silent(protocol: Any) -> None:
-        channel = getattr(protocol, "_channel", protocol)
-        if not getattr(channel, "has_request", False) and channel.transport is not None:
-            channel.transport.abortConnection()
+
+def _expect_request(channel: Any, seconds: float | None) -> None:
+    """Drop the connection unless a request begins within the time; None: it has begun.
+
+    Twisted's own idle time starts again with each byte: a line that never ends would hold the connection for ever.
+    """
+    silence = getattr(channel, "silence", None)
+    if silence is not None and silence.active():
+        silence.cancel()
+    # By weak reference: most connections end long before, and must not be kept for it.
+    channel.silence = None if seconds is None else reactor.callLater(seconds, _drop, weakref.ref(channel))
+
+
+def _drop(reference: weakref.ref[Any]) -> None:
+    channel = reference()
+    if channel is not None and channel.transport is not None:
+        channel.transport.abortConnection()
 
 
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
@@ -225,7 +250,12 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         if hasattr(self, "handshake_deferred"):
             super().handle_exception(exception)
         else:
-            self.sendClose(code=1011)
+            self.serverClose(code=1011)
+
+    def serverClose(self, code: int | None = None) -> None:
+        """Close with any code. Autobahn's `sendClose` takes an application's own only: not 1003, 1011, 1012."""
+        if self.state == self.STATE_OPEN:
+            self.sendCloseFrame(code=1000 if code is None else code)
 
     def check_timeouts(self) -> None:
         """Nothing to check: the handshake has a timer of its own, the node's heartbeat finds the dead."""
@@ -242,9 +272,14 @@ class Server(server.Server):  # type: ignore[misc]
     """Daphne's server, event-driven, with a drain in place of its sudden end.
 
     `on_start` runs on the loop before the first connection, `on_drain` when the process is told to stop: all
-    connections are still there, no new one comes.
+    connections are still there, no new one comes. A request has to be there, body and all, within `request_seconds`;
+    the next one on the same connection has to begin within `idle_seconds`. Requests that are still being answered at
+    the end of the drain have `finish_seconds`.
     """
 
+    request_seconds = 10.0
+    idle_seconds = 60.0
+    finish_seconds = 5.0
     on_start: Callable[[], Awaitable[None]] | None = None
     on_drain: Callable[[], Awaitable[None]] | None = None
     trusted_proxies = 0
@@ -308,7 +343,7 @@ class Server(server.Server):  # type: ignore[misc]
                 logger.exception("the drain failed")
         applications = [task for details in self.connections.values() if (task := details.get("application_instance"))]
         if applications:
-            await asyncio.wait(applications, timeout=REQUESTS_END_SECONDS)
+            await asyncio.wait(applications, timeout=self.finish_seconds)
         for task in applications:
             task.cancel()
         await asyncio.sleep(0.05)  # close frames and last chunks leave the sockets

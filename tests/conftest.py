@@ -28,8 +28,8 @@ def site_factory() -> Iterator[SiteFactory]:
 
 @pytest.fixture(scope="session")
 def site(site_factory: SiteFactory) -> Iterator[Site]:
-    """A running site that the whole run shares: two nodes and a dispatcher. Leave its processes alone."""
-    with _watched(site_factory.start()) as shared:
+    """A running site that the whole run shares: two nodes and a dispatcher, no limits. Leave its processes alone."""
+    with _watched(site_factory.start(env={"LIVE_LIMITS": "off"})) as shared:
         yield shared
 
 

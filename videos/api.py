@@ -417,8 +417,20 @@ STATUSES: dict[type[Refused], int] = {
 }
 
 
+_handlers: dict[type[Exception], Callable[[Any], HttpResponse]] = {}
+
+
 def _handle(kind: type[Exception], handler: Callable[[Any], HttpResponse]) -> None:
+    _handlers[kind] = handler
     api.add_exception_handler(kind, lambda request, exception: handler(exception))
+
+
+def _http_error(problem: HttpError) -> HttpResponse:
+    """Answer django-ninja's own error; where it only wraps what our parser said, answer that."""
+    for kind in type(problem.__cause__).__mro__:
+        if kind in _handlers and kind is not Exception:
+            return _handlers[kind](problem.__cause__)
+    return error(problem.status_code, "error", str(problem))
 
 
 def _first_problem(problem: ValidationError) -> HttpResponse:
@@ -426,6 +438,8 @@ def _first_problem(problem: ValidationError) -> HttpResponse:
     where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
     if first["loc"][:1] == ("path",):
         return error(404, "not_found", "There is no such thing.")
+    if tuple(first["loc"]) == ("body", "body"):
+        return error(400, "malformed", "The body is empty.")
     # The first part is the name of the argument, which callers do not know.
     field = ".".join(where[1:] if first["loc"][:1] == ("body",) else where)
     detail = f"{field}: {first['msg']}" if field else str(first["msg"])
@@ -444,7 +458,7 @@ _handle(schemas.Malformed, lambda problem: error(400, "malformed", str(problem))
 _handle(schemas.UnsupportedMediaType, lambda problem: error(415, "unsupported_media_type", str(problem)))
 _handle(ValidationError, _first_problem)
 _handle(Http404, lambda _: error(404, "not_found", "There is no such thing."))
-_handle(HttpError, lambda problem: error(problem.status_code, "error", str(problem)))
+_handle(HttpError, _http_error)
 _handle(
     Limited,
     lambda limited: error(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -54,7 +55,8 @@ def test_any_text_is_read_back_by_an_event_stream_and_a_websocket(text: str) -> 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 def test_websocket_frame_says_its_length(size: int) -> None:
     frame = Frame("n", json.dumps("x" * size).encode())
-    assert read_websocket(frame.websocket * 2) == [("n", "x" * size)] * 2
+    expected: list[Any] = [("n", "x" * size)]
+    assert read_websocket(frame.websocket * 2) == expected * 2
 
 
 @given(st.lists(some_totals, min_size=1))

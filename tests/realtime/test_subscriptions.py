@@ -6,6 +6,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -95,7 +96,7 @@ async def test_renewal_of_many_topics_is_one_round_trip(redis: Redis) -> None:
     trips = 0
     send = redis.connection_pool.connection_class.send_packed_command
 
-    async def counted(self: object, *args: object, **kwargs: object) -> None:
+    async def counted(self: Any, *args: Any, **kwargs: Any) -> None:
         nonlocal trips
         trips += 1
         await send(self, *args, **kwargs)

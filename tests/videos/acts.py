@@ -60,7 +60,7 @@ class Stage:
         reply_to = await self._some_comment(chance) if chance.random() < 0.3 else None
         author = chance.choice([self.owner, *self.viewers])
         await interactions.comment(
-            self.video.id, author, f"{chance.random()} <b>ü🎉\u202e", reply_to=reply_to and reply_to.id
+            self.video.id, author, f"{chance.random()} <b>ü🎉\u202e", reply_to=reply_to.id if reply_to else None
         )
 
     async def _like(self, chance: random.Random) -> None:
