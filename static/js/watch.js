@@ -14,7 +14,7 @@ import { Stream } from "./stream.js";
 import { count, say } from "./words.js";
 
 const QUIET_MS = 2_000;
-const HIDDEN_MS = 30_000;
+const HIDDEN_MS = 15_000;
 const DAY_SECONDS = 86_400;
 
 const theatre = byId("main");

@@ -170,7 +170,7 @@ async def test_a_hidden_silent_page_lets_go_of_its_stream_and_catches_up_when_it
 
     wait_for(lambda: watching() == 1, "the viewer to count")
     await window.page.evaluate(hide, True)
-    await window.page.clock.fast_forward("00:31")
+    await window.page.clock.fast_forward("00:16")
     wait_for(lambda: watching() == 0, "the hidden page not to count")
     broadcaster.comment(video_id, "Said to nobody")
 
