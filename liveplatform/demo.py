@@ -1,12 +1,13 @@
 """The demo broadcast: a moving picture with a running clock and quiet sound, made live by ffmpeg.
 
 Called by `serve`. Its video belongs to an account that nobody can sign in to; a moderator may end it like any other,
-which ends the broadcast until the next start. Costs about 7 % of a core (measured on 2 cores of a virtual machine).
+which ends the broadcast until the next start. Costs 6 to 8 % of a core (2-core virtual machine).
 """
 
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -23,11 +24,11 @@ from videos.models import Video, VideoId, Viewer
 USERNAME = "demo"
 SEGMENT_SECONDS = 1
 PLAYLIST_SEGMENTS = 6
-POSTER_EVERY_SECONDS = 4
-# A playlist this old belongs to a site that has been stopped.
-STALE_SECONDS = 30.0
+POSTER_SECONDS = 10.0
+# A playlist as old as that is not continued: nobody has waited for it.
+STALE_SECONDS = 60.0
 FONTS = Path(__file__).resolve().parent / "fonts"
-_WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 854, 480, 20
+_WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 854, 480, 15
 
 
 class Broadcast(NamedTuple):
@@ -80,22 +81,13 @@ def _live(broadcaster: Viewer) -> Video | None:
 # The picture
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder ready for the next start of ffmpeg.
-
-    After a crash the playlist stays until the next one replaces it, so that players need not start over; one that
-    has grown old would show them the past.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+def _fresh_playlist(folder: Path) -> str:
+    """Return the text of the playlist, or "" if there is none that somebody may be playing."""
     playlist = folder / "live.m3u8"
-    try:
-        fresh = time.time() - playlist.stat().st_mtime < STALE_SECONDS
-        listed = playlist.read_text() if fresh else ""
-    except OSError:
-        listed = ""
-    for path in [*folder.glob("*.ts"), *folder.glob("*.tmp"), *([] if listed else [playlist])]:
-        if path.name not in listed:
-            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        if time.time() - playlist.stat().st_mtime < STALE_SECONDS:
+            return playlist.read_text()
+    return ""
 
 
 def clear(folder: Path) -> None:
@@ -106,12 +98,17 @@ def clear(folder: Path) -> None:
                 path.unlink()
 
 
-def program(broadcast: Broadcast) -> Program:
-    """Return the ffmpeg that writes `live.m3u8`, its segments and, every few seconds, `poster.jpg`."""
-    # Its import looks the binary up and runs it once: only a site with a demo pays for that.
-    from imageio_ffmpeg import get_ffmpeg_exe
+def program(folder: Path) -> Program:
+    """Return the ffmpeg that writes `live.m3u8` and its segments, and make the folder ready for it. Raises OSError.
 
-    folder = broadcast.folder
+    A fresh playlist is continued, number for number: after a restart players go on by themselves. (hls.js waits for
+    ever when the numbers jump.) Else the numbers begin with the time of day, so that they never go back.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = _fresh_playlist(folder)
+    for path in [*folder.glob("*.ts"), *folder.glob("*.tmp"), *([] if listed else folder.glob("*.m3u8"))]:
+        if path.name not in listed:
+            path.unlink(missing_ok=True)
     encoder = {
         "-c:v": "libx264", "-preset": "ultrafast", "-tune": "zerolatency", "-profile:v": "main", "-threads": "1",
         "-b:v": "900k", "-maxrate": "900k", "-bufsize": "1800k", "-sc_threshold": "0",
@@ -121,20 +118,37 @@ def program(broadcast: Broadcast) -> Program:
     hls = {
         "-f": "hls", "-hls_time": str(SEGMENT_SECONDS), "-hls_list_size": str(PLAYLIST_SEGMENTS),
         "-hls_delete_threshold": "3",
-        # Across starts numbers only grow and nothing says that the broadcast is over: players then go on by themselves.
-        "-hls_start_number_source": "epoch",
-        "-hls_flags": "discont_start+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
+        "-start_number": "0" if listed else str(int(time.time())),
+        # omit_endlist: or the end of this ffmpeg would tell players that the broadcast is over.
+        "-hls_flags": "append_list+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
         "-hls_segment_filename": str(folder / "%d.ts"),
     }  # fmt: skip
-    poster = {"-f": "image2", "-update": "1", "-atomic_writing": "1", "-q:v": "4"}
     argv = [
-        *(get_ffmpeg_exe(), "-nostdin", "-y", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
+        *(_ffmpeg(), "-nostdin", "-y", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
         *("-re", "-f", "lavfi", "-i", _picture(), "-re", "-f", "lavfi", "-i", _sound()),
-        *("-filter_complex", f"[0:v]split[picture][shots];[shots]fps=1/{POSTER_EVERY_SECONDS}[poster]"),
-        *("-map", "[picture]", "-map", "1:a", *_flat(encoder), *_flat(hls), str(folder / "live.m3u8")),
-        *("-map", "[poster]", *_flat(poster), str(folder / "poster.jpg")),
+        *("-map", "0:v", "-map", "1:a", *_flat(encoder), *_flat(hls), str(folder / "live.m3u8")),
     ]
     return Program("demo", tuple(argv), stop_seconds=3.0, cwd=FONTS)
+
+
+def take_poster(folder: Path) -> None:
+    """Make `poster.jpg` a picture of now, if the broadcast has begun; players never see half a picture.
+
+    A run of its own: a second, slower output of the broadcasting ffmpeg holds up the first one by seconds.
+    """
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        segments = [line for line in (folder / "live.m3u8").read_text().splitlines() if line.endswith(".ts")]
+        still = ("-frames:v", "1", "-q:v", "4", "-f", "image2", "-update", "1", "-atomic_writing", "1")
+        argv = [_ffmpeg(), "-nostdin", "-y", "-loglevel", "quiet", "-i", segments[-1], *still, "poster.jpg"]
+        subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, timeout=POSTER_SECONDS)
+
+
+def _ffmpeg() -> str:
+    # Its import looks the binary up and runs it once: only a site with a demo pays for that.
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    path: str = get_ffmpeg_exe()
+    return path
 
 
 def _flat(options: dict[str, str]) -> list[str]:

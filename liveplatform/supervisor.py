@@ -113,9 +113,9 @@ class Lines:
 class _Kept:
     """A program that is kept running: its child of the moment and the task that keeps it."""
 
-    def __init__(self, program: Program, before: Callable[[], None] | None) -> None:
+    def __init__(self, program: Program, again: Callable[[], Program] | None) -> None:
         self.program = program
-        self.before = before
+        self.again = again
         self.child: Child | None = None
         self.ended = asyncio.Event()
         self.read = asyncio.Event()
@@ -147,9 +147,9 @@ class Supervisor:
         await self.stop([*self._kept], hurry=True)
         self._loop.remove_signal_handler(signal.SIGCHLD)
 
-    def start(self, program: Program, *, before: Callable[[], None] | None = None) -> Child:
-        """Start a program and keep it running; `before` is called before each start. Raises OSError."""
-        kept = _Kept(program, before)
+    def start(self, program: Program, *, again: Callable[[], Program] | None = None) -> Child:
+        """Start a program and keep it running; `again` says what to run after it has ended. Raises OSError."""
+        kept = _Kept(program, again)
         child = self._run(kept)
         self._kept[program.name] = kept
         kept.task = asyncio.create_task(self._keep(kept), name=program.name)
@@ -201,14 +201,14 @@ class Supervisor:
                 return
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             try:
+                if kept.again:
+                    kept.program = kept.again()
                 self._run(kept)
             except OSError as error:
                 self.say(f"{kept.program.name} cannot be started: {error}")
                 kept.child = None
 
     def _run(self, kept: _Kept) -> Child:
-        if kept.before:
-            kept.before()
         reading, writing = os.pipe()
         try:
             child = Child(kept.program, writing)

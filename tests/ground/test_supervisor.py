@@ -99,18 +99,19 @@ async def test_an_impatient_stop_overtakes_a_patient_one(output: Output) -> None
         await patient
 
 
-async def test_work_before_each_start_is_done_and_its_failure_is_tried_again(output: Output) -> None:
+async def test_what_runs_again_may_differ_and_a_failure_to_say_so_is_tried_again(output: Output) -> None:
     calls: list[int] = []
 
-    def prepare() -> None:
+    def again() -> Program:
         calls.append(len(calls))
-        if len(calls) == 2:
+        if len(calls) == 1:
             raise OSError(28, "No space left on device")
+        return shell("changing", "echo second; exec sleep 600")
 
     async with Supervisor(LogStream(output, coloured=False)) as watched:
-        watched.start(shell("prepared", "exit 1"), before=prepare)
-        await until(lambda: len(calls) > 3)
-    assert "prepared cannot be started: [Errno 28] No space left on device" in output.text()
+        watched.start(shell("changing", "exit 1"), again=again)
+        await until(lambda: "| second" in output.text())
+    assert "changing cannot be started: [Errno 28] No space left on device" in output.text()
 
 
 def test_a_line_without_end_is_cut() -> None:

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
@@ -156,18 +157,36 @@ class _Site:
                 await _with_database(demo.close_broadcast)
                 return
             broadcast = await _with_database(demo.open_broadcast)
-            program = await asyncio.to_thread(demo.program, broadcast)
-            self._supervisor.start(program, before=functools.partial(demo.prepare, broadcast.folder))
+            program = await asyncio.to_thread(demo.program, broadcast.folder)
+            self._supervisor.start(program, again=functools.partial(demo.program, broadcast.folder))
         except (OperationalError, OSError, RuntimeError) as error:
             self._supervisor.say(f"no demo broadcast: {error}")
             return
-        while await self._demo_is_live(broadcast.video_id):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop_asked.wait(), DEMO_CHECK_SECONDS)
-                return
+        posters = asyncio.create_task(self._take_posters(broadcast.folder))
+        try:
+            while await self._demo_is_live(broadcast.video_id):
+                if await self._stops_within(DEMO_CHECK_SECONDS):
+                    return
+        finally:
+            posters.cancel()
         await self._supervisor.stop(["demo"])
         demo.clear(broadcast.folder)
         self._supervisor.say("the demo broadcast has been ended")
+
+    async def _take_posters(self, folder: Path) -> None:
+        from liveplatform import demo
+
+        # The first as soon as there is a picture.
+        while not await self._stops_within(DEMO_CHECK_SECONDS):
+            await asyncio.to_thread(demo.take_poster, folder)
+            if (folder / "poster.jpg").exists() and await self._stops_within(demo.POSTER_SECONDS):
+                return
+
+    async def _stops_within(self, seconds: float) -> bool:
+        """Wait that long, or until the site is asked to stop: then the answer is True."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop_asked.wait(), seconds)
+        return self._stop_asked.is_set()
 
     async def _demo_is_live(self, video_id: Any) -> bool:
         from liveplatform import demo
