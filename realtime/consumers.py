@@ -27,7 +27,7 @@ from realtime.frontend import RETRY_MS, Node, Opening
 from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit
 from realtime.process import process
 from realtime.registry import CommandError, registry
-from realtime.server import WIRE
+from realtime.server import WIRE, PeerGone
 from realtime.store import StoreUnavailable, TopicGone
 
 logger = logging.getLogger(__name__)
@@ -119,9 +119,12 @@ def _is_foreign(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     if origin is None:
         return False
     text = origin.decode("latin1")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return True
     scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), scope.get("scheme", "http"))
     own = f"{scheme}://{headers.get(b'host', b'').decode('latin1')}"
-    parts = urlsplit(text)
     return text != own and f"{parts.scheme}://{parts.netloc}" not in settings.CSRF_TRUSTED_ORIGINS
 
 
@@ -200,13 +203,15 @@ class _Stream:
             raise Refusal(503, "unavailable", "The database is away.", retry_seconds=2) from error
 
     def _open(self, node: Node, *, is_sse: bool) -> Connection:
-        wire = self.scope["extensions"][WIRE]()
+        try:
+            wire = self.scope["extensions"][WIRE]()
+        except PeerGone as gone:
+            raise StopConsumer from gone
         connection = Connection(
             ConnectionId(secrets.token_urlsafe(12)),
             wire,
             is_sse=is_sse,
             watcher=self.watcher,
-            address=self.request.address,
         )
         node.add(connection)
         self.connection = connection
@@ -366,7 +371,11 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._prepare(node, [topic])
                 if self.connection not in node.connections:
                     raise StopConsumer  # closed meanwhile
-                self._acknowledge(ref, node.enter(self.connection, topic, after=after))
+                try:
+                    opening = node.enter(self.connection, topic, after=after)
+                except TopicGone as error:
+                    raise CommandError("unavailable", "The topic is being read again.") from error
+                self._acknowledge(ref, opening)
             case "unsubscribe":
                 topic = self._topic(command)
                 node.unsubscribe(self.connection, topic)

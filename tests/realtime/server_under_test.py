@@ -1,0 +1,180 @@
+"""A process with the node's server and a small application that misbehaves on demand. Run by test_server.py.
+
+Prints its port when it listens. `/state` tells what goes on inside, `/release` lets those go on who wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from realtime.connections import Closing
+from realtime.events import frame
+from realtime.server import WIRE, Server
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class ServerUnderTest(Server):
+    """What the tests shorten is seconds that they would wait."""
+
+    request_seconds = float(os.environ.get("REQUEST_SECONDS", "10"))
+    idle_seconds = float(os.environ.get("IDLE_SECONDS", "60"))
+    finish_seconds = 0.5
+    trusted_proxies = int(os.environ.get("PROXIES", "0"))
+
+    def listen_success(self, port: Any) -> None:
+        super().listen_success(port)
+        print(port.getHost().port, flush=True)
+
+    def listen_error(self, failure: Any) -> None:
+        sys.exit(str(failure))
+
+
+class Application:
+    """`wires` are the streams that are open; `ended` counts applications that ran to their end, whatever it was."""
+
+    def __init__(self) -> None:
+        self.server: Any = None
+        self.wires: list[Any] = []
+        self.began = self.ended = self.taken = 0
+        self.gate = asyncio.Event()
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        self.began += 1
+        name = scope["path"].strip("/").replace("-", "_")
+        try:
+            await getattr(self, f"{scope['type']}_{name}")(scope, receive, send)
+        finally:
+            self.ended += 1
+
+    # HTTP
+
+    async def http_(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size += len(message["body"])
+            more = message["more_body"]
+        told = {name: scope[name] for name in ("method", "root_path", "client", "scheme")}
+        await _answer(send, {**told, "body_bytes": size})
+
+    async def http_fail(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        raise RuntimeError("the application failed before its answer")
+
+    async def http_fail_late(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await _start_stream(send)
+        raise RuntimeError("the application failed after its answer began")
+
+    async def http_stream(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        wire = scope["extensions"][WIRE]()
+        await _start_stream(send)
+        await self._hold(wire, receive, end="http.disconnect")
+
+    async def http_state(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        protocols = [protocol for protocol in self.server.connections if hasattr(protocol, "took_one")]
+        state = {
+            "connections": len(self.server.connections) - 1,
+            "streams": len(self.wires),
+            "running": self.began - self.ended - 1,
+            "taken": self.taken,
+            "waiting": sum(protocol.application_queue.qsize() for protocol in protocols),
+            "paused": any(protocol._is_paused for protocol in protocols),
+            "user_timeouts_ms": [
+                wire._tcp.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for wire in self.wires
+            ],
+        }
+        await _answer(send, state)
+
+    async def http_hesitate_then_stream(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await self._pass_gate()
+        scope["extensions"][WIRE]()
+
+    async def http_release(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        self.gate.set()
+        await _answer(send, {})
+
+    # WebSocket
+
+    async def websocket_(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await self._hold(scope["extensions"][WIRE](), receive, end="websocket.disconnect")
+
+    async def websocket_busy(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await self.gate.wait()
+        while (await receive())["type"] != "websocket.disconnect":
+            self.taken += 1
+
+    async def websocket_hesitate(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        await self.gate.wait()
+
+    async def websocket_hesitate_then_stream(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await self._pass_gate()
+        await send({"type": "websocket.accept"})
+        scope["extensions"][WIRE]()
+
+    async def websocket_reject(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.close"})
+
+    async def websocket_fail(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        raise RuntimeError("the application failed after the handshake")
+
+    async def _pass_gate(self) -> None:
+        await self.gate.wait()
+        self.gate.clear()
+
+    async def _hold(self, wire: Any, receive: Receive, *, end: str) -> None:
+        self.wires.append(wire)
+        try:
+            while (await receive())["type"] != end:
+                continue
+        finally:
+            self.wires.remove(wire)
+
+    # The end
+
+    async def drain(self) -> None:
+        goodbye = frame("drain", {"retry_ms": 1000})
+        for wire in list(self.wires):
+            wire.write(goodbye)
+            wire.close(Closing.DRAIN)
+
+
+async def _answer(send: Send, data: object) -> None:
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(data).encode()})
+
+
+async def _start_stream(send: Send) -> None:
+    headers = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b": welcome\n\n", "more_body": True})
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING)
+    application = Application()
+    ServerUnderTest.on_drain = staticmethod(application.drain)
+    application.server = ServerUnderTest(application=application, endpoints=["tcp:port=0:interface=127.0.0.1"])
+    application.server.run()
+    print("ended", application.began - application.ended, flush=True)
+
+
+if __name__ == "__main__":
+    main()

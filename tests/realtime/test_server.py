@@ -1,0 +1,518 @@
+"""The node's server against what stock Daphne and Channels do wrong under ordinary load.
+
+The rows L1 to L16 are those of the research in docs/how-it-works.md; each docstring says what the stock server does.
+Its process runs a small application that misbehaves on demand (server_under_test.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from realtime.loadgen.wire import client_frame, parse_head
+from realtime.server import BODY_MAX_BYTES, FRAME_MAX_BYTES, INBOUND_MAX_FRAMES, USER_TIMEOUT_MS
+from tests.watching import HANG_SECONDS, eventually
+
+MEGABYTE = 1024 * 1024
+HANDSHAKE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    "Sec-WebSocket-Version: 13\r\n"
+)
+
+
+class Running:
+    """The server's process."""
+
+    def __init__(self, **env: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.realtime.server_under_test"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **env},
+            text=True,
+        )
+        assert self.process.stdout
+        self.port = int(self.process.stdout.readline() or self._fail())
+
+    def _fail(self) -> str:
+        pytest.fail(f"the server did not start: {self.process.communicate()}")
+
+    async def request(self, head: str, body: bytes = b"") -> tuple[int, Any]:
+        """Send one request on a connection of its own; return the answer's status and JSON."""
+        async with Line.to(self.port) as line:
+            line.send(f"{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n", body)
+            return await line.answer()
+
+    async def state(self) -> dict[str, Any]:
+        status, state = await self.request("GET /state")
+        assert status == 200
+        return dict(state)
+
+    async def is_empty(self) -> bool:
+        state = await self.state()
+        return {state["connections"], state["running"], state["streams"]} == {0}
+
+    def rss_max_kib(self) -> int:
+        """Return the most memory that the process ever had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0])
+
+    def terminate(self) -> tuple[int, str, str]:
+        """Ask it to stop; return exit code, output and log."""
+        self.process.send_signal(signal.SIGTERM)
+        output, log = self.process.communicate(timeout=HANG_SECONDS)
+        return self.process.returncode, output, log
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+class Line:
+    """A bare TCP connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def to(cls, port: int) -> AsyncIterator[Line]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            yield cls(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    def send(self, *parts: str | bytes) -> None:
+        self.writer.write(b"".join(part.encode() if isinstance(part, str) else part for part in parts))
+
+    async def until(self, text: bytes) -> bytes:
+        async with asyncio.timeout(HANG_SECONDS):
+            return await self.reader.readuntil(text)
+
+    async def answer(self) -> tuple[int, Any]:
+        """Return status and body (JSON, if it is) of one answer."""
+        parsed = parse_head(await self.until(b"\r\n\r\n"))
+        assert parsed
+        head, _ = parsed
+        if head.chunked:
+            body = b""
+            while size := int(await self.until(b"\r\n"), 16):
+                body += (await self.reader.readexactly(size + 2))[:-2]
+            await self.reader.readexactly(2)
+        elif "content-length" in head.headers:
+            body = await self.reader.readexactly(int(head.headers["content-length"]))
+        else:
+            body = await self.reader.read()
+        return head.status, json.loads(body) if body.startswith(b"{") else body
+
+    async def stream(self, path: str = "/stream") -> None:
+        """Open a stream and read its beginning."""
+        self.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+        await self.until(b"welcome\n\n")
+
+    async def upgrade(self, path: str = "/") -> None:
+        """Become a WebSocket."""
+        self.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{HANDSHAKE}\r\n")
+        assert (await self.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+
+    async def close_code(self) -> int:
+        """Return the code of the close frame that comes next."""
+        async with asyncio.timeout(HANG_SECONDS):
+            first, size = await self.reader.readexactly(2)
+            assert first == 0x88, "not a close frame"
+            return int.from_bytes((await self.reader.readexactly(size))[:2], "big")
+
+    async def rest(self) -> bytes:
+        """Return what comes until the other side closes the connection."""
+        rest = b""
+        async with asyncio.timeout(HANG_SECONDS):
+            with contextlib.suppress(ConnectionError):
+                while data := await self.reader.read(65_536):
+                    rest += data
+        return rest
+
+    async def is_cut(self) -> None:
+        """Return when the other side has closed the connection; fail if it goes on talking instead."""
+        async with asyncio.timeout(HANG_SECONDS):
+            with contextlib.suppress(ConnectionError):
+                assert await self.reader.read(1) == b""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    running = Running()
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="module")
+def hasty_server() -> Iterator[Running]:
+    running = Running(REQUEST_SECONDS="0.5", IDLE_SECONDS="0.5")
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="module")
+def proxied_server() -> Iterator[Running]:
+    """A server behind one proxy of its own."""
+    running = Running(PROXIES="1")
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[[], Running]]:
+    """Start servers of one's own."""
+    with contextlib.ExitStack() as stack:
+
+        def start() -> Running:
+            running = Running()
+            stack.callback(running.kill)
+            return running
+
+        yield start
+
+
+@contextlib.asynccontextmanager
+async def websocket(server: Running, path: str = "/") -> AsyncIterator[ClientConnection]:
+    url = f"ws://127.0.0.1:{server.port}{path}"
+    async with asyncio.timeout(HANG_SECONDS), connect(url, compression=None, proxy=None) as socket:
+        yield socket
+
+
+# L1: the application's failures
+
+
+async def test_failure_before_the_answer_is_a_500(server: Running) -> None:
+    status, _ = await server.request("GET /fail")
+    assert status == 500
+
+
+async def test_failure_after_the_answer_began_ends_that_stream_and_later_ones_are_still_reaped(
+    server: Running,
+) -> None:
+    """L1. Stock: the first one ends Daphne's reaper for good.
+
+    That viewer's stream stays open and dead, and nothing that fails or ends later is ever cleaned up.
+    """
+    for _ in range(3):
+        async with Line.to(server.port) as line:
+            line.send("GET /fail-late HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert not (await line.rest()).endswith(b"0\r\n\r\n"), "it looks like a stream that ended well"
+    async with Line.to(server.port) as other:
+        await other.stream()
+        assert (await server.state())["streams"] == 1
+    await eventually(server.is_empty, "all that ended to be forgotten")
+
+
+async def test_failure_of_a_websocket_closes_it_with_1011(server: Running) -> None:
+    async with websocket(server, "/fail") as socket:
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+    assert socket.close_code == 1011
+    await eventually(server.is_empty, "the WebSocket to be forgotten")
+
+
+# L2, L3: the end of the process
+
+
+async def test_stop_says_goodbye_to_every_stream_despite_half_requests_and_fresh_handshakes(
+    start_server: Callable[[], Running],
+) -> None:
+    """L2, L3. Stock: one connection without an application, which a half-sent request or a WebSocket handshake of
+    the last second is, ends the clean-up with a KeyError. Nobody is told; without one, WebSockets get no close frame
+    either (1006), and their applications no disconnect.
+    """
+    server = start_server()
+    async with contextlib.AsyncExitStack() as stack:
+        half = await stack.enter_async_context(Line.to(server.port))
+        half.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Le")
+        fresh = await stack.enter_async_context(Line.to(server.port))
+        fresh.send(f"GET /hesitate HTTP/1.1\r\nHost: x\r\n{HANDSHAKE}\r\n")
+        streams = [await stack.enter_async_context(Line.to(server.port)) for _ in range(3)]
+        for stream in streams:
+            await stream.stream()
+        sockets = [await stack.enter_async_context(websocket(server)) for _ in range(3)]
+
+        async def everybody_is_there() -> bool:
+            state = await server.state()
+            return bool(state["streams"] == 6 and state["running"] == 7)
+
+        await eventually(everybody_is_there, "six streams and a handshake")
+        stopping = asyncio.create_task(asyncio.to_thread(server.terminate))
+        for stream in streams:
+            assert b"event: drain" in await stream.until(b"\r\n0\r\n\r\n")
+        for socket in sockets:
+            assert json.loads(await socket.recv())["event"] == "drain"
+            with pytest.raises(ConnectionClosed):
+                await socket.recv()
+            assert socket.close_code == 1012
+        code, output, log = await stopping
+
+    assert code == 0
+    assert output.splitlines()[-1] == "ended 0", "an application was left running"
+    assert "Traceback" not in log
+
+
+# L5: readers that do not read, and writers that do not stop
+
+
+async def test_flood_of_frames_waits_in_the_senders_kernel_while_the_application_is_busy(
+    start_server: Callable[[], Running],
+) -> None:
+    """L5. Stock: 42 MB of frames are swallowed within 0.1 s, into a queue without a bound."""
+    server = start_server()
+    frame = client_frame(b"x" * 1000)
+    payload = frame * 100
+
+    def flood(socket: socket.socket) -> int:
+        """Send until the kernel takes no more; return how many whole bytes went."""
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while sent < 42 * MEGABYTE:
+                sent += socket.send(payload[sent % len(payload) :])
+        return sent
+
+    async with Line.to(server.port) as line:
+        await line.upgrade("/busy")
+        raw = socket.socket(fileno=os.dup(line.writer.get_extra_info("socket").fileno()))
+        raw.setblocking(False)
+        sent = 0
+        with contextlib.closing(raw):
+            # Again and again, until it has stopped reading and both kernels are full.
+            while (now := flood(raw)) or not (await server.state())["paused"]:
+                sent = sent + now
+                assert sent < 42 * MEGABYTE, "everything was swallowed"
+        state = await server.state()
+        assert state["waiting"] <= INBOUND_MAX_FRAMES + 64 * 1024 // len(frame) + 1
+
+        await server.request("GET /release")
+
+        async def all_taken() -> bool:
+            return bool((await server.state())["taken"] == sent // len(frame))
+
+        await eventually(all_taken, f"the {sent // len(frame)} frames that were sent whole")
+
+
+# L6: bodies
+
+
+async def test_endless_body_is_refused_and_costs_no_memory(start_server: Callable[[], Running]) -> None:
+    """L6. Stock: 60 MB are read whole, into memory, before Django says 400."""
+    server = start_server()
+    await server.request("POST /", b"x" * BODY_MAX_BYTES)
+    before = server.rss_max_kib()
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    async with Line.to(server.port) as line:
+        line.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(60 * MEGABYTE // 0x10000):
+                line.send(chunk)
+                await line.writer.drain()
+        status, answer = await line.answer()
+
+    assert (status, answer["code"]) == (413, "too_large")
+    assert server.rss_max_kib() - before < 4 * 1024
+    assert (await server.state())["running"] == 0, "an application has seen it"
+
+
+@pytest.mark.parametrize("length", [BODY_MAX_BYTES + 1, 10_000_000_000, 10**30])
+async def test_body_that_says_it_is_too_long_is_refused_before_it_comes(server: Running, length: int) -> None:
+    async with Line.to(server.port) as line:
+        line.send(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")
+        status, answer = await line.answer()
+        assert (status, answer["code"]) == (413, "too_large")
+        await line.is_cut()
+
+
+async def test_body_of_the_greatest_size_passes(server: Running) -> None:
+    status, answer = await server.request("POST /", b"x" * BODY_MAX_BYTES)
+    assert (status, answer["body_bytes"]) == (200, BODY_MAX_BYTES)
+
+
+# L10: viewers that are gone
+
+
+async def test_viewer_who_leaves_is_noticed_at_once(server: Running) -> None:
+    """L10. Stock, with the loop of the Channels documentation: after 10.4 s, when the application is killed."""
+    async with Line.to(server.port) as line, websocket(server):
+        await line.stream()
+        assert (await server.state())["streams"] == 2
+    await eventually(server.is_empty, "both to be gone")
+
+
+async def test_viewer_who_vanishes_without_a_word_is_given_up_by_the_kernel(server: Running) -> None:
+    """L10. Stock: some 15 minutes later, when TCP gives up.
+
+    The kernel's part (nothing acknowledged for that long after a heartbeat) is not for a test without a second host.
+    """
+    async with Line.to(server.port) as line, websocket(server):
+        await line.stream()
+        assert (await server.state())["user_timeouts_ms"] == [USER_TIMEOUT_MS] * 2
+
+
+async def test_viewer_who_left_during_the_handshake_has_no_stream_to_open(start_server: Callable[[], Running]) -> None:
+    """The application asked for the socket of a connection that was gone, and failed with an AttributeError."""
+    server = start_server()
+    for path, head in (("/hesitate-then-stream", ""), ("/hesitate-then-stream", HANDSHAKE)):
+        async with Line.to(server.port) as line:
+            line.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n")
+
+            async def waits() -> bool:
+                return bool((await server.state())["running"] == 1)
+
+            await eventually(waits, "the application to wait")
+        await server.request("GET /release")
+        await eventually(server.is_empty, "it to be gone")
+    _, _, log = server.terminate()
+    assert "PeerGone" in log
+    assert "AttributeError" not in log
+
+
+# L11: slow requests
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        "",
+        "GET / HT",
+        "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx",
+    ],
+    ids=["nothing", "half a line", "half a head", "half a body"],
+)
+async def test_request_that_takes_too_long_to_arrive_is_dropped(hasty_server: Running, beginning: str) -> None:
+    """L11. Stock: the idle time of 60 s starts again with each byte; a byte a minute holds a connection for days."""
+    async with Line.to(hasty_server.port) as line:
+        line.send(beginning)
+        await trickle_until_cut(line)
+
+
+async def test_next_request_on_a_connection_that_never_begins_is_dropped(hasty_server: Running) -> None:
+    """L11, on a connection that has seen a good request: it could trickle its next line for days."""
+    async with Line.to(hasty_server.port) as line:
+        line.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await line.answer()
+        await trickle_until_cut(line)
+
+
+async def trickle_until_cut(line: Line) -> None:
+    cut = asyncio.create_task(line.is_cut())
+    while not cut.done():
+        line.send("x" if not line.writer.is_closing() else "")
+        await asyncio.wait([cut], timeout=0.1)
+    await cut
+
+
+async def test_deadlines_of_requests_do_not_end_streams(hasty_server: Running) -> None:
+    """L11. Stock: the only deadline there is, `--http-timeout`, counts a stream as a request."""
+    port = hasty_server.port
+    async with Line.to(port) as stream, websocket(hasty_server) as socket, Line.to(port) as slow:
+        await stream.stream()
+        await slow.is_cut()
+        async with Line.to(port) as slower:
+            await slower.is_cut()
+        assert (await hasty_server.state())["streams"] == 2
+        await socket.send("still here")
+
+
+async def test_second_request_on_a_connection_is_answered(hasty_server: Running) -> None:
+    async with Line.to(hasty_server.port) as line:
+        for _ in range(3):
+            line.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await line.answer())[0] == 200
+        line.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        assert [(await line.answer())[0] for _ in range(20)] == [200] * 20
+
+
+# L12: broken WebSockets
+
+UNMASKED = b"\x81\x01x"
+RESERVED_BIT = bytes((0x81 | 0x40,)) + client_frame(b"x")[1:]
+RESERVED_OPCODE = bytes((0x83,)) + client_frame(b"x")[1:]
+BAD_UTF8 = client_frame(b"\xff\xfe")
+TOO_LONG = client_frame(b"x" * (FRAME_MAX_BYTES + 1))
+LONG_PING = client_frame(b"x" * 126, opcode=9)
+HALF_CONTROL = bytes((0x09,)) + client_frame(b"x", opcode=9)[1:]
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (UNMASKED, 1002),
+        (RESERVED_BIT, 1002),
+        (RESERVED_OPCODE, 1002),
+        (LONG_PING, 1002),
+        (HALF_CONTROL, 1002),
+        (BAD_UTF8, 1007),
+        (TOO_LONG, 1009),
+    ],
+    ids=["unmasked", "reserved bit", "reserved opcode", "long ping", "half control frame", "bad UTF-8", "too long"],
+)
+async def test_broken_frame_is_answered_with_its_close_code(server: Running, frame: bytes, code: int) -> None:
+    """L12. Stock: the connection is dropped without a word, so clients come back and do it again."""
+    async with Line.to(server.port) as line:
+        await line.upgrade()
+        line.send(frame)
+        assert await line.close_code() == code
+
+
+async def test_refused_handshake_is_a_403(server: Running) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"ws://127.0.0.1:{server.port}/reject", proxy=None)
+    assert refused.value.response.status_code == 403
+
+
+# L14: headers that a client could forge
+
+
+async def test_client_cannot_choose_the_root_path(server: Running) -> None:
+    """L14. Stock: `Daphne-Root-Path: /evil` makes `reverse()` return /evil/…"""
+    async with Line.to(server.port) as line:
+        line.send("GET / HTTP/1.1\r\nHost: x\r\nDaphne-Root-Path: /evil\r\n\r\n")
+        assert (await line.answer())[1]["root_path"] == ""
+
+
+FORWARDED = "X-Forwarded-For: 203.0.113.7, 198.51.100.9\r\nX-Forwarded-Proto: https\r\n"
+
+
+async def test_client_cannot_choose_its_address(server: Running) -> None:
+    async with Line.to(server.port) as line:
+        line.send(f"GET / HTTP/1.1\r\nHost: x\r\n{FORWARDED}\r\n")
+        _, told = await line.answer()
+    assert (told["client"][0], told["scheme"]) == ("127.0.0.1", "http")
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        (FORWARDED, "198.51.100.9"),
+        ("X-Forwarded-For: not an ip <script>\r\n", "127.0.0.1"),
+        ("X-Forwarded-For: \xff\xfe\r\n", "127.0.0.1"),
+        ("X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-For: 2001:db8::1\r\n", "2001:db8::1"),
+        ("", "127.0.0.1"),
+    ],
+    ids=["two", "no address", "no text", "two headers", "none"],
+)
+async def test_behind_one_proxy_the_last_address_counts(proxied_server: Running, headers: str, address: str) -> None:
+    """L14. Stock, with `--proxy-headers`: the first one, which the client wrote; what is no address passes too."""
+    async with Line.to(proxied_server.port) as line:
+        line.send("GET / HTTP/1.1\r\nHost: x\r\n", headers.encode("latin1"), "\r\n")
+        _, told = await line.answer()
+    assert told["client"][0] == address
