@@ -540,6 +540,8 @@ class Node:
         """Pay what is owed to viewers that have caught up; close those that stalled."""
         for connection in list(self._slow):
             if not connection.wire.pending_bytes():
+                if connection.stale and any(feed.outbox for t in connection.topics if (feed := self.feeds.get(t))):
+                    continue  # an older frame is on its way and would come after what is owed
                 self._slow.discard(connection)
                 connection.slow_since = None
                 if connection.stale:
@@ -563,8 +565,15 @@ class Node:
         connection.wire.abort()
 
     def _dismiss(self, connection: Connection, reason: str) -> None:
-        connection.write(frame("bye", {"reason": reason}))
-        connection.wire.close(Closing.GONE)
+        self._part(connection, frame("bye", {"reason": reason}), Closing.GONE)
+
+    def _part(self, connection: Connection, goodbye: Frame, why: Closing) -> None:
+        """Write the last frame of a connection. It is forgotten here and now: its end takes a turn of the loop, and
+        a frame after the end would be read as the next answer (SSE) or break the protocol (WebSocket).
+        """
+        self.remove(connection)
+        connection.write(goodbye)
+        connection.wire.close(why)
 
     # Repair
 
@@ -734,7 +743,7 @@ class Node:
                 await asyncio.sleep(0)
 
     async def drain(self, *, window_seconds: float) -> None:
-        """Send everybody to another node: told at once when to come back, closed evenly over the window."""
+        """Send everybody to another node, evenly over the window, each told when to come back; then end the node."""
         self.is_draining = True
         waiting = list(self.connections)
         random.shuffle(waiting)
@@ -743,11 +752,11 @@ class Node:
         ends = self._clock() + window_seconds
         for number, connection in enumerate(waiting):
             if connection in self.connections:
-                connection.write(made)
-                connection.wire.close(Closing.DRAIN)
+                self._part(connection, made, Closing.DRAIN)
             left = len(waiting) - number - 1
             if left and number % 50 == 49:
                 await asyncio.sleep(max(0.0, ends - self._clock()) * 50 / (left + 50))
+        await self.aclose()  # a renewal that is under way would enter the node again
         with contextlib.suppress(TableUnavailable):
             await self._table.leave(self.id, list(self.feeds))
         logger.info("node %s left, %d connections drained", self.id, len(waiting))

@@ -548,6 +548,37 @@ async def test_drain_tells_everybody_when_to_come_back_and_leaves_the_table(node
     assert await table.nodes_for([VIDEO]) == {VIDEO: frozenset()}
 
 
+@pytest.mark.parametrize("is_sse", [True, False])
+async def test_nothing_follows_a_goodbye(node: Node, store: FakeStore, is_sse: bool) -> None:
+    """What came with the event that closed a topic was still written to those it had closed out.
+
+    They read a comment of a video that was private by then, behind the end of the response.
+    """
+    stranger = await Viewer(node, is_sse=is_sse).watch()
+    node.deliver([to_wire(store.note("secret")), to_wire(store.note("between us")), totals(1, {"like": 1})])
+    assert [name for name, _ in stranger.read()] == ["note", "bye"]
+    assert stranger.connection not in node.connections
+
+
+async def test_renewal_under_way_does_not_bring_a_drained_node_back(node: Node, table: FakeTable) -> None:
+    await Viewer(node).watch()
+    renew, go_on = table.renew, asyncio.Event()
+
+    async def renew_late(*args: Any, **kwargs: Any) -> Any:
+        await go_on.wait()
+        return await renew(*args, **kwargs)
+
+    table.renew = renew_late  # type: ignore[method-assign]
+    node.start()
+    viewer = await Viewer(node).watch()
+    node.remove(viewer.connection)
+    await until(lambda: not node._changed)
+    await node.drain(window_seconds=0)
+    go_on.set()
+    await asyncio.sleep(0)
+    assert await table.nodes_for([VIDEO]) == {VIDEO: frozenset()}
+
+
 async def test_every_connection_gets_a_heartbeat_within_its_time(node: Node) -> None:
     sse, websocket = await Viewer(node).watch(), await Viewer(node, is_sse=False).watch()
     for _ in range(15):
@@ -556,3 +587,26 @@ async def test_every_connection_gets_a_heartbeat_within_its_time(node: Node) -> 
         viewer.wire.fake_transport.drain()
     assert sse.wire.fake_transport.socket.taken == b": hb\n\n"
     assert websocket.wire.fake_transport.socket.taken == b"\x89\x00"
+
+
+async def test_what_a_slow_viewer_is_owed_is_not_followed_by_an_older_frame(node: Node, store: FakeStore) -> None:
+    """It was paid in the middle of a fan-out: the frame that was on its way then took likes back."""
+    slow = await Viewer(node).watch()
+    slow.wire.fake_transport.socket.room = 0
+    node.deliver([to_wire(store.note("fills the buffer")), totals(1, {"like": 1})])
+    await until(lambda: slow.connection.stale)
+    crowd = [await Viewer(node).watch() for _ in range(600)]
+    feed = node.feeds[VIDEO]
+    await until(lambda: not feed.outbox and feed.flush_timer is None)
+    node.deliver([totals(2, {"like": 2})])
+    node._flush(feed)
+    assert feed.outbox
+    node.deliver([totals(3, {"like": 3})])
+    slow.wire.fake_transport.drain()
+    await node.check_slow()
+    slow.wire.fake_transport.drain()
+    await until(lambda: crowd[-1].last("likes")["total"] == 3)
+    await node.check_slow()
+    got = [data["total"] for name, data in slow.read() if name == "likes"]
+    assert got == sorted(got), got
+    assert got[-1] == 3
