@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-SPARE_DESCRIPTORS = 300  # for requests, the database, files
+SPARE_DESCRIPTORS = 1_200  # for requests (two kinds, 500 of each), the database, files
 VIEWERS_PER_SOURCE = 25_000
 """Connections from one address to one site: the kernel hands out 28,232 ports by default."""
 PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
