@@ -162,7 +162,6 @@ CELERY_BEAT_SCHEDULE = {
 # Django
 
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
