@@ -369,7 +369,8 @@ class Crowd:
         if viewer.descriptor < 0:
             return
         self._forget_socket(viewer)
-        self.counts.troubles[reason or "no reason"] += reason != "drain"
+        if reason != "drain":
+            self.counts.troubles[reason or "no reason"] += 1
         if viewer.stage is Stage.WATCHING:
             self.connected -= 1
         self._opening.pop(viewer, None)
