@@ -15,8 +15,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
-from tests.conftest import _watched as watched
-from tests.sites import WAIT_SECONDS, Site, SiteFactory, wait_for
+from tests.sites import WAIT_SECONDS, Site, wait_for
 
 PASSWORD = "a password of the tests"
 MAKE_BROADCASTER = f"""
@@ -56,13 +55,6 @@ class Broadcaster:
     def comment(self, video_id: str, body: str) -> dict[str, Any]:
         comment: dict[str, Any] = self.call("POST", f"/videos/{video_id}/comments", {"body": body})
         return comment
-
-
-@pytest.fixture(scope="session")
-def site(site_factory: SiteFactory) -> Iterator[Site]:
-    """A site that the browser tests share. Without limits: one machine plays all the viewers."""
-    with watched(site_factory.start(env={"LIVE_LIMITS": "off"})) as shared:
-        yield shared
 
 
 def make_broadcaster(site: Site) -> Broadcaster:
