@@ -143,8 +143,8 @@ async def test_frozen_database_answers_within_the_deadline_and_does_not_store_wh
     commit: GroupCommit[str, str], notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("realtime.group_commit.WAIT_SECONDS", 0.1)
-    notes.hold.clear()
-    first, second = (asyncio.create_task(commit.submit(text)) for text in ("frozen", "given up"))
+    first = await being_committed(commit, notes, "frozen")
+    second = asyncio.create_task(commit.submit("given up"))
     for task in (first, second):
         with pytest.raises(StoreUnavailable):
             await task
