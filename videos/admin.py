@@ -70,6 +70,13 @@ class VideoForm(forms.ModelForm[Video]):
             "playlist": gettext_lazy("Path on this site, like /media/&lt;id&gt;/live.m3u8; empty: no picture.")
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Two fields under one label of Django's: each needs its own name.
+        if (starts_at := self.fields.get("starts_at")) is not None:
+            for widget, name in zip(starts_at.widget.widgets, (_("Date"), _("Time")), strict=True):
+                widget.attrs["aria-label"] = name
+
     def clean_title(self) -> str:
         try:
             return clean_title(self.cleaned_data["title"])
