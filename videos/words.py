@@ -14,7 +14,7 @@ WATCH: dict[str, str | Promise] = {
     "catching": _("Catching up…"),
     "lost": _("Connection lost. Trying again…"),
     "offline": _("You are offline. This page goes on as soon as you are back."),
-    "bye": _("The server closed the connection. Reload the page to go on."),
+    "bye": _("The server closed the connection: this video is no longer here."),
     "watching.one": _("{n} watching"),
     "watching.other": _("{n} watching"),
     "likes.one": _("{n} like"),

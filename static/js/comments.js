@@ -3,6 +3,7 @@
 import { ApiError, call } from "./api.js";
 import { byId, note, paintFace, toast } from "./dom.js";
 import { compact, offset } from "./format.js";
+import { isOpen } from "./state.js";
 import { count, say } from "./words.js";
 
 const PAGE = 50;
@@ -55,7 +56,7 @@ export function setUpComments({ store, asViewer }) {
     const status = item.querySelector(".comment-state");
     status.hidden = !comment.failed;
     status.firstElementChild.textContent = comment.failed ? say("not_sent") : "";
-    const open = state.video.comments_enabled && state.video.status !== "ended";
+    const open = state.video.comments_enabled && isOpen(state);
     const may = { reply: open, pin: state.canModerate && !comment.pinned, delete: state.canModerate || mine };
     const tools = [...item.querySelectorAll(".tool")];
     for (const tool of tools) tool.hidden = !may[tool.dataset.do];
@@ -84,7 +85,7 @@ export function setUpComments({ store, asViewer }) {
 
   // What an item was drawn from; drawn again only when that changed.
   const inputs = (comment, state) => [
-    comment, state.viewer?.id, state.canModerate, state.video.started_at_ms, state.video.comments_enabled, state.video.status,
+    comment, state.viewer?.id, state.canModerate, state.video.started_at_ms, state.video.comments_enabled, isOpen(state),
   ];
   const same = (a, b) => a && a.every((value, at) => value === b[at]);
 
@@ -393,11 +394,12 @@ export function setUpComments({ store, asViewer }) {
     if (error.status === 401) store.dispatch("local_viewer", { viewer: null });
   }
 
-  function drawComposer({ video, viewer }) {
-    const ended = video.status === "ended";
-    const open = video.comments_enabled && !ended;
-    byId("closed-ended").hidden = !ended;
-    byId("closed-off").hidden = ended || video.comments_enabled;
+  function drawComposer(state) {
+    const { video, viewer, over } = state;
+    const open = video.comments_enabled && isOpen(state);
+    byId("closed-ended").hidden = video.status !== "ended" || over;
+    byId("closed-off").hidden = video.comments_enabled || !isOpen(state);
+    byId("closed-over").hidden = !over;
     byId("join").hidden = !open || Boolean(viewer);
     form.hidden = !open || !viewer;
   }
@@ -425,7 +427,7 @@ export function setUpComments({ store, asViewer }) {
       keepingPlace(() => draw(state));
       byId("nothing").hidden = state.comments.length + state.pending.length > 0 || !state.video.comments_enabled;
       if (state.pinned !== before?.pinned || !before) drawPinned(state);
-      if (state.video !== before?.video || state.viewer !== before?.viewer) drawComposer(state);
+      if (state.video !== before?.video || state.viewer !== before?.viewer || state.over !== before?.over) drawComposer(state);
       if (state.comments.length > KEPT_MAX && atEnd()) {
         older = true;
         store.dispatch("local_trimmed", { keep: KEPT });

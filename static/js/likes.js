@@ -4,6 +4,7 @@ import { ApiError, call } from "./api.js";
 import { byId, icon, note, reducedMotion } from "./dom.js";
 import { compact } from "./format.js";
 import { pickable } from "./picker.js";
+import { isOpen } from "./state.js";
 import { count, say } from "./words.js";
 
 const COUNT_UP_MS = 300;
@@ -168,12 +169,13 @@ export function setUpLikes({ store, hearts, asViewer }) {
         return amount - mine;
       }));
     },
-    render({ likes, mine, video }) {
+    render(state) {
+      const { likes, mine, video } = state;
       total.set(likes.total);
       byId("liked").title = count("likes", likes.total, { shown: new Intl.NumberFormat(document.documentElement.lang).format(likes.total) });
       renderKinds(likes, mine);
-      button.disabled = video.status === "ended";
-      react.disabled = video.status !== "live";
+      button.disabled = !isOpen(state);
+      react.disabled = video.status !== "live" || state.over;
     },
   };
 }

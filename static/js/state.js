@@ -5,7 +5,7 @@
 
 /** Return the state of a page from the JSON island that the server wrote into it. */
 export function first({ topic, seq, snapshot, viewer = null, mine = null, can_moderate = false }) {
-  return { topic, seq, ...snapshot, viewer, mine, canModerate: can_moderate, pending: [], gone: new Set() };
+  return { topic, seq, ...snapshot, viewer, mine, canModerate: can_moderate, pending: [], gone: new Set(), over: false };
 }
 
 /** Return the last `limit` comments and the rest of the state in the shape of the server's snapshot. */
@@ -101,6 +101,8 @@ const local = {
     const fresh = items.filter((comment) => !state.gone.has(comment.id));
     return { ...state, comments: fresh.reduce(withComment, state.comments) };
   },
+  // The video was deleted or is not for this viewer any more: what is shown stays, nothing more can be done.
+  local_over: (state) => ({ ...state, over: true }),
   local_trimmed: (state, { keep }) => ({ ...state, comments: state.comments.slice(-keep) }),
 };
 
@@ -112,6 +114,9 @@ export function apply(state, name, data) {
   const change = Object.hasOwn(others, name) ? others[name] : Object.hasOwn(local, name) ? local[name] : null;
   return change ? change(state, data) : state;
 }
+
+/** Say whether viewers may like and comment at all. */
+export const isOpen = ({ video, over }) => video.status !== "ended" && !over;
 
 /** Say whether an event shows that one before it is missing. */
 export const leavesGap = (state, name, data) => Object.hasOwn(durable, name) && data.seq > state.seq + 1;

@@ -51,7 +51,7 @@ function draw() {
   viewers.set(state.viewers.count);
   byId("watching").title = count("watching", state.viewers.count);
   if (state.video !== before?.video || state.viewers !== before?.viewers || state.likes !== before?.likes) drawEnd(state);
-  if (state.video !== before?.video) drawVideo(state.video, before?.video);
+  if (state.video !== before?.video || state.over !== before?.over) drawVideo(state, before?.video);
 }
 
 function drawEnd({ likes: { total }, viewers: { peak } }) {
@@ -59,7 +59,7 @@ function drawEnd({ likes: { total }, viewers: { peak } }) {
   byId("end-peak").textContent = compact(peak);
 }
 
-function drawVideo(video, before) {
+function drawVideo({ video, over }, before) {
   theatre.dataset.status = video.status;
   document.title = video.title;
   document.querySelector("h1").textContent = video.title;
@@ -72,10 +72,11 @@ function drawVideo(video, before) {
   description.hidden = !video.description;
   for (const status of ["live", "upcoming", "ended"]) byId(`badge-${status}`).hidden = video.status !== status;
   byId("watching").hidden = video.status === "ended";
-  byId("curtain-upcoming").hidden = video.status !== "upcoming";
-  byId("curtain-ended").hidden = video.status !== "ended";
-  byId("curtain-none").hidden = video.status !== "live" || Boolean(video.playlist);
-  player.play(video.status === "live" ? video.playlist : "");
+  byId("curtain-over").hidden = !over;
+  byId("curtain-upcoming").hidden = over || video.status !== "upcoming";
+  byId("curtain-ended").hidden = over || video.status !== "ended";
+  byId("curtain-none").hidden = over || video.status !== "live" || Boolean(video.playlist);
+  player.play(video.status === "live" && !over ? video.playlist : "");
   countDown();
   if (before && before.status !== video.status && video.status !== "upcoming") toast(say(video.status === "live" ? "started" : "ended"));
 }
@@ -127,7 +128,10 @@ const stream = new Stream({
     else if (name === "comment" && store.state.comments !== before.comments) comments.commented(data);
     return true;
   },
-  changed: showLine,
+  changed(state) {
+    showLine(state);
+    if (state === "bye") store.dispatch("local_over", {});
+  },
 });
 showLine("connecting");
 stream.start();

@@ -382,7 +382,23 @@ async def test_start_and_end_reach_the_page(site: Site, broadcaster: Broadcaster
 
     broadcaster.call("POST", f"/videos/{video_id}/end")
     await expect(window.page.locator("#curtain-ended")).to_be_visible()
-    await expect(window.page.get_by_text("Comments are closed.")).to_be_visible()
+    await expect(window.page.get_by_text("The broadcast has ended. Comments are closed.")).to_be_visible()
+    await expect(window.page.locator("#like")).to_be_disabled()
+    assert await window.serious_axe_findings() == []
+    assert window.problems == []
+
+
+async def test_a_video_made_private_leaves_its_viewers_with_a_plain_word(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Not for you any more")
+    window = await open_window(watch(site, video_id, node=1))
+    await window.join("Left out")
+
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"visibility": "private"})
+
+    await expect(window.page.get_by_text("This video is no longer here", exact=True)).to_be_visible()
+    await expect(window.page.locator("#write")).to_be_hidden()
     await expect(window.page.locator("#like")).to_be_disabled()
     assert await window.serious_axe_findings() == []
     assert window.problems == []
