@@ -70,8 +70,8 @@ function drawVideo({ video, over }, before) {
     description.replaceChildren(paragraph);
   }
   description.hidden = !video.description;
-  for (const status of ["live", "upcoming", "ended"]) byId(`badge-${status}`).hidden = video.status !== status;
-  byId("watching").hidden = video.status === "ended";
+  for (const status of ["live", "upcoming", "ended"]) byId(`badge-${status}`).hidden = over || video.status !== status;
+  byId("watching").hidden = over || video.status === "ended";
   byId("curtain-over").hidden = !over;
   byId("curtain-upcoming").hidden = over || video.status !== "upcoming";
   byId("curtain-ended").hidden = over || video.status !== "ended";
