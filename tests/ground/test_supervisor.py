@@ -27,7 +27,7 @@ class Output(io.BytesIO):
 async def until(condition: Callable[[], bool]) -> None:
     """Return when the condition holds."""
     async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():  # noqa: ASYNC110 (nothing tells of a line)
+        while not condition():
             await asyncio.sleep(0.01)
 
 
