@@ -670,7 +670,9 @@ class Node:
         full_at = self._clock()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._change.wait(), max(0.05, full_at - self._clock()))
+                # Not wait_for: Python 3.11's swallows a cancellation that comes together with the change.
+                async with asyncio.timeout(max(0.05, full_at - self._clock())):
+                    await self._change.wait()
                 await asyncio.sleep(min(VIEWERS_SETTLE_SECONDS, self._renew_seconds))
             self._change.clear()
             if is_full := self._clock() >= full_at:

@@ -40,7 +40,9 @@ class DatabaseThreads:
 
         try:
             future = asyncio.get_running_loop().run_in_executor(self._threads, guarded)
-            return await asyncio.wait_for(future, self._answer_seconds)
+            # Not wait_for: Python 3.11's swallows a cancellation that comes together with the answer.
+            async with asyncio.timeout(self._answer_seconds):
+                return await future
         except TimeoutError as error:
             raise StoreUnavailable("the database did not answer in time") from error
 

@@ -560,6 +560,16 @@ async def test_nothing_follows_a_goodbye(node: Node, store: FakeStore, is_sse: b
     assert stranger.connection not in node.connections
 
 
+async def test_drain_of_a_running_node_comes_to_its_end(node: Node) -> None:
+    """It did not: the viewers' leaving and the end of the renewals came in one turn, and the end was swallowed."""
+    node.start()
+    await Viewer(node).watch()
+    await until(lambda: not node._changed)
+    async with asyncio.timeout(20):
+        await node.drain(window_seconds=0)
+    assert node._tasks == set()
+
+
 async def test_renewal_under_way_does_not_bring_a_drained_node_back(node: Node, table: FakeTable) -> None:
     await Viewer(node).watch()
     renew, go_on = table.renew, asyncio.Event()
