@@ -6,7 +6,7 @@ from __future__ import annotations
 
 # ruff: noqa: E402  (Django must be set up before what uses it is imported)
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
@@ -42,8 +42,18 @@ class ApiHandler(ASGIHandler):
             settings.MIDDLEWARE = full
 
 
+def _add_nosniff(headers: Any, path: str, url: str) -> None:
+    headers["X-Content-Type-Options"] = "nosniff"
+
+
 def _static_files() -> ServeStaticASGI:
-    files = ServeStaticASGI(None, max_age=0, immutable_file_test=r"/vendor/[^/]+-[0-9.]+/")
+    files = ServeStaticASGI(
+        None,
+        max_age=0,
+        immutable_file_test=r"/vendor/[^/]+-[0-9.]+/",
+        allow_all_origins=False,
+        add_headers_function=_add_nosniff,
+    )
     for finder in get_finders():
         for path, storage in finder.list([]):
             files.add_file_to_dictionary(settings.STATIC_URL + path, storage.path(path))
@@ -59,10 +69,17 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     if not _is_our_host(scope):
         await _refuse(send, 400, "unknown_host", "This site does not answer to that host name; see ALLOWED_HOSTS.")
+    elif not scope["method"].isupper():
+        # Django and others would take `post` for POST.
+        await _refuse(send, 405, "method_not_allowed", "The name of a method is written in capitals.")
     elif path == EVENTS_PATH:
         await events_application(scope, receive, send)
+    elif path == WEBSOCKET_PATH:
+        await _refuse(send, 426, "upgrade_required", "This is a WebSocket.", [(b"upgrade", b"websocket")])
     elif path.startswith("/api/"):
         await api(scope, receive, send)
+    elif b"%00" in scope["query_string"]:
+        await _refuse(send, 400, "bad_request", "The address holds a character that is none.")
     elif path.startswith(settings.STATIC_URL):
         await static_files(scope, receive, send)
     else:
@@ -85,8 +102,10 @@ def _is_our_host(scope: Scope) -> bool:
     return bool(domain) and (not port or int(port) < 65_536) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
-async def _refuse(send: Send, status: int, code: str, detail: str) -> None:
-    headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
+async def _refuse(
+    send: Send, status: int, code: str, detail: str, more_headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff"), *more_headers]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": orjson.dumps({"code": code, "detail": detail})})
 

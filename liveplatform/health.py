@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from realtime.process import process
@@ -20,11 +21,13 @@ logger = logging.getLogger(__name__)
 _migrated = False
 
 
+@require_safe
 async def healthz(request: HttpRequest) -> HttpResponse:
     """The process answers."""
     return JsonResponse({"status": "ok"})
 
 
+@require_safe
 async def readyz(request: HttpRequest) -> HttpResponse:
     """Whether this node should get viewers: PostgreSQL answers, migrations are applied, no drain is under way.
 
@@ -56,6 +59,7 @@ def _check_database() -> str:
     return "ok"
 
 
+@require_safe
 async def metrics(request: HttpRequest) -> HttpResponse:
     """This process's counters, in Prometheus' text form."""
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 from django.core import signing
+from django.core.exceptions import SuspiciousOperation
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Path, Query
@@ -87,15 +88,26 @@ claim_auth = [Bearer(require_claim), Session(require_claim)]
 api = NinjaAPI(
     title="liveplatform",
     version=__version__,
-    description="Live interactions on live video. Ids are UUIDs, times epoch milliseconds, errors {code, detail}.",
+    description=(
+        "Live interactions on live video. Ids are UUIDs, times epoch milliseconds, errors {code, detail}. "
+        "A session cookie counts together with its CSRF token: send the csrftoken cookie's value as X-CSRFToken."
+    ),
     parser=schemas.StrictParser(),
     urls_namespace="api",
 )
 
-VideoId = Annotated[UUID, Path()]
-CommentId = Annotated[UUID, Path()]
+VideoId = Annotated[schemas.Id, Path()]
+CommentId = Annotated[schemas.Id, Path()]
 Limit = Annotated[int, Field(ge=1, le=PAGE_MAX)]
-ERRORS: dict[Any, Any] = {frozenset((400, 401, 403, 404, 409, 415, 422, 429, 503)): schemas.Error}
+
+
+def _errors(*statuses: int) -> dict[Any, Any]:
+    return dict.fromkeys(statuses, schemas.Error)
+
+
+READING = _errors(400, 401, 404, 422, 503)
+ACTING = _errors(400, 401, 403, 404, 409, 422, 429, 503)
+SENDING = _errors(400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
 
 
 def answer(data: Any, status: int = 200) -> HttpResponse:
@@ -126,7 +138,7 @@ async def _full(video: Video) -> dict[str, Any]:
 # Viewers
 
 
-@api.post("/guests", response={201: schemas.GuestOut, **ERRORS}, tags=["viewers"], summary="Become a guest")
+@api.post("/guests", response={201: schemas.GuestOut, **SENDING}, tags=["viewers"], summary="Become a guest")
 async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpResponse:
     """Become a viewer with a name: answers a bearer token and sets the session."""
     clean_name(body.name)
@@ -142,7 +154,7 @@ async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpRespo
     return response
 
 
-@api.post("/tickets", response={200: schemas.TicketOut, **ERRORS}, tags=["viewers"], summary="Get a ticket")
+@api.post("/tickets", response={200: schemas.TicketOut, **SENDING}, tags=["viewers"], summary="Get a ticket")
 async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpResponse:
     """Get a short-lived ticket for `EventSource` or `WebSocket` of another origin or client: `?ticket=…`.
 
@@ -168,7 +180,7 @@ async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpRes
 # Videos
 
 
-@api.get("/videos", response={200: schemas.VideoPage, **ERRORS}, tags=["videos"], summary="List public videos")
+@api.get("/videos", response={200: schemas.VideoPage, **READING}, tags=["videos"], summary="List public videos")
 async def list_videos(
     request: HttpRequest,
     status: Literal["upcoming", "live", "ended"] | None = None,
@@ -176,6 +188,7 @@ async def list_videos(
     limit: Limit = 20,
 ) -> HttpResponse:
     """Newest first; `next` is the cursor of the following page."""
+    _only(request, "status", "cursor", "limit")
     before = _read_cursor(cursor)
 
     def read() -> list[dict[str, Any]]:
@@ -192,6 +205,13 @@ async def list_videos(
     return answer({"items": items, "next": signing.dumps(items[-1]["id"], salt=CURSOR_SALT) if more else None})
 
 
+def _only(request: HttpRequest, *names: str) -> None:
+    """Raises Invalid for a filter that there is not, or that is given twice: an answer to less would mislead."""
+    for name, values in request.GET.lists():
+        if name not in names or len(values) > 1:
+            raise Invalid(f"Only {', '.join(names)} can be asked for here, each once.", code="unknown_filter")
+
+
 def _read_cursor(cursor: str | None) -> UUID | None:
     if cursor is None:
         return None
@@ -201,7 +221,7 @@ def _read_cursor(cursor: str | None) -> UUID | None:
         raise Invalid("The cursor is not one of ours.", code="invalid_cursor") from error
 
 
-@api.get("/videos/{video_id}", response={200: schemas.VideoOut, **ERRORS}, tags=["videos"], summary="Get a video")
+@api.get("/videos/{video_id}", response={200: schemas.VideoOut, **READING}, tags=["videos"], summary="Get a video")
 async def get_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     viewer = await viewer_of(request)
     return answer(await _full(await backend_threads.run(visible_video, video_id, viewer)))
@@ -209,7 +229,7 @@ async def get_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 
 @api.post(
     "/videos",
-    response={201: schemas.VideoOut, **ERRORS},
+    response={201: schemas.VideoOut, **SENDING},
     tags=["videos"],
     auth=viewer_auth,
     summary="Announce a video (broadcasters)",
@@ -222,7 +242,7 @@ async def create_video(request: HttpRequest, body: schemas.VideoIn) -> HttpRespo
 
 @api.patch(
     "/videos/{video_id}",
-    response={200: schemas.VideoOut, **ERRORS},
+    response={200: schemas.VideoOut, **SENDING},
     tags=["videos"],
     auth=viewer_auth,
     summary="Change a video (its broadcaster)",
@@ -251,7 +271,7 @@ def _video_fields(given: dict[str, Any]) -> dict[str, Any]:
 
 @api.post(
     "/videos/{video_id}/start",
-    response={200: schemas.VideoOut, **ERRORS},
+    response={200: schemas.VideoOut, **ACTING},
     tags=["videos"],
     auth=viewer_auth,
     summary="Go live (its broadcaster)",
@@ -262,7 +282,7 @@ async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 
 @api.post(
     "/videos/{video_id}/end",
-    response={200: schemas.VideoOut, **ERRORS},
+    response={200: schemas.VideoOut, **ACTING},
     tags=["videos"],
     auth=viewer_auth,
     summary="End the broadcast (its broadcaster)",
@@ -276,7 +296,7 @@ async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 
 @api.put(
     "/videos/{video_id}/like",
-    response={200: schemas.MyLike, **ERRORS},
+    response={200: schemas.MyLike, **SENDING},
     tags=["likes"],
     auth=claim_auth,
     summary="Like a video",
@@ -290,7 +310,7 @@ async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn
 
 @api.delete(
     "/videos/{video_id}/like",
-    response={200: schemas.MyLike, **ERRORS},
+    response={200: schemas.MyLike, **ACTING},
     tags=["likes"],
     auth=claim_auth,
     summary="Take a like back",
@@ -303,7 +323,7 @@ async def delete_like(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 
 @api.post(
     "/videos/{video_id}/reactions",
-    response={202: None, **ERRORS},
+    response={202: None, **SENDING},
     tags=["likes"],
     auth=viewer_auth,
     summary="Send a burst of taps",
@@ -318,7 +338,7 @@ async def create_reaction(request: HttpRequest, video_id: VideoId, body: schemas
 
 @api.post(
     "/videos/{video_id}/comments",
-    response={201: schemas.CommentOut, **ERRORS},
+    response={201: schemas.CommentOut, **SENDING},
     tags=["comments"],
     auth=claim_auth,
     summary="Write a comment",
@@ -333,7 +353,7 @@ async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.
 
 @api.get(
     "/videos/{video_id}/comments",
-    response={200: schemas.CommentPage, **ERRORS},
+    response={200: schemas.CommentPage, **READING},
     tags=["comments"],
     summary="List comments",
 )
@@ -344,6 +364,7 @@ async def list_comments(
     limit: Limit = 50,
 ) -> HttpResponse:
     """Newest first; `next` is the `before` of the following page."""
+    _only(request, "before", "limit")
     viewer = await viewer_of(request)
 
     def read() -> list[dict[str, Any]]:
@@ -363,7 +384,7 @@ async def list_comments(
 
 @api.delete(
     "/videos/{video_id}/comments/{comment_id}",
-    response={204: None, **ERRORS},
+    response={204: None, **ACTING},
     tags=["comments"],
     auth=viewer_auth,
     summary="Delete a comment (its author, moderators)",
@@ -375,7 +396,7 @@ async def delete_comment(request: HttpRequest, video_id: VideoId, comment_id: Co
 
 @api.put(
     "/videos/{video_id}/comments/{comment_id}/pin",
-    response={204: None, **ERRORS},
+    response={204: None, **ACTING},
     tags=["comments"],
     auth=viewer_auth,
     summary="Pin a comment (moderators)",
@@ -387,7 +408,7 @@ async def pin_comment(request: HttpRequest, video_id: VideoId, comment_id: Comme
 
 @api.delete(
     "/videos/{video_id}/comments/{comment_id}/pin",
-    response={204: None, **ERRORS},
+    response={204: None, **ACTING},
     tags=["comments"],
     auth=viewer_auth,
     summary="Unpin a comment (moderators)",
@@ -459,6 +480,7 @@ _handle(schemas.UnsupportedMediaType, lambda problem: error(415, "unsupported_me
 _handle(ValidationError, _first_problem)
 _handle(Http404, lambda _: error(404, "not_found", "There is no such thing."))
 _handle(HttpError, _http_error)
+_handle(SuspiciousOperation, lambda _: error(400, "bad_request", "The request is not valid."))
 _handle(
     Limited,
     lambda limited: error(

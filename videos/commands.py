@@ -14,7 +14,7 @@ from realtime.threads import backend_threads
 from videos import interactions, limits
 from videos.interactions import Claim
 from videos.models import Viewer
-from videos.text import CLIENT_ID, Refused, SignedOut, clean_body, has_bad_characters
+from videos.text import CLIENT_ID, Refused, SignedOut, clean_body, has_bad_characters, parse_id
 from videos.topics import visible_video
 
 Act = Callable[[Claim, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -27,7 +27,8 @@ def _command(act: Act) -> Command:
         if has_bad_characters(message):
             raise CommandError("invalid", "The text holds characters that are none.")
         try:
-            video_id = UUID(message["video"]) if "video" in message else UUID(message["topic"].removeprefix("video:"))
+            named = message["video"] if "video" in message else message["topic"].removeprefix("video:")
+            video_id = parse_id(named)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise CommandError("invalid", 'Name the video: "video": "<id>".') from error
         try:
@@ -72,7 +73,7 @@ async def _comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[
     reply_to = client_id = None
     if message.get("reply_to") is not None:
         try:
-            reply_to = UUID(_text(message, "reply_to"))
+            reply_to = parse_id(_text(message, "reply_to"))
         except ValueError as error:
             raise Refused("reply_to is the id of a comment.", code="invalid") from error
     if message.get("client_id") is not None:

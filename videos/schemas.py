@@ -13,11 +13,11 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Schema
 from ninja.parser import Parser
-from pydantic import ConfigDict, Field, Strict
+from pydantic import BeforeValidator, ConfigDict, Field, Strict
 
 from videos.interactions import REACTION_KINDS, REACTION_MAX
 from videos.models import COMMENT_MAX, NAME_MAX, LikeKind, Video
-from videos.text import CLIENT_ID, Invalid, has_bad_characters
+from videos.text import CLIENT_ID, Invalid, has_bad_characters, parse_id
 
 MS_MAX = 253_402_300_799_000  # the last moment of the year 9999
 
@@ -80,7 +80,11 @@ class In(Schema):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-Id = Annotated[UUID, Strict(False)]
+def _id(value: object) -> object:
+    return parse_id(value) if isinstance(value, str) else value
+
+
+Id = Annotated[UUID, Strict(False), BeforeValidator(_id)]
 Milliseconds = Annotated[int, Field(ge=0, le=MS_MAX)]
 
 

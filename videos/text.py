@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import Any
+from uuid import UUID
 
 from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX
 
 CLIENT_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$", re.ASCII)
 PLAYLIST = re.compile(r"/media/[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*\.m3u8", re.ASCII)
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 DEPTH_MAX = 20
 MARKS_MAX = 8
 RESERVED_NAMES = frozenset(("admin", "administrator", "moderator", "staff", "support", "system", "liveplatform"))
@@ -127,6 +129,13 @@ def clean_name(text: str) -> str:
 def _scripts(word: str) -> set[str]:
     names = {unicodedata.name(char, "").partition(" ")[0] for char in word if char.isalpha()}
     return names & {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE"}
+
+
+def parse_id(text: str) -> UUID:
+    """Return an id. Raises ValueError unless it is written like the ones we give: Python also takes braces and URNs."""
+    if not ID.fullmatch(text):
+        raise ValueError("an id looks like 01a20c4b-3598-7508-8132-5e721642feef")
+    return UUID(text)
 
 
 def check_playlist(playlist: str) -> None:
