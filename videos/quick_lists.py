@@ -60,7 +60,10 @@ class QuickListMixin:
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", None) != QUERY_CANCELED:
                 raise
-            messages.error(request, _("This search takes too long. Filter first, open the comments of one video, or look for an id."))
+            messages.error(
+                request,
+                _("This search takes too long. Filter first, open the comments of one video, or look for an id."),
+            )
         return HttpResponseRedirect(request.path if ERROR_FLAG in request.GET else f"{request.path}?{ERROR_FLAG}=1")
 
     def _rendered(self, request: HttpRequest, extra_context: dict[str, Any] | None) -> HttpResponse:
