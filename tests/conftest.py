@@ -29,7 +29,7 @@ def site_factory() -> Iterator[SiteFactory]:
 @pytest.fixture(scope="session")
 def site(site_factory: SiteFactory) -> Iterator[Site]:
     """A running site that the whole run shares: two nodes and a dispatcher, no limits. Leave its processes alone."""
-    with _watched(site_factory.start(env={"LIVE_LIMITS": "off"})) as shared:
+    with watched(site_factory.start(env={"LIVE_LIMITS": "off"})) as shared:
         yield shared
 
 
@@ -39,13 +39,13 @@ def start_site(site_factory: SiteFactory) -> Iterator[Callable[..., Site]]:
     with contextlib.ExitStack() as stack:
 
         def start(*, nodes: int = 2, env: dict[str, str] | None = None, jobs: bool = False) -> Site:
-            return stack.enter_context(_watched(site_factory.start(nodes=nodes, env=env, jobs=jobs)))
+            return stack.enter_context(watched(site_factory.start(nodes=nodes, env=env, jobs=jobs)))
 
         yield start
 
 
 @contextlib.contextmanager
-def _watched(running: Site) -> Iterator[Site]:
+def watched(running: Site) -> Iterator[Site]:
     _sites.append(running)
     try:
         yield running
