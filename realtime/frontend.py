@@ -56,6 +56,8 @@ RING_MAX_EVENTS = 1_000
 RECONCILE_SECONDS = 2.0
 LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
+PULL_SLICE_EVENTS = 50  # of missed events, delivered at once; then viewers have a moment to read
+PULL_PAUSE_SECONDS = 0.02
 SLICE_CONNECTIONS = 500  # about 5 ms of writing before the loop gets its turn
 FANOUT_SHARE = 1 / 3  # of the time, at most, is spent on one topic's state frames
 RETRY_MS = 2_000
@@ -561,7 +563,7 @@ class Node:
     def _evict(self, connection: Connection, reason: str) -> None:
         metrics.mailbox_drops.labels(reason).inc()
         logger.info("node %s: closed slow connection %s (%s)", self.id, connection.id, reason)
-        self._slow.discard(connection)
+        self.remove(connection)  # now: its end takes a turn of the loop, and more frames may come in this one
         connection.wire.abort()
 
     def _dismiss(self, connection: Connection, reason: str) -> None:
@@ -590,17 +592,19 @@ class Node:
                 if not feed.ahead:
                     return  # the missing one had only been overtaken
                 metrics.gaps_found.inc()
-            while True:
-                events = await self._store.events_after(feed.topic, feed.seq, limit=RING_MAX_EVENTS)
-                if events and events[0].seq > feed.seq + 1:
-                    await self._reload(feed, "history_gone")
-                    return
-                for event in events:
-                    if event.seq > feed.seq:
-                        metrics.gaps_repaired.inc()
-                        self._deliver_durable(feed, event)
-                if len(events) < RING_MAX_EVENTS:
-                    return
+            events = await self._store.events_after(feed.topic, feed.seq, limit=RING_MAX_EVENTS)
+            if events and events[0].seq > feed.seq + 1:
+                await self._reload(feed, "history_gone")
+                return
+            if len(events) == RING_MAX_EVENTS:
+                await self._reload(feed, "far_behind")  # it is less to read, and fits the mailboxes
+                return
+            for number, event in enumerate(events):
+                if number and number % PULL_SLICE_EVENTS == 0:
+                    await asyncio.sleep(PULL_PAUSE_SECONDS)
+                if event.seq > feed.seq:
+                    metrics.gaps_repaired.inc()
+                    self._deliver_durable(feed, event)
         except (StoreUnavailable, TopicGone):
             metrics.store_errors.inc()  # the next reconcile tries again
         finally:

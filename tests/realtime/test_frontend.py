@@ -251,6 +251,32 @@ async def test_history_that_is_gone_ends_in_a_reset_with_the_snapshot(node: Node
     assert reset["snapshot"]["notes"] == [f"note {number}" for number in range(5)]
 
 
+async def test_viewers_far_behind_get_a_reset_instead_of_all_that_they_missed(node: Node, store: FakeStore) -> None:
+    """All of it was written in one turn of the loop: viewers who read as fast as they could were cut as slow."""
+    viewer = await Viewer(node).watch()
+    for number in range(RING_MAX_EVENTS + 5):
+        store.note(f"note {number}")
+    await node.reconcile()
+    await until(lambda: viewer.last("reset")["seq"] == RING_MAX_EVENTS + 5)
+    assert viewer.last("reset")["reason"] == "far_behind"
+    assert viewer.notes() == []
+
+
+async def test_viewers_have_time_to_read_what_they_missed(node: Node, store: FakeStore) -> None:
+    """More than a mailbox holds, in one pull: whoever reads meanwhile is not cut."""
+    reader, sleeper = await Viewer(node).watch(), await Viewer(node).watch()
+    for wire in (reader.wire, sleeper.wire):
+        wire.fake_transport.socket.room = 0
+    for number in range(400):
+        store.note(f"{number} " + "x" * 1_000)
+    await node.reconcile()
+    while len(reader.notes()) < 400:
+        await asyncio.sleep(0)
+    assert not reader.wire.is_aborted
+    assert sleeper.wire.is_aborted
+    assert node.connections == {reader.connection}
+
+
 async def test_restored_backup_resets_viewers_who_are_ahead_of_it(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node).watch()
     node.deliver([to_wire(store.note("kept")), to_wire(store.note("not in the backup"))])
