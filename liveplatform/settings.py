@@ -6,7 +6,7 @@ A nonsense value raises `ImproperlyConfigured` with one line that names the vari
 
 from __future__ import annotations
 
-import logging
+import re
 import secrets
 import socket
 from collections.abc import Callable
@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
 
 from liveplatform import embedded
-
-django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
@@ -46,6 +43,17 @@ def _integer(name: str, default: int, lowest: int, highest: int) -> int:
 
 def _switch(name: str, default: bool) -> bool:
     value: bool = _read(name, env.bool, default, lambda _: True, "on or off")
+    return value
+
+
+def _list(name: str, default: list[str], each: str, what: str) -> list[str]:
+    value: list[str] = _read(
+        name,
+        env.list,
+        default,
+        lambda items: all(re.fullmatch(each, item) for item in items),
+        f"{what}, separated by commas",
+    )
     return value
 
 
@@ -85,8 +93,10 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", socket.gethostname()])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+ALLOWED_HOSTS = _list(
+    "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", socket.gethostname()], r"[^/\s:]+|\[.+\]", "host names"
+)
+CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS", [], r"https?://[^/\s]+", "origins like https://example.org")
 TRUSTED_PROXIES = _integer("TRUSTED_PROXIES", 0, 0, 8)
 
 # The platform
@@ -118,7 +128,8 @@ DATABASES = {
             # A frozen database is an error within 2 s, not a frozen site.
             "options": "-c statement_timeout=5000 -c lock_timeout=2000",
             "tcp_user_timeout": 2000,
-            "pool": {"min_size": 0, "max_size": 8, "timeout": 2},
+            # Its own attempts come ever more rarely: after a minute of outage the next one took up to a minute.
+            "pool": {"min_size": 0, "max_size": 8, "timeout": 2, "reconnect_timeout": 1},
         },
     }
 }
@@ -231,7 +242,8 @@ MEDIA_ROOT = DATA_DIR / "media"
 
 # Logs: one line each, the process is named by whoever started it.
 
-LOG_LEVEL = _read("LOG_LEVEL", env.str, "INFO", lambda s: s in logging.getLevelNamesMapping(), "INFO, DEBUG, …")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_LEVEL = _read("LOG_LEVEL", env.str, "INFO", LOG_LEVELS.__contains__, f"one of {', '.join(LOG_LEVELS)}")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -95,7 +95,7 @@ async def fast_path_works(room: Room, viewer: Watcher) -> None:
     async def heart_arrives() -> bool:
         path = f"/videos/{room.video_id}/reactions"
         answer = await room.call("POST", path, {"kind": "heart", "count": 1}, person=room.people[1])
-        assert answer.status_code == 202
+        assert answer.status_code in (202, 503)
         return len(viewer.named("reactions")) > before
 
     await eventually(heart_arrives, f"a heart to reach {viewer}")
