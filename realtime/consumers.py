@@ -383,7 +383,10 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
             case str(op) if op in registry.commands:
                 await self._identify()
                 if not self.watcher.viewer_id:
-                    raise CommandError("unauthenticated", "Say who you are first: sign in or send a token.")
+                    raise CommandError(
+                        "unauthenticated",
+                        "Say who you are: open the WebSocket with a session, a bearer token or a ticket.",
+                    )
                 answer = await registry.commands[op](self.watcher, self.request.address, command)
                 self._answer({"ack": ref, **answer})
             case _:

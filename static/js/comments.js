@@ -425,7 +425,8 @@ export function setUpComments({ store, asViewer }) {
     },
     render(state, before) {
       keepingPlace(() => draw(state));
-      byId("nothing").hidden = state.comments.length + state.pending.length > 0 || !state.video.comments_enabled;
+      const open = state.video.comments_enabled && state.video.status !== "ended";
+      byId("nothing").hidden = state.comments.length + state.pending.length > 0 || !open;
       if (state.pinned !== before?.pinned || !before) drawPinned(state);
       if (state.video !== before?.video || state.viewer !== before?.viewer || state.over !== before?.over) drawComposer(state);
       if (state.comments.length > KEPT_MAX && atEnd()) {

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
@@ -109,7 +110,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         # Plain text here, checked by Arguments: one line about the option at fault instead of the usage.
-        parser.add_argument("--url", default="http://127.0.0.1:8000", help="address of the site")
+        own = f"http://127.0.0.1:{settings.PORT}"
+        parser.add_argument("--url", default=own, help=f"address of the site ({own}, by PORT)")
         parser.add_argument("--nodes", nargs="+", metavar="URL", help="addresses to spread over, instead of --url")
         parser.add_argument("--viewers", default="1000", metavar="N", help="how many watch (1000)")
         parser.add_argument("--likes", default="100", metavar="N", help="likes a second (100)")
