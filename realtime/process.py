@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 CANARY_SECONDS = 5.0
 DEAF_SECONDS = 12.0
+RESUBSCRIBE_SECONDS = 1.0
 
 
 class NodeProcess:
@@ -97,7 +98,7 @@ class NodeProcess:
             # Said once: while Redis is away this comes round every few seconds.
             if self._heard_at > listened_at:
                 logger.warning("node %s: the channel layer is silent, subscribing again", node.id)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
     async def _receive(self, layer: Any, node: Node) -> None:
         while True:

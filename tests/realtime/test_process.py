@@ -1,0 +1,141 @@
+"""A node's ear on the channel layer: what makes it hear again after the layer has gone deaf in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import pytest
+
+from realtime import process as process_module
+from realtime.events import NodeId
+from realtime.frontend import Node
+from realtime.process import NodeProcess
+
+HEARD = {"type": "node.deliver", "events": ["an event"]}
+
+
+class FakeLayer:
+    """A channel layer that loses its subscription without saying so: `deafen()`."""
+
+    def __init__(self) -> None:
+        self.subscriptions = 0
+        self.canaries = 0
+        self.is_away = False
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def send(self, channel: str, message: Any) -> None:
+        if self.is_away:
+            raise ConnectionError("away")
+        self.canaries += message == {"type": "node.canary"}
+        self._queue.put_nowait(message)
+
+    async def receive(self, channel: str) -> Any:
+        if self._is_new:
+            self.subscriptions += 1
+            self._is_new = False
+            self._queue = asyncio.Queue()
+        try:
+            message = await self._queue.get()
+        except asyncio.CancelledError:
+            self._is_new = True
+            raise
+        if isinstance(message, Exception):
+            self._is_new = True
+            raise message
+        return message
+
+    _is_new = True
+
+    def deafen(self) -> None:
+        """Send what comes from now on to nobody. Only a new subscription helps."""
+        self._queue.put_nowait = lambda item: None  # type: ignore[method-assign]
+
+    def publish(self, message: Any) -> None:
+        self._queue.put_nowait(message)
+
+
+class FakeNode:
+    id = NodeId("node")
+
+    def __init__(self) -> None:
+        self.delivered: list[Any] = []
+
+    def deliver(self, items: Any) -> None:
+        self.delivered.extend(items)
+
+
+@pytest.fixture
+def layer(monkeypatch: pytest.MonkeyPatch) -> FakeLayer:
+    made = FakeLayer()
+    monkeypatch.setattr(process_module, "get_channel_layer", lambda: made)
+    monkeypatch.setattr(process_module, "CANARY_SECONDS", 0.01)
+    monkeypatch.setattr(process_module, "DEAF_SECONDS", 0.1)
+    monkeypatch.setattr(process_module, "RESUBSCRIBE_SECONDS", 0.0)
+    return made
+
+
+@pytest.fixture
+async def node(layer: FakeLayer) -> AsyncIterator[FakeNode]:
+    node = FakeNode()
+    listening = asyncio.create_task(NodeProcess()._listen(cast(Node, node)))
+    yield node
+    listening.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await listening
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_node_hears_itself_on_one_subscription(node: FakeNode, layer: FakeLayer) -> None:
+    await until(lambda: layer.canaries > 20)
+    layer.publish(HEARD)
+    await until(lambda: node.delivered == ["an event"])
+    assert layer.subscriptions == 1
+
+
+async def test_node_that_does_not_hear_its_canary_subscribes_again(node: FakeNode, layer: FakeLayer) -> None:
+    """L8. Stock: a lost subscription is never noticed, and SUBSCRIBE is never confirmed."""
+    await until(lambda: layer.canaries > 1)
+    layer.deafen()
+    layer.publish(HEARD)
+    await until(lambda: layer.subscriptions == 2)
+    layer.publish(HEARD)
+    await until(lambda: node.delivered == ["an event"])
+
+
+async def test_layer_that_is_away_is_asked_until_it_is_back(node: FakeNode, layer: FakeLayer) -> None:
+    await until(lambda: layer.canaries > 1)
+    layer.is_away = True
+    await until(lambda: layer.subscriptions > 2)
+    layer.is_away = False
+    canaries = layer.canaries
+    await until(lambda: layer.canaries > canaries)
+    layer.publish(HEARD)
+    await until(lambda: node.delivered == ["an event"])
+
+
+async def test_message_that_cannot_be_read_costs_one_subscription(node: FakeNode, layer: FakeLayer) -> None:
+    """L7. Stock: it ends the consumer of every viewer."""
+    await until(lambda: layer.canaries > 1)
+    layer.publish(ValueError("not msgpack"))
+    await until(lambda: layer.subscriptions == 2)
+    layer.publish(HEARD)
+    await until(lambda: node.delivered == ["an event"])
+
+
+@pytest.mark.parametrize(
+    "message", [None, "text", [], {}, {"type": "node.of_the_future"}, {"type": "node.deliver", "events": "none"}]
+)
+async def test_message_that_is_not_understood_is_passed_over(node: FakeNode, layer: FakeLayer, message: Any) -> None:
+    await until(lambda: layer.canaries > 1)
+    layer.publish(message)
+    layer.publish(HEARD)
+    await until(lambda: node.delivered == ["an event"])
+    assert layer.subscriptions == 1
