@@ -105,7 +105,12 @@ def _is_our_host(scope: Scope) -> bool:
 async def _refuse(
     send: Send, status: int, code: str, detail: str, more_headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
-    headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff"), *more_headers]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *more_headers,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": orjson.dumps({"code": code, "detail": detail})})
 

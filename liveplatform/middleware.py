@@ -93,15 +93,18 @@ ERRORS = {
 
 @sync_and_async_middleware
 def json_errors(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
-    """Give errors that Django or django-ninja answers by itself the API's form, `{"code", "detail"}`."""
+    """Give errors that Django or django-ninja answers by itself the API's form, `{"code", "detail"}`, kept nowhere."""
 
     def converted(response: HttpResponseBase) -> HttpResponseBase:
-        if response.status_code not in ERRORS or response.headers.get("Content-Type") == "application/json":
+        if response.status_code not in ERRORS:
             return response
-        code, detail = ERRORS[response.status_code]
-        made = JsonResponse({"code": code, "detail": detail}, status=response.status_code)
-        if "Allow" in response.headers:
-            made.headers["Allow"] = response.headers["Allow"]
+        made = response
+        if response.headers.get("Content-Type") != "application/json":
+            code, detail = ERRORS[response.status_code]
+            made = JsonResponse({"code": code, "detail": detail}, status=response.status_code)
+            if "Allow" in response.headers:
+                made.headers["Allow"] = response.headers["Allow"]
+        made.headers.setdefault("Cache-Control", "no-store")
         return made
 
     if iscoroutinefunction(get_response):
