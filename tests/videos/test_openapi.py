@@ -1,0 +1,202 @@
+"""The API's own description: a valid document, true of what the API answers, and a docs page that works alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from tests.rooms import Room, open_room
+from tests.sites import Site
+
+UNSAFE = ("post", "put", "patch", "delete")
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+@pytest.fixture(scope="module")
+def document(site: Site) -> dict[str, Any]:
+    answer = httpx.get(f"{site.urls[0]}/api/v1/openapi.json")
+    assert answer.headers["content-type"].startswith("application/json")
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.fixture
+async def here(site: Site) -> AsyncIterator[Room]:
+    async with open_room(site) as made:
+        made.client.cookies.clear()
+        yield made
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Return path, method and operation of each call."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def resolve(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema:
+        assert schema["$ref"].startswith("#/components/schemas/")
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def mismatch(document: dict[str, Any], schema: dict[str, Any], value: Any, where: str = "answer") -> str:
+    """Return where the value is not what the schema says; empty: it is. Knows the words that our schemas use."""
+    schema = resolve(document, schema)
+    if "anyOf" in schema:
+        problems = [mismatch(document, one, value, where) for one in schema["anyOf"]]
+        return "" if "" in problems else problems[0]
+    if "enum" in schema and value not in schema["enum"]:
+        return f"{where}: {value!r} is not of {schema['enum']}"
+    kind = schema.get("type", "object")
+    fits: bool = isinstance(value, TYPES[kind]) and not (kind in ("integer", "number") and isinstance(value, bool))
+    if not fits:
+        return f"{where}: {value!r} is no {kind}"
+    if schema.get("format") == "uuid" and str(UUID(value)) != value:
+        return f"{where}: {value!r} is no UUID"
+    if kind == "array":
+        return next(filter(None, (mismatch(document, schema["items"], item, f"{where}[]") for item in value)), "")
+    if kind == "object":
+        known = schema.get("properties", {})
+        more = schema.get("additionalProperties")
+        if missing := set(schema.get("required", ())) - set(value):
+            return f"{where}: {missing} missing"
+        for name, item in value.items():
+            if name not in known and not isinstance(more, dict):
+                return f"{where}.{name} is not described"
+            if problem := mismatch(document, known.get(name, more), item, f"{where}.{name}"):
+                return problem
+    return ""
+
+
+def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
+    """By the rules of OpenAPI 3.1 that a generated document can break."""
+    assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
+    assert {"title", "version"} <= set(document["info"])
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(ids) == len(set(ids)) > 10
+    schemes = document["components"]["securitySchemes"]
+    assert schemes == {
+        "Bearer": {"type": "http", "scheme": "bearer"},
+        "Session": {"type": "apiKey", "in": "cookie", "name": "sessionid"},
+    }
+
+    def walk(schema: Any) -> None:
+        if isinstance(schema, list):
+            for one in schema:
+                walk(one)
+        elif isinstance(schema, dict):
+            resolve(document, schema)
+            kind = schema.get("type")
+            assert kind is None or isinstance(kind, dict) or kind in TYPES, kind
+            for one in schema.values():
+                walk(one)
+
+    walk(document["components"]["schemas"])
+    for path, method, operation in operations(document):
+        assert path.startswith("/api/v1/")
+        named = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", path))
+        assert all(p["required"] for p in operation["parameters"] if p["in"] == "path")
+        assert operation["summary"][0].isupper()
+        assert operation["tags"]
+        assert all(scheme in schemes for need in operation.get("security", ()) for scheme in need)
+        for status, response in operation["responses"].items():
+            assert re.fullmatch(r"[1-5]\d\d", status)
+            assert response["description"]
+            for content in response.get("content", {}).values():
+                walk(content["schema"])
+                if status >= "400":
+                    assert content["schema"]["$ref"].endswith("/Error"), (method, path, status)
+        if "requestBody" in operation:
+            assert "application/json" in operation["requestBody"]["content"]
+            assert {"400", "413", "415", "422"} <= set(operation["responses"])
+
+
+async def test_answers_are_what_the_document_says(here: Room, document: dict[str, Any]) -> None:
+    broadcaster, guest = here.people
+    video, comments = f"/videos/{here.video_id}", f"/videos/{here.video_id}/comments"
+    mine = (await here.call("POST", comments, {"body": "hello", "client_id": "1"}, person=guest)).json()
+    by_id = {"video_id": here.video_id, "comment_id": mine["id"]}
+    answered: set[str] = set()
+    for method, path, body, person in (
+        ("POST", "/guests", {"name": "Somebody"}, None),
+        ("POST", "/tickets", {"topics": [here.topic]}, guest),
+        ("GET", "/videos?status=live&limit=1", None, None),
+        ("POST", "/videos", {"title": "Later", "starts_at_ms": 2_000_000_000_000}, broadcaster),
+        ("GET", video, None, None),
+        ("PATCH", video, {"description": "New"}, broadcaster),
+        ("POST", f"{video}/start", None, broadcaster),
+        ("PUT", f"{video}/like", {"kind": "love"}, guest),
+        ("DELETE", f"{video}/like", None, guest),
+        ("POST", f"{video}/reactions", {"kind": "heart", "count": 2}, guest),
+        ("POST", comments, {"body": "an answer", "reply_to": mine["id"]}, broadcaster),
+        ("GET", f"{comments}?limit=1", None, None),
+        ("PUT", f"{comments}/{mine['id']}/pin", None, broadcaster),
+        ("DELETE", f"{comments}/{mine['id']}/pin", None, broadcaster),
+        ("DELETE", f"{comments}/{mine['id']}", None, guest),
+        ("POST", f"{video}/end", None, broadcaster),
+        ("PUT", f"{video}/like", {"kind": "love"}, guest),
+        ("GET", f"/videos/{uuid4()}", None, guest),
+        ("POST", "/videos", {"title": ""}, broadcaster),
+        ("POST", f"{video}/start", None, broadcaster),
+    ):
+        answer = await here.call(method, path, body, person=person)
+        template = f"/api/v1{path}".partition("?")[0]
+        for name, value in by_id.items():
+            template = template.replace(value, f"{{{name}}}")
+        if template not in document["paths"]:
+            template = "/api/v1/videos/{video_id}"
+        operation = document["paths"][template][method.lower()]
+        described = operation["responses"][str(answer.status_code)]
+        answered.add(operation["operationId"])
+        if "content" not in described:
+            assert answer.content == b"", (method, path)
+            continue
+        assert mismatch(document, described["content"]["application/json"]["schema"], answer.json()) == "", path
+        assert answer.headers["cache-control"] == "no-store"
+    assert answered == {operation["operationId"] for _, _, operation in operations(document)}
+
+
+async def test_every_unsafe_call_asks_who_it_is_and_guards_the_session(here: Room, document: dict[str, Any]) -> None:
+    """Row 24, for every call that there is: a foreign page cannot act with the cookie that a browser adds."""
+    async with httpx.AsyncClient(base_url=here.site.urls[0]) as browser:
+        await browser.post("/api/v1/guests", json={"name": "Browser"})
+        for path, method, operation in operations(document):
+            if method not in UNSAFE or path == "/api/v1/guests":
+                continue
+            url = path.format(video_id=here.video_id, comment_id=uuid4())
+            body = {"topics": [here.topic]} if path.endswith("/tickets") else {}
+            answer = await browser.request(method.upper(), url, json=body)
+            assert (answer.status_code, answer.json()["code"]) == (403, "csrf"), (method, path)
+            if not path.endswith("/tickets"):  # anybody may watch
+                assert operation["security"] == [{"Bearer": []}, {"Session": []}]
+                stranger = await here.client.request(method.upper(), f"{here.site.urls[0]}{url}", json=body)
+                assert (stranger.status_code, stranger.json()["code"]) == (401, "unauthenticated"), (method, path)
+    assert here.comments_kept() == []
+
+
+def test_docs_page_needs_nothing_from_elsewhere(site: Site) -> None:
+    page = httpx.get(f"{site.urls[0]}/api/v1/docs")
+    assert page.status_code == 200
+    needed = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert needed
+    for url in needed:
+        assert url.startswith("/static/")
+        assert httpx.get(f"{site.urls[0]}{url}").status_code == 200
+    assert "<script>" not in page.text
+    assert " style=" not in page.text
