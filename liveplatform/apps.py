@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import django_stubs_ext
 from django.apps import AppConfig
+
+# Generic forms and admins at run time. Here rather than in the settings: it imports the half of Django.
+django_stubs_ext.monkeypatch()
 
 
 class LiveplatformConfig(AppConfig):
