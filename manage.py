@@ -62,12 +62,19 @@ def _embedded(command: str) -> contextlib.AbstractContextManager[None]:
 
 def _run(*, checks_database: bool) -> None:
     from django.conf import settings
-    from django.core.management import execute_from_command_line
 
     # Read them here: some commands would go on without, or print a traceback.
     _ = settings.INSTALLED_APPS
     if checks_database:
         _check_database(settings.DATABASE_URL)
+    if sys.argv[1:] == ["serve"] and embedded.held:
+        # Django's set-up takes longer than the rest of the start: the site does it beside the nodes'.
+        from liveplatform import site
+
+        site.serve(embedded.held)
+        return
+    from django.core.management import execute_from_command_line
+
     execute_from_command_line(sys.argv)
 
 

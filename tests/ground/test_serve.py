@@ -136,3 +136,17 @@ def test_a_site_without_the_demo_shows_no_demo(serve: Callable[..., Command], fo
     with psycopg.connect(embedded.database_url(folder)) as connection:
         assert connection.execute("SELECT count(*) FROM videos_video").fetchone() == (0,)
     assert site.interrupt() == 0
+
+
+def test_a_database_that_was_emptied_between_two_starts_is_prepared_again(
+    serve: Callable[..., Command], folder: Path
+) -> None:
+    """The second start takes the database for prepared and starts the nodes at once: they must not say ready."""
+    assert serve(LIVE_NODES="1", LIVE_DEMO="off").interrupt() == 0
+    with embedded.running(folder, command="test"), psycopg.connect(embedded.database_url(folder)) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    site = serve(LIVE_NODES="1", LIVE_DEMO="off")
+    assert "Applying videos.0001_initial... OK" in site.output
+    assert site.wait_for_line("Sign in at")
+    assert site.interrupt() == 0

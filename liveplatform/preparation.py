@@ -1,0 +1,97 @@
+"""What the database needs before the site serves: its tables, and somebody who may administer it.
+
+Called by site, in threads. The one part of the site's start that needs Django set up, which takes longer than all
+the rest; so this module is imported late, and `is_prepared` tells beforehand whether the nodes may start meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import django
+from django.conf import settings
+
+from liveplatform import embedded
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def is_prepared(folder: Path) -> bool:
+    """Return whether the last start left this database with the migrations that this checkout has.
+
+    A guess that saves seconds: when it is wrong nodes are up, but not ready, while `migrate` works.
+    """
+    try:
+        return (folder / "prepared").read_text() == _fingerprint(folder)
+    except OSError:
+        return False
+
+
+def remember_prepared(folder: Path) -> None:
+    """Note for the next start that the database is prepared; without the note it only takes longer."""
+    with contextlib.suppress(OSError):
+        embedded.write_private(folder / "prepared", _fingerprint(folder))
+
+
+def _fingerprint(folder: Path) -> str:
+    # PostgreSQL writes this file once, when it makes the database: another database has another one.
+    cluster = folder / "postgres" / "PG_VERSION"
+    born = str(cluster.stat().st_mtime_ns) if cluster.exists() else ""
+    names = sorted(str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("*/migrations/*.py"))
+    return hashlib.sha256("\n".join([django.__version__, settings.DATABASE_URL, born, *names]).encode()).hexdigest()
+
+
+def migrate(say: Callable[[str], None]) -> None:
+    """Apply the migrations that are missing, and say what is done."""
+    from django.core.management import call_command
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not missing:
+        say("the database is up to date")
+        return
+    say(f"applying {len(missing)} migrations")
+    call_command("migrate", interactive=False, verbosity=1, stdout=_Said(say))
+
+
+class _Said(io.TextIOBase):
+    """A text file whose lines are said."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._say(line)
+        return len(text)
+
+
+def make_first_admin() -> str | None:
+    """Make the account `admin` when nobody administers the site. Returns its password, or None."""
+    from django.contrib.auth import get_user_model
+
+    people = get_user_model().objects
+    if people.filter(is_superuser=True).exists() or people.filter(username="admin").exists():
+        return None
+    password = secrets.token_urlsafe(12)
+    people.create_superuser("admin", password=password)
+    return password
+
+
+def close_connections() -> None:
+    """Let go of the database, so that it can stop in peace."""
+    from django.db import connections
+    from django.db.backends.postgresql.base import DatabaseWrapper
+
+    database = connections["default"]
+    if isinstance(database, DatabaseWrapper):
+        database.close_pool()

@@ -1,0 +1,271 @@
+"""The running site, from its first server to its last. Called by `manage.py serve`, which is `./run`.
+
+Order of the start: servers, then nodes, while Django is set up here for the migrations and the demo; workers when the
+nodes serve. Django's own modules are imported where they are used: a node must not wait for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import http.client
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import django
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.utils import OperationalError
+
+from liveplatform import embedded, preparation, programs
+from liveplatform.processes import Child
+from liveplatform.supervisor import LogStream, Supervisor
+
+BACKLOG = 4_096
+READY_CHECK_SECONDS = 0.05
+READY_ANSWER_SECONDS = 5.0
+SLOW_SECONDS = 60.0
+# Wrappers pass Ctrl-C on to a process that has received it from the terminal already.
+SAME_SIGNAL_SECONDS = 1.0
+DEMO_CHECK_SECONDS = 2.0
+# Valkey's advice about saving to disk, which this one never does.
+HIDDEN_LINES = ("Memory overcommit must be enabled",)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def serve(claim: embedded.Claim) -> None:
+    """Start the whole site and keep it running until a signal asks to stop.
+
+    Raises ServersError, ImproperlyConfigured when it cannot start: one line each.
+    """
+    with (
+        contextlib.closing(_listen(settings.HOST, settings.PORT)) as listening,
+        open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
+        contextlib.closing(LogStream(output, coloured=output.isatty())) as stream,
+    ):
+        asyncio.run(_Site(claim, listening, stream).run())
+
+
+class _Site:
+    """One run of the site, from the first server to the last."""
+
+    def __init__(self, claim: embedded.Claim, listening: socket.socket, stream: LogStream) -> None:
+        self._claim = claim
+        self._listening = listening
+        self._stream = stream
+        self._nodes = [f"node-{number}" for number in range(1, settings.LIVE_NODES + 1)]
+        self._stop_asked = asyncio.Event()
+        self._stop_asked_at = 0.0
+        self._hurry_asked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until a signal asks to stop. Raises ServersError when the embedded servers do not start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._ask_to_stop)
+        async with Supervisor(self._stream, hidden=HIDDEN_LINES) as self._supervisor:
+            work = asyncio.create_task(self._work())
+            asked = asyncio.create_task(self._stop_asked.wait())
+            try:
+                await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+                if work.done():
+                    await work
+            finally:
+                work.cancel()
+                asked.cancel()
+                await self._stop()
+
+    def _ask_to_stop(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if not self._stop_asked.is_set():
+            self._stop_asked.set()
+            self._stop_asked_at = now
+            self._supervisor.say("stopping (once more: at once)")
+        elif now - self._stop_asked_at > SAME_SIGNAL_SECONDS:
+            self._hurry_asked.set()
+
+    async def _work(self) -> None:
+        """Start everything, say when it serves, then look after the demo broadcast."""
+        folder = self._claim.folder
+        wanted = {"postgres": "DATABASE_URL" not in os.environ, "valkey": "REDIS_URL" not in os.environ}
+        servers = await asyncio.to_thread(functools.partial(embedded.servers, folder, **wanted))
+        children = [self._supervisor.start(server.program) for server in servers]
+        if early := preparation.is_prepared(folder):
+            self._start_nodes()
+        await asyncio.gather(*map(self._wait_for_server, servers, children))
+        self._claim.servers_are_ready()
+        await asyncio.to_thread(django.setup)
+        await _with_database(preparation.migrate, self._supervisor.say)
+        if not early:
+            self._start_nodes()
+            preparation.remember_prepared(folder)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._broadcast_demo())
+            await self._wait_until_ready()
+            # Not sooner: their start would only delay the nodes', which serve without them, if a little late.
+            self._supervisor.start(programs.dispatcher())
+            self._supervisor.start(programs.jobs())
+            await self._announce()
+            # The group, and with it the site, goes on until a signal.
+            await self._stop_asked.wait()
+
+    def _start_nodes(self) -> None:
+        for name in self._nodes:
+            self._supervisor.start(programs.node(name, self._listening.fileno()))
+
+    async def _wait_for_server(self, server: embedded.Server, child: Child) -> None:
+        output = functools.partial(self._supervisor.last_lines, server.program.name)
+        await asyncio.to_thread(embedded.wait_until_answers, server, child, output)
+
+    async def _wait_until_ready(self) -> None:
+        began = asyncio.get_running_loop().time()
+        patient = True
+        while (reason := await asyncio.to_thread(_ask_ready, self._listening)) != "":
+            if patient and asyncio.get_running_loop().time() - began > SLOW_SECONDS:
+                patient = False
+                self._supervisor.say(f"not ready after {SLOW_SECONDS:g} s, still waiting: {reason}")
+            await asyncio.sleep(READY_CHECK_SECONDS)
+
+    async def _announce(self) -> None:
+        """Print where the site is and, when nobody administers it yet, how to sign in."""
+        url = f"http://{_shown_host()}:{self._listening.getsockname()[1]}"
+        text = f"\n  Ready: {url}/\n"
+        if password := await _with_database(preparation.make_first_admin):
+            text += (
+                f"  Sign in at {url}/admin/ as admin with the password {password}\n"
+                "  It is shown this once; choose another with ./run manage.py changepassword admin\n"
+            )
+        self._stream.plain(f"{text}  Data: {self._claim.folder} · Stop: Ctrl-C\n\n")
+
+    async def _broadcast_demo(self) -> None:
+        """Broadcast the demo until a moderator ends its video. Without it the site is as good as ever."""
+        from liveplatform import demo
+
+        try:
+            if not settings.LIVE_DEMO:
+                await _with_database(demo.close_broadcast)
+                return
+            broadcast = await _with_database(demo.open_broadcast)
+            program = await asyncio.to_thread(demo.program, broadcast.folder)
+            self._supervisor.start(program, again=functools.partial(demo.program, broadcast.folder))
+        except (OperationalError, OSError, RuntimeError) as error:
+            self._supervisor.say(f"no demo broadcast: {error}")
+            return
+        posters = asyncio.create_task(self._take_posters(broadcast.folder))
+        try:
+            while await self._demo_is_live(broadcast.video_id):
+                if await self._stops_within(DEMO_CHECK_SECONDS):
+                    return
+        finally:
+            posters.cancel()
+        await self._supervisor.stop(["demo"])
+        demo.clear(broadcast.folder)
+        self._supervisor.say("the demo broadcast has been ended")
+
+    async def _take_posters(self, folder: Path) -> None:
+        from liveplatform import demo
+
+        # The first as soon as there is a picture.
+        while not await self._stops_within(DEMO_CHECK_SECONDS):
+            await asyncio.to_thread(demo.take_poster, folder)
+            if (folder / "poster.jpg").exists() and await self._stops_within(demo.POSTER_SECONDS):
+                return
+
+    async def _stops_within(self, seconds: float) -> bool:
+        """Wait that long, or until the site is asked to stop: then the answer is True."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop_asked.wait(), seconds)
+        return self._stop_asked.is_set()
+
+    async def _demo_is_live(self, video_id: Any) -> bool:
+        from liveplatform import demo
+
+        try:
+            return await _with_database(demo.is_live, video_id)
+        except OperationalError:
+            # Nobody can have ended it either.
+            return True
+
+    async def _stop(self) -> None:
+        """Stop in the order in which nothing is lost: those who take, those who pass on, those who keep."""
+        await self._stop_programs(self._nodes)
+        await self._stop_programs(["dispatcher", "jobs"])
+        await self._stop_programs(["demo"])
+        preparation.close_connections()
+        # PostgreSQL is never hurried: its way of stopping is quick and leaves nothing to recover.
+        await self._supervisor.stop(["valkey", "postgres"])
+
+    async def _stop_programs(self, names: Iterable[str]) -> None:
+        gently = asyncio.create_task(self._supervisor.stop(names))
+        hurried = asyncio.create_task(self._hurry_asked.wait())
+        await asyncio.wait({gently, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        if not gently.done():
+            await self._supervisor.stop(names, hurry=True)
+        hurried.cancel()
+        await gently
+
+
+# Sockets
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return the socket that every node accepts from. Raises ImproperlyConfigured naming HOST or PORT."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ImproperlyConfigured(f"HOST: {host} is no address of this machine: {error.strerror}") from error
+    family, kind, _, _, address = found[0]
+    listening = socket.socket(family, kind)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ImproperlyConfigured(f"PORT: cannot listen on {host}:{port}: {error.strerror}") from error
+    return listening
+
+
+def _shown_host() -> str:
+    return "localhost" if settings.HOST in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.HOST
+
+
+def _ask_ready(listening: socket.socket) -> str:
+    """Ask /readyz. Returns "" when the site is ready, else why it is not."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    asking = http.client.HTTPConnection(host, port, timeout=READY_ANSWER_SECONDS)
+    allowed = next((name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"), "localhost")
+    try:
+        asking.request("GET", "/readyz", headers={"Host": allowed})
+        answer = asking.getresponse()
+        text = answer.read(1_024).decode(errors="replace")
+        return "" if answer.status == 200 else f"/readyz answered {answer.status} {text}"
+    except (OSError, http.client.HTTPException) as error:
+        return f"/readyz: {error}"
+    finally:
+        asking.close()
+
+
+# Database
+
+
+async def _with_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do database work in a thread, and give its connection back."""
+
+    def work_and_close() -> T:
+        try:
+            return work(*args, **kwargs)
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(work_and_close)
