@@ -196,7 +196,7 @@ def test_a_private_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypat
 
 def test_roots_data_lie_where_nobody_can_reach_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    at_root = embedded.data_dir(Path("/root/checkout"), "")
+    at_root = embedded.data_dir(Path("/home/me/checkout"), "")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert (at_root.parent, embedded.data_dir(Path("/home/me/checkout"), "")) == (
         Path("/var/lib"),
