@@ -196,6 +196,19 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         elif self.channel is not None:
             self.channel.forceAbortClient()
 
+    def basic_error(self, status: int, status_text: bytes, body: str) -> None:
+        """Answer for the protocol itself and for an application that failed, in the form of all errors.
+
+        The connection ends with it: what follows a request that could be read in two ways cannot be trusted.
+        """
+        if self.channel is not None:
+            self.channel.persistent = False
+        code = {400: b"bad_request"}.get(status, b"internal")
+        headers = [(b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store"), (b"Connection", b"close")]
+        self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
+        detail = b'{"code":"%b","detail":"%b"}' % (code, body.encode())
+        self.handle_reply({"type": "http.response.body", "body": detail})
+
     def check_timeouts(self) -> None:
         """Nothing to check: deadlines are timers of their own."""
 
