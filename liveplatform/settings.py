@@ -254,6 +254,8 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},
         "celery": {"level": "WARNING"},
+        # A traceback each second while Redis is away; realtime.process says it once.
+        "channels_redis": {"level": "CRITICAL"},
         "kombu": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "asyncio": {"level": "WARNING"},

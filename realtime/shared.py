@@ -9,6 +9,7 @@ from django.conf import settings
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from realtime.subscriptions import SharedTable
 
@@ -25,7 +26,8 @@ def shared_table() -> SharedTable:
             settings.REDIS_URL,
             socket_timeout=ANSWER_SECONDS,
             socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 1),
+            # Of a connection that has died meanwhile; not of a time-out, which would then take twice as long.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         table = _tables[loop] = SharedTable(
             redis, lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=f"live:{settings.LIVE_REGION}:"

@@ -18,6 +18,7 @@ from celery import shared_task
 from channels.layers import get_channel_layer
 from django.db import connection
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from realtime import metrics
 from realtime.dispatcher import Dispatcher
@@ -62,7 +63,7 @@ def dispatch(wire: list[Any]) -> None:
     """Send a batch of events to the nodes that watch their topics. Lost with its worker; nodes repair that."""
     try:
         asyncio.run_coroutine_threadsafe(_dispatch(wire), _loop()).result(DISPATCH_SECONDS)
-    except (TableUnavailable, TimeoutError, OSError) as error:
+    except (TableUnavailable, RedisError, TimeoutError, OSError) as error:
         logger.warning("dispatcher: %d events left to the nodes' reconcile: %s", len(wire), error)
 
 
