@@ -148,13 +148,14 @@ export function setUpComments({ store, asViewer }) {
     newest.hidden = unseen === 0;
     if (unseen) newest.lastElementChild.textContent = count("new", unseen, { shown: compact(unseen) });
   }
-  function toEnd({ smooth = false } = {}) {
-    scroller.scrollTo({ top: 0, behavior: smooth ? "smooth" : "instant" });
+  function toEnd() {
+    // At once: a smooth way would end where the next event finds it, for keeping the place sets the scroll position.
+    scroller.scrollTo({ top: 0, behavior: "instant" });
     unseen = 0;
     showUnseen();
   }
   newest.addEventListener("click", () => {
-    toEnd({ smooth: true });
+    toEnd();
     scroller.focus({ preventScroll: true });
   });
 
