@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from realtime import metrics, tickets
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
 from realtime.events import ConnectionId, Frame, TopicName, parse_event_id, topic_name, websocket_frame
 from realtime.frontend import RETRY_MS, Node, Opening
-from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit
+from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, even_out
 from realtime.process import process
 from realtime.registry import CommandError, registry
 from realtime.server import WIRE, PeerGone
@@ -189,6 +190,7 @@ class _Stream:
 
     async def _prepare(self, node: Node, topics: Sequence[TopicName]) -> None:
         """Have the topics at hand. Raises Refusal. A public topic needs nobody's identity."""
+        began = time.monotonic()
         try:
             for topic in topics:
                 after = self.request.positions.get(topic)
@@ -198,6 +200,7 @@ class _Stream:
                     await self._identify()
                     await node.prepare(topic, self.watcher, after=after)
         except TopicGone as error:
+            await even_out(began)
             raise Refusal(404, "not_found", "There is no such topic.") from error
         except StoreUnavailable as error:
             raise Refusal(503, "unavailable", "The database is away.", retry_seconds=2) from error

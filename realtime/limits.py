@@ -5,14 +5,16 @@ In the memory of each node: no round trip, no Redis needed; a site of N nodes al
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 STREAMS_PER_VIEWER = 10
 STREAMS_PER_ADDRESS = 100
+REFUSAL_SECONDS = 0.05
 CONNECTIONS_MAX = 18_000  # of 20,000 descriptors a process: the rest is for requests, the database, Redis
 
 
@@ -22,6 +24,20 @@ class Limited(Exception):
     def __init__(self, retry_seconds: float) -> None:
         super().__init__(f"again in {retry_seconds:.0f} s")
         self.retry_seconds = max(1, math.ceil(retry_seconds))
+
+
+async def even_out(
+    began: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Wait until a refusal that began then has taken `REFUSAL_SECONDS`.
+
+    A topic that is not for this viewer is known from memory, one that there is not is looked up in the database: the
+    time to say so would tell them apart. It also slows down who tries one id after the other.
+    """
+    await sleep(max(0.0, began + REFUSAL_SECONDS - clock()))
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ mistake it was. Answers are built by representation and sent as they are; the sc
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -26,7 +27,7 @@ from liveplatform import __version__
 from realtime import tickets
 from realtime.connections import Watcher
 from realtime.events import topic_name
-from realtime.limits import Limited
+from realtime.limits import Limited, even_out
 from realtime.process import process
 from realtime.store import StoreUnavailable, TopicGone
 from realtime.threads import backend_threads
@@ -168,10 +169,12 @@ async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpRes
             topics.append(topic_name(text))
         except ValueError as error:
             raise Invalid("A topic looks like video:<id>.", code="invalid_topic") from error
+    began = time.monotonic()
     for topic in topics:
         try:
             await process.node().prepare(topic, watcher)
         except TopicGone as error:
+            await even_out(began)
             raise NotFound("There is no such topic.") from error
     ticket = tickets.issue(topics, viewer_id=watcher.viewer_id, is_staff=watcher.is_staff)
     return answer({"ticket": ticket, "expires_in": tickets.EXPIRES_SECONDS})

@@ -6,7 +6,7 @@ import pytest
 
 from realtime import tickets
 from realtime.connections import Watcher
-from realtime.limits import ConnectionLimit, Limited, RateLimit
+from realtime.limits import REFUSAL_SECONDS, ConnectionLimit, Limited, RateLimit, even_out
 
 
 class Clock:
@@ -63,6 +63,17 @@ def test_counts_leave_nothing_behind() -> None:
     limit.enter("::1", "ada")
     limit.leave("::1", "ada")
     assert (limit._addresses, limit._viewers) == ({}, {})
+
+
+async def test_refusals_take_the_same_time_whatever_the_reason() -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    for took in (0.0, 0.02, 1.0):
+        await even_out(100.0, clock=lambda took=took: 100.0 + took, sleep=sleep)  # type: ignore[misc]
+    assert waits == pytest.approx([REFUSAL_SECONDS, REFUSAL_SECONDS - 0.02, 0.0])
 
 
 def test_ticket_says_who_may_watch_what() -> None:
