@@ -57,29 +57,37 @@ HEADERS = {
 }
 
 
-def _add(response: HttpResponseBase) -> HttpResponseBase:
+Change = Callable[[HttpResponseBase], HttpResponseBase]
+
+
+def _changing_answers(change: Change) -> Callable[[Answer | AsyncAnswer], Answer | AsyncAnswer]:
+    """Return the middleware, for both kinds of views, that sends each answer through `change`."""
+
+    @sync_and_async_middleware
+    def middleware(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
+        if iscoroutinefunction(get_response):
+            following = cast(AsyncAnswer, get_response)
+
+            async def answer_async(request: HttpRequest) -> HttpResponseBase:
+                return change(await following(request))
+
+            return answer_async
+
+        before = cast(Answer, get_response)
+
+        def answer(request: HttpRequest) -> HttpResponseBase:
+            return change(before(request))
+
+        return answer
+
+    return middleware
+
+
+def _with_headers(response: HttpResponseBase) -> HttpResponseBase:
+    """Add `HEADERS`."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
-
-
-@sync_and_async_middleware
-def security_headers(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
-    """Add `HEADERS` to each answer."""
-    if iscoroutinefunction(get_response):
-        following = cast(AsyncAnswer, get_response)
-
-        async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            return _add(await following(request))
-
-        return answer_async
-
-    before = cast(Answer, get_response)
-
-    def answer(request: HttpRequest) -> HttpResponseBase:
-        return _add(before(request))
-
-    return answer
 
 
 ERRORS = {
@@ -91,33 +99,19 @@ ERRORS = {
 }
 
 
-@sync_and_async_middleware
-def json_errors(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
-    """Give errors that Django or django-ninja answers by itself the API's form, `{"code", "detail"}`, kept nowhere."""
+def _in_our_form(response: HttpResponseBase) -> HttpResponseBase:
+    """Give an error that Django or django-ninja answers itself the API's form, `{"code", "detail"}`, kept nowhere."""
+    if response.status_code not in ERRORS:
+        return response
+    made = response
+    if response.headers.get("Content-Type") != "application/json":
+        code, detail = ERRORS[response.status_code]
+        made = JsonResponse({"code": code, "detail": detail}, status=response.status_code)
+        if "Allow" in response.headers:
+            made.headers["Allow"] = response.headers["Allow"]
+    made.headers.setdefault("Cache-Control", "no-store")
+    return made
 
-    def converted(response: HttpResponseBase) -> HttpResponseBase:
-        if response.status_code not in ERRORS:
-            return response
-        made = response
-        if response.headers.get("Content-Type") != "application/json":
-            code, detail = ERRORS[response.status_code]
-            made = JsonResponse({"code": code, "detail": detail}, status=response.status_code)
-            if "Allow" in response.headers:
-                made.headers["Allow"] = response.headers["Allow"]
-        made.headers.setdefault("Cache-Control", "no-store")
-        return made
 
-    if iscoroutinefunction(get_response):
-        following = cast(AsyncAnswer, get_response)
-
-        async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            return converted(await following(request))
-
-        return answer_async
-
-    before = cast(Answer, get_response)
-
-    def answer(request: HttpRequest) -> HttpResponseBase:
-        return converted(before(request))
-
-    return answer
+security_headers = _changing_answers(_with_headers)
+json_errors = _changing_answers(_in_our_form)
