@@ -7,6 +7,7 @@ plain JSON (`to_wire`, parsed only by `from_wire`), and become `Frame`s, encoded
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NewType
@@ -20,6 +21,11 @@ ConnectionId = NewType("ConnectionId", str)
 TOPIC = re.compile(r"(video|user|presence|conversation):[A-Za-z0-9-]{1,64}\Z", re.ASCII)
 WIRE_VERSION = 1
 BURST_TTL_MS = 5_000
+
+
+def now_ms() -> int:
+    """Return the time of day as events carry it: milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 def topic_name(text: str) -> TopicName:

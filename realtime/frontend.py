@@ -46,6 +46,7 @@ from realtime.events import (
     frame,
     from_wire,
     newest,
+    now_ms,
 )
 from realtime.store import Loaded, Store, StoreUnavailable, TopicGone, TopicKind
 from realtime.subscriptions import Audience, TableUnavailable, Watched
@@ -159,10 +160,6 @@ class Feed:
     def reset_frame(self, reason: str) -> Frame:
         data = {"topic": self.topic, "reason": reason, "seq": self.seq, "snapshot": self.full_snapshot()}
         return frame("reset", data, id=event_id(self.topic, self.seq))
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ Both take the topic's row lock first, so the events of a topic commit in the ord
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,13 +14,9 @@ import orjson
 import psycopg
 from django.db import connection, transaction
 
-from realtime.events import Durable, Event, TopicName
+from realtime.events import Durable, Event, TopicName, now_ms
 from realtime.models import LoggedEvent, Topic
 from realtime.publisher import publisher
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def create_topic(topic: TopicName) -> None:

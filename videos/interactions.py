@@ -21,9 +21,8 @@ from django.utils.crypto import constant_time_compare
 from psycopg.rows import dict_row
 
 from realtime import log
-from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals
+from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals, now_ms
 from realtime.group_commit import Applied, GroupCommit
-from realtime.log import now_ms
 from realtime.models import Topic
 from realtime.publisher import publisher
 from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, new_id

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
-from realtime.events import Burst, TopicName, to_wire
-from realtime.frontend import now_ms
+from realtime.events import Burst, TopicName, now_ms, to_wire
 from tests.faults.conftest import Talk, fast_path_works
 from tests.rooms import Room
 from tests.sites import Site

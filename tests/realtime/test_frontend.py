@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from realtime.connections import Closing, Watcher
-from realtime.events import Burst, NodeId, TopicName, Totals, to_wire
-from realtime.frontend import RING_MAX_EVENTS, Node, now_ms
+from realtime.events import Burst, NodeId, TopicName, Totals, now_ms, to_wire
+from realtime.frontend import RING_MAX_EVENTS, Node
 from realtime.store import Head, StoreUnavailable, TopicGone
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer
 
