@@ -101,8 +101,26 @@ class VideoForm(forms.ModelForm[Video]):
         return owner
 
 
+class DeletesInSteps:
+    """Deletes through `remove`, in short transactions, without the one long transaction that Django puts around it."""
+
+    remove: Callable[[UUID, Viewer], None]
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined, no-any-return]
+
+    def delete_model(self, request: HttpRequest, obj: Video | Viewer) -> None:
+        self.remove(obj.pk, staff(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for id in list(queryset.values_list("pk", flat=True)):
+            self.remove(id, staff(request))
+
+
 @admin.register(Video)
-class VideoAdmin(QuickListMixin, admin.ModelAdmin[Video]):
+class VideoAdmin(DeletesInSteps, QuickListMixin, admin.ModelAdmin[Video]):
     form = VideoForm
     change_form_template = "admin/videos/change_form.html"
     list_display = ("title", "state", "owner", "visibility", "likes_total", "viewers_peak", "topic_seq", "created_at")
@@ -269,12 +287,9 @@ class VideoAdmin(QuickListMixin, admin.ModelAdmin[Video]):
     def end(self, request: HttpRequest, queryset: QuerySet[Video]) -> None:
         self._act(request, self.few(request, queryset, ACTION_MAX_VIDEOS) or (), interactions.end_video, _("Ended."))
 
-    # Deletion: without the one long transaction that Django puts around it
+    # Deletion
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined, no-any-return]
+    remove = staticmethod(removal.delete_video)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Say how much goes, without reading it all."""
@@ -283,13 +298,6 @@ class VideoAdmin(QuickListMixin, admin.ModelAdmin[Video]):
         likes = LikeCount.objects.filter(video__in=videos).aggregate(n=Sum("count"))["n"] or 0
         counts = {_("videos"): f"{len(videos):,}", _("comments"): at_most(comments), _("likes"): f"{likes:,}"}
         return [str(video) for video in videos], counts, set(), []
-
-    def delete_model(self, request: HttpRequest, obj: Video) -> None:
-        removal.delete_video(obj.pk, staff(request))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Video]) -> None:
-        for video_id in list(queryset.values_list("pk", flat=True)):
-            removal.delete_video(video_id, staff(request))
 
     @admin.action(permissions=["delete"], description=gettext_lazy("Delete the selected videos"))
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Video]) -> HttpResponse | None:
@@ -538,7 +546,7 @@ class NewViewerForm(_NameRules, AdminUserCreationForm[Viewer]):
 
 
 @admin.register(Viewer)
-class ViewerAdmin(QuickListMixin, UserAdmin[Viewer]):
+class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
     form = ViewerForm
     add_form = NewViewerForm
     list_display = ("username", "shown_name", "is_guest", "is_broadcaster", "is_staff", "is_active", "date_joined")
@@ -613,11 +621,7 @@ class ViewerAdmin(QuickListMixin, UserAdmin[Viewer]):
 
     # Deletion
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """In short transactions, as removal.delete_viewer wants it."""
-        return self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined, no-any-return]
+    remove = staticmethod(removal.delete_viewer)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Say how much goes, without reading it all; videos stand in the way."""
@@ -633,13 +637,6 @@ class ViewerAdmin(QuickListMixin, UserAdmin[Viewer]):
     def _protecting(video: Video) -> str:
         url = reverse("admin:videos_video_change", args=[video.pk])
         return format_html('{}: <a href="{}">{}</a>', video.owner, url, video)
-
-    def delete_model(self, request: HttpRequest, obj: Viewer) -> None:
-        removal.delete_viewer(obj.pk, staff(request))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Viewer]) -> None:
-        for viewer_id in list(queryset.values_list("pk", flat=True)):
-            removal.delete_viewer(viewer_id, staff(request))
 
     @admin.action(permissions=["delete"], description=gettext_lazy("Delete the selected viewers"))
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Viewer]) -> HttpResponse | None:
