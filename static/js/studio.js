@@ -159,6 +159,9 @@ if (list) {
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
 
   for (const video of JSON.parse(byId("own").textContent)) show(video);
+  // Until here a press would have led nowhere.
+  for (const acts of list.querySelectorAll("[inert]")) acts.inert = false;
+  byId("new").disabled = false;
   setInterval(() => {
     if (document.hidden) return;
     for (const item of list.querySelectorAll('[data-status="live"]')) void load(item.dataset.video);
