@@ -57,11 +57,16 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """On whose behalf a connection watches. `topics` are those that a ticket grants whoever holds it."""
+    """On whose behalf a connection watches. `topics` are those that a ticket grants whoever holds it.
+
+    `stamp` and `session` are what it was recognized by: they tell later whether it still would be.
+    """
 
     viewer_id: str = ""
     is_staff: bool = False
     topics: frozenset[str] = frozenset()
+    stamp: str = ""
+    session: str = ""
 
 
 ANONYMOUS = Watcher()

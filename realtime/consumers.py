@@ -186,7 +186,7 @@ class _Stream:
         except CommandError as error:
             raise Refusal(401, error.code, error.detail) from error
         if self.connection is not None:
-            self.connection.watcher = self.watcher
+            process.node().identify(self.connection, self.watcher)
 
     async def _prepare(self, node: Node, topics: Sequence[TopicName]) -> None:
         """Have the topics at hand. Raises Refusal. A public topic needs nobody's identity."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import orjson
 from django.db import connection, transaction
 
+from realtime.connections import Watcher
 from realtime.events import Durable, TopicName, Totals
 from realtime.models import LoggedEvent, Topic
 from realtime.registry import Registry
@@ -40,6 +41,11 @@ class DatabaseStore:
 
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
         return await self._threads.run(events_after, topic, seq, limit)
+
+    async def signed_out(self, watchers: Sequence[Watcher]) -> set[Watcher]:
+        if self._registry.signed_out is None:
+            return set()
+        return await self._threads.run(self._registry.signed_out, watchers)
 
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         await self._threads.run(self._save_peaks, peaks)

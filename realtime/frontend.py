@@ -55,6 +55,7 @@ logger = logging.getLogger(__name__)
 
 RING_MAX_EVENTS = 1_000
 RECONCILE_SECONDS = 2.0
+RIGHTS_SECONDS = 2.5  # how often those who said who they are have to be still so
 LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
 PULL_SLICE_EVENTS = 50  # of missed events, delivered at once; then viewers have a moment to read
@@ -205,6 +206,7 @@ class Node:
         self._changed: set[Feed] = set()
         self._change = asyncio.Event()
         self._slow: set[Connection] = set()
+        self._identified: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Connections
@@ -215,12 +217,15 @@ class Node:
             ("reconcile", self.reconcile, RECONCILE_SECONDS),
             ("heartbeat", self.heartbeat, 1.0),
             ("slow viewers", self.check_slow, 0.5),
+            ("rights", self.check_rights, RIGHTS_SECONDS),
         ):
             self._spawn(self._every(step, seconds), name=name)
         self._spawn(self._renewing(), name="renew")
 
     def add(self, connection: Connection) -> None:
         self.connections.add(connection)
+        if connection.watcher.viewer_id:
+            self._identified.add(connection)
         metrics.connections.labels("sse" if connection.is_sse else "websocket").inc()
 
     def remove(self, connection: Connection) -> None:
@@ -229,9 +234,16 @@ class Node:
             return
         self.connections.discard(connection)
         self._slow.discard(connection)
+        self._identified.discard(connection)
         metrics.connections.labels("sse" if connection.is_sse else "websocket").dec()
         for topic in list(connection.topics):
             self.unsubscribe(connection, topic)
+
+    def identify(self, connection: Connection, watcher: Watcher) -> None:
+        """Note who watches on an open connection: from now on that has to stay true."""
+        connection.watcher = watcher
+        if watcher.viewer_id and connection in self.connections:
+            self._identified.add(connection)
 
     async def prepare(self, topic: TopicName, watcher: Watcher, *, after: int | None = None) -> None:
         """Have the topic at hand for a viewer who has seen it up to `after`, so that `enter` can follow at once.
@@ -563,8 +575,22 @@ class Node:
         self.remove(connection)  # now: its end takes a turn of the loop, and more frames may come in this one
         connection.wire.abort()
 
-    def _dismiss(self, connection: Connection, reason: str) -> None:
-        self._part(connection, frame("bye", {"reason": reason}), Closing.GONE)
+    def _dismiss(self, connection: Connection, reason: str, why: Closing = Closing.GONE) -> None:
+        self._part(connection, frame("bye", {"reason": reason}), why)
+
+    async def check_rights(self) -> None:
+        """Send away those who would not be recognized any more: signed out, banned, with another password."""
+        watchers = {connection.watcher for connection in self._identified}
+        if not watchers:
+            return
+        try:
+            signed_out = await self._store.signed_out(list(watchers))
+        except StoreUnavailable:
+            metrics.store_errors.inc()  # who came with good rights keeps them until the database says otherwise
+            return
+        for connection in list(self._identified) if signed_out else ():
+            if connection.watcher in signed_out:
+                self._dismiss(connection, "signed_out", Closing.EXPIRED)
 
     def _part(self, connection: Connection, goodbye: Frame, why: Closing) -> None:
         """Write the last frame of a connection. It is forgotten here and now: its end takes a turn of the loop, and

@@ -5,7 +5,7 @@ Hop: beside the path. `realtime` imports nothing of `videos`; the backend regist
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,8 @@ class CommandError(Exception):
 Command = Callable[[Watcher, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 # Called with a request's headers; returns on whose behalf it comes. Raises CommandError for credentials that are none.
 Identify = Callable[[dict[bytes, bytes]], Awaitable[Watcher]]
+# Called with identified watchers; returns those that would not be recognized today. In a database thread.
+SignedOut = Callable[[Sequence[Watcher]], set[Watcher]]
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class Registry:
     kinds: dict[str, TopicKind] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)
     identify: Identify | None = None
+    signed_out: SignedOut | None = None
 
     def add_kind(self, kind: TopicKind) -> None:
         self.kinds[kind.prefix] = kind

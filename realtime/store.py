@@ -101,6 +101,10 @@ class Store(Protocol):
         """Return up to `limit` durable events with a greater seq, in order."""
         ...
 
+    async def signed_out(self, watchers: Sequence[Watcher]) -> set[Watcher]:
+        """Return those who have lost the rights they came with: signed out, banned, a new password."""
+        ...
+
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         """Keep the highest number of viewers of each topic; a lower one than is kept changes nothing."""
         ...

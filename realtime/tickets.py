@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from django.core import signing
 
-from realtime.connections import Watcher
+from realtime.connections import ANONYMOUS, Watcher
 
 SALT = "live.ticket"
 EXPIRES_SECONDS = 60
@@ -20,9 +20,13 @@ class BadTicket(Exception):
     """The ticket is not ours, was changed, or has expired."""
 
 
-def issue(topics: Sequence[str], *, viewer_id: str = "", is_staff: bool = False, load: bool = False) -> str:
-    """Return a ticket for the topics, on behalf of the viewer. `load`: a load test's, free of connection limits."""
-    claims = {"t": list(topics), "v": viewer_id, "s": is_staff, "l": load}
+def issue(topics: Sequence[str], watcher: Watcher = ANONYMOUS, *, load: bool = False) -> str:
+    """Return a ticket for the topics, on behalf of the watcher. `load`: a load test's, free of connection limits.
+
+    The session stays behind: it is not for others to read. Signing out does not end a stream opened by ticket; a ban
+    or a new password does.
+    """
+    claims = {"t": list(topics), "v": watcher.viewer_id, "s": watcher.is_staff, "p": watcher.stamp, "l": load}
     return signing.dumps(claims, salt=SALT, compress=True)
 
 
@@ -32,6 +36,6 @@ def read(ticket: str) -> tuple[Watcher, bool]:
         raise BadTicket("too long")
     try:
         claims = signing.loads(ticket, salt=SALT, max_age=EXPIRES_SECONDS)
-        return Watcher(claims["v"], claims["s"], frozenset(claims["t"])), claims["l"]
+        return Watcher(claims["v"], claims["s"], frozenset(claims["t"]), claims["p"]), claims["l"]
     except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
         raise BadTicket(str(error)) from error

@@ -20,6 +20,7 @@ class Person:
     id: str
     name: str
     token: str
+    session: str = ""
 
 
 @dataclass(slots=True)
@@ -37,8 +38,9 @@ class Room:
 
     async def join(self, name: str) -> Person:
         """Have somebody come as a guest."""
-        answer = (await self.call("POST", "/guests", {"name": name})).raise_for_status().json()
-        person = Person(answer["viewer"]["id"], name, answer["token"])
+        response = (await self.call("POST", "/guests", {"name": name})).raise_for_status()
+        answer = response.json()
+        person = Person(answer["viewer"]["id"], name, answer["token"], response.cookies["sessionid"])
         self.people.append(person)
         return person
 

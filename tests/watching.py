@@ -11,7 +11,7 @@ import contextlib
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -252,12 +252,17 @@ class WebSocketWatcher(Watcher):
 
     _socket: ClientConnection
 
+    def __init__(self, url: str, topic: str, *, query: str = "", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(url, topic, query=query)
+        self.headers = headers or {}
+
     async def _connect(self) -> None:
         after = f"&after={quote(self.topic)}@{self.seq}" if self.seq >= 0 else ""
         self._socket = await connect(
             f"ws://{urlsplit(self.url).netloc}/ws?topic={quote(self.topic)}{after}{self.query}",
             subprotocols=[Subprotocol("live.v1.json")],
             max_size=EVENT_MAX_BYTES,
+            additional_headers=self.headers,
             ping_interval=None,
             compression=None,
             proxy=None,

@@ -25,7 +25,6 @@ from pydantic import Field
 
 from liveplatform import __version__
 from realtime import tickets
-from realtime.connections import Watcher
 from realtime.events import topic_name
 from realtime.limits import Limited, even_out
 from realtime.process import process
@@ -161,8 +160,7 @@ async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpRes
 
     Needs nobody's identity for public topics.
     """
-    viewer = await viewer_of(request)
-    watcher = Watcher(str(viewer.id), viewer.is_staff) if viewer is not None else Watcher()
+    watcher = auth.watcher_of(await viewer_of(request))
     topics = []
     for text in dict.fromkeys(body.topics):
         try:
@@ -176,7 +174,7 @@ async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpRes
         except TopicGone as error:
             await even_out(began)
             raise NotFound("There is no such topic.") from error
-    ticket = tickets.issue(topics, viewer_id=watcher.viewer_id, is_staff=watcher.is_staff)
+    ticket = tickets.issue(topics, watcher)
     return answer({"ticket": ticket, "expires_in": tickets.EXPIRES_SECONDS})
 
 

@@ -15,5 +15,6 @@ class VideosConfig(AppConfig):
 
         registry.add_kind(VideoTopics())
         registry.identify = auth.identify
+        registry.signed_out = auth.signed_out
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)

@@ -7,15 +7,18 @@ done here where it is needed: a session counts only together with its CSRF token
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user, login
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from realtime.connections import ANONYMOUS, Watcher
@@ -155,14 +158,49 @@ def set_session(request: HttpRequest, response: HttpResponse, key: str) -> None:
 
 async def identify(headers: dict[bytes, bytes]) -> Watcher:
     """Return on whose behalf a stream is opened, by token or session. Raises CommandError, StoreUnavailable."""
+    session = ""
+    viewer: Viewer | None = None
     try:
         if header := headers.get(b"authorization"):
-            viewer: Viewer | None = await backend_threads.run(viewer_of_token, _bearer(header.decode("latin1")))
+            viewer = await backend_threads.run(viewer_of_token, _bearer(header.decode("latin1")))
         else:
             cookies: SimpleCookie = SimpleCookie()
             cookies.load(headers.get(b"cookie", b"").decode("latin1"))
-            session = cookies.get(settings.SESSION_COOKIE_NAME)
-            viewer = await backend_threads.run(viewer_of_session, session.value) if session else None
+            if (cookie := cookies.get(settings.SESSION_COOKIE_NAME)) is not None:
+                session = cookie.value
+                viewer = await backend_threads.run(viewer_of_session, session)
     except (Unauthorized, CookieError) as error:
         raise CommandError("unauthenticated", str(error)) from error
-    return ANONYMOUS if viewer is None else Watcher(str(viewer.id), viewer.is_staff)
+    return watcher_of(viewer, session=session)
+
+
+def watcher_of(viewer: Viewer | None, *, session: str = "") -> Watcher:
+    """Return what a stream on behalf of the viewer, known by that session or by a token, has to know."""
+    if viewer is None:
+        return ANONYMOUS
+    return Watcher(str(viewer.id), viewer.is_staff, stamp=viewer.stamp(), session=session)
+
+
+def signed_out(watchers: Sequence[Watcher]) -> set[Watcher]:
+    """Return those who would not be recognized any more: banned, no longer staff, signed out, a new password.
+
+    Two queries, however many they are.
+    """
+    viewers = Viewer.objects.in_bulk({UUID(watcher.viewer_id) for watcher in watchers})
+    stamps = {str(id): viewer.stamp() for id, viewer in viewers.items() if viewer.is_active}
+    staff = {str(id) for id, viewer in viewers.items() if viewer.is_staff}
+    sessions = {watcher.session for watcher in watchers if watcher.session}
+    open_sessions = set(
+        Session.objects.filter(session_key__in=sessions, expire_date__gt=timezone.now()).values_list(
+            "session_key", flat=True
+        )
+        if sessions
+        else ()
+    )
+    return {
+        watcher
+        for watcher in watchers
+        if stamps.get(watcher.viewer_id) != watcher.stamp
+        or (watcher.is_staff and watcher.viewer_id not in staff)
+        or (watcher.session and watcher.session not in open_sessions)
+    }

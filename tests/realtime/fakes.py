@@ -100,6 +100,7 @@ class FakeStore:
     versions: dict[TopicName, int] = field(default_factory=dict)
     peaks: dict[TopicName, int] = field(default_factory=dict)
     kept_from: int = 1  # events with a lower seq are gone from the log
+    banned: set[str] = field(default_factory=set)
     is_away: bool = False
     calls: list[str] = field(default_factory=list)
     hold: asyncio.Event | None = None
@@ -146,6 +147,10 @@ class FakeStore:
         await self._asked("events_after")
         first = max(seq + 1, self.kept_from)
         return [event for event in self.logs[topic] if event.seq >= first][:limit]
+
+    async def signed_out(self, watchers: Sequence[Watcher]) -> set[Watcher]:
+        await self._asked("signed_out")
+        return {watcher for watcher in watchers if watcher.viewer_id in self.banned}
 
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         await self._asked("save_peaks")

@@ -15,7 +15,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -31,7 +31,7 @@ from websockets.typing import Origin, Subprotocol
 from realtime import tickets
 from tests import raw
 from tests.conftest import watched
-from tests.rooms import Room, open_room
+from tests.rooms import Person, Room, open_room
 from tests.sites import Site, SiteFactory
 from tests.watching import SseWatcher, WebSocketWatcher, eventually, watching
 
@@ -512,6 +512,47 @@ async def test_video_that_ends_or_becomes_private_in_mid_stream(here: Room) -> N
             await one.ended()
     async with stream(here) as again:
         assert await again.error() == (404, "not_found")
+
+
+def ban(here: Room, person: Person) -> None:
+    with psycopg.connect(here.site.database_url) as connection:
+        connection.execute("UPDATE videos_viewer SET is_active = false WHERE id = %s", [person.id])
+
+
+def sign_out(here: Room, person: Person) -> None:
+    """As django.contrib.auth.logout does: the session is gone, for all tabs."""
+    with psycopg.connect(here.site.database_url) as connection:
+        connection.execute("DELETE FROM django_session WHERE session_key = %s", [person.session])
+
+
+def change_password(here: Room, person: Person) -> None:
+    with psycopg.connect(here.site.database_url) as connection:
+        connection.execute("UPDATE videos_viewer SET password = %s WHERE id = %s", [f"!{uuid4()}", person.id])
+
+
+@pytest.mark.parametrize("lose_rights", [ban, sign_out, change_password])
+async def test_who_loses_the_rights_in_mid_stream_is_sent_away(
+    here: Room, lose_rights: Callable[[Room, Person], None]
+) -> None:
+    """Rows 45, 68."""
+    owner = here.people[0]
+    secret = f"topic=video:{await private_video(here)}"
+    cookie = [("Cookie", f"sessionid={owner.session}")]
+    socket = WebSocketWatcher(here.site.urls[1], here.topic, headers={"Cookie": f"sessionid={owner.session}"})
+    async with stream(here, secret, headers=cookie) as viewer, stream(here) as stranger, watching(socket):
+        await viewer.named("hello")
+        await stranger.named("hello")
+        await socket.send({"op": "like", "video": here.video_id, "ref": 1})
+        await socket.sees_likes(1)
+        lose_rights(here, owner)
+        assert (await viewer.named("bye"))["reason"] == "signed_out"
+        await viewer.ended()
+        await socket.is_closed()
+        assert socket.close_code == 4401
+        await here.like(person=here.people[-1])
+        assert (await stranger.named("likes"))["total"] >= 1, "who has no rights to lose stays"
+    async with stream(here, secret, headers=cookie) as again:
+        assert await again.error() in ((404, "not_found"), (401, "unauthenticated"))
 
 
 def forget(here: Room) -> None:

@@ -474,6 +474,32 @@ async def test_private_topic_looks_like_a_missing_one(node: Node, store: FakeSto
     assert (await Viewer(node, watcher=Watcher(topics=frozenset((VIDEO,)))).watch()).opening["seq"] == 1
 
 
+async def test_who_is_signed_out_in_mid_stream_is_sent_away(node: Node, store: FakeStore) -> None:
+    store.note("secret")
+    friend = await Viewer(node, watcher=Watcher("friend")).watch()
+    staff = await Viewer(node, is_sse=False, watcher=Watcher("anyone", is_staff=True)).watch()
+    store.banned = {"friend"}
+    store.is_away = True
+    await node.check_rights()
+    assert friend.wire.closed is None, "a database that is away takes nobody's rights"
+    store.is_away = False
+    await node.check_rights()
+    assert friend.read() == [("bye", {"reason": "signed_out"})]
+    assert friend.wire.closed is Closing.EXPIRED
+    assert staff.wire.closed is None
+    assert friend.connection not in node.connections
+
+
+async def test_nobody_is_asked_about_viewers_that_nobody_knows(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node, is_sse=False).watch()
+    await node.check_rights()
+    assert "signed_out" not in store.calls
+    node.identify(viewer.connection, Watcher("friend"))  # by its first command
+    store.banned = {"friend"}
+    await node.check_rights()
+    assert viewer.wire.closed is Closing.EXPIRED
+
+
 # Slow viewers and big rooms
 
 

@@ -77,8 +77,8 @@ async def test_refusals_take_the_same_time_whatever_the_reason() -> None:
 
 
 def test_ticket_says_who_may_watch_what() -> None:
-    ticket = tickets.issue(["video:1"], viewer_id="ada", load=True)
-    assert tickets.read(ticket) == (Watcher("ada", False, frozenset(("video:1",))), True)
+    ticket = tickets.issue(["video:1"], Watcher("ada", stamp="s1", session="secret"), load=True)
+    assert tickets.read(ticket) == (Watcher("ada", False, frozenset(("video:1",)), "s1"), True)
 
 
 def test_ticket_expires(monkeypatch: pytest.MonkeyPatch) -> None:
