@@ -1,16 +1,19 @@
 """The Channels consumers: a viewer's SSE stream (`/events`) and WebSocket (`/ws`), from handshake to goodbye.
 
-Hop: they open a connection, hand its wire to the node, and wait for its end; frames never pass through here.
-They stay in the dispatch loop (else a gone client is not noticed), own no channel of the layer (one a node is
-enough) and touch no database after the handshake.
+Hop: they open a connection and hand it to the node; frames never pass through here. On our server (realtime.server)
+the consumer ends with the handshake and leaves a `Session`, a fraction of its size, that hears of commands and of the
+end. On any other ASGI server, and behind TLS and HTTP/2, it stays and passes on what comes (`AsgiWire`). It owns no
+channel of the layer (one a node is enough) and touches no database after the handshake.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -22,13 +25,14 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from realtime import metrics, tickets
-from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
-from realtime.events import ConnectionId, Frame, TopicName, parse_event_id, topic_name, websocket_frame
-from realtime.frontend import RETRY_MS, Node, Opening
+from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
+from realtime.events import ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
+from realtime.frontend import RETRY_MS, Node
 from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, even_out
 from realtime.process import process
 from realtime.registry import CommandError, registry
-from realtime.server import WIRE, PeerGone
+from realtime.server import BEHIND, WIRE, PeerGone
+from realtime.sockets import StreamSocket
 from realtime.store import StoreUnavailable, TopicGone
 
 logger = logging.getLogger(__name__)
@@ -36,7 +40,10 @@ logger = logging.getLogger(__name__)
 TOPICS_MAX = 50
 SUBPROTOCOL = "live.v1.json"
 ERRORS_MAX = 10
+WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
 UNKNOWN_POSITION = -1
+# What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
+STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -91,8 +98,9 @@ class Request:
         return cls(headers, topics, positions, ticket, _is_foreign(scope, headers), client[0])
 
     @property
-    def has_credentials(self) -> bool:
-        return b"cookie" in self.headers or b"authorization" in self.headers
+    def credentials(self) -> dict[bytes, bytes]:
+        """The headers that say who asks."""
+        return {name: value for name in (b"cookie", b"authorization") if (value := self.headers.get(name))}
 
     @property
     def person(self) -> str:
@@ -129,15 +137,278 @@ def _is_foreign(scope: Scope, headers: dict[bytes, bytes]) -> bool:
     return text != own and f"{parts.scheme}://{parts.netloc}" not in settings.CSRF_TRUSTED_ORIGINS
 
 
+class Session:
+    """An open connection's place in the node and in the limits. Implements realtime.sockets.Listener."""
+
+    __slots__ = ("_seat", "connection", "node")
+
+    connection: Connection
+
+    def __init__(self, node: Node, seat: tuple[str, str] | None) -> None:
+        self.node = node
+        self._seat = seat
+
+    def received(self, message: str | bytes) -> None:
+        """An event stream's viewer says nothing."""
+
+    def filled(self) -> None:
+        self.node.filled(self.connection)
+
+    def gone(self) -> None:
+        """Give the place up. A second time changes nothing."""
+        self.node.remove(self.connection)
+        _leave_seat(self._seat)
+        self._seat = None
+
+
+def _leave_seat(seat: tuple[str, str] | None) -> None:
+    if seat is not None:
+        process.connection_limit.leave(*seat)
+
+
+class Commander(Session):
+    """A WebSocket's session: runs its viewer's commands, one after the other, each answered by `ack` or `error`."""
+
+    __slots__ = ("_address", "_errors", "_headers", "_is_paused", "_limit", "_waiting", "_working")
+
+    def __init__(self, node: Node, seat: tuple[str, str] | None, request: Request) -> None:
+        super().__init__(node, seat)
+        self._address = request.address
+        self._headers = request.credentials
+        self._errors = 0
+        self._limit: RateLimit | None = None
+        self._waiting: deque[str | bytes] = deque()
+        self._working: asyncio.Task[None] | None = None
+        self._is_paused = False
+
+    def received(self, message: str | bytes) -> None:
+        self._waiting.append(message)
+        if self._working is None:
+            self._working = asyncio.create_task(self._work(), name="commands")
+        elif len(self._waiting) > WAITING_MAX and not self._is_paused:
+            self._is_paused = True
+            self.connection.wire.pause()
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                await self.take(self._waiting.popleft())
+                if self._is_paused and len(self._waiting) <= WAITING_MAX // 4:
+                    self._is_paused = False
+                    self.connection.wire.resume()
+        except Exception:
+            logger.exception("a command failed")
+            self._waiting.clear()
+            self._close(Closing.FAILED)
+        finally:
+            self._working = None
+
+    async def take(self, message: str | bytes) -> None:
+        """Run one command and answer it."""
+        if isinstance(message, bytes):
+            self._close(Closing.UNSUPPORTED)
+            return
+        ref: object = None
+        try:
+            if settings.LIVE_LIMITS:
+                self._limit = self._limit or RateLimit(burst=200, per_second=50)
+                self._limit.take("")
+            command = _command(message)
+            ref = command.get("ref")
+            await self._run(command, ref)
+            self._errors = 0
+        except Limited:
+            self._close(Closing.TOO_OFTEN)
+        except (CommandError, Refusal) as error:
+            self._errors += 1
+            self._answer({"error": {"code": error.code, "detail": error.detail}, "ref": ref})
+            if self._errors >= ERRORS_MAX:
+                self._close(Closing.NONSENSE)
+
+    async def _run(self, command: dict[str, Any], ref: object) -> None:
+        match command.pop("op"):
+            case "subscribe":
+                await self._subscribe(_topic(command), command.get("after"), ref)
+            case "unsubscribe":
+                topic = _topic(command)
+                self.node.unsubscribe(self.connection, topic)
+                self._answer({"ack": ref, "topic": topic})
+            case str(op) if op in registry.commands:
+                watcher = await self._identify()
+                if not watcher.viewer_id:
+                    raise CommandError(
+                        "unauthenticated",
+                        "Say who you are: open the WebSocket with a session, a bearer token or a ticket.",
+                    )
+                answer = await registry.commands[op](watcher, self._address, command)
+                self._answer({"ack": ref, **answer})
+            case _:
+                raise CommandError("unknown_op", "There is no such command.")
+
+    async def _subscribe(self, topic: TopicName, after: object, ref: object) -> None:
+        connection = self.connection
+        if len(connection.topics) >= TOPICS_MAX and topic not in connection.topics:
+            raise CommandError("too_many_topics", f"A connection may have {TOPICS_MAX} topics at most.")
+        if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**63):
+            raise CommandError("invalid", "after is the last seq you have seen.")
+        await _prepare(self.node, {topic: after}, connection.watcher, self._identify)
+        if connection not in self.node.connections:
+            return  # closed meanwhile
+        try:
+            opening = self.node.enter(connection, topic, after=after)
+        except TopicGone as error:
+            raise CommandError("unavailable", "The topic is being read again.") from error
+        start = orjson.dumps({"ack": ref, "topic": opening.topic})
+        connection.wire.answer(start[:-1] + b"," + opening.part[1:])
+        if opening.frames:
+            connection.wire.write(opening.frames)
+
+    async def _identify(self) -> Watcher:
+        """Return who watches; read from cookie or token once. Raises Refusal."""
+        watcher = self.connection.watcher
+        if watcher is ANONYMOUS and self._headers:
+            watcher = await _identified(self._headers)
+            self.node.identify(self.connection, watcher)
+        return watcher
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        self.connection.wire.answer(orjson.dumps(answer))
+
+    def _close(self, why: Closing) -> None:
+        self.node.remove(self.connection)
+        self.connection.wire.close(why)
+
+
+class AsgiWire:
+    """A connection through any ASGI server: implements realtime.connections.Wire.
+
+    `behind` knows the server's own buffers: where it is None, they are the server's to bound.
+    """
+
+    way = -1
+
+    def __init__(self, send: Send, *, is_sse: bool, behind: Any) -> None:
+        self._is_sse = is_sse
+        self._behind = behind
+        self._application = asyncio.current_task()
+        self._waiting: asyncio.Queue[tuple[dict[str, Any], int]] = asyncio.Queue()
+        self._waiting_bytes = 0
+        self._is_ending = False
+        self._sending = asyncio.create_task(self._run(send), name="asgi wire")
+
+    def begin(self, message: dict[str, Any]) -> None:
+        """Send what has to come first."""
+        self._waiting.put_nowait((message, 0))
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        if self._is_sse:
+            self.put(b"".join(made.text for made in frames))
+        else:
+            for made in frames:
+                self.put(made.message)
+
+    def answer(self, body: bytes) -> None:
+        self.put(body)
+
+    def ping(self) -> None:
+        if self._is_sse:  # a WebSocket's server sends pings of its own
+            self.put(b": hb\n\n")
+
+    def put(self, data: bytes) -> None:
+        if self._is_ending:
+            return
+        self._waiting_bytes += len(data)
+        message: dict[str, Any] = (
+            {"type": "http.response.body", "body": data, "more_body": True}
+            if self._is_sse
+            else {"type": "websocket.send", "text": data.decode()}
+        )
+        self._waiting.put_nowait((message, len(data)))
+
+    def keep(self, rest: bytes) -> None:
+        raise AssertionError("nobody writes past this wire")
+
+    def pause(self) -> None:
+        """Its commands wait in the server: they are taken one by one."""
+
+    def resume(self) -> None: ...
+
+    def pending_bytes(self) -> int:
+        try:
+            return self._waiting_bytes + (self._behind.pending_bytes() if self._behind is not None else 0)
+        except PeerGone:
+            return 0
+
+    def close(self, why: Closing) -> None:
+        if not self._is_ending:
+            self._is_ending = True
+            last = {"type": "websocket.close", "code": why.value}
+            self._waiting.put_nowait(({"type": "http.response.body", "body": b""} if self._is_sse else last, 0))
+
+    def abort(self) -> None:
+        self._is_ending = True
+        self._sending.cancel()
+        if self._behind is not None:
+            self._behind.abort()
+        elif self._application is not None:
+            self._application.cancel()  # ASGI knows no abrupt end: this is the nearest
+
+    async def _run(self, send: Send) -> None:
+        while True:
+            message, size = await self._waiting.get()
+            await send(message)
+            self._waiting_bytes -= size
+            if self._is_ending and self._waiting.empty():
+                return
+
+
+async def _identified(headers: dict[bytes, bytes]) -> Watcher:
+    """Return on whose behalf the headers speak. Raises Refusal."""
+    if registry.identify is None:
+        return ANONYMOUS
+    try:
+        return await registry.identify(headers)
+    except CommandError as error:
+        raise Refusal(401, error.code, error.detail) from error
+    except StoreUnavailable as error:
+        raise Refusal(503, "unavailable", "The database is away.", retry_seconds=2) from error
+
+
+async def _prepare(
+    node: Node,
+    positions: Mapping[TopicName, int | None],
+    watcher: Watcher,
+    identify: Callable[[], Awaitable[Watcher]],
+) -> None:
+    """Have the topics at hand, each from the position last seen. A public topic needs nobody's identity.
+
+    Raises Refusal.
+    """
+    began = time.monotonic()
+    try:
+        for topic, after in positions.items():
+            try:
+                await node.prepare(topic, watcher, after=after)
+            except TopicGone:
+                watcher = await identify()
+                await node.prepare(topic, watcher, after=after)
+    except TopicGone as error:
+        await even_out(began)
+        raise Refusal(404, "not_found", "There is no such topic.") from error
+    except StoreUnavailable as error:
+        raise Refusal(503, "unavailable", "The database is away.", retry_seconds=2) from error
+
+
 class _Stream:
-    """What both transports share: admission, identity, topics, and the connection's place in the node."""
+    """What both consumers share: admission, identity, topics, and opening the connection."""
 
     scope: Scope
     base_send: Send
-    connection: Connection | None = None
     request: Request
     watcher: Watcher = ANONYMOUS
-    _counted = False
+    _seat: tuple[str, str] | None = None
+    _session: Session | None = None
+    _stays = True  # until the session has the socket itself
 
     async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
         self.scope = scope
@@ -149,7 +420,10 @@ class _Stream:
         except StopConsumer:
             pass
         finally:
-            self._leave()
+            if self._session is None:
+                _leave_seat(self._seat)
+            elif self._stays:
+                self._session.gone()
 
     def _admit(self) -> Node:
         """Check what can be checked without looking at a topic. Raises Refusal."""
@@ -169,77 +443,57 @@ class _Stream:
             raise Refusal(403, "foreign_origin", "Pages of another origin need a ticket.")
         if settings.LIVE_LIMITS and not is_load:
             try:
-                process.connection_limit.enter(self.request.address, self.request.person)
-                self._counted = True
+                seat = (self.request.address, self.request.person)
+                process.connection_limit.enter(*seat)
+                self._seat = seat
             except Limited as limited:
                 raise Refusal(
                     429, "too_many_connections", "Too many connections at once.", retry_seconds=limited.retry_seconds
                 ) from limited
         return node
 
-    async def _identify(self) -> None:
-        """Learn who watches, from cookie or token; once, and only where it matters. Raises Refusal."""
-        if self.watcher is not ANONYMOUS or not self.request.has_credentials or registry.identify is None:
-            return
-        try:
-            self.watcher = await registry.identify(self.request.headers)
-        except CommandError as error:
-            raise Refusal(401, error.code, error.detail) from error
-        if self.connection is not None:
-            process.node().identify(self.connection, self.watcher)
+    async def _identify(self) -> Watcher:
+        """Return who watches; read from cookie or token once, and only where it matters. Raises Refusal."""
+        if self.watcher is ANONYMOUS and (credentials := self.request.credentials):
+            self.watcher = await _identified(credentials)
+        return self.watcher
 
-    async def _prepare(self, node: Node, topics: Sequence[TopicName]) -> None:
-        """Have the topics at hand. Raises Refusal. A public topic needs nobody's identity."""
-        began = time.monotonic()
-        try:
-            for topic in topics:
-                after = self.request.positions.get(topic)
-                try:
-                    await node.prepare(topic, self.watcher, after=after)
-                except TopicGone:
-                    await self._identify()
-                    await node.prepare(topic, self.watcher, after=after)
-        except TopicGone as error:
-            await even_out(began)
-            raise Refusal(404, "not_found", "There is no such topic.") from error
-        except StoreUnavailable as error:
-            raise Refusal(503, "unavailable", "The database is away.", retry_seconds=2) from error
+    async def _prepare(self, node: Node) -> None:
+        positions = {topic: self.request.positions.get(topic) for topic in self.request.topics}
+        await _prepare(node, positions, self.watcher, self._identify)
 
-    def _open(self, node: Node, *, is_sse: bool) -> Connection:
-        try:
-            wire = self.scope["extensions"][WIRE]()
-        except PeerGone as gone:
-            raise StopConsumer from gone
-        connection = Connection(
-            ConnectionId(secrets.token_urlsafe(12)),
-            wire,
-            is_sse=is_sse,
-            watcher=self.watcher,
-        )
-        node.add(connection)
-        self.connection = connection
-        return connection
+    def _open(self, session: Session, *, is_sse: bool) -> Wire:
+        """Give the session a connection, which enters the node. Nothing is written yet."""
+        wire: StreamSocket | AsgiWire
+        extensions = self.scope.get("extensions", {})
+        if (take := extensions.get(WIRE)) is not None:
+            try:
+                wire = take(session)
+            except PeerGone as gone:
+                raise StopConsumer from gone
+            self._stays = False
+        else:
+            wire = AsgiWire(self.base_send, is_sse=is_sse, behind=extensions.get(BEHIND))
+        id = ConnectionId(secrets.token_urlsafe(12))
+        session.connection = Connection(id, wire, is_sse=is_sse, watcher=self.watcher)
+        session.node.add(session.connection)
+        self._session = session
+        return wire
 
-    def _hello(self, node: Node, connection: Connection) -> list[Frame]:
-        """Enter the prepared topics; return the first frames. No await until they are written."""
+    def _hello(self, session: Session) -> list[Frame]:
+        """Enter the prepared topics; return the first frames. No await until they are written. Raises TopicGone."""
+        node, connection = session.node, session.connection
         openings = [
             node.enter(connection, topic, after=self.request.positions.get(topic)) for topic in self.request.topics
         ]
         return node.hello(connection, openings)
-
-    def _leave(self) -> None:
-        if self.connection is not None:
-            process.node().remove(self.connection)
-        if self._counted:
-            self._counted = False
-            process.connection_limit.leave(self.request.address, self.request.person)
 
 
 class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
     """`GET /events?topic=…`: Server-Sent Events (WHATWG HTML, section 9.2)."""
 
     async def http_request(self, message: dict[str, Any]) -> None:
-        if message.get("more_body") or self.connection is not None:
+        if message.get("more_body") or self._session is not None:
             return  # a GET's body means nothing
         try:
             await self._start()
@@ -247,6 +501,8 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
             metrics.refused.labels(refusal.code).inc()
             await self._refuse(refusal)
             raise StopConsumer from refusal
+        if not self._stays:
+            raise StopConsumer
 
     async def http_disconnect(self, message: dict[str, Any]) -> None:
         raise StopConsumer
@@ -260,17 +516,20 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         node = self._admit()
         if not self.request.topics:
             raise Refusal(422, "invalid_topic", "Name at least one topic, like ?topic=video:<id>.")
-        await self._prepare(node, self.request.topics)
-        connection = self._open(node, is_sse=True)
-        try:
-            frames = self._hello(node, connection)
-        except TopicGone as error:
-            raise Refusal(503, "unavailable", "The topic is being read again.", retry_seconds=1) from error
-        await self.send_headers(status=200, headers=self._headers(b"text/event-stream; charset=utf-8"))
-        await self.send_body(
-            b"retry: %d\n\n" % RETRY_MS + b"".join(frame.text for frame in frames),
-            more_body=True,
-        )
+        await self._prepare(node)
+        if not all(node.is_ready(topic) for topic in self.request.topics):
+            raise Refusal(503, "unavailable", "The topic is being read again.", retry_seconds=1)
+        session = Session(node, self._seat)
+        wire = self._open(session, is_sse=True)
+        frames = self._hello(session)
+        headers = self._headers(b"text/event-stream; charset=utf-8")
+        first = b"retry: %d\n\n" % RETRY_MS + b"".join(frame.text for frame in frames)
+        if isinstance(wire, StreamSocket):
+            lines = b"".join(b"%b: %b\r\n" % header for header in (*headers, *STREAM_HEADERS))
+            wire.put(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n" + http_chunk(first))
+        elif isinstance(wire, AsgiWire):
+            wire.begin({"type": "http.response.start", "status": 200, "headers": headers})
+            wire.put(first)
 
     def _headers(self, content_type: bytes) -> list[tuple[bytes, bytes]]:
         headers = [
@@ -301,12 +560,7 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
 
 
 class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
-    """`/ws`, subprotocol `live.v1.json`: the same events, and commands answered by `ack` or `error`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._errors = 0
-        self._commands = RateLimit(burst=200, per_second=50)
+    """`/ws`, subprotocol `live.v1.json`: the same events, and commands."""
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         try:
@@ -316,7 +570,7 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
             offered = self.scope.get("subprotocols", [])
             if offered and SUBPROTOCOL not in offered:
                 raise Refusal(400, "unknown_subprotocol", f"This is {SUBPROTOCOL}.")
-            await self._prepare(node, self.request.topics)
+            await self._prepare(node)
         except Refusal as refusal:
             metrics.refused.labels(refusal.code).inc()
             if refusal.status == 403 or refusal.code == "unknown_subprotocol":
@@ -325,96 +579,23 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._close_with(refusal)
             return
         await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        connection = self._open(node, is_sse=False)
+        session = Commander(node, self._seat, self.request)
+        wire = self._open(session, is_sse=False)
         try:
-            for frame in self._hello(node, connection):
-                connection.write(frame)
+            wire.write(self._hello(session))
         except TopicGone:
-            connection.wire.close(Closing.DRAIN)
+            node.remove(session.connection)
+            wire.close(Closing.DRAIN)
+        if not self._stays:
+            raise StopConsumer
+
+    async def websocket_receive(self, message: dict[str, Any]) -> None:
+        if isinstance(self._session, Commander):
+            text = message.get("text")
+            await self._session.take(message.get("bytes", b"") if text is None else text)
 
     async def websocket_disconnect(self, message: dict[str, Any]) -> None:
         raise StopConsumer
-
-    async def websocket_receive(self, message: dict[str, Any]) -> None:
-        if self.connection is None:
-            return
-        if (text := message.get("text")) is None:
-            await self.base_send({"type": "websocket.close", "code": 1003})
-            return
-        ref: object = None
-        try:
-            if settings.LIVE_LIMITS:
-                self._commands.take("")
-            command = _command(text)
-            ref = command.get("ref")
-            await self._run(command, ref)
-            self._errors = 0
-        except Limited:
-            await self.base_send({"type": "websocket.close", "code": 4429})
-        except (CommandError, Refusal) as error:
-            self._errors += 1
-            self._answer({"error": {"code": error.code, "detail": error.detail}, "ref": ref})
-            if self._errors >= ERRORS_MAX:
-                await self.base_send({"type": "websocket.close", "code": 4400})
-
-    async def _run(self, command: dict[str, Any], ref: object) -> None:
-        assert self.connection is not None
-        node = process.node()
-        match command.pop("op"):
-            case "subscribe":
-                topic = self._topic(command)
-                if len(self.connection.topics) >= TOPICS_MAX and topic not in self.connection.topics:
-                    raise CommandError("too_many_topics", f"A connection may have {TOPICS_MAX} topics at most.")
-                if (after := command.get("after")) is not None:
-                    if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**63:
-                        raise CommandError("invalid", "after is the last seq you have seen.")
-                    self.request.positions[topic] = after
-                else:
-                    self.request.positions.pop(topic, None)
-                await self._prepare(node, [topic])
-                if self.connection not in node.connections:
-                    raise StopConsumer  # closed meanwhile
-                try:
-                    opening = node.enter(self.connection, topic, after=after)
-                except TopicGone as error:
-                    raise CommandError("unavailable", "The topic is being read again.") from error
-                self._acknowledge(ref, opening)
-            case "unsubscribe":
-                topic = self._topic(command)
-                node.unsubscribe(self.connection, topic)
-                self._answer({"ack": ref, "topic": topic})
-            case str(op) if op in registry.commands:
-                await self._identify()
-                if not self.watcher.viewer_id:
-                    raise CommandError(
-                        "unauthenticated",
-                        "Say who you are: open the WebSocket with a session, a bearer token or a ticket.",
-                    )
-                answer = await registry.commands[op](self.watcher, self.request.address, command)
-                self._answer({"ack": ref, **answer})
-            case _:
-                raise CommandError("unknown_op", "There is no such command.")
-
-    @staticmethod
-    def _topic(command: dict[str, Any]) -> TopicName:
-        try:
-            return topic_name(command.get("topic", ""))
-        except (ValueError, TypeError) as error:
-            raise CommandError("invalid_topic", "A topic looks like video:<id>.") from error
-
-    def _acknowledge(self, ref: object, opening: Opening) -> None:
-        start = orjson.dumps({"ack": ref, "topic": opening.topic})
-        self._write(start[:-1] + b"," + opening.part[1:])
-        for frame in opening.frames:
-            assert self.connection is not None
-            self.connection.write(frame)
-
-    def _answer(self, answer: dict[str, Any]) -> None:
-        self._write(orjson.dumps(answer))
-
-    def _write(self, body: bytes) -> None:
-        if self.connection is not None:
-            self.connection.wire.write_raw(websocket_frame(body))
 
     async def _close_with(self, refusal: Refusal) -> None:
         """Accept, then close with a code that says whether to come back: before the handshake a browser sees none."""
@@ -422,6 +603,13 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
         offered = SUBPROTOCOL in self.scope.get("subprotocols", [])
         await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
         await self.base_send({"type": "websocket.close", "code": code})
+
+
+def _topic(command: dict[str, Any]) -> TopicName:
+    try:
+        return topic_name(command.get("topic", ""))
+    except (ValueError, TypeError) as error:
+        raise CommandError("invalid_topic", "A topic looks like video:<id>.") from error
 
 
 def _command(text: str) -> dict[str, Any]:

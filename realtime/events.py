@@ -173,9 +173,14 @@ class Frame:
         return self._sse
 
     @property
+    def message(self) -> bytes:
+        """The event as a WebSocket message, without the frame around it."""
+        return b'{"event":"%b","data":%b}' % (self.name.encode(), self.body)
+
+    @property
     def websocket(self) -> bytes:
         if not self._websocket:
-            self._websocket = websocket_frame(b'{"event":"%b","data":%b}' % (self.name.encode(), self.body))
+            self._websocket = websocket_frame(self.message)
         return self._websocket
 
 

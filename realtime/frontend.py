@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import time
 from collections import deque
@@ -189,6 +190,7 @@ class Node:
         renew_seconds: float = 2.0,
         lease_seconds: float = 15.0,
         clock: Callable[[], float] = time.monotonic,
+        write: Callable[[int, bytes], int] = os.write,
     ) -> None:
         self.id = id
         self.feeds: dict[TopicName, Feed] = {}
@@ -201,6 +203,7 @@ class Node:
         self._renew_seconds = renew_seconds
         self._lease_seconds = lease_seconds
         self._clock = clock
+        self._write_descriptor = write
         self._renewed_at = clock()
         self._beats = 0
         self._changed: set[Feed] = set()
@@ -258,6 +261,11 @@ class Node:
         if not feed.kind.access(feed.snapshot).allows(topic, watcher):
             raise TopicGone(topic)
 
+    def is_ready(self, topic: TopicName) -> bool:
+        """Whether `enter` would find the topic: prepared, and not dropped since."""
+        feed = self.feeds.get(topic)
+        return feed is not None and feed.is_ready
+
     def enter(self, connection: Connection, topic: TopicName, *, after: int | None = None) -> Opening:
         """Make the connection a viewer of a prepared topic; return what it has to read before any later frame.
 
@@ -268,7 +276,7 @@ class Node:
         feed = self.feeds.get(topic)
         if feed is None or not feed.is_ready:
             raise TopicGone(topic)
-        feed.audience_of(connection).add(connection)
+        feed.audience_of(connection).add(connection, connection.wire.way)
         connection.topics.add(topic)
         feed.empty_since = None
         self._note_change(feed)
@@ -524,13 +532,14 @@ class Node:
         ):
             if data and start < size:
                 count = write_slice(
-                    audience.members,
+                    audience,
                     start,
                     min(stop, size),
                     data=data,
                     frames=frames,
                     droppable=batch[0].droppable,
                     behind=self._behind,
+                    write=self._write_descriptor,
                 )
                 written += count
                 sent_bytes += count * len(data)
@@ -540,12 +549,23 @@ class Node:
 
     # Slow viewers
 
-    def _behind(self, connection: Connection) -> None:
-        if connection.slow_since is None:
+    def filled(self, connection: Connection) -> None:
+        """The connection's socket takes no more for now: write to it through its mailbox until it has caught up."""
+        if connection.slow_since is None and connection in self.connections:
             connection.slow_since = self._clock()
             self._slow.add(connection)
+            self._set_ways(connection)
+
+    def _behind(self, connection: Connection) -> None:
+        if connection.slow_since is None:
+            self.filled(connection)
         elif connection.wire.pending_bytes() > MAILBOX_MAX_BYTES:
             self._evict(connection, "full")
+
+    def _set_ways(self, connection: Connection) -> None:
+        for topic in connection.topics:
+            if (feed := self.feeds.get(topic)) is not None:
+                feed.audience_of(connection).set_way(connection, connection.wire.way)
 
     async def check_slow(self) -> None:
         """Pay what is owed to viewers that have caught up; close those that stalled."""
@@ -555,6 +575,7 @@ class Node:
                     continue  # an older frame is on its way and would come after what is owed
                 self._slow.discard(connection)
                 connection.slow_since = None
+                self._set_ways(connection)
                 if connection.stale:
                     connection.stale = False
                     metrics.mailbox_drops.labels("state").inc()
@@ -566,8 +587,7 @@ class Node:
         for topic in connection.topics:
             feed = self.feeds.get(topic)
             if feed is not None and feed.totals is not None:
-                connection.write(feed.likes_frame(delta=0, names=(), at_ms=now_ms()))
-                connection.write(feed.viewers_frame())
+                connection.wire.write([feed.likes_frame(delta=0, names=(), at_ms=now_ms()), feed.viewers_frame()])
 
     def _evict(self, connection: Connection, reason: str) -> None:
         metrics.mailbox_drops.labels(reason).inc()
@@ -597,7 +617,7 @@ class Node:
         a frame after the end would be read as the next answer (SSE) or break the protocol (WebSocket).
         """
         self.remove(connection)
-        connection.write(goodbye)
+        connection.wire.write([goodbye])
         connection.wire.close(why)
 
     # Repair

@@ -8,6 +8,7 @@ and waiting frames are bounded, and each stream's socket is reachable through `s
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import ipaddress
 import logging
@@ -17,6 +18,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from daphne import http_protocol, server, ws_protocol
 from twisted.internet import defer, tcp
@@ -25,92 +27,34 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
-from realtime.connections import Closing
-from realtime.events import Frame
+from realtime.events import websocket_frame
+from realtime.sockets import Listener, Sockets, StreamSocket
+from realtime.websocket import BINARY, MESSAGE_MAX_BYTES, TEXT, accept_key
 
 logger = logging.getLogger(__name__)
 reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 BODY_MAX_BYTES = 64 * 1024
 LINGER_SECONDS = 2.0
-FRAME_MAX_BYTES = 64 * 1024
 INBOUND_MAX_FRAMES = 64
 CLOSE_TIMEOUT_SECONDS = 10.0
 STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
 _server_from: Any = serverFromString
 USER_TIMEOUT_MS = 20_000  # a peer that vanished without a FIN is noticed that long after an unanswered heartbeat
-WIRE = "live.wire"
+WIRE = "live.wire"  # called with a Listener (realtime.sockets) it gives the connection's StreamSocket
+BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behind`)
 
 
 class PeerGone(Exception):
     """The peer left before its stream began."""
 
 
-def tune_stream(transport: tcp.Connection) -> None:
+def _tune_stream(sock: socket.socket) -> None:
     """Set the socket options of a long-lived stream: small buffers, no Nagle, quick notice of a vanished peer."""
-    sock = transport.socket
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-
-
-class _TwistedWire:
-    """What the two protocols have in common: bytes waiting in Twisted's buffers, and the abrupt end."""
-
-    transport: Any
-    _tcp: Any
-
-    def pending_bytes(self) -> int:
-        tcp_transport = self._tcp
-        pending: int = len(tcp_transport.dataBuffer) - tcp_transport.offset + tcp_transport._tempDataLen
-        return pending
-
-    def abort(self) -> None:
-        self._tcp.abortConnection()
-
-
-class SseWire(_TwistedWire):
-    """The wire of an event stream response that has started."""
-
-    def __init__(self, request: WebRequest) -> None:
-        self._request = request
-        transport = request.channel and request.channel.transport
-        self._tcp = _plain(transport)
-        # HTTP/1.0 knows no chunks.
-        self.transport = transport if self._tcp is transport and request.clientproto == b"HTTP/1.1" else None
-        tune_stream(self._tcp)
-
-    def write(self, frame: Frame) -> None:
-        self.write_raw(frame.text)
-
-    def write_raw(self, data: bytes) -> None:
-        if not self._request.finished and self._request.channel is not None:
-            http_protocol.http.Request.write(self._request, data)
-
-    def close(self, why: Closing) -> None:
-        if not self._request.finished and self._request.channel is not None:
-            self._request.finish()
-
-
-class WebSocketWire(_TwistedWire):
-    """The wire of an open WebSocket."""
-
-    def __init__(self, protocol: WebSocketProtocol) -> None:
-        self._protocol = protocol
-        self._tcp = _plain(protocol.transport)
-        self.transport = protocol.transport if self._tcp is protocol.transport else None
-        tune_stream(self._tcp)
-
-    def write(self, frame: Frame) -> None:
-        self.write_raw(frame.websocket)
-
-    def write_raw(self, data: bytes) -> None:
-        if self._protocol.state == self._protocol.STATE_OPEN:
-            self._protocol.transport.write(data)
-
-    def close(self, why: Closing) -> None:
-        self._protocol.serverClose(code=why.value)
 
 
 def _plain(transport: Any) -> Any:
@@ -122,12 +66,38 @@ def _plain(transport: Any) -> Any:
     return transport
 
 
+class Behind:
+    """The connection behind an application that cannot have the socket: TLS, HTTP/2, HTTP/1.0."""
+
+    def __init__(self, transport: Callable[[], Any]) -> None:
+        self._transport = transport
+
+    def pending_bytes(self) -> int:
+        """Return what was written and waits in Twisted's buffers for a slow peer. Raises PeerGone."""
+        plain = _plain(self._transport())
+        return int(len(plain.dataBuffer) - plain.offset + plain._tempDataLen)
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        with contextlib.suppress(PeerGone):
+            _plain(self._transport()).abortConnection()
+
+
 class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """Daphne's request with a limit for the body, a deadline for the headers, and no way to end the server."""
+    """Daphne's request with a limit for the body, a deadline for the headers, and no way to end the server.
+
+    A stream's socket can be taken from it; a WebSocket's handshake is done here.
+    """
+
+    channel: Any
+    transport: Any
+    application_queue: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Forms are Django's to read; Twisted answers a bad one with a bare status line.
         super().__init__(*args, **kwargs, parsePOSTFormSubmission=False)
+        self.is_websocket = False
+        self.socket: Any = None  # the StreamSocket, once the descriptor was taken from Twisted
         self._body_bytes = 0
         self._refused = False
         _expect_request(self.channel, None)
@@ -174,6 +144,8 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
             self.channel.transport.loseConnection()
             return None
         self.requestHeaders.removeHeader(b"daphne-root-path")  # any client could set it
+        if self._header(b"upgrade").lower() == b"websocket" and self._may_part:
+            return self._handshake()
         if hasattr(self.channel.transport, "setTcpNoDelay"):
             self.channel.transport.setTcpNoDelay(True)
         return super().process()
@@ -191,9 +163,13 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     def handle_exception(self, exception: BaseException) -> None:
         """The application failed: say 500, or cut the stream if it has begun. It must not reach the server."""
-        if not self._response_started:
+        if self.socket is not None:
+            self.socket.end(1011) if self.is_websocket else self.socket.abort()
+        elif self.channel is None:
+            pass
+        elif not self._response_started:
             super().handle_exception(exception)
-        elif self.channel is not None:
+        else:
             self.channel.forceAbortClient()
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
@@ -203,8 +179,10 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         """
         if self.channel is not None:
             self.channel.persistent = False
-        code = {400: b"bad_request"}.get(status, b"internal")
+        code = {400: b"bad_request", 403: b"forbidden", 426: b"upgrade_required"}.get(status, b"internal")
         headers = [(b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store"), (b"Connection", b"close")]
+        if status == 426:
+            headers.append((b"Sec-WebSocket-Version", b"13"))
         self.handle_reply({"type": "http.response.start", "status": status, "headers": headers})
         detail = b'{"code":"%b","detail":"%b"}' % (code, body.encode())
         self.handle_reply({"type": "http.response.body", "body": detail})
@@ -212,8 +190,165 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def check_timeouts(self) -> None:
         """Nothing to check: deadlines are timers of their own."""
 
-    def live_wire(self) -> SseWire:
-        return SseWire(self)
+    # Streams
+
+    @property
+    def _may_part(self) -> bool:
+        """Whether the socket can be taken from Twisted: no TLS, no HTTP/2, and chunks are understood."""
+        transport = self.channel and self.channel.transport
+        return isinstance(transport, tcp.Connection) and not transport.TLS and self.clientproto == b"HTTP/1.1"
+
+    def extensions(self) -> dict[str, Any]:
+        """Return what the application may use besides ASGI: the socket itself, or what waits in Twisted's buffers."""
+        if self._may_part:
+            return {WIRE: self._give_socket}
+        return {BEHIND: Behind(lambda: self.channel and self.channel.transport)}
+
+    def _give_socket(self, listener: Listener) -> StreamSocket:
+        """Hand over the connection: an event stream's before its answer, a WebSocket's once it is accepted.
+
+        Raises PeerGone.
+        """
+        if self.socket is None:
+            if self.is_websocket:
+                raise PeerGone
+            descriptor, _ = self._part()
+            self.socket = self.server.sockets.adopt(descriptor, listener, is_sse=True)
+        adopted: StreamSocket = self.socket
+        if adopted.descriptor < 0:
+            raise PeerGone
+        adopted.listener = listener
+        return adopted
+
+    def _part(self) -> tuple[int, bytes]:
+        """Take the socket from Twisted and Daphne, which forget everything about it; return it and what was unread.
+
+        Raises PeerGone.
+        """
+        channel, transport = self.channel, _plain(self.channel and self.channel.transport)
+        unread = b"".join(channel._dataBuffer)
+        _tune_stream(transport.socket)
+        _expect_request(channel, None)
+        channel.setTimeout(None)
+        channel._networkProducer.unregisterProducer()
+        transport.stopReading()
+        transport.stopWriting()
+        descriptor: int = transport.socket.detach()
+        transport.connected, transport.disconnected = False, True
+        # What points at each other would wait for the cyclic collector, thousands of times.
+        transport.protocol = channel.transport = channel._networkProducer = self.channel = self.transport = None
+        channel.requests.clear()
+        self.application_queue = None
+        self.server.forget(self)
+        return descriptor, unread
+
+    # WebSocket: the handshake. Behind TLS it is Daphne's and Autobahn's instead.
+
+    def _header(self, name: bytes) -> bytes:
+        """Return the values of a header as one, empty when there is none."""
+        return b",".join(self.requestHeaders.getRawHeaders(name, ()))
+
+    def _handshake(self) -> None:
+        """Say what is wrong with the request, or ask the application."""
+        raw_headers = list(self.requestHeaders.getAllRawHeaders())
+        try:
+            if not all(
+                http_protocol.HEADER_NAME_RE.fullmatch(name)
+                and not any(http_protocol.INVALID_HEADER_VALUE_BYTES.intersection(value) for value in values)
+                for name, values in raw_headers
+            ):
+                raise ValueError("a header that is none")
+            if self.method != b"GET" or b"upgrade" not in self._header(b"connection").lower():
+                raise ValueError("no upgrade")
+            self.uri.decode("ascii")
+            self._accept_key = accept_key(self._header(b"sec-websocket-key").strip())
+        except ValueError:
+            self.basic_error(400, b"Bad Request", "This is no WebSocket handshake.")
+            return
+        if self._header(b"sec-websocket-version").strip() != b"13":
+            self.basic_error(426, b"Upgrade Required", "This is WebSocket version 13.")
+            return
+        self._deadline = reactor.callLater(self.server.websocket_handshake_timeout, self._too_slow)
+        offered = self._header(b"sec-websocket-protocol").decode("latin1").split(",")
+        self.is_websocket = True
+        self.client_addr = [self.client.host, self.client.port]
+        self.application_queue = self.server.create_application(
+            self,
+            {
+                "type": "websocket",
+                "path": unquote(self.path.decode("ascii")),
+                "raw_path": self.path,
+                "root_path": self.server.root_path,
+                "scheme": "ws",
+                "query_string": self.uri.partition(b"?")[2],
+                "headers": [
+                    (name.lower(), value) for name, values in raw_headers if b"_" not in name for value in values
+                ],
+                "client": self.client_addr,
+                "server": [self.host.host, self.host.port],
+                "subprotocols": [name.strip() for name in offered if name.strip()],
+            },
+        )
+        if self.application_queue is not None:
+            self.application_queue.put_nowait({"type": "websocket.connect"})
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if message["type"].startswith("http."):
+            super().handle_reply(message)
+            return
+        match message["type"]:
+            case "websocket.accept" if self.socket is None and self.channel is not None:
+                self._accept(message.get("subprotocol"))
+            case "websocket.close" if self.socket is None and self.channel is not None:
+                self._met_deadline()
+                self.basic_error(403, b"Forbidden", "The handshake was refused.")
+            case "websocket.close" if self.socket is not None:
+                self.socket.end(message.get("code") or 1000)
+            case "websocket.send" if self.socket is not None:
+                text = message.get("text")
+                payload, opcode = (message["bytes"], BINARY) if text is None else (text.encode(), TEXT)
+                self.socket.put(websocket_frame(payload, opcode=opcode))
+
+    def _accept(self, subprotocol: str | None) -> None:
+        self._met_deadline()
+        queue = self.application_queue
+        descriptor, unread = self._part()
+        self.application_queue = queue
+        self.socket = self.server.sockets.adopt(descriptor, self, is_sse=False)
+        self.socket.put(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: %b\r\n"
+            % self._accept_key
+            + (b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode("latin1") if subprotocol else b"")
+            + b"\r\n"
+        )
+        if unread:
+            asyncio.get_running_loop().call_soon(self.socket.take, unread)
+
+    # Listener: an application that leaves its WebSocket to the server is told of messages as ASGI has it.
+
+    def received(self, message: str | bytes) -> None:
+        kind = "text" if isinstance(message, str) else "bytes"
+        self.application_queue.put_nowait({"type": "websocket.receive", kind: message})
+        if self.application_queue.qsize() > INBOUND_MAX_FRAMES:
+            self.socket.pause()
+
+    def took_one(self) -> None:
+        """The application took a message: read on when it has caught up."""
+        if self.socket is not None and self.application_queue.qsize() <= INBOUND_MAX_FRAMES // 4:
+            self.socket.resume()
+
+    def filled(self) -> None:
+        """Nobody but the socket writes."""
+
+    def gone(self) -> None:
+        self.application_queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
+
+    def send_disconnect(self) -> None:
+        if self.is_websocket:
+            self.gone()
+        else:
+            super().send_disconnect()
 
 
 class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
@@ -273,8 +408,8 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
     def check_timeouts(self) -> None:
         """Nothing to check: the handshake has a timer of its own, the node's heartbeat finds the dead."""
 
-    def live_wire(self) -> WebSocketWire:
-        return WebSocketWire(self)
+    def extensions(self) -> dict[str, Any]:
+        return {BEHIND: Behind(lambda: self.transport)}
 
 
 class WebSocketFactory(ws_protocol.WebSocketFactory):  # type: ignore[misc]
@@ -299,6 +434,7 @@ class Server(server.Server):  # type: ignore[misc]
 
     def run(self) -> None:
         self.connections: dict[Any, dict[str, Any]] = {}
+        self._applications: set[asyncio.Future[Any]] = set()
         self.ports: list[Any] = []
         self.http_factory = HTTPFactory(self)
         self.ws_factory = WebSocketFactory(self, server=self.server_name)
@@ -307,8 +443,8 @@ class Server(server.Server):  # type: ignore[misc]
             allowNullOrigin=True,  # the consumer checks origins, and says so in words
             failByDrop=False,  # protocol errors are told by their close code
             openHandshakeTimeout=self.websocket_handshake_timeout,
-            maxMessagePayloadSize=FRAME_MAX_BYTES,
-            maxFramePayloadSize=FRAME_MAX_BYTES,
+            maxMessagePayloadSize=MESSAGE_MAX_BYTES,
+            maxFramePayloadSize=MESSAGE_MAX_BYTES,
         )
         observers: list[Any] = [_log_failure]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)
@@ -323,6 +459,7 @@ class Server(server.Server):  # type: ignore[misc]
         reactor.run(installSignalHandlers=self.signal_handlers)
 
     async def _start(self) -> None:
+        self.sockets = Sockets()
         try:
             if self.on_start is not None:
                 await self.on_start()
@@ -354,7 +491,7 @@ class Server(server.Server):  # type: ignore[misc]
                 await self.on_drain()
             except Exception:
                 logger.exception("the drain failed")
-        applications = [task for details in self.connections.values() if (task := details.get("application_instance"))]
+        applications = set(self._applications)
         if applications:
             await asyncio.wait(applications, timeout=self.finish_seconds)
         for task in applications:
@@ -369,19 +506,27 @@ class Server(server.Server):  # type: ignore[misc]
         if details is None:
             return None
         scope["asgi"] = {"version": "3.0"}
-        scope["extensions"] = {WIRE: protocol.live_wire}
+        scope["extensions"] = protocol.extensions()
         self._look_behind_proxies(scope)
         queue: asyncio.Queue[Any] = asyncio.Queue()
         receive: Callable[[], Awaitable[Any]] = queue.get
         if scope["type"] == "websocket":
-            receive = partial(_receive, queue, protocol)
+            receive = partial(_receive, queue, protocol.took_one)
         application = self.application(scope=scope, receive=receive, send=partial(self.handle_reply, protocol))
         task = asyncio.ensure_future(application)
         details["application_instance"] = task
+        self._applications.add(task)
         task.add_done_callback(partial(self._application_done, protocol))
         return queue
 
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        if getattr(protocol, "socket", None) is not None:
+            protocol.handle_reply(message)  # Daphne has forgotten it
+        else:
+            await super().handle_reply(protocol, message)
+
     def _application_done(self, protocol: Any, task: asyncio.Future[Any]) -> None:
+        self._applications.discard(task)
         details = self.connections.get(protocol, {})
         details.pop("application_instance", None)
         if (killer := details.pop("killer", None)) is not None and killer.active():
@@ -397,6 +542,10 @@ class Server(server.Server):  # type: ignore[misc]
                 protocol.handle_exception(error)
             except Exception:
                 logger.exception("a connection could not be told of its failure")
+
+    def forget(self, protocol: Any) -> None:
+        """The connection's socket was taken from it: it will end without us."""
+        self.connections.pop(protocol, None)
 
     def protocol_disconnected(self, protocol: Any) -> None:
         details = self.connections.get(protocol)
@@ -427,9 +576,9 @@ class Server(server.Server):  # type: ignore[misc]
                 logger.debug("X-Forwarded-For holds no address")
 
 
-async def _receive(queue: asyncio.Queue[Any], protocol: WebSocketProtocol) -> Any:
+async def _receive(queue: asyncio.Queue[Any], took_one: Callable[[], None]) -> Any:
     message = await queue.get()
-    protocol.took_one()
+    took_one()
     return message
 
 

@@ -176,55 +176,75 @@ class FakeSocket:
         return len(part)
 
 
-class FakeTransport:
-    """Twisted's TCP transport, as far as the fan-out knows it: what does not go out at once is buffered."""
+_sockets: dict[int, FakeSocket] = {}
 
-    def __init__(self) -> None:
+
+def write_descriptor(descriptor: int, data: bytes) -> int:
+    """`os.write` for the descriptors of fake wires."""
+    return _sockets[descriptor].send(data)
+
+
+class FakeWire:
+    """A wire that remembers. With `direct`, the node writes to the descriptor itself; what does not fit waits here."""
+
+    def __init__(self, *, is_sse: bool, direct: bool, filled: Callable[[], None]) -> None:
         self.socket = FakeSocket()
-        self.dataBuffer = b""
-        self.offset = 0
-        self._tempDataBuffer: list[bytes] = []
+        self.descriptor = self.way = -1
+        if direct:
+            self.descriptor = self.way = next(_numbers)
+            _sockets[self.way] = self.socket
+        self.mailbox = b""
+        self.closed: Closing | None = None
+        self.is_aborted = False
+        self._is_sse = is_sse
+        self._filled = filled
 
-    @property
-    def _tempDataLen(self) -> int:
-        return sum(map(len, self._tempDataBuffer))
+    def write(self, frames: Sequence[Frame]) -> None:
+        self._put(b"".join(frame.sse if self._is_sse else frame.websocket for frame in frames))
 
-    def write(self, data: bytes) -> None:
-        self._tempDataBuffer.append(data)
+    def answer(self, body: bytes) -> None:
+        raise AssertionError("the node has no answers")
+
+    def ping(self) -> None:
+        self._put(b": hb\n\n" if self._is_sse else b"\x89\x00")
+
+    def _put(self, data: bytes) -> None:
+        if self.closed is not None:
+            return
+        try:
+            sent = 0 if self.mailbox else self.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self.keep(data[sent:])
+
+    def keep(self, rest: bytes) -> None:
+        self.mailbox += rest
+        self.way = -1
+        self._filled()
+
+    def pending_bytes(self) -> int:
+        return len(self.mailbox)
 
     def drain(self, room: int = 1 << 30) -> None:
         """Let the kernel take up to `room` bytes of what waits."""
         self.socket.room = room
-        waiting = self.dataBuffer + b"".join(self._tempDataBuffer)
-        self._tempDataBuffer.clear()
-        sent = self.socket.send(waiting) if waiting else 0
-        self.dataBuffer = waiting[sent:]
+        sent = self.socket.send(self.mailbox) if self.mailbox else 0
+        self.mailbox = self.mailbox[sent:]
+        if not self.mailbox:
+            self.way = self.descriptor
 
+    def pause(self) -> None: ...
 
-class FakeWire:
-    """A wire that remembers. With `direct`, the node writes to the transport itself."""
-
-    def __init__(self, *, direct: bool = True) -> None:
-        self.fake_transport = FakeTransport()
-        self.transport: FakeTransport | None = self.fake_transport if direct else None
-        self.frames: list[Frame] = []
-        self.closed: Closing | None = None
-        self.is_aborted = False
-
-    def write(self, frame: Frame) -> None:
-        self.frames.append(frame)
-
-    def write_raw(self, data: bytes) -> None:
-        self.fake_transport.write(data)
-
-    def pending_bytes(self) -> int:
-        return len(self.fake_transport.dataBuffer) + self.fake_transport._tempDataLen
+    def resume(self) -> None: ...
 
     def close(self, why: Closing) -> None:
         self.closed = why
+        self.way = -1
 
     def abort(self) -> None:
         self.is_aborted = True
+        self.way = -1
 
 
 _numbers = itertools.count(1)
@@ -235,7 +255,7 @@ class Viewer:
 
     def __init__(self, node: Node, *, is_sse: bool = True, direct: bool = True, watcher: Watcher = ANONYMOUS) -> None:
         self.node = node
-        self.wire = FakeWire(direct=direct)
+        self.wire = FakeWire(is_sse=is_sse, direct=direct, filled=lambda: node.filled(self.connection))
         id = ConnectionId(f"c{next(_numbers)}")
         self.connection = Connection(id, self.wire, is_sse=is_sse, watcher=watcher)
         self.opening: dict[str, Any] = {}
@@ -251,11 +271,9 @@ class Viewer:
 
     def read(self) -> list[tuple[str, dict[str, Any]]]:
         """Return what came after the opening: name and data of each event."""
-        self.wire.fake_transport.drain()
-        stream = self.wire.fake_transport.socket.taken
-        if not self.connection.is_sse:
-            return read_websocket(stream)
-        return read_event_stream(read_chunks(stream)) + [(f.name, json.loads(f.body)) for f in self.wire.frames]
+        self.wire.drain()
+        stream = self.wire.socket.taken
+        return read_event_stream(read_chunks(stream)) if self.connection.is_sse else read_websocket(stream)
 
     def notes(self) -> list[str]:
         return [data["note"] for name, data in self.read() if name == "note"]

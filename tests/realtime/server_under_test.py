@@ -6,6 +6,7 @@ Prints its port when it listens. `/state` tells what goes on inside, `/release` 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -15,8 +16,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from realtime.connections import Closing
-from realtime.events import frame
-from realtime.server import WIRE, Server
+from realtime.events import frame, http_chunk
+from realtime.server import WIRE, Server, WebRequest
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -38,12 +39,27 @@ class ServerUnderTest(Server):
         sys.exit(str(failure))
 
 
+class Stream:
+    """An open stream, in the application's hands."""
+
+    def __init__(self) -> None:
+        self.wire: Any = None
+        self.ended = asyncio.Event()
+
+    def received(self, message: str | bytes) -> None: ...
+
+    def filled(self) -> None: ...
+
+    def gone(self) -> None:
+        self.ended.set()
+
+
 class Application:
-    """`wires` are the streams that are open; `ended` counts applications that ran to their end, whatever it was."""
+    """`streams` are the streams that are open; `ended` counts applications that ran to their end, whatever it was."""
 
     def __init__(self) -> None:
         self.server: Any = None
-        self.wires: list[Any] = []
+        self.streams: list[Stream] = []
         self.began = self.ended = self.taken = 0
         self.gate = asyncio.Event()
 
@@ -75,28 +91,25 @@ class Application:
 
     async def http_stream(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()
-        wire = scope["extensions"][WIRE]()
-        await _start_stream(send)
-        await self._hold(wire, receive, end="http.disconnect")
+        await self._hold(scope, STREAM)
 
     async def http_state(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        protocols = [protocol for protocol in self.server.connections if hasattr(protocol, "took_one")]
+        sockets = list(self.server.sockets)
+        plain = [socket.listener for socket in sockets if isinstance(socket.listener, WebRequest)]
         state = {
             "connections": len(self.server.connections) - 1,
-            "streams": len(self.wires),
+            "streams": len(self.streams),
             "running": self.began - self.ended - 1,
             "taken": self.taken,
-            "waiting": sum(protocol.application_queue.qsize() for protocol in protocols),
-            "paused": any(protocol._is_paused for protocol in protocols),
-            "user_timeouts_ms": [
-                wire._tcp.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for wire in self.wires
-            ],
+            "waiting": sum(request.application_queue.qsize() for request in plain),
+            "paused": any(not request.socket.is_reading for request in plain),
+            "user_timeouts_ms": [_user_timeout_ms(stream.wire.descriptor) for stream in self.streams],
         }
         await _answer(send, state)
 
     async def http_hesitate_then_stream(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await self._pass_gate()
-        scope["extensions"][WIRE]()
+        scope["extensions"][WIRE](Stream())
 
     async def http_release(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         self.gate.set()
@@ -107,7 +120,7 @@ class Application:
     async def websocket_(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        await self._hold(scope["extensions"][WIRE](), receive, end="websocket.disconnect")
+        await self._hold(scope)
 
     async def websocket_busy(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()
@@ -123,7 +136,7 @@ class Application:
     async def websocket_hesitate_then_stream(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await self._pass_gate()
         await send({"type": "websocket.accept"})
-        scope["extensions"][WIRE]()
+        scope["extensions"][WIRE](Stream())
 
     async def websocket_reject(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()
@@ -138,21 +151,34 @@ class Application:
         await self.gate.wait()
         self.gate.clear()
 
-    async def _hold(self, wire: Any, receive: Receive, *, end: str) -> None:
-        self.wires.append(wire)
+    async def _hold(self, scope: dict[str, Any], first: bytes = b"") -> None:
+        stream = Stream()
+        stream.wire = scope["extensions"][WIRE](stream)
+        if first:
+            stream.wire.put(first)
+        self.streams.append(stream)
         try:
-            while (await receive())["type"] != end:
-                continue
+            await stream.ended.wait()
         finally:
-            self.wires.remove(wire)
+            self.streams.remove(stream)
 
     # The end
 
     async def drain(self) -> None:
         goodbye = frame("drain", {"retry_ms": 1000})
-        for wire in list(self.wires):
-            wire.write(goodbye)
-            wire.close(Closing.DRAIN)
+        for stream in list(self.streams):
+            stream.wire.write([goodbye])
+            stream.wire.close(Closing.DRAIN)
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + http_chunk(
+    b": welcome\n\n"
+)
+
+
+def _user_timeout_ms(descriptor: int) -> int:
+    with contextlib.closing(socket.socket(fileno=os.dup(descriptor))) as copy:
+        return copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 
 
 async def _answer(send: Send, data: object) -> None:

@@ -13,7 +13,7 @@ from realtime.connections import Closing, Watcher
 from realtime.events import Burst, NodeId, TopicName, Totals, now_ms, to_wire
 from realtime.frontend import RING_MAX_EVENTS, Node
 from realtime.store import Head, StoreUnavailable, TopicGone
-from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer
+from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 
 OTHER = TopicName("video:2")
 
@@ -51,7 +51,15 @@ def store() -> FakeStore:
 
 @pytest.fixture
 async def node(table: FakeTable, store: FakeStore, clock: Clock) -> AsyncIterator[Node]:
-    made = Node(NodeId("node-1"), table=table, store=store, kinds={"video": FakeKind()}, frame_seconds=0.0, clock=clock)
+    made = Node(
+        NodeId("node-1"),
+        table=table,
+        store=store,
+        kinds={"video": FakeKind()},
+        frame_seconds=0.0,
+        clock=clock,
+        write=write_descriptor,
+    )
     yield made
     await made.aclose()
 
@@ -266,7 +274,7 @@ async def test_viewers_have_time_to_read_what_they_missed(node: Node, store: Fak
     """More than a mailbox holds, in one pull: whoever reads meanwhile is not cut."""
     reader, sleeper = await Viewer(node).watch(), await Viewer(node).watch()
     for wire in (reader.wire, sleeper.wire):
-        wire.fake_transport.socket.room = 0
+        wire.socket.room = 0
     for number in range(400):
         store.note(f"{number} " + "x" * 1_000)
     await node.reconcile()
@@ -505,13 +513,13 @@ async def test_nobody_is_asked_about_viewers_that_nobody_knows(node: Node, store
 
 async def test_slow_viewer_misses_state_in_between_and_is_paid_the_newest(node: Node, store: FakeStore) -> None:
     slow, quick = await Viewer(node).watch(), await Viewer(node).watch()
-    slow.wire.fake_transport.socket.room = 0
+    slow.wire.socket.room = 0
     node.deliver([to_wire(store.note("waits"))])
     for version in range(1, 4):
         node.deliver([totals(version, {"like": version})])
         await until(lambda version=version: quick.last("likes")["total"] == version)  # type: ignore[misc]
     assert [name for name, _ in quick.read()] == ["note", "likes", "likes", "likes"]
-    slow.wire.fake_transport.drain()
+    slow.wire.drain()
     await node.check_slow()
     assert [name for name, _ in slow.read()] == ["note", "likes", "viewers"]
     assert slow.last("likes")["total"] == 3
@@ -519,7 +527,7 @@ async def test_slow_viewer_misses_state_in_between_and_is_paid_the_newest(node: 
 
 async def test_viewer_with_a_full_mailbox_is_cut_and_nobody_else_waits(node: Node, store: FakeStore) -> None:
     slow, quick = await Viewer(node).watch(), await Viewer(node).watch()
-    slow.wire.fake_transport.socket.room = 0
+    slow.wire.socket.room = 0
     text = "x" * 3_000
     sent = 0
     while not slow.wire.is_aborted:
@@ -532,7 +540,7 @@ async def test_viewer_with_a_full_mailbox_is_cut_and_nobody_else_waits(node: Nod
 
 async def test_viewer_who_reads_nothing_for_long_is_cut(node: Node, store: FakeStore, clock: Clock) -> None:
     stalled = await Viewer(node).watch()
-    stalled.wire.fake_transport.socket.room = 0
+    stalled.wire.socket.room = 0
     node.deliver([to_wire(store.note("unread"))])
     clock.advance(seconds=9)
     await node.check_slow()
@@ -544,14 +552,14 @@ async def test_viewer_who_reads_nothing_for_long_is_cut(node: Node, store: FakeS
 
 async def test_half_written_frame_is_finished_before_the_next(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node).watch()
-    viewer.wire.fake_transport.socket.room = 10
+    viewer.wire.socket.room = 10
     node.deliver([to_wire(store.note("torn")), to_wire(store.note("whole"))])
     assert viewer.notes() == ["torn", "whole"]
 
 
 async def test_lost_socket_is_passed_over(node: Node, store: FakeStore) -> None:
     lost, here = await Viewer(node).watch(), await Viewer(node).watch()
-    lost.wire.fake_transport.socket.is_lost = True
+    lost.wire.socket.is_lost = True
     node.deliver([to_wire(store.note("on"))])
     assert here.notes() == ["on"]
 
@@ -584,7 +592,7 @@ async def test_frame_is_encoded_once_for_all(node: Node, store: FakeStore) -> No
     viewers = [await Viewer(node).watch() for _ in range(50)]
     node.deliver([to_wire(store.note("once"))])
     frame = node.feeds[VIDEO].ring[-1]
-    assert all(viewer.wire.fake_transport.socket.taken == frame.sse for viewer in viewers)
+    assert all(viewer.wire.socket.taken == frame.sse for viewer in viewers)
     assert frame.sse is frame.sse
 
 
@@ -646,15 +654,15 @@ async def test_every_connection_gets_a_heartbeat_within_its_time(node: Node) -> 
     for _ in range(15):
         await node.heartbeat()
     for viewer in (sse, websocket):
-        viewer.wire.fake_transport.drain()
-    assert sse.wire.fake_transport.socket.taken == b": hb\n\n"
-    assert websocket.wire.fake_transport.socket.taken == b"\x89\x00"
+        viewer.wire.drain()
+    assert sse.wire.socket.taken == b": hb\n\n"
+    assert websocket.wire.socket.taken == b"\x89\x00"
 
 
 async def test_what_a_slow_viewer_is_owed_is_not_followed_by_an_older_frame(node: Node, store: FakeStore) -> None:
     """It was paid in the middle of a fan-out: the frame that was on its way then took likes back."""
     slow = await Viewer(node).watch()
-    slow.wire.fake_transport.socket.room = 0
+    slow.wire.socket.room = 0
     node.deliver([to_wire(store.note("fills the buffer")), totals(1, {"like": 1})])
     await until(lambda: slow.connection.stale)
     crowd = [await Viewer(node).watch() for _ in range(600)]
@@ -664,9 +672,9 @@ async def test_what_a_slow_viewer_is_owed_is_not_followed_by_an_older_frame(node
     node._flush(feed)
     assert feed.outbox
     node.deliver([totals(3, {"like": 3})])
-    slow.wire.fake_transport.drain()
+    slow.wire.drain()
     await node.check_slow()
-    slow.wire.fake_transport.drain()
+    slow.wire.drain()
     await until(lambda: crowd[-1].last("likes")["total"] == 3)
     await node.check_slow()
     got = [data["total"] for name, data in slow.read() if name == "likes"]

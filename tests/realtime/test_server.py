@@ -23,7 +23,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from realtime.loadgen.wire import client_frame, parse_head
-from realtime.server import BODY_MAX_BYTES, FRAME_MAX_BYTES, INBOUND_MAX_FRAMES, USER_TIMEOUT_MS
+from realtime.server import BODY_MAX_BYTES, INBOUND_MAX_FRAMES, USER_TIMEOUT_MS
+from realtime.websocket import MESSAGE_MAX_BYTES
 from tests.watching import HANG_SECONDS, eventually
 
 MEGABYTE = 1024 * 1024
@@ -447,7 +448,7 @@ UNMASKED = b"\x81\x01x"
 RESERVED_BIT = bytes((0x81 | 0x40,)) + client_frame(b"x")[1:]
 RESERVED_OPCODE = bytes((0x83,)) + client_frame(b"x")[1:]
 BAD_UTF8 = client_frame(b"\xff\xfe")
-TOO_LONG = client_frame(b"x" * (FRAME_MAX_BYTES + 1))
+TOO_LONG = client_frame(b"x" * (MESSAGE_MAX_BYTES + 1))
 LONG_PING = client_frame(b"x" * 126, opcode=9)
 HALF_CONTROL = bytes((0x09,)) + client_frame(b"x", opcode=9)[1:]
 

@@ -1,0 +1,79 @@
+"""Which of many sockets have something to read, or room to write: epoll, and what there is elsewhere (macOS, BSD).
+
+Called by realtime.sockets. Its own descriptor is readable while there is any, so one loop can wait for thousands.
+"""
+
+from __future__ import annotations
+
+import select
+import selectors
+import sys
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+class SelectorPoll:
+    """The portable one."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self.close = self._selector.close
+
+    def fileno(self) -> int:
+        descriptor: int = self._selector.fileno()
+        return descriptor
+
+    def add(self, descriptor: int) -> None:
+        """Watch for reading."""
+        self._selector.register(descriptor, READ)
+
+    def watch(self, descriptor: int, interest: int) -> None:
+        """Change what to watch for: READ and WRITE, or 0: only the end of the connection, where it can be seen."""
+        watched = descriptor in self._selector.get_map()
+        if not interest:
+            if watched:
+                self._selector.unregister(descriptor)
+        elif watched:
+            self._selector.modify(descriptor, interest)
+        else:
+            self._selector.register(descriptor, interest)
+
+    def remove(self, descriptor: int) -> None:
+        if descriptor in self._selector.get_map():
+            self._selector.unregister(descriptor)
+
+    def ready(self, most: int) -> list[tuple[int, int]]:
+        """Return up to `most` descriptors with what they are ready for. A connection that has ended is to be read."""
+        return [(key.fd, events) for key, events in self._selector.select(0)[:most]]
+
+
+if sys.platform == "linux":
+
+    class Poll:
+        """epoll: no object a socket."""
+
+        def __init__(self) -> None:
+            self._epoll = select.epoll()
+            self.fileno = self._epoll.fileno
+            self.close = self._epoll.close
+            self.remove = self._epoll.unregister
+
+        def add(self, descriptor: int) -> None:
+            self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP)
+
+        def watch(self, descriptor: int, interest: int) -> None:
+            self._epoll.modify(
+                descriptor,
+                select.EPOLLRDHUP
+                | (select.EPOLLIN if interest & READ else 0)
+                | (select.EPOLLOUT if interest & WRITE else 0),
+            )
+
+        def ready(self, most: int) -> list[tuple[int, int]]:
+            return [
+                (descriptor, (READ if events & ~select.EPOLLOUT else 0) | (WRITE if events & select.EPOLLOUT else 0))
+                for descriptor, events in self._epoll.poll(0, most)
+            ]
+
+else:
+    Poll = SelectorPoll

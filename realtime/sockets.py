@@ -1,0 +1,297 @@
+"""The sockets of established streams: all of a node's on one poll, each a descriptor and little more.
+
+Hop: the last one. The server (realtime.server) hands a socket over when the handshake is done; from then on neither
+Twisted nor Channels knows it. The fan-out (realtime.connections.write_slice) writes to the descriptors itself; what
+the kernel does not take at once waits here, in the connection's mailbox.
+Measured: an established SSE viewer behind Twisted's transport, Daphne's request and a waiting consumer cost 15 KB,
+here NUMBER; and Python's collector has nothing to walk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from realtime.connections import Closing, is_full
+from realtime.events import Frame, http_chunk, websocket_frame
+from realtime.poll import READ, WRITE, Poll
+from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_code
+
+READ_BYTES = 64 * 1024
+BATCH = 256  # sockets served before the loop gets its turn: about 2 ms
+CLOSE_SECONDS = 5.0  # for the peer to read our goodbye and close
+PONGS_MAX_BYTES = 256 * 1024
+PINGS_MAX = 2  # unanswered ones: the peer is dead, whatever its kernel acknowledges
+LAST_CHUNK = b"0\r\n\r\n"
+HEARTBEAT_SSE = http_chunk(b": hb\n\n")
+HEARTBEAT_WEBSOCKET = websocket_frame(b"", opcode=PING)
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Listener(Protocol):
+    """Whom a socket tells what happens to it."""
+
+    def received(self, message: str | bytes) -> None:
+        """A WebSocket message came."""
+        ...
+
+    def filled(self) -> None:
+        """The kernel takes no more: from now on nobody may write to the descriptor but the socket itself."""
+        ...
+
+    def gone(self) -> None:
+        """The connection has ended, whoever ended it. The last call."""
+        ...
+
+
+class Sockets:
+    """All established streams of a process. Belongs to the running event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._poll = Poll()
+        self._sockets: dict[int, StreamSocket] = {}
+        self._loop.add_reader(self._poll.fileno(), self._serve)
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def __iter__(self) -> Iterator[StreamSocket]:
+        return iter(self._sockets.values())
+
+    def adopt(self, descriptor: int, listener: Listener, *, is_sse: bool) -> StreamSocket:
+        """Take over a connected, non-blocking socket."""
+        adopted = self._sockets[descriptor] = StreamSocket(self, descriptor, listener, is_sse=is_sse)
+        self._poll.add(descriptor)
+        return adopted
+
+    def close(self) -> None:
+        """End all of them at once."""
+        for adopted in list(self._sockets.values()):
+            adopted.abort()
+        self._loop.remove_reader(self._poll.fileno())
+        self._poll.close()
+
+    def _serve(self) -> None:
+        for descriptor, events in self._poll.ready(BATCH):
+            adopted = self._sockets.get(descriptor)
+            if adopted is None:
+                continue  # ended earlier in this batch
+            if events & WRITE:
+                adopted.flush()
+            if events & READ and adopted.descriptor >= 0:
+                adopted.read()
+
+    def watch(self, descriptor: int, interest: int) -> None:
+        self._poll.watch(descriptor, interest)
+
+    def forget(self, descriptor: int) -> None:
+        self._poll.remove(descriptor)
+        del self._sockets[descriptor]
+        os.close(descriptor)
+
+    def later(self, adopted: StreamSocket) -> None:
+        """End the connection for good when the peer has had the time to do so itself."""
+        self._loop.call_later(CLOSE_SECONDS, adopted.abort)
+
+
+class StreamSocket:
+    """The wire (realtime.connections.Wire) of one stream.
+
+    `way` is the descriptor while the mailbox is empty, else -1.
+    """
+
+    __slots__ = (
+        "_inbound", "_interest", "_is_ending", "_mailbox", "_pings", "_sockets", "descriptor", "is_sse", "listener",
+        "way",
+    )  # fmt: skip
+
+    def __init__(self, sockets: Sockets, descriptor: int, listener: Listener, *, is_sse: bool) -> None:
+        self.descriptor = self.way = descriptor
+        self.is_sse = is_sse
+        self._sockets = sockets
+        self.listener = listener
+        self._inbound = None if is_sse else Inbound()
+        self._interest = READ
+        self._mailbox: bytearray | None = None
+        self._is_ending = False
+        self._pings = 0
+
+    # Writing
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        self.put(b"".join(made.sse for made in frames) if self.is_sse else b"".join(made.websocket for made in frames))
+
+    def answer(self, body: bytes) -> None:
+        self.put(websocket_frame(body))
+
+    def ping(self) -> None:
+        if self.is_sse:
+            self.put(HEARTBEAT_SSE)
+        elif self._pings >= PINGS_MAX:
+            self.abort()
+        else:
+            self._pings += 1
+            self.put(HEARTBEAT_WEBSOCKET)
+
+    def put(self, data: bytes) -> None:
+        """Write bytes that are in the protocol's form already, after what waits."""
+        if self._is_ending or self.descriptor < 0:
+            return
+        if self._mailbox is not None:
+            self._mailbox += data
+            return
+        try:
+            sent = os.write(self.descriptor, data)
+        except OSError as error:
+            if not is_full(error):
+                return  # the poll reads the same error and ends the connection
+            sent = 0
+        if sent < len(data):
+            self.keep(data[sent:])
+
+    def keep(self, rest: bytes) -> None:
+        """Take what the kernel did not, to be written when it has room."""
+        self._mailbox = bytearray(rest)
+        self.way = -1
+        self._watch(self._interest | WRITE)
+        self.listener.filled()
+
+    def pending_bytes(self) -> int:
+        return len(self._mailbox) if self._mailbox is not None else 0
+
+    def flush(self) -> None:
+        """The kernel has room again."""
+        mailbox = self._mailbox
+        if mailbox is not None:
+            try:
+                sent = os.write(self.descriptor, mailbox)
+            except OSError as error:
+                if not is_full(error):
+                    self._finish()
+                return
+            del mailbox[:sent]
+            if mailbox:
+                return
+            self._mailbox = None
+        self._watch(self._interest & ~WRITE)
+        if self._is_ending:
+            self._half_close()
+        else:
+            self.way = self.descriptor
+
+    # Reading
+
+    def read(self) -> None:
+        try:
+            data = os.read(self.descriptor, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._finish()
+        elif self._inbound is None:
+            # A request is all that a viewer has to say. Not READ: the end is still seen.
+            self._watch(self._interest & ~READ)
+        elif not self._is_ending:
+            self.take(data)
+
+    def take(self, data: bytes) -> None:
+        """Take bytes that the client of a WebSocket has sent."""
+        assert self._inbound is not None
+        self._pings = 0
+        try:
+            for opcode, payload in self._inbound.feed(data):
+                if opcode == PING and isinstance(payload, bytes):
+                    self.put(websocket_frame(payload, opcode=PONG))
+                    if self.pending_bytes() > PONGS_MAX_BYTES:
+                        self.abort()
+                elif opcode == CLOSE and isinstance(payload, bytes):
+                    self.end(close_code(payload))
+                elif opcode != PONG:
+                    self.listener.received(payload)
+                if self._is_ending or self.descriptor < 0:
+                    return
+        except ProtocolError as error:
+            self.end(error.code)
+
+    @property
+    def is_reading(self) -> bool:
+        return bool(self._interest & READ)
+
+    def pause(self) -> None:
+        """Read no more for now: the sender's kernel keeps what it has to say."""
+        if self.descriptor >= 0:
+            self._watch(self._interest & ~READ)
+
+    def resume(self) -> None:
+        if self.descriptor >= 0:
+            self._watch(self._interest | READ)
+
+    # The end
+
+    def close(self, why: Closing) -> None:
+        self.end(why.value)
+
+    def end(self, code: int) -> None:
+        """Say goodbye in the protocol's own way, after what waits; the peer closes."""
+        if self._is_ending or self.descriptor < 0:
+            return
+        self.put(LAST_CHUNK if self.is_sse else websocket_frame(code.to_bytes(2, "big"), opcode=CLOSE))
+        if self.descriptor < 0:
+            return
+        self._is_ending = True
+        self.way = -1
+        self.listener.filled()  # nobody may write after the goodbye
+        self._sockets.later(self)
+        self._watch(self._interest | READ)
+        if self._mailbox is None:
+            self._half_close()
+
+    def abort(self) -> None:
+        if self.descriptor >= 0:
+            # With a reset: what the kernel still holds for a peer that does not read is freed at once.
+            self._as_socket(lambda peer: peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE))
+            self._finish()
+
+    def _half_close(self) -> None:
+        self._as_socket(lambda peer: peer.shutdown(socket.SHUT_WR))
+
+    def _finish(self) -> None:
+        self._sockets.forget(self.descriptor)
+        self.descriptor = self.way = -1
+        self._mailbox = None
+        listener = self.listener
+        self.listener = _NOBODY
+        listener.gone()
+
+    def _watch(self, interest: int) -> None:
+        if interest != self._interest:
+            self._interest = interest
+            self._sockets.watch(self.descriptor, interest)
+
+    def _as_socket(self, act: Callable[[socket.socket], None]) -> None:
+        # With family and type given, the object costs no system call.
+        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=self.descriptor)
+        try:
+            act(borrowed)
+        except OSError:
+            pass  # gone already: the poll says so
+        finally:
+            borrowed.detach()
+
+
+class _Nobody:
+    def received(self, message: str | bytes) -> None: ...
+
+    def filled(self) -> None: ...
+
+    def gone(self) -> None: ...
+
+
+_NOBODY = _Nobody()
