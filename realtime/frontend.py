@@ -62,7 +62,8 @@ GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by tha
 PULL_SLICE_EVENTS = 50  # of missed events, delivered at once; then viewers have a moment to read
 PULL_PAUSE_SECONDS = 0.02
 SLICE_CONNECTIONS = 500  # about 5 ms of writing before the loop gets its turn
-FANOUT_SHARE = 1 / 3  # of the time, at most, is spent on one topic's state frames
+FANOUT_SHARE = 1 / 4  # of a core, at most, is spent on one topic's state frames
+FANOUT_STRETCH = 1.5  # from one frame of state to the next: that many times what it took to write
 RETRY_MS = 2_000
 VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it are told in one step
 NOBODY = Watched(0, 0)
@@ -80,12 +81,23 @@ class Table(Protocol):
 
 @dataclass(slots=True)
 class _Outgoing:
-    """A frame on its way: to those who stood in each audience when it was made."""
+    """Frames on their way, in one write: to those who stood in each audience when they were made.
 
-    frame: Frame
-    droppable: bool
+    Who cannot take them at once gets `durable` all the same, and of `state` the newest when it can.
+    """
+
+    durable: list[Frame]
+    state: list[Frame]
     sse_size: int
     websocket_size: int
+
+    def absorb(self, other: _Outgoing) -> bool:
+        """Take another's frames along if they go to the same audience."""
+        if (self.sse_size, self.websocket_size) != (other.sse_size, other.websocket_size):
+            return False
+        self.durable += other.durable
+        self.state += other.state
+        return True
 
 
 @dataclass(slots=True, eq=False)
@@ -116,7 +128,7 @@ class Feed:
     sent_total: int = 0
     flush_timer: asyncio.TimerHandle | None = None
     flushed_at: float = 0.0
-    fanout_seconds: float = 0.0
+    rest_seconds: float = 0.0  # between frames of state, by what the last fan-out took
     outbox: list[_Outgoing] = field(default_factory=list)
     pump: asyncio.Task[None] | None = None
     opening: bytes = b""  # the topic's part of `hello`, encoded; empty: stale
@@ -433,7 +445,8 @@ class Node:
         feed.kind.apply(feed.snapshot, event.name, data)
         feed.opening = b""
         metrics.delivery_seconds.labels(event.name).observe(max(0, now_ms() - data["at_ms"]) / 1000)
-        self._send(feed, made, droppable=False)
+        # State that waits for its turn rides along: another write would cost ten times as much as the bytes.
+        self._send(feed, [made], self._take_state(feed))
         access = feed.kind.access(feed.snapshot)
         if access != before:
             for connection in feed.members():
@@ -451,44 +464,52 @@ class Node:
     def _flush_soon(self, feed: Feed) -> None:
         """Send what changed at the end of the frame interval; at once if nothing was sent for that long.
 
-        The interval stretches with the time that a fan-out takes, so a hot topic costs a bounded share of a core.
+        The interval stretches with the processor time that a fan-out takes, so a hot topic costs a bounded share of a
+        core, and with the time it takes on a busy machine.
         """
         if feed.flush_timer is not None:
             return
-        interval = max(self._frame_seconds, feed.fanout_seconds / FANOUT_SHARE)
-        wait = max(0.0, feed.flushed_at + interval - self._clock())
+        wait = max(0.0, feed.flushed_at + max(self._frame_seconds, feed.rest_seconds) - self._clock())
         feed.flush_timer = asyncio.get_running_loop().call_later(wait, self._flush, feed)
 
     def _flush(self, feed: Feed) -> None:
-        feed.flush_timer = None
         if feed.outbox:  # the previous one is still on its way: wait for its end, then send the newest
             feed.flush_timer = asyncio.get_running_loop().call_later(self._frame_seconds, self._flush, feed)
             return
+        self._send(feed, [], self._take_state(feed))
+
+    def _take_state(self, feed: Feed) -> list[Frame]:
+        """Return the frames of what has changed and was not sent; nothing when nothing waits."""
+        if feed.flush_timer is None:
+            return []
+        feed.flush_timer.cancel()
+        feed.flush_timer = None
         feed.flushed_at = self._clock()
+        frames = []
         if (totals := feed.pending_totals) is not None and feed.totals is not None:
             feed.pending_totals = None
             at_ms = totals.at_ms or now_ms()
             delta = feed.totals.total - feed.sent_total
             feed.sent_total = feed.totals.total
             metrics.delivery_seconds.labels("likes").observe(max(0, now_ms() - at_ms) / 1000)
-            self._send(feed, feed.likes_frame(delta=delta, names=totals.names, at_ms=at_ms), droppable=True)
+            frames.append(feed.likes_frame(delta=delta, names=totals.names, at_ms=at_ms))
         if feed.pending_viewers:
             feed.pending_viewers = False
-            self._send(feed, feed.viewers_frame(), droppable=True)
+            frames.append(feed.viewers_frame())
         if (burst := feed.pending_burst) is not None:
             feed.pending_burst = None
-            data = {"topic": feed.topic, "counts": burst.counts, "at_ms": burst.at_ms}
-            self._send(feed, frame("reactions", data), droppable=True)
+            frames.append(frame("reactions", {"topic": feed.topic, "counts": burst.counts, "at_ms": burst.at_ms}))
+        return frames
 
     # Fan-out
 
-    def _send(self, feed: Feed, made: Frame, *, droppable: bool) -> None:
-        """Write the frame to all viewers of the topic: now, if they are few and nothing is on its way."""
-        if not len(feed):
+    def _send(self, feed: Feed, durable: list[Frame], state: list[Frame]) -> None:
+        """Write the frames to all viewers of the topic: now, if they are few and nothing is on its way."""
+        if not len(feed) or not (durable or state):
             return
-        out = _Outgoing(made, droppable, feed.sse.size, feed.websocket.size)
+        out = _Outgoing(durable, state, feed.sse.size, feed.websocket.size)
         if feed.pump is None and out.sse_size + out.websocket_size <= SLICE_CONNECTIONS:
-            self._write(feed, [out], 0, SLICE_CONNECTIONS)
+            self._write(feed, out, 0, SLICE_CONNECTIONS)
             return
         feed.outbox.append(out)
         if feed.pump is None:
@@ -498,35 +519,32 @@ class Node:
         """Write the outbox in slices, so that others get their turn; frames for the same audience go in one write."""
         try:
             while feed.outbox:
-                first = feed.outbox[0]
-                same = (first.sse_size, first.websocket_size, first.droppable)
-                batch = [first]
-                for out in feed.outbox[1:]:
-                    if (out.sse_size, out.websocket_size, out.droppable) != same:
-                        break
-                    batch.append(out)
-                busy = 0.0
-                for start in range(0, max(first.sse_size, first.websocket_size), SLICE_CONNECTIONS):
-                    began = self._clock()
-                    self._write(feed, batch, start, start + SLICE_CONNECTIONS)
-                    busy += self._clock() - began
+                out = feed.outbox[0]
+                while len(feed.outbox) > 1 and out.absorb(feed.outbox[1]):
+                    del feed.outbox[1]
+                began, busy = self._clock(), 0.0
+                for start in range(0, max(out.sse_size, out.websocket_size), SLICE_CONNECTIONS):
+                    slice_began = time.thread_time()
+                    self._write(feed, out, start, start + SLICE_CONNECTIONS)
+                    busy += time.thread_time() - slice_began
                     await asyncio.sleep(0)
-                del feed.outbox[: len(batch)]
-                feed.fanout_seconds = busy
-                metrics.fanout_seconds.observe(busy)
+                del feed.outbox[0]
+                elapsed = self._clock() - began
+                feed.rest_seconds = max(busy / FANOUT_SHARE, elapsed * FANOUT_STRETCH)
+                metrics.fanout_seconds.observe(elapsed)
             feed.sse.compact()
             feed.websocket.compact()
         finally:
             feed.pump = None
 
-    def _write(self, feed: Feed, batch: Sequence[_Outgoing], start: int, stop: int) -> None:
-        frames = [out.frame for out in batch]
+    def _write(self, feed: Feed, out: _Outgoing, start: int, stop: int) -> None:
+        frames = out.durable + out.state
         written = sent_bytes = 0
         for audience, size, data in (
-            (feed.sse, batch[0].sse_size, b"".join(made.sse for made in frames) if len(feed.sse) else b""),
+            (feed.sse, out.sse_size, b"".join(made.sse for made in frames) if len(feed.sse) else b""),
             (
                 feed.websocket,
-                batch[0].websocket_size,
+                out.websocket_size,
                 b"".join(made.websocket for made in frames) if len(feed.websocket) else b"",
             ),
         ):
@@ -537,7 +555,7 @@ class Node:
                     min(stop, size),
                     data=data,
                     frames=frames,
-                    droppable=batch[0].droppable,
+                    durable=out.durable,
                     behind=self._behind,
                     write=self._write_descriptor,
                 )
@@ -661,7 +679,7 @@ class Node:
             feed.totals = None
         self._take(feed, loaded)
         metrics.resets.labels(reason).inc()
-        self._send(feed, feed.reset_frame(reason), droppable=False)
+        self._send(feed, [feed.reset_frame(reason)], [])
 
     async def reconcile(self) -> None:
         """Ask the database for the heads of all topics here, and fetch what the fast way has lost."""
