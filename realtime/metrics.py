@@ -31,6 +31,9 @@ commit_batch = Histogram(
 )
 commit_seconds = Histogram("live_commit_seconds", "Time of a group commit", buckets=_HOPS)
 fanout_seconds = Histogram("live_fanout_seconds", "Time to write one batch of frames to all viewers", buckets=_HOPS)
+collector_seconds = Histogram(
+    "live_collector_seconds", "Time for which Python's cyclic collector stopped the node", buckets=_HOPS
+)
 delivery_seconds = Histogram(
     "live_delivery_seconds", "From the event's at_ms to the first write to a viewer, by event", ["event"], buckets=_HOPS
 )

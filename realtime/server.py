@@ -27,6 +27,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
+from realtime import metrics
 from realtime.events import websocket_frame
 from realtime.sockets import Listener, Sockets, StreamSocket
 from realtime.websocket import BINARY, MESSAGE_MAX_BYTES, TEXT, accept_key
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 BODY_MAX_BYTES = 64 * 1024
+COLLECT_SECONDS = 10.0
 LINGER_SECONDS = 2.0
 INBOUND_MAX_FRAMES = 64
 CLOSE_TIMEOUT_SECONDS = 10.0
@@ -450,16 +452,13 @@ class Server(server.Server):  # type: ignore[misc]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)
         loop = reactor._asyncioEventloop
         asyncio.set_event_loop(loop)
-        # Python's cyclic collector walks every live connection again and again: half the cost of a connect.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
         self._start_task = loop.create_task(self._start())
         reactor.addSystemEventTrigger("before", "shutdown", self._stop)
         reactor.run(installSignalHandlers=self.signal_handlers)
 
     async def _start(self) -> None:
         self.sockets = Sockets()
+        self._collecting = asyncio.ensure_future(self._collect())
         try:
             if self.on_start is not None:
                 await self.on_start()
@@ -471,6 +470,21 @@ class Server(server.Server):  # type: ignore[misc]
             listening = _server_from(reactor, _with_backlog(str(description))).listen(self.http_factory)
             listening.addCallback(self.listen_success)
             listening.addErrback(self.listen_error)
+
+    async def _collect(self) -> None:
+        """Run Python's cyclic collector on our own terms: it would walk every live connection again and again.
+
+        By itself it looks at young objects only. Every `COLLECT_SECONDS` what came since is looked at once, and what
+        has survived is never walked again while there are connections (they end without cycles).
+        """
+        gc.set_threshold(50_000, 20, 1_000_000)
+        gc.callbacks.append(_observe_collector)
+        while True:
+            if not len(self.sockets):
+                gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+            await asyncio.sleep(COLLECT_SECONDS)
 
     def listen_success(self, port: Any) -> None:
         self.ports.append(port)
@@ -574,6 +588,17 @@ class Server(server.Server):  # type: ignore[misc]
                 scope["client"] = [str(ipaddress.ip_address(hops[-self.trusted_proxies].strip())), 0]
             except ValueError:
                 logger.debug("X-Forwarded-For holds no address")
+
+
+_collector_began = 0.0
+
+
+def _observe_collector(phase: str, info: dict[str, int]) -> None:
+    global _collector_began
+    if phase == "start":
+        _collector_began = time.monotonic()
+    else:
+        metrics.collector_seconds.observe(time.monotonic() - _collector_began)
 
 
 async def _receive(queue: asyncio.Queue[Any], took_one: Callable[[], None]) -> Any:

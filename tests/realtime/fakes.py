@@ -162,10 +162,12 @@ class FakeSocket:
 
     def __init__(self) -> None:
         self.taken = b""
+        self.sends = 0
         self.room = 1 << 30
         self.is_lost = False
 
     def send(self, data: bytes) -> int:
+        self.sends += 1
         if self.is_lost:
             raise ConnectionResetError
         if not self.room:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from realtime import frontend
 from realtime.connections import Closing, Watcher
-from realtime.events import Burst, NodeId, TopicName, Totals, now_ms, to_wire
+from realtime.events import Burst, NodeId, TopicName, Totals, durable_frame, now_ms, to_wire
 from realtime.frontend import RING_MAX_EVENTS, Node
 from realtime.store import Head, StoreUnavailable, TopicGone
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
@@ -594,6 +596,61 @@ async def test_frame_is_encoded_once_for_all(node: Node, store: FakeStore) -> No
     frame = node.feeds[VIDEO].ring[-1]
     assert all(viewer.wire.socket.taken == frame.sse for viewer in viewers)
     assert frame.sse is frame.sse
+
+
+# What a delivery costs, counted
+
+
+async def test_frame_is_one_system_call_a_viewer_and_none_for_those_of_another_video(
+    node: Node, store: FakeStore
+) -> None:
+    store.create(OTHER)
+    viewers = [await Viewer(node, is_sse=number % 2 == 0).watch() for number in range(1_200)]
+    others = [await Viewer(node).watch(OTHER) for _ in range(50)]
+    node.deliver([to_wire(store.note("to all of one"))])
+    await until(lambda: node.feeds[VIDEO].pump is None)
+    assert [viewer.wire.socket.sends for viewer in viewers] == [1] * 1_200
+    assert [other.wire.socket.sends for other in others] == [0] * 50
+
+
+async def test_state_that_waits_rides_along_with_a_durable_event(node: Node, store: FakeStore) -> None:
+    viewers = [await Viewer(node).watch() for _ in range(600)]
+    node.deliver([totals(1, {"like": 1}), to_wire(store.note("a comment")), to_wire(store.note("another"))])
+    await until(lambda: node.feeds[VIDEO].pump is None)
+    assert [viewer.wire.socket.sends for viewer in viewers] == [1] * 600
+    for viewer in viewers[::100]:
+        assert viewer.notes() == ["a comment", "another"]
+        assert viewer.last("likes")["total"] == 1
+
+
+async def test_who_is_behind_gets_the_durable_part_of_such_a_write_and_the_state_later(
+    node: Node, store: FakeStore
+) -> None:
+    slow = await Viewer(node).watch()
+    slow.wire.socket.room = 0
+    node.deliver([to_wire(store.note("fills the buffer"))])
+    node.deliver([totals(1, {"like": 1}), to_wire(store.note("a comment"))])
+    assert slow.connection.stale
+    assert slow.notes() == ["fills the buffer", "a comment"]
+    assert slow.last("likes")["total"] is None
+    await node.check_slow()
+    assert slow.last("likes")["total"] == 1
+
+
+async def test_delivery_leaves_no_object_behind_per_viewer(node: Node, store: FakeStore) -> None:
+    """Objects made for each viewer and frame would be the collector's work, thousands of times a second."""
+    for number in range(1_000):
+        await Viewer(node, is_sse=number % 2 == 0).watch()
+    feed = node.feeds[VIDEO]
+    made = durable_frame(store.note("once"))
+    feed.ring.append(made)
+    out = frontend._Outgoing([made], [], feed.sse.size, feed.websocket.size)
+    node._write_descriptor = lambda descriptor, data: len(data)
+    node._write(feed, out, 0, 1_000)  # labels of metrics, encoded forms
+    before = sys.getallocatedblocks()
+    for _ in range(10):
+        node._write(feed, out, 0, 1_000)
+    assert sys.getallocatedblocks() - before < 100
 
 
 # The end

@@ -1,0 +1,181 @@
+"""Streams where the socket cannot be had: behind TLS the consumers stay and write through ASGI. A real node, a real
+certificate; the same promises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import json
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from liveplatform.processes import Child, Program
+from liveplatform.programs import CHECKOUT, DRAIN_SECONDS
+from realtime.consumers import AsgiWire
+from realtime.events import frame
+from tests.rooms import Room, open_room
+from tests.sites import Site, wait_for
+from tests.watching import HANG_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class TlsNode:
+    port: int
+    trust: ssl.SSLContext
+    child: Child
+    log: Path
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a key and a certificate of its own for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    key_path, certificate_path = folder / "key.pem", folder / "certificate.pem"
+    pem = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    key_path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    certificate_path.write_bytes(made.public_bytes(pem))
+    return key_path, certificate_path
+
+
+@pytest.fixture(scope="module")
+def node(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsNode]:
+    folder = tmp_path_factory.mktemp("tls")
+    key, own = certificate(folder)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    endpoint = f"ssl:{port}:privateKey={key}:certKey={own}:interface=127.0.0.1"
+    argv = (sys.executable, "-u", "-m", "liveplatform.node", "-e", endpoint)
+    log = folder / "log"
+    with log.open("wb") as output:
+        program = Program("tls-node", argv, stop_seconds=DRAIN_SECONDS, cwd=CHECKOUT, env=site.env)
+        child = Child(program, output)
+    made = TlsNode(port, ssl.create_default_context(cafile=own), child, log)
+
+    def is_ready() -> bool:
+        try:
+            url = f"https://127.0.0.1:{port}/readyz"
+            return httpx.get(url, verify=made.trust, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        wait_for(is_ready, "the node behind TLS")
+        yield made
+    finally:
+        child.stop()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture
+async def room(site: Site) -> AsyncIterator[Room]:
+    async with open_room(site) as made:
+        yield made
+
+
+async def open_socket(node: TlsNode, room: Room) -> ClientConnection:
+    return await connect(
+        f"wss://127.0.0.1:{node.port}/ws?topic={room.topic}",
+        ssl=node.trust,
+        additional_headers={"Authorization": f"Bearer {room.people[0].token}"},
+        subprotocols=[Subprotocol("live.v1.json")],
+        proxy=None,
+    )
+
+
+async def test_event_stream_behind_tls_says_hello_and_delivers(node: TlsNode, room: Room) -> None:
+    url = f"https://127.0.0.1:{node.port}/events?topic={room.topic}"
+    async with (
+        asyncio.timeout(HANG_SECONDS),
+        httpx.AsyncClient(verify=node.trust, trust_env=False) as client,
+        client.stream("GET", url) as answer,
+    ):
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        seen = []
+        async for line in answer.aiter_lines():
+            if line.startswith("event: "):
+                seen.append(line.removeprefix("event: "))
+            if seen == ["hello"] and not line:
+                await room.comment("over TLS")
+            if "comment" in seen and line.startswith("data: "):
+                assert json.loads(line.removeprefix("data: "))["comment"]["body"] == "over TLS"
+                break
+        assert seen[0] == "hello"
+
+
+async def test_websocket_behind_tls_takes_commands_and_delivers(node: TlsNode, room: Room) -> None:
+    async with asyncio.timeout(HANG_SECONDS), await open_socket(node, room) as opened:
+        assert json.loads(await opened.recv())["event"] == "hello"
+        await opened.send(json.dumps({"op": "like", "video": room.video_id, "ref": 7}))
+        got: dict[str, object] = {}
+        while not {"ack", "likes"} <= got.keys():
+            message = json.loads(await opened.recv())
+            got[message.get("event", "ack")] = message
+        assert got["ack"]["total"] == 1  # type: ignore[index]
+        await opened.send(b"binary")
+        with pytest.raises(ConnectionClosed):
+            while True:
+                await opened.recv()
+        assert opened.close_code == 1003
+
+
+async def test_viewer_behind_tls_who_leaves_is_counted_out(node: TlsNode, room: Room) -> None:
+    async def watching() -> int:
+        return int((await room.call("GET", f"/videos/{room.video_id}")).json()["viewers"]["count"])
+
+    async with asyncio.timeout(HANG_SECONDS):
+        opened = await open_socket(node, room)
+        while await watching() != 1:
+            await asyncio.sleep(0.05)
+        await opened.close()
+        while await watching() != 0:
+            await asyncio.sleep(0.05)
+
+
+async def test_what_a_slow_server_holds_back_counts_as_pending_until_it_is_sent() -> None:
+    """So the node's rule for slow viewers holds for any server that makes its applications wait."""
+    sent: list[dict[str, object]] = []
+    gate = asyncio.Event()
+
+    async def send(message: dict[str, object]) -> None:
+        await gate.wait()
+        sent.append(message)
+
+    wire = AsgiWire(send, is_sse=True, behind=None)
+    made = frame("likes", {"total": 1})
+    wire.write([made])
+    wire.write([made])
+    assert wire.pending_bytes() == 2 * len(made.text)
+    gate.set()
+    async with asyncio.timeout(HANG_SECONDS):
+        while wire.pending_bytes():
+            await asyncio.sleep(0)
+    assert [message["body"] for message in sent] == [made.text, made.text]
