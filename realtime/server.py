@@ -37,6 +37,7 @@ reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 BODY_MAX_BYTES = 64 * 1024
 COLLECT_SECONDS = 10.0
+SWEEP_SECONDS = 0.2
 LINGER_SECONDS = 2.0
 INBOUND_MAX_FRAMES = 64
 CLOSE_TIMEOUT_SECONDS = 10.0
@@ -102,18 +103,8 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.socket: Any = None  # the StreamSocket, once the descriptor was taken from Twisted
         self._body_bytes = 0
         self._refused = False
-        _expect_request(self.channel, None)
-        self._deadline: Any = reactor.callLater(self.server.request_seconds, self._too_slow)
-
-    def _too_slow(self) -> None:
-        self._deadline = None
-        if self.channel is not None:
-            self.channel.forceAbortClient()
-
-    def _met_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self.server.idle_deadlines.stop(self.channel)
+        self.server.request_deadlines.start(self.channel)
 
     def gotLength(self, length: int | None) -> None:
         super().gotLength(length if length is None or length <= BODY_MAX_BYTES else 0)
@@ -141,7 +132,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         reactor.callLater(LINGER_SECONDS, lambda: channel.transport and channel.transport.loseConnection())
 
     def process(self) -> Any:
-        self._met_deadline()
+        self.server.request_deadlines.stop(self.channel)
         if self._refused:
             self.channel.transport.loseConnection()
             return None
@@ -152,15 +143,11 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
             self.channel.transport.setTcpNoDelay(True)
         return super().process()
 
-    def connectionLost(self, reason: Failure) -> None:
-        self._met_deadline()
-        super().connectionLost(reason)
-
     def finish(self) -> None:
         channel = self.channel
         # Before Twisted reads on: what it has read already may be the next request.
         if channel is not None and getattr(channel, "persistent", False):
-            _expect_request(channel, self.server.idle_seconds)
+            self.server.idle_deadlines.start(channel)
         super().finish()
 
     def handle_exception(self, exception: BaseException) -> None:
@@ -230,8 +217,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         channel, transport = self.channel, _plain(self.channel and self.channel.transport)
         unread = b"".join(channel._dataBuffer)
         _tune_stream(transport.socket)
-        _expect_request(channel, None)
-        channel.setTimeout(None)
+        self.server.request_deadlines.stop(channel)
         channel._networkProducer.unregisterProducer()
         transport.stopReading()
         transport.stopWriting()
@@ -270,7 +256,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         if self._header(b"sec-websocket-version").strip() != b"13":
             self.basic_error(426, b"Upgrade Required", "This is WebSocket version 13.")
             return
-        self._deadline = reactor.callLater(self.server.websocket_handshake_timeout, self._too_slow)
+        self.server.request_deadlines.start(self.channel)
         offered = self._header(b"sec-websocket-protocol").decode("latin1").split(",")
         self.is_websocket = True
         self.client_addr = [self.client.host, self.client.port]
@@ -302,7 +288,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
             case "websocket.accept" if self.socket is None and self.channel is not None:
                 self._accept(message.get("subprotocol"))
             case "websocket.close" if self.socket is None and self.channel is not None:
-                self._met_deadline()
+                self.server.request_deadlines.stop(self.channel)
                 self.basic_error(403, b"Forbidden", "The handshake was refused.")
             case "websocket.close" if self.socket is not None:
                 self.socket.end(message.get("code") or 1000)
@@ -312,7 +298,6 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
                 self.socket.put(websocket_frame(payload, opcode=opcode))
 
     def _accept(self, subprotocol: str | None) -> None:
-        self._met_deadline()
         queue = self.application_queue
         descriptor, unread = self._part()
         self.application_queue = queue
@@ -354,29 +339,48 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
 
 class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.timeOut = None  # `Deadlines` instead
+
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = WebRequest
-        _expect_request(getattr(protocol, "_channel", protocol), self.server.request_seconds)
+        self.server.request_deadlines.start(getattr(protocol, "_channel", protocol))
         return protocol
 
 
-def _expect_request(channel: Any, seconds: float | None) -> None:
-    """Drop the connection unless a request begins within the time; None: it has begun.
+class Deadlines:
+    """Connections that are dropped unless something happens within the time, the same for all.
 
-    Twisted's own idle time starts again with each byte: a line that never ends would hold the connection for ever.
+    So the first that began is the first to end, and no timer is needed for each. Twisted's own idle time starts again
+    with each byte: a line that never ends would hold the connection for ever.
     """
-    silence = getattr(channel, "silence", None)
-    if silence is not None and silence.active():
-        silence.cancel()
-    # By weak reference: most connections end long before, and must not be kept for it.
-    channel.silence = None if seconds is None else reactor.callLater(seconds, _drop, weakref.ref(channel))
 
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        # By weak reference: most connections end long before, and must not be kept for it.
+        self._due: dict[weakref.ref[Any], float] = {}
 
-def _drop(reference: weakref.ref[Any]) -> None:
-    channel = reference()
-    if channel is not None and channel.transport is not None:
-        channel.transport.abortConnection()
+    def start(self, channel: Any) -> None:
+        """Begin, or begin again."""
+        self.stop(channel)
+        self._due[weakref.ref(channel)] = time.monotonic() + self._seconds
+
+    def stop(self, channel: Any) -> None:
+        self._due.pop(weakref.ref(channel), None)
+
+    def sweep(self) -> None:
+        """Drop those whose time is up."""
+        now = time.monotonic()
+        while self._due:
+            reference, due = next(iter(self._due.items()))
+            channel = reference()
+            if channel is not None and due > now:
+                return
+            del self._due[reference]
+            if channel is not None and channel.transport is not None:
+                channel.transport.abortConnection()
 
 
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
@@ -438,6 +442,8 @@ class Server(server.Server):  # type: ignore[misc]
         self.connections: dict[Any, dict[str, Any]] = {}
         self._applications: set[asyncio.Future[Any]] = set()
         self.ports: list[Any] = []
+        self.request_deadlines = Deadlines(self.request_seconds)
+        self.idle_deadlines = Deadlines(self.idle_seconds)
         self.http_factory = HTTPFactory(self)
         self.ws_factory = WebSocketFactory(self, server=self.server_name)
         self.ws_factory.setProtocolOptions(
@@ -458,7 +464,7 @@ class Server(server.Server):  # type: ignore[misc]
 
     async def _start(self) -> None:
         self.sockets = Sockets()
-        self._collecting = asyncio.ensure_future(self._collect())
+        self._chores = [asyncio.ensure_future(chore()) for chore in (self._collect, self._sweep)]
         try:
             if self.on_start is not None:
                 await self.on_start()
@@ -470,6 +476,12 @@ class Server(server.Server):  # type: ignore[misc]
             listening = _server_from(reactor, _with_backlog(str(description))).listen(self.http_factory)
             listening.addCallback(self.listen_success)
             listening.addErrback(self.listen_error)
+
+    async def _sweep(self) -> None:
+        while True:
+            self.request_deadlines.sweep()
+            self.idle_deadlines.sweep()
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _collect(self) -> None:
         """Run Python's cyclic collector on our own terms: it would walk every live connection again and again.
