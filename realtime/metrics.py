@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _HOPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -34,6 +36,13 @@ fanout_seconds = Histogram("live_fanout_seconds", "Time to write one batch of fr
 collector_seconds = Histogram(
     "live_collector_seconds", "Time for which Python's cyclic collector stopped the node", buckets=_HOPS
 )
+loop_lag_seconds = Histogram(
+    "live_loop_lag_seconds", "How late the node's event loop was for a timer, 20 times a second", buckets=_HOPS
+)
 delivery_seconds = Histogram(
     "live_delivery_seconds", "From the event's at_ms to the first write to a viewer, by event", ["event"], buckets=_HOPS
 )
+
+# Looking a label up costs as much as the rest of a count.
+frames_sent_of = cache(frames_sent.labels)
+delivery_seconds_of = cache(delivery_seconds.labels)

@@ -38,6 +38,7 @@ reactor: Any = _reactor  # Twisted's stubs know it as a module
 BODY_MAX_BYTES = 64 * 1024
 COLLECT_SECONDS = 10.0
 SWEEP_SECONDS = 0.2
+LAG_SECONDS = 0.05
 LINGER_SECONDS = 2.0
 INBOUND_MAX_FRAMES = 64
 CLOSE_TIMEOUT_SECONDS = 10.0
@@ -464,7 +465,7 @@ class Server(server.Server):  # type: ignore[misc]
 
     async def _start(self) -> None:
         self.sockets = Sockets()
-        self._chores = [asyncio.ensure_future(chore()) for chore in (self._collect, self._sweep)]
+        self._chores = [asyncio.ensure_future(chore()) for chore in (self._collect, self._sweep, self._watch_lag)]
         try:
             if self.on_start is not None:
                 await self.on_start()
@@ -476,6 +477,13 @@ class Server(server.Server):  # type: ignore[misc]
             listening = _server_from(reactor, _with_backlog(str(description))).listen(self.http_factory)
             listening.addCallback(self.listen_success)
             listening.addErrback(self.listen_error)
+
+    async def _watch_lag(self) -> None:
+        """Measure how late the loop comes back to who waits: nobody's frame should be the reason."""
+        while True:
+            due = time.monotonic() + LAG_SECONDS
+            await asyncio.sleep(LAG_SECONDS)
+            metrics.loop_lag_seconds.observe(max(0.0, time.monotonic() - due))
 
     async def _sweep(self) -> None:
         while True:

@@ -724,7 +724,7 @@ async def test_what_a_slow_viewer_is_owed_is_not_followed_by_an_older_frame(node
     await until(lambda: slow.connection.stale)
     crowd = [await Viewer(node).watch() for _ in range(600)]
     feed = node.feeds[VIDEO]
-    await until(lambda: not feed.outbox and feed.flush_timer is None)
+    await until(lambda: not feed.outbox and not feed.is_due)
     node.deliver([totals(2, {"like": 2})])
     node._flush(feed)
     assert feed.outbox
