@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 
 from realtime import metrics
 from realtime.events import websocket_frame
+from realtime.limits import CONNECTIONS_MAX
 from realtime.sockets import Listener, Sockets, StreamSocket
 from realtime.websocket import BINARY, MESSAGE_MAX_BYTES, TEXT, accept_key
 
@@ -39,6 +40,7 @@ BODY_MAX_BYTES = 64 * 1024
 COLLECT_SECONDS = 10.0
 SWEEP_SECONDS = 0.2
 LAG_SECONDS = 0.05
+REST_SECONDS = 0.05
 LINGER_SECONDS = 2.0
 INBOUND_MAX_FRAMES = 64
 CLOSE_TIMEOUT_SECONDS = 10.0
@@ -345,6 +347,8 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
         self.timeOut = None  # `Deadlines` instead
 
     def buildProtocol(self, addr: Any) -> Any:
+        if len(self.server.sockets) >= self.server.crowded_at:
+            self.server.rest()
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = WebRequest
         self.server.request_deadlines.start(getattr(protocol, "_channel", protocol))
@@ -438,6 +442,7 @@ class Server(server.Server):  # type: ignore[misc]
     on_start: Callable[[], Awaitable[None]] | None = None
     on_drain: Callable[[], Awaitable[None]] | None = None
     trusted_proxies = 0
+    crowded_at = CONNECTIONS_MAX * 9 // 10
 
     def run(self) -> None:
         self.connections: dict[Any, dict[str, Any]] = {}
@@ -477,6 +482,17 @@ class Server(server.Server):  # type: ignore[misc]
             listening = _server_from(reactor, _with_backlog(str(description))).listen(self.http_factory)
             listening.addCallback(self.listen_success)
             listening.addErrback(self.listen_error)
+
+    def rest(self) -> None:
+        """Accept nobody for a moment: nodes that share the listening socket and have more room go first."""
+        for port in self.ports:
+            port.stopReading()
+        reactor.callLater(REST_SECONDS, self._accept_again)
+
+    def _accept_again(self) -> None:
+        for port in self.ports:
+            if port.connected:  # not since the drain has begun
+                port.startReading()
 
     async def _watch_lag(self) -> None:
         """Measure how late the loop comes back to who waits: nobody's frame should be the reason."""

@@ -30,6 +30,11 @@ class ServerUnderTest(Server):
     idle_seconds = float(os.environ.get("IDLE_SECONDS", "60"))
     finish_seconds = 0.5
     trusted_proxies = int(os.environ.get("PROXIES", "0"))
+    crowded_at = int(os.environ.get("CROWDED_AT", "1000"))
+
+    def rest(self) -> None:
+        super().rest()
+        self.rests = getattr(self, "rests", 0) + 1
 
     def listen_success(self, port: Any) -> None:
         super().listen_success(port)
@@ -99,6 +104,7 @@ class Application:
         state = {
             "connections": len(self.server.connections) - 1,
             "streams": len(self.streams),
+            "rests": getattr(self.server, "rests", 0),
             "running": self.began - self.ended - 1,
             "taken": self.taken,
             "waiting": sum(request.application_queue.qsize() for request in plain),

@@ -442,6 +442,23 @@ async def test_second_request_on_a_connection_is_answered(hasty_server: Running)
         assert [(await line.answer())[0] for _ in range(20)] == [200] * 20
 
 
+# Nodes that share a listening socket
+
+
+async def test_crowded_node_lets_others_accept_first_and_still_takes_who_waits() -> None:
+    """Nodes on one socket filled up unevenly: one refused viewers while others had room."""
+    server = Running(CROWDED_AT="1")
+    try:
+        async with Line.to(server.port) as first:
+            await first.stream()
+            rests = (await server.state())["rests"]
+            async with Line.to(server.port) as second:
+                await second.stream()
+            assert (await server.state())["rests"] > rests
+    finally:
+        server.kill()
+
+
 # L12: broken WebSockets
 
 UNMASKED = b"\x81\x01x"
