@@ -61,7 +61,8 @@ LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back af
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
 PULL_SLICE_EVENTS = 50  # of missed events, delivered at once; then viewers have a moment to read
 PULL_PAUSE_SECONDS = 0.02
-SLICE_CONNECTIONS = 500  # about 5 ms of writing before the loop gets its turn
+SLICE_CONNECTIONS = 500  # about 5 ms of writing
+TURN_SECONDS = 0.008  # of writing, then the loop has its turn
 FANOUT_SHARE = 1 / 4  # of a core, at most, is spent on one topic's state frames
 FANOUT_STRETCH = 1.5  # from one frame of state to the next: that many times what it took to write
 RETRY_MS = 2_000
@@ -543,12 +544,15 @@ class Node:
                 out = feed.outbox[0]
                 while len(feed.outbox) > 1 and out.absorb(feed.outbox[1]):
                     del feed.outbox[1]
-                began, busy = self._clock(), 0.0
+                began = turn = self._clock()
+                busy = 0.0
                 for start in range(0, max(out.sse_size, out.websocket_size), SLICE_CONNECTIONS):
                     slice_began = time.thread_time()
                     self._write(feed, out, start, start + SLICE_CONNECTIONS)
                     busy += time.thread_time() - slice_began
-                    await asyncio.sleep(0)
+                    if self._clock() - turn > TURN_SECONDS:
+                        await asyncio.sleep(0)
+                        turn = self._clock()
                 del feed.outbox[0]
                 elapsed = self._clock() - began
                 feed.rest_seconds = max(busy / FANOUT_SHARE, elapsed * FANOUT_STRETCH)

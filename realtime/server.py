@@ -38,6 +38,7 @@ reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 BODY_MAX_BYTES = 64 * 1024
 COLLECT_SECONDS = 10.0
+COLLECT_ALL_SECONDS = 3_600.0
 SWEEP_SECONDS = 0.2
 LAG_SECONDS = 0.05
 REST_SECONDS = 0.05
@@ -510,13 +511,15 @@ class Server(server.Server):  # type: ignore[misc]
     async def _collect(self) -> None:
         """Run Python's cyclic collector on our own terms: it would walk every live connection again and again.
 
-        By itself it looks at young objects only. Every `COLLECT_SECONDS` what came since is looked at once, and what
-        has survived is never walked again while there are connections (they end without cycles).
+        By itself it looks at young objects only. Every `COLLECT_SECONDS` what came since is looked at once; what has
+        survived is walked again once an hour, and only when there are no streams (they end without cycles).
         """
         gc.set_threshold(50_000, 20, 1_000_000)
         gc.callbacks.append(_observe_collector)
+        walked_at = time.monotonic()
         while True:
-            if not len(self.sockets):
+            if not len(self.sockets) and time.monotonic() - walked_at > COLLECT_ALL_SECONDS:
+                walked_at = time.monotonic()
                 gc.unfreeze()
             gc.collect()
             gc.freeze()

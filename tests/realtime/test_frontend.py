@@ -579,9 +579,15 @@ async def test_big_room_is_written_in_slices_that_keep_the_order(node: Node, sto
     assert all(viewer.notes() == ["a", "b", "c"] for number, viewer in enumerate(viewers) if number != 700)
 
 
-async def test_other_work_gets_its_turn_during_a_big_fan_out(node: Node, store: FakeStore) -> None:
+async def test_other_work_gets_its_turn_during_a_big_fan_out(node: Node, store: FakeStore, clock: Clock) -> None:
     for _ in range(2_100):
         await Viewer(node).watch()
+
+    def write(descriptor: int, data: bytes) -> int:
+        clock.advance(seconds=20e-6)
+        return len(data)
+
+    node._write_descriptor = write
     turns = 0
     node.deliver([to_wire(store.note("to all"))])
     while node.feeds[VIDEO].pump is not None:
