@@ -1,0 +1,568 @@
+"""The servers that `benchmarks/fanout.py` compares, each started the same way: alone, on one processor, empty.
+
+A `Server` knows how to start one (a context manager that gives a `Running`) and why it cannot, if it cannot. Peers
+have the best setting that their documentation names; the page is cited where it is set. Nothing here measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from django.utils.module_loading import import_string
+
+from liveplatform.embedded import PORTS
+from realtime.events import Burst, TopicName, frame, now_ms, to_wire
+
+HERE = Path(__file__).resolve().parent
+# One '^' makes a frame for the client, and this many bytes make one of ours 130.
+KIND = "^hearts"
+NOWHERE = "video:00000000-0000-4000-8000-000000000000"
+FRAME_BYTES = {False: 130, True: 132}
+SSE_AROUND = "7a\r\nevent: reactions\ndata: \n\n\r\n"  # of an event in a chunk
+SSE_OPEN, WEBSOCKET_OPEN = "\r\n\r\n", "\r\n\r\n"
+# The key of RFC 6455, section 1.3, and what a server answers to it: our C server has no SHA-1.
+WEBSOCKET_KEY, WEBSOCKET_ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+READY_SECONDS = 60.0
+
+
+class Missing(Exception):
+    """A server cannot be measured here; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running server: its processes' root ids, where it listens, what a viewer sends, and how a frame is published.
+
+    `opened` is what a viewer has read last when its stream is open. `publish` has one frame sent to everybody.
+    """
+
+    pids: Sequence[int]
+    port: int
+    requests: Sequence[bytes]
+    publish: Callable[[], None]
+    opened: str = SSE_OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One line of the comparison. `start(websocket)` runs it; raises Missing. `viewers_max`: more it does not hold.
+
+    `at_once`: how many viewers may be on their way in; more it does not take.
+    """
+
+    name: str
+    title: str
+    start: Callable[[bool], contextlib.AbstractContextManager[Running]]
+    websocket: bool = True
+    viewers_max: int = 20_000
+    frames_max: int = 10_000
+    at_once: int = 200
+    rounds_max: int = 100
+
+
+def request(path: str, *, websocket: bool) -> bytes:
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if websocket:
+        head += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        return f"{head}Sec-WebSocket-Key: {WEBSOCKET_KEY}\r\n\r\n".encode()
+    return f"{head}Accept: text/event-stream\r\n\r\n".encode()
+
+
+def payload(size: int) -> str:
+    """Return the event's JSON, as our node writes it, made longer or shorter to have `size` bytes."""
+    before, after = f'{{"topic":"{NOWHERE}","counts":{{"^', f'":1}},"at_ms":{now_ms()}}}'
+    return before + "h" * (size - len(before) - len(after)) + after
+
+
+def listen() -> socket.socket:
+    """Return a socket that listens, to be handed to a server: no connection is refused before it runs."""
+    # Not the system's choice of a port: it is from the range that the viewers' own connections fill.
+    while True:
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", random.randrange(*PORTS)))
+            listening.listen(4096)
+        except OSError:
+            listening.close()
+            continue
+        return listening
+
+
+def free_port() -> int:
+    with listen() as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Return when the condition holds. Raises Missing when it does not come to hold."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Missing(f"{what} did not come up")
+        time.sleep(0.05)
+
+
+def accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _opens(port: int) -> bool:
+    """Whether a GET is answered with 200, be the answer endless."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def post(port: int, path: str, body: str, content_type: str = "text/plain") -> None:
+    """Publish by HTTP. Raises OSError for an answer that is no success."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=READY_SECONDS)
+    try:
+        connection.request("POST", path, body, {"Content-Type": content_type})
+        answer = connection.getresponse()
+        answer.read()
+    finally:
+        connection.close()
+    if answer.status >= 300:
+        raise OSError(f"POST {path}: {answer.status}")
+
+
+@contextlib.contextmanager
+def child(argv: Sequence[str], *, fds: Sequence[int] = (), env: dict[str, str] | None = None) -> Iterator[int]:
+    """Run a process for the length of the block; give its id."""
+    running = subprocess.Popen(argv, pass_fds=fds, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        yield running.pid
+    finally:
+        running.terminate()
+        try:
+            running.wait(10)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+
+
+def compiled(name: str, folder: Path) -> str:
+    """Return the path of a C program of this folder, compiled. Raises Missing."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        raise Missing("no C compiler (apt install gcc)")
+    target = folder / name
+    if not target.exists():
+        subprocess.run([compiler, "-O2", "-o", str(target), str(HERE / f"{name}.c")], check=True)
+    return str(target)
+
+
+# The floor
+
+
+@dataclass(slots=True)
+class Bare:
+    """An epoll loop in C that knows nothing: the cost of write(2) itself."""
+
+    folder: Path
+
+    @contextlib.contextmanager
+    def start(self, websocket: bool) -> Iterator[Running]:
+        data = {"topic": NOWHERE, "counts": {KIND: 1}, "at_ms": now_ms()}
+        made = frame("reactions", data)
+        data_bytes = made.websocket if websocket else made.sse
+        head = (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {WEBSOCKET_ACCEPT}\r\n\r\n"
+            if websocket
+            else "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        program = compiled("fanout_bare", self.folder)
+        with listen() as listening:
+            argv = [program, str(listening.fileno()), head]
+            running = subprocess.Popen(argv, pass_fds=[listening.fileno()], stdin=subprocess.PIPE)
+            assert running.stdin
+            port = listening.getsockname()[1]
+        pipe = running.stdin
+
+        def publish() -> None:
+            pipe.write(b"%d\n%b" % (len(data_bytes), data_bytes))
+            pipe.flush()
+
+        try:
+            yield Running([running.pid], port, [request("/", websocket=websocket)], publish)
+        finally:
+            pipe.close()  # its end
+            running.wait(10)
+
+
+# nginx with nchan
+
+
+@dataclass(slots=True)
+class Nchan:
+    """nginx with the nchan module of the distribution, messages in shared memory.
+
+    https://github.com/slact/nchan, README: "Publisher Endpoints", "Subscriber Endpoints" (one location for each role),
+    "Memory Storage" (the default, and the fast one). One worker, because one process of each server is compared. A
+    buffer of one message: history is not compared.
+    """
+
+    @contextlib.contextmanager
+    def start(self, websocket: bool) -> Iterator[Running]:
+        nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        module = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+        if nginx is None or not module.exists():
+            raise Missing("no nginx with nchan (apt install nginx libnginx-mod-nchan, or --install)")
+        port, folder = free_port(), tempfile.mkdtemp(prefix="fanout-nchan-")
+        subscriber = "websocket" if websocket else "eventsource"
+        configuration = Path(folder) / "nginx.conf"
+        configuration.write_text(f"""
+load_module {module};
+{"user root;" if os.geteuid() == 0 else ""}
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 19900; multi_accept on; use epoll; }}
+http {{
+  access_log off;
+  tcp_nodelay on;
+  sendfile on;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  nchan_shared_memory_size 128m;
+  nchan_message_buffer_length 1;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location = /sub {{ nchan_subscriber {subscriber}; nchan_channel_id live; nchan_subscriber_first_message newest; }}
+    location = /pub {{ nchan_publisher; nchan_channel_id live; }}
+  }}
+}}
+""")
+        # An event: name, nchan's own id line, data; or one text frame.
+        size = FRAME_BYTES[websocket] - (4 if websocket else len("id: 1700000000:0\ndata: \n\n"))
+        argv = [nginx, "-p", folder, "-c", str(configuration), "-e", f"{folder}/error.log"]
+        with child(argv) as pid:
+            wait_until(lambda: accepts(port), "nginx")
+            yield Running(
+                [pid], port, [request("/sub", websocket=websocket)], lambda: post(port, "/pub", payload(size))
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# Ours
+
+
+@dataclass(slots=True)
+class Ours:
+    """The real node, with Valkey, PostgreSQL and dispatcher beside it; each start is a fresh node of the same site.
+
+    A frame is published as the dispatcher does it: by the dispatch task itself, run here, so its lookup in the shared
+    table and its message through the channel layer are the product's own. Its topics are videos that exist.
+    """
+
+    videos: int = 1
+    stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    topics: list[TopicName] = field(default_factory=list)
+    _site: object = None
+
+    @contextlib.contextmanager
+    def start(self, websocket: bool) -> Iterator[Running]:
+        with self.node() as (pids, port):
+            topic = self.topics[0]
+            yield Running(
+                pids, port, self.requests([topic], websocket=websocket), lambda: self.publish([topic]), "hello"
+            )
+
+    @contextlib.contextmanager
+    def node(self) -> Iterator[tuple[list[int], int]]:
+        """Have a fresh node for the length of the block: ids of its process and of Valkey, its port."""
+        from tests.sites import Site
+
+        if self._site is None:
+            self._site = self._make_site()
+        assert isinstance(self._site, Site)
+        # On a port of its own: viewers of the last one still have its port.
+        self._site.nodes.clear()
+        self._site.urls.clear()
+        self._site.start_node()
+        self._site.wait_until_ready()
+        port = int(self._site.urls[0].rpartition(":")[2])
+        try:
+            yield [self._site.nodes[0].pid, self._site.valkey.pid], port
+        finally:
+            self._site.nodes[0].kill()
+            # A killed node's lease would outlive it and catch what is published to the next one.
+            with self._site.redis() as redis:
+                redis.flushall()
+
+    def requests(self, topics: Sequence[TopicName], *, websocket: bool) -> list[bytes]:
+        """What viewers of the topics send, one each, with a ticket that is valid for a minute."""
+        from realtime import tickets
+
+        path = "/ws" if websocket else "/events"
+        return [
+            request(f"{path}?topic={topic}&ticket={tickets.issue([topic], load=True)}", websocket=websocket)
+            for topic in topics
+        ]
+
+    def publish(self, topics: Sequence[TopicName]) -> None:
+        from realtime import tasks
+
+        tasks.dispatch([to_wire(Burst(topic, {KIND: 1}, now_ms())) for topic in topics])
+
+    def _make_site(self) -> object:
+        import tests.servers  # noqa: F401  (starts PostgreSQL and Valkey for this process)
+        from liveplatform import embedded
+        from tests.rooms import open_room
+        from tests.sites import SiteFactory
+
+        folder = self.stack.enter_context(embedded.temporary_folder())
+        factory = self.stack.enter_context(contextlib.closing(SiteFactory(folder)))
+        # The shortest frame interval: the benchmark waits for every frame, and waiting is not measured.
+        site = factory.start(nodes=1, env={"LIVE_LIMITS": "off", "LIVE_FRAME_MS": "10", "LOG_LEVEL": "WARNING"})
+        self.stack.callback(site.close)
+
+        async def make_videos() -> list[TopicName]:
+            async with open_room(site, people=1) as room:
+                ids = [room.video_id]
+                while len(ids) < self.videos:
+                    some = min(20, self.videos - len(ids))
+                    ids += await asyncio.gather(*(room.new_video() for _ in range(some)))
+                return [TopicName(f"video:{id}") for id in ids]
+
+        self.topics = asyncio.run(make_videos())
+        os.environ["REDIS_URL"], os.environ["DATABASE_URL"] = site.redis_url, site.database_url
+        os.environ["DJANGO_SETTINGS_MODULE"] = "liveplatform.settings"
+        import django
+
+        django.setup()
+        site.nodes[0].kill()
+        return site
+
+
+# Pushpin
+
+
+@dataclass(slots=True)
+class Pushpin:
+    """Pushpin of the distribution, published to by its HTTP control port.
+
+    https://github.com/fanout/pushpin-c1m, README: "Pushpin" (smaller client buffers, a higher `client_maxconn`) and
+    "Backend" (an origin that answers with GRIP headers: this process, asked only when somebody connects). The rates
+    of pushpin.conf only throttle and are out of the way. By WebSocket it did not take our viewers reliably: left out.
+    """
+
+    @contextlib.contextmanager
+    def start(self, websocket: bool) -> Iterator[Running]:
+        found = [shutil.which(program) for program in ("condure", "pushpin-proxy", "pushpin-handler", "zurl")]
+        internal = Path("/usr/lib/pushpin/internal.conf")
+        if None in found or not internal.exists():
+            raise Missing("no pushpin (apt install pushpin, or --install)")
+        folder = Path(tempfile.mkdtemp(prefix="fanout-pushpin-"))
+        port, control = free_port(), free_port()
+        text = internal.read_text().replace("/var/run/zurl/", f"{folder}/")
+        (folder / "internal.conf").write_text(text)
+        (folder / "zurl.conf").write_text(f"""[General]
+in_spec=ipc://{folder}/zurl-in
+in_stream_spec=ipc://{folder}/zurl-in-stream
+out_spec=ipc://{folder}/zurl-out
+in_req_spec=ipc://{folder}/zurl-req
+defpolicy=allow
+max_open_requests=2000
+""")
+        with _grip_origin() as origin:
+            (folder / "routes").write_text(f"* 127.0.0.1:{origin}\n")
+            (folder / "pushpin.conf").write_text(f"""[global]
+include={folder}/internal.conf
+rundir={folder}
+ipc_prefix=fanout-
+port_offset=0
+stats_connection_ttl=600
+[runner]
+services=condure,pushpin-proxy,pushpin-handler
+http_port=127.0.0.1:{port}
+logdir={folder}
+log_level=0
+client_buffer_size=4096
+client_maxconn=19000
+[proxy]
+routesfile=routes
+[handler]
+push_in_spec=tcp://127.0.0.1:{free_port()}
+push_in_sub_specs=tcp://127.0.0.1:{free_port()}
+push_in_http_addr=127.0.0.1
+push_in_http_port={control}
+command_spec=tcp://127.0.0.1:{free_port()}
+message_rate=10000000
+message_hwm=10000000
+""")
+            with (
+                child(["zurl", f"--config={folder}/zurl.conf", f"--logfile={folder}/zurl.log"]) as zurl,
+                child(["pushpin", f"--config={folder}/pushpin.conf", "--loglevel=0"]) as pushpin,
+            ):
+                # Its parts come up one after the other: a stream that opens has been through all of them.
+                wait_until(lambda: accepts(control) and _opens(port), "pushpin")
+                yield Running(
+                    [pushpin, zurl],
+                    port,
+                    [request("/", websocket=False)],
+                    lambda: post(control, "/publish/", json.dumps(_grip_item()), "application/json"),
+                    ": open\n\n",
+                )
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _grip_item() -> object:
+    content = f"event: reactions\ndata: {payload(FRAME_BYTES[False] - len(SSE_AROUND))}\n\n"
+    return {"items": [{"channel": "live", "formats": {"http-stream": {"content": content}}}]}
+
+
+class _GripOrigin(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = b": open\n\n"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Grip-Hold", "stream")
+        self.send_header("Grip-Channel", "live")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _grip_origin() -> Iterator[int]:
+    """Have the origin in a thread of this process; give its port."""
+
+    class Origin(http.server.ThreadingHTTPServer):
+        request_queue_size = 1024
+
+    with Origin(("127.0.0.1", 0), _GripOrigin) as origin:
+        threading.Thread(target=origin.serve_forever, daemon=True).start()
+        yield origin.server_address[1]
+        origin.shutdown()
+
+
+# Channels with a group per video
+
+
+@dataclass(slots=True)
+class Channels:
+    """Stock Daphne and Channels, a group per video, on the layer of that class."""
+
+    layer: str
+
+    @contextlib.contextmanager
+    def start(self, websocket: bool) -> Iterator[Running]:
+        from liveplatform import embedded
+
+        with contextlib.ExitStack() as stack:
+            pids: list[int] = []
+            hosts: list[dict[str, object]] = []
+            if "memory" not in self.layer.lower():
+                folder = stack.enter_context(embedded.temporary_folder())
+                (server,) = embedded.servers(folder, postgres=False, durable=False)
+                pids.append(stack.enter_context(embedded.started(server, folder)).pid)
+                # The layer waits for messages in Redis, longer than redis-py waits for an answer by itself.
+                # Each viewer who joins takes a connection for a moment.
+                hosts = [{"address": embedded.redis_url(folder), "socket_timeout": None, "max_connections": 10_000}]
+            layer = {"BACKEND": self.layer, "CONFIG": {"hosts": hosts} if hosts else {}}
+            port = free_port()
+            argv = daphne(sys.executable, port, "benchmarks.fanout_channels:application")
+            pids.append(stack.enter_context(child(argv, env=os.environ | {"FANOUT_LAYER": json.dumps(layer)})))
+            wait_until(lambda: accepts(port), "Daphne")
+            size = FRAME_BYTES[websocket] - (4 if websocket else len(SSE_AROUND))
+            if hosts:
+                publish = stack.enter_context(_group_send(self.layer, hosts, size))
+            else:
+                publish = partial(_post_payload, port, size)
+            requests = [request("/sub", websocket=websocket)]
+            yield Running(pids, port, requests, publish, SSE_OPEN if websocket else ": open\n\n")
+
+
+@contextlib.contextmanager
+def _group_send(backend: str, hosts: list[dict[str, object]], size: int) -> Iterator[Callable[[], None]]:
+    """Give what publishes as any process of the site would: through the layer, from outside."""
+    layer = import_string(backend)(hosts=hosts)
+    with asyncio.Runner() as runner:
+        yield lambda: runner.run(layer.group_send("live", {"type": "live.event", "data": payload(size)}))
+
+
+def _post_payload(port: int, size: int) -> None:
+    post(port, "/pub", payload(size), "application/json")
+
+
+def daphne(python: str, port: int, application: str) -> list[str]:
+    """Return the command line of a stock Daphne. An endpoint for the backlog: the usual 50 drops viewers."""
+    endpoint = f"tcp:port={port}:interface=127.0.0.1:backlog=4096"
+    return [python, "-m", "daphne", "--verbosity", "0", "--endpoint", endpoint, application]
+
+
+# django-eventstream
+
+ENVIRONMENT = Path(tempfile.gettempdir()) / "liveplatform-benchmarks-venv"
+
+
+@dataclass(slots=True)
+class EventStream:
+    """django-eventstream under Daphne, from an environment of its own."""
+
+    @contextlib.contextmanager
+    def start(self, websocket: bool) -> Iterator[Running]:
+        python = ENVIRONMENT / "bin" / "python"
+        if not python.exists():
+            raise Missing("no django-eventstream (--install)")
+        port = free_port()
+        env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        argv = daphne(str(python), port, "fanout_eventstream:application")
+        with child(argv, env=env | {"PYTHONPATH": str(HERE)}) as pid:
+            wait_until(lambda: accepts(port), "Daphne")
+            size = FRAME_BYTES[False] - len(SSE_AROUND) - len("     ")  # it encodes the JSON again, with spaces
+            yield Running(
+                [pid], port, [request("/sub", websocket=False)], partial(_post_payload, port, size), "stream-open"
+            )
+
+
+def install() -> None:
+    """Install the peers by the machine's own package managers. Raises CalledProcessError."""
+    if shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-q"], check=True)
+        packages = ["nginx", "libnginx-mod-nchan", "pushpin"]
+        subprocess.run(
+            ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages],
+            check=True,
+            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+        )
+    subprocess.run([sys.executable, "-m", "venv", str(ENVIRONMENT)], check=True)
+    pip = [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "django-eventstream==5.3.4", "daphne==4.2.3"], check=True)
