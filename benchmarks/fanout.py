@@ -345,7 +345,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             install()
         settle = QUICK_SETTLE_SECONDS if given.quick else SETTLE_SECONDS
         report = run(Bench(given.viewers, given.seconds, folder, settle), ours, servers, chosen, given.rounds)
-    report.command = " ".join(["./run", "benchmarks/fanout.py", *(sys.argv[1:] if argv is None else argv)])
+    # Without where the figures went: that is nobody's business.
+    asked = [f"--only {given.only}"] if given.only else []
+    asked += [f"--viewers {given.viewers}", f"--rounds {given.rounds}", f"--seconds {given.seconds:g}"]
+    report.command = " ".join(["./run", "benchmarks/fanout.py", *asked])
     if given.json == "-":
         print(json.dumps(asdict(report), indent=1))
     else:
