@@ -7,6 +7,7 @@ from __future__ import annotations
 # ruff: noqa: E402  (Django must be set up before what uses it is imported)
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from io import BytesIO
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
@@ -20,7 +21,9 @@ from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
+from django.http.response import HttpResponseBase
 from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
 from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
@@ -31,7 +34,12 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class ApiHandler(ASGIHandler):
-    """Django's handler with `API_MIDDLEWARE` in place of `MIDDLEWARE`."""
+    """Django's handler with `API_MIDDLEWARE` in place of `MIDDLEWARE`, for views that stay on the event loop.
+
+    Without Django's request signals, whose receivers look after the database connections of a thread that such a view
+    does not have, and without its watch for a client that leaves: each costs a request two hand-overs to a thread made
+    for it. The views' own database threads look after their connections (realtime.threads).
+    """
 
     def load_middleware(self, is_async: bool = False) -> None:
         full = settings.MIDDLEWARE
@@ -40,6 +48,28 @@ class ApiHandler(ASGIHandler):
             super().load_middleware(is_async=is_async)
         finally:
             settings.MIDDLEWARE = full
+
+    _middleware_chain: Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        chunks = []
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            chunks.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        request, refusal = self.create_request(scope, BytesIO(b"".join(chunks)))
+        response = refusal if request is None else await self._middleware_chain(request)
+        assert isinstance(response, HttpResponse), "the API streams nothing"
+        content = response.content
+        headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+        headers += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
+        if response.status_code != 204:
+            headers.append((b"Content-Length", b"%d" % len(content)))
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
 
 
 def _add_nosniff(headers: Any, path: str, url: str) -> None:
