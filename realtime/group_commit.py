@@ -51,26 +51,36 @@ class _Waiting(Generic[C, R]):
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[R]
 
-    def settle(self, outcome: R | Exception) -> None:
-        def set_outcome() -> None:
-            if self.future.done():
-                return
-            if isinstance(outcome, Exception):
-                self.future.set_exception(outcome)
-            else:
-                self.future.set_result(outcome)
 
+def _settle_all(settled: Sequence[tuple[_Waiting[C, R], R | Exception]]) -> None:
+    """Hand the outcomes to their loops, one hand-over per loop: each wakes the loop and takes the GIL away from it."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[R], R | Exception]]] = {}
+    for waiting, outcome in settled:
+        by_loop.setdefault(waiting.loop, []).append((waiting.future, outcome))
+    for loop, outcomes in by_loop.items():
         try:
-            self.loop.call_soon_threadsafe(set_outcome)
+            loop.call_soon_threadsafe(_set_outcomes, outcomes)
         except RuntimeError:
             logger.debug("group commit: the asking loop is closed")
+
+
+def _set_outcomes(outcomes: Sequence[tuple[asyncio.Future[R], R | Exception]]) -> None:
+    for future, outcome in outcomes:
+        if future.done():
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
 
 class GroupCommit(Generic[C, R]):
     """Runs `apply(connection, commands)` over what waits, one transaction at a time.
 
-    `apply` runs with the connection inside BEGIN … and must not commit. `publish` gets the events after the commit.
-    `parameters` gives psycopg's connection parameters, asked at each connect.
+    `apply` runs with the connection inside BEGIN … and must not commit. The connection is in pipeline mode: a round
+    trip is made where `apply` fetches, and one at the end, which carries what `apply` wrote and the COMMIT.
+    `publish` gets the events after the commit. `parameters` gives psycopg's connection parameters, asked at each
+    connect.
     """
 
     def __init__(
@@ -90,6 +100,7 @@ class GroupCommit(Generic[C, R]):
         self._thread: threading.Thread | None = None
         self._connection: psycopg.Connection[Any] | None = None
         self._is_closed = False
+        self._is_idle = False  # the thread waits for a command: only then it is to be woken
 
     async def submit(self, command: C) -> R:
         """Commit the command, alone or with others; return its outcome, or raise the exception that refused it.
@@ -107,7 +118,9 @@ class GroupCommit(Generic[C, R]):
                 self._is_closed = False
                 self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
                 self._thread.start()
-            self._wake.notify()
+            if self._is_idle:
+                self._is_idle = False
+                self._wake.notify()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 return await waiting.future
@@ -136,6 +149,7 @@ class GroupCommit(Generic[C, R]):
             while not self._waiting:
                 if self._is_closed:
                     return None
+                self._is_idle = True
                 self._wake.wait()
             count = min(len(self._waiting), BATCH_MAX_COMMANDS)
             batch = [self._waiting.popleft() for _ in range(count)]
@@ -149,31 +163,30 @@ class GroupCommit(Generic[C, R]):
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._disconnect()
             logger.warning("group commit: database away: %s", str(error).strip().partition("\n")[0])
-            for waiting in batch:
-                waiting.settle(StoreUnavailable("the database is away"))
+            _settle_all([(waiting, StoreUnavailable("the database is away")) for waiting in batch])
             time.sleep(RECONNECT_SECONDS)
             return
         except Exception as error:
             if len(batch) == 1:
                 logger.exception("group commit: a command failed")
-                batch[0].settle(error)
+                _settle_all([(batch[0], error)])
                 return
             # One of them is bad: each on its own, so that it takes nobody with it.
             for waiting in batch:
                 self._settle([waiting])
             return
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            waiting.settle(outcome)
+        _settle_all(list(zip(batch, outcomes, strict=True)))
 
     def _commit(self, commands: Sequence[C]) -> list[R | Exception]:
         began = self._clock()
         connection = self._connect()
         try:
-            connection.execute("BEGIN")
-            applied = self._apply(connection, commands)
-            # The locks alone would make a commit wait for the disk: a like of a private video would take longer to
-            # refuse than one of a video that there is not.
-            connection.execute("COMMIT" if applied.events else "ROLLBACK")
+            with connection.pipeline():
+                connection.execute("BEGIN")
+                applied = self._apply(connection, commands)
+                # The locks alone would make a commit wait for the disk: a like of a private video would take longer
+                # to refuse than one of a video that there is not.
+                connection.execute("COMMIT" if applied.events else "ROLLBACK")
         except BaseException:
             if not connection.closed and not connection.broken:
                 connection.rollback()

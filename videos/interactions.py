@@ -25,8 +25,8 @@ from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals,
 from realtime.group_commit import Applied, GroupCommit
 from realtime.models import Topic
 from realtime.publisher import publisher
-from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, new_id
-from videos.representation import comment_fields, comment_json, likes_json, person, role_of, to_ms, video_json
+from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, new_id, stamp_of
+from videos.representation import KINDS, comment_fields, comment_json, likes_json, person, role_of, to_ms, video_json
 from videos.text import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut, clean_body
 
 logger = logging.getLogger(__name__)
@@ -76,8 +76,8 @@ async def like(video_id: UUID, who: Viewer | Claim, kind: str) -> dict[str, Any]
 
     Raises SignedOut, NotFound, Invalid, StoreUnavailable.
     """
-    if kind not in LikeKind.values:
-        raise Invalid(f"kind must be one of {', '.join(LikeKind.values)}")
+    if kind not in KINDS:
+        raise Invalid(f"kind must be one of {', '.join(KINDS)}")
     return await group_commit.submit(SetLike(video_id, who, kind))
 
 
@@ -113,7 +113,7 @@ def react(video: Video, kind: str, count: int) -> None:
 
 
 def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> Applied[dict[str, Any]]:
-    """Apply likes and comments in order, in the open transaction: two round trips, whatever their number."""
+    """Apply likes and comments in order, in the open transaction: one round trip to read, whatever their number."""
     batch = _Batch(connection, commands)
     outcomes: list[dict[str, Any] | Exception] = []
     for command in commands:
@@ -124,6 +124,16 @@ def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> 
     return Applied(outcomes, batch.write())
 
 
+@dataclass(frozen=True, slots=True)
+class _Actor:
+    """Who acts, as the transaction reads him: a model's instance costs ten times as much."""
+
+    id: UUID
+    name: str
+    is_staff: bool
+    password: str
+
+
 class _Batch:
     """The rows that a batch of commands touches, read under the topics' locks, changed in memory, written once."""
 
@@ -131,7 +141,7 @@ class _Batch:
         self._connection = connection
         self._read(commands)
         self._new_likes: dict[tuple[UUID, UUID], str | None] = {}
-        self._likers: dict[UUID, list[SetLike]] = {}
+        self._likers: dict[UUID, list[tuple[SetLike, str]]] = {}
         self._deltas: dict[tuple[UUID, str], int] = {}
         self._comments: list[tuple[Any, ...]] = []
         self._events: list[Event] = []
@@ -142,57 +152,55 @@ class _Batch:
         ids = list({command.video_id for command in commands})
         topics = [f"video:{id}" for id in ids]
         repeatable = [command for command in comments if command.client_id is not None]
-        answers: dict[str, list[dict[str, Any]]] = {}
-        with self._connection.pipeline():
-            cursors = {}
+        cursors: dict[str, psycopg.Cursor[dict[str, Any]]] = {}
 
-            def ask(name: str, query: str, *args: Any) -> None:
-                cursors[name] = self._connection.cursor(row_factory=dict_row).execute(query, args)
+        def ask(name: str, query: str, *args: Any) -> None:
+            cursors[name] = self._connection.cursor(row_factory=dict_row).execute(query, args)
 
-            # In the order of names: two processes with the same topics wait for each other, not for ever.
+        # In the order of names: two processes with the same topics wait for each other, not for ever.
+        ask(
+            "heads",
+            "SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s) ORDER BY name FOR UPDATE",
+            topics,
+        )
+        ask(
+            "videos",
+            "SELECT id, owner_id, status, visibility, comments_enabled FROM videos_video WHERE id = ANY(%s)",
+            ids,
+        )
+        ask(
+            "viewers",
+            "SELECT id, name, is_staff, password FROM videos_viewer WHERE id = ANY(%s) AND is_active",
+            list({command.who.id for command in commands}),
+        )
+        if likes:
+            ask("counts", "SELECT video_id, kind, count FROM videos_likecount WHERE video_id = ANY(%s)", ids)
             ask(
-                "heads",
-                "SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s) ORDER BY name FOR UPDATE",
-                topics,
+                "likes",
+                "SELECT video_id, viewer_id, kind FROM videos_like"
+                " JOIN unnest(%s::uuid[], %s::uuid[]) AS asked (video_id, viewer_id) USING (video_id, viewer_id)",
+                [command.video_id for command in likes],
+                [command.who.id for command in likes],
             )
+        if repeatable:
             ask(
-                "videos",
-                "SELECT id, owner_id, status, visibility, comments_enabled FROM videos_video WHERE id = ANY(%s)",
-                ids,
+                "repeated",
+                "SELECT c.* FROM videos_comment c JOIN unnest(%s::uuid[], %s::uuid[], %s::text[])"
+                " AS asked (video_id, author_id, client_id) USING (video_id, author_id, client_id)",
+                [command.video_id for command in repeatable],
+                [command.who.id for command in repeatable],
+                [command.client_id for command in repeatable],
             )
+        if replies := [command.reply_to for command in comments if command.reply_to is not None]:
             ask(
-                "viewers",
-                "SELECT id, name, is_staff, password FROM videos_viewer WHERE id = ANY(%s) AND is_active",
-                list({command.who.id for command in commands}),
+                "replies",
+                "SELECT id, video_id FROM videos_comment WHERE id = ANY(%s) AND deleted_at IS NULL",
+                replies,
             )
-            if likes:
-                ask("counts", "SELECT video_id, kind, count FROM videos_likecount WHERE video_id = ANY(%s)", ids)
-                ask(
-                    "likes",
-                    "SELECT video_id, viewer_id, kind FROM videos_like"
-                    " JOIN unnest(%s::uuid[], %s::uuid[]) AS asked (video_id, viewer_id) USING (video_id, viewer_id)",
-                    [command.video_id for command in likes],
-                    [command.who.id for command in likes],
-                )
-            if repeatable:
-                ask(
-                    "repeated",
-                    "SELECT c.* FROM videos_comment c JOIN unnest(%s::uuid[], %s::uuid[], %s::text[])"
-                    " AS asked (video_id, author_id, client_id) USING (video_id, author_id, client_id)",
-                    [command.video_id for command in repeatable],
-                    [command.who.id for command in repeatable],
-                    [command.client_id for command in repeatable],
-                )
-            if replies := [command.reply_to for command in comments if command.reply_to is not None]:
-                ask(
-                    "replies",
-                    "SELECT id, video_id FROM videos_comment WHERE id = ANY(%s) AND deleted_at IS NULL",
-                    replies,
-                )
-            answers = {name: cursor.fetchall() for name, cursor in cursors.items()}
+        answers = {name: cursor.fetchall() for name, cursor in cursors.items()}
         self._heads = {row["name"]: row for row in answers["heads"]}
         self._videos = {row["id"]: row for row in answers["videos"]}
-        self._viewers = {row["id"]: Viewer(**row) for row in answers["viewers"]}
+        self._viewers = {row["id"]: _Actor(**row) for row in answers["viewers"]}
         self._counts: dict[UUID, dict[str, int]] = {}
         for row in answers.get("counts", ()):
             self._counts.setdefault(row["video_id"], {})[row["kind"]] = row["count"]
@@ -202,15 +210,15 @@ class _Batch:
         }
         self._reply_targets = {(row["video_id"], row["id"]) for row in answers.get("replies", ())}
 
-    def _actor(self, command: Command) -> Viewer:
+    def _actor(self, command: Command) -> _Actor:
         """Return who acts, as the database has him now. Raises SignedOut."""
         viewer = self._viewers.get(command.who.id)
         stamp = command.who.stamp if isinstance(command.who, Claim) else ""
-        if viewer is None or (stamp and not constant_time_compare(stamp, viewer.stamp())):
+        if viewer is None or (stamp and not constant_time_compare(stamp, stamp_of(viewer.password))):
             raise SignedOut("You are signed out: sign in again, or become a guest.")
         return viewer
 
-    def _open_video(self, video_id: UUID, viewer: Viewer) -> dict[str, Any]:
+    def _open_video(self, video_id: UUID, viewer: _Actor) -> dict[str, Any]:
         """Return the row of a video that this viewer may act on. Raises NotFound."""
         video = self._videos.get(video_id)
         if video is None or f"video:{video_id}" not in self._heads:
@@ -222,7 +230,8 @@ class _Batch:
         return video
 
     def set_like(self, command: SetLike) -> dict[str, Any]:
-        self._open_video(command.video_id, self._actor(command))
+        viewer = self._actor(command)
+        self._open_video(command.video_id, viewer)
         key = (command.video_id, command.who.id)
         counts = self._counts.setdefault(command.video_id, {})
         before = self._likes.get(key)
@@ -232,7 +241,7 @@ class _Batch:
                     counts[kind] = counts.get(kind, 0) + step
                     self._deltas[command.video_id, kind] = self._deltas.get((command.video_id, kind), 0) + step
             self._new_likes[key] = command.kind
-            self._likers.setdefault(command.video_id, []).append(command)
+            self._likers.setdefault(command.video_id, []).append((command, viewer.name))
             if command.kind is None:
                 del self._likes[key]
             else:
@@ -284,7 +293,7 @@ class _Batch:
         return data
 
     @staticmethod
-    def _comment_json(row: Mapping[str, Any], viewer: Viewer, video: Mapping[str, Any]) -> dict[str, Any]:
+    def _comment_json(row: Mapping[str, Any], viewer: _Actor, video: Mapping[str, Any]) -> dict[str, Any]:
         return comment_fields(
             id=row["id"],
             author={
@@ -305,58 +314,57 @@ class _Batch:
             topic = TopicName(f"video:{video_id}")
             head = self._heads[topic]
             head["version"] += 1
-            names = [self._actor(command).name for command in reversed(likers) if command.kind is not None]
+            names = [name for command, name in reversed(likers) if command.kind is not None]
             self._events.append(
                 Totals(
                     topic,
                     head["version"],
                     likes_json(self._counts[video_id])["kinds"],
                     tuple(dict.fromkeys(names))[:NAMES_MAX],
-                    min(command.at_ms for command in likers),
+                    min(command.at_ms for command, _ in likers),
                 )
             )
         if not self._events:
             return []
         execute = self._connection.execute
-        with self._connection.pipeline():
-            set_likes = [(*key, kind) for key, kind in self._new_likes.items() if kind is not None]
-            if set_likes:
-                execute(
-                    "INSERT INTO videos_like (video_id, viewer_id, kind)"
-                    " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[])"
-                    " ON CONFLICT (video_id, viewer_id) DO UPDATE SET kind = excluded.kind",
-                    _columns(set_likes),
-                )
-            taken_back = [key for key, kind in self._new_likes.items() if kind is None]
-            if taken_back:
-                execute(
-                    "DELETE FROM videos_like USING unnest(%s::uuid[], %s::uuid[]) AS gone (video_id, viewer_id)"
-                    " WHERE videos_like.video_id = gone.video_id AND videos_like.viewer_id = gone.viewer_id",
-                    _columns(taken_back),
-                )
-            if deltas := [(*key, step) for key, step in self._deltas.items() if step]:
-                execute(
-                    "UPDATE videos_likecount SET count = count + step"
-                    " FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS delta (video, of_kind, step)"
-                    " WHERE video_id = video AND kind = of_kind",
-                    _columns(deltas),
-                )
-            if self._comments:
-                execute(
-                    "INSERT INTO videos_comment"
-                    " (id, video_id, author_id, body, reply_to_id, client_id, seq, created_at)"
-                    " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::text[],"
-                    " %s::bigint[], %s::timestamptz[])",
-                    _columns(self._comments),
-                )
-            log.append(self._connection, self._events)
-            heads = [self._heads[topic] for topic in {event.topic for event in self._events}]
+        set_likes = [(*key, kind) for key, kind in self._new_likes.items() if kind is not None]
+        if set_likes:
             execute(
-                "UPDATE realtime_topic t SET seq = new.seq, version = new.version"
-                " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS new (name, seq, version)"
-                " WHERE t.name = new.name",
-                _columns([(head["name"], head["seq"], head["version"]) for head in heads]),
+                "INSERT INTO videos_like (video_id, viewer_id, kind)"
+                " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[])"
+                " ON CONFLICT (video_id, viewer_id) DO UPDATE SET kind = excluded.kind",
+                _columns(set_likes),
             )
+        taken_back = [key for key, kind in self._new_likes.items() if kind is None]
+        if taken_back:
+            execute(
+                "DELETE FROM videos_like USING unnest(%s::uuid[], %s::uuid[]) AS gone (video_id, viewer_id)"
+                " WHERE videos_like.video_id = gone.video_id AND videos_like.viewer_id = gone.viewer_id",
+                _columns(taken_back),
+            )
+        if deltas := [(*key, step) for key, step in self._deltas.items() if step]:
+            execute(
+                "UPDATE videos_likecount SET count = count + step"
+                " FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS delta (video, of_kind, step)"
+                " WHERE video_id = video AND kind = of_kind",
+                _columns(deltas),
+            )
+        if self._comments:
+            execute(
+                "INSERT INTO videos_comment"
+                " (id, video_id, author_id, body, reply_to_id, client_id, seq, created_at)"
+                " SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::text[],"
+                " %s::bigint[], %s::timestamptz[])",
+                _columns(self._comments),
+            )
+        log.append(self._connection, self._events)
+        heads = [self._heads[topic] for topic in {event.topic for event in self._events}]
+        execute(
+            "UPDATE realtime_topic t SET seq = new.seq, version = new.version"
+            " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS new (name, seq, version)"
+            " WHERE t.name = new.name",
+            _columns([(head["name"], head["seq"], head["version"]) for head in heads]),
+        )
         return self._events
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
-from videos.models import Comment, LikeKind, Video, Viewer
+from videos.models import Comment, LikeKind, Video
 
 
 def to_ms(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1000)
 
 
-def person(viewer: Viewer) -> dict[str, Any]:
+class Named(Protocol):
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def name(self) -> str: ...
+
+
+def person(viewer: Named) -> dict[str, Any]:
     return {"id": str(viewer.id), "name": viewer.name}
 
 
@@ -80,7 +88,10 @@ def comment_fields(
     }
 
 
-def likes_json(kinds: dict[str, int]) -> dict[str, Any]:
+KINDS = tuple(LikeKind.values)
+
+
+def likes_json(kinds: Mapping[str, int]) -> dict[str, Any]:
     """Like totals, each kind present."""
-    full = {kind: kinds.get(kind, 0) for kind in LikeKind.values}
+    full = {kind: kinds.get(kind, 0) for kind in KINDS}
     return {"total": sum(full.values()), "kinds": full}

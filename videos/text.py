@@ -15,6 +15,7 @@ from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX
 CLIENT_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$", re.ASCII)
 PLAYLIST = re.compile(r"/media/[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*\.m3u8", re.ASCII)
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_BAD = re.compile("[\0\ud800-\udfff]")
 DEPTH_MAX = 20
 MARKS_MAX = 8
 RESERVED_NAMES = frozenset(("admin", "administrator", "moderator", "staff", "support", "system", "liveplatform"))
@@ -150,7 +151,7 @@ def has_bad_characters(value: Any, depth: int = 0) -> bool:
         return True
     match value:
         case str():
-            return "\0" in value or any("\ud800" <= char <= "\udfff" for char in value)
+            return _BAD.search(value) is not None
         case dict():
             return any(has_bad_characters(key) or has_bad_characters(item, depth + 1) for key, item in value.items())
         case list():

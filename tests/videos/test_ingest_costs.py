@@ -1,0 +1,187 @@
+"""What a like costs, counted: statements, round trips, hand-overs between threads. Counts do not waver as times do."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+from psycopg.pq import Trace
+
+from tests.videos.acts import Stage
+from videos import auth, interactions
+from videos.auth import create_guest
+from videos.interactions import group_commit
+from videos.models import Like, Viewer
+
+LIKES = 40
+
+
+@pytest.fixture
+def crowd(stage: Stage) -> list[Viewer]:
+    return [create_guest(f"Fan {number}") for number in range(LIKES)]
+
+
+class Held:
+    """The group commit's thread, held as long as `free` is not set: what is submitted meanwhile becomes one batch."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+        self.taken = threading.Event()
+
+
+@pytest.fixture
+def held(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    made = Held()
+    apply = group_commit._apply
+
+    def held_apply(*arguments: Any) -> Any:
+        made.taken.set()
+        made.free.wait(20)
+        return apply(*arguments)
+
+    monkeypatch.setattr(group_commit, "_apply", held_apply)
+    yield made
+    made.free.set()
+
+
+async def like_all(stage: Stage, crowd: list[Viewer], held: Held) -> None:
+    """Have the crowd like in one batch, after one of a lone like that holds the thread until they all wait."""
+    held.free.clear()
+    held.taken.clear()
+    first = asyncio.create_task(interactions.like(stage.video.id, stage.owner, "love"))
+    async with asyncio.timeout(20):
+        while not held.taken.is_set():
+            await asyncio.sleep(0.001)
+        rest = [asyncio.create_task(interactions.like(stage.video.id, viewer, "like")) for viewer in crowd]
+        while len(group_commit._waiting) < len(crowd):
+            await asyncio.sleep(0.001)
+        held.free.set()
+        await asyncio.gather(first, *rest)
+
+
+async def test_batch_costs_the_database_the_same_whatever_its_size(
+    stage: Stage, crowd: list[Viewer], held: Held
+) -> None:
+    counts = []
+    held.free.set()
+    for people in (crowd[:1], crowd[1:]):
+        await interactions.unlike(stage.video.id, stage.owner)  # connects
+        with traced() as read:
+            await like_all(stage, people, held)
+        counts.append(read())
+    # Two batches each time, of one like and of many or one. Each: BEGIN; heads, videos, viewers, counts and likes are
+    # read; likes, counts and heads are written; COMMIT. It waits for the database twice: to read, and at the end.
+    assert [statements for statements, _ in counts] == [2 * 10, 2 * 10]
+    assert [waits for _, waits in counts] == [2 * 2, 2 * 2]
+    assert await asyncio.to_thread(Like.objects.count) == LIKES + 1
+
+
+class traced:
+    """Have libpq write down what the group commit's connection sends and gets."""
+
+    def __enter__(self) -> Callable[[], tuple[int, int]]:
+        connection = group_commit._connection
+        assert connection is not None
+        self._pgconn = connection.pgconn
+        self._file = tempfile.TemporaryFile()
+        self._pgconn.trace(self._file.fileno())
+        self._pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
+        return self._read
+
+    def __exit__(self, *_: object) -> None:
+        self._pgconn.untrace()
+
+    def _read(self) -> tuple[int, int]:
+        """Return the statements executed and how often it waited: an answer after something that was sent."""
+        self._file.seek(0)
+        lines = [line.split(b"\t") for line in self._file.read().splitlines()]
+        self._file.close()
+        directions = b"".join(line[0] for line in lines if line[0] in (b"F", b"B"))
+        return sum(line[2] == b"Execute" for line in lines), directions.count(b"FB")
+
+
+async def test_batch_is_handed_over_twice_whatever_its_size(
+    stage: Stage, crowd: list[Viewer], held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each hand-over between the loop and the thread takes the interpreter from one of them."""
+    loop = asyncio.get_running_loop()
+    back: list[int] = []
+    call = loop.call_soon_threadsafe
+
+    def counted(callback: Any, *arguments: Any, **options: Any) -> Any:
+        back.append(len(arguments[0]) if arguments else 0)
+        return call(callback, *arguments, **options)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+    wakes = 0
+    notify = group_commit._wake.notify
+
+    def counted_notify() -> None:
+        nonlocal wakes
+        wakes += 1
+        notify()
+
+    monkeypatch.setattr(group_commit._wake, "notify", counted_notify)
+    await like_all(stage, crowd, held)
+    assert back == [1, LIKES]
+    assert wakes <= 1  # for the lone one; the crowd came while the thread was busy
+
+
+async def test_like_by_rest_uses_no_thread_but_the_group_commits(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django's ASGI handler makes a thread for each request, for signals that an asynchronous view has no use for."""
+    from liveplatform.asgi import api
+
+    submitted: list[Any] = []
+
+    def submit(self: Executor, work: Any, *arguments: Any, **options: Any) -> Any:
+        submitted.append(work)
+        raise AssertionError("a thread")
+
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor.submit", submit)
+    answers: list[Any] = []
+    body = b'{"kind":"love"}'
+    headers = {
+        b"host": b"localhost",
+        b"authorization": f"Bearer {auth.issue_token(stage.viewers[0])}".encode(),
+        b"content-type": b"application/json",
+        b"content-length": b"%d" % len(body),
+    }
+    path = f"/api/v1/videos/{stage.video.id}/like"
+    scope = {"type": "http", "method": "PUT", "path": path, "query_string": b"", "headers": list(headers.items())}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    await api(scope, receive, send)
+    start, content = answers
+    assert start["status"] == 200
+    assert dict(start["headers"])[b"Content-Length"] == b"%d" % len(content["body"])
+    assert orjson.loads(content["body"])["mine"] == "love"
+    assert submitted == []
+
+
+async def test_statement_that_the_database_refuses_is_an_error_and_nothing_is_published(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a pipeline the refusal comes with the answer to the COMMIT: it must count as one of the statement."""
+    published = len(stage.events)
+    monkeypatch.setattr("videos.interactions.KINDS", ("like", "hate"))
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await interactions.like(stage.video.id, stage.viewers[0], "hate")
+    assert len(stage.events) == published
+    assert (await interactions.like(stage.video.id, stage.viewers[1], "like"))["total"] == 1
+
+
+def test_stamp_is_what_django_makes_of_the_password(stage: Stage) -> None:
+    viewer = stage.viewers[0]
+    assert viewer.stamp() == viewer.get_session_auth_hash()[:16]
