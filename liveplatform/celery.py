@@ -6,13 +6,54 @@ import os
 import warnings
 from typing import Any
 
+import orjson
 from celery import Celery
 from celery.signals import setup_logging
+from kombu import serialization
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import redis as kombu_redis
+from kombu.utils import json as kombu_json
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
 
 # Root is told where it matters (README): one start, one warning per worker helps nobody.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+
+
+def _dumps(value: Any) -> bytes | str:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # something that only Celery has a form for
+        text: str = kombu_json.dumps(value)
+        return text
+
+
+def _loads(data: bytes | str) -> Any:
+    raw = data.encode() if isinstance(data, str) else bytes(data)
+    return kombu_json.loads(raw.decode()) if b'"__type__"' in raw else orjson.loads(raw)
+
+
+# JSON as before, for older and newer processes alike, in a third of the time: batches are what costs.
+serialization.register("json", _dumps, _loads, content_type="application/json", content_encoding="utf-8")
+
+
+class QoS(kombu_redis.QoS):  # type: ignore[misc]
+    """Kombu's, which acknowledges also what nobody keeps (queues with `no_ack`): a round trip, and a tag for ever."""
+
+    def ack(self, delivery_tag: str) -> None:
+        if delivery_tag in self._delivered:
+            super().ack(delivery_tag)
+
+
+class Channel(kombu_redis.Channel):  # type: ignore[misc]
+    QoS = QoS
+
+
+class Transport(kombu_redis.Transport):  # type: ignore[misc]
+    Channel = Channel
+
+
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "liveplatform.celery:Transport")
 
 app = Celery("liveplatform")
 app.config_from_object("django.conf:settings", namespace="CELERY")

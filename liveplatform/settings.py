@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
+from kombu import Queue
 
 from liveplatform import embedded
 
@@ -159,6 +160,12 @@ CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "jobs"
+CELERY_TASK_QUEUES = [
+    # A batch that dies with its worker is one that the nodes have repaired before it could come back: taking it and
+    # saying so for each is half of what the broker costs.
+    Queue("dispatch", no_ack=True),
+    Queue("jobs"),
+]
 CELERY_TASK_ROUTES = {"realtime.tasks.dispatch": {"queue": "dispatch"}}
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

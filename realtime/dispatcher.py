@@ -7,11 +7,14 @@ channel layer. Promise: at most once. What is lost here the nodes find by themse
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from realtime.events import Event, NodeId, TopicName, coalesce, from_wire, to_wire
+import msgpack
+
+from realtime.events import NodeId, TopicName, coalesce, from_wire, to_wire
 
 logger = logging.getLogger(__name__)
 
@@ -26,25 +29,28 @@ class Lookup(Protocol):
 
 @dataclass(slots=True)
 class Dispatched:
-    """What a batch came to. `unwatched` events had no viewer in this region."""
+    """What a batch came to. `unwatched` events had no viewer in this region, `bad` items were no events."""
 
     events: int = 0
     messages: int = 0
     unwatched: int = 0
+    bad: int = 0
 
 
 @dataclass(slots=True)
 class Dispatcher:
     """Looks up who watches and sends one message per node and batch.
 
-    `send(node, message)` puts a message on the node's channel of the layer.
+    `send(messages)` puts a message, packed as the layer carries it, on each node's channel. An event is neither built
+    nor checked here, only packed, once, whatever the number of nodes: they check it, and a newer version's event
+    reaches those that know it.
     A lookup is remembered for `cache_seconds`: a node that has just subscribed took its snapshot after it entered
     the table, so an event it misses for that reason is found by its next reconcile. That nobody watches is not
     remembered: it costs no message, and the first viewer of a video comes and acts within that time.
     """
 
     table: Lookup
-    send: Callable[[NodeId, dict[str, Any]], Awaitable[None]]
+    send: Callable[[Mapping[NodeId, bytes]], Awaitable[None]]
     clock: Callable[[], float]
     cache_seconds: float = 0.1
     cache_max_topics: int = 50_000
@@ -55,19 +61,22 @@ class Dispatcher:
 
         Raises TableUnavailable when the table does not answer; then nothing was sent.
         """
-        events = coalesce(_parse(wire))
-        nodes = await self._nodes_for({event.topic for event in events})
-        outcome = Dispatched(events=len(events))
-        boxes: dict[NodeId, list[list[Any]]] = {}
-        for event in events:
-            if not nodes[event.topic]:
+        outcome = Dispatched()
+        items = _coalesced(wire, outcome)
+        outcome.events = len(items)
+        nodes = await self._nodes_for({item[1] for item in items})
+        boxes: defaultdict[NodeId, list[bytes]] = defaultdict(list)
+        pack = msgpack.Packer().pack
+        for item in items:
+            watching = nodes[item[1]]
+            if not watching:
                 outcome.unwatched += 1
                 continue
-            item = to_wire(event)
-            for node in nodes[event.topic]:
-                boxes.setdefault(node, []).append(item)
-        for node, items in boxes.items():
-            await self.send(node, {"type": "node.deliver", "events": items})
+            packed = pack(item)
+            for node in watching:
+                boxes[node].append(packed)
+        if boxes:
+            await self.send({node: deliver_message(packed_items) for node, packed_items in boxes.items()})
         outcome.messages = len(boxes)
         return outcome
 
@@ -84,14 +93,36 @@ class Dispatcher:
         return found
 
 
-def _parse(wire: Sequence[object]) -> list[Event]:
-    events = []
+_HEAD = b"\x82" + msgpack.packb("type") + msgpack.packb("node.deliver") + msgpack.packb("events")
+
+
+def deliver_message(packed_items: Sequence[bytes]) -> bytes:
+    """Return the layer's message `{"type": "node.deliver", "events": [...]}` made of items that are packed already."""
+    return b"".join((_HEAD, msgpack.Packer().pack_array_header(len(packed_items)), *packed_items))
+
+
+def _coalesced(wire: Iterable[object], outcome: Dispatched) -> list[list[Any]]:
+    """Return the items that name a topic; state of one topic told twice becomes one item. The rest is counted."""
+    kept: list[list[Any]] = []
+    places: dict[tuple[str, str], int] = {}
     for item in wire:
-        try:
-            event = from_wire(item)
-        except ValueError:
-            logger.warning("dispatcher: dropped an item that is no event")
+        if not (isinstance(item, list) and len(item) > 1 and isinstance(item[0], str) and isinstance(item[1], str)):
+            outcome.bad += 1
             continue
-        if event is not None:
-            events.append(event)
-    return events
+        key = (item[0], item[1])
+        if item[0] in "tb" and places.setdefault(key, len(kept)) < len(kept):
+            try:
+                kept[places[key]] = _merged(kept[places[key]], item)
+            except ValueError:
+                outcome.bad += 1
+        else:
+            kept.append(item)
+    if outcome.bad:
+        logger.warning("dispatcher: dropped %d items that are no events", outcome.bad)
+    return kept
+
+
+def _merged(known: list[Any], other: list[Any]) -> list[Any]:
+    """Raises ValueError when one of them is no event."""
+    [event] = coalesce(event for item in (known, other) if (event := from_wire(item)) is not None)
+    return to_wire(event)

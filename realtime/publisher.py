@@ -2,8 +2,8 @@
 
 Hop: `publish` is the backend's one publishing function. A thread of its own hands what came within
 `COLLECT_SECONDS` to Celery as one task (one task per like would cap at 1,300 likes/s; batches of 100 carry
-100,000), with short time-outs: a dead broker costs a request nothing. Promise: at most once; what is lost here the
-nodes find by themselves.
+100,000), with short time-outs: a dead broker costs a request nothing. When tasks wait for the dispatcher, because many
+processes publish, each collects for longer. Promise: at most once; what is lost here the nodes find by themselves.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from realtime.events import Event, coalesce, to_wire
 logger = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 0.005
+COLLECT_MAX_SECONDS = 0.1
+LOOK_SECONDS = 0.1  # how often a publisher asks how many tasks wait
+WAITING_MAX_TASKS = 8  # a dispatcher has done with so many in about 5 ms
 QUEUE_MAX_EVENTS = 20_000
 BATCH_MAX_EVENTS = 2_000
 AWAY_SECONDS = 1.0
@@ -34,6 +37,8 @@ class Publisher:
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pid = 0
+        self._collect_seconds = COLLECT_SECONDS
+        self._looked_at = 0.0
 
     def publish(self, events: Sequence[Event]) -> None:
         """Hand over committed events. When the broker has been away for long the oldest are dropped, and counted."""
@@ -57,20 +62,47 @@ class Publisher:
                 while not self._events:
                     self._wake.wait()
                 batch, self._events = self._events[:BATCH_MAX_EVENTS], self._events[BATCH_MAX_EVENTS:]
-            self._send(batch)
-            time.sleep(COLLECT_SECONDS)  # what comes meanwhile goes into one batch
+            self.send(batch)
+            time.sleep(self._collect_seconds)  # what comes meanwhile goes into one batch
 
-    def _send(self, batch: Sequence[Event]) -> None:
+    def send(self, batch: Sequence[Event]) -> None:
+        """Hand a batch to the broker as one task. In the publisher's thread; never raises."""
         # Imported late: Celery's app reads the settings, which may not be ready when this module is imported.
         from realtime.tasks import dispatch
 
         wire: list[Any] = [to_wire(event) for event in coalesce(batch)]
         try:
-            dispatch.apply_async(args=[wire], retry=False, expires=60, ignore_result=True)
+            with dispatch.app.producer_pool.acquire(block=True) as producer:
+                # By name, and without the text of its arguments that Celery would make for logs that nobody writes.
+                dispatch.app.send_task(
+                    dispatch.name,
+                    [wire],
+                    producer=producer,
+                    retry=False,
+                    expires=60,
+                    ignore_result=True,
+                    argsrepr="",
+                    kwargsrepr="",
+                )
+                if (now := time.monotonic()) >= self._looked_at + LOOK_SECONDS:
+                    self._looked_at = now
+                    self._collect_seconds = pace(self._collect_seconds, producer.channel.client.llen("dispatch"))
         except Exception as error:  # kombu, redis-py and the socket each raise their own: all mean "broker away"
             metrics.publish_drops.inc(len(batch))
             logger.warning("publisher: broker away, %d events left to the nodes' reconcile: %s", len(batch), error)
             time.sleep(AWAY_SECONDS)
+
+
+def pace(collect_seconds: float, waiting_tasks: int) -> float:
+    """Return how long to collect from now on: twice as long while tasks queue up, half as long when hardly one waits.
+
+    The dispatcher's cost is mostly per task: so a site of any number of nodes finds the pace that it keeps up with.
+    """
+    if waiting_tasks > WAITING_MAX_TASKS:
+        return min(collect_seconds * 2, COLLECT_MAX_SECONDS)
+    if waiting_tasks <= 1:
+        return max(collect_seconds / 2, COLLECT_SECONDS)
+    return collect_seconds
 
 
 publisher = Publisher()

@@ -14,22 +14,31 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from realtime.subscriptions import SharedTable
 
 ANSWER_SECONDS = 1.0
+_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
 _tables: WeakKeyDictionary[asyncio.AbstractEventLoop, SharedTable] = WeakKeyDictionary()
 
 
-def shared_table() -> SharedTable:
-    """Return the running loop's shared table. A Redis that does not answer within a second is an error, not a wait."""
+def shared_redis() -> Redis:
+    """Return the running loop's client. A Redis that does not answer within a second is an error, not a wait."""
     loop = asyncio.get_running_loop()
-    table = _tables.get(loop)
-    if table is None:
-        redis = Redis.from_url(
+    redis = _connections.get(loop)
+    if redis is None:
+        redis = _connections[loop] = Redis.from_url(
             settings.REDIS_URL,
             socket_timeout=ANSWER_SECONDS,
             socket_connect_timeout=ANSWER_SECONDS,
             # Of a connection that has died meanwhile; not of a time-out, which would then take twice as long.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
+    return redis
+
+
+def shared_table() -> SharedTable:
+    """Return the running loop's shared table."""
+    loop = asyncio.get_running_loop()
+    table = _tables.get(loop)
+    if table is None:
         table = _tables[loop] = SharedTable(
-            redis, lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=f"live:{settings.LIVE_REGION}:"
+            shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=f"live:{settings.LIVE_REGION}:"
         )
     return table

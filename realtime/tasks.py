@@ -1,7 +1,7 @@
 """Celery's side: the dispatch task and the platform's periodic jobs.
 
 Hop: `dispatch` takes a batch from the publisher through the broker and runs the dispatcher (realtime.dispatcher) on
-the worker's own event loop, which lives as long as the worker: connections to Redis are made once.
+an event loop of the worker's own thread: nothing is handed over on the way.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from celery import shared_task
-from channels.layers import get_channel_layer
 from django.db import connection
 from django.utils import timezone
 from redis.exceptions import RedisError
 
 from realtime import metrics
-from realtime.dispatcher import Dispatcher
+from realtime.dispatcher import Dispatched, Dispatcher
 from realtime.events import NodeId
-from realtime.shared import shared_table
+from realtime.shared import shared_redis, shared_table
 from realtime.subscriptions import TableUnavailable
 
 logger = logging.getLogger(__name__)
@@ -33,38 +33,49 @@ LOG_KEEP = timedelta(hours=24)
 LOG_KEEP_EVENTS = 10_000
 
 
-@cache
-def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="dispatcher", daemon=True).start()
-    return loop
+class _Worker(threading.local):
+    """A worker thread's loop and dispatcher. Both stay: connections to Redis are made once."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.dispatcher = self.loop.run_until_complete(self._make())
+
+    @staticmethod
+    async def _make() -> Dispatcher:
+        redis = shared_redis()
+
+        async def send(messages: Mapping[NodeId, bytes]) -> None:
+            # What RedisPubSubChannelLayer.send does, for all nodes in one round trip.
+            pipe = redis.pipeline(transaction=False)
+            for node, message in messages.items():
+                pipe.publish(node, message)
+            await pipe.execute()
+
+        return Dispatcher(shared_table(), send, time.monotonic)
+
+    def dispatch(self, wire: list[Any]) -> Dispatched:
+        async def in_time() -> Dispatched:
+            async with asyncio.timeout(DISPATCH_SECONDS):
+                return await self.dispatcher.dispatch(wire)
+
+        return self.loop.run_until_complete(in_time())
 
 
-@cache
-def _dispatcher() -> Dispatcher:
-    """Made on the dispatcher's loop: its connections belong there."""
-    layer = get_channel_layer()
-
-    async def send(node: NodeId, message: dict[str, Any]) -> None:
-        await layer.send(node, message)
-
-    return Dispatcher(shared_table(), send, time.monotonic)
-
-
-async def _dispatch(wire: list[Any]) -> None:
-    outcome = await _dispatcher().dispatch(wire)
-    metrics.dispatch_batches.inc()
-    metrics.dispatch_events.inc(outcome.events)
-    metrics.dispatch_messages.inc(outcome.messages)
+_worker = cache(_Worker)
 
 
 @shared_task(name="realtime.tasks.dispatch", acks_late=False)  # type: ignore[untyped-decorator]
 def dispatch(wire: list[Any]) -> None:
     """Send a batch of events to the nodes that watch their topics. Lost with its worker; nodes repair that."""
     try:
-        asyncio.run_coroutine_threadsafe(_dispatch(wire), _loop()).result(DISPATCH_SECONDS)
+        outcome = _worker().dispatch(wire)
     except (TableUnavailable, RedisError, TimeoutError, OSError) as error:
         logger.warning("dispatcher: %d events left to the nodes' reconcile: %s", len(wire), error)
+        return
+    metrics.dispatch_batches.inc()
+    metrics.dispatch_events.inc(outcome.events)
+    metrics.dispatch_messages.inc(outcome.messages)
+    metrics.dispatch_bad.inc(outcome.bad)
 
 
 @shared_task(name="realtime.tasks.retention")  # type: ignore[untyped-decorator]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from typing import Any
 
+import msgpack
 import pytest
+from channels_redis.serializers import registry
 
-from realtime.dispatcher import Dispatcher
+from realtime.dispatcher import Dispatcher, deliver_message
 from realtime.events import Durable, NodeId, TopicName, Totals, to_wire
 from realtime.subscriptions import TableUnavailable
 from tests.realtime.fakes import FakeTable
@@ -16,11 +20,15 @@ ONE, TWO = TopicName("video:1"), TopicName("video:2")
 
 
 class Layer:
+    """Unpacks as the channel layer does."""
+
     def __init__(self) -> None:
         self.sent: list[tuple[NodeId, dict[str, Any]]] = []
+        self.calls = 0
 
-    async def send(self, node: NodeId, message: dict[str, Any]) -> None:
-        self.sent.append((node, message))
+    async def send(self, messages: Mapping[NodeId, bytes]) -> None:
+        self.calls += 1
+        self.sent += [(node, msgpack.unpackb(message)) for node, message in messages.items()]
 
 
 @pytest.fixture
@@ -103,9 +111,70 @@ async def test_items_that_are_no_events_take_nobody_with_them(
     dispatcher: Dispatcher, table: FakeTable, layer: Layer
 ) -> None:
     await table.renew(A, {ONE: 1})
-    await dispatcher.dispatch([None, ["future", 1], note(ONE, 1)])
+    outcome = await dispatcher.dispatch([None, ["d"], ["future", 1], {"topic": ONE}, note(ONE, 1)])
     [(_, message)] = layer.sent
     assert message["events"] == [note(ONE, 1)]
+    assert (outcome.events, outcome.bad) == (1, 4)
+
+
+async def test_state_that_is_none_leaves_the_one_that_is(
+    dispatcher: Dispatcher, table: FakeTable, layer: Layer
+) -> None:
+    await table.renew(A, {ONE: 1})
+    likes = to_wire(Totals(ONE, 1, {"like": 1}, (), 1))
+    outcome = await dispatcher.dispatch([likes, ["t", ONE, "many"], ["t", ONE]])
+    assert [message["events"] for _, message in layer.sent] == [[likes]]
+    assert outcome.bad == 2
+
+
+async def test_event_of_a_newer_version_reaches_the_nodes_that_may_know_it(
+    dispatcher: Dispatcher, table: FakeTable, layer: Layer
+) -> None:
+    """While a new version is deployed piece by piece, new backends publish through old dispatchers."""
+    await table.renew(A, {ONE: 1})
+    await dispatcher.dispatch([["x", ONE, {"new": True}]])
+    assert [message["events"] for _, message in layer.sent] == [[["x", ONE, {"new": True}]]]
+
+
+async def test_message_is_what_the_channel_layer_would_write_itself() -> None:
+    """It is put together from packed items: nodes of any version must not see a difference."""
+    for count in (1, 15, 16, 70_000):
+        items = [note(ONE, seq) for seq in range(count)]
+        whole = registry.get_serializer("msgpack").serialize({"type": "node.deliver", "events": items})
+        assert deliver_message([msgpack.packb(item) for item in items]) == whole
+
+
+async def test_batch_costs_one_lookup_and_one_sending_whatever_its_nodes(table: FakeTable, layer: Layer) -> None:
+    dispatcher = Dispatcher(table, layer.send, lambda: 0.0)
+    topics = [TopicName(f"video:{number}") for number in range(100)]
+    for number in range(20):
+        await table.renew(NodeId(f"node-{number}"), dict.fromkeys(topics, 1))
+    table.calls.clear()
+    outcome = await dispatcher.dispatch([note(topic, 1) for topic in topics])
+    assert (len(table.calls), layer.calls, outcome.messages) == (1, 1, 20)
+
+
+async def test_event_is_packed_once_whatever_its_nodes(
+    table: FakeTable, layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed: list[Any] = []
+    real = msgpack.Packer
+
+    class Packer:
+        def __init__(self) -> None:
+            self._packer = real()
+            self.pack_array_header = self._packer.pack_array_header
+
+        def pack(self, item: Any) -> bytes:
+            packed.append(copy.deepcopy(item))
+            return bytes(self._packer.pack(item))
+
+    monkeypatch.setattr("realtime.dispatcher.msgpack.Packer", Packer)
+    for number in range(20):
+        await table.renew(NodeId(f"node-{number}"), {ONE: 1})
+    await Dispatcher(table, layer.send, lambda: 0.0).dispatch([note(ONE, 1), note(ONE, 2)])
+    assert packed == [note(ONE, 1), note(ONE, 2)]
+    assert len(layer.sent) == 20
 
 
 async def test_table_away_is_the_callers_to_know(dispatcher: Dispatcher, table: FakeTable, layer: Layer) -> None:

@@ -43,6 +43,19 @@ async def test_node_is_found_for_the_topics_that_it_renewed(table: Table) -> Non
     assert await table.nodes_for([ONE, TWO]) == {ONE: {A}, TWO: {A, B}}
 
 
+async def test_thousand_topics_are_looked_up_in_a_handful_of_commands(redis: Redis) -> None:
+    table = SharedTable(redis, lease_seconds=15, prefix=f"test:{uuid.uuid4().hex}:")
+    topics = [TopicName(f"video:{number}") for number in range(1_000)]
+    await table.renew(A, dict.fromkeys(topics, 1))
+    await table.renew(B, dict.fromkeys(topics[::2], 1))
+    await table.nodes_for(topics[:1])  # loads the script
+    before = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    found = await table.nodes_for(topics)
+    after = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    assert [found[topic] for topic in topics] == [{A, B}, {A}] * 500
+    assert after - before == 5
+
+
 async def test_nobody_watches_an_unknown_topic(table: Table) -> None:
     assert await table.nodes_for([ONE]) == {ONE: frozenset()}
     assert await table.watched([ONE]) == {ONE: Watched(0, 0)}

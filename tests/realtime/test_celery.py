@@ -1,0 +1,52 @@
+"""The broker's side of a batch: its encoding is Celery's own, and nothing is kept of what nobody acknowledges."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from kombu import serialization
+from kombu.utils import json as kombu_json
+
+from liveplatform.celery import app
+
+BATCH = [[[["d", "video:1", 1, "comment", '{"body":"ü \\u2028 \\"🎉"}'], ["t", "video:1", 2, {"like": 3}, [], 0]]], {}]
+SPECIAL = [[Decimal("1.5"), datetime(2026, 1, 2, tzinfo=UTC)], {}]
+
+
+@pytest.mark.parametrize("value", [BATCH, SPECIAL], ids=["batch", "special"])
+def test_processes_of_before_and_after_read_each_other(value: Any) -> None:
+    """Celery's JSON is written and read by orjson; while a deploy runs, others still use Celery's own."""
+    content_type, encoding, new = serialization.dumps(value, serializer="json")
+    assert (content_type, encoding) == ("application/json", "utf-8")
+    old = kombu_json.dumps(value)
+    text = new.decode() if isinstance(new, bytes) else new
+    read = kombu_json.loads(old)
+    assert serialization.loads(old, content_type, encoding) == read
+    if value is BATCH:
+        assert kombu_json.loads(text) == read
+
+
+def test_worker_keeps_nothing_of_what_it_takes() -> None:
+    """Kombu remembers the tag of each message that is acknowledged, until it takes one that it has to remember."""
+    with redis.Redis.from_url(settings.REDIS_URL) as client, app.connection_for_read() as connection:
+        client.delete("dispatch")
+        app.send_task("realtime.tasks.dispatch", [[]])
+        channel = connection.default_channel
+        taken: list[Any] = []
+        consumer = app.amqp.TaskConsumer(channel, queues=[app.amqp.queues["dispatch"]], accept=["json"])
+
+        def take(body: Any, message: Any) -> None:
+            taken.append(body)
+            message.ack()
+
+        consumer.register_callback(take)
+        with consumer:
+            connection.drain_events(timeout=5)
+        assert len(taken) == 1
+        assert client.exists(channel.unacked_key, "dispatch") == 0
+        assert (len(channel.qos._dirty), len(channel.qos._delivered)) == (0, 0)
