@@ -70,15 +70,15 @@ class Site:
 
     # Processes
 
-    def start_node(self, index: int | None = None) -> str:
-        """Start one more node, or a dead one again on its port. Returns its URL when it is ready."""
+    def start_node(self, index: int | None = None, *, program: Callable[[str, int], Program] = programs.node) -> str:
+        """Start one more node, or a dead one again on its port; return its URL. `program` makes a node of one's own."""
         with socket.socket() as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(("127.0.0.1", 0 if index is None else urlsplit(self.urls[index]).port))
             listening.listen(4096)
             url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             name = f"node-{(len(self.nodes) if index is None else index) + 1}"
-            node = self._run(programs.node(name, listening.fileno()))
+            node = self._run(program(name, listening.fileno()))
         if index is None:
             self.nodes.append(node)
             self.urls.append(url)
