@@ -31,6 +31,7 @@ WAIT_SECONDS = 1.5  # together with the way back the answer is there within the 
 BATCH_MAX_COMMANDS = 500
 QUEUE_MAX_COMMANDS = 5_000
 RECONNECT_SECONDS = 0.2
+COLLECT_MAX_SECONDS = 0.01
 
 
 @dataclass(slots=True)
@@ -139,7 +140,11 @@ class GroupCommit(Generic[C, R]):
     def _run(self) -> None:
         while (batch := self._next_batch()) is not None:
             if batch:
+                began = self._clock()
                 self._settle(batch)
+                if len(batch) > 1:
+                    # Many come at once: the longer a batch collects, the less each costs. Alone, nobody waits.
+                    time.sleep(min(self._clock() - began, COLLECT_MAX_SECONDS))
         if self._connection is not None:
             self._connection.close()
             self._connection = None
