@@ -44,7 +44,7 @@ async def readyz(request: HttpRequest) -> HttpResponse:
     except TableUnavailable:
         checks["redis"] = "away"
     is_ready = checks["database"] == checks["node"] == "ok"
-    return JsonResponse({"ready": is_ready, "node": node.id, **checks}, status=200 if is_ready else 503)
+    return JsonResponse({"ready": is_ready, "id": node.id, **checks}, status=200 if is_ready else 503)
 
 
 def _check_database() -> str:

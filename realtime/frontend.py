@@ -409,6 +409,8 @@ class Node:
             feed = self.feeds.get(event.topic)
             if feed is None:
                 continue  # the last viewer has just left
+            if isinstance(event, Totals) and event.at_ms:
+                metrics.arrival_seconds.observe(max(0, now_ms() - event.at_ms) / 1000)
             if feed.is_ready:
                 self._deliver_to(feed, event)
             else:

@@ -33,6 +33,9 @@ commit_batch = Histogram(
     "live_commit_batch_size", "Commands a group commit held", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
 commit_seconds = Histogram("live_commit_seconds", "Time of a group commit", buckets=_HOPS)
+arrival_seconds = Histogram(
+    "live_arrival_seconds", "From the at_ms of likes to their arrival at the node, from the dispatcher", buckets=_HOPS
+)
 fanout_seconds = Histogram("live_fanout_seconds", "Time to write one batch of frames to all viewers", buckets=_HOPS)
 collector_seconds = Histogram(
     "live_collector_seconds", "Time for which Python's cyclic collector stopped the node", buckets=_HOPS
