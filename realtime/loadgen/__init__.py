@@ -1,12 +1,13 @@
-"""The load generator: thousands of viewers on one core, and a checker that misses nothing. Knows no Django.
+"""The load generator: 10,000 viewers on half a core, and a checker that misses nothing. Knows no Django.
 
 Called by `manage.py loadtest`, which makes the video and the viewers. Read in this order:
 
 - `wire`: bytes to blocks (HTTP, event streams, WebSocket), no I/O.
 - `check`: what a viewer has seen; lost, doubled and out of order; frames shared by all viewers.
 - `latency`: from the moment a request was sent to the moment each viewer read it.
-- `viewers`: the connections, on one epoll.
-- `requests`: likes and comments over a few kept-alive connections, paced by a schedule.
-- `host`: what this machine allows, and what the site's processes cost on it.
-- `run`: one load test from the first connection to the result; `report` prints it.
+- `viewers`: the connections of one process, on one epoll.
+- `watcher`, `audience`: the processes that watch, and the one that started them.
+- `requests`: likes and comments over a few kept-alive connections or WebSockets, paced by a schedule.
+- `hops`, `host`: what the nodes have measured; what this machine allows, and what the site's processes cost on it.
+- `run`: one load test from the first connection to the result; `report` prints it, `page` (with `plots`) draws it.
 """

@@ -3,7 +3,8 @@
 Called by `viewers` for each frame. A frame that thousands of viewers read is the same bytes, so it is parsed once
 and becomes one object; delivering it to a viewer is a comparison of numbers and an append.
 
-Ticks are tenths of a millisecond of the monotonic clock.
+Ticks are tenths of a millisecond of the monotonic clock; `UNTIMED` stands for the tick of a viewer who is late on
+purpose.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from realtime.loadgen.wire import Broken
 KINDS = ("like", "celebrate", "support", "love", "insightful", "funny")
 PERSONAL = frozenset(("hello", "reset", "drain", "bye", "ack", "error"))  # never the same bytes for two viewers
 KNOWN_MAX = 4_096
+UNTIMED = 0
+TICKS_MAX = 500
+"""Distinct ticks of one frame in a report. More are rounded up to milliseconds: matching them costs a step each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,23 @@ class Sightings:
 
     comments: dict[tuple[int, str], Counter[int]] = field(default_factory=dict)
     likes: dict[tuple[int, int], Counter[int]] = field(default_factory=dict)
+
+    def compact(self) -> Sightings:
+        """Return the same, small enough to be sent and matched: what thousands saw at as many moments, rounded."""
+        return Sightings(
+            {key: _compact(ticks) for key, ticks in self.comments.items()},
+            {key: _compact(ticks) for key, ticks in self.likes.items()},
+        )
+
+
+def _compact(ticks: Counter[int]) -> Counter[int]:
+    for step in (1, 10, 100):
+        rounded: Counter[int] = Counter()
+        for tick, viewers in ticks.items():
+            rounded[tick + -tick % step] += viewers
+        if len(rounded) <= TICKS_MAX:
+            return rounded
+    return rounded
 
 
 class Viewer:
@@ -309,4 +330,4 @@ class Checker:
             self._of_block.clear()
             self._durable.clear()
             self._likes.clear()
-        return sightings
+        return sightings.compact()

@@ -5,20 +5,26 @@ Called by `run` and by the command. Reads /proc; elsewhere than on Linux the sit
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
+import platform
 import re
 import resource
 import socket
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-SPARE_DESCRIPTORS = 1_200  # for requests (two kinds, 500 of each), the database, files
+SPARE_DESCRIPTORS = 1_200  # of the parent: requests (two kinds, 500 of each), the database, files
+SPARE_WATCHER_DESCRIPTORS = 100  # of each process that watches
+PROCESSES_MAX = 64
 VIEWERS_PER_SOURCE = 25_000
 """Connections from one address to one site: the kernel hands out 28,232 ports by default."""
+MANY = ("postgresql", "other")
 PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 PROC = Path("/proc")
 _SERVE = r"^\S*python\S* .*manage\.py serve\b"  # and not a shell whose script mentions it
@@ -96,24 +102,40 @@ def source_for(address: Address, number: int) -> str | None:
     return f"127.0.{place // 250}.{place % 250 + 1}" if place and address.is_loopback4 else None
 
 
-def make_room(viewers: int, addresses: Sequence[Address]) -> None:
-    """Raise the limit of open files for `viewers` connections. Raises DoesNotFit."""
-    wanted = viewers + SPARE_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and wanted > hard:
+def make_room(viewers: int, addresses: Sequence[Address], *, processes: int = 0, speakers: int = 0) -> int:
+    """Raise the limit of open files, which child processes inherit; return over how many the viewers are to be spread.
+
+    `processes`: so many, 0: as few as will do. `speakers` are connections of this process. Raises DoesNotFit.
+    """
+    hard = _descriptors_of(lambda limits: limits[1])
+    each_max = max(0, hard - SPARE_WATCHER_DESCRIPTORS)
+    if SPARE_DESCRIPTORS + speakers > hard:
+        raise DoesNotFit(f"{speakers:,} WebSockets to act over do not fit: a process here may have {hard:,} open files")
+    fewest = -(-viewers // each_max) if each_max else PROCESSES_MAX + 1
+    if max(fewest, processes) > PROCESSES_MAX or 0 < processes < fewest:
+        most = (processes or PROCESSES_MAX) * each_max
         raise DoesNotFit(
-            f"{viewers:,} viewers need {wanted:,} open files, a process here may have {hard:,} (ulimit -Hn): "
-            f"at most {hard - SPARE_DESCRIPTORS:,} viewers"
+            f"{viewers:,} viewers do not fit into {processes or PROCESSES_MAX} processes of {hard:,} open files "
+            f"(ulimit -Hn): at most {most:,} viewers"
         )
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else hard, hard))
+    spread = min(viewers, processes or fewest)
+    wanted = max(SPARE_DESCRIPTORS + speakers, -(-viewers // spread) + SPARE_WATCHER_DESCRIPTORS)
+    if _descriptors_of(lambda limits: limits[0]) < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     if all(address.is_loopback4 for address in addresses):
-        return  # further source addresses are at hand
+        return spread  # further source addresses are at hand
     ports = _ephemeral_ports() * len({address.socket_address for address in addresses})
     if viewers > ports:
         raise DoesNotFit(
             f"{viewers:,} viewers need as many ports, this machine has {ports:,} towards the site ({PORTS})"
         )
+    return spread
+
+
+def _descriptors_of(which: Callable[[tuple[int, int]], int]) -> int:
+    """Return one of the limits of open files of this process, (soft, hard)."""
+    limit = which(resource.getrlimit(resource.RLIMIT_NOFILE))
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
 
 
 def _ephemeral_ports() -> int:
@@ -137,15 +159,34 @@ class Cost:
 
 @dataclass(slots=True)
 class Site:
-    """The processes behind an address of this machine, found once: who listens, and their supervisor's whole family.
+    """The processes behind an address of this machine: who listens, and their supervisor's whole family.
 
     `parts` are the process ids by what they are: supervisor, node, dispatcher, jobs, postgresql, valkey, …
     """
 
-    parts: dict[str, list[int]] = field(default_factory=dict)
+    parts: dict[str, list[int]]
+    _roots: set[int]
+    _own: int
+    _proc: Path
+
+    def refresh(self) -> None:
+        """Take in the processes that have come since: a database has one for each connection."""
+        for part, pids in _family(self._roots, _processes(self._proc), own=self._own).items():
+            known = self.parts.setdefault(part, [])
+            known += [pid for pid in pids if pid not in known]
 
     def costs(self) -> dict[str, Cost]:
         return {part: _sum(map(_cost, pids)) for part, pids in self.parts.items()}
+
+    def each(self) -> dict[str, Cost]:
+        """Return what each process has cost, by part and number; servers of many processes are one."""
+        found = {}
+        for part, pids in sorted(self.parts.items()):
+            if part in MANY or len(pids) == 1:
+                found[part] = _sum(map(_cost, pids))
+            else:
+                found.update({f"{part} {number}": _cost(pid) for number, pid in enumerate(pids, start=1)})
+        return found
 
 
 def find_site(ports: Iterable[int], *, proc: Path = PROC, own: int | None = None) -> Site | None:
@@ -159,13 +200,19 @@ def find_site(ports: Iterable[int], *, proc: Path = PROC, own: int | None = None
     if not listeners:
         return None
     roots = {_supervisor(pid, processes) for pid in listeners}
-    own_line = _ancestors(own or os.getpid(), processes)
-    site = Site()
+    own = own or os.getpid()
+    return Site(_family(roots, processes, own=own), roots, own, proc)
+
+
+def _family(roots: set[int], processes: Mapping[int, _Process], *, own: int) -> dict[str, list[int]]:
+    """Return the roots and what descends from them, without this process, those above and those below it."""
+    parts: dict[str, list[int]] = {}
+    own_line = _ancestors(own, processes)
     for pid, process in processes.items():
         line = _ancestors(pid, processes)
-        if roots & set(line) and (own or os.getpid()) not in line and pid not in own_line:
-            site.parts.setdefault(_part(process.command), []).append(pid)
-    return site
+        if roots & set(line) and own not in line and pid not in own_line:
+            parts.setdefault(_part(process.command), []).append(pid)
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +298,28 @@ def _sum(costs: Iterable[Cost]) -> Cost:
         cpu_seconds += cost.cpu_seconds
         rss_bytes += cost.rss_bytes
     return Cost(cpu_seconds, rss_bytes)
+
+
+def describe_machine() -> str:
+    """Return processor, cores, memory and systems in one line, as far as this machine tells."""
+    model = ""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)$", (PROC / "cpuinfo").read_text(), re.MULTILINE)
+        model = found.group(1) if found else ""
+    memory = ""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        memory = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB of memory"
+    cores = f"{os.cpu_count() or 1} cores"
+    system = f"{platform.system()} {platform.release()}"
+    return ", ".join(
+        filter(None, (model or platform.machine(), cores, memory, system, f"Python {sys.version.split()[0]}"))
+    )
+
+
+def own_rss_bytes() -> int:
+    """Return the most memory that this process has had resident."""
+    most: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1_024 * most
 
 
 def busy_seconds() -> float | None:

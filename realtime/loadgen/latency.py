@@ -6,14 +6,16 @@ The two meet here, in whatever order they come. Ticks are tenths of a millisecon
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from realtime.loadgen.check import Sightings
+from realtime.loadgen.check import UNTIMED, Sightings
 
 TICKS_PER_MS = 10
 EXACT_TICKS = 10_000
+PAIRS_MAX = 20_000
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 
 
@@ -29,15 +31,55 @@ class Histogram:
 
     def add(self, arrivals: Mapping[int, int], *, sent_tick: int) -> None:
         """Count deliveries of what was sent at `sent_tick`: arrival ticks and how many viewers."""
+        if not arrivals:
+            return
         counts = self._counts
         for tick, viewers in arrivals.items():
             counts[tick - sent_tick] += viewers
         self.count += sum(arrivals.values())
         self.max_ticks = max(self.max_ticks, max(arrivals) - sent_tick)
-        if len(counts) > 2 * EXACT_TICKS:
-            self._counts = Counter()
+        self._shorten()
+
+    def add_all(self, arrivals: Counter[int], sent: Counter[int]) -> None:
+        """Count deliveries of each of the things sent (ticks and how many) to all arrivals, rounded up if need be.
+
+        A site that hangs delivers hundreds of likes at once, at hundreds of moments, seconds late: each pair of them
+        costs a step, and then a few per cent more are exact enough.
+        """
+        for step in (1, 10, 100, 1_000):
+            if len(arrivals) * len(sent) <= PAIRS_MAX:
+                break
+            arrivals = _rounded(arrivals, up_to=step)
+            sent = _rounded(sent, down_to=step)
+        for sent_tick, times in sent.items():
+            self.add({tick: viewers * times for tick, viewers in arrivals.items()}, sent_tick=sent_tick)
+
+    def merge(self, other: Histogram) -> None:
+        """Count what another one has counted as well."""
+        self._counts.update(other._counts)
+        self.count += other.count
+        self.max_ticks = max(self.max_ticks, other.max_ticks)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        if len(self._counts) > 2 * EXACT_TICKS:
+            counts, self._counts = self._counts, Counter()
             for ticks, viewers in counts.items():
                 self._counts[ticks if ticks <= EXACT_TICKS else ticks - ticks % 10 ** (len(str(ticks)) - 3)] += viewers
+
+    def distribution(self) -> dict[float, int]:
+        """Return how many deliveries took up to so many milliseconds and more than the bound before, bounds ascending.
+
+        The bounds are 10 to a decade and span what was seen, so that fast and slow show alike.
+        """
+        if not self.count:
+            return {}
+        places = Counter[int]()
+        for ticks, viewers in self._counts.items():
+            places[math.ceil(10 * math.log10(max(ticks, 1)) - 1e-9)] += viewers
+        return {
+            round(10 ** (place / 10) / TICKS_PER_MS, 2): places[place] for place in range(min(places), max(places) + 1)
+        }
 
     def percentiles(self) -> dict[str, float | None]:
         """Return p50, p90, p99 and max in milliseconds, all None when there is nothing.
@@ -59,6 +101,13 @@ class Histogram:
         return found
 
 
+def _rounded(ticks: Counter[int], *, up_to: int = 0, down_to: int = 0) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for tick, count in ticks.items():
+        found[tick + -tick % up_to if up_to else tick - tick % down_to] += count
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
     """A comment that the site promised to deliver."""
@@ -73,6 +122,7 @@ class Ledger:
 
     A comment is matched by its id. A like is matched, for each viewer, with the first state whose position covers
     the one it was acknowledged with: as soon as no request is unanswered that was sent before that state was seen.
+    What viewers saw who are late on purpose counts as delivered and has no latency.
     """
 
     comment: Histogram = field(default_factory=Histogram)
@@ -94,21 +144,30 @@ class Ledger:
         """Take what one generator process saw."""
         for (seq, id), ticks in sightings.comments.items():
             self._seen.setdefault(seq, Counter())[id] += ticks.total()
+            ticks.pop(UNTIMED, None)
             self._unmatched.setdefault(id, Counter()).update(ticks)
         for (before, after), ticks in sightings.likes.items():
             self.like_deliveries += (after - before) * ticks.total()
+            ticks.pop(UNTIMED, None)
             self._states.setdefault((before, after), Counter()).update(ticks)
 
-    def match(self, *, unanswered_since: int | None) -> None:
-        """Match what can be matched. `unanswered_since` is when the oldest unanswered request was sent, if any."""
+    def match(self, *, unanswered_since: int | None) -> dict[str, dict[str, float | None]]:
+        """Match what can be matched now; return the percentiles of that by event.
+
+        `unanswered_since` is when the oldest unanswered request was sent, if any.
+        """
+        comment, likes = Histogram(), Histogram()
         for id in self._unmatched.keys() & self.comments.keys():
-            self.comment.add(self._unmatched.pop(id), sent_tick=self.comments[id].sent_tick)
+            comment.add(self._unmatched.pop(id), sent_tick=self.comments[id].sent_tick)
         for (before, after), ticks in list(self._states.items()):
-            if unanswered_since is None or min(ticks) < unanswered_since:
+            if unanswered_since is None or min(ticks, default=0) < unanswered_since:
                 del self._states[before, after]
-                for position in range(before + 1, after + 1):
-                    for sent_tick in self._sent_likes.get(position, ()):
-                        self.likes.add(ticks, sent_tick=sent_tick)
+                positions = range(before + 1, after + 1)
+                sent = Counter(tick for position in positions for tick in self._sent_likes.get(position, ()))
+                likes.add_all(ticks, sent)
+        self.comment.merge(comment)
+        self.likes.merge(likes)
+        return {"comment": comment.percentiles(), "likes": likes.percentiles()}
 
     def replaced(self) -> int:
         """Return how often a viewer saw something else in the place of an acknowledged comment."""
@@ -120,8 +179,3 @@ class Ledger:
 
     def top_seq(self) -> int:
         return max((comment.seq for comment in self.comments.values()), default=0)
-
-    def forget_likes(self, *, up_to: int) -> None:
-        """Forget the likes that every viewer has seen. For runs of hours."""
-        for position in [position for position in self._sent_likes if position <= up_to]:
-            del self._sent_likes[position]

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from realtime.loadgen.host import Cost
+from realtime.loadgen.latency import QUANTILES
 from realtime.loadgen.run import Progress, Result
 
 OWN_PARTS = ("supervisor", "node", "dispatcher", "jobs")
 """Of the site's processes those that run this project's code: what `server` sums up."""
+
+BUSY = 0.9
 
 
 def to_json(result: Result) -> dict[str, Any]:
@@ -39,9 +42,16 @@ def to_json(result: Result) -> dict[str, Any]:
         "requests_repeated": result.repeated.total(),
         "reconnects": result.reconnects,
         "resets": result.resets,
+        "flaps": result.flaps,
+        "evictions": result.evictions,
         "connection_troubles": dict(result.troubles),
+        "hops_ms": result.hops_ms,
+        "hop_nodes": result.hop_nodes,
         "generator": {
             "cpu_s": round(result.generator_cpu_seconds, 2),
+            "rss_mb": round(result.generator_rss_bytes / 1e6, 1),
+            "processes": result.generator_processes,
+            "busiest": round(result.busiest_generator, 3),
             "behind_ms": round(result.behind_ms, 1),
         },
         "elsewhere_cpu_s": None if result.elsewhere_cpu_seconds is None else round(result.elsewhere_cpu_seconds, 2),
@@ -76,13 +86,19 @@ def to_text(result: Result) -> str:
         f"like totals {result.wrong_totals:,} wrong at the end, {result.totals_went_back:,} went back",
         f"connections {result.reconnects:,} reconnects, {result.resets:,} resets{_reasons(result.troubles)}",
     ]
+    if result.flaps or result.evictions:
+        lines.append(f"on purpose  {result.flaps:,} times closed, {result.evictions:,} times thrown out for slowness")
+    if result.hops_ms:
+        lines.append(f"hops        {''.join(f'{name:>10}' for name in QUANTILES)}  ms, by {result.hop_nodes} nodes")
+        lines += [_latency(name, values) for name, values in result.hops_ms.items()]
     if result.refused or result.repeated:
         lines.append(
             f"requests    {result.refused.total():,} refused{_reasons(result.refused)}, "
             f"{result.repeated.total():,} repeated{_reasons(result.repeated)}"
         )
     lines += [_cost(part, cost, result.seconds) for part, cost in sorted((result.server or {}).items())]
-    lines.append(_cost("generator", Cost(result.generator_cpu_seconds), result.seconds))
+    generator = Cost(result.generator_cpu_seconds, result.generator_rss_bytes)
+    lines.append(f"{_cost('generator', generator, result.seconds)}{_busy(result)}")
     if result.elsewhere_cpu_seconds is not None:
         lines.append(_cost("others", Cost(result.elsewhere_cpu_seconds), result.seconds))
     lines.append("passed" if result.passed else "FAILED")
@@ -91,6 +107,14 @@ def to_text(result: Result) -> str:
 
 def _late(behind_ms: float) -> str:
     return f"; at most {behind_ms:,.0f} ms behind the schedule" if behind_ms >= 10 else ""
+
+
+def _busy(result: Result) -> str:
+    """Say of how many processes the generator is, and when it had no time left to measure the site in."""
+    text = f", {result.generator_processes} processes"
+    if result.busiest_generator >= BUSY:
+        text += f", one of them {100 * result.busiest_generator:.0f} % busy: latencies include its own"
+    return text
 
 
 def _latency(name: str, values: Mapping[str, float | None]) -> str:

@@ -1,4 +1,4 @@
-"""Likes and comments: HTTP requests over a few kept-alive connections, sent on a schedule.
+"""Likes and comments: HTTP requests over a few kept-alive connections, or commands over WebSockets, on a schedule.
 
 Called by `run`. A request goes out when its time has come, whether or not the ones before are answered, so a slow
 site cannot slow the load down and look better for it.
@@ -7,6 +7,7 @@ site cannot slow the load down and look better for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import Counter
@@ -17,13 +18,26 @@ from typing import Any
 import orjson
 
 from realtime.loadgen.host import Address
-from realtime.loadgen.wire import Broken, Chunks, Head, Request, parse_head
+from realtime.loadgen.wire import Broken, Chunks, Head, Request, WebSocketStream, client_frame, parse_head
 
 IN_FLIGHT_MAX = 500
 """Unanswered requests of one kind. A site that takes 5 s for each of 100 a second still gets them on time."""
 ANSWER_SECONDS = 10.0
 PERSISTENCE_SECONDS = 30.0
 """How long a request is repeated that was refused or cut off: each of ours may be repeated without harm."""
+
+
+STATUS_OF_ERROR = {"too_often": 429, "unavailable": 503}
+"""Errors of commands that a repetition may mend, as HTTP would say them."""
+OPENING_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a viewer says over its WebSocket, without `ref`."""
+
+    speaker: int
+    data: dict[str, Any]
 
 
 class Refused(Exception):
@@ -50,7 +64,7 @@ class Answer:
         return value
 
 
-class _Exchange(asyncio.Protocol):
+class Exchange(asyncio.Protocol):
     """A kept-alive connection with at most one request on its way."""
 
     def __init__(self) -> None:
@@ -127,20 +141,107 @@ class _Exchange(asyncio.Protocol):
             self.transport.abort()
 
 
+class _Voice(asyncio.Protocol):
+    """A viewer's WebSocket, to act over: any number of commands on their way, told apart by `ref`."""
+
+    def __init__(self, handshake: bytes) -> None:
+        self._handshake = handshake
+        self._kept: bytes | None = b""  # of the head; None: it is read
+        self._stream = WebSocketStream()
+        self._answers: dict[int, asyncio.Future[Answer]] = {}
+        self._refs = 0
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.usable = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._handshake)
+
+    def send(self, command: dict[str, Any]) -> asyncio.Future[Answer]:
+        self._refs += 1
+        answer = self._answers[self._refs] = asyncio.get_running_loop().create_future()
+        self._transport.write(client_frame(orjson.dumps({**command, "ref": self._refs})))
+        return answer
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            if self._kept is not None:
+                data = self._take_head(self._kept + data)
+            for block in self._stream.feed(data) if data else ():
+                self._take(block)
+        except (Broken, orjson.JSONDecodeError) as error:
+            self.close(Broken(str(error)))
+        if replies := self._stream.take_replies():
+            self._transport.write(replies)
+        if self._stream.ended:
+            self.close(ConnectionResetError(f"closed with {self._stream.close_code}"))
+
+    def _take_head(self, data: bytes) -> bytes:
+        self._kept = data
+        if (parsed := parse_head(data)) is None:
+            return b""
+        head, rest = parsed
+        if head.status != 101:
+            raise Broken(f"HTTP {head.status}")
+        self._kept = None
+        self.opened.set_result(None)
+        return rest
+
+    def _take(self, block: bytes) -> None:
+        message = orjson.loads(block)
+        error = message.get("error")
+        ref = message.get("ref") if error else message.get("ack")
+        if (answer := self._answers.pop(ref, None)) is not None and not answer.done():
+            answer.set_result(Answer(STATUS_OF_ERROR.get(error["code"], 422) if error else 200, block))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.close(ConnectionResetError("the site closed the connection"))
+
+    def close(self, error: Exception) -> None:
+        self.usable = False
+        if not self.opened.done():
+            self.opened.set_exception(error)
+            self.opened.exception()  # perhaps nobody waits for it any more
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(error)
+        self._answers.clear()
+        self._transport.abort()
+
+
 class Client:
     """Sends requests to the site's addresses in turn, each over a connection that is idle or new.
 
+    Commands go over the speaker's own WebSocket; `introduce` says how its handshake looks.
     `unanswered` holds when each request on its way was first sent, oldest first (ticks).
     """
 
-    def __init__(self, addresses: Sequence[Address]) -> None:
+    def __init__(
+        self, addresses: Sequence[Address], *, introduce: Callable[[int, Address], Request] | None = None
+    ) -> None:
         self._addresses = addresses
-        self._idle: dict[Address, list[_Exchange]] = {address: [] for address in addresses}
+        self._introduce = introduce
+        self._voices: dict[int, _Voice] = {}
+        self._opening: dict[int, asyncio.Lock] = {}
+        self._idle: dict[Address, list[Exchange]] = {address: [] for address in addresses}
         self._turn = 0
         self.unanswered: dict[object, int] = {}
         self.repeated: Counter[str] = Counter()
 
-    async def ask(self, request: Request) -> Answer:
+    async def open(self, speakers: Sequence[int]) -> None:
+        """Open the WebSockets of these viewers now; else each is opened when it first has something to say."""
+        slots = asyncio.Semaphore(OPENING_MAX)
+
+        async def open_one(speaker: int) -> None:
+            async with slots:
+                # What goes wrong here goes wrong again, and is told, when it speaks.
+                with contextlib.suppress(OSError, TimeoutError, Broken):
+                    await self._voice(speaker)
+
+        await asyncio.gather(*map(open_one, speakers))
+
+    async def ask(self, request: Request | Command) -> Answer:
         """Send the request, again if it was cut off or refused for a while; return the 2xx answer. Raises Refused."""
         token = object()
         started = time.monotonic()
@@ -153,19 +254,24 @@ class Client:
                         return replace(answer, sent_tick=self.unanswered[token])
                     trouble = f"HTTP {answer.status}"
                     if answer.status not in (429, 500, 502, 503, 504):
-                        raise Refused(f"{request.method} {request.path}: {trouble} {answer.body[:200]!r}")
+                        raise Refused(f"{_name(request)}: {trouble} {answer.body[:200]!r}")
                     pause = answer.retry_seconds
                 except (OSError, TimeoutError, Broken) as error:
                     trouble, pause = str(error) or type(error).__name__, 0.0
                 attempts += 1
                 self.repeated[trouble] += 1
                 if time.monotonic() - started > PERSISTENCE_SECONDS:
-                    raise Refused(f"{request.method} {request.path}: {trouble}, {attempts} times")
+                    raise Refused(f"{_name(request)}: {trouble}, {attempts} times")
                 await asyncio.sleep(max(pause, random.uniform(0.05, 0.2) * min(2**attempts, 16)))
         finally:
             self.unanswered.pop(token, None)
 
-    async def _exchange(self, request: Request, token: object) -> Answer:
+    async def _exchange(self, request: Request | Command, token: object) -> Answer:
+        if isinstance(request, Command):
+            voice = await self._voice(request.speaker)
+            self.unanswered.setdefault(token, now_tick())
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await voice.send(request.data)
         address = self._addresses[self._turn % len(self._addresses)]
         self._turn += 1
         exchange = await self._connection(address)
@@ -182,18 +288,35 @@ class Client:
             exchange.close()
         return answer
 
-    async def _connection(self, address: Address) -> _Exchange:
+    async def _voice(self, speaker: int) -> _Voice:
+        """Return the speaker's WebSocket, opened if need be."""
+        assert self._introduce is not None
+        if (voice := self._voices.get(speaker)) is not None and voice.usable:
+            return voice
+        async with self._opening.setdefault(speaker, asyncio.Lock()):
+            if (voice := self._voices.get(speaker)) is not None and voice.usable:
+                return voice
+            address = self._addresses[speaker % len(self._addresses)]
+            handshake = self._introduce(speaker, address).encode(address.host_header)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                _, voice = await asyncio.get_running_loop().create_connection(
+                    lambda: _Voice(handshake), address.socket_address[0], address.port, family=address.family
+                )
+                try:
+                    await voice.opened
+                except BaseException:
+                    voice.close(ConnectionAbortedError("never opened"))
+                    raise
+            self._voices[speaker] = voice
+            return voice
+
+    async def _connection(self, address: Address) -> Exchange:
         idle = self._idle[address]
         while idle:
             exchange = idle.pop()
             if exchange.usable:
                 return exchange
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(ANSWER_SECONDS):
-            _, made = await loop.create_connection(
-                _Exchange, address.socket_address[0], address.port, family=address.family
-            )
-        return made
+        return await connect(address)
 
     def unanswered_since(self) -> int | None:
         """Return the tick at which the oldest request without an answer was sent."""
@@ -203,6 +326,22 @@ class Client:
         for idle in self._idle.values():
             while idle:
                 idle.pop().close()
+        for voice in self._voices.values():
+            voice.close(ConnectionAbortedError("the load test is over"))
+        self._voices.clear()
+
+
+async def connect(address: Address) -> Exchange:
+    """Return a new connection. Raises OSError, TimeoutError."""
+    async with asyncio.timeout(ANSWER_SECONDS):
+        _, exchange = await asyncio.get_running_loop().create_connection(
+            Exchange, address.socket_address[0], address.port, family=address.family
+        )
+    return exchange
+
+
+def _name(request: Request | Command) -> str:
+    return str(request.data["op"]) if isinstance(request, Command) else f"{request.method} {request.path}"
 
 
 @dataclass(slots=True)

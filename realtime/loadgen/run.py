@@ -1,7 +1,8 @@
 """One load test: viewers connect, likes and comments are sent, everything settles, the result is drawn up.
 
-Called by `manage.py loadtest`, which says how requests look (`Plan`). Promise: what the result calls lost, doubled or
-out of order was, at some viewer; when it says 0, every viewer has seen everything.
+Called by `manage.py loadtest`, which says how requests look (`Plan`). This process sends, others watch (`audience`).
+Promise: what the result calls lost, doubled or out of order was, at some viewer; when it says 0, every viewer has
+seen everything.
 """
 
 from __future__ import annotations
@@ -14,20 +15,30 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from realtime.loadgen.check import Checker, LikeCycle
-from realtime.loadgen.host import Cost, Site, busy_seconds
+from realtime.loadgen.audience import Audience
+from realtime.loadgen.check import LikeCycle
+from realtime.loadgen.hops import Readings, read_hops
+from realtime.loadgen.host import Address, Cost, Site, busy_seconds, own_rss_bytes
 from realtime.loadgen.latency import Ledger
-from realtime.loadgen.requests import Client, Pace
-from realtime.loadgen.viewers import Crowd, Watch
+from realtime.loadgen.requests import Client, Command, Pace
+from realtime.loadgen.viewers import Watch
+from realtime.loadgen.watcher import Expected
 from realtime.loadgen.wire import Request
 
 SETTLE_SECONDS = 20.0
 """State may be that late after a crash (DESIGN: what is promised), so what has not come by then is lost."""
 
+SECOND = 1.0
+TELL_AFTER_SECONDS = 0.3
+"""So long after the full second, when the watchers' reports of it have come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A load test. The callables build the requests: for a like, from who likes and the kind (None: take it back)."""
+    """A load test. The callables build the requests: for a like, from who likes and the kind (None: take it back).
+
+    `speakers` act over WebSockets that open before the load, with the handshake that `introduce` builds.
+    """
 
     watch: Watch
     viewers: int
@@ -35,9 +46,13 @@ class Plan:
     likes_per_s: float
     comments_per_s: float
     like_pool: int
-    like: Callable[[int, str | None], Request]
-    comment: Callable[[int], Request]
+    ticket: Callable[[], str]
+    like: Callable[[int, str | None], Request | Command]
+    comment: Callable[[int], Request | Command]
     state: Request  # answered with the video's `seq` and `likes`
+    processes: int = 1
+    speakers: range = range(0)
+    introduce: Callable[[int, Address], Request] | None = None
     settle_seconds: float = SETTLE_SECONDS
 
 
@@ -53,6 +68,20 @@ class Progress:
     comments_sent: int = 0
     latency_ms: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     troubles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A second of the load. Rates are per second, `latency_ms` is of what was read in it, `cpu` in cores."""
+
+    at_seconds: float  # since the load began
+    connected: int
+    frames: float
+    like_deliveries: float
+    likes_sent: float
+    comments_sent: float
+    latency_ms: dict[str, dict[str, float | None]]
+    cpu: dict[str, float]  # by part of the site, and of the generator
 
 
 @dataclass(slots=True)
@@ -73,6 +102,8 @@ class Result:
     totals_went_back: int = 0
     reconnects: int = 0
     resets: int = 0
+    flaps: int = 0
+    evictions: int = 0
     likes_sent: int = 0
     comments_sent: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -80,7 +111,15 @@ class Result:
     troubles: Counter[str] = field(default_factory=Counter)
     behind_ms: float = 0.0
     generator_cpu_seconds: float = 0.0
+    generator_rss_bytes: int = 0
+    generator_processes: int = 1
+    busiest_generator: float = 0.0  # of one core, over the load: near 1, the generator measures itself
+    hops_ms: dict[str, dict[str, float | None]] | None = None  # None: the site is not on this machine
+    hop_nodes: int = 0  # nodes that the hops are of
+    samples: list[Sample] = field(default_factory=list)
+    distribution: dict[str, dict[float, int]] = field(default_factory=dict)  # Histogram.distribution
     server: dict[str, Cost] | None = None  # by part: CPU seconds of the load, memory at its end
+    processes: list[tuple[str, Cost]] = field(default_factory=list)  # the same, by process
     elsewhere_cpu_seconds: float | None = None  # what other programs of this machine took from the two
 
     @property
@@ -106,63 +145,105 @@ class LoadTest:
         self._site = site
         self._tell = tell
         self._cycle = LikeCycle(plan.like_pool)
-        self._checker = Checker(plan.watch.topic, self._cycle)
         self._ledger = Ledger()
-        self._client = Client(plan.watch.addresses)
-        self._crowd = Crowd(plan.watch, plan.viewers, self._checker)
+        self._client = Client(plan.watch.addresses, introduce=plan.introduce)
+        self.audience = Audience(
+            plan.watch,
+            plan.viewers,
+            processes=plan.processes,
+            like_pool=plan.like_pool,
+            ticket=plan.ticket,
+            saw=self._ledger.absorb,
+        )
         self._likes = Pace(plan.likes_per_s, plan.seconds)
         self._comments = Pace(plan.comments_per_s, plan.seconds)
         self._unanswered_likes: dict[int, None] = {}  # oldest first; one that was refused stays
         self._like_answered = asyncio.Event()
         self._result = Result(plan.viewers)
         self._phase = "connecting"
+        self._load_began_at = 0.0
+        self._before = self._reading()
 
     async def run(self) -> Result:
-        """Run it. Raises Refused when the site does not even tell the video's state."""
-        telling = asyncio.create_task(self._telling())
+        """Run it. Raises Refused when the site does not even tell the video's state, WatcherDied."""
+        tasks = [asyncio.create_task(work) for work in (self._run(), self.audience.listen(), self._telling())]
         try:
             with _collector_at_rest():
-                await self._connect()
-                if self._result.connected:
-                    await self._load()
-                await self._settle()
+                # The first has an end, the others can only fail.
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
         finally:
-            telling.cancel()
-            self._crowd.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._client.close()
-        self._draw_up()
         return self._result
 
+    async def _run(self) -> None:
+        await self._connect()
+        if self._result.connected:
+            await self._load()
+        await self._settle()
+        self._draw_up()
+
     async def _connect(self) -> None:
-        crowd, result = self._crowd, self._result
-        await crowd.connect()
-        gc.freeze()  # thousands of connections that stay: no collection needs to look at them again
-        result.connected = crowd.counts.connected_once
-        result.connects_per_s = result.connected / max(1e-3, crowd.last_connect_at - crowd.first_connect_at)
+        result = self._result
+        await self.audience.connect()
+        result.connected = self.audience.counts().connected_once
+        result.connects_per_s = self.audience.connects_per_s()
+        await self._client.open(self.plan.speakers)
 
     # The load
 
     async def _load(self) -> None:
-        result = self._result
+        result, audience = self._result, self.audience
+        hops = await self._read_hops()
+        await audience.set_unruly(True)
         self._phase = "load"
         costs = self._site.costs() if self._site else {}
+        each = self._site.each() if self._site else {}
         busy = busy_seconds()
-        cpu, frames, started = time.process_time(), self._crowd.counts.frames, time.monotonic()
+        cpu, frames, started = self._generator_cpu(), audience.counts().frames, time.monotonic()
+        self._load_began_at = started
+        self._before = self._reading()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._likes.run(self._like, admit=self._admit_like))
             group.create_task(self._comments.run(self._comment))
             group.create_task(asyncio.sleep(self.plan.seconds))  # also when there is nothing to send
         result.seconds = time.monotonic() - started
-        result.frames = self._crowd.counts.frames - frames
-        result.generator_cpu_seconds = time.process_time() - cpu
+        await audience.ask()  # for reports of this moment
+        result.frames = audience.counts().frames - frames
+        spent = [now - then for now, then in zip(self._generator_cpu(), cpu, strict=True)]
+        result.generator_cpu_seconds = sum(spent)
+        result.busiest_generator = max(spent) / result.seconds
+        result.generator_processes = len(spent)
+        result.generator_rss_bytes = audience.rss_bytes + own_rss_bytes()
         if self._site:
             result.server = {
-                part: Cost(max(0.0, cost.cpu_seconds - costs[part].cpu_seconds), cost.rss_bytes)
+                part: Cost(max(0.0, cost.cpu_seconds - costs.get(part, Cost()).cpu_seconds), cost.rss_bytes)
                 for part, cost in self._site.costs().items()
             }
+            result.processes = [
+                (name, Cost(max(0.0, cost.cpu_seconds - each.get(name, Cost()).cpu_seconds), cost.rss_bytes))
+                for name, cost in self._site.each().items()
+            ]
             if busy is not None and (now_busy := busy_seconds()) is not None:
                 ours = sum(cost.cpu_seconds for cost in result.server.values()) + result.generator_cpu_seconds
                 result.elsewhere_cpu_seconds = max(0.0, now_busy - busy - ours)
+        await audience.set_unruly(False)
+        if hops:
+            after = await self._read_hops() or hops
+            result.hops_ms = after.since(hops)
+            result.hop_nodes = len(hops.nodes.keys() & after.nodes.keys())
+
+    async def _read_hops(self) -> Readings | None:
+        nodes = len(self._site.parts.get("node", ())) if self._site else 0
+        return await read_hops(self.plan.watch.addresses, nodes=nodes) if nodes else None
+
+    def _generator_cpu(self) -> list[float]:
+        """Return the CPU seconds of each process of the generator, this one first."""
+        return [time.process_time(), *self.audience.cpu_seconds]
 
     async def _like(self, number: int) -> None:
         viewer, kind = self._cycle.step(number)
@@ -188,6 +269,7 @@ class LoadTest:
     async def _comment(self, number: int) -> None:
         answer = await self._client.ask(self.plan.comment(number))
         comment = answer.json()
+        comment = comment.get("comment", comment)  # the acknowledgement of a command has it inside
         self._ledger.comment_acknowledged(comment["id"], seq=comment["seq"], sent_tick=answer.sent_tick)
 
     # The end
@@ -201,29 +283,29 @@ class LoadTest:
             state = (await self._client.ask(self.plan.state)).json()
             total, kinds = state["likes"]["total"], state["likes"]["kinds"]
             top_seq = max(state["seq"], self._ledger.top_seq())
-            result.lost_comments = self._crowd.lost(top_seq)
-            result.wrong_totals = self._crowd.stale(total, kinds)
+            result.lost_comments, result.wrong_totals = await self.audience.ask(Expected(top_seq, total, kinds))
             if not result.lost or time.monotonic() > deadline:
                 return
             await asyncio.sleep(0.1)
 
     def _draw_up(self) -> None:
-        self._match()
-        result, tally, counts = self._result, self._checker.tally, self._crowd.counts
+        self._ledger.match(unanswered_since=self._client.unanswered_since())
+        result, tally, counts = self._result, self.audience.tally(), self.audience.counts()
         result.like_deliveries = self._ledger.like_deliveries
         result.latency_ms = self._latency_ms()
         result.lost_comments += self._ledger.replaced()
         result.doubled, result.resets = tally.doubled, tally.resets
         result.disordered_comments, result.totals_went_back = tally.out_of_order, tally.went_back
+        result.distribution = {
+            "comment": self._ledger.comment.distribution(),
+            "likes": self._ledger.likes.distribution(),
+        }
         result.reconnects, result.troubles = counts.reconnects, counts.troubles
+        result.flaps, result.evictions = counts.flaps, counts.evictions
         result.likes_sent, result.comments_sent = self._likes.sent, self._comments.sent
         result.refused = self._likes.refused + self._comments.refused
         result.repeated = self._client.repeated
         result.behind_ms = max(self._likes.behind_seconds, self._comments.behind_seconds) * 1_000
-
-    def _match(self) -> None:
-        self._ledger.absorb(self._checker.collect())
-        self._ledger.match(unanswered_since=self._client.unanswered_since())
 
     def _latency_ms(self) -> dict[str, dict[str, float | None]]:
         return {"comment": self._ledger.comment.percentiles(), "likes": self._ledger.likes.percentiles()}
@@ -231,25 +313,67 @@ class LoadTest:
     # Once a second
 
     async def _telling(self) -> None:
-        frames, told_at = 0, time.monotonic()
         while True:
-            await asyncio.sleep(1.0)
-            self._crowd.expire()
-            self._match()
-            now, counts = time.monotonic(), self._crowd.counts
+            await asyncio.sleep(SECOND - (time.monotonic() - TELL_AFTER_SECONDS) % SECOND)
+            recent_ms = self._ledger.match(unanswered_since=self._client.unanswered_since())
+            before, now = self._before, self._reading()
+            if self._phase == "load":
+                self._result.samples.append(now.since(before, recent_ms, began_at=self._load_began_at))
             self._tell(
                 Progress(
                     self._phase,
-                    connected=self._crowd.connected,
+                    connected=now.connected,
                     viewers=self.plan.viewers,
-                    frames_per_s=(counts.frames - frames) / (now - told_at),
-                    likes_sent=self._likes.sent,
-                    comments_sent=self._comments.sent,
+                    frames_per_s=(now.frames - before.frames) / (now.at - before.at),
+                    likes_sent=now.likes_sent,
+                    comments_sent=now.comments_sent,
                     latency_ms=self._latency_ms(),
-                    troubles=counts.troubles.total() + self._client.repeated.total(),
+                    troubles=self.audience.counts().troubles.total() + self._client.repeated.total(),
                 )
             )
-            frames, told_at = counts.frames, now
+            self._before = now
+
+    def _reading(self) -> _Reading:
+        cpu = {}
+        if self._site:
+            self._site.refresh()
+            cpu = {part: cost.cpu_seconds for part, cost in self._site.costs().items()}
+        sending, *watching = self._generator_cpu()
+        return _Reading(
+            at=time.monotonic(),
+            connected=self.audience.connected,
+            frames=self.audience.counts().frames,
+            like_deliveries=self._ledger.like_deliveries,
+            likes_sent=self._likes.sent,
+            comments_sent=self._comments.sent,
+            cpu={**cpu, "generator": sending + sum(watching)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """All counters at one moment."""
+
+    at: float
+    connected: int
+    frames: int
+    like_deliveries: int
+    likes_sent: int
+    comments_sent: int
+    cpu: dict[str, float]
+
+    def since(self, before: _Reading, latency_ms: dict[str, dict[str, float | None]], *, began_at: float) -> Sample:
+        seconds = self.at - before.at
+        return Sample(
+            at_seconds=self.at - began_at,
+            connected=self.connected,
+            frames=(self.frames - before.frames) / seconds,
+            like_deliveries=(self.like_deliveries - before.like_deliveries) / seconds,
+            likes_sent=(self.likes_sent - before.likes_sent) / seconds,
+            comments_sent=(self.comments_sent - before.comments_sent) / seconds,
+            latency_ms=latency_ms,
+            cpu={part: max(0.0, now - before.cpu.get(part, now)) / seconds for part, now in self.cpu.items()},
+        )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """The viewers' connections: thousands of sockets on one epoll, itself one socket of the asyncio loop.
 
-Called by `run`. An asyncio transport per viewer would cost 8 to 10 us a frame before a byte is looked at; here a
-frame costs one `read`, one dictionary lookup and one comparison.
+Called by `watcher`. An asyncio transport per viewer would cost 8 to 10 us a frame before a byte is looked at; here a
+frame costs one `read`, one dictionary lookup and one comparison: about 5 us, of which the kernel takes 3 to 4 (a bare
+loop in C: 4). So 10,000 viewers of 10 frames a second keep half a core busy.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import selectors
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import orjson
 
-from realtime.loadgen.check import Checker, Likes, Message, Viewer, parse_event, parse_text
+from realtime.loadgen.check import UNTIMED, Checker, Likes, Message, Viewer, parse_event, parse_text
 from realtime.loadgen.host import Address, source_for
 from realtime.loadgen.wire import (
     Broken,
@@ -40,10 +41,16 @@ OPENING_MAX = 256
 OPENING_SECONDS = 10.0
 STALLED_SECONDS = 15.0
 TOO_MANY = 4429
+OWN_WILL = "own will"
 RETRY_MS = 1_000
 RETRY_MAX_MS = 5_000
 READ_BYTES = 65_536
 READABLE = 1  # EPOLLIN and selectors.EVENT_READ alike
+SLOW_BYTES, SLOW_SECONDS = 64, 0.25
+"""A slow viewer reads so much, so often: 256 bytes a second, where a busy video sends thousands."""
+SLOW_BUFFER_BYTES, SLOW_SEGMENT_BYTES = 8_192, 1_400
+"""As of a phone behind a thin line. Loopback's segments of 64 KB and a small buffer together stall for minutes: the
+window stays shut until the buffer has room for a whole segment."""
 BATCH = 512  # sockets read before the loop sends the next request: about 2 ms
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux: choose the port at connect, so that it need only be unused towards that address
 
@@ -55,6 +62,14 @@ class Transport(Enum):
 
     def is_websocket(self, number: int) -> bool:
         return self is Transport.WEBSOCKET or (self is Transport.MIX and number % 2 == 1)
+
+
+class Manner(Enum):
+    """How a viewer behaves under load."""
+
+    STEADY = "steady"
+    SLOW = "slow"  # reads far too slowly
+    FLAPPING = "flapping"  # closes and comes back, again and again
 
 
 class Stage(Enum):
@@ -72,15 +87,17 @@ class Connection(Viewer):
     """One viewer and its present socket."""
 
     __slots__ = (
-        "address", "attempts", "deadline", "descriptor", "is_websocket", "kept", "number", "plain", "retry_ms", "stage",
-        "stream",
+        "address", "attempts", "deadline", "descriptor", "is_websocket", "kept", "manner", "number", "plain",
+        "retry_ms", "stage", "stream", "visit",
     )  # fmt: skip
 
-    def __init__(self, number: int, address: Address, *, is_websocket: bool) -> None:
+    def __init__(self, number: int, address: Address, *, is_websocket: bool, manner: Manner) -> None:
         super().__init__()
         self.number = number
         self.address = address
         self.is_websocket = is_websocket
+        self.manner = manner
+        self.visit = 0  # counts its connections
         self.stage = Stage.CLOSED
         self.descriptor = -1
         self.stream: Stream | None = None
@@ -98,36 +115,49 @@ class Watch:
     topic: str
     addresses: Sequence[Address]
     transport: Transport
-    ticket: Callable[[], str]
     ramp_seconds: float = 0.0
+    slow_percent: int = 0
+    flapping_percent: int = 0
+    stay_seconds: tuple[float, float] = (0.5, 5.0)  # how long a flapping viewer stays, at random between the two
+
+    def manner(self, number: int) -> Manner:
+        place = number * 37 % 100  # takes every place once in a hundred, by either transport
+        if place < self.slow_percent:
+            return Manner.SLOW
+        return Manner.FLAPPING if place < self.slow_percent + self.flapping_percent else Manner.STEADY
 
 
 @dataclass(slots=True)
 class Counts:
-    """What happened to the connections."""
+    """What happened to the connections. What becomes of a slow viewer's is no trouble: it asked for it."""
 
     frames: int = 0
     connected_once: int = 0
     reconnects: int = 0
     gone: int = 0
+    flaps: int = 0  # of flapping viewers, by themselves
+    evictions: int = 0  # of slow viewers, by the site
     troubles: Counter[str] = field(default_factory=Counter)
 
 
 class Crowd:
-    """All viewers of one generator process."""
+    """The viewers of one process, known by their numbers among all. `ticket` is kept valid by the caller."""
 
-    def __init__(self, watch: Watch, viewers: int, checker: Checker) -> None:
+    def __init__(self, watch: Watch, numbers: Sequence[int], checker: Checker, *, ticket: str) -> None:
         self.watch = watch
         self.checker = checker
+        self.ticket = ticket
         self.counts = Counts()
         self.viewers = [
             Connection(
                 number,
                 watch.addresses[number % len(watch.addresses)],
                 is_websocket=watch.transport.is_websocket(number),
+                manner=watch.manner(number),
             )
-            for number in range(viewers)
+            for number in numbers
         ]
+        self._highest = max((viewer.number for viewer in self.viewers), default=0) + 1
         self.connected = 0
         self.first_connect_at = self.last_connect_at = 0.0
         self._waiting = deque(self.viewers)
@@ -136,20 +166,24 @@ class Crowd:
         self._poll = _Poll()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._poll.fileno(), self._read_batch)
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._unruly = False  # slow and flapping viewers behave as such
+        self._slow: dict[Connection, None] = {}  # not polled
         self._change = asyncio.Event()
         self._closed = False
 
     # Opening
 
     async def connect(self) -> None:
-        """Open all connections; return when each has its hello, or nothing has moved for `STALLED_SECONDS`."""
+        """Open all connections; return when each has its hello, or nothing has moved for `STALLED_SECONDS`.
+
+        With a ramp, a connection's turn may be further away than that: the clock starts when the last may begin.
+        """
         self.first_connect_at = self.last_connect_at = time.monotonic()
         moved_at = self.first_connect_at
         known = 0
         while self.counts.connected_once + self.counts.gone < len(self.viewers):
             self._open_waiting()
-            if self.counts.connected_once > known:
+            if self.counts.connected_once > known or self._allowed() < self._highest:
                 known, moved_at = self.counts.connected_once, time.monotonic()
             if time.monotonic() - moved_at > STALLED_SECONDS:
                 return
@@ -159,9 +193,10 @@ class Crowd:
 
     def _allowed(self) -> int:
         """Return how many viewers may have begun by now, as the ramp says."""
-        if not self.watch.ramp_seconds:
-            return len(self.viewers)
-        return int(len(self.viewers) * (time.monotonic() - self.first_connect_at) / self.watch.ramp_seconds) + 1
+        passed_seconds = time.monotonic() - self.first_connect_at
+        if passed_seconds >= self.watch.ramp_seconds:
+            return self._highest
+        return int(self._highest * passed_seconds / self.watch.ramp_seconds) + 1
 
     def _open_waiting(self) -> None:
         allowed = self._allowed()
@@ -182,7 +217,11 @@ class Crowd:
             return
         viewer.descriptor = plain.fileno()
         self._sockets[viewer.descriptor] = viewer
+        viewer.visit += 1
         try:
+            if viewer.manner is Manner.SLOW:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_BYTES)
+                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SLOW_SEGMENT_BYTES)
             if source := source_for(viewer.address, viewer.number):
                 plain.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 plain.bind((source, 0))
@@ -199,7 +238,7 @@ class Crowd:
 
     def _ask(self, viewer: Connection) -> None:
         """Write the request, now that the connection stands."""
-        ticket = self.watch.ticket()
+        ticket = self.ticket
         if viewer.is_websocket:
             request = websocket_request(f"/ws?ticket={ticket}", origin=viewer.address.url)
         else:
@@ -223,6 +262,7 @@ class Crowd:
         counts = self.counts
         clock = time.monotonic_ns
         read = os.read
+        steady = Manner.STEADY
         for descriptor, events in self._poll.ready(BATCH):
             viewer = sockets.get(descriptor)
             if viewer is None:
@@ -237,7 +277,7 @@ class Crowd:
             except OSError as error:
                 self._end(viewer, error.strerror)
                 continue
-            tick = clock() // 100_000
+            tick = clock() // 100_000 if viewer.manner is steady else UNTIMED
             if viewer.plain and (frames := known.get(data)) is not None:
                 for frame in frames:
                     frame.deliver(viewer, tick)
@@ -248,6 +288,20 @@ class Crowd:
                 self._end(viewer, "connection closed")
         if self._waiting and len(self._opening) < OPENING_MAX:
             self._open_waiting()
+
+    def _read(self, viewer: Connection, most_bytes: int) -> None:
+        """Read once from a viewer that is not steady, as `_read_batch` does it for all."""
+        try:
+            data = os.read(viewer.descriptor, most_bytes)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._end(viewer, error.strerror)
+            return
+        if data:
+            self._take(viewer, data, UNTIMED)
+        else:
+            self._end(viewer, "connection closed")
 
     def _connected(self, viewer: Connection) -> None:
         code = _connect_error(viewer.descriptor)
@@ -347,7 +401,47 @@ class Crowd:
             self.last_connect_at = time.monotonic()
         else:
             self.counts.reconnects += 1
+        if self._unruly and viewer.manner is not Manner.STEADY:
+            self._misbehave(viewer)
         self._change.set()
+
+    # Slow and flapping viewers
+
+    def set_unruly(self, unruly: bool) -> None:
+        """Let slow and flapping viewers begin to behave as such, or make them all steady and read what waits."""
+        if unruly == self._unruly:
+            return
+        self._unruly = unruly
+        if unruly:
+            for viewer in self.viewers:
+                if viewer.manner is not Manner.STEADY and viewer.stage is Stage.WATCHING:
+                    self._misbehave(viewer)
+            if self.watch.slow_percent:
+                self._loop.call_later(SLOW_SECONDS, self._read_slowly)
+        else:
+            for viewer in self._slow:
+                self._poll.add(viewer.descriptor, connecting=False)
+            self._slow.clear()
+
+    def _misbehave(self, viewer: Connection) -> None:
+        if viewer.manner is Manner.SLOW:
+            self._poll.remove(viewer.descriptor)
+            self._slow[viewer] = None
+        else:
+            self._loop.call_later(random.uniform(*self.watch.stay_seconds), self._flap, viewer, viewer.visit)
+
+    def _flap(self, viewer: Connection, visit: int) -> None:
+        """End the visit that the timer was set for."""
+        if self._unruly and not self._closed and viewer.visit == visit and viewer.stage is Stage.WATCHING:
+            self.counts.flaps += 1
+            self._end(viewer, OWN_WILL)
+
+    def _read_slowly(self) -> None:
+        if self._closed or not self._unruly:
+            return
+        for viewer in list(self._slow):
+            self._read(viewer, SLOW_BYTES)
+        self._loop.call_later(SLOW_SECONDS, self._read_slowly)
 
     # Writing and ending
 
@@ -369,8 +463,11 @@ class Crowd:
         if viewer.descriptor < 0:
             return
         self._forget_socket(viewer)
-        if reason != "drain":
-            self.counts.troubles[reason or "no reason"] += 1
+        if reason not in ("drain", OWN_WILL):
+            if viewer.manner is Manner.SLOW and viewer.stage is Stage.WATCHING:
+                self.counts.evictions += 1
+            else:
+                self.counts.troubles[reason or "no reason"] += 1
         if viewer.stage is Stage.WATCHING:
             self.connected -= 1
         self._opening.pop(viewer, None)
@@ -396,7 +493,10 @@ class Crowd:
             self._end(viewer, "stream ended")
 
     def _forget_socket(self, viewer: Connection) -> None:
-        self._poll.remove(viewer.descriptor)
+        if viewer in self._slow:
+            del self._slow[viewer]
+        else:
+            self._poll.remove(viewer.descriptor)
         del self._sockets[viewer.descriptor]
         os.close(viewer.descriptor)
         viewer.descriptor = -1

@@ -78,6 +78,7 @@ class FakeSite:
         self.refusals: list[int] = []  # statuses to answer the next likes and comments with
         self.stream_refusals: list[int] = []  # the same for streams
         self.commands: list[dict[str, Any]] = []
+        self.command_errors: list[str] = []  # codes to answer the next likes and comments by WebSocket with, "": none
         self._server: asyncio.Server | None = None
 
     @property
@@ -154,6 +155,23 @@ class FakeSite:
         self.publish(event)
         return 201, comment
 
+    def _act(self, viewer: FakeViewer, command: dict[str, Any], who: str) -> None:
+        """Answer a like or a comment that came by WebSocket."""
+        self.commands.append(command)
+        code = self.command_errors.pop(0) if self.command_errors else ""
+        if code == "cut":
+            viewer.cut()
+            return
+        if code:
+            answer: dict[str, Any] = {"error": {"code": code, "detail": "Not now."}, "ref": command["ref"]}
+        else:
+            method, path = {"like": ("PUT", "/like"), "unlike": ("DELETE", "/like"), "comment": ("POST", "/comments")}[
+                command["op"]
+            ]
+            _, told = self._answer(method, path, {"authorization": who}, json.dumps(command).encode())
+            answer = {"ack": command["ref"], **({"comment": told} if command["op"] == "comment" else told)}
+        viewer.write_raw(websocket_text(json.dumps(answer).encode()))
+
     # Streams
 
     async def _stream(
@@ -175,6 +193,9 @@ class FakeSite:
             )
             viewer.write(Event("hello", {"node": "n", "connection": str(viewer.number), "topics": {}, "retry_ms": 1}))
             command = await self._command(reader)
+            while command.get("op") != "subscribe":
+                self._act(viewer, command, headers.get("authorization", ""))
+                command = await self._command(reader)
             after = command.get("after")
             viewer.write_raw(
                 websocket_text(json.dumps({"ack": command["ref"], "topic": TOPIC, **self._opening(after)}).encode())

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
 import json
+import os
+import re
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from realtime.loadgen.check import KINDS, LikeCycle, Sightings, parse_event
+from realtime.loadgen import host
+from realtime.loadgen.audience import WatcherDied
+from realtime.loadgen.check import KINDS, TICKS_MAX, UNTIMED, LikeCycle, Sightings, parse_event
+from realtime.loadgen.hops import Readings, parse_metrics, quantile_ms, read_hops
 from realtime.loadgen.host import Address, DoesNotFit, find_site, make_room, reach, source_for
 from realtime.loadgen.latency import Histogram, Ledger
+from realtime.loadgen.page import to_html
+from realtime.loadgen.plots import Plot, compact, line_plot, nice_step
 from realtime.loadgen.report import to_json, to_line, to_text
-from realtime.loadgen.run import LoadTest, Plan, Progress, Result
-from realtime.loadgen.viewers import Transport, Watch
-from realtime.loadgen.wire import Broken, EventStream, Request, WebSocketStream, client_frame, parse_head
+from realtime.loadgen.requests import Command
+from realtime.loadgen.run import LoadTest, Plan, Progress, Result, Sample
+from realtime.loadgen.viewers import Manner, Transport, Watch
+from realtime.loadgen.wire import (
+    Broken,
+    EventStream,
+    Request,
+    WebSocketStream,
+    client_frame,
+    parse_head,
+    websocket_request,
+)
 from tests.realtime.fake_site import TOPIC, Event, FakeSite, FakeViewer, websocket_text
 
 # Bytes
@@ -199,6 +222,65 @@ def test_a_comment_that_is_answered_after_it_was_seen_is_matched_all_the_same() 
     assert ledger.comment.count == 7
 
 
+def test_what_a_viewer_saw_who_is_late_on_purpose_is_delivered_and_has_no_latency() -> None:
+    ledger = Ledger()
+    ledger.like_acknowledged(1, sent_tick=100)
+    ledger.comment_acknowledged("a", seq=1, sent_tick=100)
+    ledger.absorb(
+        Sightings(
+            comments={(1, "a"): Counter({UNTIMED: 3, 150: 1})},
+            likes={(0, 1): Counter({UNTIMED: 2}), (0, 2): Counter({160: 1})},
+        )
+    )
+    ledger.match(unanswered_since=None)
+    assert (ledger.like_deliveries, ledger.likes.count, ledger.comment.count) == (4, 1, 1)
+    assert ledger.replaced() == 0
+
+
+def test_the_latencies_of_a_second_are_told_apart_from_those_of_the_run() -> None:
+    ledger = Ledger()
+    for second in (1, 2):
+        ledger.comment_acknowledged(str(second), seq=second, sent_tick=0)
+        ledger.absorb(Sightings(comments={(second, str(second)): Counter({100 * second: 1})}))
+        assert ledger.match(unanswered_since=None)["comment"]["p50"] == 10.0 * second
+    assert ledger.comment.percentiles()["max"] == 20.0
+    assert ledger.comment.count == 2
+
+
+def test_what_thousands_saw_at_as_many_moments_is_rounded_up_and_nobody_is_forgotten() -> None:
+    few, many = Counter({1_001: 2, 1_009: 1}), Counter(dict.fromkeys(range(1_001, 31_001), 1))
+    sightings = Sightings(comments={(1, "a"): few}, likes={(0, 1): many}).compact()
+    assert sightings.comments[1, "a"] == few
+    rounded = sightings.likes[0, 1]
+    assert len(rounded) <= TICKS_MAX
+    assert rounded.total() == 30_000
+    assert (min(rounded), max(rounded)) == (1_100, 31_000)
+
+
+def test_a_site_that_hung_is_measured_in_few_steps_and_rounded_up() -> None:
+    ledger = Ledger()
+    for like in range(1, 1_001):
+        ledger.like_acknowledged(like, sent_tick=100 * like)
+    ledger.absorb(Sightings(likes={(0, 1_000): Counter(dict.fromkeys(range(200_001, 200_501), 2))}))
+    ledger.match(unanswered_since=None)
+    assert ledger.likes.count == 1_000 * 1_000
+    assert len(ledger.likes._counts) < 2_000
+    found = ledger.likes.percentiles()
+    assert found["max"] is not None
+    assert 20_040 <= found["max"] <= 20_240
+    assert found["p50"] == pytest.approx(15_000, rel=0.02)
+
+
+def test_a_distribution_has_ten_bounds_to_a_decade_and_counts_everybody() -> None:
+    histogram = Histogram()
+    histogram.add({10: 1, 100: 5, 101: 2}, sent_tick=0)
+    distribution = histogram.distribution()
+    assert next(iter(distribution)) == 1.0
+    assert distribution[10.0] == 5
+    assert list(distribution.values()) == [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 2]
+    assert Histogram().distribution() == {}
+
+
 # Whole load tests
 
 
@@ -208,11 +290,11 @@ async def fake() -> AsyncIterator[FakeSite]:
         yield site
 
 
-async def run(site: FakeSite, **changes: Any) -> Result:
-    """Run a small load test against the fake site."""
-    transport = changes.pop("transport", Transport.SSE)
+def load_test(site: FakeSite, **changes: Any) -> LoadTest:
+    """Return a small load test against the fake site. `by_websocket`: likes and comments go over WebSockets."""
     told = changes.pop("told", [])
-    watch = Watch(TOPIC, [reach(site.url)], transport, ticket=lambda: "t")
+    by_websocket = changes.pop("by_websocket", False)
+    watch = Watch(TOPIC, [reach(site.url)], changes.pop("transport", Transport.SSE), **changes.pop("watch", {}))
     plan: dict[str, Any] = {
         "viewers": 6,
         "seconds": 0.2,
@@ -220,27 +302,42 @@ async def run(site: FakeSite, **changes: Any) -> Result:
         "comments_per_s": 50,
         "like_pool": 100,
         "settle_seconds": 0.5,
+        "speakers": range(101 if by_websocket else 0),
         **changes,
     }
-    test = LoadTest(
+
+    def like(viewer: int, kind: str | None) -> Request | Command:
+        if by_websocket:
+            return Command(viewer, {"op": "like", "kind": kind} if kind else {"op": "unlike"})
+        body = json.dumps({"kind": kind}).encode() if kind else b""
+        return Request("PUT" if kind else "DELETE", "/like", {"Authorization": str(viewer)}, body)
+
+    def comment(number: int) -> Request | Command:
+        if by_websocket:
+            return Command(100, {"op": "comment", "body": str(number)})
+        return Request("POST", "/comments", {"Authorization": "c"}, json.dumps({"body": str(number)}).encode())
+
+    def introduce(viewer: int, address: Address) -> Request:
+        handshake = websocket_request("/ws", origin=address.url)
+        return replace(handshake, headers={**handshake.headers, "Authorization": str(viewer)})
+
+    return LoadTest(
         Plan(
             watch,
-            like=lambda viewer, kind: Request(
-                "PUT" if kind else "DELETE",
-                "/like",
-                {"Authorization": str(viewer)},
-                json.dumps({"kind": kind}).encode() if kind else b"",
-            ),
-            comment=lambda number: Request(
-                "POST", "/comments", {"Authorization": "c"}, json.dumps({"body": str(number)}).encode()
-            ),
+            ticket=lambda: "t",
+            like=like,
+            comment=comment,
             state=Request("GET", "/state"),
+            introduce=introduce,
             **plan,
         ),
         site=None,
         tell=told.append,
     )
-    return await test.run()
+
+
+async def run(site: FakeSite, **changes: Any) -> Result:
+    return await load_test(site, **changes).run()
 
 
 def only(number: int, change: Any) -> Any:
@@ -484,6 +581,202 @@ async def test_a_request_that_is_refused_for_good_fails_the_test(fake: FakeSite)
     assert (result.lost, result.refused.total(), result.passed) == (0, 1, False)
 
 
+# Several processes
+
+
+async def test_viewers_are_spread_over_processes_and_each_is_checked(fake: FakeSite) -> None:
+    fake.lie = only(4, lambda viewer, event: [] if event.seq == 4 else [event])
+    result = await run(fake, processes=3, transport=Transport.MIX)
+    assert (result.connected, result.generator_processes) == (6, 4)
+    assert (result.lost_comments, result.doubled, result.out_of_order) == (1, 0, 1)
+    assert result.like_deliveries == 6 * 20
+    assert result.frames == 6 * 30 - 1
+    assert Counter(stream[":path"].partition("?")[0] for stream in fake.streams) == {"/events": 3, "/ws": 3}
+
+
+async def test_a_process_that_dies_ends_the_load_test_with_its_name(fake: FakeSite) -> None:
+    test = load_test(fake, processes=2, seconds=60)
+    fake.on_comment = lambda comment: os.kill(test.audience.pids[1], signal.SIGKILL)
+    with pytest.raises(WatcherDied, match=r"^generator process 2 of 2 ended with exit code -9$"):
+        await test.run()
+    for pid in test.audience.pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_a_process_that_says_nothing_any_more_is_as_good_as_dead(
+    fake: FakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.loadgen.audience.SILENCE_SECONDS", 3)
+    test = load_test(fake, processes=2, seconds=60)
+    fake.on_comment = lambda comment: os.kill(test.audience.pids[0], signal.SIGSTOP)
+    with pytest.raises(WatcherDied, match=r"^generator process 1 of 2 has said nothing for 3 s$"):
+        await test.run()
+
+
+async def test_a_process_that_fails_says_why_in_its_last_line(fake: FakeSite) -> None:
+    with pytest.raises(WatcherDied, match=r"process 1 of 1 ended with exit code 1: \S*TypeError"):
+        await run(fake, watch={"ramp_seconds": "soon"})
+
+
+async def test_processes_are_told_each_new_ticket(fake: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.loadgen.audience.TICKET_SECONDS", 0.02)
+    tickets = iter(range(1_000_000))
+    test = load_test(fake, viewers=1, seconds=0.5)
+    test.audience._ticket = lambda: f"ticket-{next(tickets)}"
+    fake.on_comment = lambda comment: fake.viewers[0].cut() if comment["seq"] == 10 else None
+    result = await test.run()
+    assert result.passed, to_text(result)
+    first, second = (stream[":path"].rpartition("=")[2] for stream in fake.streams)
+    assert first != second
+
+
+# Likes and comments by WebSocket
+
+
+async def test_likes_and_comments_may_go_by_websocket(fake: FakeSite) -> None:
+    result = await run(fake, by_websocket=True, likes_per_s=600)
+    assert result.passed, to_text(result)
+    assert (result.likes_sent, result.comments_sent) == (120, 10)
+    assert result.like_deliveries == 6 * 120
+    assert {method for method, _ in fake.requests} == {"GET"}
+    assert Counter(command["op"] for command in fake.commands) == {"like": 120, "comment": 10}
+    assert len(fake.streams) == 6 + 101
+
+
+async def test_a_command_that_may_be_repeated_is_sent_again_also_after_a_cut(fake: FakeSite) -> None:
+    fake.command_errors = ["too_often", "", "unavailable", "cut"]
+    result = await run(fake, by_websocket=True)
+    assert result.passed, to_text(result)
+    assert result.repeated == {"HTTP 429": 1, "HTTP 503": 1, "the site closed the connection": 1}
+
+
+async def test_a_command_that_is_refused_for_good_fails_the_test(fake: FakeSite) -> None:
+    fake.command_errors = ["forbidden"]
+    result = await run(fake, by_websocket=True)
+    assert (result.lost, result.refused.total(), result.passed) == (0, 1, False)
+    assert "forbidden" in next(iter(result.refused))
+
+
+# Slow and flapping viewers
+
+
+def test_of_each_hundred_viewers_so_many_are_slow_and_flapping_by_either_transport() -> None:
+    watch = Watch(TOPIC, [], Transport.MIX, slow_percent=10, flapping_percent=20)
+    for hundred in (range(100), range(700, 800)):
+        manners = Counter((watch.manner(number), watch.transport.is_websocket(number)) for number in hundred)
+        assert manners == {
+            (manner, is_websocket): count
+            for manner, count in ((Manner.SLOW, 5), (Manner.FLAPPING, 10), (Manner.STEADY, 35))
+            for is_websocket in (False, True)
+        }
+
+
+@pytest.mark.parametrize("transport", [Transport.SSE, Transport.WEBSOCKET])
+async def test_slow_viewers_get_everything_in_the_end_and_are_not_timed(fake: FakeSite, transport: Transport) -> None:
+    result = await run(fake, transport=transport, watch={"slow_percent": 100})
+    assert result.passed, to_text(result)
+    assert result.like_deliveries == 6 * 20
+    assert set(result.latency_ms["likes"].values()) == set(result.latency_ms["comment"].values()) == {None}
+
+
+async def test_a_slow_viewer_that_is_thrown_out_resumes_and_is_no_trouble(fake: FakeSite) -> None:
+    def throw_out(viewer: FakeViewer, event: Event) -> list[Event]:
+        if event.seq == 4:
+            viewer.cut()
+            return []
+        return [event]
+
+    fake.lie = only(3, throw_out)
+    result = await run(fake, watch={"slow_percent": 100})
+    assert result.passed, to_text(result)
+    assert (result.evictions, result.reconnects, result.troubles) == (1, 1, Counter())
+
+
+@pytest.mark.parametrize("transport", [Transport.SSE, Transport.WEBSOCKET])
+async def test_flapping_viewers_come_back_again_and_again_and_miss_nothing(
+    fake: FakeSite, transport: Transport
+) -> None:
+    watch = {"flapping_percent": 100, "stay_seconds": (0.01, 0.05)}
+    result = await run(fake, transport=transport, seconds=1, watch=watch)
+    assert result.passed, to_text(result)
+    assert result.flaps >= 6
+    assert result.flaps - 6 <= result.reconnects <= result.flaps  # who has everything may be away at the end
+    assert result.troubles == Counter()
+
+
+# Hops
+
+PAGE = """# HELP live_delivery_seconds From at_ms
+live_delivery_seconds_bucket{event="likes",le="0.001"} %d.0
+live_delivery_seconds_bucket{event="likes",le="0.01"} %d.0
+live_delivery_seconds_bucket{event="likes",le="+Inf"} %d.0
+live_delivery_seconds_bucket{event="comment",le="0.01"} 1.0
+live_commit_seconds_bucket{le="0.001"} 7.0
+live_commit_batch_size_bucket{le="1.0"} 7.0
+"""
+
+
+def test_hops_are_read_from_the_metrics_summed_over_labels() -> None:
+    found = parse_metrics(PAGE % (1, 2, 3))
+    assert found["written"] == {0.001: 1, 0.01: 3, float("inf"): 3}
+    assert found["committed"] == {0.001: 7}
+    assert found["at node"] == {}
+
+
+@pytest.mark.parametrize(
+    ("buckets", "quantile", "expected"),
+    [
+        ({0.01: 10, 0.02: 20, float("inf"): 20}, 0.5, 10.0),
+        ({0.01: 10, 0.02: 20, float("inf"): 20}, 0.9, 18.0),
+        ({0.01: 0, 0.02: 0, float("inf"): 5}, 0.5, 20.0),  # above the last bound
+        ({0.01: 0, float("inf"): 0}, 0.5, None),
+        ({}, 0.5, None),
+    ],
+)
+def test_a_quantile_lies_on_a_straight_line_in_its_bucket(
+    buckets: dict[float, float], quantile: float, expected: float | None
+) -> None:
+    assert quantile_ms(buckets, quantile) == pytest.approx(expected)
+
+
+def test_hops_of_a_run_are_what_came_between_at_nodes_that_were_there_all_the_time() -> None:
+    before = Readings({"a": {"written": {0.01: 5, 0.02: 5}}, "gone": {}})
+    after = Readings({"a": {"written": {0.01: 5, 0.02: 15}}, "new": {"written": {0.01: 1_000, 0.02: 1_000}}})
+    assert after.since(before)["written"] == pytest.approx({"p50": 15.0, "p90": 19.0, "p99": 19.9})
+    assert after.since(before)["committed"] == {"p50": None, "p90": None, "p99": None}
+
+
+async def test_nodes_behind_one_port_are_told_apart_and_each_is_read() -> None:
+    """Two nodes share a listening socket: each connection is one's, and which one is chance."""
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        node = connections % 3 // 2  # every third connection is the other node's
+        connections += 1
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            page = PAGE % (0, node, node + 5) if b"/metrics" in head else json.dumps({"id": f"node-{node}"})
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(page), page.encode()))
+
+    async def quietly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async with await asyncio.start_server(quietly, "127.0.0.1", 0) as server:
+        address = reach(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        readings = await read_hops([address], nodes=2)
+        alone = await read_hops([address], nodes=1)
+    assert {node: hops["written"][float("inf")] for node, hops in readings.nodes.items()} == {"node-0": 5, "node-1": 6}
+    assert len(alone.nodes) >= 1
+
+
+async def test_a_site_without_metrics_has_no_hops(fake: FakeSite) -> None:
+    assert (await read_hops([reach(fake.url)], nodes=2)).nodes == {}
+
+
 # Reports
 
 
@@ -505,6 +798,105 @@ async def test_the_report_has_the_documented_keys(fake: FakeSite) -> None:
     assert "6 of 6 viewers" in to_line(told[-1])
 
 
+class _Page(HTMLParser):
+    """Collects what a page would load or run, its text, and whether its elements close."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements: Counter[str] = Counter()
+        self.references: list[str] = []
+        self.styles: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements[tag] += 1
+        self.references += [name for name, _ in attrs if name in ("src", "href", "style") or name.startswith("on")]
+        if tag not in ("meta", "br"):
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        (self.styles.append(data) if self._open[-1:] == ["style"] else None)
+        self.text += data
+
+
+def page_of(result: Result) -> tuple[str, _Page]:
+    html = to_html(result, command="loadtest --json '<b>&'", at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+    page = _Page()
+    page.feed(html)
+    page.close()
+    return html, page
+
+
+async def test_the_page_needs_nothing_else_and_allows_nothing_else(fake: FakeSite) -> None:
+    html, page = page_of(await run(fake, seconds=2.2))
+    assert page.references == []
+    assert not page.elements.keys() & {"script", "link", "img", "iframe", "object", "base"}
+    [style] = page.styles
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'" in html
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "loadtest --json '<b>&'" in page.text  # escaped
+    assert "2026-01-02 03:04" in page.text
+    assert "Passed" in page.text
+    assert page.elements["figure"] == 7
+    assert page.elements["polyline"] >= 12
+
+
+def test_the_page_of_a_failed_run_says_what_was_wrong() -> None:
+    _, page = page_of(Result(viewers=10, connected=9, lost_comments=3, refused=Counter({"<no>": 2})))
+    assert "Failed" in page.text
+    assert "3 comments lost, 2 requests refused, 1 viewers not connected" in page.text
+    assert page.text.count("nothing was measured") == 7
+
+
+def test_the_page_has_a_row_for_each_process_and_hop() -> None:
+    cost = host.Cost(2.5, 10_000_000)
+    result = Result(viewers=1, connected=1, seconds=5, processes=[("node 1", cost)], hop_nodes=2)
+    result.hops_ms = {"committed": {"p50": 1.25, "p90": None, "p99": 9.0}}
+    _, page = page_of(result)
+    assert "node 12.500.5010" in page.text.replace("\n", "")
+    assert "committed1.2-9.0" in page.text.replace("\n", "")
+
+
+def test_a_line_has_a_gap_where_nothing_was_measured() -> None:
+    plot = line_plot(Plot("h", "s", "ms"), [1, 2, 3, 4, 5], {"p50": [1, 2, None, 4, None]})
+    lines = re.findall(r'<polyline class="line0" points="([^"]+)"/>', plot)
+    assert [len(line.split()) for line in lines[:2]] == [2, 2]
+    assert "3 s: </title>" in plot
+    assert "4 s: p50 4 ms</title>" in plot
+
+
+@pytest.mark.parametrize(("highest", "step"), [(1, 0.5), (4, 1), (4.1, 2), (99, 50), (0.003, 0.001), (0, 1)])
+def test_axes_have_round_steps(highest: float, step: float) -> None:
+    assert nice_step(highest) == pytest.approx(step)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0"), (0.25, "0.25"), (12.4, "12"), (950, "950"), (1_200, "1.2k"), (2e6, "2M")]
+)
+def test_numbers_are_short_on_axes(value: float, text: str) -> None:
+    assert compact(value) == text
+
+
+async def test_each_second_of_the_load_is_a_sample(fake: FakeSite) -> None:
+    result = await run(fake, seconds=3.2, likes_per_s=20, comments_per_s=5)
+    assert len(result.samples) >= 2
+    assert all(isinstance(sample, Sample) for sample in result.samples)
+    assert [sample.at_seconds for sample in result.samples] == sorted(sample.at_seconds for sample in result.samples)
+    assert sum(sample.like_deliveries for sample in result.samples) > 0
+    assert all(sample.connected == 6 and "generator" in sample.cpu for sample in result.samples)
+    assert sum(result.distribution["likes"].values()) == 6 * 64
+
+
 # The machine
 
 
@@ -519,6 +911,30 @@ def test_viewers_above_a_source_address_ports_come_from_the_next_one() -> None:
 def test_more_viewers_than_open_files_do_not_fit() -> None:
     with pytest.raises(DoesNotFit, match="open files"):
         make_room(2_000_000_000, [Address("http://127.0.0.1:1", *_loopback())])
+
+
+@pytest.mark.parametrize(
+    ("viewers", "processes", "spread"),
+    [(1, 0, 1), (19_900, 0, 1), (19_901, 0, 2), (100_000, 0, 6), (1_000, 4, 4), (3, 8, 3)],
+)
+def test_viewers_are_spread_over_as_few_processes_as_will_hold_them(
+    monkeypatch: pytest.MonkeyPatch, viewers: int, processes: int, spread: int
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda what: (20_000, 20_000))
+    address = Address("http://127.0.0.1:1", *_loopback())
+    assert make_room(viewers, [address], processes=processes) == spread
+
+
+@pytest.mark.parametrize(
+    ("viewers", "processes", "speakers"), [(20_000, 1, 0), (10, 65, 0), (2_000_000, 0, 0), (10, 1, 18_801)]
+)
+def test_what_the_processes_asked_for_cannot_hold_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, viewers: int, processes: int, speakers: int
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda what: (20_000, 20_000))
+    address = Address("http://127.0.0.1:1", *_loopback())
+    with pytest.raises(DoesNotFit, match="open files"):
+        make_room(viewers, [address], processes=processes, speakers=speakers)
 
 
 def _loopback() -> tuple[Any, Any]:
@@ -570,4 +986,8 @@ def test_the_sites_processes_are_the_listeners_and_their_supervisors_family(tmp_
         "postgresql": [14, 15],
         "valkey": [16],
     }
+    process(21, 14, "postgres: a new connection")
+    process(22, 20, "python -c watcher")
+    site.refresh()
+    assert (site.parts["postgresql"], sum(map(len, site.parts.values()))) == ([14, 15, 21], 8)
     assert find_site([8001], proc=tmp_path, own=20) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -96,6 +97,40 @@ def test_likers_that_take_turns_are_counted_exactly(site: Site, tmp_path: Path) 
     assert done.stdout.rstrip().endswith("passed")
 
 
+def test_likes_by_websocket_slow_and_flapping_viewers_several_processes_and_a_page(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    done = site.manage(
+        "loadtest", "--nodes", *site.urls, "--viewers", "60", "--likes", "60", "--comments", "10", "--seconds", "3",
+        "--transport", "mix", "--acts", "ws", "--slow", "10", "--flapping", "50", "--processes", "2", "--json", "-",
+        "--report", str(path),
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found["passed"]
+    assert (found["connected"], found["likes_sent"], found["comments_sent"]) == (60, 180, 30)
+    assert (found["lost"], found["doubled"], found["out_of_order"]) == (0, 0, 0)
+    assert found["flaps"] > 0
+    assert found["reconnects"] > 0
+    assert found["generator"]["processes"] == 3
+    assert found["hop_nodes"] == len(site.urls)
+    hops = found["hops_ms"]
+    assert all(value > 0 for hop in ("committed", "at node", "written") for value in hops[hop].values())
+    page = path.read_text()
+    assert "Passed" in page
+    assert "--flapping 50" in page
+    assert leftovers(site) == 0
+
+
+def test_a_dead_generator_process_is_one_line_and_leaves_nothing_behind(site: Site) -> None:
+    with started(site, "--viewers", "20", "--likes", "2", "--seconds", "600", "--processes", "2") as (process, lines):
+        wait_for(lambda: is_under_load(lines), "the load")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        [victim, _] = [pid for pid in children if "loadgen" in Path(f"/proc/{pid}/cmdline").read_text()]
+        os.kill(int(victim), signal.SIGKILL)
+        assert process.wait() == 1
+    assert lines[-1] == "loadtest: generator process 1 of 2 ended with exit code -9\n"
+    assert leftovers(site) == 0
+
+
 def test_ctrl_c_twice_leaves_nothing_behind(site: Site) -> None:
     with started(site, "--viewers", "20", "--likes", "2", "--seconds", "600") as (process, lines):
         wait_for(lambda: is_under_load(lines), "the load")
@@ -145,7 +180,8 @@ def test_a_site_with_another_database_is_refused(site: Site) -> None:
 
 DEFAULTS = {
     "url": "http://127.0.0.1:1", "nodes": None, "viewers": "1", "likes": "1", "comments": "1", "seconds": "1",
-    "ramp": "0", "likers": "", "transport": "sse", "json": "",
+    "ramp": "0", "likers": "", "transport": "sse", "json": "", "acts": "rest", "slow": "0", "flapping": "0",
+    "processes": "", "report": "",
 }  # fmt: skip
 
 
@@ -169,6 +205,18 @@ DEFAULTS = {
         ("likers", "1"),
         ("transport", "carrier pigeon"),
         ("json", "/nowhere/at/all.json"),
+        ("json", "/tmp"),
+        ("report", "/nowhere/at/all.html"),
+        ("report", "/tmp"),
+        ("acts", "telepathy"),
+        ("slow", "101"),
+        ("slow", "1.5"),
+        ("slow", "-1"),
+        ("flapping", "all"),
+        ("processes", "0"),
+        ("processes", "65"),
+        ("processes", "two"),
+        ("likers", "60.5"),
         ("url", "ftp://127.0.0.1"),
         ("url", "127.0.0.1:8000"),
         ("url", "http://[::1"),
@@ -181,6 +229,13 @@ def test_nonsense_is_one_line_and_exit_code_2(option: str, value: str, capsys: p
     assert left.value.code == 2
     [line] = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("loadtest: ")
+
+
+def test_more_than_all_viewers_cannot_misbehave(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        call_command("loadtest", **{**DEFAULTS, "slow": "60", "flapping": "41"})
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "loadtest: --slow and --flapping must be 100 % together at most\n"
 
 
 def test_a_site_that_nobody_serves_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:

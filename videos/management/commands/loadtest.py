@@ -11,6 +11,7 @@ import asyncio
 import http.client
 import json
 import math
+import shlex
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ import urllib.error
 import urllib.request
 from argparse import ArgumentParser
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -27,12 +29,16 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from realtime import tickets
-from realtime.loadgen.host import Address, DoesNotFit, find_site, make_room, reach
+from realtime.connections import Watcher
+from realtime.loadgen.audience import WatcherDied
+from realtime.loadgen.host import PROCESSES_MAX, Address, DoesNotFit, find_site, make_room, reach
+from realtime.loadgen.page import to_html
 from realtime.loadgen.report import to_json, to_line, to_text
+from realtime.loadgen.requests import Command as Spoken
 from realtime.loadgen.requests import Refused
 from realtime.loadgen.run import LoadTest, Plan, Progress, Result
 from realtime.loadgen.viewers import Transport, Watch
-from realtime.loadgen.wire import Request
+from realtime.loadgen.wire import Request, websocket_request
 from videos.auth import issue_token
 from videos.management.stage import Stage
 
@@ -42,8 +48,11 @@ SECONDS_MAX = 86_400
 LIKERS = 20_000
 """How many viewers like at most. When there are more likes they take turns, changing the kind and taking it back."""
 LIKERS_MIN, LIKERS_MAX = 50, 200_000
+SPEAKERS = 1_000
+"""How many viewers like by WebSocket at most, each over one of its own; more only when the rate needs it."""
+LIKES_PER_VIEWER = 2.5
 COMMENTS_PER_VIEWER = 0.25
-"""Comments a second of one viewer: half of what the site allows."""
+"""Likes and comments a second of one viewer: half of what the site allows."""
 TICKET_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 
@@ -64,7 +73,12 @@ class Arguments:
     likers: int | None
     ramp: float
     transport: Transport
+    acts_by_websocket: bool
+    slow_percent: int
+    flapping_percent: int
+    processes: int  # 0: as many as the viewers need
     json: str
+    report: str
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Arguments:
@@ -72,22 +86,32 @@ class Arguments:
         transports = [transport.value for transport in Transport]
         if options["transport"] not in transports:
             raise Unusable(f"--transport must be {', '.join(transports[:-1])} or {transports[-1]}")
-        viewers = _number(options, "viewers", 1, VIEWERS_MAX)
-        if viewers != int(viewers):
-            raise Unusable(f"--viewers must be a whole number from 1 to {VIEWERS_MAX:,}")
-        json_path = options["json"]
-        if json_path not in ("", "-") and not Path(json_path).absolute().parent.is_dir():
-            raise Unusable(f"--json: there is no folder {Path(json_path).absolute().parent}")
+        if options["acts"] not in ("rest", "ws"):
+            raise Unusable("--acts must be rest or ws")
+        slow, flapping = (_whole(options, name, 0, 100) for name in ("slow", "flapping"))
+        if slow + flapping > 100:
+            raise Unusable("--slow and --flapping must be 100 % together at most")
+        for name, to_stdout in (("json", "-"), ("report", "")):
+            folder = Path(options[name]).absolute().parent
+            if options[name] not in ("", to_stdout) and not folder.is_dir():
+                raise Unusable(f"--{name}: there is no folder {folder}")
+            if Path(options[name]).is_dir() and options[name]:
+                raise Unusable(f"--{name}: {options[name]} is a folder")
         return cls(
             urls=[url.rstrip("/") for url in options["nodes"] or [options["url"]]],
-            viewers=int(viewers),
+            viewers=_whole(options, "viewers", 1, VIEWERS_MAX),
             likes=_number(options, "likes", 0, RATE_MAX),
             comments=_number(options, "comments", 0, RATE_MAX),
             seconds=_number(options, "seconds", 1, SECONDS_MAX),
-            likers=int(_number(options, "likers", LIKERS_MIN, LIKERS_MAX)) if options["likers"] else None,
+            likers=_whole(options, "likers", LIKERS_MIN, LIKERS_MAX) if options["likers"] else None,
             ramp=_number(options, "ramp", 0, SECONDS_MAX),
             transport=Transport(options["transport"]),
-            json=json_path,
+            acts_by_websocket=options["acts"] == "ws",
+            slow_percent=slow,
+            flapping_percent=flapping,
+            processes=_whole(options, "processes", 1, PROCESSES_MAX) if options["processes"] else 0,
+            json=options["json"],
+            report=options["report"],
         )
 
 
@@ -99,6 +123,13 @@ def _number(options: dict[str, Any], name: str, lowest: int, highest: int) -> fl
     if not lowest <= value <= highest:
         raise Unusable(f"--{name} must be a number from {lowest} to {highest:,}, not {options[name]!r}")
     return value
+
+
+def _whole(options: dict[str, Any], name: str, lowest: int, highest: int) -> int:
+    value = _number(options, name, lowest, highest)
+    if value != int(value):
+        raise Unusable(f"--{name} must be a whole number from {lowest} to {highest:,}, not {options[name]!r}")
+    return int(value)
 
 
 class Command(BaseCommand):
@@ -122,46 +153,60 @@ class Command(BaseCommand):
         )
         parser.add_argument("--ramp", default="0", metavar="SECONDS", help="spread the connects over so long (0)")
         parser.add_argument("--transport", default="sse", metavar="sse|ws|mix", help="how viewers connect (sse)")
+        parser.add_argument("--acts", default="rest", metavar="rest|ws", help="how likes and comments are sent (rest)")
+        parser.add_argument("--slow", default="0", metavar="PERCENT", help="of the viewers read far too slowly (0)")
+        parser.add_argument("--flapping", default="0", metavar="PERCENT", help="close and come back all the time (0)")
+        parser.add_argument(
+            "--processes", default="", metavar="N", help="spread the viewers over so many (as few as will hold them)"
+        )
         parser.add_argument("--json", default="", metavar="FILE", help="write the result there as JSON; -: stdout")
+        parser.add_argument("--report", default="", metavar="FILE", help="write the result there as a page, with plots")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             arguments = Arguments.of(options)
             addresses = [_reach(url) for url in arguments.urls]
-            make_room(arguments.viewers, addresses)
-            result = self._run(arguments, addresses)
+            cast = _Cast.of(arguments)
+            processes = make_room(
+                arguments.viewers, addresses, processes=arguments.processes, speakers=len(cast.speakers)
+            )
+            result = self._run(arguments, addresses, cast, processes)
         except (Unusable, DoesNotFit) as problem:
             self._leave(2, str(problem))
         except (OperationalError, InterfaceError, ProgrammingError) as problem:
             self._leave(2, f"the database: {str(problem).strip().partition(chr(10))[0]}")
         except Refused as refused:
             self._leave(1, f"the site gave up: {refused}")
-        self._report(result, arguments.json)
+        except WatcherDied as death:
+            self._leave(1, str(death))
+        self._report(result, arguments)
         if not result.passed:
             sys.exit(1)
 
-    def _run(self, arguments: Arguments, addresses: list[Address]) -> Result:
+    def _run(self, arguments: Arguments, addresses: list[Address], cast: _Cast, processes: int) -> Result:
         stage = Stage()
         with _Interrupts() as interrupts:
             try:
-                cast = _Cast.of(arguments)
                 stage.set(cast.likers + cast.commenters)
                 script = _Script(stage, cast)
                 for address in addresses:
                     _check(address, script.state())
-                return asyncio.run(self._load_test(arguments, addresses, script))
+                return asyncio.run(self._load_test(arguments, addresses, script, processes))
             finally:
                 interrupts.shielded = True
                 self._end_of_line()
                 stage.remove()
 
-    async def _load_test(self, arguments: Arguments, addresses: list[Address], script: _Script) -> Result:
+    async def _load_test(
+        self, arguments: Arguments, addresses: list[Address], script: _Script, processes: int
+    ) -> Result:
         watch = Watch(
             topic=script.topic,
             addresses=addresses,
             transport=arguments.transport,
-            ticket=script.ticket,
             ramp_seconds=arguments.ramp,
+            slow_percent=arguments.slow_percent,
+            flapping_percent=arguments.flapping_percent,
         )
         plan = Plan(
             watch,
@@ -170,9 +215,13 @@ class Command(BaseCommand):
             likes_per_s=arguments.likes,
             comments_per_s=arguments.comments,
             like_pool=script.cast.likers,
-            like=script.like,
-            comment=script.comment,
+            ticket=script.ticket,
+            like=script.say_like if arguments.acts_by_websocket else script.like,
+            comment=script.say_comment if arguments.acts_by_websocket else script.comment,
             state=script.state(),
+            processes=processes,
+            speakers=script.cast.speakers,
+            introduce=script.introduce,
         )
         is_local = all(address.is_local for address in addresses)
         site = find_site([address.port for address in addresses]) if is_local else None
@@ -192,18 +241,21 @@ class Command(BaseCommand):
         if self.stderr.isatty():
             self.stderr.write("\r\x1b[K", ending="")
 
-    def _report(self, result: Result, path: str) -> None:
-        (self.stderr if path == "-" else self.stdout).write(to_text(result))
-        if not path:
-            return
-        text = json.dumps(to_json(result))
+    def _report(self, result: Result, arguments: Arguments) -> None:
+        (self.stderr if arguments.json == "-" else self.stdout).write(to_text(result))
+        if arguments.json == "-":
+            self.stdout.write(json.dumps(to_json(result)))
+        elif arguments.json:
+            self._write("json", arguments.json, json.dumps(to_json(result)) + "\n")
+        if arguments.report:
+            command = shlex.join(["./run", "manage.py", *sys.argv[1:]])
+            self._write("report", arguments.report, to_html(result, command=command, at=datetime.now(UTC)))
+
+    def _write(self, option: str, path: str, text: str) -> None:
         try:
-            if path == "-":
-                self.stdout.write(text)
-            else:
-                Path(path).write_text(f"{text}\n")
+            Path(path).write_text(text, encoding="utf-8")
         except OSError as error:
-            self._leave(2, f"--json: {error.strerror}")
+            self._leave(2, f"--{option}: {error.strerror}")
 
     def _leave(self, code: int, line: str) -> NoReturn:
         self.stderr.write(f"loadtest: {line}")
@@ -240,14 +292,17 @@ class _Cast:
 
     likers: int
     commenters: int
+    speakers: range  # who of them has a WebSocket to act over
 
     @classmethod
     def of(cls, arguments: Arguments) -> _Cast:
         likes = math.ceil(arguments.likes * arguments.seconds)
-        return cls(
-            likers=arguments.likers or max(LIKERS_MIN, min(likes, LIKERS)),
-            commenters=max(1, math.ceil(arguments.comments / COMMENTS_PER_VIEWER)),
-        )
+        most = LIKERS
+        if arguments.acts_by_websocket:
+            most = max(SPEAKERS, math.ceil(arguments.likes / LIKES_PER_VIEWER))
+        likers = arguments.likers or max(LIKERS_MIN, min(likes, most))
+        commenters = max(1, math.ceil(arguments.comments / COMMENTS_PER_VIEWER))
+        return cls(likers, commenters, range(likers + commenters if arguments.acts_by_websocket else 0))
 
 
 @dataclass(slots=True)
@@ -277,9 +332,29 @@ class _Script:
         return Request("PUT", f"{self._path}/like", self._headers(viewer), json.dumps({"kind": kind}).encode())
 
     def comment(self, number: int) -> Request:
-        body = {"body": f"Load test comment {number}", "client_id": f"{self.stage.name}-{number}"}
-        viewer = self.cast.likers + number % self.cast.commenters
-        return Request("POST", f"{self._path}/comments", self._headers(viewer), json.dumps(body).encode())
+        viewer = self._commenter(number)
+        return Request("POST", f"{self._path}/comments", self._headers(viewer), json.dumps(self._text(number)).encode())
+
+    def say_like(self, viewer: int, kind: str | None) -> Spoken:
+        act = {"op": "unlike"} if kind is None else {"op": "like", "kind": kind}
+        return Spoken(viewer, {**act, "video": str(self.stage.video.id)})
+
+    def say_comment(self, number: int) -> Spoken:
+        return Spoken(
+            self._commenter(number), {"op": "comment", "video": str(self.stage.video.id), **self._text(number)}
+        )
+
+    def introduce(self, viewer: int, address: Address) -> Request:
+        """Return the handshake of the WebSocket that the viewer acts over."""
+        person = self.stage.viewers[viewer]
+        ticket = tickets.issue([], Watcher(str(person.id), stamp=person.stamp()), load=True)
+        return websocket_request(f"/ws?ticket={ticket}", origin=address.url)
+
+    def _commenter(self, number: int) -> int:
+        return self.cast.likers + number % self.cast.commenters
+
+    def _text(self, number: int) -> dict[str, str]:
+        return {"body": f"Load test comment {number}", "client_id": f"{self.stage.name}-{number}"}
 
     def state(self) -> Request:
         return Request("GET", self._path, self._headers(0))

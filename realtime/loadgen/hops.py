@@ -1,0 +1,113 @@
+"""How long the hops of the path take, from the nodes' own histograms (`/metrics`, realtime.metrics). Called by `run`.
+
+Nodes that share a port answer in turn, each for itself. `/readyz` and `/metrics` over one kept-alive connection come
+from one node, and `/readyz` says which: so the nodes are told apart, and asked until all of them have answered. Many
+connections are opened at once, because the kernel gives connections that come one by one to the same idle node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from realtime.loadgen.host import Address
+from realtime.loadgen.latency import QUANTILES
+from realtime.loadgen.requests import Refused, connect
+from realtime.loadgen.wire import Broken, Request
+
+HOPS = {
+    "committed": "live_commit_seconds",  # a group commit, from its first statement to its end
+    "at node": "live_arrival_seconds",  # since the request was received
+    "written": "live_delivery_seconds",  # the same, to the first write to a viewer
+    "to all": "live_fanout_seconds",  # a frame, from the first viewer to the last
+}
+ROUNDS = 4
+CONNECTIONS_EACH = 8
+"""Connections at once for each node that is to be found."""
+SECONDS_MAX = 5.0
+
+_BUCKET = re.compile(r'^(live_\w+)_bucket\{(?:[^}]*,)?le="([^"]+)"[^}]*\} (\S+)$', re.MULTILINE)
+
+Buckets = dict[float, float]
+"""Upper bound in seconds -> how many took at most so long (Prometheus: cumulative, the last bound is infinite)."""
+
+
+@dataclass(slots=True)
+class Readings:
+    """What the nodes have counted: node -> hop -> buckets."""
+
+    nodes: dict[str, dict[str, Buckets]] = field(default_factory=dict)
+
+    def since(self, before: Readings) -> dict[str, dict[str, float | None]]:
+        """Return each hop's p50, p90 and p99 in milliseconds of what came between, over the nodes that both know."""
+        found = {}
+        for hop in HOPS:
+            sum_: Buckets = {}
+            for node in self.nodes.keys() & before.nodes.keys():
+                earlier = before.nodes[node].get(hop, {})
+                for bound, count in self.nodes[node].get(hop, {}).items():
+                    sum_[bound] = sum_.get(bound, 0.0) + count - earlier.get(bound, 0.0)
+            found[hop] = {name: quantile_ms(sum_, quantile) for name, quantile in QUANTILES.items()}
+        return found
+
+
+def parse_metrics(text: str) -> dict[str, Buckets]:
+    """Return the hops' buckets of a page of metrics, summed over labels."""
+    series = {metric: hop for hop, metric in HOPS.items()}
+    found: dict[str, Buckets] = {hop: {} for hop in HOPS}
+    for metric, bound, count in _BUCKET.findall(text):
+        if (hop := series.get(metric)) is not None:
+            buckets = found[hop]
+            buckets[float(bound)] = buckets.get(float(bound), 0.0) + float(count)
+    return found
+
+
+def quantile_ms(buckets: Mapping[float, float], quantile: float) -> float | None:
+    """Return the quantile, in a straight line between the bounds of its bucket; None: nothing was counted.
+
+    What is above the highest finite bound counts as that bound.
+    """
+    total = max(buckets.values(), default=0.0)
+    if not total:
+        return None
+    lower, below = 0.0, 0.0
+    for bound, count in sorted(buckets.items()):
+        if count >= quantile * total:
+            if bound == float("inf"):
+                break
+            return 1_000 * (lower + (bound - lower) * (quantile * total - below) / ((count - below) or 1.0))
+        lower, below = bound, count
+    return 1_000 * lower
+
+
+async def read_hops(addresses: Sequence[Address], *, nodes: int) -> Readings:
+    """Ask the addresses until `nodes` nodes have answered, or asking again seems vain. Never raises."""
+    readings = Readings()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SECONDS_MAX):
+            for _ in range(ROUNDS):
+                if len(readings.nodes) < nodes:
+                    asked = [addresses[number % len(addresses)] for number in range(CONNECTIONS_EACH * nodes)]
+                    await asyncio.gather(*(_read_one(address, readings) for address in asked))
+    return readings
+
+
+async def _read_one(address: Address, readings: Readings) -> None:
+    exchange = None
+    try:
+        exchange = await connect(address)
+        ready = await exchange.send(Request("GET", "/readyz").encode(address.host_header))
+        node = str(ready.json()["id"])
+        if node in readings.nodes or not exchange.usable:
+            return
+        readings.nodes[node] = {}  # for one of the connections to it only
+        page = await exchange.send(Request("GET", "/metrics").encode(address.host_header))
+        readings.nodes[node] = parse_metrics(page.body.decode())
+    except (OSError, TimeoutError, Broken, Refused, KeyError, UnicodeDecodeError):
+        return  # another one may answer
+    finally:
+        if exchange:
+            exchange.close()

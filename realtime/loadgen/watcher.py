@@ -1,0 +1,169 @@
+"""A process that watches: its share of the viewers on one core, and a report a second.
+
+Started by `audience` with one end of a socket pair, over which the two send each other pickled messages. It knows no
+like and no comment but what its viewers read. When the other end closes, it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import pickle
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from realtime.loadgen.check import Checker, LikeCycle, Sightings, Tally
+from realtime.loadgen.host import own_rss_bytes
+from realtime.loadgen.viewers import Counts, Crowd, Watch
+
+REPORT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """The first message to a watcher: which viewers, by number, it is to have."""
+
+    watch: Watch
+    numbers: range
+    like_pool: int
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What every viewer must have seen by now."""
+
+    top_seq: int
+    total: int
+    kinds: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A later message to a watcher; each is answered by one report that bears its number."""
+
+    number: int  # from 1
+    ticket: str
+    unruly: bool  # slow and flapping viewers behave as such
+    expected: Expected | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a watcher tells, once a second and when asked. All but `sightings` and `missing` counts from its start."""
+
+    answers: int  # the number of the word, 0: nobody asked
+    is_through: bool  # every viewer has its hello, or nothing moves any more
+    connected: int
+    first_connect_at: float
+    last_connect_at: float
+    counts: Counts
+    tally: Tally
+    sightings: Sightings  # since the last report
+    cpu_seconds: float
+    rss_bytes: int
+    lost: int = 0  # of what the word said is expected
+    stale: int = 0
+
+
+class Channel:
+    """One end of the socket pair: whole messages."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def over(cls, end: socket.socket) -> Channel:
+        return cls(*await asyncio.open_unix_connection(sock=end))
+
+    async def send(self, message: object) -> None:
+        """Raises ConnectionError when the other end is closed."""
+        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        self._writer.write(len(data).to_bytes(8, "big") + data)
+        await self._writer.drain()
+
+    async def receive(self) -> Any:
+        """Return the next message. Raises EOFError or ConnectionError when the other end is closed."""
+        size = int.from_bytes(await self._reader.readexactly(8), "big")
+        return pickle.loads(await self._reader.readexactly(size))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Watcher:
+    """The process's one crowd and what it tells about it."""
+
+    def __init__(self, orders: Orders, channel: Channel) -> None:
+        self._channel = channel
+        self._checker = Checker(orders.watch.topic, LikeCycle(orders.like_pool))
+        self._crowd = Crowd(orders.watch, orders.numbers, self._checker, ticket=orders.ticket)
+        self._is_through = False
+
+    async def run(self) -> None:
+        """Watch until the other end closes, or something of this fails: nobody shall wait for a report in vain."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._connect())
+                group.create_task(self._report_regularly())
+                group.create_task(self._obey())
+        except* (EOFError, ConnectionError):
+            pass
+        finally:
+            self._crowd.close()
+
+    async def _obey(self) -> None:
+        while True:
+            word: Word = await self._channel.receive()
+            self._crowd.ticket = word.ticket
+            self._crowd.set_unruly(word.unruly)
+            await self._report(word)
+
+    async def _connect(self) -> None:
+        await self._crowd.connect()
+        gc.freeze()  # thousands of connections that stay: no collection needs to look at them again
+        self._is_through = True
+        await self._report()
+
+    async def _report_regularly(self) -> None:
+        while True:
+            # At the same moments in every process: what they report is one sample.
+            await asyncio.sleep(REPORT_SECONDS - time.monotonic() % REPORT_SECONDS)
+            self._crowd.expire()
+            await self._report()
+
+    async def _report(self, word: Word | None = None) -> None:
+        crowd, expected = self._crowd, word and word.expected
+        await self._channel.send(
+            Report(
+                answers=word.number if word else 0,
+                is_through=self._is_through,
+                connected=crowd.connected,
+                first_connect_at=crowd.first_connect_at,
+                last_connect_at=crowd.last_connect_at,
+                counts=crowd.counts,
+                tally=self._checker.tally,
+                sightings=self._checker.collect(),
+                cpu_seconds=time.process_time(),
+                rss_bytes=own_rss_bytes(),
+                lost=crowd.lost(expected.top_seq) if expected else 0,
+                stale=crowd.stale(expected.total, expected.kinds) if expected else 0,
+            )
+        )
+
+
+async def _watch(end: socket.socket) -> None:
+    channel = await Channel.over(end)
+    await Watcher(await channel.receive(), channel).run()
+
+
+def main() -> None:
+    """Watch; the descriptor of the socket is the last argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    gc.disable()  # walking thousands of connections, the cyclic collector stalls their reading
+    asyncio.run(_watch(socket.socket(fileno=int(sys.argv[-1]))))
