@@ -14,11 +14,12 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from realtime.loadgen.check import Sightings, Tally
-from realtime.loadgen.viewers import Counts, Watch
+from realtime.loadgen.viewers import OPENING_MAX, Counts, Watch
 from realtime.loadgen.watcher import Channel, Expected, Orders, Report, Word
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -116,8 +117,9 @@ class Audience:
     ) -> None:
         self._ticket = ticket
         self._saw = saw
+        watch = replace(watch, openings_max=max(1, OPENING_MAX // processes))
         # In turns: whatever goes by number (the ramp, addresses, transports, manners) is the same in every process.
-        self._orders = [
+        self.orders = [
             Orders(watch, range(place, viewers, processes), like_pool, ticket()) for place in range(processes)
         ]
         self._processes: list[_Process] = []
@@ -129,8 +131,8 @@ class Audience:
     async def listen(self) -> None:
         """Start the processes and take their reports until cancelled. Raises WatcherDied."""
         try:
-            for place, orders in enumerate(self._orders, start=1):
-                process = _Process(f"generator process {place} of {len(self._orders)}")
+            for place, orders in enumerate(self.orders, start=1):
+                process = _Process(f"generator process {place} of {len(self.orders)}")
                 self._processes.append(process)
                 await process.open(orders)
             listening = [asyncio.create_task(process.listen(self._heard)) for process in self._processes]
@@ -189,7 +191,7 @@ class Audience:
 
     async def _until(self, is_so: Callable[[_Process], bool]) -> None:
         """Wait until it is so of every process."""
-        while len(self._processes) < len(self._orders) or not all(map(is_so, self._processes)):
+        while len(self._processes) < len(self.orders) or not all(map(is_so, self._processes)):
             self._news.clear()
             await self._news.wait()
 

@@ -594,6 +594,12 @@ async def test_viewers_are_spread_over_processes_and_each_is_checked(fake: FakeS
     assert Counter(stream[":path"].partition("?")[0] for stream in fake.streams) == {"/events": 3, "/ws": 3}
 
 
+async def test_all_processes_together_open_as_many_connections_at_a_time_as_one(fake: FakeSite) -> None:
+    for processes in (1, 6):
+        orders = load_test(fake, processes=processes).audience.orders
+        assert 250 <= sum(order.watch.openings_max for order in orders) <= 256
+
+
 async def test_a_process_that_dies_ends_the_load_test_with_its_name(fake: FakeSite) -> None:
     test = load_test(fake, processes=2, seconds=60)
     fake.on_comment = lambda comment: os.kill(test.audience.pids[1], signal.SIGKILL)
