@@ -66,6 +66,8 @@ TURN_SECONDS = 0.008  # of writing, then the loop has its turn
 FANOUT_SHARE = 1 / 4  # of a core, at most, is spent on one topic's state frames
 FANOUT_STRETCH = 1.5  # from one frame of state to the next: that many times what it took to write
 RETRY_MS = 2_000
+VIEWERS_REST = 8  # times as long as for likes: a change of the viewer count alone can wait
+VIEWERS_REST_MAX_SECONDS = 2.0
 VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it are told in one step
 NOBODY = Watched(0, 0)
 
@@ -128,6 +130,7 @@ class Feed:
     pending_burst: Burst | None = None
     sent_total: int = 0
     is_due: bool = False  # state waits to be sent
+    due_at: float = 0.0
     flush_timer: asyncio.TimerHandle | None = None
     flushed_at: float = 0.0
     rest_seconds: float = 0.0  # between frames of state, by what the last fan-out took
@@ -425,7 +428,7 @@ class Node:
             case Burst():
                 if now_ms() - event.at_ms < BURST_TTL_MS:
                     feed.pending_burst = feed.pending_burst.plus(event) if feed.pending_burst else event
-                    self._flush_soon(feed)
+                    self._flush_soon(feed, feed.rest_seconds)
 
     def _deliver_durable(self, feed: Feed, event: Durable) -> None:
         if event.seq <= feed.seq:
@@ -465,20 +468,24 @@ class Node:
         feed.totals = totals
         feed.opening = b""
         feed.pending_totals = newest(feed.pending_totals, totals)
-        self._flush_soon(feed)
+        self._flush_soon(feed, feed.rest_seconds)
 
-    def _flush_soon(self, feed: Feed) -> None:
+    def _flush_soon(self, feed: Feed, rest_seconds: float) -> None:
         """Send what changed at the end of the frame interval; at once if nothing was sent for that long.
 
         The interval stretches with the processor time that a fan-out takes, so a hot topic costs a bounded share of a
         core, and with the time it takes on a busy machine.
         """
-        if feed.is_due:
+        now = self._clock()
+        due_at = max(now, feed.flushed_at + max(self._frame_seconds, rest_seconds))
+        if feed.is_due and feed.due_at <= due_at:
             return
-        feed.is_due = True
-        wait = feed.flushed_at + max(self._frame_seconds, feed.rest_seconds) - self._clock()
-        if wait > 0:
-            feed.flush_timer = self._loop.call_later(wait, self._flush, feed)
+        feed.is_due, feed.due_at = True, due_at
+        if feed.flush_timer is not None:
+            feed.flush_timer.cancel()
+            feed.flush_timer = None
+        if due_at > now:
+            feed.flush_timer = self._loop.call_later(due_at - now, self._flush, feed)
             return
         # Most topics are quiet: those of one batch share one turn of the loop instead of a timer each.
         if not self._due:
@@ -820,7 +827,8 @@ class Node:
             feed.opening = b""
             if feed.totals is not None and feed.is_ready:
                 feed.pending_viewers = True
-                self._flush_soon(feed)
+                # While a crowd comes in, each would be told of each other: the more they are, the more can wait.
+                self._flush_soon(feed, min(feed.rest_seconds * VIEWERS_REST, VIEWERS_REST_MAX_SECONDS))
 
     # Loops and the end
 

@@ -16,6 +16,7 @@ from realtime.connections import Closing, Watcher
 from realtime.events import Burst, NodeId, TopicName, Totals, durable_frame, now_ms, to_wire
 from realtime.frontend import RING_MAX_EVENTS, Node
 from realtime.store import Head, StoreUnavailable, TopicGone
+from realtime.subscriptions import Watched
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 
 OTHER = TopicName("video:2")
@@ -744,6 +745,25 @@ async def test_what_a_slow_viewer_is_owed_is_not_followed_by_an_older_frame(node
     got = [data["total"] for name, data in slow.read() if name == "likes"]
     assert got == sorted(got), got
     assert got[-1] == 3
+
+
+async def test_viewer_count_alone_can_wait_in_a_crowd_and_rides_along_with_likes(
+    node: Node, store: FakeStore, clock: Clock
+) -> None:
+    """While 100,000 came, each step of their number was sent to all who were there: most of what the site did."""
+    viewer = await Viewer(node).watch()
+    feed = node.feeds[VIDEO]
+    await until(lambda: not feed.is_due)
+    feed.flushed_at, feed.rest_seconds = clock(), 0.1  # as after a fan-out to many
+    node._set_watched(feed, Watched(5_000, 5_000))
+    assert feed.due_at - clock() == pytest.approx(0.8)
+    node.deliver([totals(1, {"like": 1})])
+    assert feed.due_at - clock() == pytest.approx(0.1)
+    node._flush(feed)
+    assert [name for name, _ in viewer.read()][-2:] == ["likes", "viewers"]
+    feed.rest_seconds = 10.0
+    node._set_watched(feed, Watched(6_000, 6_000))
+    assert feed.due_at - clock() == pytest.approx(2.0), "never older than that"
 
 
 async def test_how_long_likes_took_to_the_node_is_measured_where_they_arrive(node: Node, store: FakeStore) -> None:
