@@ -64,7 +64,8 @@ PULL_PAUSE_SECONDS = 0.02
 SLICE_CONNECTIONS = 500  # about 5 ms of writing
 TURN_SECONDS = 0.008  # of writing, then the loop has its turn
 FANOUT_SHARE = 1 / 5  # of a core, at most, is spent on one topic's state frames
-FANOUT_STRETCH = 1.5  # from one frame of state to the next: that many times what it took to write
+CONTENTION_REST = 2  # times as long as others kept the processor from us: the machine has more to do than this
+REST_MAX_SECONDS = 1.5  # state is never older than 2 s
 RETRY_MS = 2_000
 VIEWERS_REST = 8  # times as long as for likes: a change of the viewer count alone can wait
 VIEWERS_REST_MAX_SECONDS = 2.0
@@ -564,7 +565,8 @@ class Node:
                         turn = self._clock()
                 del feed.outbox[0]
                 elapsed = self._clock() - began
-                feed.rest_seconds = max(busy / FANOUT_SHARE, elapsed * FANOUT_STRETCH)
+                rest = busy / FANOUT_SHARE + (elapsed - busy) * CONTENTION_REST
+                feed.rest_seconds = min(rest, REST_MAX_SECONDS)
                 metrics.fanout_seconds.observe(elapsed)
             feed.sse.compact()
             feed.websocket.compact()

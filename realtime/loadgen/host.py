@@ -22,8 +22,10 @@ from urllib.parse import urlsplit
 SPARE_DESCRIPTORS = 1_200  # of the parent: requests (two kinds, 500 of each), the database, files
 SPARE_WATCHER_DESCRIPTORS = 100  # of each process that watches
 PROCESSES_MAX = 64
-VIEWERS_PER_SOURCE = 25_000
-"""Connections from one address to one site: the kernel hands out 28,232 ports by default."""
+VIEWERS_PER_SOURCE = 2_000
+"""Connections from one address to one site. The kernel has 28,232 ports for each, and searches the longer the fewer are
+left: with 25,000 an address a connect took most of a generator's time."""
+EPHEMERAL_PORTS = 28_232
 MANY = ("postgresql", "other")
 PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 PROC = Path("/proc")
@@ -142,7 +144,7 @@ def _ephemeral_ports() -> int:
     try:
         low, high = PORTS.read_text().split()
     except OSError:
-        return VIEWERS_PER_SOURCE
+        return EPHEMERAL_PORTS
     return int(high) - int(low) + 1
 
 

@@ -36,7 +36,7 @@ from realtime.loadgen.wire import (
     websocket_request,
 )
 
-OPENING_MAX = 256
+OPENING_MAX = 1_024
 """Connections that are being opened at a time, by all processes: below any server's listen backlog, enough to keep it
 busy. With six times as many, 100,000 viewers waited for a busy site until they gave up and made it busier."""
 OPENING_SECONDS = 10.0

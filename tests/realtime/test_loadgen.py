@@ -909,9 +909,10 @@ async def test_each_second_of_the_load_is_a_sample(fake: FakeSite) -> None:
 def test_viewers_above_a_source_address_ports_come_from_the_next_one() -> None:
     address = Address("http://127.0.0.1:1", *_loopback())
     assert source_for(address, 0) is None
-    assert source_for(address, 24_999) is None
-    assert source_for(address, 25_000) == "127.0.0.2"
-    assert source_for(address, 99_999) == "127.0.0.4"
+    assert source_for(address, 1_999) is None
+    assert source_for(address, 2_000) == "127.0.0.2"
+    assert source_for(address, 99_999) == "127.0.0.50"
+    assert source_for(address, 999_999) == "127.0.1.250"
 
 
 def test_more_viewers_than_open_files_do_not_fit() -> None:
