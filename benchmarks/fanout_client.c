@@ -80,6 +80,9 @@ static void ready(int i) {
   if (got <= 0) { fprintf(stderr, "client: stream %d has ended, %d are open\n", i, opened); exit(1); }
   bytes += got;
   char *p = buffer, *end = buffer + got;
+  /* A WebSocket's ping without a payload; elsewhere the byte does not occur: what comes is ASCII. */
+  for (char *ping = buffer; (ping = memchr(ping, 0x89, end - ping)) && ping + 1 < end; ping++)
+    if (!ping[1] && write(v->fd, "\x8a\x80\0\0\0\0", 6) < 0) return;
   for (; !v->open && p < end; p++) {
     v->matched = *p == opening[v->matched] ? v->matched + 1 : *p == opening[0];
     if (!opening[v->matched]) { v->open = 1; opened++; }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from typing import Any
 
 import orjson
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready
 from kombu import serialization
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
@@ -63,3 +64,13 @@ app.autodiscover_tasks()
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def keep_logging(**_: Any) -> None:
     """Leave logging as settings.LOGGING has it: with a receiver, Celery sets up none of its own."""
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def leave_what_is_loaded(**_: Any) -> None:
+    """Keep Python's cyclic collector from walking all that was imported again and again: tens of milliseconds, in
+    which no event is dispatched.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
