@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 TOPICS_MAX = 50
 SUBPROTOCOL = "live.v1.json"
 ERRORS_MAX = 10
+TEMPORARY = ("too_often", "unavailable")  # no mistake of the viewer's
 WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
 UNKNOWN_POSITION = -1
 # What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
@@ -220,7 +221,7 @@ class Commander(Session):
         except Limited:
             self._close(Closing.TOO_OFTEN)
         except (CommandError, Refusal) as error:
-            self._errors += 1
+            self._errors += error.code not in TEMPORARY
             self._answer({"error": {"code": error.code, "detail": error.detail}, "ref": ref})
             if self._errors >= ERRORS_MAX:
                 self._close(Closing.NONSENSE)
@@ -346,17 +347,25 @@ class AsgiWire:
             self._waiting.put_nowait(({"type": "http.response.body", "body": b""} if self._is_sse else last, 0))
 
     def abort(self) -> None:
-        self._is_ending = True
-        self._sending.cancel()
+        self.stop()
         if self._behind is not None:
             self._behind.abort()
         elif self._application is not None:
             self._application.cancel()  # ASGI knows no abrupt end: this is the nearest
 
+    def stop(self) -> None:
+        """The connection has ended: nothing is sent any more."""
+        self._is_ending = True
+        self._sending.cancel()
+
     async def _run(self, send: Send) -> None:
         while True:
             message, size = await self._waiting.get()
-            await send(message)
+            try:
+                await send(message)
+            except Exception as error:  # each server has its own for a peer that has gone, and will tell us so
+                logger.debug("asgi wire: %s", error)
+                return
             self._waiting_bytes -= size
             if self._is_ending and self._waiting.empty():
                 return
@@ -424,6 +433,9 @@ class _Stream:
                 _leave_seat(self._seat)
             elif self._stays:
                 self._session.gone()
+                wire = self._session.connection.wire
+                if isinstance(wire, AsgiWire):
+                    wire.stop()
 
     def _admit(self) -> Node:
         """Check what can be checked without looking at a topic. Raises Refusal."""
@@ -510,7 +522,7 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
     async def _start(self) -> None:
         if self.scope["method"] != "GET":
             raise Refusal(405, "method_not_allowed", "Only GET opens an event stream.")
-        accept = dict(self.scope["headers"]).get(b"accept", b"*/*")
+        accept = dict(self.scope["headers"]).get(b"accept", b"*/*").lower()
         if not any(kind in accept for kind in (b"text/event-stream", b"text/*", b"*/*")):
             raise Refusal(406, "not_acceptable", "This is text/event-stream.")
         node = self._admit()
@@ -620,7 +632,7 @@ def _command(text: str) -> dict[str, Any]:
     if not isinstance(command, dict) or not isinstance(command.get("op"), str):
         raise CommandError("malformed", 'A command is an object like {"op":"subscribe","topic":…,"ref":1}.')
     ref = command.get("ref")
-    if ref is not None and (not isinstance(ref, (int, str)) or len(str(ref)) > 64):
+    if ref is not None and (not isinstance(ref, (int, str)) or isinstance(ref, bool) or len(str(ref)) > 64):
         command["ref"] = None
         raise CommandError("malformed", "ref is a number or a short text.")
     return command

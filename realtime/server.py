@@ -141,8 +141,11 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
             self.channel.transport.loseConnection()
             return None
         self.requestHeaders.removeHeader(b"daphne-root-path")  # any client could set it
-        if self._header(b"upgrade").lower() == b"websocket" and self._may_part:
-            return self._handshake()
+        if b"websocket" in (token.strip() for token in self._header(b"upgrade").lower().split(b",")):
+            if self.clientproto == b"HTTP/1.0":
+                return self.basic_error(400, b"Bad Request", "A WebSocket needs HTTP/1.1.")
+            if self._may_part:
+                return self._handshake()
         if hasattr(self.channel.transport, "setTcpNoDelay"):
             self.channel.transport.setTcpNoDelay(True)
         return super().process()

@@ -179,3 +179,21 @@ async def test_what_a_slow_server_holds_back_counts_as_pending_until_it_is_sent(
         while wire.pending_bytes():
             await asyncio.sleep(0)
     assert [message["body"] for message in sent] == [made.text, made.text]
+
+
+async def test_connection_that_has_ended_leaves_no_task_behind() -> None:
+    """Each HTTP/1.0 stream left its sending task and 14 KB, and a server that says so itself left a traceback."""
+
+    async def send(message: dict[str, object]) -> None:
+        raise ConnectionResetError("the peer has gone")
+
+    before = asyncio.all_tasks()
+    waiting, failing = (AsgiWire(send, is_sse=True, behind=None) for _ in range(2))
+    failing.put(b"too late")
+    async with asyncio.timeout(HANG_SECONDS):
+        while not failing._sending.done():
+            await asyncio.sleep(0)
+        assert failing._sending.exception() is None
+        waiting.stop()
+        while asyncio.all_tasks() != before:
+            await asyncio.sleep(0)

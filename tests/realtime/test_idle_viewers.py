@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from realtime.consumers import EventStream, WebSocketStream
-from realtime.events import NodeId
+from realtime.connections import Connection, Watcher
+from realtime.consumers import ERRORS_MAX, Commander, EventStream, Request, WebSocketStream
+from realtime.events import ConnectionId, NodeId
 from realtime.frontend import Node
 from realtime.process import process
+from realtime.registry import CommandError, registry
 from realtime.server import WIRE
 from realtime.sockets import Sockets
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable
@@ -92,3 +94,25 @@ async def test_idle_viewer_is_no_task_and_few_objects(node: Node, peers: list[so
     assert all(b'"seq"' in peer.recv(4096) for peer in peers), "each has its hello"
     sockets.close()
     assert not node.connections
+
+
+async def test_who_is_told_to_wait_is_not_sent_away_for_good(
+    node: Node, peers: list[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten likes too many, or while the database was away, closed a WebSocket with 4400: do not come back."""
+    codes = iter(["too_often", "unavailable"] * 6 + ["invalid"] * ERRORS_MAX)
+
+    async def refuse(*_: Any) -> dict[str, Any]:
+        raise CommandError(next(codes), "no")
+
+    monkeypatch.setitem(registry.commands, "like", refuse)
+    sockets = Sockets()
+    session = Commander(node, None, Request({}, [], {}, "", False, ""))
+    wire = sockets.adopt(connected(peers), session, is_sse=False)
+    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Watcher("ada"))
+    node.add(session.connection)
+    for number in range(12 + ERRORS_MAX):
+        assert session.connection in node.connections, number
+        await session.take('{"op":"like"}')
+    assert session.connection not in node.connections
+    sockets.close()

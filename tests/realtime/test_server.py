@@ -491,6 +491,19 @@ async def test_broken_frame_is_answered_with_its_close_code(server: Running, fra
         assert await line.close_code() == code
 
 
+async def test_handshake_that_names_other_protocols_too_is_ours(server: Running) -> None:
+    """It went around our handshake, to Autobahn's."""
+    for upgrade in ("Upgrade: h2c\r\n", "Upgrade: WebSocket\r\n"):
+        async with Line.to(server.port) as line:
+            line.send(f"GET / HTTP/1.1\r\nHost: x\r\n{upgrade}{HANDSHAKE}\r\n")
+            head = await line.until(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 101")
+            assert b"daphne" not in head.lower()
+    async with Line.to(server.port) as line:
+        line.send(f"GET / HTTP/1.0\r\nHost: x\r\n{HANDSHAKE}\r\n")
+        assert (await line.until(b"\r\n")).split()[1] == b"400"
+
+
 async def test_refused_handshake_is_a_403(server: Running) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await connect(f"ws://127.0.0.1:{server.port}/reject", proxy=None)

@@ -91,6 +91,8 @@ class Arguments:
         slow, flapping = (_whole(options, name, 0, 100) for name in ("slow", "flapping"))
         if slow + flapping > 100:
             raise Unusable("--slow and --flapping must be 100 % together at most")
+        if options["report"] == "-":
+            raise Unusable("--report needs the name of a file")
         for name, to_stdout in (("json", "-"), ("report", "")):
             folder = Path(options[name]).absolute().parent
             if options[name] not in ("", to_stdout) and not folder.is_dir():
