@@ -1,6 +1,7 @@
 """Which of many sockets have something to read, or room to write: epoll, and what there is elsewhere (macOS, BSD).
 
-Called by realtime.sockets. Its own descriptor is readable while there is any, so one loop can wait for thousands.
+Called by realtime.sockets and by realtime.loadgen.viewers. Its own descriptor is readable while
+there is any, so one loop can wait for thousands.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import select
 import selectors
 import sys
 
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+READ, WRITE = 1, 4  # epoll's own numbers; whatever else it reports is the end, which is to be read
 
 
 class SelectorPoll:
@@ -23,9 +24,8 @@ class SelectorPoll:
         descriptor: int = self._selector.fileno()
         return descriptor
 
-    def add(self, descriptor: int) -> None:
-        """Watch for reading."""
-        self._selector.register(descriptor, READ)
+    def add(self, descriptor: int, interest: int = READ) -> None:
+        self._selector.register(descriptor, _for_selector(interest))
 
     def watch(self, descriptor: int, interest: int) -> None:
         """Change what to watch for: READ and WRITE, or 0: only the end of the connection, where it can be seen."""
@@ -34,17 +34,25 @@ class SelectorPoll:
             if watched:
                 self._selector.unregister(descriptor)
         elif watched:
-            self._selector.modify(descriptor, interest)
+            self._selector.modify(descriptor, _for_selector(interest))
         else:
-            self._selector.register(descriptor, interest)
+            self._selector.register(descriptor, _for_selector(interest))
 
     def remove(self, descriptor: int) -> None:
         if descriptor in self._selector.get_map():
             self._selector.unregister(descriptor)
 
     def ready(self, most: int) -> list[tuple[int, int]]:
-        """Return up to `most` descriptors with what they are ready for. A connection that has ended is to be read."""
-        return [(key.fd, events) for key, events in self._selector.select(0)[:most]]
+        """Return up to `most` descriptors with what they are ready for."""
+        return [
+            (key.fd, (READ if events & selectors.EVENT_READ else 0) | (WRITE if events & selectors.EVENT_WRITE else 0))
+            for key, events in self._selector.select(0)[:most]
+        ]
+
+
+def _for_selector(interest: int) -> int:
+    read = selectors.EVENT_READ if interest & READ else 0
+    return read | (selectors.EVENT_WRITE if interest & WRITE else 0)
 
 
 if sys.platform == "linux":
@@ -58,22 +66,14 @@ if sys.platform == "linux":
             self.close = self._epoll.close
             self.remove = self._epoll.unregister
 
-        def add(self, descriptor: int) -> None:
-            self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP)
+        def add(self, descriptor: int, interest: int = READ) -> None:
+            self._epoll.register(descriptor, interest | select.EPOLLRDHUP)
 
         def watch(self, descriptor: int, interest: int) -> None:
-            self._epoll.modify(
-                descriptor,
-                select.EPOLLRDHUP
-                | (select.EPOLLIN if interest & READ else 0)
-                | (select.EPOLLOUT if interest & WRITE else 0),
-            )
+            self._epoll.modify(descriptor, interest | select.EPOLLRDHUP)
 
         def ready(self, most: int) -> list[tuple[int, int]]:
-            return [
-                (descriptor, (READ if events & ~select.EPOLLOUT else 0) | (WRITE if events & select.EPOLLOUT else 0))
-                for descriptor, events in self._epoll.poll(0, most)
-            ]
+            return self._epoll.poll(0, most)
 
 else:
     Poll = SelectorPoll

@@ -184,7 +184,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.handle_reply({"type": "http.response.body", "body": detail})
 
     def check_timeouts(self) -> None:
-        """Nothing to check: deadlines are timers of their own."""
+        """Nothing to check: `Deadlines` are swept by themselves."""
 
     # Streams
 

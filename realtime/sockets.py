@@ -83,7 +83,7 @@ class Sockets:
                 continue  # ended earlier in this batch
             if events & WRITE:
                 adopted.flush()
-            if events & READ and adopted.descriptor >= 0:
+            if events & ~WRITE and adopted.descriptor >= 0:
                 adopted.read()
 
     def watch(self, descriptor: int, interest: int) -> None:

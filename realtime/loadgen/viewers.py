@@ -11,8 +11,6 @@ import asyncio
 import errno
 import os
 import random
-import select
-import selectors
 import socket
 import time
 from collections import Counter, deque
@@ -35,6 +33,7 @@ from realtime.loadgen.wire import (
     parse_head,
     websocket_request,
 )
+from realtime.poll import READ, WRITE, Poll
 
 OPENING_MAX = 1_024
 """Connections that are being opened at a time, by all processes: below any server's listen backlog, enough to keep it
@@ -46,7 +45,6 @@ OWN_WILL = "own will"
 RETRY_MS = 1_000
 RETRY_MAX_MS = 5_000
 READ_BYTES = 65_536
-READABLE = 1  # EPOLLIN and selectors.EVENT_READ alike
 SLOW_BYTES, SLOW_SECONDS = 64, 0.25
 """A slow viewer reads so much, so often: 256 bytes a second, where a busy video sends thousands."""
 SLOW_BUFFER_BYTES, SLOW_SEGMENT_BYTES = 8_192, 1_400
@@ -165,7 +163,7 @@ class Crowd:
         self._waiting = deque(self.viewers)
         self._opening: dict[Connection, None] = {}
         self._sockets: dict[int, Connection] = {}
-        self._poll = _Poll()
+        self._poll = Poll()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._poll.fileno(), self._read_batch)
         self._unruly = False  # slow and flapping viewers behave as such
@@ -232,7 +230,7 @@ class Crowd:
             code = error.errno or errno.EINVAL
         plain.detach()
         if code in (0, errno.EINPROGRESS):
-            self._poll.add(viewer.descriptor, connecting=code != 0)
+            self._poll.add(viewer.descriptor, READ | WRITE if code else READ)
             if code == 0:
                 self._ask(viewer)
         else:
@@ -269,7 +267,7 @@ class Crowd:
             viewer = sockets.get(descriptor)
             if viewer is None:
                 continue  # ended earlier in this batch
-            if events != READABLE and viewer.stage is Stage.CONNECTING:
+            if events != READ and viewer.stage is Stage.CONNECTING:
                 self._connected(viewer)
                 continue
             try:
@@ -310,7 +308,7 @@ class Crowd:
         if code:
             self._end(viewer, os.strerror(code))
             return
-        self._poll.connected(viewer.descriptor)
+        self._poll.watch(viewer.descriptor, READ)
         self._ask(viewer)
 
     def _take(self, viewer: Connection, data: bytes, tick: int) -> None:
@@ -422,7 +420,7 @@ class Crowd:
                 self._loop.call_later(SLOW_SECONDS, self._read_slowly)
         else:
             for viewer in self._slow:
-                self._poll.add(viewer.descriptor, connecting=False)
+                self._poll.add(viewer.descriptor)
             self._slow.clear()
 
     def _misbehave(self, viewer: Connection) -> None:
@@ -556,49 +554,3 @@ async def _wait(event: asyncio.Event, *, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         pass
-
-
-class _Epoll:
-    """Which sockets have something to say. Its own descriptor is readable while there is any."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self.fileno = self._epoll.fileno
-        self.close = self._epoll.close
-        self.remove = self._epoll.unregister
-
-    def add(self, descriptor: int, *, connecting: bool) -> None:
-        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLOUT if connecting else select.EPOLLIN)
-
-    def connected(self, descriptor: int) -> None:
-        self._epoll.modify(descriptor, select.EPOLLIN)
-
-    def ready(self, most: int) -> list[tuple[int, int]]:
-        """Return up to `most` descriptors; what is not just READABLE may be the end of a connect."""
-        return self._epoll.poll(0, most)
-
-
-class _Selector:
-    """The same where there is no epoll (macOS, BSD)."""
-
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
-        self.close = self._selector.close
-        self.remove = self._selector.unregister
-
-    def fileno(self) -> int:
-        descriptor: int = self._selector.fileno()
-        return descriptor
-
-    def add(self, descriptor: int, *, connecting: bool) -> None:
-        wanted = selectors.EVENT_READ | selectors.EVENT_WRITE if connecting else selectors.EVENT_READ
-        self._selector.register(descriptor, wanted)
-
-    def connected(self, descriptor: int) -> None:
-        self._selector.modify(descriptor, selectors.EVENT_READ)
-
-    def ready(self, most: int) -> list[tuple[int, int]]:
-        return [(key.fd, events) for key, events in self._selector.select(0)[:most]]
-
-
-_Poll = _Epoll if hasattr(select, "epoll") else _Selector
