@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgpack
 
-from realtime.events import NodeId, TopicName, coalesce, from_wire, to_wire
+from realtime.events import NodeId, TopicName, coalesce, from_wire, merge_key, to_wire
 
 logger = logging.getLogger(__name__)
 
@@ -104,13 +104,13 @@ def deliver_message(packed_items: Sequence[bytes]) -> bytes:
 def _coalesced(wire: Iterable[object], outcome: Dispatched) -> list[list[Any]]:
     """Return the items that name a topic; state of one topic told twice becomes one item. The rest is counted."""
     kept: list[list[Any]] = []
-    places: dict[tuple[str, str], int] = {}
+    places: dict[tuple[str, ...], int] = {}
     for item in wire:
         if not (isinstance(item, list) and len(item) > 1 and isinstance(item[0], str) and isinstance(item[1], str)):
             outcome.bad += 1
             continue
-        key = (item[0], item[1])
-        if item[0] in "tb" and places.setdefault(key, len(kept)) < len(kept):
+        key = merge_key(item)
+        if key is not None and places.setdefault(key, len(kept)) < len(kept):
             try:
                 kept[places[key]] = _merged(kept[places[key]], item)
             except ValueError:

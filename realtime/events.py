@@ -88,8 +88,36 @@ class Burst:
         return Burst(self.topic, counts, min(self.at_ms, other.at_ms))
 
 
-Event = Durable | Totals | Burst
+@dataclass(frozen=True, slots=True)
+class State:
+    """A named state of a topic that no row keeps, like who is online: of one name the highest `version` wins.
+
+    `data` is what viewers read, without `topic`.
+    """
+
+    topic: TopicName
+    version: int
+    name: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something that is only true for a moment, like "is typing": ephemeral, worthless after `expires_at_ms`.
+
+    `key` says what it is about: of those with the same name and key only the newest matters. `data` is as State's.
+    """
+
+    topic: TopicName
+    name: str
+    key: str
+    data: Mapping[str, Any]
+    expires_at_ms: int
+
+
+Event = Durable | Totals | Burst | State | Signal
 NAMES_MAX = 3
+MERGED = {"t": 2, "b": 2, "s": 3, "e": 4}  # how much of the wire form, from its letter on, says what it is about
 
 
 def to_wire(event: Event) -> list[Any]:
@@ -101,6 +129,10 @@ def to_wire(event: Event) -> list[Any]:
             return ["t", event.topic, event.version, dict(event.kinds), list(event.names), event.at_ms]
         case Burst():
             return ["b", event.topic, dict(event.counts), event.at_ms]
+        case State():
+            return ["s", event.topic, event.name, event.version, dict(event.data)]
+        case Signal():
+            return ["e", event.topic, event.name, event.key, dict(event.data), event.expires_at_ms]
 
 
 def from_wire(item: object) -> Event | None:
@@ -115,29 +147,48 @@ def from_wire(item: object) -> Event | None:
             return Totals(TopicName(topic), version, kinds, tuple(names), at_ms)
         case ["b", str(topic), dict(counts), int(at_ms)]:
             return Burst(TopicName(topic), counts, at_ms)
-        case [str(letter), *_] if letter not in "dtb":
+        case ["s", str(topic), str(name), int(version), dict(data)]:
+            return State(TopicName(topic), version, name, data)
+        case ["e", str(topic), str(name), str(key), dict(data), int(expires_at_ms)]:
+            return Signal(TopicName(topic), name, key, data, expires_at_ms)
+        case [str(letter), *_] if letter != "d" and letter not in MERGED:
             return None
     raise ValueError("not an event of the wire")
 
 
 def coalesce(events: Iterable[Event]) -> list[Event]:
-    """Return the same news in fewer events: per topic one Totals (the newest) and one Burst (the sum).
+    """Return the same news in fewer events: of those about one thing (`merge_key`) there is one.
 
     Durable events stay as they are, in order.
     """
     durable: list[Event] = []
-    totals: dict[TopicName, Totals] = {}
-    bursts: dict[TopicName, Burst] = {}
+    merged: dict[tuple[str, ...], Event] = {}
     for event in events:
-        match event:
-            case Durable():
-                durable.append(event)
-            case Totals():
-                totals[event.topic] = newest(totals.get(event.topic), event)
-            case Burst():
-                known = bursts.get(event.topic)
-                bursts[event.topic] = known.plus(event) if known else event
-    return [*durable, *totals.values(), *bursts.values()]
+        if isinstance(event, Durable):
+            durable.append(event)
+            continue
+        key = merge_key(to_wire(event))
+        assert key is not None
+        merged[key] = _merged(merged[key], event) if key in merged else event
+    return [*durable, *merged.values()]
+
+
+def merge_key(item: Sequence[Any]) -> tuple[str, ...] | None:
+    """Return what an event in wire form is about, so that a later one can take its place; None: nothing can."""
+    size = MERGED.get(item[0])
+    key = tuple(item[:size])
+    return key if size == len(key) and all(isinstance(part, str) for part in key) else None
+
+
+def _merged(known: Event, other: Event) -> Event:
+    match known, other:
+        case Totals(), Totals():
+            return newest(known, other)
+        case Burst(), Burst():
+            return known.plus(other)
+        case State(), State():
+            return other if other.version >= known.version else known
+    return other
 
 
 def newest(known: Totals | None, other: Totals) -> Totals:

@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime import events
-from realtime.events import Burst, Durable, Frame, TopicName, Totals, coalesce, from_wire, newest, to_wire
+from realtime.events import (
+    Burst,
+    Durable,
+    Frame,
+    Signal,
+    State,
+    TopicName,
+    Totals,
+    coalesce,
+    from_wire,
+    newest,
+    to_wire,
+)
 from tests.realtime.fakes import read_chunks, read_event_stream, read_websocket
 
 VIDEO = TopicName("video:1")
@@ -23,7 +35,12 @@ some_durables = st.builds(
     st.integers(1, 1 << 60),
     texts,
 )
-some_events = some_totals | some_bursts | some_durables
+some_data = st.dictionaries(texts, texts | st.integers(0, 9))
+some_states = st.builds(State, st.just(VIDEO), st.integers(0, 1 << 42), st.sampled_from(["presence", "x"]), some_data)
+some_signals = st.builds(
+    Signal, st.just(VIDEO), st.just("typing"), st.sampled_from(["ana", "bo"]), some_data, st.integers(1, 1 << 42)
+)
+some_events = some_totals | some_bursts | some_durables | some_states | some_signals
 
 
 @given(some_events)
@@ -72,6 +89,19 @@ def test_taps_are_summed(bursts: list[Burst]) -> None:
     [kept] = coalesce(bursts)
     assert isinstance(kept, Burst)
     assert sum(kept.counts.values()) == sum(sum(one.counts.values()) for one in bursts)
+
+
+@given(st.lists(some_states, min_size=1))
+def test_of_states_with_one_name_the_newest_is_kept(states: list[State]) -> None:
+    kept = coalesce(states)
+    newest_versions = {name: max(s.version for s in states if s.name == name) for name in {s.name for s in states}}
+    assert {state.name: state.version for state in kept if isinstance(state, State)} == newest_versions
+    assert len(kept) == len(newest_versions)
+
+
+@given(st.lists(some_signals, min_size=1))
+def test_of_signals_about_one_thing_the_last_is_kept(signals: list[Signal]) -> None:
+    assert coalesce(signals) == list({signal.key: signal for signal in signals}.values())
 
 
 @given(st.lists(some_durables))
