@@ -20,7 +20,6 @@ from realtime.store import Head, Loaded, TopicGone
 from realtime.threads import DatabaseThreads
 
 ANSWER_SECONDS = 5.0
-LOADED_LOG_EVENTS = 1_000
 
 
 class DatabaseStore:
@@ -54,12 +53,14 @@ class DatabaseStore:
         kind = self._registry.kinds[topic.partition(":")[0]]
         with one_moment():
             head = Topic.objects.filter(name=topic).first()
-            snapshot = kind.load(topic) if head is not None else None
-            if head is None or snapshot is None:
+            snapshot = kind.load(topic) if head is not None or not kind.is_logged else None
+            if snapshot is None:
                 raise TopicGone(topic)
-            log = LoggedEvent.objects.filter(topic_id=topic).order_by("-seq")[:LOADED_LOG_EVENTS]
+            if head is None:
+                return Loaded(Head(0, 0), snapshot)
+            log = LoggedEvent.objects.filter(topic_id=topic).order_by("-seq")[: kind.kept_events]
             events = [_durable(event) for event in log]
-            likes = kind.likes([topic]).get(topic)
+            likes = kind.likes([topic])[topic] if kind.is_counted else None
         events.reverse()
         return Loaded(Head(head.seq, head.version), snapshot, likes, head.viewers_peak, events)
 

@@ -38,8 +38,11 @@ from realtime.events import (
     BURST_TTL_MS,
     Burst,
     Durable,
+    Event,
     Frame,
     NodeId,
+    Signal,
+    State,
     TopicName,
     Totals,
     durable_frame,
@@ -54,11 +57,11 @@ from realtime.subscriptions import Audience, TableUnavailable, Watched
 
 logger = logging.getLogger(__name__)
 
-RING_MAX_EVENTS = 1_000
 RECONCILE_SECONDS = 2.0
 RIGHTS_SECONDS = 2.5  # how often those who said who they are have to be still so
 LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
+PULL_MAX_EVENTS = 1_000  # behind by more than that, a topic starts again from its snapshot
 PULL_SLICE_EVENTS = 50  # of missed events, delivered at once; then viewers have a moment to read
 PULL_PAUSE_SECONDS = 0.02
 SLICE_CONNECTIONS = 500  # about 5 ms of writing
@@ -79,6 +82,8 @@ class Table(Protocol):
     async def renew(
         self, node: NodeId, viewers: Mapping[TopicName, int], *, peaks: Mapping[TopicName, int] | None = None
     ) -> dict[TopicName, Watched]: ...
+
+    async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None: ...
 
     async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None: ...
 
@@ -113,7 +118,7 @@ class Feed:
     sse: Audience[Connection] = field(default_factory=Audience)
     websocket: Audience[Connection] = field(default_factory=Audience)
     seq: int = 0
-    ring: deque[Frame] = field(default_factory=lambda: deque(maxlen=RING_MAX_EVENTS))
+    ring: deque[Frame] = field(init=False)
     snapshot: dict[str, Any] = field(default_factory=dict)
     totals: Totals | None = None
     watched: Watched = NOBODY
@@ -129,6 +134,9 @@ class Feed:
     pending_totals: Totals | None = None
     pending_viewers: bool = False
     pending_burst: Burst | None = None
+    states: dict[str, State] = field(default_factory=dict)
+    pending_states: dict[str, State] = field(default_factory=dict)
+    pending_signals: dict[tuple[str, str], Signal] = field(default_factory=dict)
     sent_total: int = 0
     is_due: bool = False  # state waits to be sent
     due_at: float = 0.0
@@ -138,6 +146,9 @@ class Feed:
     outbox: list[_Outgoing] = field(default_factory=list)
     pump: asyncio.Task[None] | None = None
     opening: bytes = b""  # the topic's part of `hello`, encoded; empty: stale
+
+    def __post_init__(self) -> None:
+        self.ring = deque(maxlen=self.kind.kept_events)
 
     def __len__(self) -> int:
         return len(self.sse) + len(self.websocket)
@@ -176,6 +187,16 @@ class Feed:
     def viewers_frame(self) -> Frame:
         data = {"topic": self.topic, "count": self.watched.count, "peak": self.watched.peak}
         return frame("viewers", {**data, "at_ms": now_ms()})
+
+    def state_frame(self, state: State | Signal) -> Frame:
+        return frame(state.name, {"topic": self.topic, **state.data})
+
+    def newest_state(self) -> list[Frame]:
+        """Return the frames of all state that is not in the event log, as it is now."""
+        frames = [self.state_frame(state) for state in self.states.values()]
+        if self.totals is not None:
+            frames += [self.likes_frame(delta=0, names=(), at_ms=now_ms()), self.viewers_frame()]
+        return frames
 
     def reset_frame(self, reason: str) -> Frame:
         data = {"topic": self.topic, "reason": reason, "seq": self.seq, "snapshot": self.full_snapshot()}
@@ -222,7 +243,7 @@ class Node:
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._write_descriptor = write
-        self._renewed_at = clock()
+        self._renewed_at = self._entered_at = clock()
         self._beats = 0
         self._changed: set[Feed] = set()
         self._change = asyncio.Event()
@@ -326,14 +347,13 @@ class Node:
         return [Frame("hello", body), *(frame for opening in openings for frame in opening.frames)]
 
     def _opening(self, feed: Feed, after: int | None) -> Opening:
-        if after is None:
+        if after is None or not feed.kind.kept_events:
             return Opening(feed.topic, feed.opening_part())
         opening = Opening(feed.topic, b'{"seq":%d,"snapshot":null}' % feed.seq)
         missed = feed.seq - after
         if after >= 0 and 0 <= missed <= len(feed.ring):
             opening.frames = list(feed.ring)[len(feed.ring) - missed :]
-            if feed.totals is not None:
-                opening.frames += [feed.likes_frame(delta=0, names=(), at_ms=now_ms()), feed.viewers_frame()]
+            opening.frames += feed.newest_state()
         else:
             reason = "too_old" if after >= 0 and missed > 0 else "unknown_position"
             metrics.resets.labels(reason).inc()
@@ -361,7 +381,7 @@ class Node:
         """Enter the shared table, then read the topic: what is published from now on reaches this node."""
         try:
             with contextlib.suppress(TableUnavailable):
-                await self._renew([feed])
+                await (self._renew if feed.kind.is_counted else self._enter)([feed])
             metrics.topic_loads.inc()
             loaded = await self._store.load(feed.topic)
         except BaseException:
@@ -377,6 +397,8 @@ class Node:
     def _take(self, feed: Feed, loaded: Loaded) -> None:
         feed.seq = loaded.head.seq
         feed.snapshot = loaded.snapshot
+        for state in feed.states.values():  # which no row keeps
+            feed.kind.apply(feed.snapshot, state.name, state.data)
         feed.ring.clear()
         feed.ring.extend(durable_frame(event) for event in loaded.log)
         feed.ahead = {seq: event for seq, event in feed.ahead.items() if seq > feed.seq}
@@ -420,7 +442,7 @@ class Node:
             else:
                 feed.early.append(event)
 
-    def _deliver_to(self, feed: Feed, event: Durable | Totals | Burst) -> None:
+    def _deliver_to(self, feed: Feed, event: Event) -> None:
         match event:
             case Durable():
                 self._deliver_durable(feed, event)
@@ -430,12 +452,26 @@ class Node:
                 if now_ms() - event.at_ms < BURST_TTL_MS:
                     feed.pending_burst = feed.pending_burst.plus(event) if feed.pending_burst else event
                     self._flush_soon(feed, feed.rest_seconds)
+            case State():
+                self._deliver_state(feed, event)
+            case Signal():
+                feed.pending_signals[event.name, event.key] = event
+                self._flush_soon(feed, feed.rest_seconds)
+
+    def _deliver_state(self, feed: Feed, state: State) -> None:
+        known = feed.states.get(state.name)
+        if known is not None and state.version <= known.version:
+            return
+        feed.states[state.name] = feed.pending_states[state.name] = state
+        feed.kind.apply(feed.snapshot, state.name, state.data)
+        feed.opening = b""
+        self._flush_soon(feed, feed.rest_seconds)
 
     def _deliver_durable(self, feed: Feed, event: Durable) -> None:
         if event.seq <= feed.seq:
             return  # seen: a batch that came twice, or what a pull has brought already
         if event.seq > feed.seq + 1:
-            if len(feed.ahead) < RING_MAX_EVENTS:
+            if len(feed.ahead) < PULL_MAX_EVENTS:
                 feed.ahead[event.seq] = event
             self._pull_soon(feed, grace_seconds=GAP_GRACE_SECONDS)
             return
@@ -459,9 +495,7 @@ class Node:
         self._send(feed, [made], self._take_state(feed))
         access = feed.kind.access(feed.snapshot)
         if access != before:
-            for connection in feed.members():
-                if not access.allows(feed.topic, connection.watcher):
-                    self._dismiss(connection, "private")
+            self._expel(feed)
 
     def _deliver_totals(self, feed: Feed, totals: Totals) -> None:
         if feed.totals is None or totals.version <= feed.totals.version:
@@ -531,6 +565,11 @@ class Node:
         if (burst := feed.pending_burst) is not None:
             feed.pending_burst = None
             frames.append(frame("reactions", {"topic": feed.topic, "counts": burst.counts, "at_ms": burst.at_ms}))
+        frames += [feed.state_frame(state) for state in feed.pending_states.values()]
+        feed.pending_states.clear()
+        now = now_ms()
+        frames += [feed.state_frame(signal) for signal in feed.pending_signals.values() if signal.expires_at_ms > now]
+        feed.pending_signals.clear()
         return frames
 
     # Fan-out
@@ -637,14 +676,29 @@ class Node:
     def _write_state(self, connection: Connection) -> None:
         for topic in connection.topics:
             feed = self.feeds.get(topic)
-            if feed is not None and feed.totals is not None:
-                connection.wire.write([feed.likes_frame(delta=0, names=(), at_ms=now_ms()), feed.viewers_frame()])
+            if feed is not None and (frames := feed.newest_state()):
+                connection.wire.write(frames)
 
     def _evict(self, connection: Connection, reason: str) -> None:
         metrics.mailbox_drops.labels(reason).inc()
         logger.info("node %s: closed slow connection %s (%s)", self.id, connection.id, reason)
         self.remove(connection)  # now: its end takes a turn of the loop, and more frames may come in this one
         connection.wire.abort()
+
+    def _expel(self, feed: Feed) -> None:
+        """Take the topic away from those who may not watch it any more."""
+        access = feed.kind.access(feed.snapshot)
+        for connection in feed.members():
+            if not access.allows(feed.topic, connection.watcher):
+                self._lose(connection, feed.topic, "private")
+
+    def _lose(self, connection: Connection, topic: TopicName, reason: str) -> None:
+        """Take a topic away from a connection; with its last one it ends."""
+        if connection.topics == {topic}:
+            self._dismiss(connection, reason)
+        else:
+            self.unsubscribe(connection, topic)
+            connection.wire.write([frame("unsubscribed", {"topic": topic, "reason": reason})])
 
     def _dismiss(self, connection: Connection, reason: str, why: Closing = Closing.GONE) -> None:
         self._part(connection, frame("bye", {"reason": reason}), why)
@@ -686,11 +740,11 @@ class Node:
                 if not feed.ahead:
                     return  # the missing one had only been overtaken
                 metrics.gaps_found.inc()
-            events = await self._store.events_after(feed.topic, feed.seq, limit=RING_MAX_EVENTS)
+            events = await self._store.events_after(feed.topic, feed.seq, limit=PULL_MAX_EVENTS)
             if events and events[0].seq > feed.seq + 1:
                 await self._reload(feed, "history_gone")
                 return
-            if len(events) == RING_MAX_EVENTS:
+            if len(events) == PULL_MAX_EVENTS:
                 await self._reload(feed, "far_behind")  # it is less to read, and fits the mailboxes
                 return
             for number, event in enumerate(events):
@@ -716,7 +770,7 @@ class Node:
 
     async def reconcile(self) -> None:
         """Ask the database for the heads of all topics here, and fetch what the fast way has lost."""
-        feeds = {topic: feed for topic, feed in self.feeds.items() if feed.is_ready}
+        feeds = {topic: feed for topic, feed in self.feeds.items() if feed.is_ready and feed.kind.kept_events}
         if not feeds:
             return
         known = {topic: (feed.seq, feed.totals.version if feed.totals else 0) for topic, feed in feeds.items()}
@@ -729,7 +783,8 @@ class Node:
                     continue
                 head = heads.get(topic)
                 if head is None:
-                    self._end(feed)
+                    if feed.kind.is_logged:
+                        self._end(feed)
                     continue
                 if head.seq < known[topic][0] or head.version < known[topic][1]:
                     # A backup was restored: what this node knew is no longer true.
@@ -754,14 +809,15 @@ class Node:
     def _end(self, feed: Feed) -> None:
         """The topic was deleted: its viewers are told so and not to come back."""
         for connection in feed.members():
-            self._dismiss(connection, "gone")
+            self._lose(connection, feed.topic, "gone")
         self._drop(feed)
 
     # Leases and viewer counts
 
     def _note_change(self, feed: Feed) -> None:
-        self._changed.add(feed)
-        self._change.set()
+        if feed.kind.is_counted:
+            self._changed.add(feed)
+            self._change.set()
 
     async def _renewing(self) -> None:
         """Renew all leases every `renew_seconds`; tell changed viewer numbers sooner."""
@@ -795,16 +851,29 @@ class Node:
                 with contextlib.suppress(TableUnavailable):
                     await self._table.leave(self.id, [feed.topic for feed in idle])
         feeds = [feed for feed in (self.feeds.values() if full else changed) if self.feeds.get(feed.topic) is feed]
+        counted = [feed for feed in feeds if feed.kind.is_counted]
         try:
-            await self._renew(feeds)
+            if full and self._clock() - self._entered_at >= self._lease_seconds / 3:
+                await self._enter([feed for feed in feeds if not feed.kind.is_counted])
+                self._entered_at = self._clock()
+            await self._renew(counted)
         except TableUnavailable:
             self._changed |= changed
             forgotten = self._clock() - self._renewed_at > self._lease_seconds
-            for feed in feeds:
+            for feed in counted:
                 feed.elsewhere = 0 if forgotten else feed.elsewhere
                 self._set_watched(feed, Watched(feed.elsewhere + len(feed), feed.watched.peak))
 
+    async def _enter(self, feeds: Sequence[Feed]) -> None:
+        """Renew the leases of topics whose viewers nobody counts: there may be one for each viewer here."""
+        try:
+            await self._table.enter(self.id, [feed.topic for feed in feeds])
+        except TableUnavailable:
+            metrics.table_errors.inc()
+            raise
+
     async def _renew(self, feeds: Sequence[Feed]) -> None:
+        """Renew the leases of topics with their numbers of viewers."""
         if not feeds:
             return
         numbers = {feed.topic: len(feed) for feed in feeds}

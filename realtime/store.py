@@ -23,16 +23,17 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may watch a topic."""
+    """Who may watch a topic. `staff`: whether being staff is enough."""
 
     public: bool = False
     viewer_ids: frozenset[str] = frozenset()
+    staff: bool = True
 
     def allows(self, topic: TopicName, watcher: Watcher) -> bool:
         return (
             self.public
             or topic in watcher.topics
-            or bool(watcher.viewer_id and (watcher.is_staff or watcher.viewer_id in self.viewer_ids))
+            or bool(watcher.viewer_id and ((self.staff and watcher.is_staff) or watcher.viewer_id in self.viewer_ids))
         )
 
 
@@ -59,9 +60,19 @@ class Loaded:
 
 
 class TopicKind(Protocol):
-    """What the owner of a topic prefix registers: how its topics are read, changed by events, and opened to whom."""
+    """What the owner of a topic prefix registers: how its topics are read, changed by events, and opened to whom.
+
+    A kind inherits from this; what it does not say is as for a video.
+    """
 
     prefix: str
+    is_logged: bool = True
+    """A topic has a row in the event log from the start: without one it is gone. Else the row comes with the first
+    durable event, and a topic is there when `load` says so."""
+    is_counted: bool = True
+    """Has likes and viewers."""
+    kept_events: int = 1_000
+    """How many durable events a node keeps for those who come back; 0: there are no durable events."""
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         """Return the topic's snapshot, without likes and viewers; None: no such topic. In a database thread."""

@@ -66,7 +66,18 @@ for i, leases in ipairs(KEYS) do found[i] = redis.call('ZRANGEBYSCORE', leases, 
 return found
 """
 )
-_NODES_MAX_TOPICS = 200  # a call; nobody else is served meanwhile
+# KEYS: leases of many topics. ARGV: node, lease in ms.
+_ENTER = (
+    _NOW
+    + """
+for _, leases in ipairs(KEYS) do
+  redis.call('ZADD', leases, now + ARGV[2], ARGV[1])
+  redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
+  redis.call('PEXPIRE', leases, ARGV[2])
+end
+"""
+)
+_MANY_MAX_TOPICS = 200  # a call; nobody else is served meanwhile
 _WATCHED = (
     _NOW
     + """
@@ -104,13 +115,21 @@ class SharedTable:
         answers = await self._each(_RENEW, arguments)
         return {topic: Watched(*answer) for topic, answer in answers.items()}
 
+    async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None:
+        """Enter the node for topics whose viewers nobody counts, at a tenth of the cost. One round trip.
+
+        Raises TableUnavailable.
+        """
+        arguments = [node, self._lease_ms]
+        await self._call(_ENTER, [([self._keys(topic)[0] for topic in call], arguments) for call in _calls(topics)])
+
     async def nodes_for(self, topics: Sequence[TopicName]) -> dict[TopicName, frozenset[NodeId]]:
         """Return, per topic, the nodes that hold at least one viewer of it; the empty set: nobody watches.
 
         A node whose lease has ended is absent, so an answer is stale by one lease at most.
         One round trip. Raises TableUnavailable.
         """
-        calls = [topics[start : start + _NODES_MAX_TOPICS] for start in range(0, len(topics), _NODES_MAX_TOPICS)]
+        calls = _calls(topics)
         answers = await self._call(_NODES, [([self._keys(topic)[0] for topic in call], []) for call in calls])
         return {
             topic: frozenset(NodeId(_text(node)) for node in answer)
@@ -173,6 +192,10 @@ class SharedTable:
     def _keys(self, topic: TopicName) -> list[str]:
         # The braces put both keys of a topic on one node of a Redis Cluster.
         return [f"{self._prefix}leases:{{{topic}}}", f"{self._prefix}viewers:{{{topic}}}"]
+
+
+def _calls(topics: Sequence[TopicName]) -> list[Sequence[TopicName]]:
+    return [topics[start : start + _MANY_MAX_TOPICS] for start in range(0, len(topics), _MANY_MAX_TOPICS)]
 
 
 def _text(value: bytes | str) -> str:

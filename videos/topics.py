@@ -15,7 +15,7 @@ from realtime.database import one_moment
 from realtime.events import TopicName
 from realtime.models import Topic
 from realtime.shared import shared_table
-from realtime.store import Access
+from realtime.store import Access, TopicKind
 from realtime.subscriptions import TableUnavailable
 from realtime.threads import backend_threads
 from videos.interactions import may_moderate, may_watch
@@ -26,8 +26,8 @@ from videos.text import NotFound
 SNAPSHOT_COMMENTS = 50
 
 
-class VideoTopics:
-    """Implements realtime.store.TopicKind for `video:<id>`.
+class VideoTopics(TopicKind):
+    """The topics `video:<id>`.
 
     The snapshot holds the newest `SNAPSHOT_COMMENTS` comments, a deleted one keeping its place (`deleted`), else
     a deletion would let an older one in that no event told of. `shown` leaves those out for viewers.

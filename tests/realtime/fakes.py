@@ -13,7 +13,7 @@ from typing import Any
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
 from realtime.events import ConnectionId, Durable, Frame, NodeId, TopicName, Totals
 from realtime.frontend import Node
-from realtime.store import Access, Head, Loaded, StoreUnavailable, TopicGone
+from realtime.store import Access, Head, Loaded, StoreUnavailable, TopicGone, TopicKind
 from realtime.subscriptions import TableUnavailable, Watched
 
 VIDEO = TopicName("video:1")
@@ -38,6 +38,11 @@ class FakeTable:
             self._leases.setdefault(topic, {})[node] = (self._clock() + self._lease_seconds, count)
             self._peaks[topic] = max(self._peaks.get(topic, 0), (peaks or {}).get(topic, 0), self._count(topic))
         return {topic: Watched(self._count(topic), self._peaks[topic]) for topic in viewers}
+
+    async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None:
+        self._called("enter", topics)
+        for topic in topics:
+            self._leases.setdefault(topic, {})[node] = (self._clock() + self._lease_seconds, 0)
 
     async def nodes_for(self, topics: Sequence[TopicName]) -> dict[TopicName, frozenset[NodeId]]:
         self._called("nodes_for", topics)
@@ -70,7 +75,7 @@ class FakeTable:
 
 
 @dataclass
-class FakeKind:
+class FakeKind(TopicKind):
     """A topic whose snapshot is the list of its notes; `secret` in it closes it to all but `friend`."""
 
     prefix: str = "video"
@@ -133,7 +138,8 @@ class FakeStore:
         notes = [json.loads(event.body)["note"] for event in log]
         kept = [event for event in log if event.seq >= self.kept_from]
         head = Head(len(log), self.versions[topic])
-        return Loaded(head, {"notes": notes}, dict(self.totals[topic]), self.peaks.get(topic, 0), kept)
+        likes = dict(self.totals[topic]) if topic in self.totals else None
+        return Loaded(head, {"notes": notes}, likes, self.peaks.get(topic, 0), kept)
 
     async def heads(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
         await self._asked("heads")

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from realtime import frontend
 from realtime.connections import Closing, Watcher
 from realtime.events import Burst, NodeId, TopicName, Totals, durable_frame, now_ms, to_wire
-from realtime.frontend import RING_MAX_EVENTS, Node
+from realtime.frontend import PULL_MAX_EVENTS, Node
 from realtime.store import Head, StoreUnavailable, TopicGone
 from realtime.subscriptions import Watched
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
@@ -266,10 +266,10 @@ async def test_history_that_is_gone_ends_in_a_reset_with_the_snapshot(node: Node
 async def test_viewers_far_behind_get_a_reset_instead_of_all_that_they_missed(node: Node, store: FakeStore) -> None:
     """All of it was written in one turn of the loop: viewers who read as fast as they could were cut as slow."""
     viewer = await Viewer(node).watch()
-    for number in range(RING_MAX_EVENTS + 5):
+    for number in range(PULL_MAX_EVENTS + 5):
         store.note(f"note {number}")
     await node.reconcile()
-    await until(lambda: viewer.last("reset")["seq"] == RING_MAX_EVENTS + 5)
+    await until(lambda: viewer.last("reset")["seq"] == PULL_MAX_EVENTS + 5)
     assert viewer.last("reset")["reason"] == "far_behind"
     assert viewer.notes() == []
 
@@ -351,11 +351,11 @@ async def test_unknown_position_is_answered_with_a_reset(node: Node, store: Fake
 
 
 async def test_position_older_than_the_ring_is_answered_with_a_reset(node: Node, store: FakeStore) -> None:
-    for number in range(RING_MAX_EVENTS + 5):
+    for number in range(PULL_MAX_EVENTS + 5):
         store.note(str(number))
     back = await Viewer(node).watch(after=3)
     [(name, data)] = back.first
-    assert (name, data["reason"], data["seq"]) == ("reset", "too_old", RING_MAX_EVENTS + 5)
+    assert (name, data["reason"], data["seq"]) == ("reset", "too_old", PULL_MAX_EVENTS + 5)
 
 
 # State

@@ -43,6 +43,17 @@ async def test_node_is_found_for_the_topics_that_it_renewed(table: Table) -> Non
     assert await table.nodes_for([ONE, TWO]) == {ONE: {A}, TWO: {A, B}}
 
 
+async def test_node_is_found_for_the_topics_that_it_entered_without_a_count(table: Table) -> None:
+    topics = [TopicName(f"user:{number}") for number in range(300)]
+    await table.enter(A, topics)
+    await table.enter(B, topics[:1])
+    assert await table.nodes_for(topics) == {topics[0]: {A, B}, **{key: {A} for key in topics[1:]}}
+    await table.leave(B, topics)
+    assert (await table.nodes_for(topics[:1]))[topics[0]] == {A}
+    await asyncio.sleep(0.25)
+    assert await table.nodes_for(topics) == dict.fromkeys(topics, frozenset())
+
+
 async def test_thousand_topics_are_looked_up_in_a_handful_of_commands(redis: Redis) -> None:
     table = SharedTable(redis, lease_seconds=15, prefix=f"test:{uuid.uuid4().hex}:")
     topics = [TopicName(f"video:{number}") for number in range(1_000)]
