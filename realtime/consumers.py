@@ -27,7 +27,7 @@ from django.conf import settings
 from realtime import metrics, tickets
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
 from realtime.events import ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
-from realtime.frontend import RETRY_MS, Node
+from realtime.frontend import RETRY_MS, TOPICS_MAX, Node
 from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, even_out
 from realtime.process import process
 from realtime.registry import CommandError, registry
@@ -37,7 +37,6 @@ from realtime.store import StoreUnavailable, TopicGone
 
 logger = logging.getLogger(__name__)
 
-TOPICS_MAX = 50
 SUBPROTOCOL = "live.v1.json"
 ERRORS_MAX = 10
 TEMPORARY = ("too_often", "unavailable")  # no mistake of the viewer's
@@ -253,7 +252,7 @@ class Commander(Session):
         if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**63):
             raise CommandError("invalid", "after is the last seq you have seen.")
         await _prepare(self.node, {topic: after}, connection.watcher, self._identify)
-        if connection not in self.node.connections:
+        if connection.id not in self.node.connections:
             return  # closed meanwhile
         try:
             opening = self.node.enter(connection, topic, after=after)

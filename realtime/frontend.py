@@ -16,6 +16,7 @@ import contextlib
 import logging
 import os
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -37,6 +38,7 @@ from realtime.connections import (
 from realtime.events import (
     BURST_TTL_MS,
     Burst,
+    ConnectionId,
     Durable,
     Event,
     Frame,
@@ -70,10 +72,12 @@ FANOUT_SHARE = 1 / 5  # of a core, at most, is spent on one topic's state frames
 CONTENTION_REST = 2  # times as long as others kept the processor from us: the machine has more to do than this
 REST_MAX_SECONDS = 1.5  # state is never older than 2 s
 RETRY_MS = 2_000
+TOPICS_MAX = 50  # of a connection
 VIEWERS_REST = 8  # times as long as for likes: a change of the viewer count alone can wait
 VIEWERS_REST_MAX_SECONDS = 2.0
 VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it are told in one step
 NOBODY = Watched(0, 0)
+NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}", re.ASCII)
 
 
 class Table(Protocol):
@@ -203,6 +207,19 @@ class Feed:
         return frame("reset", data, id=event_id(self.topic, self.seq))
 
 
+def public_id(connection: ConnectionId, node: NodeId) -> str:
+    """Return the name by which a client speaks of its connection to any node; `parse_public_id` reads it."""
+    return f"{connection}@{node}"
+
+
+def parse_public_id(text: str) -> tuple[ConnectionId, NodeId]:
+    """Raises ValueError for a text that is no connection's."""
+    connection, at, node = text.partition("@")
+    if not at or not connection or not NODE_ID.fullmatch(node):
+        raise ValueError("a connection is what `hello` says")
+    return ConnectionId(connection), NodeId(node)
+
+
 @dataclass(slots=True)
 class Opening:
     """What a connection reads first of a topic: its part of `hello`, `{"seq", "snapshot"}` encoded, then frames."""
@@ -233,7 +250,7 @@ class Node:
     ) -> None:
         self.id = id
         self.feeds: dict[TopicName, Feed] = {}
-        self.connections: set[Connection] = set()
+        self.connections: dict[ConnectionId, Connection] = {}
         self.is_draining = False
         self._table = table
         self._store = store
@@ -267,16 +284,15 @@ class Node:
         self._spawn(self._renewing(), name="renew")
 
     def add(self, connection: Connection) -> None:
-        self.connections.add(connection)
+        self.connections[connection.id] = connection
         if connection.watcher.viewer_id:
             self._identified.add(connection)
         metrics.connections.labels("sse" if connection.is_sse else "websocket").inc()
 
     def remove(self, connection: Connection) -> None:
         """Forget a closed connection everywhere. A second time changes nothing."""
-        if connection not in self.connections:
+        if self.connections.pop(connection.id, None) is None:
             return
-        self.connections.discard(connection)
         self._slow.discard(connection)
         self._identified.discard(connection)
         metrics.connections.labels("sse" if connection.is_sse else "websocket").dec()
@@ -286,7 +302,7 @@ class Node:
     def identify(self, connection: Connection, watcher: Watcher) -> None:
         """Note who watches on an open connection: from now on that has to stay true."""
         connection.watcher = watcher
-        if watcher.viewer_id and connection in self.connections:
+        if watcher.viewer_id and connection.id in self.connections:
             self._identified.add(connection)
 
     async def prepare(self, topic: TopicName, watcher: Watcher, *, after: int | None = None) -> None:
@@ -335,12 +351,44 @@ class Node:
             feed.empty_since = self._clock()
         self._note_change(feed)
 
+    async def change_topics(
+        self,
+        connection: Connection,
+        subscribe: Mapping[TopicName, int | None],
+        unsubscribe: Iterable[TopicName],
+    ) -> dict[TopicName, int | str]:
+        """Change what an open connection watches; the stream says the rest: `subscribed`, then what was missed.
+
+        `subscribe` maps topics to the last seq seen, None: nothing. Returns the seq of each new topic, or why not:
+        not_found, too_many_topics, unavailable.
+        """
+        for topic in unsubscribe:
+            self.unsubscribe(connection, topic)
+        answers = await asyncio.gather(*(self._subscribe(connection, *item) for item in subscribe.items()))
+        return dict(zip(subscribe, answers, strict=True))
+
+    async def _subscribe(self, connection: Connection, topic: TopicName, after: int | None) -> int | str:
+        try:
+            await self.prepare(topic, connection.watcher, after=after)
+            if connection.id not in self.connections:
+                return "not_found"  # closed meanwhile
+            if len(connection.topics) >= TOPICS_MAX and topic not in connection.topics:
+                return "too_many_topics"
+            opening = self.enter(connection, topic, after=after)
+        except TopicGone:
+            return "not_found"
+        except StoreUnavailable:
+            return "unavailable"
+        head = b'{"topic":"%b",' % topic.encode()
+        connection.wire.write([Frame("subscribed", head + opening.part[1:]), *opening.frames])
+        return self.feeds[topic].seq
+
     def hello(self, connection: Connection, openings: Sequence[Opening]) -> list[Frame]:
         """Return the frames that open a connection, in order."""
         topics = b",".join(b'"%b":%b' % (opening.topic.encode(), opening.part) for opening in openings)
         body = b'{"node":"%b","connection":"%b","topics":{%b},"retry_ms":%d}' % (
             self.id.encode(),
-            connection.id.encode(),
+            public_id(connection.id, self.id).encode(),
             topics,
             RETRY_MS,
         )
@@ -641,7 +689,7 @@ class Node:
 
     def filled(self, connection: Connection) -> None:
         """The connection's socket takes no more for now: write to it through its mailbox until it has caught up."""
-        if connection.slow_since is None and connection in self.connections:
+        if connection.slow_since is None and connection.id in self.connections:
             connection.slow_since = self._clock()
             self._slow.add(connection)
             self._set_ways(connection)
@@ -906,7 +954,7 @@ class Node:
     async def heartbeat(self) -> None:
         """Write a sign of life to one in `HEARTBEAT_SECONDS` of the connections: each gets one in that time."""
         slot = self._beats = (self._beats + 1) % HEARTBEAT_SECONDS
-        for number, connection in enumerate(list(self.connections)):
+        for number, connection in enumerate(list(self.connections.values())):
             if connection.slot == slot:
                 connection.heartbeat()
             if number % SLICE_CONNECTIONS == SLICE_CONNECTIONS - 1:
@@ -915,13 +963,13 @@ class Node:
     async def drain(self, *, window_seconds: float) -> None:
         """Send everybody to another node, evenly over the window, each told when to come back; then end the node."""
         self.is_draining = True
-        waiting = list(self.connections)
+        waiting = list(self.connections.values())
         random.shuffle(waiting)
         retry_ms = int(window_seconds * 1000) + RETRY_MS
         made = frame("drain", {"retry_ms": retry_ms})
         ends = self._clock() + window_seconds
         for number, connection in enumerate(waiting):
-            if connection in self.connections:
+            if connection.id in self.connections:
                 self._part(connection, made, Closing.DRAIN)
             left = len(waiting) - number - 1
             if left and number % 50 == 49:

@@ -1,6 +1,7 @@
 """This process as a frontend node: the node, its channel of the layer, its limits. Found by consumers and the server.
 
-Hop: between the channel layer and realtime.frontend.
+Hop: between the channel layer and realtime.frontend. Nodes also ask each other through it: a request about a
+connection lands on any node, the connection is held by one.
 """
 
 from __future__ import annotations
@@ -10,23 +11,36 @@ import logging
 import socket
 import time
 import uuid
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+import msgpack
 from channels.layers import get_channel_layer
 from django.conf import settings
+from redis.exceptions import RedisError
 
+from realtime.connections import Watcher
 from realtime.database import DatabaseStore
-from realtime.events import NodeId
-from realtime.frontend import Node
+from realtime.events import NodeId, TopicName
+from realtime.frontend import Node, parse_public_id
 from realtime.limits import ConnectionLimit
 from realtime.registry import registry
-from realtime.shared import shared_table
+from realtime.shared import shared_redis, shared_table
 
 logger = logging.getLogger(__name__)
 
 CANARY_SECONDS = 5.0
 DEAF_SECONDS = 12.0
 RESUBSCRIBE_SECONDS = 1.0
+ASK_SECONDS = 2.0
+
+
+class ConnectionGone(Exception):
+    """No node holds the connection, or it is not this viewer's."""
+
+
+class NodeSilent(Exception):
+    """The node that holds the connection did not answer in time."""
 
 
 class NodeProcess:
@@ -37,6 +51,8 @@ class NodeProcess:
         self._node: Node | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._heard_at = 0.0
+        self._asked: dict[str, asyncio.Future[Any]] = {}
+        self._answering: set[asyncio.Task[None]] = set()
 
     def node(self) -> Node:
         """Return the node of this process, started."""
@@ -67,9 +83,10 @@ class NodeProcess:
             return
         node = self._node
         await node.drain(window_seconds=settings.LIVE_DRAIN_SECONDS if node.connections else 0.0)
-        for task in self._tasks:
+        ending = [*self._tasks, *self._answering]
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
         await node.aclose()
 
     async def _listen(self, node: Node) -> None:
@@ -105,9 +122,84 @@ class NodeProcess:
             message = await layer.receive(node.id)
             self._heard_at = time.monotonic()
             # A newer version's message is not ours to understand: it must not end the node's hearing.
-            if isinstance(message, dict) and message.get("type") == "node.deliver":
-                items = message.get("events")
-                node.deliver(items if isinstance(items, list) else ())
+            match message:
+                case {"type": "node.deliver"}:
+                    items = message.get("events")
+                    node.deliver(items if isinstance(items, list) else ())
+                case {"type": "node.change_topics", "ask": dict(ask), "ref": str(ref), "asker": str(asker)}:
+                    self._spawn(self._answer(node, ask, ref=ref, asker=NodeId(asker)))
+                case {"type": "node.answer", "ref": str(ref), "answer": answer}:
+                    if (waiting := self._asked.get(ref)) is not None and not waiting.done():
+                        waiting.set_result(answer)
+
+    async def change_topics(
+        self,
+        connection: str,
+        watcher: Watcher,
+        *,
+        subscribe: Mapping[TopicName, int | None],
+        unsubscribe: Sequence[TopicName],
+    ) -> dict[TopicName, int | str]:
+        """Change what a connection watches, on whichever node it is; `connection` as its `hello` said.
+
+        Returns as Node.change_topics does. Raises ConnectionGone (also when it is somebody else's), NodeSilent.
+        """
+        try:
+            id, holder = parse_public_id(connection)
+        except ValueError as error:
+            raise ConnectionGone(connection) from error
+        ask = {
+            "connection": id,
+            "watcher": [watcher.viewer_id, watcher.is_staff, list(watcher.topics), watcher.stamp, watcher.session],
+            "subscribe": dict(subscribe),
+            "unsubscribe": list(unsubscribe),
+        }
+        node = self.node()
+        answer = await (self._change_topics(node, ask) if holder == node.id else self._ask(node, holder, ask))
+        if answer is None:
+            raise ConnectionGone(connection)
+        return answer
+
+    async def _ask(self, node: Node, holder: NodeId, ask: dict[str, Any]) -> Any:
+        ref = uuid.uuid4().hex
+        self._asked[ref] = asyncio.get_running_loop().create_future()
+        message = {"type": "node.change_topics", "ask": ask, "ref": ref, "asker": node.id}
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                # What RedisPubSubChannelLayer.send does; but this way we hear whether anybody listens.
+                if not await shared_redis().publish(holder, msgpack.packb(message)):
+                    return None
+                return await self._asked[ref]
+        except (TimeoutError, RedisError, OSError) as error:
+            raise NodeSilent(holder) from error
+        finally:
+            del self._asked[ref]
+
+    async def _answer(self, node: Node, ask: dict[str, Any], *, ref: str, asker: NodeId) -> None:
+        answer = await self._change_topics(node, ask)
+        await get_channel_layer().send(asker, {"type": "node.answer", "ref": ref, "answer": answer})
+
+    @staticmethod
+    async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int | str] | None:
+        """Return the answer; None: there is no such connection, or it is not this watcher's."""
+        connection = node.connections.get(ask["connection"])
+        viewer_id, is_staff, topics, stamp, session = ask["watcher"]
+        if connection is None or connection.watcher.viewer_id not in ("", viewer_id):
+            return None
+        if not connection.watcher.viewer_id:
+            granted = connection.watcher.topics.union(topics)
+            node.identify(connection, Watcher(viewer_id, is_staff, granted, stamp, session))
+        return await node.change_topics(connection, ask["subscribe"], ask["unsubscribe"])
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="answer")
+        self._answering.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("a question of another node was not answered: %r", error)
 
 
 process = NodeProcess()

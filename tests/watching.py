@@ -58,6 +58,8 @@ class Watcher(ABC):
         self.seen: list[Seen] = []
         self.problems: list[str] = []
         self.hellos = 0
+        self.connection = ""
+        """What the site calls it, since the last hello."""
         self.resets = 0
         self.seq = -1
         self.comments: list[str] = []
@@ -134,8 +136,14 @@ class Watcher(ABC):
 
     def _take(self, seen: Seen) -> None:
         self.seen.append(seen)
+        if seen.data.get("topic", self.topic) == self.topic:
+            self._take_own(seen)
+        self._changed.set()
+
+    def _take_own(self, seen: Seen) -> None:
         match seen.name:
             case "hello":
+                self.connection = seen.data["connection"]
                 self._hello(seen.data["topics"][self.topic])
             case "reset":
                 self.resets += 1
@@ -146,7 +154,6 @@ class Watcher(ABC):
                 self.viewers = {"count": seen.data["count"], "peak": seen.data["peak"]}
             case name if name in DURABLE:
                 self._durable(seen)
-        self._changed.set()
 
     def _hello(self, opening: dict[str, Any]) -> None:
         self.hellos += 1

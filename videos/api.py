@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
+from django.conf import settings
 from django.core import signing
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import Q
@@ -25,9 +26,10 @@ from pydantic import Field
 
 from liveplatform import __version__
 from realtime import tickets
-from realtime.events import topic_name
+from realtime.events import TopicName, topic_name
+from realtime.frontend import TOPICS_MAX
 from realtime.limits import Limited, even_out
-from realtime.process import process
+from realtime.process import ConnectionGone, NodeSilent, process
 from realtime.store import StoreUnavailable, TopicGone
 from realtime.threads import backend_threads
 from videos import auth, interactions, limits, schemas
@@ -161,12 +163,7 @@ async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpRes
     Needs nobody's identity for public topics.
     """
     watcher = auth.watcher_of(await viewer_of(request))
-    topics = []
-    for text in dict.fromkeys(body.topics):
-        try:
-            topics.append(topic_name(text))
-        except ValueError as error:
-            raise Invalid("A topic looks like video:<id>.", code="invalid_topic") from error
+    topics = [_topic(text) for text in dict.fromkeys(body.topics)]
     began = time.monotonic()
     for topic in topics:
         try:
@@ -176,6 +173,56 @@ async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpRes
             raise NotFound("There is no such topic.") from error
     ticket = tickets.issue(topics, watcher)
     return answer({"ticket": ticket, "expires_in": tickets.EXPIRES_SECONDS})
+
+
+TOPIC_ERRORS = {
+    "not_found": "There is no such topic.",
+    "too_many_topics": f"A connection may have {TOPICS_MAX} topics at most.",
+    "unavailable": "The database is away, try again in a moment.",
+}
+
+
+@api.post(
+    "/subscriptions",
+    response={200: schemas.SubscriptionsOut, **SENDING},
+    tags=["viewers"],
+    summary="Change what an open stream watches",
+)
+async def change_subscriptions(request: HttpRequest, body: schemas.SubscriptionsIn) -> HttpResponse:
+    """Add topics to an open stream and take topics from it, without reconnecting. Any node takes the call.
+
+    `connection` is what the stream's `hello` said. The stream tells of each new topic by `subscribed`, then what was
+    missed since `after`. 404 `connection_gone`: the stream has ended, open another one.
+    """
+    viewer = await viewer_of(request)
+    session = "" if "Authorization" in request.headers else request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    limits.take(limits.SUBSCRIPTIONS, str(viewer.id) if viewer else request.META.get("REMOTE_ADDR", ""))
+    began = time.monotonic()
+    try:
+        answers = await process.change_topics(
+            body.connection,
+            auth.watcher_of(viewer, session=session),
+            subscribe={_topic(asked.topic): asked.after for asked in body.subscribe},
+            unsubscribe=[_topic(text) for text in body.unsubscribe],
+        )
+    except ConnectionGone as error:
+        raise NotFound("The stream has ended: open another one.", code="connection_gone") from error
+    if "not_found" in answers.values():
+        await even_out(began)
+    topics = {
+        topic: {"error": {"code": outcome, "detail": TOPIC_ERRORS[outcome]}}
+        if isinstance(outcome, str)
+        else {"seq": outcome}
+        for topic, outcome in answers.items()
+    }
+    return answer({"topics": topics})
+
+
+def _topic(text: str) -> TopicName:
+    try:
+        return topic_name(text)
+    except ValueError as error:
+        raise Invalid("A topic looks like video:<id>.", code="invalid_topic") from error
 
 
 # Videos
@@ -491,5 +538,9 @@ _handle(
 _handle(
     StoreUnavailable,
     lambda _: error(503, "unavailable", "The database is away, try again in a moment.", retry_seconds=RETRY_SECONDS),
+)
+_handle(
+    NodeSilent,
+    lambda _: error(503, "unavailable", "The stream's node did not answer.", retry_seconds=RETRY_SECONDS),
 )
 _handle(Exception, _unexpected)

@@ -131,6 +131,31 @@ class TicketIn(In):
     topics: Annotated[list[str], Field(min_length=1, max_length=50)]
 
 
+class SubscribeIn(In):
+    topic: str
+    after: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(None, description="The last seq seen of the topic.")
+
+
+class SubscriptionsIn(In):
+    connection: Annotated[str, Field(max_length=200)] = Field(description="What the stream's `hello` said.")
+    subscribe: Annotated[list[SubscribeIn], Field(max_length=50, default_factory=list)]
+    unsubscribe: Annotated[list[str], Field(max_length=50, default_factory=list)]
+
+
+class Error(Schema):
+    code: str
+    detail: str
+
+
+class Subscribed(Schema):
+    seq: int | None = None
+    error: Error | None = None
+
+
+class SubscriptionsOut(Schema):
+    topics: dict[str, Subscribed]
+
+
 class Person(Schema):
     id: UUID
     name: str
@@ -201,11 +226,6 @@ class CommentPage(Schema):
 class TicketOut(Schema):
     ticket: str
     expires_in: int
-
-
-class Error(Schema):
-    code: str
-    detail: str
 
 
 assert set(LikeIn.model_fields["kind"].annotation.__args__) == set(LikeKind.values)  # type: ignore[union-attr]

@@ -286,7 +286,7 @@ async def test_viewers_have_time_to_read_what_they_missed(node: Node, store: Fak
         await asyncio.sleep(0)
     assert not reader.wire.is_aborted
     assert sleeper.wire.is_aborted
-    assert node.connections == {reader.connection}
+    assert list(node.connections.values()) == [reader.connection]
 
 
 async def test_restored_backup_resets_viewers_who_are_ahead_of_it(node: Node, store: FakeStore) -> None:
@@ -457,7 +457,7 @@ async def test_topic_without_viewers_lingers_then_leaves_the_table(
     await node.renew()
     assert (await Viewer(node).watch()).opening["seq"] == 0, "who comes back at once is served from memory"
     assert store.calls == ["load"]
-    node.remove(next(iter(node.connections)))
+    node.remove(next(iter(node.connections.values())))
     clock.advance(seconds=11)
     await node.renew()
     assert VIDEO not in node.feeds
@@ -499,7 +499,7 @@ async def test_who_is_signed_out_in_mid_stream_is_sent_away(node: Node, store: F
     assert friend.read() == [("bye", {"reason": "signed_out"})]
     assert friend.wire.closed is Closing.EXPIRED
     assert staff.wire.closed is None
-    assert friend.connection not in node.connections
+    assert friend.connection.id not in node.connections
 
 
 async def test_nobody_is_asked_about_viewers_that_nobody_knows(node: Node, store: FakeStore) -> None:
@@ -682,7 +682,7 @@ async def test_nothing_follows_a_goodbye(node: Node, store: FakeStore, is_sse: b
     stranger = await Viewer(node, is_sse=is_sse).watch()
     node.deliver([to_wire(store.note("secret")), to_wire(store.note("between us")), totals(1, {"like": 1})])
     assert [name for name, _ in stranger.read()] == ["note", "bye"]
-    assert stranger.connection not in node.connections
+    assert stranger.connection.id not in node.connections
 
 
 async def test_drain_of_a_running_node_comes_to_its_end(node: Node) -> None:

@@ -12,7 +12,10 @@ import pytest
 
 from tests.rooms import Room, open_room
 from tests.sites import Site
+from tests.watching import SseWatcher, watching
 
+OPEN_TO_ALL: dict[str, Any] = {"/tickets": {"topics": ["video:1"]}, "/subscriptions": {"connection": "x"}}
+"""Anybody may watch."""
 UNSAFE = ("post", "put", "patch", "delete")
 TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -128,6 +131,11 @@ def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 async def test_answers_are_what_the_document_says(here: Room, document: dict[str, Any]) -> None:
+    async with watching(SseWatcher(here.site.urls[0], here.topic)) as (stream,):
+        await check_answers(here, document, stream)
+
+
+async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher) -> None:
     broadcaster, guest = here.people
     video, comments = f"/videos/{here.video_id}", f"/videos/{here.video_id}/comments"
     mine = (await here.call("POST", comments, {"body": "hello", "client_id": "1"}, person=guest)).json()
@@ -136,6 +144,8 @@ async def test_answers_are_what_the_document_says(here: Room, document: dict[str
     for method, path, body, person in (
         ("POST", "/guests", {"name": "Somebody"}, None),
         ("POST", "/tickets", {"topics": [here.topic]}, guest),
+        ("POST", "/subscriptions", {"connection": stream.connection, "subscribe": [{"topic": here.topic}]}, guest),
+        ("POST", "/subscriptions", {"connection": "nobody's"}, guest),
         ("GET", "/videos?status=live&limit=1", None, None),
         ("POST", "/videos", {"title": "Later", "starts_at_ms": 2_000_000_000_000}, broadcaster),
         ("GET", video, None, None),
@@ -180,10 +190,10 @@ async def test_every_unsafe_call_asks_who_it_is_and_guards_the_session(here: Roo
             if method not in UNSAFE or path == "/api/v1/guests":
                 continue
             url = path.format(video_id=here.video_id, comment_id=uuid4())
-            body = {"topics": [here.topic]} if path.endswith("/tickets") else {}
+            body = OPEN_TO_ALL.get(path.removeprefix("/api/v1"), {})
             answer = await browser.request(method.upper(), url, json=body)
             assert (answer.status_code, answer.json()["code"]) == (403, "csrf"), (method, path)
-            if not path.endswith("/tickets"):  # anybody may watch
+            if path.removeprefix("/api/v1") not in OPEN_TO_ALL:
                 assert operation["security"] == [{"Bearer": []}, {"Session": []}]
                 stranger = await here.client.request(method.upper(), f"{here.site.urls[0]}{url}", json=body)
                 assert (stranger.status_code, stranger.json()["code"]) == (401, "unauthenticated"), (method, path)
