@@ -12,9 +12,9 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from realtime.process import process
+from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
 from realtime.store import StoreUnavailable
-from realtime.subscriptions import TableUnavailable
 from realtime.threads import backend_threads
 
 logger = logging.getLogger(__name__)

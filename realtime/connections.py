@@ -80,7 +80,8 @@ class Wire(Protocol):
 class Watcher:
     """On whose behalf a connection watches. `topics` are those that a ticket grants whoever holds it.
 
-    `stamp` and `session` are what it was recognized by: they tell later whether it still would be.
+    `stamp` and `session` are what it was recognized by: they tell later whether it still would be. `is_hidden`: did not
+    want to be seen online when the connection came.
     """
 
     viewer_id: str = ""
@@ -88,6 +89,7 @@ class Watcher:
     topics: frozenset[str] = frozenset()
     stamp: str = ""
     session: str = ""
+    is_hidden: bool = False
 
 
 ANONYMOUS = Watcher()

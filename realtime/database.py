@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import orjson
 from django.db import connection, transaction
@@ -16,7 +17,7 @@ from realtime.connections import Watcher
 from realtime.events import Durable, TopicName, Totals
 from realtime.models import LoggedEvent, Topic
 from realtime.registry import Registry
-from realtime.store import Head, Loaded, TopicGone
+from realtime.store import Head, Loaded, Review, TopicGone
 from realtime.threads import DatabaseThreads
 
 ANSWER_SECONDS = 5.0
@@ -41,10 +42,18 @@ class DatabaseStore:
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
         return await self._threads.run(events_after, topic, seq, limit)
 
-    async def signed_out(self, watchers: Sequence[Watcher]) -> set[Watcher]:
-        if self._registry.signed_out is None:
-            return set()
-        return await self._threads.run(self._registry.signed_out, watchers)
+    async def snapshots(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
+        prefix, _, _ = topics[0].partition(":")
+        return await self._threads.run(self._registry.kinds[prefix].load_all, topics)
+
+    async def review(self, watchers: Sequence[Watcher]) -> Review:
+        if self._registry.review is None:
+            return Review()
+        return await self._threads.run(self._registry.review, watchers)
+
+    async def save_last_active(self, at_ms: Mapping[str, int]) -> None:
+        if self._registry.save_last_active is not None:
+            await self._threads.run(self._registry.save_last_active, at_ms)
 
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         await self._threads.run(self._save_peaks, peaks)

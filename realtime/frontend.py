@@ -54,8 +54,10 @@ from realtime.events import (
     newest,
     now_ms,
 )
+from realtime.presence import SWEEP_SECONDS, Presence, status
+from realtime.scripts import TableUnavailable
 from realtime.store import Loaded, Store, StoreUnavailable, TopicGone, TopicKind
-from realtime.subscriptions import Audience, TableUnavailable, Watched
+from realtime.subscriptions import Audience, Watched
 
 logger = logging.getLogger(__name__)
 
@@ -207,6 +209,11 @@ class Feed:
         return frame("reset", data, id=event_id(self.topic, self.seq))
 
 
+def subject(topic: TopicName) -> str:
+    """Return whom or what a topic is about: what stands behind its prefix."""
+    return topic.partition(":")[2]
+
+
 def public_id(connection: ConnectionId, node: NodeId) -> str:
     """Return the name by which a client speaks of its connection to any node; `parse_public_id` reads it."""
     return f"{connection}@{node}"
@@ -245,6 +252,7 @@ class Node:
         frame_seconds: float,
         renew_seconds: float = 2.0,
         lease_seconds: float = 15.0,
+        presence: Presence | None = None,
         clock: Callable[[], float] = time.monotonic,
         write: Callable[[int, bytes], int] = os.write,
     ) -> None:
@@ -255,6 +263,7 @@ class Node:
         self._table = table
         self._store = store
         self._kinds = kinds
+        self._presence = presence
         self._frame_seconds = frame_seconds
         self._renew_seconds = renew_seconds
         self._lease_seconds = lease_seconds
@@ -282,6 +291,10 @@ class Node:
         ):
             self._spawn(self._every(step, seconds), name=name)
         self._spawn(self._renewing(), name="renew")
+        if self._presence is not None:
+            self._spawn(self._presence.run(), name="heartbeats")
+            self._spawn(self._every(self._presence.sweep, SWEEP_SECONDS), name="sweep")
+            self._spawn(self._every(self.look_at_presence, RECONCILE_SECONDS), name="presence")
 
     def add(self, connection: Connection) -> None:
         self.connections[connection.id] = connection
@@ -335,6 +348,8 @@ class Node:
             raise TopicGone(topic)
         feed.audience_of(connection).add(connection, connection.wire.way)
         connection.topics.add(topic)
+        if feed.kind.is_inbox and self._presence is not None and len(feed) == 1:
+            self._presence.enter(subject(topic), is_hidden=connection.watcher.is_hidden)
         feed.empty_since = None
         self._note_change(feed)
         return self._opening(feed, after)
@@ -349,6 +364,8 @@ class Node:
             feed.audience_of(connection).compact()
         if not len(feed):
             feed.empty_since = self._clock()
+            if feed.kind.is_inbox and self._presence is not None:
+                self._presence.leave(subject(topic))
         self._note_change(feed)
 
     async def change_topics(
@@ -436,6 +453,8 @@ class Node:
             self._drop(feed)
             raise
         self._take(feed, loaded)
+        if feed.kind.is_presence:
+            await self._look([feed])
         feed.empty_since = self._clock()  # until the first subscribe returns
         feed.loading = None
         early, feed.early = feed.early, []
@@ -757,12 +776,14 @@ class Node:
         if not watchers:
             return
         try:
-            signed_out = await self._store.signed_out(list(watchers))
+            review = await self._store.review(list(watchers))
         except StoreUnavailable:
             metrics.store_errors.inc()  # who came with good rights keeps them until the database says otherwise
             return
-        for connection in list(self._identified) if signed_out else ():
-            if connection.watcher in signed_out:
+        if self._presence is not None:
+            self._presence.set_hidden(review.hidden)
+        for connection in list(self._identified) if review.signed_out else ():
+            if connection.watcher in review.signed_out:
                 self._dismiss(connection, "signed_out", Closing.EXPIRED)
 
     def _part(self, connection: Connection, goodbye: Frame, why: Closing) -> None:
@@ -846,6 +867,46 @@ class Node:
             pass  # deleted between two reads: the next pass ends it
         except StoreUnavailable:
             metrics.store_errors.inc()
+
+    async def look_at_presence(self) -> None:
+        """Read again who may see whom and who is online, for all presence topics here: no event tells of the first,
+        and one of the second may have been lost.
+        """
+        feeds = {topic: feed for topic, feed in self.feeds.items() if feed.is_ready and feed.kind.is_presence}
+        if not feeds:
+            return
+        try:
+            fresh = await self._store.snapshots(list(feeds))
+        except StoreUnavailable:
+            metrics.store_errors.inc()
+            return
+        for topic, feed in feeds.items():
+            if self.feeds.get(topic) is not feed:
+                continue
+            if topic not in fresh:
+                self._end(feed)
+                continue
+            feed.snapshot = fresh[topic]
+            self._expel(feed)
+        await self._look([feed for topic, feed in feeds.items() if self.feeds.get(topic) is feed])
+
+    async def _look(self, feeds: Sequence[Feed]) -> None:
+        """Bring the topics to what the presence table says; without it they stay as they are."""
+        if self._presence is None or not feeds:
+            return
+        try:
+            look = await self._presence.table.look([subject(feed.topic) for feed in feeds])
+        except TableUnavailable:
+            metrics.table_errors.inc()
+            look = None
+        for feed in feeds:
+            known = feed.states.get("presence")
+            seen = look and status(look, subject(feed.topic), feed.snapshot, is_known=known is not None)
+            if seen and (known is None or seen.data != known.data):
+                self._deliver_state(feed, seen)
+            elif known is not None:
+                feed.kind.apply(feed.snapshot, known.name, known.data)
+            feed.opening = b""
 
     async def _save_peaks(self, feeds: Iterable[Feed]) -> None:
         peaks = {feed.topic: feed.watched.peak for feed in feeds if feed.watched.peak > feed.peak_saved}

@@ -22,6 +22,9 @@ unknown_events = Counter("live_unknown_events", "Messages of the layer that this
 table_errors = Counter("live_table_errors", "Shared table calls that failed")
 store_errors = Counter("live_store_errors", "Database calls of the node that failed")
 
+heartbeats = Counter("live_heartbeats", "Heartbeats of viewers entered into the presence table")
+presence_changes = Counter("live_presence_changes", "Viewers seen to come online or go offline")
+
 published = Counter("live_published", "Events handed to the publisher")
 publish_drops = Counter("live_publish_drops", "Events dropped because the broker did not take them")
 dispatch_batches = Counter("live_dispatch_batches", "Batches dispatched")

@@ -12,6 +12,7 @@ import socket
 import time
 import uuid
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import msgpack
@@ -24,8 +25,10 @@ from realtime.database import DatabaseStore
 from realtime.events import NodeId, TopicName
 from realtime.frontend import Node, parse_public_id
 from realtime.limits import ConnectionLimit
+from realtime.presence import Presence
+from realtime.publisher import publisher
 from realtime.registry import registry
-from realtime.shared import shared_redis, shared_table
+from realtime.shared import presence_table, shared_redis, shared_table
 
 logger = logging.getLogger(__name__)
 
@@ -60,14 +63,18 @@ class NodeProcess:
             host = socket.gethostname().partition(".")[0][:32]
             # The node's id is its channel of the layer: what the shared table says is where dispatchers send.
             id = NodeId(f"live.node.{settings.LIVE_REGION}.{host}.{uuid.uuid4().hex[:12]}")
+            store = DatabaseStore(registry)
             self._node = Node(
                 id,
                 table=shared_table(),
-                store=DatabaseStore(registry),
+                store=store,
                 kinds=registry.kinds,
                 frame_seconds=settings.LIVE_FRAME_MS / 1000,
                 renew_seconds=settings.LIVE_RENEW_SECONDS,
                 lease_seconds=settings.LIVE_LEASE_SECONDS,
+                presence=Presence(
+                    presence_table(), publish=publisher.publish, save=store.save_last_active, clock=time.monotonic
+                ),
             )
             self._node.start()
             self._tasks = [asyncio.create_task(self._listen(self._node), name="listen")]
@@ -150,7 +157,7 @@ class NodeProcess:
             raise ConnectionGone(connection) from error
         ask = {
             "connection": id,
-            "watcher": [watcher.viewer_id, watcher.is_staff, list(watcher.topics), watcher.stamp, watcher.session],
+            "watcher": {**asdict(watcher), "topics": list(watcher.topics)},
             "subscribe": dict(subscribe),
             "unsubscribe": list(unsubscribe),
         }
@@ -183,12 +190,11 @@ class NodeProcess:
     async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int | str] | None:
         """Return the answer; None: there is no such connection, or it is not this watcher's."""
         connection = node.connections.get(ask["connection"])
-        viewer_id, is_staff, topics, stamp, session = ask["watcher"]
-        if connection is None or connection.watcher.viewer_id not in ("", viewer_id):
+        asking = Watcher(**{**ask["watcher"], "topics": frozenset(ask["watcher"]["topics"])})
+        if connection is None or connection.watcher.viewer_id not in ("", asking.viewer_id):
             return None
         if not connection.watcher.viewer_id:
-            granted = connection.watcher.topics.union(topics)
-            node.identify(connection, Watcher(viewer_id, is_staff, granted, stamp, session))
+            node.identify(connection, replace(asking, topics=asking.topics | connection.watcher.topics))
         return await node.change_topics(connection, ask["subscribe"], ask["unsubscribe"])
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

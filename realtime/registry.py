@@ -5,12 +5,12 @@ Hop: beside the path. `realtime` imports nothing of `videos`; the backend regist
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from realtime.connections import Watcher
-from realtime.store import TopicKind
+from realtime.store import Review, TopicKind
 
 
 class CommandError(Exception):
@@ -26,8 +26,10 @@ class CommandError(Exception):
 Command = Callable[[Watcher, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 # Called with a request's headers; returns on whose behalf it comes. Raises CommandError for credentials that are none.
 Identify = Callable[[dict[bytes, bytes]], Awaitable[Watcher]]
-# Called with identified watchers; returns those that would not be recognized today. In a database thread.
-SignedOut = Callable[[Sequence[Watcher]], set[Watcher]]
+# Called with identified watchers. In a database thread.
+LookAgain = Callable[[Sequence[Watcher]], Review]
+# Called with viewers and when they were last active, in ms. In a database thread.
+SaveLastActive = Callable[[Mapping[str, int]], None]
 
 
 @dataclass(slots=True)
@@ -35,7 +37,8 @@ class Registry:
     kinds: dict[str, TopicKind] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)
     identify: Identify | None = None
-    signed_out: SignedOut | None = None
+    review: LookAgain | None = None
+    save_last_active: SaveLastActive | None = None
 
     def add_kind(self, kind: TopicKind) -> None:
         self.kinds[kind.prefix] = kind

@@ -11,11 +11,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from realtime.presence import PresenceTable
 from realtime.subscriptions import SharedTable
 
 ANSWER_SECONDS = 1.0
 _connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
 _tables: WeakKeyDictionary[asyncio.AbstractEventLoop, SharedTable] = WeakKeyDictionary()
+_presence: WeakKeyDictionary[asyncio.AbstractEventLoop, PresenceTable] = WeakKeyDictionary()
 
 
 def shared_redis() -> Redis:
@@ -41,4 +43,13 @@ def shared_table() -> SharedTable:
         table = _tables[loop] = SharedTable(
             shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=f"live:{settings.LIVE_REGION}:"
         )
+    return table
+
+
+def presence_table() -> PresenceTable:
+    """Return the running loop's presence table."""
+    loop = asyncio.get_running_loop()
+    table = _presence.get(loop)
+    if table is None:
+        table = _presence[loop] = PresenceTable(shared_redis(), prefix=f"live:{settings.LIVE_REGION}:")
     return table

@@ -59,6 +59,18 @@ class Loaded:
     log: list[Durable] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What has changed about watchers since they came.
+
+    `signed_out`: those who would not be recognized any more: signed out, banned, a new password. `hidden`: the ids of
+    the viewers among them who do not want to be seen online.
+    """
+
+    signed_out: frozenset[Watcher] = frozenset()
+    hidden: frozenset[str] = frozenset()
+
+
 class TopicKind(Protocol):
     """What the owner of a topic prefix registers: how its topics are read, changed by events, and opened to whom.
 
@@ -71,12 +83,20 @@ class TopicKind(Protocol):
     durable event, and a topic is there when `load` says so."""
     is_counted: bool = True
     """Has likes and viewers."""
+    is_inbox: bool = False
+    """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.presence)."""
+    is_presence: bool = False
+    """The topic tells whether a viewer is online, `<prefix>:<viewer id>`: its state is in the presence table."""
     kept_events: int = 1_000
     """How many durable events a node keeps for those who come back; 0: there are no durable events."""
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         """Return the topic's snapshot, without likes and viewers; None: no such topic. In a database thread."""
         ...
+
+    def load_all(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
+        """Return the snapshots of several topics, those that are gone left out. In a database thread."""
+        return {topic: snapshot for topic in topics if (snapshot := self.load(topic)) is not None}
 
     def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
         """Return the like totals by kind of each topic, in one query. In a database thread."""
@@ -112,8 +132,16 @@ class Store(Protocol):
         """Return up to `limit` durable events with a greater seq, in order."""
         ...
 
-    async def signed_out(self, watchers: Sequence[Watcher]) -> set[Watcher]:
-        """Return those who have lost the rights they came with: signed out, banned, a new password."""
+    async def snapshots(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
+        """Return the snapshots of topics of one kind without a log, those that are gone left out."""
+        ...
+
+    async def review(self, watchers: Sequence[Watcher]) -> Review:
+        """Look again at those who said who they are."""
+        ...
+
+    async def save_last_active(self, at_ms: Mapping[str, int]) -> None:
+        """Keep when viewers were last active."""
         ...
 
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:

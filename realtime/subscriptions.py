@@ -6,22 +6,18 @@ with the connections that it describes.
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from realtime.events import NodeId, TopicName
+from realtime.scripts import NOW, ScriptedTable, TableUnavailable
 
 M = TypeVar("M")
-
-
-class TableUnavailable(Exception):
-    """The shared table did not answer in time. Nothing is lost: nodes reconcile with the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +28,9 @@ class Watched:
     peak: int
 
 
-# Leases end by the clock of Redis itself: two hosts' clocks are never compared.
-_NOW = "local t = redis.call('TIME') local now = t[1] * 1000 + math.floor(t[2] / 1000) "
 # KEYS: leases, counts of a topic. ARGV: node, its viewers, lease in ms, its idea of the peak. Returns count, peak.
 _RENEW = (
-    _NOW
+    NOW
     + """
 redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
@@ -59,7 +53,7 @@ return {total, peak}
 )
 # KEYS: leases of many topics. One script for all: a call each costs both sides ten times as much.
 _NODES = (
-    _NOW
+    NOW
     + """
 local found = {}
 for i, leases in ipairs(KEYS) do found[i] = redis.call('ZRANGEBYSCORE', leases, '(' .. now, '+inf') end
@@ -68,7 +62,7 @@ return found
 )
 # KEYS: leases of many topics. ARGV: node, lease in ms.
 _ENTER = (
-    _NOW
+    NOW
     + """
 for _, leases in ipairs(KEYS) do
   redis.call('ZADD', leases, now + ARGV[2], ARGV[1])
@@ -79,7 +73,7 @@ end
 )
 _MANY_MAX_TOPICS = 200  # a call; nobody else is served meanwhile
 _WATCHED = (
-    _NOW
+    NOW
     + """
 local total, peak = 0, tonumber(redis.call('HGET', KEYS[2], '#peak') or '0')
 for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')) do
@@ -90,7 +84,7 @@ return {total, peak}
 )
 
 
-class SharedTable:
+class SharedTable(ScriptedTable):
     """The key-value table topic -> frontend nodes, in Redis, leased.
 
     A node that is silent for `lease_seconds` is absent from every answer. The table may be flushed at any
@@ -99,7 +93,7 @@ class SharedTable:
     """
 
     def __init__(self, redis: Redis, *, lease_seconds: float, prefix: str = "live:") -> None:
-        self._redis = redis
+        super().__init__(redis)
         self._lease_ms = int(lease_seconds * 1000)
         self._prefix = prefix
 
@@ -164,30 +158,6 @@ class SharedTable:
     async def _each(self, script: str, arguments: Sequence[tuple[TopicName, list[Any]]]) -> dict[TopicName, Any]:
         answers = await self._call(script, [(self._keys(topic), args) for topic, args in arguments])
         return {topic: answer for (topic, _), answer in zip(arguments, answers, strict=True)}
-
-    async def _call(self, script: str, calls: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
-        """Return the script's answers to the calls, each of keys and arguments. One round trip."""
-        if not calls:
-            return []
-        try:
-            answers = await self._pipe(script, calls)
-            if any(isinstance(answer, NoScriptError) for answer in answers):  # new or flushed Redis
-                await self._redis.script_load(script)
-                answers = await self._pipe(script, calls)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise TableUnavailable(str(error)) from error
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise TableUnavailable(str(answer)) from answer
-        return answers
-
-    async def _pipe(self, script: str, calls: Sequence[tuple[list[str], list[Any]]]) -> list[Any]:
-        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-        pipe = self._redis.pipeline(transaction=False)
-        for keys, arguments in calls:
-            pipe.evalsha(digest, len(keys), *keys, *arguments)
-        answers: list[Any] = await pipe.execute(raise_on_error=False)
-        return answers
 
     def _keys(self, topic: TopicName) -> list[str]:
         # The braces put both keys of a topic on one node of a Redis Cluster.

@@ -23,8 +23,8 @@ from redis.exceptions import RedisError
 from realtime import metrics
 from realtime.dispatcher import Dispatched, Dispatcher
 from realtime.events import NodeId
+from realtime.scripts import TableUnavailable
 from realtime.shared import shared_redis, shared_table
-from realtime.subscriptions import TableUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,14 @@ def issue(topics: Sequence[str], watcher: Watcher = ANONYMOUS, *, load: bool = F
     The session stays behind: it is not for others to read. Signing out does not end a stream opened by ticket; a ban
     or a new password does.
     """
-    claims = {"t": list(topics), "v": watcher.viewer_id, "s": watcher.is_staff, "p": watcher.stamp, "l": load}
+    claims = {
+        "t": list(topics),
+        "v": watcher.viewer_id,
+        "s": watcher.is_staff,
+        "p": watcher.stamp,
+        "h": watcher.is_hidden,
+        "l": load,
+    }
     return signing.dumps(claims, salt=SALT, compress=True)
 
 
@@ -36,6 +43,8 @@ def read(ticket: str) -> tuple[Watcher, bool]:
         raise BadTicket("too long")
     try:
         claims = signing.loads(ticket, salt=SALT, max_age=EXPIRES_SECONDS)
-        return Watcher(claims["v"], claims["s"], frozenset(claims["t"]), claims["p"]), claims["l"]
+        topics = frozenset(claims["t"])
+        watcher = Watcher(claims["v"], claims["s"], topics, claims["p"], is_hidden=claims["h"])
+        return watcher, claims["l"]
     except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
         raise BadTicket(str(error)) from error

@@ -11,6 +11,8 @@ CORE = (
     "events",
     "dispatcher",
     "subscriptions",
+    "presence",
+    "scripts",
     "frontend",
     "connections",
     "store",

@@ -15,6 +15,7 @@ class VideosConfig(AppConfig):
 
         registry.add_kind(VideoTopics())
         registry.identify = auth.identify
-        registry.signed_out = auth.signed_out
+        registry.review = auth.review
+        registry.save_last_active = auth.save_last_active
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)

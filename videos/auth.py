@@ -7,7 +7,7 @@ done here where it is needed: a session counts only together with its CSRF token
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from django.contrib.auth import get_user, login
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core import signing
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
@@ -23,6 +24,7 @@ from django.utils.crypto import constant_time_compare
 
 from realtime.connections import ANONYMOUS, Watcher
 from realtime.registry import CommandError
+from realtime.store import Review
 from realtime.threads import backend_threads
 from videos.interactions import Claim
 from videos.models import Viewer
@@ -178,11 +180,11 @@ def watcher_of(viewer: Viewer | None, *, session: str = "") -> Watcher:
     """Return what a stream on behalf of the viewer, known by that session or by a token, has to know."""
     if viewer is None:
         return ANONYMOUS
-    return Watcher(str(viewer.id), viewer.is_staff, stamp=viewer.stamp(), session=session)
+    return Watcher(str(viewer.id), viewer.is_staff, stamp=viewer.stamp(), session=session, is_hidden=viewer.is_hidden)
 
 
-def signed_out(watchers: Sequence[Watcher]) -> set[Watcher]:
-    """Return those who would not be recognized any more: banned, no longer staff, signed out, a new password.
+def review(watchers: Sequence[Watcher]) -> Review:
+    """Look again at watchers: who is banned, no longer staff, signed out, has a new password; who hides.
 
     Two queries, however many they are.
     """
@@ -197,10 +199,21 @@ def signed_out(watchers: Sequence[Watcher]) -> set[Watcher]:
         if sessions
         else ()
     )
-    return {
+    signed_out = frozenset(
         watcher
         for watcher in watchers
         if stamps.get(watcher.viewer_id) != watcher.stamp
         or (watcher.is_staff and watcher.viewer_id not in staff)
         or (watcher.session and watcher.session not in open_sessions)
-    }
+    )
+    return Review(signed_out, frozenset(str(id) for id, viewer in viewers.items() if viewer.is_hidden))
+
+
+def save_last_active(at_ms: Mapping[str, int]) -> None:
+    """Keep when viewers were last active. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE videos_viewer SET last_active_at = greatest(last_active_at, to_timestamp(at_ms / 1000.0))"
+            " FROM unnest(%s::uuid[], %s::bigint[]) AS seen (viewer, at_ms) WHERE id = viewer",
+            [list(at_ms), list(at_ms.values())],
+        )

@@ -14,9 +14,9 @@ from uuid import UUID
 from realtime.database import one_moment
 from realtime.events import TopicName
 from realtime.models import Topic
+from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
 from realtime.store import Access, TopicKind
-from realtime.subscriptions import TableUnavailable
 from realtime.threads import backend_threads
 from videos.interactions import may_moderate, may_watch
 from videos.models import Comment, Like, LikeCount, Video, Viewer

@@ -13,8 +13,9 @@ from typing import Any
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
 from realtime.events import ConnectionId, Durable, Frame, NodeId, TopicName, Totals
 from realtime.frontend import Node
-from realtime.store import Access, Head, Loaded, StoreUnavailable, TopicGone, TopicKind
-from realtime.subscriptions import TableUnavailable, Watched
+from realtime.scripts import TableUnavailable
+from realtime.store import Access, Head, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
+from realtime.subscriptions import Watched
 
 VIDEO = TopicName("video:1")
 
@@ -106,6 +107,10 @@ class FakeStore:
     peaks: dict[TopicName, int] = field(default_factory=dict)
     kept_from: int = 1  # events with a lower seq are gone from the log
     banned: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
+    kept: dict[TopicName, dict[str, Any]] = field(default_factory=dict)
+    """The snapshots of presence topics."""
+    last_active: dict[str, int] = field(default_factory=dict)
     is_away: bool = False
     calls: list[str] = field(default_factory=list)
     hold: asyncio.Event | None = None
@@ -154,9 +159,18 @@ class FakeStore:
         first = max(seq + 1, self.kept_from)
         return [event for event in self.logs[topic] if event.seq >= first][:limit]
 
-    async def signed_out(self, watchers: Sequence[Watcher]) -> set[Watcher]:
-        await self._asked("signed_out")
-        return {watcher for watcher in watchers if watcher.viewer_id in self.banned}
+    async def snapshots(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
+        await self._asked("snapshots")
+        return {topic: dict(self.kept[topic]) for topic in topics if topic in self.kept}
+
+    async def review(self, watchers: Sequence[Watcher]) -> Review:
+        await self._asked("review")
+        signed_out = frozenset(watcher for watcher in watchers if watcher.viewer_id in self.banned)
+        return Review(signed_out, frozenset(self.hidden))
+
+    async def save_last_active(self, at_ms: Mapping[str, int]) -> None:
+        await self._asked("save_last_active")
+        self.last_active.update(at_ms)
 
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         await self._asked("save_peaks")

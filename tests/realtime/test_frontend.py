@@ -505,7 +505,7 @@ async def test_who_is_signed_out_in_mid_stream_is_sent_away(node: Node, store: F
 async def test_nobody_is_asked_about_viewers_that_nobody_knows(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node, is_sse=False).watch()
     await node.check_rights()
-    assert "signed_out" not in store.calls
+    assert "review" not in store.calls
     node.identify(viewer.connection, Watcher("friend"))  # by its first command
     store.banned = {"friend"}
     await node.check_rights()

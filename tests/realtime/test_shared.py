@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from realtime import shared
+from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
-from realtime.subscriptions import TableUnavailable
 
 
 class FakeRedis:

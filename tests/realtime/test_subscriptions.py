@@ -14,7 +14,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from realtime.events import NodeId, TopicName
-from realtime.subscriptions import Audience, SharedTable, TableUnavailable, Watched
+from realtime.scripts import TableUnavailable
+from realtime.subscriptions import Audience, SharedTable, Watched
 from tests.realtime.fakes import FakeTable
 
 A, B = NodeId("node-a"), NodeId("node-b")
