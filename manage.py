@@ -73,9 +73,13 @@ def _run(*, checks_database: bool) -> None:
 
         site.serve(embedded.held)
         return
-    from django.core.management import execute_from_command_line
+    from django.core.management import CommandParser, execute_from_command_line
 
+    CommandParser.print_usage = _nothing  # type: ignore[assignment,method-assign]  # a mistake is one line; --help says the rest
     execute_from_command_line(sys.argv)
+
+
+def _nothing(*_: object) -> None: ...
 
 
 def _check_database(url: str) -> None:

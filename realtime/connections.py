@@ -32,6 +32,7 @@ class Closing(Enum):
     NONSENSE = 4400  # do not come back: only commands that made no sense
     GONE = 4404  # do not come back: the topic is deleted or no longer yours
     EXPIRED = 4401  # do not come back with the same rights
+    INVALID = 4422  # do not come back: what you asked for is no topic
     TOO_OFTEN = 4429  # come back later
 
 

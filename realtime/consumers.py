@@ -41,6 +41,7 @@ SUBPROTOCOL = "live.v1.json"
 ERRORS_MAX = 10
 TEMPORARY = ("too_often", "unavailable")  # no mistake of the viewer's
 WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
+CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
 UNKNOWN_POSITION = -1
 # What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
 STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
@@ -198,7 +199,6 @@ class Commander(Session):
                     self.connection.wire.resume()
         except Exception:
             logger.exception("a command failed")
-            self._waiting.clear()
             self._close(Closing.FAILED)
         finally:
             self._working = None
@@ -275,6 +275,7 @@ class Commander(Session):
         self.connection.wire.answer(orjson.dumps(answer))
 
     def _close(self, why: Closing) -> None:
+        self._waiting.clear()
         self.node.remove(self.connection)
         self.connection.wire.close(why)
 
@@ -610,10 +611,10 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _close_with(self, refusal: Refusal) -> None:
         """Accept, then close with a code that says whether to come back: before the handshake a browser sees none."""
-        code = {401: 4401, 404: 4404, 422: 4422, 429: 4429}.get(refusal.status, Closing.DRAIN.value)
+        why = CLOSINGS.get(refusal.status, Closing.DRAIN)
         offered = SUBPROTOCOL in self.scope.get("subprotocols", [])
         await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        await self.base_send({"type": "websocket.close", "code": code})
+        await self.base_send({"type": "websocket.close", "code": why.value})
 
 
 def _topic(command: dict[str, Any]) -> TopicName:

@@ -28,6 +28,7 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from realtime import metrics
+from realtime.connections import Closing
 from realtime.events import websocket_frame
 from realtime.limits import CONNECTIONS_MAX
 from realtime.sockets import Listener, Sockets, StreamSocket
@@ -160,7 +161,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def handle_exception(self, exception: BaseException) -> None:
         """The application failed: say 500, or cut the stream if it has begun. It must not reach the server."""
         if self.socket is not None:
-            self.socket.end(1011) if self.is_websocket else self.socket.abort()
+            self.socket.end(Closing.FAILED.value) if self.is_websocket else self.socket.abort()
         elif self.channel is None:
             pass
         elif not self._response_started:
@@ -413,7 +414,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         if hasattr(self, "handshake_deferred"):
             super().handle_exception(exception)
         else:
-            self.serverClose(code=1011)
+            self.serverClose(code=Closing.FAILED.value)
 
     def serverClose(self, code: int | None = None) -> None:
         """Close with any code. Autobahn's `sendClose` takes an application's own only: not 1003, 1011, 1012."""

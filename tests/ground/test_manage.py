@@ -42,6 +42,12 @@ def test_a_dead_database_is_one_line(manage: Manage, port: int, arguments: tuple
     assert "secret" not in line
 
 
+@pytest.mark.parametrize("arguments", [("loadtest", "--viewer"), ("serve", "--fast"), ("loadtest", "more")])
+def test_an_option_that_there_is_not_is_one_line(manage: Manage, arguments: tuple[str, ...]) -> None:
+    """It came after twenty lines of usage."""
+    assert arguments[-1] in refusal(manage(*arguments))
+
+
 def test_a_port_in_use_is_one_line(manage: Manage) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         line = refusal(manage("serve", PORT=str(other.getsockname()[1])))

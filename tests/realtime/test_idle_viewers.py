@@ -116,3 +116,26 @@ async def test_who_is_told_to_wait_is_not_sent_away_for_good(
         await session.take('{"op":"like"}')
     assert session.connection.id not in node.connections
     sockets.close()
+
+
+async def test_commands_after_the_one_that_closed_the_connection_are_not_run(
+    node: Node, peers: list[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = []
+
+    async def note(*_: Any) -> dict[str, Any]:
+        run.append(1)
+        return {}
+
+    monkeypatch.setitem(registry.commands, "like", note)
+    sockets = Sockets()
+    session = Commander(node, None, Request({}, [], {}, "", False, ""))
+    wire = sockets.adopt(connected(peers), session, is_sse=False)
+    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Watcher("ada"))
+    node.add(session.connection)
+    for message in ('{"op":"like"}', b"no text", '{"op":"like"}', '{"op":"like"}'):
+        session.received(message)
+    assert session._working is not None
+    await session._working
+    assert run == [1]
+    sockets.close()
