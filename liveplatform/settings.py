@@ -106,6 +106,7 @@ LIVE_REGION = _read("LIVE_REGION", env.str, "local", str.isidentifier, "a short 
 LIVE_FRAME_MS = _integer("LIVE_FRAME_MS", 50, 10, 10_000)
 LIVE_NODES = _integer("LIVE_NODES", 2, 1, 64)
 LIVE_DRAIN_SECONDS = _integer("LIVE_DRAIN_SECONDS", 2, 0, 600)
+LIVE_PRESENCE_SECONDS = _integer("LIVE_PRESENCE_SECONDS", 10, 1, 300)
 LIVE_LIMITS = _switch("LIVE_LIMITS", True)
 LIVE_DEMO = _switch("LIVE_DEMO", True)
 

@@ -756,7 +756,7 @@ class Node:
         """Take the topic away from those who may not watch it any more."""
         access = feed.kind.access(feed.snapshot)
         for connection in feed.members():
-            if not access.allows(feed.topic, connection.watcher):
+            if not access.admits(connection.watcher):
                 self._lose(connection, feed.topic, "private")
 
     def _lose(self, connection: Connection, topic: TopicName, reason: str) -> None:

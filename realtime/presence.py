@@ -1,12 +1,12 @@
 """Presence: who is online, told to those who may see it, without flapping.
 
 Hop: beside the path of a like. A node sends a heartbeat for each viewer who has a connection on it, every
-`BEAT_SECONDS` and at the connection's end, to a table in Redis; who appears in the table comes online, whose last
-heartbeat is older than `GONE_SECONDS` goes offline. Either is published like every other event, on `presence:<id>`.
-A connection that is lost and back within `BEAT_SECONDS` changes nothing.
+d seconds and at the connection's end, to a table in Redis; who appears in the table comes online, whose last heartbeat
+is older than d + 2e (e = d / 4: how late a heartbeat may be) goes offline. Either is published like every other event,
+on `presence:<id>`. A connection that is lost and back within d changes nothing.
 
-Promise: state. Newest wins; a node that has died takes its viewers offline within `GONE_SECONDS`, for any node sweeps
-for all; what is lost on the way is found by the node's next look at the table (realtime.frontend).
+Promise: state. Newest wins; a node that has died takes its viewers offline within d + 2e, for any node sweeps for all;
+what is lost on the way is found by the node's next look at the table (realtime.frontend).
 Source: LinkedIn, "Now You See Me, Now You Don't" (2018): heartbeats every d, entries that expire after d + e, a delayed
 trigger at d + 2e. There an actor per viewer holds the trigger and has to be drained before its node restarts; here it
 is the entry's place in a sorted set, which survives the node. d is fixed: adapting it to the connection is patented.
@@ -31,9 +31,7 @@ from realtime.store import StoreUnavailable
 logger = logging.getLogger(__name__)
 
 PREFIX = "presence:"
-BEAT_SECONDS = 10.0  # d
-SLACK_SECONDS = 2.5  # e: how late a heartbeat may be
-GONE_SECONDS = BEAT_SECONDS + 2 * SLACK_SECONDS
+BEAT_SECONDS = 10.0  # d, unless LIVE_PRESENCE_SECONDS says otherwise
 SWEEP_SECONDS = 0.5
 GATHER_SECONDS = 0.01  # who comes within it is told in one round trip
 TICK_SECONDS = 0.25
@@ -94,6 +92,11 @@ return {now, redis.call('ZREM', KEYS[1], ARGV[1])}
 _SHOW = "return redis.call('ZREM', KEYS[3], ARGV[1])"
 
 
+def gone_seconds(beat_seconds: float) -> float:
+    """Return d + 2e: how old a viewer's last heartbeat is when he is gone."""
+    return beat_seconds * 1.5
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What the table says of some viewers. `is_whole`: it has been there for long enough to know of all who are online;
@@ -111,9 +114,9 @@ class PresenceTable(ScriptedTable):
     It may be flushed at any moment: the next heartbeats fill it again.
     """
 
-    def __init__(self, redis: Redis, *, prefix: str = "live:", gone_seconds: float = GONE_SECONDS) -> None:
+    def __init__(self, redis: Redis, *, prefix: str = "live:", beat_seconds: float = BEAT_SECONDS) -> None:
         super().__init__(redis)
-        self._gone_ms = round(gone_seconds * 1000)
+        self._gone_ms = round(gone_seconds(beat_seconds) * 1000)
         self._keys = [f"{prefix}{{presence}}:{name}" for name in ("online", "since", "hidden", "whole")]
 
     async def beat(self, viewer_ids: Sequence[str]) -> tuple[int, list[str]]:
@@ -191,13 +194,15 @@ class Presence:
         publish: Callable[[Sequence[Event]], None],
         save: Callable[[Mapping[str, int]], Awaitable[None]],
         clock: Callable[[], float],
+        beat_seconds: float = BEAT_SECONDS,
     ) -> None:
         self.table = table
+        self._beat_seconds = beat_seconds
         self._publish = publish
         self._save = save
         self._clock = clock
         self._here: dict[str, float] = {}  # viewer -> when his next heartbeat is due
-        self._schedule: deque[tuple[float, str]] = deque()  # in order: each is due BEAT_SECONDS after the last
+        self._schedule: deque[tuple[float, str]] = deque()  # in order: each is due a beat after the last
         self._now: dict[str, None] = {}  # whose heartbeat waits for nothing
         self._wake = asyncio.Event()
         self.hidden: frozenset[str] = frozenset()
@@ -210,7 +215,7 @@ class Presence:
         self._beat_now(viewer_id)
 
     def leave(self, viewer_id: str) -> None:
-        """The viewer's last connection here has ended. The last heartbeat gives him `BEAT_SECONDS` to come back."""
+        """The viewer's last connection here has ended. The last heartbeat gives him a beat's time to come back."""
         if self._here.pop(viewer_id, None) is not None:
             self._beat_now(viewer_id)
 
@@ -226,7 +231,7 @@ class Presence:
         self._wake.set()
 
     async def run(self) -> None:
-        """Send heartbeats, at once for who comes and goes, every `BEAT_SECONDS` for the others."""
+        """Send heartbeats, at once for who comes and goes, in time for the others."""
         while True:
             try:
                 async with asyncio.timeout(TICK_SECONDS):
@@ -255,7 +260,7 @@ class Presence:
                     at_ms, came = await self.table.beat(seen)
                     metrics.heartbeats.inc(len(seen))
                     self._tell([online(viewer_id, at_ms) for viewer_id in came])
-                self._plan(batch, now + BEAT_SECONDS)
+                self._plan(batch, now + self._beat_seconds)
             except TableUnavailable:
                 metrics.table_errors.inc()
                 self._plan(waiting[start:], now + TICK_SECONDS)

@@ -73,7 +73,11 @@ class NodeProcess:
                 renew_seconds=settings.LIVE_RENEW_SECONDS,
                 lease_seconds=settings.LIVE_LEASE_SECONDS,
                 presence=Presence(
-                    presence_table(), publish=publisher.publish, save=store.save_last_active, clock=time.monotonic
+                    presence_table(),
+                    publish=publisher.publish,
+                    save=store.save_last_active,
+                    clock=time.monotonic,
+                    beat_seconds=settings.LIVE_PRESENCE_SECONDS,
                 ),
             )
             self._node.start()

@@ -51,5 +51,7 @@ def presence_table() -> PresenceTable:
     loop = asyncio.get_running_loop()
     table = _presence.get(loop)
     if table is None:
-        table = _presence[loop] = PresenceTable(shared_redis(), prefix=f"live:{settings.LIVE_REGION}:")
+        table = _presence[loop] = PresenceTable(
+            shared_redis(), prefix=f"live:{settings.LIVE_REGION}:", beat_seconds=settings.LIVE_PRESENCE_SECONDS
+        )
     return table

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from realtime.connections import Watcher
 from realtime.events import Event, NodeId, State, TopicName, to_wire
 from realtime.frontend import Node
-from realtime.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, GONE_SECONDS, Look, Presence, PresenceTable
+from realtime.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, Presence, PresenceTable, gone_seconds
 from realtime.scripts import TableUnavailable
 from realtime.store import Access
 from tests.realtime.fakes import FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
@@ -25,7 +25,8 @@ from tests.realtime.test_frontend import Clock, until
 
 ANA_INBOX, ANA_PRESENCE = TopicName("user:ana"), TopicName("presence:ana")
 ANA, BO = Watcher("ana"), Watcher("bo")
-GONE_MS = 200
+GONE_SECONDS = gone_seconds(BEAT_SECONDS)
+QUICK_BEAT_SECONDS = 0.13
 
 
 @dataclass
@@ -83,7 +84,7 @@ async def redis() -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def table(redis: Redis) -> PresenceTable:
-    return PresenceTable(redis, prefix=f"test:{uuid.uuid4().hex}:", gone_seconds=GONE_MS / 1000)
+    return PresenceTable(redis, prefix=f"test:{uuid.uuid4().hex}:", beat_seconds=QUICK_BEAT_SECONDS)
 
 
 async def test_only_the_first_heartbeat_brings_a_viewer_online(table: PresenceTable) -> None:
@@ -107,7 +108,7 @@ async def test_who_is_gone_is_told_to_one_sweeper_with_the_last_heartbeat(table:
 async def test_heartbeat_that_comes_before_the_sweep_changes_nothing_for_others(table: PresenceTable) -> None:
     """Expired is not gone: nobody was told so yet."""
     await table.beat(["ana"])
-    await asyncio.sleep(GONE_MS / 1000 + 0.05)
+    await asyncio.sleep(gone_seconds(QUICK_BEAT_SECONDS) + 0.05)
     assert (await table.beat(["ana"]))[1] == []
     assert (await table.sweep())[1] == {}
 
