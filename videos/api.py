@@ -236,7 +236,7 @@ async def list_videos(
     limit: Limit = 20,
 ) -> HttpResponse:
     """Newest first; `next` is the cursor of the following page."""
-    _only(request, "status", "cursor", "limit")
+    check_query(request, "status", "cursor", "limit")
     before = _read_cursor(cursor)
 
     def read() -> list[dict[str, Any]]:
@@ -253,7 +253,7 @@ async def list_videos(
     return answer({"items": items, "next": signing.dumps(items[-1]["id"], salt=CURSOR_SALT) if more else None})
 
 
-def _only(request: HttpRequest, *names: str) -> None:
+def check_query(request: HttpRequest, *names: str) -> None:
     """Raises Invalid for a filter that there is not, or that is given twice: an answer to less would mislead."""
     for name, values in request.GET.lists():
         if name not in names or len(values) > 1:
@@ -412,7 +412,7 @@ async def list_comments(
     limit: Limit = 50,
 ) -> HttpResponse:
     """Newest first; `next` is the `before` of the following page."""
-    _only(request, "before", "limit")
+    check_query(request, "before", "limit")
     viewer = await viewer_of(request)
 
     def read() -> list[dict[str, Any]]:

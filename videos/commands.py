@@ -17,23 +17,19 @@ from videos.models import Viewer
 from videos.text import CLIENT_ID, Refused, SignedOut, clean_body, has_bad_characters, parse_id
 from videos.topics import visible_video
 
-Act = Callable[[Claim, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
+Act = Callable[[Claim, dict[str, Any]], Awaitable[dict[str, Any]]]
+ActOnVideo = Callable[[Claim, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
-def _command(act: Act) -> Command:
-    """Make a command of an act on a video: parse the id, know the viewer, turn refusals into answers."""
+def command(act: Act) -> Command:
+    """Make a command of an act: check its text, know the viewer, turn refusals into answers."""
 
     async def run(watcher: Watcher, address: str, message: dict[str, Any]) -> dict[str, Any]:
         if has_bad_characters(message):
             raise CommandError("invalid", "The text holds characters that are none.")
         try:
-            named = message["video"] if "video" in message else message["topic"].removeprefix("video:")
-            video_id = parse_id(named)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise CommandError("invalid", 'Name the video: "video": "<id>".') from error
-        try:
             # Known by cookie or token since the handshake; the transaction looks whether the account is still there.
-            return await act(Claim(UUID(watcher.viewer_id)), video_id, message)
+            return await act(Claim(UUID(watcher.viewer_id)), message)
         except Refused as refusal:
             raise CommandError(refusal.code, refusal.detail) from refusal
         except Limited as limited:
@@ -44,23 +40,49 @@ def _command(act: Act) -> Command:
     return run
 
 
-def _viewer(claim: Claim) -> Viewer:
+def _on_video(act: ActOnVideo) -> Command:
+    """Make a command of an act on a video, which the message names."""
+
+    async def run(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
+        try:
+            named = message["video"] if "video" in message else message["topic"].removeprefix("video:")
+            video_id = parse_id(named)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise CommandError("invalid", 'Name the video: "video": "<id>".') from error
+        return await act(who, video_id, message)
+
+    return command(run)
+
+
+def viewer_of(claim: Viewer | Claim) -> Viewer:
+    """Return who acts, as the database has him now. Raises SignedOut."""
     viewer = Viewer.objects.filter(id=claim.id, is_active=True).first()
     if viewer is None:
         raise SignedOut("You are signed out: sign in again, or become a guest.")
     return viewer
 
 
-def _text(message: dict[str, Any], name: str) -> str:
+def text_of(message: dict[str, Any], name: str) -> str:
+    """Raises Refused."""
     value = message.get(name)
     if not isinstance(value, str):
         raise Refused(f"{name} is a text.", code="invalid")
     return value
 
 
+def client_id_of(message: dict[str, Any]) -> str | None:
+    """Raises Refused."""
+    if message.get("client_id") is None:
+        return None
+    client_id = text_of(message, "client_id")
+    if not CLIENT_ID.fullmatch(client_id):
+        raise Refused("client_id has 1 to 64 of A-Z a-z 0-9 . _ : -", code="invalid")
+    return client_id
+
+
 async def _like(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
     _take(limits.LIKES, who)
-    return await interactions.like(video_id, who, _text({"kind": "like", **message}, "kind"))
+    return await interactions.like(video_id, who, text_of({"kind": "like", **message}, "kind"))
 
 
 async def _unlike(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
@@ -69,17 +91,14 @@ async def _unlike(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[s
 
 
 async def _comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
-    body = clean_body(_text(message, "body"))
-    reply_to = client_id = None
+    body = clean_body(text_of(message, "body"))
+    reply_to = None
     if message.get("reply_to") is not None:
         try:
-            reply_to = parse_id(_text(message, "reply_to"))
+            reply_to = parse_id(text_of(message, "reply_to"))
         except ValueError as error:
             raise Refused("reply_to is the id of a comment.", code="invalid") from error
-    if message.get("client_id") is not None:
-        client_id = _text(message, "client_id")
-        if not CLIENT_ID.fullmatch(client_id):
-            raise Refused("client_id has 1 to 64 of A-Z a-z 0-9 . _ : -", code="invalid")
+    client_id = client_id_of(message)
     _take(limits.COMMENTS, who)
     return {"comment": await interactions.comment(video_id, who, body, reply_to=reply_to, client_id=client_id)}
 
@@ -88,7 +107,9 @@ async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[st
     count = message.get("count", 1)
     if not isinstance(count, int) or isinstance(count, bool):
         raise Refused("count is a whole number.", code="invalid")
-    await react(await backend_threads.run(_viewer, who), video_id, _text({"kind": "heart", **message}, "kind"), count)
+    await react(
+        await backend_threads.run(viewer_of, who), video_id, text_of({"kind": "heart", **message}, "kind"), count
+    )
     return {}
 
 
@@ -105,8 +126,8 @@ def _take(limit: RateLimit, who: Claim) -> None:
 
 
 COMMANDS: dict[str, Command] = {
-    "like": _command(_like),
-    "unlike": _command(_unlike),
-    "comment": _command(_comment),
-    "react": _command(_react),
+    "like": _on_video(_like),
+    "unlike": _on_video(_unlike),
+    "comment": _on_video(_comment),
+    "react": _on_video(_react),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -45,6 +45,21 @@ UPDATE videos_likecount c SET count = count - 1 FROM gone WHERE c.video_id = gon
 """
 
 
+class Belongings(Protocol):
+    """What another part of the site keeps of a viewer. Each adds its own to `belongings` at start."""
+
+    def take_away(self, viewer_id: UUID) -> None:
+        """Delete all of it, in short transactions; whom it concerns is told."""
+        ...
+
+    def are_left(self, viewer_id: UUID) -> bool:
+        """Return whether there is anything that has to be told about."""
+        ...
+
+
+belongings: list[Belongings] = []
+
+
 def delete_video(video_id: UUID, actor: Viewer) -> None:
     """Delete a video and everything of it, its topic last. Raises NotFound, Forbidden.
 
@@ -76,7 +91,7 @@ def _delete_rows(statement: str, owner: UUID | str) -> None:
 
 
 def delete_viewer(viewer_id: UUID, actor: Viewer) -> None:
-    """Delete an account with its likes and comments. `actor` is staff. Raises Conflict while it has videos."""
+    """Delete an account with all that it has but videos; `actor` is staff. Raises Conflict while it has any."""
     viewer = Viewer.objects.filter(id=viewer_id)
     if Video.objects.filter(owner_id=viewer_id).exists():
         raise Conflict("This account has videos. Delete them first, or make the account inactive.", code="has_videos")
@@ -84,10 +99,16 @@ def delete_viewer(viewer_id: UUID, actor: Viewer) -> None:
     while True:
         _take_back_likes(viewer_id)
         _delete_comments(viewer_id, actor)
+        for kept in belongings:
+            kept.take_away(viewer_id)
         with transaction.atomic():
             # Locked: a like that was on its way waits, and then finds no viewer.
             viewer.select_for_update().first()
-            if not (Like.objects.filter(viewer_id=viewer_id).exists() or _comments(viewer_id).exists()):
+            if not (
+                Like.objects.filter(viewer_id=viewer_id).exists()
+                or _comments(viewer_id).exists()
+                or any(kept.are_left(viewer_id) for kept in belongings)
+            ):
                 viewer.delete()
                 break
     logger.info("viewer %s deleted by %s", viewer_id, actor.id)

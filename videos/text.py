@@ -60,28 +60,28 @@ class Invalid(Refused):
     code = "invalid"
 
 
-def clean_body(text: str) -> str:
-    """Return a comment's text as it is stored: NFC, without control characters, at most one empty line in a row.
+def clean_body(text: str, *, what: str = "comment") -> str:
+    """Return a comment's or message's text as it is stored: NFC, no control characters, one empty line in a row.
 
     Raises Invalid when nothing visible is left, or too much.
     """
     text = clean_text(text)
-    if not _is_visible(text):
+    if not is_visible(text):
         raise Invalid("Write something first.", code="empty")
     if len(text) > COMMENT_MAX or len(text.encode()) > COMMENT_MAX_BYTES:
-        raise Invalid(f"A comment may have {COMMENT_MAX:,} characters at most.", code="too_long")
+        raise Invalid(f"A {what} may have {COMMENT_MAX:,} characters at most.", code="too_long")
     return text
 
 
 def clean_title(text: str) -> str:
     """Return a title as it is stored: clean, on one line. Raises Invalid when nothing visible is left."""
     title = " ".join(clean_text(text).split())
-    if not _is_visible(title):
+    if not is_visible(title):
         raise Invalid("Give the video a title.")
     return title
 
 
-def _is_visible(text: str) -> bool:
+def is_visible(text: str) -> bool:
     return any(unicodedata.category(char)[0] in "LNPS" and char not in _BLANKS for char in text)
 
 
