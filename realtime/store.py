@@ -23,15 +23,15 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may watch a topic. `staff`: whether being staff is enough."""
+    """Who may watch a topic. `staff` False: these viewers and nobody else, neither staff nor by a ticket of before."""
 
     public: bool = False
     viewer_ids: frozenset[str] = frozenset()
     staff: bool = True
 
     def allows(self, topic: TopicName, watcher: Watcher) -> bool:
-        """Whether the watcher may come in, by a ticket or in his own right."""
-        return topic in watcher.topics or self.admits(watcher)
+        """Whether the watcher may come in, in his own right or by a ticket (not where only members may)."""
+        return (self.staff and topic in watcher.topics) or self.admits(watcher)
 
     def admits(self, watcher: Watcher) -> bool:
         """Whether the watcher has a right of his own: a ticket opens a topic, it does not keep it open."""

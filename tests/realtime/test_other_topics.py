@@ -91,6 +91,13 @@ async def test_being_staff_does_not_open_somebodys_inbox(node: Node) -> None:
         await Viewer(node, watcher=Watcher("boss", is_staff=True)).watch(INBOX)
 
 
+async def test_ticket_opens_an_inbox_to_its_owner_only(node: Node) -> None:
+    """A member who is sent away would go on reading with a ticket of before."""
+    with pytest.raises(TopicGone):
+        await Viewer(node, watcher=Watcher("bob", topics=frozenset((INBOX,)))).watch(INBOX)
+    await Viewer(node, watcher=Watcher("ana", topics=frozenset((INBOX,)))).watch(INBOX)
+
+
 async def test_lease_of_an_uncounted_topic_is_entered_and_renewed_now_and_then(
     node: Node, table: FakeTable, clock: Clock
 ) -> None:
