@@ -192,6 +192,7 @@ INSTALLED_APPS = [
     "liveplatform",
     "realtime",
     "videos",
+    "messaging",
 ]
 
 MIDDLEWARE = [

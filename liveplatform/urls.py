@@ -7,10 +7,13 @@ from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from liveplatform import health, logins
+from messaging.api import router as messages
 from videos.api import api
 
 admin.site.site_header = "liveplatform"
 admin.site.site_title = "liveplatform"
+
+api.add_router("", messages)
 
 urlpatterns = [
     path("", include("videos.urls")),

@@ -39,15 +39,17 @@ def test_core_knows_no_framework(checkout: Path, name: str) -> None:
     assert not imports(checkout / "realtime" / f"{name}.py") & FRAMEWORKS
 
 
-def test_platform_knows_nothing_of_the_backend(checkout: Path) -> None:
-    knowing = [path.name for path in (checkout / "realtime").rglob("*.py") if "videos" in imports(path)]
+@pytest.mark.parametrize(("folder", "above"), [("realtime", {"videos", "messaging"}), ("videos", {"messaging"})])
+def test_platform_knows_nothing_of_the_backend(checkout: Path, folder: str, above: set[str]) -> None:
+    """And videos know nothing of messages."""
+    knowing = [path.name for path in (checkout / folder).rglob("*.py") if above & imports(path)]
     assert knowing == []
 
 
 def test_every_module_says_what_it_is(checkout: Path) -> None:
     silent = [
         str(path.relative_to(checkout))
-        for folder in ("liveplatform", "realtime", "videos")
+        for folder in ("liveplatform", "realtime", "videos", "messaging")
         for path in (checkout / folder).rglob("*.py")
         if path.name not in ("__init__.py", "apps.py")
         and "migrations" not in path.parts

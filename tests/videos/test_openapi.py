@@ -139,7 +139,18 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
     broadcaster, guest = here.people
     video, comments = f"/videos/{here.video_id}", f"/videos/{here.video_id}/comments"
     mine = (await here.call("POST", comments, {"body": "hello", "client_id": "1"}, person=guest)).json()
-    by_id = {"video_id": here.video_id, "comment_id": mine["id"]}
+    people = {"members": [broadcaster.id], "title": "Us"}
+    other = await here.join("Other")
+    talk = (await here.call("POST", "/conversations", {"members": [guest.id, other.id]}, person=broadcaster)).json()
+    group = f"/conversations/{talk['id']}"
+    sent = (await here.call("POST", f"{group}/messages", {"body": "hello"}, person=broadcaster)).json()
+    by_id = {
+        "video_id": here.video_id,
+        "comment_id": mine["id"],
+        "conversation_id": talk["id"],
+        "message_id": sent["id"],
+        "viewer_id": other.id,
+    }
     answered: set[str] = set()
     for method, path, body, person in (
         ("POST", "/guests", {"name": "Somebody"}, None),
@@ -159,6 +170,24 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("PUT", f"{comments}/{mine['id']}/pin", None, broadcaster),
         ("DELETE", f"{comments}/{mine['id']}/pin", None, broadcaster),
         ("DELETE", f"{comments}/{mine['id']}", None, guest),
+        ("POST", f"{video}/typing", {"is_typing": True}, guest),
+        ("POST", "/conversations", people, guest),
+        ("POST", "/conversations", people, guest),
+        ("GET", "/conversations?limit=1", None, guest),
+        ("GET", group, None, guest),
+        ("POST", f"{group}/messages", {"body": "hi", "client_id": "1"}, guest),
+        ("GET", f"{group}/messages?limit=1", None, guest),
+        ("PUT", f"{group}/seen", {"seq": sent["seq"]}, guest),
+        ("PUT", f"{group}/seen", {"seq": 1_000}, guest),
+        ("POST", f"{group}/typing", {"is_typing": True}, guest),
+        ("DELETE", f"{group}/messages/{sent['id']}", None, guest),
+        ("DELETE", f"{group}/messages/{sent['id']}", None, broadcaster),
+        ("POST", f"{group}/members", {"viewer_id": other.id}, guest),
+        ("DELETE", f"{group}/members/{other.id}", None, broadcaster),
+        ("PUT", f"/blocks/{other.id}", None, guest),
+        ("GET", "/blocks", None, guest),
+        ("POST", f"{group}/members", {"viewer_id": other.id}, guest),
+        ("DELETE", f"/blocks/{other.id}", None, guest),
         ("POST", f"{video}/end", None, broadcaster),
         ("PUT", f"{video}/like", {"kind": "love"}, guest),
         ("GET", f"/videos/{uuid4()}", None, guest),
@@ -189,7 +218,8 @@ async def test_every_unsafe_call_asks_who_it_is_and_guards_the_session(here: Roo
         for path, method, operation in operations(document):
             if method not in UNSAFE or path == "/api/v1/guests":
                 continue
-            url = path.format(video_id=here.video_id, comment_id=uuid4())
+            names = re.findall(r"{(\w+)}", path)
+            url = path.format(**{name: uuid4() for name in names} | {"video_id": here.video_id})
             body = OPEN_TO_ALL.get(path.removeprefix("/api/v1"), {})
             answer = await browser.request(method.upper(), url, json=body)
             assert (answer.status_code, answer.json()["code"]) == (403, "csrf"), (method, path)

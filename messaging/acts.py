@@ -1,0 +1,445 @@
+"""What viewers do to each other: write, read, come, go, block. Written, committed, and only then published.
+
+Hop: called by the API, WebSocket commands and removal; writes this app's tables and the event log;
+realtime.publisher hears of it after the commit. Each act is one transaction: it locks the conversation's topic first
+and then those of all members (`user:` sorts after `conversation:`: everybody's locks have one order), so that each
+member is told of everything in the order in which it became true. The number of queries does not depend on how many
+members there are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils.crypto import constant_time_compare
+
+from messaging.models import BLOCKS_MAX, MEMBERS_MAX, TITLE_MAX, Block, Conversation, Member, Message, pair_of
+from messaging.reading import blockers_between, newest_message, no_conversation, seats_of, summary
+from messaging.representation import (
+    Seat,
+    conversation_json,
+    conversation_topic,
+    message_json,
+    summary_json,
+    user_topic,
+)
+from realtime import log
+from realtime.events import TopicName
+from realtime.models import Topic
+from videos.interactions import Claim
+from videos.models import Viewer, stamp_of
+from videos.representation import person
+from videos.text import Conflict, Forbidden, Invalid, NotFound, SignedOut, clean_body, clean_text, is_visible
+
+logger = logging.getLogger(__name__)
+
+Told = tuple[TopicName, str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The conversation as its starter reads it; `is_new` False: these two had it already."""
+
+    summary: dict[str, Any]
+    is_new: bool
+
+
+def _touch(conversation_id: UUID) -> datetime:
+    """Move the conversation to the top of its members' lists; return the moment, by the database's own clock.
+
+    Only with the members' topics locked: then each member's list has the order of his events.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE messaging_conversation SET active_at = clock_timestamp() WHERE id = %s RETURNING active_at",
+            [conversation_id],
+        )
+        moment: datetime = cursor.fetchone()[0]
+    return moment
+
+
+class Held:
+    """A conversation, locked: its members stay who they are until the transaction ends."""
+
+    def __init__(self, conversation: Conversation, head: Topic) -> None:
+        self.conversation = conversation
+        self.topic = TopicName(head.name)
+        self.seats = seats_of([conversation.id])[conversation.id]
+        self._heads = {self.topic: head}
+
+    @classmethod
+    def lock(cls, conversation_id: UUID) -> Held:
+        """Lock the conversation's topic. Raises NotFound."""
+        topic = conversation_topic(conversation_id)
+        head = log.lock_topics([topic]).get(topic)
+        conversation = Conversation.objects.filter(id=conversation_id).first()
+        if head is None or conversation is None:
+            raise no_conversation()
+        return cls(conversation, head)
+
+    @classmethod
+    def lock_for(cls, member: Seat, conversation_id: UUID) -> Held:
+        """Lock the conversation's topic. Raises NotFound unless the viewer is a member."""
+        held = cls.lock(conversation_id)
+        if member.id not in held.seats:
+            raise no_conversation()
+        return held
+
+    @property
+    def seq(self) -> int:
+        return self._heads[self.topic].seq
+
+    def lock_members(self, *more: UUID) -> None:
+        """Lock the topics of all members, and of `more`: nobody of them is told of anything else meanwhile."""
+        self._heads |= log.lock_topics(user_topic(id) for id in (*self.seats, *more))
+
+    def require_group(self) -> None:
+        if self.conversation.pair is not None:
+            raise Conflict("A conversation of two keeps its two members.", code="not_a_group")
+
+    def shown(self) -> dict[str, Any]:
+        return conversation_json(self.conversation, self.seats.values())
+
+    def count_unread(self, steps: Mapping[UUID, int]) -> None:
+        """Change the members' numbers of unread messages. One query."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE messaging_member SET unread = unread + step"
+                " FROM unnest(%s::uuid[], %s::bigint[]) AS steps (id, step)"
+                " WHERE conversation_id = %s AND viewer_id = id",
+                [list(steps), list(steps.values()), self.conversation.id],
+            )
+        for id, step in steps.items():
+            self.seats[id] = replace(self.seats[id], unread=self.seats[id].unread + step)
+
+    def tell(self, name: str, *items: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
+        """Record what happened for who watches the conversation, and the end of it for each member.
+
+        A member also reads the conversation as it is for him now. His topic has to be locked.
+        """
+        shown = self.shown()
+        told: list[Told] = [(self.topic, name, item) for item in items]
+        told += [
+            (user_topic(seat.id), name, {**items[-1], "conversation": summary_json(shown, seat, last)})
+            for seat in self.seats.values()
+        ]
+        log.record_many(self._heads, told)
+
+    def tell_members(self) -> None:
+        """Record that the members are others now."""
+        self.tell("conversation", {"conversation": self.shown()}, last=newest_message(self.conversation.id))
+
+    def tell_reader(self, seat: Seat) -> None:
+        """Record how far a member has read: for who watches the conversation, and for himself."""
+        self._heads |= log.lock_topics([user_topic(seat.id)])
+        data = {"receipt": {"viewer_id": str(seat.id), "seen_seq": seat.seen_seq}}
+        mine = summary_json(self.shown(), seat, newest_message(self.conversation.id))
+        log.record_many(
+            self._heads,
+            [(self.topic, "receipt", data), (user_topic(seat.id), "receipt", {**data, "conversation": mine})],
+        )
+
+    def tell_one(self, viewer_id: UUID, name: str, data: Mapping[str, Any]) -> None:
+        """Record something for one viewer, whose topic is locked."""
+        log.record_many(self._heads, [(user_topic(viewer_id), name, data)])
+
+
+# Who acts, and on whom
+
+
+def _acting(who: Viewer | Claim) -> Seat:
+    """Return who acts, as the database has him now, kept from being deleted meanwhile. One query. Raises SignedOut."""
+    found = _people([who.id], "id, name, password")
+    stamp = who.stamp if isinstance(who, Claim) else ""
+    if not found or (stamp and not constant_time_compare(stamp, stamp_of(found[0][2]))):
+        raise SignedOut("You are signed out: sign in again, or become a guest.")
+    return Seat(*found[0][:2])
+
+
+def _named(ids: Iterable[UUID]) -> list[Seat]:
+    """Return other viewers, kept from being deleted meanwhile. One query. Raises NotFound for one there is not."""
+    wanted = list(ids)
+    found = [Seat(*row) for row in _people(wanted, "id, name")]
+    if len(found) < len(wanted):
+        raise NotFound("There is no such viewer.")
+    return found
+
+
+def _people(ids: Sequence[UUID], columns: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {columns} FROM videos_viewer WHERE id = ANY(%s) AND is_active ORDER BY id FOR KEY SHARE",
+            [list(ids)],
+        )
+        return list(cursor.fetchall())
+
+
+def _require_reachable(actor_id: UUID, others: Sequence[UUID]) -> None:
+    """Raises Forbidden when one of them blocks the other. Only with their topics locked."""
+    blockers = blockers_between(actor_id, others)
+    if actor_id in blockers:
+        raise Forbidden("You have blocked this viewer.", code="blocked")
+    if blockers:
+        raise _not_reachable()
+
+
+def _not_reachable() -> Forbidden:
+    return Forbidden("This viewer takes no messages from you.", code="not_reachable")
+
+
+def _clean_title(text: str) -> str:
+    title = " ".join(clean_text(text).split())
+    if len(title) > TITLE_MAX:
+        raise Invalid(f"A title may have {TITLE_MAX} characters at most.", code="too_long")
+    if title and not is_visible(title):
+        raise Invalid("Nothing of the title can be seen.")
+    return title
+
+
+# Conversations
+
+
+@transaction.atomic
+def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> Started:
+    """Start a conversation with others; with one other, the one that there is already.
+
+    Raises SignedOut, NotFound (no such viewer), Forbidden (blocked), Invalid.
+    """
+    title = _clean_title(title)
+    me = _acting(who)
+    ids = sorted({*others, me.id})
+    if len(ids) < 2:
+        raise Invalid("Name somebody else.", code="too_few_members")
+    if len(ids) > MEMBERS_MAX:
+        raise Invalid(f"A conversation has {MEMBERS_MAX} members at most.", code="too_many_members")
+    seats = sorted([me, *_named(id for id in ids if id != me.id)], key=lambda seat: seat.id)
+    log.ensure_topics(user_topic(id) for id in ids)
+    heads = log.lock_topics(user_topic(id) for id in ids)
+    pair = pair_of(ids) if len(ids) == 2 else None
+    if pair is not None and (known := Conversation.objects.filter(pair=pair).first()) is not None:
+        return Started(summary(known.id, me.id), is_new=False)
+    _require_reachable(me.id, [id for id in ids if id != me.id])
+    made = Conversation.objects.create(title=title, creator_id=me.id, pair=pair)
+    Member.objects.bulk_create(Member(conversation=made, viewer_id=seat.id) for seat in seats)
+    log.create_topic(conversation_topic(made.id))
+    _touch(made.id)
+    shown = conversation_json(made, seats)
+    log.record_many(
+        heads,
+        [(user_topic(seat.id), "conversation", {"conversation": summary_json(shown, seat, None)}) for seat in seats],
+    )
+    logger.info("%s started, %d members", made.topic, len(seats))
+    return Started(summary_json(shown, me, None), is_new=True)
+
+
+@transaction.atomic
+def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> dict[str, Any]:
+    """Bring a viewer into a group, as a member of it; return the actor's summary. A member is added once.
+
+    He reads what was written before, none of it unread. Raises SignedOut, NotFound, Forbidden (blocked), Conflict
+    (not a group), Invalid (too many).
+    """
+    me = _acting(who)
+    held = Held.lock_for(me, conversation_id)
+    held.require_group()
+    if viewer_id in held.seats:
+        return summary(conversation_id, me.id)
+    if len(held.seats) >= MEMBERS_MAX:
+        raise Invalid(f"A conversation has {MEMBERS_MAX} members at most.", code="too_many_members")
+    [new] = _named([viewer_id])
+    new = replace(new, joined_seq=held.seq + 1)  # of the event that tells of it
+    log.ensure_topics([user_topic(viewer_id)])
+    held.lock_members(new.id)
+    _require_reachable(me.id, [viewer_id])
+    Member.objects.bulk_create(
+        [Member(conversation=held.conversation, viewer_id=viewer_id, joined_at=_touch(conversation_id), **_fresh(new))],
+        update_conflicts=True,  # he was one before: what he had seen then is told to nobody any more
+        unique_fields=["conversation", "viewer"],
+        update_fields=["joined_at", "left_at", *_fresh(new)],
+    )
+    held.seats[viewer_id] = new
+    held.tell_members()
+    logger.info("%s joined %s", viewer_id, held.topic)
+    return summary(conversation_id, me.id)
+
+
+def _fresh(seat: Seat) -> dict[str, int]:
+    return {"joined_seq": seat.joined_seq, "seen_seq": 0, "unread": 0}
+
+
+@transaction.atomic
+def remove_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> None:
+    """Leave a group, or have its starter send a member away. Raises SignedOut, NotFound, Forbidden, Conflict."""
+    me = _acting(who)
+    held = Held.lock_for(me, conversation_id)
+    held.require_group()
+    if viewer_id not in held.seats:
+        raise NotFound("There is no such member.")
+    if me.id not in (viewer_id, held.conversation.creator_id):
+        raise Forbidden("Only who started the conversation can do this.")
+    take_out(held, viewer_id)
+
+
+def take_out(held: Held, viewer_id: UUID) -> None:
+    """End a member's membership: he and the others are told."""
+    held.lock_members()
+    Member.objects.filter(conversation=held.conversation, viewer_id=viewer_id).update(
+        left_at=_touch(held.conversation.id), unread=0
+    )
+    del held.seats[viewer_id]
+    held.tell_members()
+    held.tell_one(viewer_id, "conversation", {"conversation": {"id": str(held.conversation.id), "left": True}})
+    logger.info("%s left %s", viewer_id, held.topic)
+
+
+# Messages
+
+
+@transaction.atomic
+def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: str | None = None) -> dict[str, Any]:
+    """Write a message; return it as members read it. The same `client_id` again answers the same message.
+
+    Raises SignedOut, NotFound, Forbidden (blocked), Conflict (another message has this client_id), Invalid.
+    """
+    body = clean_body(body, what="message")
+    me = _acting(who)
+    held = Held.lock_for(me, conversation_id)
+    if client_id is not None and (known := _known(held, me, client_id)) is not None:
+        if known.body != body:
+            raise Conflict("This client_id belongs to another message.", code="client_id_taken")
+        return message_json(known, me)
+    held.lock_members()
+    if held.conversation.pair is not None:
+        others = [id for id in held.seats if id != me.id]
+        if not others:  # the account is deleted
+            raise _not_reachable()
+        _require_reachable(me.id, others)
+    message = Message(
+        conversation=held.conversation,
+        author_id=me.id,
+        body=body,
+        client_id=client_id,
+        seq=held.seq + 1,  # of the event that tells of it
+        created_at=_touch(conversation_id),
+    )
+    message.save(force_insert=True)
+    held.count_unread({id: 1 for id in held.seats if id != me.id})
+    shown = message_json(message, me)
+    held.tell("message", {"message": shown}, last=shown)
+    return shown
+
+
+def _known(held: Held, me: Seat, client_id: str) -> Message | None:
+    return Message.objects.filter(conversation=held.conversation, author_id=me.id, client_id=client_id).first()
+
+
+@transaction.atomic
+def delete(conversation_id: UUID, who: Viewer | Claim, message_id: UUID) -> None:
+    """Take one's own message back; its text is gone for good. Raises SignedOut, NotFound, Forbidden."""
+    me = _acting(who)
+    held = Held.lock_for(me, conversation_id)
+    message = Message.objects.filter(conversation=held.conversation, id=message_id, deleted_at=None).first()
+    if message is None:
+        raise NotFound("There is no such message.")
+    if message.author_id != me.id:
+        raise Forbidden("Only its author can do this.")
+    held.lock_members()
+    take_back(held, [message])
+
+
+def take_back(held: Held, messages: Sequence[Message]) -> None:
+    """Delete messages, in the order of their seq, of a conversation whose members are locked."""
+    Message.objects.filter(id__in=[message.id for message in messages]).update(body="", deleted_at=Now())
+    unseen = {
+        seat.id: -sum(m.author_id != seat.id and m.seq > max(seat.seen_seq, seat.joined_seq) for m in messages)
+        for seat in held.seats.values()
+    }
+    held.count_unread(unseen)
+    held.tell(
+        "message_deleted",
+        *({"message": {"id": str(message.id)}} for message in messages),
+        last=newest_message(held.conversation.id),
+    )
+
+
+@transaction.atomic
+def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
+    """Note that the viewer has seen all up to the topic's `seq`; return `{"seen_seq", "unread"}` as committed.
+
+    It only moves on: late or again it changes nothing, waits for nobody and tells nobody.
+    Raises SignedOut, NotFound, Invalid (beyond the newest message).
+    """
+    me = _acting(who)
+    mine = Member.objects.filter(conversation_id=conversation_id, viewer_id=me.id, left_at=None)
+    known = mine.values("seen_seq", "unread").first()
+    if known is None:
+        raise no_conversation()
+    if seq <= known["seen_seq"]:
+        return {"seen_seq": known["seen_seq"], "unread": known["unread"]}
+    held = Held.lock_for(me, conversation_id)
+    if not Message.objects.filter(conversation_id=conversation_id, seq__gte=seq).exists():
+        raise Invalid("There is no such message yet.", code="future")
+    with connection.cursor() as cursor:
+        # What is passed now was never passed before: each message is counted once per member, however often he looks.
+        cursor.execute(
+            "UPDATE messaging_member m SET seen_seq = %s, unread = unread - (SELECT count(*) FROM messaging_message"
+            " WHERE conversation_id = m.conversation_id AND seq > greatest(m.seen_seq, m.joined_seq) AND seq <= %s"
+            " AND author_id <> m.viewer_id AND deleted_at IS NULL)"
+            " WHERE conversation_id = %s AND viewer_id = %s AND seen_seq < %s RETURNING seen_seq, unread",
+            [seq, seq, conversation_id, me.id, seq],
+        )
+        moved = cursor.fetchone()
+    seat = held.seats[me.id]
+    if moved is not None:  # else another tab was quicker
+        seat = held.seats[me.id] = replace(seat, seen_seq=moved[0], unread=moved[1])
+        held.tell_reader(seat)
+    return {"seen_seq": seat.seen_seq, "unread": seat.unread}
+
+
+# Blocks
+
+
+@transaction.atomic
+def block(who: Viewer | Claim, viewer_id: UUID) -> None:
+    """Hear nothing of a viewer any more. Again changes nothing. Raises SignedOut, NotFound, Conflict, Invalid."""
+    me = _acting(who)
+    if viewer_id == me.id:
+        raise Invalid("Nobody can block himself.")
+    [other] = _named([viewer_id])
+    head = _locked_user(me.id)
+    mine = Block.objects.filter(blocker_id=me.id)
+    if mine.filter(blocked_id=viewer_id).exists():
+        return
+    if mine.count() >= BLOCKS_MAX:
+        raise Conflict(f"A viewer can block {BLOCKS_MAX:,} others at most.", code="too_many_blocks")
+    Block.objects.create(blocker_id=me.id, blocked_id=viewer_id)
+    log.record(head, "blocked", {"viewer": person(other), "is_blocked": True})
+    logger.info("%s blocks %s", me.id, viewer_id)
+
+
+@transaction.atomic
+def unblock(who: Viewer | Claim, viewer_id: UUID) -> None:
+    """Take a block back; without one nothing changes. Raises SignedOut, NotFound."""
+    me = _acting(who)
+    lift_block(me.id, *_named([viewer_id]))
+
+
+def lift_block(blocker_id: UUID, blocked: Seat) -> None:
+    head = _locked_user(blocker_id)
+    if Block.objects.filter(blocker_id=blocker_id, blocked_id=blocked.id).delete()[0]:
+        log.record(head, "blocked", {"viewer": person(blocked), "is_blocked": False})
+        logger.info("%s blocks %s no more", blocker_id, blocked.id)
+
+
+def _locked_user(viewer_id: UUID) -> Topic:
+    """Lock the viewer's topic: who writes to him meanwhile waits, and then finds what has changed."""
+    topic = user_topic(viewer_id)
+    log.ensure_topics([topic])
+    return log.lock_topics([topic])[topic]

@@ -1,0 +1,279 @@
+"""The REST API of direct messages, below `/api/v1/`: parse, ask who it is, act, answer.
+
+Calls acts and reading; errors and their statuses are those of videos.api. A conversation of others and one that
+there is not look the same.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Query, Router
+
+from messaging import acts, reading, schemas, typists
+from messaging.limits import CONVERSATIONS, MESSAGES
+from realtime.database import one_moment
+from realtime.threads import backend_threads
+from videos import limits
+from videos.api import ACTING, READING, SENDING, Limit, VideoId, answer, check_query, claim_auth, viewer_auth
+from videos.interactions import Claim
+from videos.models import Viewer
+from videos.schemas import Id
+from videos.text import Invalid, clean_body
+
+CURSOR_SALT = "live.inbox"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+router = Router()
+ConversationId = Annotated[Id, Path()]
+MessageId = Annotated[Id, Path()]
+ViewerId = Annotated[Id, Path()]
+
+
+def _who(request: HttpRequest) -> Viewer | Claim:
+    who: Viewer | Claim = request.auth  # type: ignore[attr-defined]
+    return who
+
+
+def _take(limit: Any, who: Viewer | Claim) -> None:
+    limits.take(limit, str(who.id))
+
+
+# Conversations
+
+
+@router.post(
+    "/conversations",
+    response={200: schemas.ConversationSummary, 201: schemas.ConversationSummary, **SENDING},
+    tags=["messages"],
+    auth=claim_auth,
+    summary="Start a conversation",
+)
+async def start_conversation(request: HttpRequest, body: schemas.ConversationIn) -> HttpResponse:
+    """Two people have one conversation: it is answered with 200 when it is there already. More make a new group."""
+    who = _who(request)
+    _take(CONVERSATIONS, who)
+    started = await backend_threads.run(acts.start, who, body.members, title=body.title)
+    return answer(started.summary, 201 if started.is_new else 200)
+
+
+@router.get(
+    "/conversations",
+    response={200: schemas.ConversationPage, **READING},
+    tags=["messages"],
+    auth=viewer_auth,
+    summary="List your conversations",
+)
+async def list_conversations(
+    request: HttpRequest,
+    before: Annotated[str | None, Query(max_length=300)] = None,
+    limit: Limit = 20,
+) -> HttpResponse:
+    """Newest activity first; `next` is the `before` of the following page."""
+    check_query(request, "before", "limit")
+    viewer_id = _who(request).id
+    salt = f"{CURSOR_SALT}.{viewer_id}"
+    items, last = await backend_threads.run(
+        reading.inbox_page, viewer_id, before=_read_cursor(before, salt), limit=limit
+    )
+    return answer({"items": items, "next": None if last is None else _cursor(*last, salt)})
+
+
+def _cursor(moment: datetime, id: UUID, salt: str) -> str:
+    return signing.dumps([(moment - EPOCH) // timedelta(microseconds=1), str(id)], salt=salt)
+
+
+def _read_cursor(cursor: str | None, salt: str) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    try:
+        microseconds, id = signing.loads(cursor, salt=salt)
+        return EPOCH + timedelta(microseconds=microseconds), UUID(id)
+    except (signing.BadSignature, ValueError, TypeError, AttributeError) as error:
+        raise Invalid("The cursor is not one of ours.", code="invalid_cursor") from error
+
+
+@router.get(
+    "/conversations/{conversation_id}",
+    response={200: schemas.ConversationSummary, **READING},
+    tags=["messages"],
+    auth=viewer_auth,
+    summary="Get a conversation",
+)
+async def get_conversation(request: HttpRequest, conversation_id: ConversationId) -> HttpResponse:
+    viewer_id = _who(request).id
+
+    def read() -> dict[str, Any]:
+        with one_moment():
+            return reading.summary(conversation_id, viewer_id)
+
+    return answer(await backend_threads.run(read))
+
+
+@router.post(
+    "/conversations/{conversation_id}/members",
+    response={200: schemas.ConversationSummary, **SENDING},
+    tags=["messages"],
+    auth=claim_auth,
+    summary="Bring somebody into a group",
+)
+async def add_member(request: HttpRequest, conversation_id: ConversationId, body: schemas.MemberIn) -> HttpResponse:
+    """Any member may. Who is a member already stays one."""
+    who = _who(request)
+    _take(CONVERSATIONS, who)
+    return answer(await backend_threads.run(acts.add_member, conversation_id, who, body.viewer_id))
+
+
+@router.delete(
+    "/conversations/{conversation_id}/members/{viewer_id}",
+    response={204: None, **ACTING},
+    tags=["messages"],
+    auth=claim_auth,
+    summary="Leave a group, or send a member away (who started it)",
+)
+async def remove_member(request: HttpRequest, conversation_id: ConversationId, viewer_id: ViewerId) -> HttpResponse:
+    who = _who(request)
+    _take(CONVERSATIONS, who)
+    await backend_threads.run(acts.remove_member, conversation_id, who, viewer_id)
+    return HttpResponse(status=204)
+
+
+# Messages
+
+
+@router.get(
+    "/conversations/{conversation_id}/messages",
+    response={200: schemas.MessagePage, **READING},
+    tags=["messages"],
+    auth=viewer_auth,
+    summary="List messages",
+)
+async def list_messages(
+    request: HttpRequest,
+    conversation_id: ConversationId,
+    before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+    limit: Limit = 50,
+) -> HttpResponse:
+    """Newest first; `next` is the `before` of the following page."""
+    check_query(request, "before", "limit")
+    viewer_id = _who(request).id
+    items, following = await backend_threads.run(
+        reading.message_page, conversation_id, viewer_id, before=before, limit=limit
+    )
+    return answer({"items": items, "next": following})
+
+
+@router.post(
+    "/conversations/{conversation_id}/messages",
+    response={201: schemas.MessageOut, **SENDING},
+    tags=["messages"],
+    auth=claim_auth,
+    summary="Write a message",
+)
+async def send_message(request: HttpRequest, conversation_id: ConversationId, body: schemas.MessageIn) -> HttpResponse:
+    who = _who(request)
+    clean_body(body.body, what="message")
+    _take(MESSAGES, who)
+    sent = await backend_threads.run(acts.send, conversation_id, who, body.body, client_id=body.client_id)
+    return answer(sent, 201)
+
+
+@router.delete(
+    "/conversations/{conversation_id}/messages/{message_id}",
+    response={204: None, **ACTING},
+    tags=["messages"],
+    auth=claim_auth,
+    summary="Take a message back (its author)",
+)
+async def delete_message(request: HttpRequest, conversation_id: ConversationId, message_id: MessageId) -> HttpResponse:
+    who = _who(request)
+    _take(MESSAGES, who)
+    await backend_threads.run(acts.delete, conversation_id, who, message_id)
+    return HttpResponse(status=204)
+
+
+@router.put(
+    "/conversations/{conversation_id}/seen",
+    response={200: schemas.SeenOut, **SENDING},
+    tags=["messages"],
+    auth=claim_auth,
+    summary="Say how far you have read",
+)
+async def see(request: HttpRequest, conversation_id: ConversationId, body: schemas.SeenIn) -> HttpResponse:
+    """It only moves on: late or again it changes nothing."""
+    return answer(await backend_threads.run(acts.see, conversation_id, _who(request), body.seq))
+
+
+# Typing
+
+
+@router.post(
+    "/conversations/{conversation_id}/typing",
+    response={204: None, **SENDING},
+    tags=["messages"],
+    auth=viewer_auth,
+    summary="Say that you are typing a message",
+)
+async def type_in_conversation(
+    request: HttpRequest, conversation_id: ConversationId, body: schemas.TypingIn
+) -> HttpResponse:
+    """Say it every few seconds while it lasts: it expires by itself. More than once in 2 s is not passed on."""
+    await typists.type_in_conversation(conversation_id, _who(request), is_typing=body.is_typing)
+    return HttpResponse(status=204)
+
+
+@router.post(
+    "/videos/{video_id}/typing",
+    response={204: None, **SENDING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Say that you are typing a comment",
+)
+async def type_at_video(request: HttpRequest, video_id: VideoId, body: schemas.TypingIn) -> HttpResponse:
+    """As in a conversation. In a room of more than 50 viewers nobody is told."""
+    await typists.type_at_video(video_id, _who(request), is_typing=body.is_typing)
+    return HttpResponse(status=204)
+
+
+# Blocks
+
+
+@router.get(
+    "/blocks",
+    response={200: schemas.People, **READING},
+    tags=["messages"],
+    auth=viewer_auth,
+    summary="List your blocks",
+)
+async def list_blocks(request: HttpRequest) -> HttpResponse:
+    """Whom you have blocked, the newest first."""
+    return answer({"items": await backend_threads.run(reading.blocked_people, _who(request).id)})
+
+
+@router.put(
+    "/blocks/{viewer_id}", response={204: None, **ACTING}, tags=["messages"], auth=claim_auth, summary="Block a viewer"
+)
+async def put_block(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
+    """Neither of you can write to the other alone, nor bring the other into a group. Groups that you share stay."""
+    who = _who(request)
+    _take(CONVERSATIONS, who)
+    await backend_threads.run(acts.block, who, viewer_id)
+    return HttpResponse(status=204)
+
+
+@router.delete(
+    "/blocks/{viewer_id}",
+    response={204: None, **ACTING},
+    tags=["messages"],
+    auth=claim_auth,
+    summary="Take a block back",
+)
+async def delete_block(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
+    who = _who(request)
+    _take(CONVERSATIONS, who)
+    await backend_threads.run(acts.unblock, who, viewer_id)
+    return HttpResponse(status=204)

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class MessagingConfig(AppConfig):
+    name = "messaging"
+    verbose_name = "Direct messages"
+
+    def ready(self) -> None:
+        """Tell the platform what conversations' and viewers' own topics are, and what may be said on a WebSocket."""
+        from messaging import commands, removal
+        from messaging.topics import ConversationTopics, UserTopics
+        from realtime.registry import registry
+        from videos.removal import belongings
+
+        registry.add_kind(ConversationTopics())
+        registry.add_kind(UserTopics())
+        for op, command in commands.COMMANDS.items():
+            registry.add_command(op, command)
+        belongings.append(removal.MessagesOfViewer())

@@ -1,0 +1,137 @@
+"""The tables of direct messages: conversations, their members, messages, blocks. Written by messaging.acts.
+
+The constraints here decide (one conversation of two people, one place per message, no negative count); code reports
+what they said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, NewType
+from uuid import UUID
+
+from django.core.validators import MaxLengthValidator
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from videos.models import COMMENT_MAX, Viewer, new_id
+
+ConversationId = NewType("ConversationId", UUID)
+MessageId = NewType("MessageId", UUID)
+
+TITLE_MAX = 120
+MEMBERS_MAX = 50
+BLOCKS_MAX = 1_000
+
+
+def pair_of(ids: Iterable[UUID]) -> str:
+    """Return what makes two people's conversation the only one of theirs."""
+    first, second = sorted(map(str, ids))
+    return f"{first}:{second}"
+
+
+class Conversation(models.Model):
+    """What 2 to 50 viewers write to each other. Its topic is `conversation:<id>`.
+
+    One of exactly two people has a `pair` and keeps these two; any other is a group. `active_at` moves with messages
+    and members only, under the locks of all members' topics: it is the order in which they were told.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    title = models.CharField(_("title"), max_length=TITLE_MAX, blank=True)
+    creator = models.ForeignKey(
+        Viewer, models.SET_NULL, null=True, related_name="started_conversations", verbose_name=_("started by")
+    )
+    # Null, not empty: groups must not count as the same.
+    pair = models.CharField(max_length=73, null=True, editable=False)  # noqa: DJ001
+    created_at = models.DateTimeField(_("started"), db_default=Now())
+    active_at = models.DateTimeField(_("last activity"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("conversation")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["pair"], name="conversation_pair"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.topic
+
+    @property
+    def topic(self) -> str:
+        return f"conversation:{self.id}"
+
+
+class Member(models.Model):
+    """A viewer's place in a conversation, kept after he has left (`left_at`).
+
+    `joined_seq` is the seq of the event that told of his coming, `seen_seq` the last one he has seen since. `unread`
+    equals the messages of others, not deleted, after both: kept in the transaction that changes them.
+    """
+
+    pk = models.CompositePrimaryKey("conversation_id", "viewer_id")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="members", db_index=False)
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="memberships")
+    joined_at = models.DateTimeField(db_default=Now())
+    joined_seq = models.BigIntegerField(default=0)
+    left_at = models.DateTimeField(null=True)
+    seen_seq = models.BigIntegerField(default=0)
+    unread = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(condition=models.Q(unread__gte=0), name="member_unread_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} in {self.conversation_id}"
+
+
+class Message(models.Model):
+    """What a member wrote. `seq` is its place in the conversation's topic; a deleted one keeps it, without its text."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages", db_index=False)
+    author = models.ForeignKey(Viewer, models.CASCADE, related_name="messages")
+    body = models.TextField(blank=True, validators=[MaxLengthValidator(COMMENT_MAX)])
+    # Null, not empty: many messages without one must not count as the same.
+    client_id = models.CharField(max_length=64, null=True)  # noqa: DJ001
+    seq = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            # Also the index of pages, of the newest one and of what a receipt passes.
+            models.UniqueConstraint(fields=["conversation", "seq"], name="message_seq"),
+            models.UniqueConstraint(fields=["conversation", "author", "client_id"], name="message_client_id"),
+            models.CheckConstraint(
+                condition=(models.Q(deleted_at=None) & ~models.Q(body=""))
+                | models.Q(deleted_at__isnull=False, body=""),
+                name="message_has_text_or_is_deleted",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.seq} of {self.conversation_id}"
+
+
+class Block(models.Model):
+    """Who wants to hear nothing of whom."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    blocker = models.ForeignKey(
+        Viewer, models.CASCADE, related_name="blocks", verbose_name=_("who blocks"), db_index=False
+    )
+    blocked = models.ForeignKey(Viewer, models.CASCADE, related_name="blocked_by", verbose_name=_("who is blocked"))
+    created_at = models.DateTimeField(_("since"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("block")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["blocker", "blocked"], name="block_once"),
+            models.CheckConstraint(condition=~models.Q(blocker=models.F("blocked")), name="block_of_another"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.blocker_id} blocks {self.blocked_id}"

@@ -1,0 +1,169 @@
+"""Reads conversations and inboxes. Called by the API, by topics for snapshots, and by acts for what they tell members.
+
+Each of them a constant number of queries. Nobody but members reads a conversation, staff neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from messaging.models import Block, Conversation, Member, Message
+from messaging.representation import Seat, conversation_json, message_json, summary_json
+from realtime.database import one_moment
+from videos.models import Viewer
+from videos.representation import person
+from videos.text import NotFound
+
+SNAPSHOT_MESSAGES = 50
+SNAPSHOT_CONVERSATIONS = 50
+
+
+def no_conversation() -> NotFound:
+    """A conversation of others and one that there is not look the same."""
+    return NotFound("There is no such conversation.")
+
+
+def seats_of(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Seat]]:
+    """Return the current members of each conversation by their ids, in the order in which they came. One query."""
+    found: dict[UUID, dict[UUID, Seat]] = {id: {} for id in conversation_ids}
+    fields = ("conversation_id", "viewer_id", "viewer__name", "joined_seq", "seen_seq", "unread")
+    members = Member.objects.filter(conversation_id__in=conversation_ids, left_at=None)
+    for conversation_id, viewer_id, *rest in members.order_by("joined_seq", "viewer_id").values_list(*fields):
+        found[conversation_id][viewer_id] = Seat(viewer_id, *rest)
+    return found
+
+
+def conversation_for(conversation_id: UUID, viewer_id: UUID) -> Conversation:
+    """Return the conversation. One query. Raises NotFound unless this viewer is a member."""
+    mine = Q(members__viewer_id=viewer_id, members__left_at=None)
+    found = Conversation.objects.filter(mine, id=conversation_id).first()
+    if found is None:
+        raise no_conversation()
+    return found
+
+
+def _newest() -> Subquery:
+    """The id of a conversation's newest message, to be read with its row `conversation_id`."""
+    messages = Message.objects.filter(conversation_id=OuterRef("conversation_id"), deleted_at=None)
+    return Subquery(messages.order_by("-seq").values("id")[:1])
+
+
+def newest_message(conversation_id: UUID) -> dict[str, Any] | None:
+    """Return the newest message that is not deleted. One query."""
+    shown = Message.objects.filter(conversation_id=conversation_id, deleted_at=None).select_related("author")
+    message = shown.order_by("-seq").first()
+    return None if message is None else message_json(message, message.author)
+
+
+def memberships(viewer_id: UUID) -> QuerySet[Member]:
+    """Return the viewer's places in conversations, left ones too, each with its conversation and its newest message."""
+    return Member.objects.filter(viewer_id=viewer_id).select_related("conversation").annotate(newest_id=_newest())
+
+
+def summaries(mine: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what a viewer reads of the conversations of some current `memberships`. Two queries."""
+    seats = seats_of([member.conversation_id for member in mine])
+    newest = Message.objects.filter(id__in=[member.newest_id for member in mine if member.newest_id])
+    messages = {message.id: message_json(message, message.author) for message in newest.select_related("author")}
+    return [
+        summary_json(
+            conversation_json(member.conversation, seats[member.conversation_id].values()),
+            seats[member.conversation_id][member.viewer_id],
+            messages.get(member.newest_id),
+        )
+        for member in mine
+    ]
+
+
+def summary(conversation_id: UUID, viewer_id: UUID) -> dict[str, Any]:
+    """Return what the viewer reads of a conversation. Raises NotFound unless he is a member."""
+    [*mine] = memberships(viewer_id).filter(conversation_id=conversation_id, left_at=None)
+    if not mine:
+        raise no_conversation()
+    return summaries(mine)[0]
+
+
+def inbox_page(
+    viewer_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
+) -> tuple[list[dict[str, Any]], tuple[datetime, UUID] | None]:
+    """Return the viewer's conversations, newest activity first, and where the following page begins."""
+    chosen = memberships(viewer_id).filter(left_at=None)
+    if before is not None:
+        moment, id = before
+        chosen = chosen.filter(
+            Q(conversation__active_at__lt=moment) | Q(conversation__active_at=moment, conversation_id__lt=id)
+        )
+    with one_moment():
+        found = list(chosen.order_by("-conversation__active_at", "-conversation_id")[: limit + 1])
+        shown = found[:limit]
+        items = summaries(shown)
+    last = (shown[-1].conversation.active_at, shown[-1].conversation_id) if len(found) > limit else None
+    return items, last
+
+
+def message_page(
+    conversation_id: UUID, viewer_id: UUID, *, before: int | None, limit: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Return messages, newest first, and the `before` of the following page. Raises NotFound."""
+    conversation_for(conversation_id, viewer_id)
+    chosen = Message.objects.filter(conversation_id=conversation_id, deleted_at=None).select_related("author")
+    if before is not None:
+        chosen = chosen.filter(seq__lt=before)
+    found = list(chosen.order_by("-seq")[: limit + 1])
+    items = [message_json(message, message.author) for message in found[:limit]]
+    return items, items[-1]["seq"] if len(found) > limit else None
+
+
+def conversation_snapshot(conversation_id: UUID) -> dict[str, Any] | None:
+    """Return a conversation's first state, with deleted messages in their places; None: there is no such one."""
+    conversation = Conversation.objects.filter(id=conversation_id).first()
+    if conversation is None:
+        return None
+    seats = seats_of([conversation_id])[conversation_id].values()
+    messages = Message.objects.filter(conversation_id=conversation_id).select_related("author")
+    newest = [
+        message_json(message, message.author) if message.deleted_at is None else tombstone(str(message.id), message.seq)
+        for message in messages.order_by("-seq")[:SNAPSHOT_MESSAGES]
+    ]
+    return {
+        "conversation": conversation_json(conversation, seats),
+        "messages": newest[::-1],
+        "seen": {str(seat.id): seat.seen_seq for seat in seats},
+    }
+
+
+def tombstone(message_id: str, seq: int) -> dict[str, Any]:
+    return {"id": message_id, "seq": seq, "deleted": True}
+
+
+def inbox_snapshot(viewer_id: UUID) -> dict[str, Any] | None:
+    """Return an inbox's first state, with left conversations in their places; None: there is no such viewer."""
+    if not Viewer.objects.filter(id=viewer_id, is_active=True).exists():
+        return None
+    moved_at = Coalesce("left_at", "conversation__active_at")
+    newest = memberships(viewer_id).order_by(moved_at.desc(), "-conversation_id")[:SNAPSHOT_CONVERSATIONS]
+    shown = {item["id"]: item for item in summaries([member for member in newest if member.left_at is None])}
+    ids = [str(member.conversation_id) for member in newest]
+    blocked = Block.objects.filter(blocker_id=viewer_id).values_list("blocked_id", flat=True)
+    return {
+        "conversations": [shown.get(id, {"id": id, "left": True}) for id in ids],
+        "blocked": sorted(map(str, blocked)),
+    }
+
+
+def blocked_people(viewer_id: UUID) -> list[dict[str, Any]]:
+    """Return whom the viewer blocks, the newest first. One query."""
+    blocked = Viewer.objects.filter(blocked_by__blocker_id=viewer_id).order_by("-blocked_by__created_at", "id")
+    return [person(viewer) for viewer in blocked]
+
+
+def blockers_between(viewer_id: UUID, others: Sequence[UUID]) -> set[UUID]:
+    """Return who of them blocks: the viewer (one of the others), or others (the viewer). One query."""
+    either = Q(blocker_id=viewer_id, blocked_id__in=others) | Q(blocker_id__in=others, blocked_id=viewer_id)
+    return set(Block.objects.filter(either).values_list("blocker_id", flat=True))

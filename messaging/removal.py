@@ -1,0 +1,78 @@
+"""What goes with an account that is deleted: its messages, its places in conversations, its blocks, its inbox.
+
+Hop: beside the path, called by videos.removal and by its rule: in short transactions, able to be called again
+wherever it was interrupted, and everybody concerned is told by events.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from messaging.acts import Held, lift_block, take_back, take_out
+from messaging.models import Block, Member, Message
+from messaging.representation import Seat, user_topic
+from realtime.models import Topic
+
+MESSAGES_MAX = 200  # of one transaction that holds the topics of a conversation and its members
+ROWS_MAX = 5_000  # of one statement
+
+_EVENTS = """
+DELETE FROM realtime_loggedevent WHERE (topic_id, seq) IN
+(SELECT topic_id, seq FROM realtime_loggedevent WHERE topic_id = %s LIMIT %s)
+"""
+
+
+class MessagesOfViewer:
+    """Implements videos.removal.Belongings. The account is inactive already: nothing new comes of it."""
+
+    def take_away(self, viewer_id: UUID) -> None:
+        _take_messages_back(viewer_id)
+        for conversation_id in Member.objects.filter(viewer_id=viewer_id).values_list("conversation_id", flat=True):
+            _leave(conversation_id, viewer_id)
+        for block in Block.objects.filter(blocked_id=viewer_id).select_related("blocked"):
+            with transaction.atomic():
+                lift_block(block.blocker_id, Seat(viewer_id, block.blocked.name))
+        Block.objects.filter(blocker_id=viewer_id).delete()
+        _delete_inbox(viewer_id)
+
+    def are_left(self, viewer_id: UUID) -> bool:
+        return (
+            Member.objects.filter(viewer_id=viewer_id).exists()
+            or Message.objects.filter(author_id=viewer_id).exists()
+            or Block.objects.filter(Q(blocker_id=viewer_id) | Q(blocked_id=viewer_id)).exists()
+        )
+
+
+def _take_messages_back(viewer_id: UUID) -> None:
+    written = Message.objects.filter(author_id=viewer_id).order_by("conversation_id", "seq")
+    while found := list(written[:MESSAGES_MAX]):
+        for conversation_id, messages in groupby(found, key=lambda message: message.conversation_id):
+            ids = [message.id for message in messages]
+            with transaction.atomic():
+                held = Held.lock(conversation_id)
+                held.lock_members()
+                if shown := list(written.filter(id__in=ids, deleted_at=None)):
+                    take_back(held, shown)
+                Message.objects.filter(id__in=ids).delete()
+
+
+@transaction.atomic
+def _leave(conversation_id: UUID, viewer_id: UUID) -> None:
+    held = Held.lock(conversation_id)
+    if viewer_id in held.seats:
+        take_out(held, viewer_id)
+    Member.objects.filter(conversation_id=conversation_id, viewer_id=viewer_id).delete()
+
+
+def _delete_inbox(viewer_id: UUID) -> None:
+    topic = user_topic(viewer_id)
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(_EVENTS, [topic, ROWS_MAX])
+            if cursor.rowcount < ROWS_MAX:
+                break
+    Topic.objects.filter(name=topic).delete()

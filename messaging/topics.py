@@ -1,0 +1,124 @@
+"""The topic kinds `conversation:` and `user:` (one's own inbox): how they are read, changed by events, and opened.
+
+Hop: registered with the platform at start (apps.py); the frontend node calls them. The rule of it all: snapshot +
+events = fresh snapshot, for every event type. Both are for members only: being staff does not open them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from messaging.reading import (
+    SNAPSHOT_CONVERSATIONS,
+    SNAPSHOT_MESSAGES,
+    conversation_snapshot,
+    inbox_snapshot,
+    tombstone,
+)
+from realtime.events import TopicName
+from realtime.store import Access, TopicKind
+from videos.text import parse_id
+
+KEPT_EVENTS = 200  # a viewer who was away for longer than that gets the snapshot: it is less to read
+
+
+class MembersTopics(TopicKind):
+    """What both have in common: nobody counts who watches, nothing is liked."""
+
+    is_counted = False
+    kept_events = KEPT_EVENTS
+
+    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+        return {}
+
+
+class ConversationTopics(MembersTopics):
+    """`conversation:<id>`: the newest messages, and how far each member has read.
+
+    A deleted message keeps its place in the snapshot, else its deletion would let an older one in that no event told
+    of. `shown` leaves it out.
+    """
+
+    prefix = "conversation"
+
+    def load(self, topic: TopicName) -> dict[str, Any] | None:
+        id = id_of(topic)
+        return None if id is None else conversation_snapshot(id)
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        match name:
+            case "message":
+                snapshot["messages"] = [*snapshot["messages"], data["message"]][-SNAPSHOT_MESSAGES:]
+            case "message_deleted":
+                id = data["message"]["id"]
+                snapshot["messages"] = [
+                    tombstone(id, message["seq"]) if message["id"] == id else message
+                    for message in snapshot["messages"]
+                ]
+            case "receipt":
+                receipt = data["receipt"]
+                snapshot["seen"] = {**snapshot["seen"], receipt["viewer_id"]: receipt["seen_seq"]}
+            case "conversation":
+                snapshot["conversation"] = data["conversation"]
+                ids = [member["id"] for member in data["conversation"]["members"]]
+                snapshot["seen"] = {id: snapshot["seen"].get(id, 0) for id in ids}
+
+    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+        return {**snapshot, "messages": [message for message in snapshot["messages"] if "deleted" not in message]}
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access:
+        return _only(member["id"] for member in snapshot["conversation"]["members"])
+
+
+class UserTopics(MembersTopics):
+    """`user:<id>`: a viewer's inbox, his conversations by newest activity, and whom he blocks.
+
+    A conversation that he has left keeps its place in the snapshot, as a deleted message does.
+    """
+
+    prefix = "user"
+    is_logged = False
+
+    def load(self, topic: TopicName) -> dict[str, Any] | None:
+        id = id_of(topic)
+        snapshot = None if id is None else inbox_snapshot(id)
+        return None if snapshot is None else {"id": str(id), **snapshot}
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        match name:
+            case "message" | "conversation":
+                changed = data["conversation"]
+                others = [known for known in snapshot["conversations"] if known["id"] != changed["id"]]
+                snapshot["conversations"] = [changed, *others][:SNAPSHOT_CONVERSATIONS]
+            case "message_deleted" | "receipt":
+                changed = data["conversation"]
+                snapshot["conversations"] = [
+                    changed if known["id"] == changed["id"] else known for known in snapshot["conversations"]
+                ]
+            case "blocked":
+                id = data["viewer"]["id"]
+                blocked = {known for known in snapshot["blocked"] if known != id}
+                snapshot["blocked"] = sorted(blocked | {id} if data["is_blocked"] else blocked)
+
+    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+        conversations = [known for known in snapshot["conversations"] if "left" not in known]
+        return {"conversations": conversations, "blocked": snapshot["blocked"]}
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access:
+        return _only([snapshot["id"]])
+
+
+def id_of(topic: TopicName) -> UUID | None:
+    """Return whose topic it is; None unless it is spelled as we do: another spelling would be another topic."""
+    text = topic.partition(":")[2]
+    try:
+        id = parse_id(text)
+    except ValueError:
+        return None
+    return id if str(id) == text else None
+
+
+def _only(viewer_ids: Iterable[str]) -> Access:
+    return Access(viewer_ids=frozenset(viewer_ids), staff=False)

@@ -1,0 +1,153 @@
+"""First state + events = fresh state, for conversations and inboxes: random acts on a real database."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import Any
+
+import orjson
+import pytest
+
+from messaging import acts, reading, topics
+from messaging.models import Member, Message
+from messaging.representation import conversation_topic, user_topic
+from realtime.database import DatabaseStore
+from realtime.events import Durable, TopicName
+from realtime.registry import registry
+from realtime.store import Loaded, TopicGone, TopicKind
+from tests.messaging.circle import Circle
+from videos import removal
+from videos.models import Viewer
+
+CONVERSATION_NAMES = {"message", "message_deleted", "receipt", "conversation"}
+USER_NAMES = {*CONVERSATION_NAMES, "blocked"}
+
+
+def kind_of(topic: TopicName) -> TopicKind:
+    return registry.kinds[topic.partition(":")[0]]
+
+
+def load(topic: TopicName) -> Loaded:
+    return DatabaseStore(registry)._load(topic)
+
+
+class Follower:
+    """What a node knows of a topic: a snapshot, kept up by events alone."""
+
+    def __init__(self, topic: TopicName) -> None:
+        start = load(topic)
+        self.topic = topic
+        self.seq = start.head.seq
+        self.snapshot: dict[str, Any] = copy.deepcopy(start.snapshot)
+
+    def take(self, event: Durable) -> None:
+        assert event.seq == self.seq + 1, "a hole in the order of events"
+        self.seq = event.seq
+        kind_of(self.topic).apply(self.snapshot, event.name, orjson.loads(event.body))
+
+
+def follow(circle: Circle, followers: dict[TopicName, Follower]) -> None:
+    """Hand the published events on, and compare with what the database has now."""
+    for event in circle.events:
+        assert isinstance(event, Durable)
+        if event.topic in followers:
+            followers[event.topic].take(event)
+    circle.events.clear()
+    for topic in circle.topics():
+        if topic not in followers:  # a new conversation
+            followers[topic] = Follower(topic)
+        fresh, known = load(topic), followers[topic]
+        assert known.snapshot == fresh.snapshot
+        assert known.seq == fresh.head.seq
+        access = kind_of(topic).access(known.snapshot)
+        assert access == kind_of(topic).access(fresh.snapshot)
+        assert access.viewer_ids or topic.startswith("conversation:"), "everybody has left"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_first_state_and_events_equal_fresh_state(circle: Circle, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """With short snapshots, so that their ends are reached: an older one must not come in without an event."""
+    for name, count in (("SNAPSHOT_MESSAGES", 4), ("SNAPSHOT_CONVERSATIONS", 3)):
+        for module in (reading, topics):
+            monkeypatch.setattr(module, name, count)
+    chance = random.Random(seed)
+    for _ in range(chance.randrange(60)):
+        circle.act(chance)
+    circle.events.clear()
+    followers = {topic: Follower(topic) for topic in circle.topics()}
+    for number in range(150):
+        circle.act(chance)
+        if number % 5 == 0:
+            follow(circle, followers)
+    follow(circle, followers)
+
+
+def test_every_type_of_event_takes_part(circle: Circle) -> None:
+    """A new type that the random acts do not produce would not be under the rule: then this fails."""
+    chance = random.Random(1)
+    for _ in range(200):
+        circle.act(chance)
+    durable = [event for event in circle.events if isinstance(event, Durable)]
+    assert {event.name for event in durable if event.topic.startswith("conversation:")} == CONVERSATION_NAMES
+    assert {event.name for event in durable if event.topic.startswith("user:")} == USER_NAMES
+    for topic in circle.topics():
+        log = [(event.seq, event.name, orjson.loads(event.body)) for event in load(topic).log]
+        published = [(event.seq, event.name, orjson.loads(event.body)) for event in circle.published(topic)]
+        assert log == published[-len(log) :]
+        assert log or not published
+
+
+def test_unread_counts_equal_the_messages(circle: Circle) -> None:
+    chance = random.Random(2)
+    for _ in range(200):
+        circle.act(chance)
+    members = list(Member.objects.filter(left_at=None))
+    for member in members:
+        unseen = Message.objects.filter(conversation_id=member.conversation_id, deleted_at=None)
+        unseen = unseen.filter(seq__gt=max(member.seen_seq, member.joined_seq)).exclude(author_id=member.viewer_id)
+        assert member.unread == unseen.count()
+    assert any(member.unread for member in members)
+
+
+def test_inbox_has_the_order_of_its_events_even_when_clocks_disagree(circle: Circle) -> None:
+    """The order is by the database's clock under the inbox's lock, not by when a request came."""
+    first, second = circle.start(0, 1), circle.start(0, 2)
+    acts.send(first, circle.people[1], "hello")
+    acts.see(second, circle.people[0], 0)
+    acts.send(second, circle.people[0], "hi")
+    acts.see(first, circle.people[0], 1)
+    shown = reading.inbox_snapshot(circle.id_of(0))
+    assert shown is not None
+    assert [item["id"] for item in shown["conversations"]] == [str(second), str(first)]
+
+
+def test_deleted_account_leaves_as_events_tell(circle: Circle) -> None:
+    """What goes with an account is told to everybody whom it concerns, and nothing of it is left."""
+    chance = random.Random(3)
+    group, pair = circle.start(1, 0, 2, 3), circle.start(0, 4)
+    for number in range(12):
+        for conversation in (group, pair):
+            acts.send(conversation, circle.people[0], f"note {number}")
+    acts.send(group, circle.people[2], "hello")
+    acts.block(circle.people[5], circle.id_of(0))
+    acts.block(circle.people[0], circle.id_of(3))
+    for _ in range(40):
+        circle.act(chance)
+    circle.events.clear()
+    gone = circle.people.pop(0)
+    followers = {topic: Follower(topic) for topic in circle.topics()}
+    removal.delete_viewer(gone.id, circle.people[0])
+    for event in circle.events:
+        assert isinstance(event, Durable)
+        if event.topic in followers:
+            followers[event.topic].take(event)
+    for topic, known in followers.items():  # what viewers see of it: no row keeps the places of what is gone
+        assert kind_of(topic).shown(known.snapshot) == kind_of(topic).shown(load(topic).snapshot)
+    assert not Viewer.objects.filter(id=gone.id).exists()
+    assert not Message.objects.filter(author_id=gone.id).exists()
+    with pytest.raises(TopicGone):
+        load(user_topic(gone.id))
+    shown = load(conversation_topic(group)).snapshot
+    assert str(gone.id) not in [member["id"] for member in shown["conversation"]["members"]]
+    assert str(gone.id) not in [message["author"]["id"] for message in shown["messages"] if "deleted" not in message]
