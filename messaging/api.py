@@ -16,12 +16,14 @@ from ninja import Path, Query, Router
 
 from messaging import acts, reading, schemas, typists
 from messaging.limits import CONVERSATIONS, MESSAGES
+from messaging.presence import presence_of, set_hidden
 from realtime.database import one_moment
 from realtime.threads import backend_threads
 from videos import limits
 from videos.api import ACTING, READING, SENDING, Limit, VideoId, answer, check_query, claim_auth, viewer_auth
 from videos.interactions import Claim
 from videos.models import Viewer
+from videos.representation import person
 from videos.schemas import Id
 from videos.text import Invalid, clean_body
 
@@ -37,6 +39,11 @@ ViewerId = Annotated[Id, Path()]
 def _who(request: HttpRequest) -> Viewer | Claim:
     who: Viewer | Claim = request.auth  # type: ignore[attr-defined]
     return who
+
+
+def viewer_of_request(request: HttpRequest) -> Viewer:
+    viewer: Viewer = request.auth  # type: ignore[attr-defined]
+    return viewer
 
 
 def _take(limit: Any, who: Viewer | Claim) -> None:
@@ -277,3 +284,45 @@ async def delete_block(request: HttpRequest, viewer_id: ViewerId) -> HttpRespons
     _take(CONVERSATIONS, who)
     await backend_threads.run(acts.unblock, who, viewer_id)
     return HttpResponse(status=204)
+
+
+# Presence
+
+
+def _me(viewer: Viewer, *, is_hidden: bool) -> HttpResponse:
+    return answer({"viewer": person(viewer), "is_hidden": is_hidden})
+
+
+@router.get("/me", response={200: schemas.Me, **READING}, tags=["viewers"], auth=viewer_auth, summary="Who you are")
+async def get_me(request: HttpRequest) -> HttpResponse:
+    viewer = viewer_of_request(request)
+    return _me(viewer, is_hidden=viewer.is_hidden)
+
+
+@router.put(
+    "/me/presence",
+    response={200: schemas.Me, **SENDING},
+    tags=["viewers"],
+    auth=viewer_auth,
+    summary="Be seen online, or not",
+)
+async def put_presence(request: HttpRequest, body: schemas.PresenceIn) -> HttpResponse:
+    """Who hides looks offline to everybody, without a time, and stands in no list of who watches."""
+    viewer = viewer_of_request(request)
+    _take(CONVERSATIONS, viewer)
+    await set_hidden(viewer, body.is_hidden)
+    return _me(viewer, is_hidden=body.is_hidden)
+
+
+@router.get(
+    "/viewers/{viewer_id}/presence",
+    response={200: schemas.PresenceOut, **READING},
+    tags=["viewers"],
+    auth=viewer_auth,
+    summary="Whether a viewer is online",
+)
+async def get_presence(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
+    """For himself and those who share a conversation with him, unless one blocks the other; for others there is no
+    such viewer. `presence:<id>` tells of changes.
+    """
+    return answer(await presence_of(viewer_id, viewer_of_request(request)))

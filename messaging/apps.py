@@ -10,12 +10,14 @@ class MessagingConfig(AppConfig):
     def ready(self) -> None:
         """Tell the platform what conversations' and viewers' own topics are, and what may be said on a WebSocket."""
         from messaging import commands, removal
+        from messaging.presence import PresenceTopics
         from messaging.topics import ConversationTopics, UserTopics
         from realtime.registry import registry
         from videos.removal import belongings
 
         registry.add_kind(ConversationTopics())
         registry.add_kind(UserTopics())
+        registry.add_kind(PresenceTopics())
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings.append(removal.MessagesOfViewer())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from ninja import Schema
@@ -36,6 +36,21 @@ class SeenIn(In):
 
 class TypingIn(In):
     is_typing: bool
+
+
+class PresenceIn(In):
+    is_hidden: bool
+
+
+class Me(Schema):
+    viewer: Person
+    is_hidden: bool
+
+
+class PresenceOut(Schema):
+    viewer: Person
+    status: Literal["online", "offline"]
+    last_active_ms: int | None
 
 
 class MessageOut(Schema):

@@ -80,6 +80,7 @@ class UserTopics(MembersTopics):
 
     prefix = "user"
     is_logged = False
+    is_inbox = True
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         id = id_of(topic)

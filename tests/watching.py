@@ -164,8 +164,9 @@ class Watcher(ABC):
 
     def _show(self, seq: int, snapshot: dict[str, Any]) -> None:
         self.seq = seq
-        self.comments = [comment["body"] for comment in snapshot["comments"]]
-        self.likes, self.viewers = snapshot["likes"], snapshot["viewers"]
+        if "comments" in snapshot:  # else the topic is no video
+            self.comments = [comment["body"] for comment in snapshot["comments"]]
+            self.likes, self.viewers = snapshot["likes"], snapshot["viewers"]
 
     def _durable(self, seen: Seen) -> None:
         seq = seen.data["seq"]

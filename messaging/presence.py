@@ -1,0 +1,100 @@
+"""The topic kind `presence:` (is a viewer online, when was he last), and what a viewer decides about his own.
+
+Hop: registered with the platform at start (apps.py). The frontend node asks who may see whom; whether he is there it
+knows from the presence table (realtime.presence). Only who shares a conversation with a viewer may see it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from messaging.contacts import may_see
+from messaging.topics import id_of
+from realtime.events import TopicName
+from realtime.presence import PREFIX, offline, status
+from realtime.publisher import publisher
+from realtime.scripts import TableUnavailable
+from realtime.shared import presence_table
+from realtime.store import Access, TopicKind
+from realtime.threads import backend_threads
+from videos.auth import watcher_of
+from videos.models import Viewer
+from videos.representation import person, to_ms
+from videos.text import NotFound
+
+
+class PresenceTopics(TopicKind):
+    """`presence:<viewer id>`. Its state is in the presence table, not here: a freshly loaded one is offline.
+
+    A viewer who hides is offline, since nobody knows when; to himself too, as others see him.
+    """
+
+    prefix = PREFIX[:-1]
+    is_logged = False
+    is_counted = False
+    is_presence = True
+    kept_events = 0
+
+    def load(self, topic: TopicName) -> dict[str, Any] | None:
+        return self.load_all([topic]).get(topic)
+
+    def load_all(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
+        ids = {id: topic for topic in topics if (id := id_of(topic)) is not None}
+        viewers = Viewer.objects.filter(id__in=ids, is_active=True)
+        allowed = may_see(list(ids))
+        return {
+            ids[viewer.id]: {
+                "viewer": person(viewer),
+                "status": "offline",
+                "last_active_ms": None if viewer.is_hidden else to_ms(viewer.last_active_at),
+                "is_hidden": viewer.is_hidden,
+                "may_see": allowed[viewer.id],
+            }
+            for viewer in viewers
+        }
+
+    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+        return {}
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        if name == "presence":
+            snapshot.update(status=data["status"], last_active_ms=data["last_active_ms"])
+
+    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: snapshot[name] for name in ("viewer", "status", "last_active_ms")}
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access:
+        return Access(viewer_ids=snapshot["may_see"])
+
+
+async def presence_of(viewer_id: UUID, asker: Viewer) -> dict[str, Any]:
+    """Return `{"viewer", "status", "last_active_ms"}` of a viewer, for one who may see it.
+
+    While the table is away everybody is offline. Raises NotFound, StoreUnavailable.
+    """
+    kind, topic = PresenceTopics(), TopicName(f"{PREFIX}{viewer_id}")
+    snapshot = await backend_threads.run(kind.load, topic)
+    if snapshot is None or not kind.access(snapshot).allows(topic, watcher_of(asker)):
+        raise NotFound("There is no such viewer.")
+    with contextlib.suppress(TableUnavailable):
+        look = await presence_table().look([str(viewer_id)])
+        if (state := status(look, str(viewer_id), snapshot, is_known=False)) is not None:
+            kind.apply(snapshot, state.name, state.data)
+    return kind.shown(snapshot)
+
+
+async def set_hidden(viewer: Viewer, is_hidden: bool) -> None:
+    """Have a viewer be seen online, or not any more; those who see him now are told. Raises StoreUnavailable.
+
+    While the table is away the nodes find it out by their next look.
+    """
+    await backend_threads.run(Viewer.objects.filter(id=viewer.id).update, is_hidden=is_hidden)
+    with contextlib.suppress(TableUnavailable):
+        if is_hidden:
+            at_ms, _ = await presence_table().hide(str(viewer.id))
+            publisher.publish([offline(str(viewer.id), at_ms, None)])
+        else:
+            await presence_table().show(str(viewer.id))
