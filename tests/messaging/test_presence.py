@@ -15,7 +15,6 @@ from tests.rooms import Person, Room, open_room
 from tests.sites import Site, SiteFactory
 from tests.watching import Refused, SseWatcher, Watcher, WebSocketWatcher, eventually, watching
 
-
 BEAT_SECONDS = 3
 ENV = {"LIVE_LIMITS": "off", "LIVE_PRESENCE_SECONDS": str(BEAT_SECONDS)}
 
