@@ -2,7 +2,7 @@
 
 - heartbeats: one node's part, with its table on a real Valkey, every heartbeat due at once; CPU of both sides.
 - changes: a site of two nodes and a dispatcher. Viewers come on one node, one after the other, each seen by a friend on
-  the other; from the moment in which the viewer's request is sent to the moment in which the friend has read `presence`.
+  the other: from the moment when the viewer's request is sent to the moment when the friend has read `presence`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ async def changes(site: Site, options: argparse.Namespace) -> dict[str, float]:
         await asyncio.gather(*coming)
         cpu = cpu_seconds(site.nodes[0].pid) - cpu
         for stream, (_, seen) in zip(streams, circles, strict=True):
-            await stream.wait_for(lambda s=stream, n=len(seen): len(s.named("presence")) == n, "all")  # type: ignore[misc]
+            await _sees(stream, len(seen))
         took = [
             (event.seconds - sent[event.data["topic"]]) * 1000
             for stream in streams
@@ -107,6 +107,10 @@ async def changes(site: Site, options: argparse.Namespace) -> dict[str, float]:
         ]
     await asyncio.gather(*(comer.close() for comer in comers))
     return {**_percentiles(took), "come_cpu_us": cpu * 1e6 / len(comers)}
+
+
+async def _sees(stream: SseWatcher, count: int) -> None:
+    await stream.wait_for(lambda: len(stream.named("presence")) == count, f"{count} changes")
 
 
 def _percentiles(took_ms: Sequence[float]) -> dict[str, float]:

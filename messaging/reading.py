@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import Seat, conversation_json, message_json, summary_json
@@ -61,13 +61,13 @@ def newest_message(conversation_id: UUID) -> dict[str, Any] | None:
     return None if message is None else message_json(message, message.author)
 
 
-def memberships(viewer_id: UUID) -> QuerySet[Member]:
-    """Return the viewer's places in conversations, left ones too, each with its conversation and its newest message."""
-    return Member.objects.filter(viewer_id=viewer_id).select_related("conversation").annotate(newest_id=_newest())
+def memberships(viewer_ids: Sequence[UUID]) -> QuerySet[Member]:
+    """Return viewers' places in conversations, left ones too, each with its conversation and its newest message."""
+    return Member.objects.filter(viewer_id__in=viewer_ids).select_related("conversation").annotate(newest_id=_newest())
 
 
 def summaries(mine: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return what a viewer reads of the conversations of some current `memberships`. Two queries."""
+    """Return what each viewer reads of the conversation of his current membership. Two queries."""
     seats = seats_of([member.conversation_id for member in mine])
     newest = Message.objects.filter(id__in=[member.newest_id for member in mine if member.newest_id])
     messages = {message.id: message_json(message, message.author) for message in newest.select_related("author")}
@@ -83,7 +83,7 @@ def summaries(mine: Sequence[Any]) -> list[dict[str, Any]]:
 
 def summary(conversation_id: UUID, viewer_id: UUID) -> dict[str, Any]:
     """Return what the viewer reads of a conversation. Raises NotFound unless he is a member."""
-    [*mine] = memberships(viewer_id).filter(conversation_id=conversation_id, left_at=None)
+    [*mine] = memberships([viewer_id]).filter(conversation_id=conversation_id, left_at=None)
     if not mine:
         raise no_conversation()
     return summaries(mine)[0]
@@ -93,7 +93,7 @@ def inbox_page(
     viewer_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
 ) -> tuple[list[dict[str, Any]], tuple[datetime, UUID] | None]:
     """Return the viewer's conversations, newest activity first, and where the following page begins."""
-    chosen = memberships(viewer_id).filter(left_at=None)
+    chosen = memberships([viewer_id]).filter(left_at=None)
     if before is not None:
         moment, id = before
         chosen = chosen.filter(
@@ -142,19 +142,31 @@ def tombstone(message_id: str, seq: int) -> dict[str, Any]:
     return {"id": message_id, "seq": seq, "deleted": True}
 
 
-def inbox_snapshot(viewer_id: UUID) -> dict[str, Any] | None:
-    """Return an inbox's first state, with left conversations in their places; None: there is no such viewer."""
-    if not Viewer.objects.filter(id=viewer_id, is_active=True).exists():
-        return None
-    moved_at = Coalesce("left_at", "conversation__active_at")
-    newest = memberships(viewer_id).order_by(moved_at.desc(), "-conversation_id")[:SNAPSHOT_CONVERSATIONS]
-    shown = {item["id"]: item for item in summaries([member for member in newest if member.left_at is None])}
-    ids = [str(member.conversation_id) for member in newest]
-    blocked = Block.objects.filter(blocker_id=viewer_id).values_list("blocked_id", flat=True)
-    return {
-        "conversations": [shown.get(id, {"id": id, "left": True}) for id in ids],
-        "blocked": sorted(map(str, blocked)),
+def inbox_snapshots(viewer_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Return the first state of each inbox, with left conversations in their places. Five queries.
+
+    A viewer that there is not has none.
+    """
+    viewers = Viewer.objects.filter(id__in=viewer_ids, is_active=True).values_list("id", flat=True)
+    found: dict[UUID, dict[str, Any]] = {id: {"conversations": [], "blocked": []} for id in viewers}
+    order = [Coalesce("left_at", "conversation__active_at").desc(), F("conversation_id").desc()]
+    place = Window(RowNumber(), partition_by="viewer_id", order_by=order)
+    places = memberships(list(found)).annotate(place=place).filter(place__lte=SNAPSHOT_CONVERSATIONS)
+    newest = list(places.order_by("viewer_id", "place"))
+    current = [member for member in newest if member.left_at is None]
+    shown = {
+        (member.viewer_id, member.conversation_id): item
+        for member, item in zip(current, summaries(current), strict=True)
     }
+    for member in newest:
+        gone = {"id": str(member.conversation_id), "left": True}
+        item = shown.get((member.viewer_id, member.conversation_id), gone)
+        found[member.viewer_id]["conversations"].append(item)
+    for blocker_id, blocked_id in Block.objects.filter(blocker_id__in=found).values_list("blocker_id", "blocked_id"):
+        found[blocker_id]["blocked"].append(str(blocked_id))
+    for snapshot in found.values():
+        snapshot["blocked"].sort()
+    return found
 
 
 def blocked_people(viewer_id: UUID) -> list[dict[str, Any]]:

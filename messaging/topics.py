@@ -14,7 +14,7 @@ from messaging.reading import (
     SNAPSHOT_CONVERSATIONS,
     SNAPSHOT_MESSAGES,
     conversation_snapshot,
-    inbox_snapshot,
+    inbox_snapshots,
     tombstone,
 )
 from realtime.events import TopicName
@@ -83,9 +83,11 @@ class UserTopics(MembersTopics):
     is_inbox = True
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
-        id = id_of(topic)
-        snapshot = None if id is None else inbox_snapshot(id)
-        return None if snapshot is None else {"id": str(id), **snapshot}
+        return self.load_all([topic]).get(topic)
+
+    def load_all(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
+        ids = {id: topic for topic in topics if (id := id_of(topic)) is not None}
+        return {ids[id]: {"id": str(id), **snapshot} for id, snapshot in inbox_snapshots(list(ids)).items()}
 
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         match name:

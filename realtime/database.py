@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import orjson
 from django.db import connection, transaction
 
+from realtime.batches import Batches
 from realtime.connections import Watcher
 from realtime.events import Durable, TopicName, Totals
 from realtime.models import LoggedEvent, Topic
 from realtime.registry import Registry
-from realtime.store import Head, Loaded, Review, TopicGone
+from realtime.store import Head, Loaded, Review, TopicGone, TopicKind
 from realtime.threads import DatabaseThreads
 
 ANSWER_SECONDS = 5.0
+LOAD_MAX_TOPICS = 100
 
 
 class DatabaseStore:
@@ -28,10 +31,18 @@ class DatabaseStore:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
+        self._loads: dict[str, Batches[TopicName, Loaded]] = {}
         self._threads = DatabaseThreads(2, answer_seconds=ANSWER_SECONDS, name="node-database")
 
     async def load(self, topic: TopicName) -> Loaded:
-        return await self._threads.run(self._load, topic)
+        prefix, _, _ = topic.partition(":")
+        if prefix not in self._loads:
+            load = partial(self._load, self._registry.kinds[prefix])
+            self._loads[prefix] = Batches(partial(self._threads.run, load), keys_max=LOAD_MAX_TOPICS)
+        loaded = await self._loads[prefix].ask(topic)
+        if loaded is None:
+            raise TopicGone(topic)
+        return loaded
 
     async def heads(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
         return await self._threads.run(self._heads, topics)
@@ -58,20 +69,24 @@ class DatabaseStore:
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         await self._threads.run(self._save_peaks, peaks)
 
-    def _load(self, topic: TopicName) -> Loaded:
-        kind = self._registry.kinds[topic.partition(":")[0]]
+    @staticmethod
+    def _load(kind: TopicKind, topics: Sequence[TopicName]) -> dict[TopicName, Loaded]:
+        """Return the topics that there are, all of one kind."""
         with one_moment():
-            head = Topic.objects.filter(name=topic).first()
-            snapshot = kind.load(topic) if head is not None or not kind.is_logged else None
-            if snapshot is None:
-                raise TopicGone(topic)
-            if head is None:
-                return Loaded(Head(0, 0), snapshot)
-            log = LoggedEvent.objects.filter(topic_id=topic).order_by("-seq")[: kind.kept_events]
-            events = [_durable(event) for event in log]
-            likes = kind.likes([topic])[topic] if kind.is_counted else None
-        events.reverse()
-        return Loaded(Head(head.seq, head.version), snapshot, likes, head.viewers_peak, events)
+            heads = {TopicName(head.name): head for head in Topic.objects.filter(name__in=topics)}
+            there = [topic for topic in topics if topic in heads] if kind.is_logged else topics
+            snapshots = kind.load_all(there)
+            likes = kind.likes(list(snapshots)) if kind.is_counted else {}
+            loaded = {}
+            for topic, snapshot in snapshots.items():
+                head = heads.get(topic)
+                found = loaded[topic] = Loaded(Head(0, 0), snapshot, likes.get(topic))
+                if head is not None:
+                    found.head, found.viewers_peak = Head(head.seq, head.version), head.viewers_peak
+                    if not kind.is_inbox:
+                        log = LoggedEvent.objects.filter(topic_id=topic).order_by("-seq")[: kind.kept_events]
+                        found.log = [_durable(event) for event in log][::-1]
+        return loaded
 
     def _heads(self, topics: Sequence[TopicName]) -> dict[TopicName, Head]:
         with connection.cursor() as cursor:

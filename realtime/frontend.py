@@ -26,6 +26,7 @@ from typing import Any, Protocol
 import orjson
 
 from realtime import metrics
+from realtime.batches import Batches
 from realtime.connections import (
     HEARTBEAT_SECONDS,
     MAILBOX_MAX_BYTES,
@@ -74,6 +75,7 @@ FANOUT_SHARE = 1 / 5  # of a core, at most, is spent on one topic's state frames
 CONTENTION_REST = 2  # times as long as others kept the processor from us: the machine has more to do than this
 REST_MAX_SECONDS = 1.5  # state is never older than 2 s
 RETRY_MS = 2_000
+ENTER_MAX_TOPICS = 1_000  # that are entered in the shared table at once
 TOPICS_MAX = 50  # of a connection
 VIEWERS_REST = 8  # times as long as for likes: a change of the viewer count alone can wait
 VIEWERS_REST_MAX_SECONDS = 2.0
@@ -273,6 +275,7 @@ class Node:
         self._beats = 0
         self._changed: set[Feed] = set()
         self._change = asyncio.Event()
+        self._entering = Batches(self._enter, keys_max=ENTER_MAX_TOPICS)
         self._loop = asyncio.get_running_loop()
         self._due: deque[Feed] = deque()
         self._slow: set[Connection] = set()
@@ -446,7 +449,10 @@ class Node:
         """Enter the shared table, then read the topic: what is published from now on reaches this node."""
         try:
             with contextlib.suppress(TableUnavailable):
-                await (self._renew if feed.kind.is_counted else self._enter)([feed])
+                if feed.kind.is_counted:
+                    await self._renew([feed])
+                else:
+                    await self._entering.ask(feed.topic)
             metrics.topic_loads.inc()
             loaded = await self._store.load(feed.topic)
         except BaseException:
@@ -963,7 +969,7 @@ class Node:
         counted = [feed for feed in feeds if feed.kind.is_counted]
         try:
             if full and self._clock() - self._entered_at >= self._lease_seconds / 3:
-                await self._enter([feed for feed in feeds if not feed.kind.is_counted])
+                await self._enter([feed.topic for feed in feeds if not feed.kind.is_counted])
                 self._entered_at = self._clock()
             await self._renew(counted)
         except TableUnavailable:
@@ -973,13 +979,14 @@ class Node:
                 feed.elsewhere = 0 if forgotten else feed.elsewhere
                 self._set_watched(feed, Watched(feed.elsewhere + len(feed), feed.watched.peak))
 
-    async def _enter(self, feeds: Sequence[Feed]) -> None:
+    async def _enter(self, topics: Sequence[TopicName]) -> dict[TopicName, None]:
         """Renew the leases of topics whose viewers nobody counts: there may be one for each viewer here."""
         try:
-            await self._table.enter(self.id, [feed.topic for feed in feeds])
+            await self._table.enter(self.id, topics)
         except TableUnavailable:
             metrics.table_errors.inc()
             raise
+        return {}
 
     async def _renew(self, feeds: Sequence[Feed]) -> None:
         """Renew the leases of topics with their numbers of viewers."""

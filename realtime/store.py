@@ -87,7 +87,8 @@ class TopicKind(Protocol):
     is_counted: bool = True
     """Has likes and viewers."""
     is_inbox: bool = False
-    """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.presence)."""
+    """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.presence). Nobody else
+    comes back to it, so its events are not read with it: who missed some starts again from the snapshot."""
     is_presence: bool = False
     """The topic tells whether a viewer is online, `<prefix>:<viewer id>`: its state is in the presence table."""
     kept_events: int = 1_000

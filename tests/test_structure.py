@@ -13,6 +13,7 @@ CORE = (
     "subscriptions",
     "presence",
     "scripts",
+    "batches",
     "frontend",
     "connections",
     "store",

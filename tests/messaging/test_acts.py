@@ -475,10 +475,11 @@ def test_queries_do_not_depend_on_the_number_of_members(circle: Circle) -> None:
         count("snapshot", lambda group=group: reading.conversation_snapshot(group))  # type: ignore[misc]
     count("start", lambda: acts.start(me, [circle.id_of(1), circle.id_of(2)]))
     count("start", lambda: acts.start(me, many))
-    count("inbox", lambda: reading.inbox_snapshot(me.id))
+    count("inbox", lambda: reading.inbox_snapshots([me.id]))
     for _ in range(5):
         circle.start(0, 3, 4)
-    count("inbox", lambda: reading.inbox_snapshot(me.id))
+    count("inbox", lambda: reading.inbox_snapshots([me.id]))
+    count("inbox", lambda: reading.inbox_snapshots([me.id, circle.id_of(3), circle.id_of(4)]))
     assert all(len(found) == 1 for found in counts.values()), counts
     assert counts["send"] == {13}, counts
 

@@ -1,0 +1,58 @@
+"""Questions that come one by one, asked many at a time: while one batch is under way the next collects.
+
+Hop: beside the path; a crowd that comes back opens a topic for each viewer, and a database or a Redis answers a
+hundred questions in one as fast as one. A lone question waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Batches(Generic[K, V]):
+    """`answer(keys)` returns the answers that there are; it runs once at a time, for `keys_max` keys at most."""
+
+    def __init__(self, answer: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], *, keys_max: int) -> None:
+        self._answer = answer
+        self._keys_max = keys_max
+        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    async def ask(self, key: K) -> V | None:
+        """Return the key's answer, None when there is none. Raises what `answer` raises."""
+        future = self._waiting.get(key)
+        if future is None:
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            future.add_done_callback(_retrieve)
+        if self._running is None:
+            self._running = asyncio.create_task(self._run(), name="batches")
+        return await asyncio.shield(future)  # others may wait for it too
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch = {key: self._waiting[key] for key in islice(self._waiting, self._keys_max)}
+                for key in batch:
+                    del self._waiting[key]
+                try:
+                    answers = await self._answer(list(batch))
+                except Exception as error:
+                    for future in batch.values():
+                        future.set_exception(error)
+                    continue
+                for key, future in batch.items():
+                    future.set_result(answers.get(key))
+        finally:
+            self._running = None
+
+
+def _retrieve(future: asyncio.Future[V | None]) -> None:
+    """Look at the exception: whoever asked may be gone."""
+    if not future.cancelled():
+        future.exception()
