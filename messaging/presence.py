@@ -50,7 +50,7 @@ class PresenceTopics(TopicKind):
                 "viewer": person(viewer),
                 "status": "offline",
                 "last_active_ms": None if viewer.is_hidden else to_ms(viewer.last_active_at),
-                "is_hidden": viewer.is_hidden,
+                "kept": {"is_hidden": viewer.is_hidden, "last_active_ms": to_ms(viewer.last_active_at)},
                 "may_see": allowed[viewer.id],
             }
             for viewer in viewers
@@ -81,7 +81,7 @@ async def presence_of(viewer_id: UUID, asker: Viewer) -> dict[str, Any]:
         raise NotFound("There is no such viewer.")
     with contextlib.suppress(TableUnavailable):
         look = await presence_table().look([str(viewer_id)])
-        if (state := status(look, str(viewer_id), snapshot, is_known=False)) is not None:
+        if (state := status(look, str(viewer_id), snapshot["kept"], is_known=False)) is not None:
             kind.apply(snapshot, state.name, state.data)
     return kind.shown(snapshot)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import logging
 import os
 import random
@@ -63,6 +64,7 @@ from realtime.subscriptions import Audience, Watched
 logger = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 2.0
+LOOK_MAX_TOPICS = 500  # presence topics read at once: about 15 ms
 RIGHTS_SECONDS = 2.5  # how often those who said who they are have to be still so
 LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
@@ -138,6 +140,7 @@ class Feed:
     ahead: dict[int, Durable] = field(default_factory=dict)  # came before one that is missing
     pulling: asyncio.Task[None] | None = None
     empty_since: float | None = None
+    read_at: float = 0.0  # of a presence topic: when it was last read from the database
 
     pending_totals: Totals | None = None
     pending_viewers: bool = False
@@ -209,6 +212,11 @@ class Feed:
     def reset_frame(self, reason: str) -> Frame:
         data = {"topic": self.topic, "reason": reason, "seq": self.seq, "snapshot": self.full_snapshot()}
         return frame("reset", data, id=event_id(self.topic, self.seq))
+
+
+def _tells_more(seen: State, known: State, *, is_fresh: bool) -> bool:
+    """Whether a look at the presence table has news. What the database keeps counts only where it was just read."""
+    return seen.data != known.data if is_fresh else seen.data["status"] != known.data["status"]
 
 
 def subject(topic: TopicName) -> str:
@@ -460,7 +468,8 @@ class Node:
             raise
         self._take(feed, loaded)
         if feed.kind.is_presence:
-            await self._look([feed])
+            feed.read_at = self._clock()
+            await self._look([feed], {feed})
         feed.empty_since = self._clock()  # until the first subscribe returns
         feed.loading = None
         early, feed.early = feed.early, []
@@ -875,44 +884,54 @@ class Node:
             metrics.store_errors.inc()
 
     async def look_at_presence(self) -> None:
-        """Read again who may see whom and who is online, for all presence topics here: no event tells of the first,
-        and one of the second may have been lost.
+        """See who is online, of all presence topics here, and read again who may see whom: no event tells of the
+        second, and one of the first may have been lost. `LOOK_MAX_TOPICS` are read at a time, in turn.
         """
-        feeds = {topic: feed for topic, feed in self.feeds.items() if feed.is_ready and feed.kind.is_presence}
+        feeds = [feed for feed in self.feeds.values() if feed.is_ready and feed.kind.is_presence]
         if not feeds:
             return
+        asked = {feed.topic: feed for feed in heapq.nsmallest(LOOK_MAX_TOPICS, feeds, key=lambda feed: feed.read_at)}
+        fresh: set[Feed] = set()
         try:
-            fresh = await self._store.snapshots(list(feeds))
+            found = await self._store.snapshots(list(asked))
         except StoreUnavailable:
             metrics.store_errors.inc()
-            return
-        for topic, feed in feeds.items():
-            if self.feeds.get(topic) is not feed:
-                continue
-            if topic not in fresh:
-                self._end(feed)
-                continue
-            feed.snapshot = fresh[topic]
-            self._expel(feed)
-        await self._look([feed for topic, feed in feeds.items() if self.feeds.get(topic) is feed])
+        else:
+            for topic, feed in asked.items():
+                if self.feeds.get(topic) is not feed:
+                    continue
+                if topic not in found:
+                    self._end(feed)
+                    continue
+                feed.snapshot, feed.read_at = found[topic], self._clock()
+                self._expel(feed)
+                fresh.add(feed)
+        await self._look([feed for feed in feeds if self.feeds.get(feed.topic) is feed], fresh)
 
-    async def _look(self, feeds: Sequence[Feed]) -> None:
-        """Bring the topics to what the presence table says; without it they stay as they are."""
-        if self._presence is None or not feeds:
+    async def _look(self, feeds: Sequence[Feed], fresh: set[Feed]) -> None:
+        """Bring topics to what the presence table says, those just read to all that the database says too.
+
+        Without the table they stay as they are.
+        """
+        if self._presence is None:
             return
-        try:
-            look = await self._presence.table.look([subject(feed.topic) for feed in feeds])
-        except TableUnavailable:
-            metrics.table_errors.inc()
+        for start in range(0, len(feeds), LOOK_MAX_TOPICS):
+            some = feeds[start : start + LOOK_MAX_TOPICS]
             look = None
-        for feed in feeds:
-            known = feed.states.get("presence")
-            seen = look and status(look, subject(feed.topic), feed.snapshot, is_known=known is not None)
-            if seen and (known is None or seen.data != known.data):
-                self._deliver_state(feed, seen)
-            elif known is not None:
-                feed.kind.apply(feed.snapshot, known.name, known.data)
-            feed.opening = b""
+            try:
+                look = await self._presence.table.look([subject(feed.topic) for feed in some])
+            except TableUnavailable:
+                metrics.table_errors.inc()
+            for feed in some:
+                known = feed.states.get("presence")
+                seen = look and status(look, subject(feed.topic), feed.snapshot["kept"], is_known=known is not None)
+                if seen and (known is None or _tells_more(seen, known, is_fresh=feed in fresh)):
+                    self._deliver_state(feed, seen)
+                    # When he was last active may have been lost together with the event: read it next.
+                    feed.read_at = feed.read_at if feed in fresh else 0.0
+                elif known is not None:
+                    feed.kind.apply(feed.snapshot, known.name, known.data)
+                feed.opening = b""
 
     async def _save_peaks(self, feeds: Iterable[Feed]) -> None:
         peaks = {feed.topic: feed.watched.peak for feed in feeds if feed.watched.peak > feed.peak_saved}

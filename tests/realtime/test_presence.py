@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from realtime.connections import Watcher
 from realtime.events import Event, NodeId, State, TopicName, to_wire
 from realtime.frontend import Node
-from realtime.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, Presence, PresenceTable, gone_seconds
+from realtime.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, Presence, PresenceTable, gone_seconds, offline
 from realtime.scripts import TableUnavailable
 from realtime.store import Access
 from tests.realtime.fakes import FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
@@ -162,7 +162,7 @@ class InboxKind(FakeKind):
 
 @dataclass
 class PresenceKind(FakeKind):
-    """Its snapshot as the fake store keeps it: `may` see it, `is_hidden`, `last_active_ms`."""
+    """Its snapshot is what the fake store keeps: who `may` see it, `is_hidden`, `last_active_ms`."""
 
     prefix: str = "presence"
     is_logged = is_counted = False
@@ -182,8 +182,20 @@ class PresenceKind(FakeKind):
 class PresenceStore(FakeStore):
     async def load(self, topic: TopicName) -> Any:
         loaded = await super().load(topic)
-        loaded.snapshot.update(self.kept.get(topic, {}))
+        loaded.snapshot.update(self._snapshot(topic))
         return loaded
+
+    async def snapshots(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
+        await self._asked("snapshots")
+        return {topic: self._snapshot(topic) for topic in topics if topic in self.kept}
+
+    def create(self, topic: TopicName = ANA_PRESENCE) -> None:
+        super().create(topic)
+        del self.totals[topic]
+
+    def _snapshot(self, topic: TopicName) -> dict[str, Any]:
+        kept = self.kept.get(topic, {})
+        return {"status": "offline", "last_active_ms": None, "may": kept.get("may", ()), "kept": dict(kept)}
 
 
 @dataclass
@@ -223,8 +235,7 @@ async def region() -> AsyncIterator[Region]:
     store = PresenceStore()
     for topic in (ANA_INBOX, ANA_PRESENCE):
         store.create(topic)
-        del store.totals[topic]
-    store.kept[ANA_PRESENCE] = {"status": "offline", "may": ["bo"], "is_hidden": False, "last_active_ms": 7}
+    store.kept[ANA_PRESENCE] = {"may": ["bo"], "is_hidden": False, "last_active_ms": 7}
     made = Region(clock, FakePresenceTable(clock), store)
     for number in (1, 2):
         presence = Presence(
@@ -347,6 +358,46 @@ async def test_changes_that_were_lost_on_the_way_are_found_by_the_next_look(regi
     await until(lambda: bo.last("presence")["last_active_ms"] == region.store.last_active["ana"])
     await region.nodes[1].look_at_presence()
     assert len(bo.read()) == 2, "what has not changed is not told"
+
+
+async def test_thousand_topics_are_read_in_turn_and_looked_at_each_time(region: Region, monkeypatch: Any) -> None:
+    """The database is asked for so many at most, whatever the number: each pass costs it the same."""
+    monkeypatch.setattr("realtime.frontend.LOOK_MAX_TOPICS", 10)
+    topics = [TopicName(f"presence:{number}") for number in range(25)]
+    for topic in topics:
+        region.store.create(topic)
+        region.store.kept[topic] = {"may": ["bo"], "is_hidden": False, "last_active_ms": 1}
+        await Viewer(region.nodes[1], watcher=BO).watch(topic)
+    for topic in topics:
+        region.store.kept[topic]["last_active_ms"] = 2
+    region.is_lossy = True
+    region.table.whole_since = -100.0
+    region.presences[0].enter("24", is_hidden=False)
+    told: list[int] = []
+    for _ in range(3):
+        await region.pass_time(seconds=1)
+        await region.nodes[1].look_at_presence()
+        feeds = [region.nodes[1].feeds[topic] for topic in topics]
+        told.append(sum(feed.states["presence"].data["last_active_ms"] == 2 for feed in feeds))
+        assert feeds[24].states["presence"].data["status"] == "online"
+    assert told == [10, 19, 24], "who was found online is read in the second pass, out of turn"
+
+
+async def test_what_is_hidden_is_not_told_by_what_was_read_before(region: Region) -> None:
+    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    await come(region)
+    await region.pass_time(seconds=1)
+    await until(lambda: bo.last("presence")["status"] == "online")
+    at_ms = round(region.clock() * 1000) + 1
+    region.table.hidden.add("ana")
+    del region.table.entries["ana"]
+    region.publish([offline("ana", at_ms, None)])
+    await until(lambda: bo.last("presence")["status"] == "offline")
+    feed = region.nodes[1].feeds[ANA_PRESENCE]
+    await region.nodes[1]._look([feed], set())
+    await asyncio.sleep(0)
+    assert bo.last("presence")["last_active_ms"] is None
+    assert len(bo.read()) == 2
 
 
 async def test_flushed_table_takes_nobody_offline(region: Region) -> None:
