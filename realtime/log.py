@@ -15,7 +15,7 @@ import psycopg
 from django.db import connection, transaction
 
 from realtime.events import Durable, Event, TopicName, now_ms
-from realtime.models import LoggedEvent, Topic
+from realtime.models import Topic
 from realtime.publisher import publisher
 
 
@@ -66,29 +66,40 @@ def record_many(
         head = heads[topic]
         head.seq += 1
         events.append(Durable.of(topic, seq=head.seq, name=name, at_ms=at_ms, data=data))
-    Topic.objects.bulk_update([heads[topic] for topic in dict.fromkeys(topic for topic, *_ in items)], ["seq"])
-    LoggedEvent.objects.bulk_create(
-        LoggedEvent(topic_id=event.topic, seq=event.seq, name=event.name, data=orjson.loads(event.body))
-        for event in events
-    )
+    changed = {event.topic: event.seq for event in events}
+    with connection.cursor() as cursor:
+        # Not bulk_update: for 51 topics it spends 10 ms on its own text.
+        cursor.execute(
+            "UPDATE realtime_topic SET seq = new_seq FROM unnest(%s::text[], %s::bigint[]) AS new (topic, new_seq)"
+            " WHERE name = topic",
+            [list(changed), list(changed.values())],
+        )
+        cursor.execute(_INSERT, [_rows(events)])
     transaction.on_commit(lambda: publisher.publish(events))
     return events
 
 
 def append(pipe: psycopg.Connection[Any], events: Sequence[Event]) -> None:
     """Write the durable events of a group commit in one statement; their topics are locked, their seqs given."""
-    durable = [event for event in events if isinstance(event, Durable)]
-    if durable:
-        pipe.execute(
-            "INSERT INTO realtime_loggedevent (topic_id, seq, name, data)"
-            " SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::jsonb[])",
-            [
-                [event.topic for event in durable],
-                [event.seq for event in durable],
-                [event.name for event in durable],
-                [event.body.decode() for event in durable],
-            ],
-        )
+    if durable := [event for event in events if isinstance(event, Durable)]:
+        pipe.execute(_INSERT, [_rows(durable)])
+
+
+# One text, not an array of bodies: psycopg would escape each quotation mark of theirs in Python, 25 ms for the 50
+# inboxes of a message.
+_INSERT = (
+    "INSERT INTO realtime_loggedevent (topic_id, seq, name, data) SELECT * FROM json_to_recordset(%s::json)"
+    " AS new (topic_id text, seq bigint, name text, data jsonb)"
+)
+
+
+def _rows(events: Sequence[Durable]) -> str:
+    return orjson.dumps(
+        [
+            {"topic_id": event.topic, "seq": event.seq, "name": event.name, "data": orjson.Fragment(event.body)}
+            for event in events
+        ]
+    ).decode()
 
 
 def connection_parameters() -> dict[str, Any]:
