@@ -40,27 +40,30 @@ FUZZ = settings(
 
 @dataclass(frozen=True)
 class Target:
-    """What random inputs may name: a site, a live and a private video, a comment, people."""
+    """What random inputs may name: a site, a live and a private video, a comment, people, what two of them write."""
 
     url: str
     client: httpx.Client
     ids: tuple[str, ...]
     tokens: tuple[str, ...]
     topic: str
+    talk: str
 
 
 @pytest.fixture(scope="module")
 def target(site: Site) -> Iterator[Target]:
-    async def make() -> tuple[Room, list[str]]:
+    async def make() -> tuple[Room, list[str], str]:
         async with open_room(site) as room:
             secret = await room.new_video("Secret")
             await room.call("PATCH", f"/videos/{secret}", {"visibility": "private"}, person=room.people[0])
             comment = await room.comment("hello")
-            return room, [room.video_id, room.video_id, secret, comment["id"]]
+            broadcaster, guest = room.people
+            talk = await room.call("POST", "/conversations", {"members": [guest.id]}, person=broadcaster)
+            return room, [room.video_id, room.video_id, secret, comment["id"]], talk.json()["id"]
 
-    room, ids = asyncio.run(make())
+    room, ids, talk = asyncio.run(make())
     with httpx.Client(base_url=site.urls[0], verify=False, trust_env=False, timeout=raw.SILENCE_SECONDS) as client:
-        yield Target(site.urls[0], client, tuple(ids), tuple(person.token for person in room.people), room.topic)
+        yield Target(site.urls[0], client, tuple(ids), tuple(person.token for person in room.people), room.topic, talk)
     for name in ("node-1", "node-2"):
         assert "Traceback" not in site.log(name)
 
@@ -79,10 +82,11 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=12,
 )
 FIELDS = ["name", "title", "description", "visibility", "comments_enabled", "playlist", "starts_at_ms"]
-FIELDS += ["kind", "body", "reply_to", "client_id", "count", "topics"]
+FIELDS += ["kind", "body", "reply_to", "client_id", "count", "topics", "members", "seq", "is_typing", "viewer_id"]
+FIELDS += ["video", "conversation"]
 # In capitals what is filled in: a real video, its topic, a real comment.
 SENSIBLE = ["public", "private", "like", "love", "heart", "hello", True, 1, "/media/a/live.m3u8", "VIDEO", "COMMENT"]
-VALUES = JSON | st.sampled_from([*SENSIBLE, ["TOPIC"], "TOPIC"])
+VALUES = JSON | st.sampled_from([*SENSIBLE, ["TOPIC"], "TOPIC", "TALK", "conversation:TALK"])
 OBJECTS = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=10), VALUES, max_size=4)
 # Calls that succeed as they stand, for the broadcaster; what is random comes on top.
 CALLS: list[tuple[str, str, dict[str, Any]]] = [
@@ -101,6 +105,19 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("PUT", "/videos/{}/comments/COMMENT/pin", {}),
     ("DELETE", "/videos/{}/comments/COMMENT/pin", {}),
     ("DELETE", "/videos/{}/comments/{}", {}),
+    ("POST", "/videos/{}/typing", {"is_typing": True}),
+    ("POST", "/conversations", {"members": ["00000000-0000-0000-0000-000000000000"], "title": "Us"}),
+    ("GET", "/conversations", {}),
+    ("GET", "/conversations/TALK", {}),
+    ("POST", "/conversations/TALK/messages", {"body": "hello"}),
+    ("GET", "/conversations/TALK/messages", {}),
+    ("DELETE", "/conversations/TALK/messages/{}", {}),
+    ("PUT", "/conversations/TALK/seen", {"seq": 1}),
+    ("POST", "/conversations/TALK/typing", {"is_typing": True}),
+    ("POST", "/conversations/TALK/members", {"viewer_id": "00000000-0000-0000-0000-000000000000"}),
+    ("DELETE", "/conversations/TALK/members/{}", {}),
+    ("PUT", "/blocks/{}", {}),
+    ("DELETE", "/blocks/{}", {}),
     ("BREW", "/{}", {}),
 ]
 LINES = st.text(st.characters(codec="latin1", exclude_categories=["Cc"]), max_size=60)
@@ -115,7 +132,8 @@ def written(text: str) -> str:
 
 
 def filled(target: Target, text: bytes) -> bytes:
-    for name, value in (("TOPIC", target.topic), ("VIDEO", target.ids[0]), ("COMMENT", target.ids[-1])):
+    names = {"TOPIC": target.topic, "VIDEO": target.ids[0], "COMMENT": target.ids[-1], "TALK": target.talk}
+    for name, value in names.items():
         text = text.replace(name.encode(), value.encode())
     return text
 
@@ -191,12 +209,13 @@ def test_any_comment(target: Target, body: dict[str, Any]) -> None:
         assert newest == answer.json()
 
 
-OPS = ("subscribe", "unsubscribe", "like", "unlike", "comment", "react", "typing", "seen", "nonsense")
+OPS = ("subscribe", "unsubscribe", "like", "unlike", "comment", "react", "message", "typing", "seen", "nonsense")
 COMMANDS = st.builds(
     lambda op, rest: {"op": op, **rest},
     st.sampled_from(OPS) | TEXTS,
     st.dictionaries(
-        st.sampled_from(["ref", "topic", "video", "after", "kind", "body", "count", "reply_to", "client_id"]), VALUES
+        st.sampled_from(["ref", "topic", "after", *FIELDS]),
+        VALUES,
     ),
 )
 
