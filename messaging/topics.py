@@ -21,7 +21,9 @@ from realtime.events import TopicName
 from realtime.store import Access, TopicKind
 from videos.text import parse_id
 
-KEPT_EVENTS = 200  # a viewer who was away for longer than that gets the snapshot: it is less to read
+# Who was away for longer than that gets the snapshot: it is less to read. There is an inbox for each viewer here.
+KEPT_EVENTS = 200
+KEPT_INBOX_EVENTS = 50
 
 
 class MembersTopics(TopicKind):
@@ -80,6 +82,7 @@ class UserTopics(MembersTopics):
 
     prefix = "user"
     is_logged = False
+    kept_events = KEPT_INBOX_EVENTS
     is_inbox = True
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
