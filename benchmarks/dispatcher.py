@@ -84,7 +84,7 @@ class Nodes:
 
     async def enter(self, table: SharedTable) -> None:
         for id, topics in self.watched.items():
-            await table.renew(id, dict.fromkeys(topics, 10))
+            await table.enter(id, topics)
 
     async def until_all_came(self, events: int) -> None:
         """Wait until so many published events came to all their nodes. Raises SystemExit when they do not."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from realtime.counting import UNCOUNTED, ViewerKey
 from realtime.events import ConnectionId, Frame, TopicName
 from realtime.subscriptions import Audience
 
@@ -97,15 +98,24 @@ ANONYMOUS = Watcher()
 
 
 class Connection:
-    """One SSE or WebSocket connection, in the hands of its node."""
+    """One SSE or WebSocket connection, in the hands of its node. `key`: which viewer it is counted as."""
 
-    __slots__ = ("id", "is_sse", "slot", "slow_since", "stale", "topics", "watcher", "wire")
+    __slots__ = ("id", "is_sse", "key", "slot", "slow_since", "stale", "topics", "watcher", "wire")
 
-    def __init__(self, id: ConnectionId, wire: Wire, *, is_sse: bool, watcher: Watcher = ANONYMOUS) -> None:
+    def __init__(
+        self,
+        id: ConnectionId,
+        wire: Wire,
+        *,
+        is_sse: bool,
+        watcher: Watcher = ANONYMOUS,
+        key: ViewerKey = UNCOUNTED,
+    ) -> None:
         self.id = id
         self.wire = wire
         self.is_sse = is_sse
         self.watcher = watcher
+        self.key = key
         self.slot = hash(id) % HEARTBEAT_SECONDS
         self.topics: set[TopicName] = set()
         self.slow_since: float | None = None

@@ -26,10 +26,11 @@ from django.conf import settings
 
 from realtime import metrics, tickets
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
+from realtime.counting import UNCOUNTED, ViewerKey
 from realtime.events import ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
 from realtime.frontend import RETRY_MS, TOPICS_MAX, Node
 from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, even_out
-from realtime.process import process
+from realtime.process import key_of, process
 from realtime.registry import CommandError, registry
 from realtime.server import BEHIND, WIRE, PeerGone
 from realtime.sockets import StreamSocket
@@ -43,6 +44,8 @@ TEMPORARY = ("too_often", "unavailable")  # no mistake of the viewer's
 WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
 CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
 UNKNOWN_POSITION = -1
+APART = ("embed", "dock")  # what watches without being a viewer: a player on another site, a moderator's tool
+DEVICE_COOKIE = "device"
 # What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
 STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
 
@@ -71,6 +74,7 @@ class Request:
     ticket: str
     is_foreign: bool
     address: str
+    is_counted: bool = True
 
     @classmethod
     def parse(cls, scope: Scope) -> Request:
@@ -94,21 +98,43 @@ class Request:
                 positions[position[0]] = position[1]
             else:
                 positions = {topic: positions.get(topic, UNKNOWN_POSITION) for topic in topics}
+        apart = [value for name, value in query if name == "as"]
+        if not set(apart) <= set(APART) or len(apart) > 1:
+            raise Refusal(422, "invalid", f"as is one of {', '.join(APART)}.")
         ticket = next((value for name, value in query if name == "ticket"), "")
         client = scope.get("client") or ("", 0)
-        return cls(headers, topics, positions, ticket, _is_foreign(scope, headers), client[0])
+        return cls(headers, topics, positions, ticket, _is_foreign(scope, headers), client[0], not apart)
 
     @property
     def credentials(self) -> dict[bytes, bytes]:
         """The headers that say who asks."""
         return {name: value for name in (b"cookie", b"authorization") if (value := self.headers.get(name))}
 
+    def cookie(self, name: str) -> str:
+        """Return the cookie as it was sent, with its name; empty without one."""
+        sent = self.headers.get(b"cookie", b"").decode("latin1")
+        return next((part for part in sent.split("; ") if part.startswith(f"{name}=")), "")
+
     @property
     def person(self) -> str:
         """Who to count the connection for: the credentials themselves, which need no database."""
-        cookie = self.headers.get(b"cookie", b"").decode("latin1")
-        session = next((part for part in cookie.split("; ") if part.startswith(f"{settings.SESSION_COOKIE_NAME}=")), "")
+        session = self.cookie(settings.SESSION_COOKIE_NAME)
         return session or self.headers.get(b"authorization", b"").decode("latin1")
+
+    def key(self, watcher: Watcher, id: ConnectionId) -> ViewerKey:
+        """Return which viewer the connection is counted as: who he says he is, else which browser it is.
+
+        No database is asked. A browser's connections and those of its viewer's tokens have different keys, until the
+        browser's are identified (`Node.identify`).
+        """
+        if not self.is_counted:
+            return UNCOUNTED
+        viewer_id = watcher.viewer_id
+        if not viewer_id and b"authorization" in self.headers and registry.claim is not None:
+            viewer_id = registry.claim(self.headers)
+        if viewer_id:
+            return key_of(f"viewer {viewer_id}")
+        return key_of(self.cookie(DEVICE_COOKIE) or self.cookie(settings.SESSION_COOKIE_NAME) or f"connection {id}")
 
 
 def _topics(values: Iterable[str]) -> list[TopicName]:
@@ -487,7 +513,8 @@ class _Stream:
         else:
             wire = AsgiWire(self.base_send, is_sse=is_sse, behind=extensions.get(BEHIND))
         id = ConnectionId(secrets.token_urlsafe(12))
-        session.connection = Connection(id, wire, is_sse=is_sse, watcher=self.watcher)
+        key = self.request.key(self.watcher, id)
+        session.connection = Connection(id, wire, is_sse=is_sse, watcher=self.watcher, key=key)
         session.node.add(session.connection)
         self._session = session
         return wire

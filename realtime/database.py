@@ -17,13 +17,35 @@ from django.db import connection, transaction
 from realtime.batches import Batches
 from realtime.connections import Watcher
 from realtime.events import Durable, TopicName, Totals
-from realtime.models import LoggedEvent, Topic
+from realtime.models import Audience, LoggedEvent, Topic
 from realtime.registry import Registry
 from realtime.store import Head, Loaded, Review, TopicGone, TopicKind
 from realtime.threads import DatabaseThreads
 
 ANSWER_SECONDS = 5.0
 LOAD_MAX_TOPICS = 100
+SEEN_MAX = 131_072  # viewers of a topic that are kept; with more, those of the next level only
+
+# One statement each, whatever the number of topics and viewers. Which keys a level keeps: realtime.counting.is_sampled.
+_KEEP_SEEN = """
+WITH told AS (SELECT * FROM unnest(%s::text[], %s::bigint[]) AS t(topic_id, key)),
+  new AS (
+    INSERT INTO realtime_seenviewer (topic_id, key)
+    SELECT told.topic_id, told.key FROM told JOIN realtime_audience a USING (topic_id)
+    WHERE told.key & ((1::bigint << a.level) - 1) = 0
+    ON CONFLICT DO NOTHING RETURNING topic_id
+  )
+UPDATE realtime_audience a SET kept = a.kept + counted.number
+FROM (SELECT topic_id, count(*) AS number FROM new GROUP BY topic_id) counted WHERE a.topic_id = counted.topic_id
+"""
+_THIN_SEEN = """
+WITH gone AS (
+    DELETE FROM realtime_seenviewer s USING realtime_audience a
+    WHERE a.topic_id = %s AND s.topic_id = a.topic_id AND s.key & ((1::bigint << (a.level + 1)) - 1) <> 0
+    RETURNING 1
+  )
+UPDATE realtime_audience SET level = level + 1, kept = kept - (SELECT count(*) FROM gone) WHERE topic_id = %s
+"""
 
 
 class DatabaseStore:
@@ -66,6 +88,9 @@ class DatabaseStore:
         if self._registry.save_last_active is not None:
             await self._threads.run(self._registry.save_last_active, at_ms)
 
+    async def save_seen(self, seen: Mapping[TopicName, Sequence[int]]) -> Mapping[TopicName, int]:
+        return await self._threads.run(self._save_seen, seen)
+
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         await self._threads.run(self._save_peaks, peaks)
 
@@ -101,6 +126,23 @@ class DatabaseStore:
             for prefix in {topic.partition(":")[0] for topic in topics}:
                 found.update(self._registry.kinds[prefix].likes([t for t in topics if t.startswith(f"{prefix}:")]))
         return {topic: Totals(topic, versions[topic], kinds) for topic, kinds in found.items() if topic in versions}
+
+    def _save_seen(self, seen: Mapping[TopicName, Sequence[int]]) -> dict[TopicName, int]:
+        topics = list(Topic.objects.filter(name__in=seen).values_list("name", flat=True))
+        pairs = [(topic, key) for topic in topics for key in sorted(seen[TopicName(topic)])]
+        with transaction.atomic(), connection.cursor() as cursor:
+            Audience.objects.bulk_create((Audience(topic_id=topic) for topic in topics), ignore_conflicts=True)
+            # Locked in the order of names, as everybody who locks several.
+            rows = Audience.objects.select_for_update().filter(topic_id__in=topics).order_by("topic_id")
+            list(rows)
+            cursor.execute(_KEEP_SEEN, [[topic for topic, _ in pairs], [key for _, key in pairs]])
+            levels = {}
+            for row in rows.all():
+                if row.kept > SEEN_MAX:
+                    cursor.execute(_THIN_SEEN, [row.topic_id, row.topic_id])
+                    row.level += 1
+                levels[TopicName(row.topic_id)] = row.level
+        return levels
 
     def _save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         for topic, peak in peaks.items():

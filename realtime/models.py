@@ -39,3 +39,35 @@ class LoggedEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.topic_id}@{self.seq} {self.name}"
+
+
+class Audience(models.Model):
+    """How many viewers a topic has had. `kept` of them are rows of `SeenViewer`: those whose low `level` bits are 0."""
+
+    topic = models.OneToOneField(Topic, models.CASCADE, primary_key=True)
+    level = models.SmallIntegerField(default=0)
+    kept = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(condition=models.Q(level__gte=0, kept__gte=0), name="audience_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.unique} of {self.topic_id}"
+
+    @property
+    def unique(self) -> int:
+        """Every viewer once: exact while all are kept (level 0), then within 0.4 % (standard error)."""
+        return self.kept << self.level
+
+
+class SeenViewer(models.Model):
+    """A viewer whom a topic has had at some time, by his key (realtime.counting), which tells nobody who it is."""
+
+    pk = models.CompositePrimaryKey("topic_id", "key")
+    topic = models.ForeignKey(Topic, models.CASCADE, db_index=False, related_name="+")
+    key = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.topic_id}"

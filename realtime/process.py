@@ -21,6 +21,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from realtime.connections import Watcher
+from realtime.counting import viewer_keys
 from realtime.database import DatabaseStore
 from realtime.events import NodeId, TopicName
 from realtime.frontend import Node, parse_public_id
@@ -44,6 +45,9 @@ class ConnectionGone(Exception):
 
 class NodeSilent(Exception):
     """The node that holds the connection did not answer in time."""
+
+
+key_of = viewer_keys(settings.SECRET_KEY)
 
 
 class NodeProcess:
@@ -79,6 +83,7 @@ class NodeProcess:
                     clock=time.monotonic,
                     beat_seconds=settings.LIVE_PRESENCE_SECONDS,
                 ),
+                key_of=key_of,
             )
             self._node.start()
             self._tasks = [asyncio.create_task(self._listen(self._node), name="listen")]

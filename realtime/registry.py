@@ -26,6 +26,9 @@ class CommandError(Exception):
 Command = Callable[[Watcher, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 # Called with a request's headers; returns on whose behalf it comes. Raises CommandError for credentials that are none.
 Identify = Callable[[dict[bytes, bytes]], Awaitable[Watcher]]
+# Called with a request's headers; returns the viewer's id as the credentials themselves say it, "" where they do not:
+# no database is asked, and nothing may rest on it but who is counted.
+Claim = Callable[[dict[bytes, bytes]], str]
 # Called with identified watchers. In a database thread.
 LookAgain = Callable[[Sequence[Watcher]], Review]
 # Called with viewers and when they were last active, in ms. In a database thread.
@@ -37,6 +40,7 @@ class Registry:
     kinds: dict[str, TopicKind] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)
     identify: Identify | None = None
+    claim: Claim | None = None
     review: LookAgain | None = None
     save_last_active: SaveLastActive | None = None
 

@@ -149,6 +149,13 @@ class Store(Protocol):
         """Keep when viewers were last active."""
         ...
 
+    async def save_seen(self, seen: Mapping[TopicName, Sequence[int]]) -> Mapping[TopicName, int]:
+        """Keep the keys of viewers that topics have had; ones that are kept change nothing.
+
+        Returns, for each topic, the level of the sample that is kept (realtime.counting).
+        """
+        ...
+
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         """Keep the highest number of viewers of each topic; a lower one than is kept changes nothing."""
         ...

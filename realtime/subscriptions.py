@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from redis.asyncio import Redis
@@ -28,27 +28,160 @@ class Watched:
     peak: int
 
 
-# KEYS: leases, counts of a topic. ARGV: node, its viewers, lease in ms, its idea of the peak. Returns count, peak.
-_RENEW = (
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a node tells the table of a topic's viewers. Keys are 64-bit numbers (realtime.counting).
+
+    `viewers` are all that it has, each counted once; of `sampled` of them, those whose low `level` bits are 0, the
+    table knows the keys, once it has `joined` and `left` too.
+    """
+
+    viewers: int
+    level: int = 0
+    sampled: int = 0
+    joined: Sequence[int] = ()
+    left: Sequence[int] = ()
+    is_whole: bool = False  # forget all keys of this node that were told before
+    is_all: bool = True  # no more changes wait
+    names: frozenset[str] | None = None  # viewer ids; None: those that the table has
+    is_named: bool = False  # the table should have names
+    peak: int = 0  # the node's idea of it
+    ratio: float = 1.0  # the node's idea of it, see `Renewed`
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What the table answers: the region's numbers, and what it wants to hear of this node.
+
+    `ratio`: viewers of all nodes to the sum of the nodes' own numbers; below 1 where some are on several nodes.
+    """
+
+    watched: Watched
+    level: int
+    ratio: float
+    is_lost: bool  # the table does not have what the node thinks it has: everything has to be told again
+
+
+SAMPLE_MAX = 32_768  # keys of a topic in the table, over all nodes; with more, every second one is left out
+SAMPLE_FEW = 14_336  # with fewer, twice as many are kept again: far enough from half of SAMPLE_MAX to stay so
+_CHANGES_OF_CALL = 1_000  # keys in one script call, about 2 ms: nobody else is served meanwhile
+_SWEPT_OF_CALL = 8_192  # keys of a dead node that one call takes out
+
+# KEYS: of one topic: leases; what each node says, and the sum of it; references (viewer's key -> how many nodes have
+# it); names. A node's own keys are in a set, its roll. The references are what all rolls together say: whoever takes a
+# key from a roll, or the roll of a dead node, takes its reference too, in the same script.
+_COUNTS = (
     NOW
     + """
-redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
-  redis.call('ZREM', KEYS[1], gone)
-  redis.call('HDEL', KEYS[2], gone)
+local leases, said, refs, names = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local function roll_of(node) return refs .. ':' .. node end
+local function forget(key)
+  if redis.call('HINCRBY', refs, key, -1) <= 0 then redis.call('HDEL', refs, key) end
 end
-local total, counts = 0, redis.call('HGETALL', KEYS[2])
-local peak = tonumber(ARGV[4])
-for i = 1, #counts, 2 do
-  if counts[i] == '#peak' then peak = math.max(peak, tonumber(counts[i + 1]))
-  else total = total + tonumber(counts[i + 1]) end
+local function empty(node, most)
+  for _, key in ipairs(redis.call('SPOP', roll_of(node), most)) do forget(key) end
+  return redis.call('EXISTS', roll_of(node)) == 0
 end
-peak = math.max(peak, total)
-redis.call('HSET', KEYS[2], '#peak', peak)
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-return {total, peak}
+local function sweep(most)
+  local clean = true
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
+    redis.call('HDEL', said, gone)
+    redis.call('HDEL', names, gone)
+    if empty(gone, most) then redis.call('ZREM', leases, gone) else clean = false end
+  end
+  return clean
+end
+-- Somebody has taken keys away (Redis itself, when it has no room): all nodes tell all again.
+local function start_again()
+  redis.call('DEL', refs)
+  local found = redis.call('HGETALL', said)
+  for i = 1, #found, 2 do
+    if string.sub(found[i], 1, 1) ~= '#' then
+      redis.call('DEL', roll_of(found[i]))
+      redis.call('HSET', said, found[i], string.sub(found[i + 1], 1, -2) .. '0')
+    end
+  end
+end
+-- The sum of what the nodes say, each viewer counted once. `clean`: no dead node's keys are left.
+local function sum(clean, peak, ratio, level, few, most)
+  local known, total, highest, sampled, largest = {}, 0, 0, 0, 0
+  local nodes, found = {}, redis.call('HGETALL', said)
+  for i = 1, #found, 2 do
+    if string.sub(found[i], 1, 1) == '#' then known[found[i]] = tonumber(found[i + 1])
+    else nodes[found[i]] = found[i + 1] end
+  end
+  if known['#level'] then level = known['#level'] else redis.call('HSET', said, '#born', now) end
+  for node, words in pairs(nodes) do
+    local viewers, at, whole = string.match(words, '(%d+) (%d+) (%d)')
+    viewers = tonumber(viewers)
+    total, highest = total + viewers, math.max(highest, viewers)
+    if whole == '0' or tonumber(at) ~= level then clean = false end
+    local size = redis.call('SCARD', roll_of(node))
+    sampled, largest = sampled + size, math.max(largest, size)
+  end
+  if clean then
+    local union = redis.call('HLEN', refs)
+    if union > sampled or union < largest then
+      start_again()
+      clean = false
+    elseif sampled > 0 then ratio = union / sampled
+    else ratio = 1 end
+  end
+  if not clean then ratio = known['#ratio'] or ratio end
+  local count = math.max(math.floor(total * ratio + 0.5), highest)
+  peak = math.max(peak, known['#peak'] or 0)
+  if clean then peak = math.max(peak, count) end
+  local wanted = level
+  while total / 2 ^ wanted > most do wanted = wanted + 1 end
+  if clean and now - (known['#born'] or now) > few[2] then
+    while wanted > 0 and total / 2 ^ wanted < few[1] do wanted = wanted - 1 end
+  end
+  redis.call('HSET', said, '#peak', peak, '#count', count, '#level', wanted, '#ratio', string.format('%.17g', ratio))
+  return {count, peak, wanted, string.format('%.17g', ratio)}
+end
+"""
+)
+# ARGV: node, lease in ms, what it has: viewers, level, sampled, is_whole, is_all, is_named, names ('-': unchanged),
+# peak, ratio; sample sizes to keep; how many keys have joined, their keys, the keys of those who left.
+_RENEW = (
+    _COUNTS
+    + """
+local node, lease, roll = ARGV[1], tonumber(ARGV[2]), roll_of(ARGV[1])
+local is_new = redis.call('ZADD', leases, now + lease, node) == 1
+if is_new then
+  redis.call('DEL', roll)  -- of a lease that ended so long ago that the references are gone as well
+end
+local clean = sweep(tonumber(ARGV[14]))
+if ARGV[6] == '1' then while not empty(node, 1000) do end end
+local joined = tonumber(ARGV[15])
+for i = 16, 15 + joined do
+  if redis.call('SADD', roll, ARGV[i]) == 1 then redis.call('HINCRBY', refs, ARGV[i], 1) end
+end
+for i = 16 + joined, #ARGV do
+  if redis.call('SREM', roll, ARGV[i]) == 1 then forget(ARGV[i]) end
+end
+local is_all = ARGV[7] == '1'
+if ARGV[9] == '' then redis.call('HDEL', names, node)
+elseif ARGV[9] ~= '-' then redis.call('HSET', names, node, ARGV[9]) end
+local lost = is_all and redis.call('SCARD', roll) ~= tonumber(ARGV[5])
+if lost and not is_new then start_again() end
+lost = lost or (ARGV[8] == '1' and redis.call('HEXISTS', names, node) == 0)
+redis.call('HSET', said, node, ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. ((is_all and not lost) and 1 or 0))
+local few = {tonumber(ARGV[12]), lease / 3}
+local answer = sum(clean, tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[4]), few, tonumber(ARGV[13]))
+for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], lease) end
+redis.call('PEXPIRE', roll, lease * 4)  -- it must outlive its references
+answer[5] = lost and 1 or 0
+return answer
+"""
+)
+# ARGV: node. What is too much for one call is left to the others' renewals.
+_LEAVE = (
+    _COUNTS
+    + """
+redis.call('ZADD', leases, 'XX', 0, ARGV[1])
+if redis.call('EXISTS', said) == 1 then sum(sweep(tonumber(ARGV[2])), 0, 1, 0, {0, 0}, math.huge)
+else redis.call('ZREM', leases, ARGV[1]) end
 """
 )
 # KEYS: leases of many topics. One script for all: a call each costs both sides ten times as much.
@@ -75,11 +208,17 @@ _MANY_MAX_TOPICS = 200  # a call; nobody else is served meanwhile
 _WATCHED = (
     NOW
     + """
-local total, peak = 0, tonumber(redis.call('HGET', KEYS[2], '#peak') or '0')
-for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')) do
-  total = total + tonumber(redis.call('HGET', KEYS[2], node) or '0')
-end
-return {total, peak}
+local peak, count = unpack(redis.call('HMGET', KEYS[2], '#peak', '#count'))
+if redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf') == 0 then count = 0 end
+return {tonumber(count or 0), tonumber(peak or 0)}
+"""
+)
+_NAMED = (
+    NOW
+    + """
+local nodes = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
+if #nodes == 0 then return {} end
+return redis.call('HMGET', KEYS[4], unpack(nodes))
 """
 )
 
@@ -88,26 +227,45 @@ class SharedTable(ScriptedTable):
     """The key-value table topic -> frontend nodes, in Redis, leased.
 
     A node that is silent for `lease_seconds` is absent from every answer. The table may be flushed at any
-    moment: each renewal asserts the node's full state again.
+    moment: a renewal says how much the table should know, and one that finds less is followed by the node's full state.
     Source: Gupta, "Streaming a Million Likes/Second", QCon London 2020; the leases are ours.
     """
 
-    def __init__(self, redis: Redis, *, lease_seconds: float, prefix: str = "live:") -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        lease_seconds: float,
+        prefix: str = "live:",
+        sample_max: int = SAMPLE_MAX,
+        sample_few: int = SAMPLE_FEW,
+    ) -> None:
         super().__init__(redis)
+        self._sample_max = sample_max
+        self._sample_few = sample_few
         self._lease_ms = int(lease_seconds * 1000)
         self._prefix = prefix
 
-    async def renew(
-        self, node: NodeId, viewers: Mapping[TopicName, int], *, peaks: Mapping[TopicName, int] | None = None
-    ) -> dict[TopicName, Watched]:
-        """Enter the node for its topics with its number of viewers of each; return the region's numbers.
+    async def renew(self, node: NodeId, shares: Mapping[TopicName, Share]) -> dict[TopicName, Renewed]:
+        """Enter the node for its topics, with what is new about its viewers of each; return the region's numbers.
 
-        One round trip, whatever the number of topics. Raises TableUnavailable.
+        One round trip, whatever the number of topics. A share may be told twice. Raises TableUnavailable.
         """
-        peaks = peaks or {}
-        arguments = [(topic, [node, count, self._lease_ms, peaks.get(topic, 0)]) for topic, count in viewers.items()]
-        answers = await self._each(_RENEW, arguments)
-        return {topic: Watched(*answer) for topic, answer in answers.items()}
+        calls = [
+            (topic, self._arguments(node, part)) for topic, share in shares.items() for part in _parts_of_share(share)
+        ]
+        answers = await self._each(_RENEW, calls)
+        return {
+            topic: Renewed(Watched(count, peak), level, float(ratio), bool(is_lost))
+            for topic, (count, peak, level, ratio, is_lost) in answers.items()
+        }
+
+    def _arguments(self, node: NodeId, share: Share) -> list[Any]:
+        names = "-" if share.names is None else " ".join(sorted(share.names))
+        said = [share.viewers, share.level, share.sampled, *map(int, (share.is_whole, share.is_all, share.is_named))]
+        sizes = [self._sample_few, self._sample_max, _SWEPT_OF_CALL]
+        keys = [key.to_bytes(8, "big", signed=True) for key in (*share.joined, *share.left)]
+        return [node, self._lease_ms, *said, names, share.peak, share.ratio, *sizes, len(share.joined), *keys]
 
     async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         """Enter the node for topics whose viewers nobody counts, at a tenth of the cost. One round trip.
@@ -143,29 +301,46 @@ class SharedTable(ScriptedTable):
         except (RedisError, OSError, TimeoutError) as error:
             raise TableUnavailable(str(error)) from error
 
+    async def named(self, topic: TopicName) -> set[str]:
+        """Return the ids of viewers of the topic that nodes have told. One round trip. Raises TableUnavailable."""
+        answers = await self._each(_NAMED, [(topic, [])])
+        return {name for names in answers[topic] if names is not None for name in _text(names).split()}
+
     async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         """Take the node out for the topics. One round trip. Raises TableUnavailable."""
-        try:
-            pipe = self._redis.pipeline(transaction=False)
-            for topic in topics:
-                leases, counts = self._keys(topic)
-                pipe.zrem(leases, node)
-                pipe.hdel(counts, node)
-            await pipe.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise TableUnavailable(str(error)) from error
+        await self._each(_LEAVE, [(topic, [node, _SWEPT_OF_CALL]) for topic in topics])
 
     async def _each(self, script: str, arguments: Sequence[tuple[TopicName, list[Any]]]) -> dict[TopicName, Any]:
+        """Return the script's answer for each topic, of several the last one."""
         answers = await self._call(script, [(self._keys(topic), args) for topic, args in arguments])
         return {topic: answer for (topic, _), answer in zip(arguments, answers, strict=True)}
 
     def _keys(self, topic: TopicName) -> list[str]:
-        # The braces put both keys of a topic on one node of a Redis Cluster.
-        return [f"{self._prefix}leases:{{{topic}}}", f"{self._prefix}viewers:{{{topic}}}"]
+        # The braces put all keys of a topic on one node of a Redis Cluster.
+        return [f"{self._prefix}{name}:{{{topic}}}" for name in ("leases", "viewers", "refs", "names")]
 
 
 def _calls(topics: Sequence[TopicName]) -> list[Sequence[TopicName]]:
     return [topics[start : start + _MANY_MAX_TOPICS] for start in range(0, len(topics), _MANY_MAX_TOPICS)]
+
+
+def _parts_of_share(share: Share) -> list[Share]:
+    """Return the share in parts that a script call may take, each of them true when the ones before are told."""
+    changes = [(True, key) for key in share.joined] + [(False, key) for key in share.left]
+    if len(changes) <= _CHANGES_OF_CALL:
+        return [share]
+    starts = range(0, len(changes), _CHANGES_OF_CALL)
+    return [
+        replace(
+            share,
+            joined=[key for is_here, key in changes[start : start + _CHANGES_OF_CALL] if is_here],
+            left=[key for is_here, key in changes[start : start + _CHANGES_OF_CALL] if not is_here],
+            is_whole=share.is_whole and start == 0,
+            is_all=share.is_all and start == starts[-1],
+            names=share.names if start == 0 else None,
+        )
+        for start in starts
+    ]
 
 
 def _text(value: bytes | str) -> str:

@@ -11,6 +11,7 @@ CORE = (
     "events",
     "dispatcher",
     "subscriptions",
+    "counting",
     "presence",
     "scripts",
     "batches",

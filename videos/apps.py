@@ -15,6 +15,7 @@ class VideosConfig(AppConfig):
 
         registry.add_kind(VideoTopics())
         registry.identify = auth.identify
+        registry.claim = auth.claimed_id
         registry.review = auth.review
         registry.save_last_active = auth.save_last_active
         for op, command in commands.COMMANDS.items():

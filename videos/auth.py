@@ -176,6 +176,14 @@ async def identify(headers: dict[bytes, bytes]) -> Watcher:
     return watcher_of(viewer, session=session)
 
 
+def claimed_id(headers: dict[bytes, bytes]) -> str:
+    """Return the id that a bearer token speaks for, by its signature alone; "" without one. No query."""
+    try:
+        return str(claim_of_token(_bearer(headers.get(b"authorization", b"").decode("latin1"))).id)
+    except Unauthorized:
+        return ""
+
+
 def watcher_of(viewer: Viewer | None, *, session: str = "") -> Watcher:
     """Return what a stream on behalf of the viewer, known by that session or by a token, has to know."""
     if viewer is None:

@@ -6,44 +6,95 @@ import asyncio
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
+from realtime.counting import ViewerKey
 from realtime.events import ConnectionId, Durable, Frame, NodeId, TopicName, Totals
 from realtime.frontend import Node
 from realtime.scripts import TableUnavailable
 from realtime.store import Access, Head, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
-from realtime.subscriptions import Watched
+from realtime.subscriptions import SAMPLE_FEW, SAMPLE_MAX, Renewed, Share, Watched
 
 VIDEO = TopicName("video:1")
+NOTHING = Share(0)
+
+
+def viewers(keys: Iterable[int], **more: Any) -> Share:
+    """Return what a node tells the table whose viewers are those, and all of them."""
+    joined = list(keys)
+    return Share(len(joined), sampled=len(joined), joined=joined, is_whole=True, **more)
+
+
+@dataclass
+class FakeLease:
+    """What a node has told the fake table of a topic."""
+
+    until: float
+    share: Share = NOTHING
+    keys: set[int] = field(default_factory=set)
+    names: frozenset[str] = frozenset()
+    is_whole: bool = True
 
 
 class FakeTable:
-    """The shared table in memory: keeps the contract of tests/realtime/test_shared_table.py."""
+    """The shared table in memory: keeps the contract of tests/realtime/test_subscriptions.py."""
 
-    def __init__(self, *, lease_seconds: float = 15.0, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        lease_seconds: float = 15.0,
+        clock: Callable[[], float] | None = None,
+        sample_max: int = SAMPLE_MAX,
+        sample_few: int = SAMPLE_FEW,
+    ) -> None:
         self._clock = clock or asyncio.get_running_loop().time
         self._lease_seconds = lease_seconds
-        self._leases: dict[TopicName, dict[NodeId, tuple[float, int]]] = {}
-        self._peaks: dict[TopicName, int] = {}
+        self._sample_max = sample_max
+        self._sample_few = sample_few
+        self._leases: dict[TopicName, dict[NodeId, FakeLease]] = {}
+        self._said: dict[TopicName, tuple[Watched, int, float]] = {}
         self.is_away = False
         self.calls: list[tuple[str, tuple[TopicName, ...]]] = []
 
-    async def renew(
-        self, node: NodeId, viewers: Mapping[TopicName, int], *, peaks: Mapping[TopicName, int] | None = None
-    ) -> dict[TopicName, Watched]:
-        self._called("renew", viewers)
-        for topic, count in viewers.items():
-            self._leases.setdefault(topic, {})[node] = (self._clock() + self._lease_seconds, count)
-            self._peaks[topic] = max(self._peaks.get(topic, 0), (peaks or {}).get(topic, 0), self._count(topic))
-        return {topic: Watched(self._count(topic), self._peaks[topic]) for topic in viewers}
+    async def renew(self, node: NodeId, shares: Mapping[TopicName, Share]) -> dict[TopicName, Renewed]:
+        self._called("renew", shares)
+        return {topic: self._renew(topic, node, share) for topic, share in shares.items()}
+
+    def _renew(self, topic: TopicName, node: NodeId, share: Share) -> Renewed:
+        lease = self._leases.setdefault(topic, {}).setdefault(node, FakeLease(0.0))
+        lease.until = self._clock() + self._lease_seconds
+        lease.share = share
+        lease.keys = (set() if share.is_whole else lease.keys) - set(share.left) | set(share.joined)
+        lease.names = lease.names if share.names is None else share.names
+        is_lost = (share.is_all and len(lease.keys) != share.sampled) or (share.is_named and not lease.names)
+        lease.is_whole = share.is_all and not is_lost
+        watched, level, ratio = self._sum(topic, share)
+        return Renewed(watched, level, ratio, is_lost)
+
+    def _sum(self, topic: TopicName, share: Share = NOTHING) -> tuple[Watched, int, float]:
+        known, level, ratio = self._said.get(topic, (Watched(0, share.peak), share.level, share.ratio))
+        live = self._live(topic).values()
+        total = sum(lease.share.viewers for lease in live)
+        sampled = sum(len(lease.keys) for lease in live)
+        is_clean = all(lease.is_whole and lease.share.level == level for lease in live)
+        if is_clean:
+            ratio = len(set().union(*(lease.keys for lease in live))) / sampled if sampled else 1.0
+        count = max([round(total * ratio), *(lease.share.viewers for lease in live)], default=0)
+        peak = max(known.peak, share.peak, count if is_clean else 0)
+        while total / 2**level > self._sample_max:
+            level += 1
+        while is_clean and level and total / 2**level < self._sample_few:
+            level -= 1
+        self._said[topic] = said = (Watched(count, peak), level, ratio)
+        return said
 
     async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         self._called("enter", topics)
         for topic in topics:
-            self._leases.setdefault(topic, {})[node] = (self._clock() + self._lease_seconds, 0)
+            self._leases.setdefault(topic, {})[node] = FakeLease(self._clock() + self._lease_seconds)
 
     async def nodes_for(self, topics: Sequence[TopicName]) -> dict[TopicName, frozenset[NodeId]]:
         self._called("nodes_for", topics)
@@ -51,7 +102,11 @@ class FakeTable:
 
     async def watched(self, topics: Sequence[TopicName]) -> dict[TopicName, Watched]:
         self._called("watched", topics)
-        return {topic: Watched(self._count(topic), self._peaks.get(topic, 0)) for topic in topics}
+        return {topic: self._sum(topic)[0] for topic in topics}
+
+    async def named(self, topic: TopicName) -> set[str]:
+        self._called("named", [topic])
+        return {name for lease in self._live(topic).values() for name in lease.names}
 
     async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         self._called("leave", topics)
@@ -60,19 +115,16 @@ class FakeTable:
 
     def flush(self) -> None:
         self._leases.clear()
-        self._peaks.clear()
+        self._said.clear()
 
-    def _called(self, name: str, topics: Sequence[TopicName] | Mapping[TopicName, int]) -> None:
+    def _called(self, name: str, topics: Sequence[TopicName] | Mapping[TopicName, Share]) -> None:
         self.calls.append((name, tuple(topics)))
         if self.is_away:
             raise TableUnavailable("away")
 
-    def _live(self, topic: TopicName) -> dict[NodeId, int]:
+    def _live(self, topic: TopicName) -> dict[NodeId, FakeLease]:
         leases = self._leases.get(topic, {})
-        return {node: count for node, (until, count) in leases.items() if until > self._clock()}
-
-    def _count(self, topic: TopicName) -> int:
-        return sum(self._live(topic).values())
+        return {node: lease for node, lease in leases.items() if lease.until > self._clock()}
 
 
 @dataclass
@@ -105,6 +157,7 @@ class FakeStore:
     totals: dict[TopicName, dict[str, int]] = field(default_factory=dict)
     versions: dict[TopicName, int] = field(default_factory=dict)
     peaks: dict[TopicName, int] = field(default_factory=dict)
+    seen: dict[TopicName, set[int]] = field(default_factory=dict)
     kept_from: int = 1  # events with a lower seq are gone from the log
     banned: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
@@ -171,6 +224,12 @@ class FakeStore:
     async def save_last_active(self, at_ms: Mapping[str, int]) -> None:
         await self._asked("save_last_active")
         self.last_active.update(at_ms)
+
+    async def save_seen(self, seen: Mapping[TopicName, Sequence[int]]) -> Mapping[TopicName, int]:
+        await self._asked("save_seen")
+        for topic, keys in seen.items():
+            self.seen.setdefault(topic, set()).update(keys)
+        return dict.fromkeys(seen, 0)
 
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
         await self._asked("save_peaks")
@@ -273,13 +332,22 @@ _numbers = itertools.count(1)
 
 
 class Viewer:
-    """A connection on fakes, and what its viewer has read."""
+    """A connection on fakes, and what its viewer has read. Each counts as one, unless it is given another's `key`."""
 
-    def __init__(self, node: Node, *, is_sse: bool = True, direct: bool = True, watcher: Watcher = ANONYMOUS) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        is_sse: bool = True,
+        direct: bool = True,
+        watcher: Watcher = ANONYMOUS,
+        key: int | None = None,
+    ) -> None:
         self.node = node
         self.wire = FakeWire(is_sse=is_sse, direct=direct, filled=lambda: node.filled(self.connection))
-        id = ConnectionId(f"c{next(_numbers)}")
-        self.connection = Connection(id, self.wire, is_sse=is_sse, watcher=watcher)
+        number = next(_numbers)
+        counted = ViewerKey(number if key is None else key)
+        self.connection = Connection(ConnectionId(f"c{number}"), self.wire, is_sse=is_sse, watcher=watcher, key=counted)
         self.opening: dict[str, Any] = {}
         self.first: list[tuple[str, dict[str, Any]]] = []
         node.add(self.connection)

@@ -51,8 +51,8 @@ def note(topic: TopicName, seq: int) -> list[Any]:
 
 
 async def test_batch_becomes_one_message_for_each_node(dispatcher: Dispatcher, table: FakeTable, layer: Layer) -> None:
-    await table.renew(A, {ONE: 1, TWO: 1})
-    await table.renew(B, {TWO: 1})
+    await table.enter(A, [ONE, TWO])
+    await table.enter(B, [TWO])
     outcome = await dispatcher.dispatch([note(ONE, 1), note(TWO, 1), note(ONE, 2)])
     assert dict(layer.sent) == {
         A: {"type": "node.deliver", "events": [note(ONE, 1), note(TWO, 1), note(ONE, 2)]},
@@ -68,7 +68,7 @@ async def test_topic_that_nobody_watches_costs_no_message(dispatcher: Dispatcher
 
 
 async def test_hundred_likes_become_one(dispatcher: Dispatcher, table: FakeTable, layer: Layer) -> None:
-    await table.renew(A, {ONE: 1})
+    await table.enter(A, [ONE])
     likes = [to_wire(Totals(ONE, number, {"like": number}, ("Ada",), number)) for number in range(1, 101)]
     await dispatcher.dispatch(likes)
     [(_, message)] = layer.sent
@@ -78,7 +78,7 @@ async def test_hundred_likes_become_one(dispatcher: Dispatcher, table: FakeTable
 async def test_lookup_is_remembered_for_a_moment(table: FakeTable, layer: Layer) -> None:
     now = 0.0
     dispatcher = Dispatcher(table, layer.send, lambda: now, cache_seconds=0.1)
-    await table.renew(A, {ONE: 1})
+    await table.enter(A, [ONE])
     table.calls.clear()
     await dispatcher.dispatch([note(ONE, 1)])
     await dispatcher.dispatch([note(ONE, 2)])
@@ -93,7 +93,7 @@ async def test_first_viewer_right_after_an_event_that_nobody_watched_gets_the_ne
 ) -> None:
     """A broadcast begins, its first viewer comes and taps hearts: they were lost, "nobody watches" was remembered."""
     await dispatcher.dispatch([note(ONE, 1)])
-    await table.renew(A, {ONE: 1})
+    await table.enter(A, [ONE])
     await dispatcher.dispatch([note(ONE, 2)])
     assert layer.sent == [(A, {"type": "node.deliver", "events": [note(ONE, 2)]})]
 
@@ -102,7 +102,7 @@ async def test_what_is_remembered_is_bounded(table: FakeTable, layer: Layer) -> 
     dispatcher = Dispatcher(table, layer.send, lambda: 0.0, cache_max_topics=10)
     for number in range(25):
         topic = TopicName(f"video:{number}")
-        await table.renew(A, {topic: 1})
+        await table.enter(A, [topic])
         await dispatcher.dispatch([note(topic, 1)])
     assert len(dispatcher._cache) <= 10
 
@@ -110,7 +110,7 @@ async def test_what_is_remembered_is_bounded(table: FakeTable, layer: Layer) -> 
 async def test_items_that_are_no_events_take_nobody_with_them(
     dispatcher: Dispatcher, table: FakeTable, layer: Layer
 ) -> None:
-    await table.renew(A, {ONE: 1})
+    await table.enter(A, [ONE])
     outcome = await dispatcher.dispatch([None, ["d"], ["future", 1], {"topic": ONE}, note(ONE, 1)])
     [(_, message)] = layer.sent
     assert message["events"] == [note(ONE, 1)]
@@ -120,7 +120,7 @@ async def test_items_that_are_no_events_take_nobody_with_them(
 async def test_state_that_is_none_leaves_the_one_that_is(
     dispatcher: Dispatcher, table: FakeTable, layer: Layer
 ) -> None:
-    await table.renew(A, {ONE: 1})
+    await table.enter(A, [ONE])
     likes = to_wire(Totals(ONE, 1, {"like": 1}, (), 1))
     outcome = await dispatcher.dispatch([likes, ["t", ONE, "many"], ["t", ONE]])
     assert [message["events"] for _, message in layer.sent] == [[likes]]
@@ -131,7 +131,7 @@ async def test_event_of_a_newer_version_reaches_the_nodes_that_may_know_it(
     dispatcher: Dispatcher, table: FakeTable, layer: Layer
 ) -> None:
     """While a new version is deployed piece by piece, new backends publish through old dispatchers."""
-    await table.renew(A, {ONE: 1})
+    await table.enter(A, [ONE])
     await dispatcher.dispatch([["x", ONE, {"new": True}]])
     assert [message["events"] for _, message in layer.sent] == [[["x", ONE, {"new": True}]]]
 
@@ -148,7 +148,7 @@ async def test_batch_costs_one_lookup_and_one_sending_whatever_its_nodes(table: 
     dispatcher = Dispatcher(table, layer.send, lambda: 0.0)
     topics = [TopicName(f"video:{number}") for number in range(100)]
     for number in range(20):
-        await table.renew(NodeId(f"node-{number}"), dict.fromkeys(topics, 1))
+        await table.enter(NodeId(f"node-{number}"), topics)
     table.calls.clear()
     outcome = await dispatcher.dispatch([note(topic, 1) for topic in topics])
     assert (len(table.calls), layer.calls, outcome.messages) == (1, 1, 20)
@@ -171,7 +171,7 @@ async def test_event_is_packed_once_whatever_its_nodes(
 
     monkeypatch.setattr("realtime.dispatcher.msgpack.Packer", Packer)
     for number in range(20):
-        await table.renew(NodeId(f"node-{number}"), {ONE: 1})
+        await table.enter(NodeId(f"node-{number}"), [ONE])
     await Dispatcher(table, layer.send, lambda: 0.0).dispatch([note(ONE, 1), note(ONE, 2)])
     assert packed == [note(ONE, 1), note(ONE, 2)]
     assert len(layer.sent) == 20

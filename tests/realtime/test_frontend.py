@@ -17,7 +17,7 @@ from realtime.events import Burst, NodeId, TopicName, Totals, durable_frame, now
 from realtime.frontend import PULL_MAX_EVENTS, Node
 from realtime.store import Head, StoreUnavailable, TopicGone
 from realtime.subscriptions import Watched
-from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
+from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, viewers, write_descriptor
 
 OTHER = TopicName("video:2")
 
@@ -213,6 +213,7 @@ async def test_reconcile_brings_what_never_came(node: Node, store: FakeStore) ->
 async def test_reconcile_at_rest_asks_one_question(node: Node, store: FakeStore) -> None:
     await Viewer(node).watch(VIDEO)
     await Viewer(node).watch(OTHER)
+    await node.reconcile()
     store.calls.clear()
     await node.reconcile()
     assert store.calls == ["heads"]
@@ -401,7 +402,7 @@ async def test_reactions_are_summed_and_stale_ones_dropped(node: Node) -> None:
 
 async def test_viewers_are_counted_over_all_nodes(node: Node, table: FakeTable) -> None:
     viewer = await Viewer(node).watch()
-    await table.renew(NodeId("node-2"), {VIDEO: 4})
+    await table.renew(NodeId("node-2"), {VIDEO: viewers(range(-4, 0))})
     await node.renew()
     await until(lambda: bool(viewer.read()))
     assert (viewer.last("viewers")["count"], viewer.last("viewers")["peak"]) == (5, 5)
@@ -409,7 +410,7 @@ async def test_viewers_are_counted_over_all_nodes(node: Node, table: FakeTable) 
 
 async def test_dead_nodes_viewers_leave_with_its_lease(node: Node, table: FakeTable, clock: Clock) -> None:
     viewer = await Viewer(node).watch()
-    await table.renew(NodeId("node-2"), {VIDEO: 4})
+    await table.renew(NodeId("node-2"), {VIDEO: viewers(range(-4, 0))})
     await node.renew()
     clock.advance(seconds=16)
     await node.renew()
@@ -431,7 +432,7 @@ async def test_table_away_keeps_the_last_numbers_for_a_lease_then_counts_its_own
     node: Node, table: FakeTable, clock: Clock
 ) -> None:
     viewer = await Viewer(node).watch()
-    await table.renew(NodeId("node-2"), {VIDEO: 4})
+    await table.renew(NodeId("node-2"), {VIDEO: viewers(range(-4, 0))})
     await node.renew()
     table.is_away = True
     await Viewer(node).watch()

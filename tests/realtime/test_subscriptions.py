@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from realtime.counting import is_sampled
 from realtime.events import NodeId, TopicName
 from realtime.scripts import TableUnavailable
-from realtime.subscriptions import Audience, SharedTable, Watched
-from tests.realtime.fakes import FakeTable
+from realtime.subscriptions import Audience, Share, SharedTable, Watched
+from tests.realtime.fakes import NOTHING, FakeTable, viewers
 
 A, B = NodeId("node-a"), NodeId("node-b")
 ONE, TWO = TopicName("video:1"), TopicName("video:2")
@@ -38,9 +40,17 @@ async def table(request: pytest.FixtureRequest, redis: Redis) -> Table:
     return SharedTable(redis, lease_seconds=0.2, prefix=f"test:{uuid.uuid4().hex}:")
 
 
+@pytest.fixture(params=["redis", "fake"])
+async def small_table(request: pytest.FixtureRequest, redis: Redis) -> Table:
+    """The table, with leases of 1 s, that keeps 100 keys of a topic at most."""
+    if request.param == "fake":
+        return FakeTable(lease_seconds=1, sample_max=100, sample_few=45)
+    return SharedTable(redis, lease_seconds=1, prefix=f"test:{uuid.uuid4().hex}:", sample_max=100, sample_few=45)
+
+
 async def test_node_is_found_for_the_topics_that_it_renewed(table: Table) -> None:
-    await table.renew(A, {ONE: 1, TWO: 1})
-    await table.renew(B, {TWO: 1})
+    await table.renew(A, {ONE: NOTHING, TWO: NOTHING})
+    await table.renew(B, {TWO: NOTHING})
     assert await table.nodes_for([ONE, TWO]) == {ONE: {A}, TWO: {A, B}}
 
 
@@ -58,8 +68,8 @@ async def test_node_is_found_for_the_topics_that_it_entered_without_a_count(tabl
 async def test_thousand_topics_are_looked_up_in_a_handful_of_commands(redis: Redis) -> None:
     table = SharedTable(redis, lease_seconds=15, prefix=f"test:{uuid.uuid4().hex}:")
     topics = [TopicName(f"video:{number}") for number in range(1_000)]
-    await table.renew(A, dict.fromkeys(topics, 1))
-    await table.renew(B, dict.fromkeys(topics[::2], 1))
+    await table.renew(A, dict.fromkeys(topics, NOTHING))
+    await table.renew(B, dict.fromkeys(topics[::2], NOTHING))
     await table.nodes_for(topics[:1])  # loads the script
     before = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
     found = await table.nodes_for(topics)
@@ -78,29 +88,110 @@ async def test_no_topics_need_no_round_trip(table: Table) -> None:
     assert await table.renew(A, {}) == {}
 
 
+async def watched_after(table: Table, node: NodeId, share: Share, topic: TopicName = ONE) -> Watched:
+    return (await table.renew(node, {topic: share}))[topic].watched
+
+
 async def test_renewal_answers_the_viewers_of_all_nodes(table: Table) -> None:
-    await table.renew(A, {ONE: 3})
-    assert await table.renew(B, {ONE: 4}) == {ONE: Watched(7, 7)}
-    assert await table.renew(A, {ONE: 1}) == {ONE: Watched(5, 7)}
+    await table.renew(A, {ONE: viewers([1, 2, 3])})
+    assert await watched_after(table, B, viewers([4, 5, 6, 7])) == Watched(7, 7)
+    assert await watched_after(table, A, viewers([1])) == Watched(5, 7)
     assert await table.watched([ONE]) == {ONE: Watched(5, 7)}
 
 
+async def test_viewer_on_two_nodes_is_one(table: Table) -> None:
+    await table.renew(A, {ONE: viewers([1, 2, 3])})
+    assert await watched_after(table, B, viewers([3, 4])) == Watched(4, 4)
+    assert await watched_after(table, A, Share(2, sampled=2, left=[3])) == Watched(4, 4)
+    assert await watched_after(table, B, Share(1, sampled=1, left=[3])) == Watched(3, 4)
+
+
+async def test_what_is_told_twice_counts_once(table: Table) -> None:
+    """The answer to a renewal may get lost: then nobody knows whether it was heard."""
+    await table.renew(A, {ONE: viewers([1, 2])})
+    for _ in range(2):
+        assert await watched_after(table, A, Share(2, sampled=2, joined=[3], left=[2])) == Watched(2, 2)
+    await table.renew(B, {ONE: viewers([3])})
+    assert await watched_after(table, A, Share(1, sampled=1, left=[3])) == Watched(2, 2)
+
+
+async def test_table_that_knows_less_than_a_node_thinks_asks_for_all(table: Table) -> None:
+    answer = (await table.renew(A, {ONE: Share(3, sampled=3, joined=[3])}))[ONE]
+    assert answer.is_lost
+    answer = (await table.renew(A, {ONE: viewers([1, 2, 3])}))[ONE]
+    assert (answer.is_lost, answer.watched) == (False, Watched(3, 3))
+
+
+async def test_count_of_a_moment_in_which_not_all_is_said_is_no_peak(table: Table) -> None:
+    """A viewer who has gone from one node to another would be two."""
+    await table.renew(A, {ONE: viewers([1, 2, 3])})
+    half = (await table.renew(B, {ONE: Share(3, sampled=3, joined=[3], is_whole=True, is_all=False)}))[ONE]
+    assert half.watched.peak == 3
+    whole = (await table.renew(B, {ONE: Share(3, sampled=3, joined=[2, 1])}))[ONE]
+    assert whole.watched == Watched(3, 3)
+
+
 async def test_peak_that_a_node_remembers_comes_back_after_a_flush(table: Table) -> None:
-    assert await table.renew(A, {ONE: 3}, peaks={ONE: 50}) == {ONE: Watched(3, 50)}
+    assert await watched_after(table, A, viewers([1, 2, 3], peak=50)) == Watched(3, 50)
+
+
+async def test_names_are_those_of_nodes_with_a_lease(table: Table) -> None:
+    assert await table.named(ONE) == set()
+    await table.renew(A, {ONE: viewers([1, 2], names=frozenset(("ada", "bo")), is_named=True)})
+    await table.renew(B, {ONE: viewers([2, 3], names=frozenset(("bo", "cy")), is_named=True)})
+    await table.renew(A, {ONE: Share(2, sampled=2, is_named=True)})
+    assert await table.named(ONE) == {"ada", "bo", "cy"}
+    await table.renew(A, {ONE: Share(2, sampled=2, names=frozenset())})
+    assert await table.named(ONE) == {"bo", "cy"}
+    await table.leave(B, [ONE])
+    assert await table.named(ONE) == set()
+
+
+async def test_names_that_the_table_has_lost_are_asked_for(table: Table) -> None:
+    assert (await table.renew(A, {ONE: viewers([1], is_named=True)}))[ONE].is_lost
+
+
+async def test_big_room_is_sampled_and_small_again_exact(small_table: Table) -> None:
+    """`small_table` keeps 100 keys at most."""
+    keys = range(300)
+    told = (await small_table.renew(A, {ONE: viewers(keys)}))[ONE]
+    assert (told.watched.count, told.level) == (300, 2)
+    sample = [key for key in keys if not key & 3]
+    gone = [key for key in keys if key & 3]
+    told = (await small_table.renew(A, {ONE: Share(300, level=2, sampled=len(sample), left=gone)}))[ONE]
+    assert (told.watched, told.level, told.is_lost) == (Watched(300, 300), 2, False)
+    # A third of a second node's viewers are on the first one too.
+    others = range(200, 500)
+    await small_table.renew(B, {ONE: viewers(others)})
+    answer = (await small_table.renew(B, {ONE: sample_of(others, 3)}))[ONE]
+    assert answer.level == 3
+    answer = (await small_table.renew(A, {ONE: sample_of(keys, 3)}))[ONE]
+    assert answer.watched.count == answer.watched.peak == pytest.approx(500, abs=12)
+    await small_table.leave(B, [ONE])
+    told = (await small_table.renew(A, {ONE: Share(20, level=3, sampled=0, left=[k for k in keys if not k & 7])}))[ONE]
+    while told.level:  # the real one waits until all nodes have had the time to come back after a flush
+        told = (await small_table.renew(A, {ONE: Share(20, level=told.level, is_whole=True)}))[ONE]
+    assert await watched_after(small_table, A, viewers(range(20))) == Watched(20, answer.watched.peak)
+
+
+def sample_of(keys: Iterable[int], level: int) -> Share:
+    """Return what a node tells the table that wants that level's sample."""
+    kept = [key for key in keys if is_sampled(key, level)]
+    return replace(viewers(kept), viewers=len(list(keys)), level=level)
 
 
 async def test_silent_node_is_gone_after_its_lease(table: Table) -> None:
-    await table.renew(A, {ONE: 3})
+    await table.renew(A, {ONE: viewers([1, 2, 3])})
     async with asyncio.timeout(20):
         while await table.nodes_for([ONE]) != {ONE: frozenset()}:
             await asyncio.sleep(0.01)
     assert (await table.watched([ONE]))[ONE].count == 0
-    assert (await table.renew(B, {ONE: 1}))[ONE].count == 1
+    assert (await watched_after(table, B, viewers([1]))).count == 1
 
 
 async def test_node_that_leaves_is_gone_at_once(table: Table) -> None:
-    await table.renew(A, {ONE: 3})
-    await table.renew(B, {ONE: 2})
+    await table.renew(A, {ONE: viewers([1, 2, 3])})
+    await table.renew(B, {ONE: viewers([3, 4])})
     await table.leave(A, [ONE])
     assert await table.nodes_for([ONE]) == {ONE: {B}}
     assert (await table.watched([ONE]))[ONE].count == 2
@@ -108,15 +199,15 @@ async def test_node_that_leaves_is_gone_at_once(table: Table) -> None:
 
 async def test_table_survives_a_flush_of_redis_and_of_its_scripts(redis: Redis) -> None:
     table = SharedTable(redis, lease_seconds=5, prefix=f"test:{uuid.uuid4().hex}:")
-    await table.renew(A, {ONE: 1})
+    await table.renew(A, {ONE: viewers([1])})
     await redis.script_flush()
-    await table.renew(A, {ONE: 1})
+    await table.renew(A, {ONE: viewers([1])})
     assert await table.nodes_for([ONE]) == {ONE: {A}}
 
 
 async def test_renewal_of_many_topics_is_one_round_trip(redis: Redis) -> None:
     table = SharedTable(redis, lease_seconds=5, prefix=f"test:{uuid.uuid4().hex}:")
-    topics = {TopicName(f"video:{number}"): 1 for number in range(500)}
+    topics = {TopicName(f"video:{number}"): viewers([number]) for number in range(500)}
     await table.renew(A, topics)
     trips = 0
     send = redis.connection_pool.connection_class.send_packed_command
@@ -136,7 +227,12 @@ async def test_renewal_of_many_topics_is_one_round_trip(redis: Redis) -> None:
 async def test_redis_away_is_said_so() -> None:
     away = Redis.from_url("redis://127.0.0.1:1", retry=Retry(NoBackoff(), 0), socket_connect_timeout=1)
     table = SharedTable(away, lease_seconds=5)
-    for call in (table.renew(A, {ONE: 1}), table.nodes_for([ONE]), table.watched([ONE]), table.leave(A, [ONE])):
+    for call in (
+        table.renew(A, {ONE: viewers([1])}),
+        table.nodes_for([ONE]),
+        table.watched([ONE]),
+        table.leave(A, [ONE]),
+    ):
         with pytest.raises(TableUnavailable):
             await call
     with pytest.raises(TableUnavailable):

@@ -1,0 +1,192 @@
+"""Who counts as a viewer of a topic: keys of viewers, and a node's roll of those who are here.
+
+Hop: beside the path. A connection brings its viewer's key (realtime.consumers); the node (realtime.frontend) enters it
+in its topics' rolls, and tells the shared table (realtime.subscriptions) and the database what has changed. Two
+connections with one key are one viewer, on one node or on several.
+
+What a node says costs the same whatever happens: of a big room only a sample of the keys is told, those whose low
+`level` bits are 0. Numbers are exact all the same; only how many viewers are on several nodes at once is estimated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import NewType, TypeVar
+
+from realtime.subscriptions import Renewed, Share
+
+K = TypeVar("K")
+ViewerKey = NewType("ViewerKey", int)
+"""64 bits, signed, as PostgreSQL has them."""
+UNCOUNTED = ViewerKey(0)
+
+NAMES_MAX = 200  # viewers of one topic that a node tells by their ids
+UNTOLD_MAX = 65_536  # changes of one topic that wait for the shared table; beyond it, the whole roll is told again
+UNWRITTEN_MAX = 65_536  # new viewers of one topic that wait for the database; those beyond it are not remembered
+
+KeyOf = Callable[[str], ViewerKey]
+
+
+def viewer_keys(secret: str) -> KeyOf:
+    """Return how a viewer's key is made of what he is known by: nobody can tell from a key whose it is."""
+    seed = hashlib.blake2b(secret.encode(), digest_size=32, person=b"live.viewer").digest()
+
+    def key_of(known_by: str) -> ViewerKey:
+        digest = hashlib.blake2b(known_by.encode(), digest_size=8, key=seed).digest()
+        return ViewerKey(int.from_bytes(digest, "big", signed=True) or 1)
+
+    return key_of
+
+
+def is_sampled(key: int, level: int) -> bool:
+    """Return whether the key is one of the sample that a level keeps: one in `2 ** level`."""
+    return not key & ((1 << level) - 1)
+
+
+class Roll:
+    """The viewers of one topic on one node, and what of them others have not been told. Every change costs O(1)."""
+
+    __slots__ = (
+        "_connections", "_is_lost", "_level", "_names", "_sampled", "_told_names", "_unique_level", "_untold",
+        "_unwritten", "ratio",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._connections: dict[int, int] = {}  # key -> its connections here
+        self._names: dict[str, int] = {}  # viewer id -> his connections here
+        self._told_names: frozenset[str] | None = None
+        self._level = 0
+        self._sampled = 0
+        self._untold: set[int] = set()  # keys of the sample of which the table may not know whether they are here
+        self._is_lost = True  # the table has to be told all
+        self._unique_level = 0
+        self._unwritten: set[int] = set()
+        self.ratio = 1.0  # viewers of all nodes to the sum of their rolls, by the last answer of the table
+
+    def __len__(self) -> int:
+        """How many viewers are here, each counted once."""
+        return len(self._connections)
+
+    def enter(self, key: ViewerKey, viewer_id: str = "") -> bool:
+        """Count a connection in; `viewer_id` where it is known. Return whether there is something to tell."""
+        if key == UNCOUNTED:
+            return False
+        if viewer_id:
+            self._names[viewer_id] = self._names.get(viewer_id, 0) + 1
+        connections = self._connections.get(key, 0)
+        self._connections[key] = connections + 1
+        if connections:
+            return self._names.get(viewer_id) == 1
+        self._note(key, 1)
+        if is_sampled(key, self._unique_level) and len(self._unwritten) < UNWRITTEN_MAX:
+            self._unwritten.add(key)
+        return True
+
+    def leave(self, key: ViewerKey, viewer_id: str = "") -> bool:
+        """Count a connection out that was counted in with the same words."""
+        if key == UNCOUNTED:
+            return False
+        was_last = bool(viewer_id) and _take_one(self._names, viewer_id)
+        if _take_one(self._connections, key):
+            self._note(key, -1)
+            return True
+        return was_last
+
+    def _note(self, key: int, step: int) -> None:
+        if not is_sampled(key, self._level):
+            return
+        self._sampled += step
+        if not self._is_lost:
+            self._untold.add(key)
+            if len(self._untold) > UNTOLD_MAX:
+                self._lose()
+
+    def _lose(self) -> None:
+        self._is_lost = True
+        self._untold.clear()
+
+    # The shared table
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the table does not know all: the rest of many changes, or what it has lost."""
+        return bool(self._untold) or self._is_lost
+
+    def share(self, *, peak: int, most: int) -> Share:
+        """Return what to tell the table now, `most` keys of it; then call `told` or `not_told`."""
+        is_whole, self._is_lost = self._is_lost, False
+        if is_whole:
+            self._untold = {key for key in self._connections if is_sampled(key, self._level)}
+        changed = list(islice(self._untold, most))
+        self._untold.difference_update(changed)
+        here = [key in self._connections and is_sampled(key, self._level) for key in changed]
+        names = frozenset(islice(self._names, NAMES_MAX))
+        share = Share(
+            viewers=len(self._connections),
+            level=self._level,
+            sampled=self._sampled,
+            joined=[key for key, is_here in zip(changed, here, strict=True) if is_here],
+            left=[key for key, is_here in zip(changed, here, strict=True) if not is_here],
+            is_whole=is_whole,
+            is_all=not self._untold,
+            names=names if is_whole or names != self._told_names else None,
+            is_named=bool(names),
+            peak=peak,
+            ratio=self.ratio,
+        )
+        self._told_names = names
+        return share
+
+    def told(self, answer: Renewed) -> None:
+        """Take what the table answered: it may want another sample, or all again."""
+        self.ratio = answer.ratio
+        if answer.is_lost:
+            self._lose()
+        if answer.level != self._level:
+            before, self._level = self._level, answer.level
+            self._sampled = 0
+            for key in self._connections:
+                is_in = is_sampled(key, self._level)
+                self._sampled += is_in
+                if not self._is_lost and is_in != is_sampled(key, before):
+                    self._untold.add(key)
+
+    def not_told(self, share: Share) -> None:
+        """Nobody knows whether the table has heard: tell it again, as things are then."""
+        if share.names is not None:
+            self._told_names = None
+        if share.is_whole:
+            self._lose()
+        elif not self._is_lost:
+            self._untold.update(share.joined, share.left)
+            if len(self._untold) > UNTOLD_MAX:
+                self._lose()
+
+    # The database
+
+    def unwritten(self, most: int) -> list[int]:
+        """Take up to `most` viewers whom the database may not know. `not_written` puts them back."""
+        taken = list(islice(self._unwritten, most))
+        self._unwritten.difference_update(taken)
+        return taken
+
+    def written(self, level: int) -> None:
+        """The database keeps the sample of that level: of others it need not be told."""
+        if level != self._unique_level:
+            self._unique_level = level
+            self._unwritten = {key for key in self._unwritten if is_sampled(key, level)}
+
+    def not_written(self, keys: Iterable[int]) -> None:
+        self._unwritten.update(keys)
+
+
+def _take_one(counts: dict[K, int], key: K) -> bool:
+    """Count one down; return whether it was the last, which is forgotten."""
+    left = counts[key] - 1
+    if left:
+        counts[key] = left
+    else:
+        del counts[key]
+    return not left
