@@ -26,7 +26,7 @@ from django.conf import settings
 
 from realtime import metrics, tickets
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
-from realtime.counting import UNCOUNTED, ViewerKey
+from realtime.counting import DEVICE_COOKIE, UNCOUNTED, ViewerKey
 from realtime.events import ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
 from realtime.frontend import RETRY_MS, TOPICS_MAX, Node
 from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, even_out
@@ -45,7 +45,6 @@ WAITING_MAX = 64  # commands that wait for the one before; then their sender has
 CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
 UNKNOWN_POSITION = -1
 APART = ("embed", "dock")  # what watches without being a viewer: a player on another site, a moderator's tool
-DEVICE_COOKIE = "device"
 # What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
 STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from realtime.batches import Batches
 from realtime.connections import Watcher
@@ -130,6 +130,12 @@ class DatabaseStore:
     def _save_seen(self, seen: Mapping[TopicName, Sequence[int]]) -> dict[TopicName, int]:
         topics = list(Topic.objects.filter(name__in=seen).values_list("name", flat=True))
         pairs = [(topic, key) for topic in topics for key in sorted(seen[TopicName(topic)])]
+        try:
+            return self._keep_seen(topics, pairs)
+        except IntegrityError:
+            return {}  # a topic was deleted meanwhile: the others' viewers are told again
+
+    def _keep_seen(self, topics: Sequence[str], pairs: Sequence[tuple[str, int]]) -> dict[TopicName, int]:
         with transaction.atomic(), connection.cursor() as cursor:
             Audience.objects.bulk_create((Audience(topic_id=topic) for topic in topics), ignore_conflicts=True)
             # Locked in the order of names, as everybody who locks several.

@@ -51,10 +51,11 @@ class Seen:
 class Watcher(ABC):
     """One viewer of one topic. `url` is the node it watches."""
 
-    def __init__(self, url: str, topic: str, *, query: str = "") -> None:
+    def __init__(self, url: str, topic: str, *, query: str = "", headers: Mapping[str, str] | None = None) -> None:
         self.url = url
         self.topic = topic
         self.query = query
+        self.headers = headers or {}
         self.seen: list[Seen] = []
         self.problems: list[str] = []
         self.hellos = 0
@@ -212,6 +213,7 @@ class SseWatcher(Watcher):
             f"GET /events?topic={quote(self.topic)}{self.query} HTTP/1.1",
             f"Host: {parts.netloc}",
             "Accept: text/event-stream, application/json",
+            *(f"{name}: {value}" for name, value in self.headers.items()),
             *([f"Last-Event-ID: {self.topic}@{self.seq}"] if self.seq >= 0 else []),
         ]
         self._writer.write("\r\n".join((*lines, "", "")).encode())
@@ -259,10 +261,6 @@ class WebSocketWatcher(Watcher):
     """A viewer by `/ws`."""
 
     _socket: ClientConnection
-
-    def __init__(self, url: str, topic: str, *, query: str = "", headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(url, topic, query=query)
-        self.headers = headers or {}
 
     async def _connect(self) -> None:
         after = f"&after={quote(self.topic)}@{self.seq}" if self.seq >= 0 else ""

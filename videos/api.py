@@ -52,6 +52,7 @@ from videos.text import (
     clean_title,
 )
 from videos.topics import full_json, visible_video, with_viewers
+from videos.watching import viewers_json
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +154,7 @@ async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpRespo
     viewer, session = await backend_threads.run(create)
     response = answer({"viewer": person(viewer), "token": auth.issue_token(viewer)}, 201)
     auth.set_session(request, response, session)
+    auth.set_device(request, response)
     return response
 
 
@@ -337,6 +339,20 @@ async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 )
 async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     return answer(await _full(await backend_threads.run(interactions.end_video, video_id, _viewer(request))))
+
+
+@api.get(
+    "/videos/{video_id}/viewers",
+    response={200: schemas.ViewersOut, **READING},
+    tags=["videos"],
+    summary="Get who watches a video",
+)
+async def get_viewers(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    """How many watch now, at the peak and in all, each viewer counted once; and whom of them you may know.
+
+    `people` is null in a room of more than 50 viewers: there `known` tells how many they are.
+    """
+    return answer(await viewers_json(video_id, await viewer_of(request)))
 
 
 # Likes and reactions

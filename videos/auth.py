@@ -23,6 +23,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from realtime.connections import ANONYMOUS, Watcher
+from realtime.counting import DEVICE_COOKIE
 from realtime.registry import CommandError
 from realtime.store import Review
 from realtime.threads import backend_threads
@@ -156,6 +157,22 @@ def set_session(request: HttpRequest, response: HttpResponse, key: str) -> None:
         samesite="Lax",
     )
     _csrf.process_response(request, response)
+
+
+def set_device(request: HttpRequest, response: HttpResponse) -> None:
+    """Put a cookie on the response that makes all connections of this browser one viewer; a browser keeps its own.
+
+    It says nothing of who that is, and nothing rests on it but who is counted (realtime.consumers).
+    """
+    if DEVICE_COOKIE not in request.COOKIES:
+        response.set_cookie(
+            DEVICE_COOKIE,
+            secrets.token_urlsafe(16),
+            max_age=settings.SESSION_COOKIE_AGE,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
 
 
 async def identify(headers: dict[bytes, bytes]) -> Watcher:

@@ -39,6 +39,10 @@ _EVENTS_OF_TOPIC = """
 DELETE FROM realtime_loggedevent WHERE (topic_id, seq) IN
 (SELECT topic_id, seq FROM realtime_loggedevent WHERE topic_id = %s LIMIT %s)
 """
+_VIEWERS_OF_TOPIC = """
+DELETE FROM realtime_seenviewer WHERE (topic_id, key) IN
+(SELECT topic_id, key FROM realtime_seenviewer WHERE topic_id = %s LIMIT %s)
+"""
 _TAKE_BACK = """
 WITH gone AS (DELETE FROM videos_like WHERE viewer_id = %s AND video_id = ANY(%s) RETURNING video_id, kind)
 UPDATE videos_likecount c SET count = count - 1 FROM gone WHERE c.video_id = gone.video_id AND c.kind = gone.kind
@@ -75,6 +79,7 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
     _delete_rows(_LIKES_OF_VIDEO, video_id)
     _delete_rows(_COMMENTS_OF_VIDEO, video_id)
     _delete_rows(_EVENTS_OF_TOPIC, video.topic)
+    _delete_rows(_VIEWERS_OF_TOPIC, video.topic)
     with transaction.atomic():
         Topic.objects.select_for_update().filter(name=video.topic).first()
         Video.objects.filter(id=video_id).delete()

@@ -184,6 +184,12 @@ class Viewers(Schema):
     peak: int
 
 
+class ViewersOut(Viewers):
+    unique: int = Field(description="how many viewers there were in all, each counted once")
+    people: list[Author] | None
+    known: int
+
+
 class VideoOut(Schema):
     id: UUID
     topic: str

@@ -163,6 +163,7 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("GET", "/videos?status=live&limit=1", None, None),
         ("POST", "/videos", {"title": "Later", "starts_at_ms": 2_000_000_000_000}, broadcaster),
         ("GET", video, None, None),
+        ("GET", f"{video}/viewers", None, guest),
         ("PATCH", video, {"description": "New"}, broadcaster),
         ("POST", f"{video}/start", None, broadcaster),
         ("PUT", f"{video}/like", {"kind": "love"}, guest),

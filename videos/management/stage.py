@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from realtime.models import LoggedEvent, Topic
+from realtime.models import LoggedEvent, SeenViewer, Topic
 from videos.interactions import create_video
 from videos.models import Comment, Like, Video, Viewer
 
@@ -99,6 +99,7 @@ def remove(run: str) -> None:
         Like.objects.filter(video=video).delete()
         _delete_in_batches(Comment.objects.filter(video=video))
         LoggedEvent.objects.filter(topic_id=video.topic).delete()
+        SeenViewer.objects.filter(topic_id=video.topic).delete()
         with transaction.atomic():
             video_topic = video.topic  # a deleted video has no id
             video.delete()
