@@ -35,6 +35,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
+CONTENT_SECURITY_POLICY_FRAMED = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", "frame-ancestors *")
+"""For a page that other sites may show in a frame. It also has to be `xframe_options_exempt`, as Django calls it."""
+
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -86,7 +89,8 @@ def _changing_answers(change: Change) -> Callable[[Answer | AsyncAnswer], Answer
 def _with_headers(response: HttpResponseBase) -> HttpResponseBase:
     """Add `HEADERS`."""
     for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name != "X-Frame-Options" or not getattr(response, "xframe_options_exempt", False):
+            response.headers.setdefault(name, value)
     return response
 
 

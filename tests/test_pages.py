@@ -216,3 +216,34 @@ from videos.auth import sign_in
 from videos.models import Viewer
 print("KEY", sign_in(HttpRequest(), Viewer.objects.get(username="pages")))
 """
+
+
+def test_an_embedded_player_may_be_framed_by_anybody_and_leaves_no_cookie(
+    web: httpx.Client, token: str, make_video: VideoMaker
+) -> None:
+    video_id = make_video(title="In a frame")
+    with httpx.Client(base_url=web.base_url) as stranger:
+        answer = stranger.get(f"/videos/{video_id}/?as=embed")
+        assert answer.status_code == 200
+        assert "frame-ancestors *" in answer.headers["Content-Security-Policy"]
+        assert "X-Frame-Options" not in answer.headers
+        assert not answer.cookies
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    assert 'data-as="embed"' in answer.text
+    assert f'href="/videos/{video_id}/" target="_blank"' in answer.text
+
+
+def test_a_moderators_dock_is_a_page_like_others(web: httpx.Client, make_video: VideoMaker) -> None:
+    answer = web.get(f"/videos/{make_video()}/?as=dock")
+    assert 'data-as="dock"' in answer.text
+    assert "as%3Ddock" in answer.text, "who signs in comes back to the dock"
+    assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def test_there_is_no_other_way_to_show_a_video(web: httpx.Client, make_video: VideoMaker) -> None:
+    video_id = make_video()
+    for way in ("", "viewer", "EMBED"):
+        assert web.get(f"/videos/{video_id}/?as={way}").status_code == 404
+    hidden = make_video(visibility="private")
+    assert web.get(f"/videos/{hidden}/?as=embed").status_code == 404

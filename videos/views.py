@@ -22,13 +22,16 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from liveplatform.middleware import CONTENT_SECURITY_POLICY_FRAMED
+from realtime.consumers import APART
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
 from videos import words
-from videos.auth import viewer_of_session
+from videos.auth import set_device, viewer_of_session
 from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, LikeKind, Video, Viewer
 from videos.text import NotFound
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
+from videos.watching import uniques
 
 CARDS_MAX = 24
 STUDIO_VIDEOS_MAX = 100
@@ -85,6 +88,7 @@ def _render(request: HttpRequest, template: str, viewer: Viewer | None, context:
     get_token(request)
     response = render(request, template, {"viewer": viewer, "name_max": NAME_MAX, **context})
     response.headers["Cache-Control"] = "private, no-cache"
+    set_device(request, response)
     return response
 
 
@@ -142,8 +146,16 @@ def like_rows(likes: Row) -> list[Row]:
 
 @_page
 async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
-    """Show a video with its likes and comments; 404 for a video that is missing or somebody else's private one."""
-    viewer = await _viewer(request)
+    """Show a video with its likes and comments; 404 for a video that is missing or somebody else's private one.
+
+    `?as=embed`: the player and the numbers alone, for a frame on any site. `?as=dock`: the comments alone, for a
+    moderator's dock in a broadcasting program. Neither counts as a viewer.
+    """
+    apart = request.GET.get("as", "")
+    if "as" in request.GET and apart not in APART:
+        raise Http404
+    # In a frame of another site there are no cookies: there is nobody in particular, and nothing to remember.
+    viewer = None if apart == "embed" else await _viewer(request)
     try:
         state = await page_state(video_id, viewer)
     except NotFound:
@@ -162,9 +174,16 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "now_ms": round(timezone.now().timestamp() * 1000),
         "comment_max": COMMENT_MAX,
         "comment_max_bytes": COMMENT_MAX_BYTES,
+        "apart": apart,
         "words": words.WATCH,
     }
-    return _render(request, "videos/watch.html", viewer, context)
+    if apart != "embed":
+        return _render(request, "videos/watch.html", viewer, context)
+    response = render(request, "videos/watch.html", context)
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_FRAMED
+    response.xframe_options_exempt = True
+    return response
 
 
 def _by_count(row: Row) -> int:
@@ -184,6 +203,9 @@ async def studio(request: HttpRequest) -> HttpResponse:
         return redirect(f"{settings.LOGIN_URL}?next={request.path}")
     may = viewer.is_broadcaster or viewer.is_staff
     videos = await with_viewers(await backend_threads.run(_videos_of, viewer))
+    unique = await backend_threads.run(uniques, [video["topic"] for video in videos])
+    for video in videos:
+        video["unique"] = max(unique.get(video["topic"], 0), video["viewers"]["peak"])
     context = {
         "may_broadcast": may,
         "videos": videos,

@@ -26,8 +26,8 @@ export class Stream {
    * `topic`: what to follow; `seq()`: the last durable event applied; `deliver(name, data)`: returns false when an
    * event is missing before this one; `changed(state)`: connecting, catching, live, lost or bye.
    */
-  constructor({ topic, seq, deliver, changed, random = Math.random }) {
-    Object.assign(this, { topic, seq, deliver, changed, random, state: "connecting" });
+  constructor({ topic, as, seq, deliver, changed, random = Math.random }) {
+    Object.assign(this, { topic, as, seq, deliver, changed, random, state: "connecting" });
     let lastCheck = Date.now();
     setInterval(() => {
       // The machine slept: the connection is dead without knowing it.
@@ -84,6 +84,7 @@ export class Stream {
       this.#close();
     }
     const query = new URLSearchParams({ topic: this.topic });
+    if (this.as) query.set("as", this.as); // watches without being counted
     if (!afresh) query.set("after", `${this.topic}@${this.seq()}`);
     const source = new EventSource(`/events?${query}`);
     if (beside && this.#source) this.#next = source;

@@ -27,6 +27,7 @@ function show(video) {
   fact(item, "likes").textContent = compact(video.likes?.total ?? 0);
   fact(item, "count").textContent = compact(video.viewers?.count ?? 0);
   fact(item, "peak").textContent = compact(video.viewers?.peak ?? 0);
+  if ("unique" in video) fact(item, "unique").textContent = compact(video.unique);
   const at = video.ended_at_ms ?? video.started_at_ms ?? video.starts_at_ms;
   item.querySelector("[data-when]").textContent = at === null ? "" : moment(at);
   act(item, "start").hidden = video.status !== "upcoming";
@@ -35,7 +36,8 @@ function show(video) {
 
 async function load(id) {
   try {
-    show(await call("GET", `/videos/${id}`));
+    const [video, viewers] = await Promise.all([call("GET", `/videos/${id}`), call("GET", `/videos/${id}/viewers`)]);
+    show({ ...video, unique: viewers.unique });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // The next round asks again.

@@ -76,7 +76,7 @@ function drawVideo({ video, over }, before) {
   byId("curtain-upcoming").hidden = over || video.status !== "upcoming";
   byId("curtain-ended").hidden = over || video.status !== "ended";
   byId("curtain-none").hidden = over || video.status !== "live" || Boolean(video.playlist);
-  player.play(video.status === "live" && !over ? video.playlist : "");
+  player.play(video.status === "live" && !over && theatre.dataset.as !== "dock" ? video.playlist : "");
   countDown();
   if (before && before.status !== video.status && video.status !== "upcoming") toast(say(video.status === "live" ? "started" : "ended"));
 }
@@ -118,6 +118,7 @@ function showLine(state) {
 
 const stream = new Stream({
   topic: store.state.topic,
+  as: theatre.dataset.as,
   seq: () => store.state.seq,
   deliver(name, data) {
     const before = store.state;
