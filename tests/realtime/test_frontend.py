@@ -12,7 +12,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from realtime import frontend
-from realtime.connections import Closing, Watcher
+from realtime.connections import ANONYMOUS, Closing, Watcher
+from realtime.counting import UNCOUNTED
 from realtime.events import Burst, NodeId, TopicName, Totals, durable_frame, now_ms, to_wire
 from realtime.frontend import PULL_MAX_EVENTS, Node
 from realtime.store import Head, StoreUnavailable, TopicGone
@@ -792,3 +793,143 @@ async def test_a_viewer_whose_socket_is_gone_costs_nobody_else_the_frame(
     node.deliver([to_wire(store.note("one"))])
     node.deliver([to_wire(store.note("two"))])
     assert [viewer.notes() for viewer in (viewers[0], viewers[2], later)] == [["one", "two"]] * 3
+
+
+# Who counts
+
+
+async def count(node: Node, table: FakeTable) -> int:
+    await node.renew()
+    return (await table.watched([VIDEO]))[VIDEO].count
+
+
+async def test_viewer_with_two_connections_is_one_until_both_have_gone(node: Node, table: FakeTable) -> None:
+    first = await Viewer(node, key=7).watch()
+    second = await Viewer(node, key=7, is_sse=False).watch()
+    assert await count(node, table) == 1
+    node.remove(first.connection)
+    assert await count(node, table) == 1
+    node.remove(second.connection)
+    assert await count(node, table) == 0
+
+
+async def test_who_watches_without_being_counted_gets_everything(
+    node: Node, table: FakeTable, store: FakeStore
+) -> None:
+    apart = await Viewer(node, key=UNCOUNTED).watch()
+    await Viewer(node).watch()
+    node.deliver([to_wire(store.note("hello"))])
+    assert await count(node, table) == 1
+    assert apart.notes() == ["hello"]
+    node.identify(apart.connection, Watcher("ada"))
+    assert await count(node, table) == 1
+    assert await table.named(VIDEO) == set()
+
+
+async def test_who_is_identified_later_is_counted_as_himself(node: Node, table: FakeTable) -> None:
+    """Two browsers of one person, and one that nobody has signed in with."""
+    laptop, phone, other = [await Viewer(node).watch() for _ in range(3)]
+    assert await count(node, table) == 3
+    for viewer in (laptop, phone, other):
+        node.identify(viewer.connection, Watcher("ada") if viewer is not other else ANONYMOUS)
+    assert await count(node, table) == 2
+    assert await table.named(VIDEO) == {"ada"}
+    node.remove(laptop.connection)
+    node.remove(other.connection)
+    assert await count(node, table) == 1
+    node.remove(phone.connection)
+    assert await count(node, table) == 0
+    assert await table.named(VIDEO) == set()
+
+
+async def test_connection_that_subscribes_again_is_still_one(node: Node, table: FakeTable) -> None:
+    viewer = await Viewer(node).watch()
+    await viewer.watch(after=0)
+    node.unsubscribe(viewer.connection, VIDEO)
+    assert await count(node, table) == 0
+
+
+async def test_reconnect_between_two_renewals_is_told_to_nobody(node: Node, table: FakeTable) -> None:
+    viewer = await Viewer(node, key=7).watch()
+    watcher = await Viewer(node).watch()
+    await node.renew()
+    await until(lambda: watcher.last("viewers")["count"] == 2)
+    before = len(watcher.read())
+    node.remove(viewer.connection)
+    await Viewer(node, key=7).watch()
+    await node.renew(full=False)
+    node.deliver([totals(1, {"like": 1})])
+    await until(lambda: watcher.last("likes")["total"] == 1)
+    assert [name for name, _ in watcher.read()[before:]] == ["likes"]
+
+
+async def test_table_away_raises_no_peak_but_by_those_who_are_here(node: Node, table: FakeTable, clock: Clock) -> None:
+    """Viewers who move here from another node would be counted twice while nobody can say so."""
+    await table.renew(NodeId("node-2"), {VIDEO: viewers(range(-4, 0))})
+    first = await Viewer(node).watch()
+    await node.renew()
+    await until(lambda: first.last("viewers")["peak"] == 5)
+    table.is_away = True
+    for key in range(-4, 0):
+        await Viewer(node, key=key).watch()
+    await node.renew()
+    await until(lambda: first.last("viewers")["count"] == 9)
+    assert first.last("viewers")["peak"] == 5
+    await Viewer(node).watch()
+    await node.renew()
+    await until(lambda: first.last("viewers")["peak"] == 6)
+
+
+async def test_change_that_the_table_did_not_hear_is_told_with_the_next_renewal(node: Node, table: FakeTable) -> None:
+    await Viewer(node).watch()
+    await node.renew()
+    table.is_away = True
+    viewer = await Viewer(node).watch()
+    await Viewer(node).watch()
+    await node.renew()
+    node.remove(viewer.connection)
+    table.is_away = False
+    assert await count(node, table) == 2
+
+
+async def test_new_viewers_are_written_with_the_next_look_at_the_database(
+    node: Node, store: FakeStore, table: FakeTable
+) -> None:
+    first = await Viewer(node, key=7).watch()
+    await Viewer(node, key=8).watch()
+    store.is_away = True
+    await node.reconcile()
+    store.is_away = False
+    await node.reconcile()
+    assert store.seen == {VIDEO: {7, 8}}
+    node.remove(first.connection)
+    await Viewer(node, key=7).watch()
+    store.calls.clear()
+    await node.reconcile()
+    await node.reconcile()
+    assert store.calls == ["heads", "save_seen", "heads"], "he may have been gone for long: told once more, and no more"
+
+
+async def test_node_that_ends_has_written_who_was_there(node: Node, store: FakeStore) -> None:
+    for key in range(1, 4):
+        await Viewer(node, key=key).watch()
+    await node.drain(window_seconds=0)
+    assert store.seen == {VIDEO: {1, 2, 3}}
+
+
+async def test_crowd_is_told_and_written_in_parts(
+    node: Node, store: FakeStore, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frontend, "TOLD_MAX_KEYS", 10)
+    monkeypatch.setattr(frontend, "WRITTEN_MAX_KEYS", 10)
+    first = await Viewer(node, key=1).watch()
+    await node.renew()
+    for key in range(2, 26):
+        await Viewer(node, key=key).watch()
+    for _ in range(3):
+        await node.renew(full=False)
+    await until(lambda: first.last("viewers")["count"] == 25)
+    assert not node.feeds[VIDEO].roll.has_news
+    for written in (10, 20, 25):
+        await node.reconcile()
+        assert len(store.seen[VIDEO]) == written
