@@ -28,7 +28,7 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from realtime import metrics
-from realtime.connections import Closing
+from realtime.connections import HEARTBEAT_SECONDS, Closing
 from realtime.events import websocket_frame
 from realtime.limits import CONNECTIONS_MAX
 from realtime.sockets import Listener, Sockets, StreamSocket
@@ -48,7 +48,9 @@ INBOUND_MAX_FRAMES = 64
 CLOSE_TIMEOUT_SECONDS = 10.0
 STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
 _server_from: Any = serverFromString
-USER_TIMEOUT_MS = 20_000  # a peer that vanished without a FIN is noticed that long after an unanswered heartbeat
+# A peer that vanished without a FIN is noticed that long after an unanswered heartbeat, which comes every 15 s: it is
+# gone for everybody within 45 s, what a node takes to tell others included.
+USER_TIMEOUT_MS = 20_000
 WIRE = "live.wire"  # called with a Listener (realtime.sockets) it gives the connection's StreamSocket
 BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behind`)
 
@@ -61,6 +63,10 @@ def _tune_stream(sock: socket.socket) -> None:
     """Set the socket options of a long-lived stream: small buffers, no Nagle, quick notice of a vanished peer."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER_BYTES)
+    _notice_the_vanished(sock)
+
+
+def _notice_the_vanished(sock: socket.socket) -> None:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
 
@@ -199,6 +205,8 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         """Return what the application may use besides ASGI: the socket itself, or what waits in Twisted's buffers."""
         if self._may_part:
             return {WIRE: self._give_socket}
+        with contextlib.suppress(PeerGone):
+            _notice_the_vanished(_plain(self.channel and self.channel.transport).socket)
         return {BEHIND: Behind(lambda: self.channel and self.channel.transport)}
 
     def _give_socket(self, listener: Listener) -> StreamSocket:
@@ -422,7 +430,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             self.sendCloseFrame(code=1000 if code is None else code)
 
     def check_timeouts(self) -> None:
-        """Nothing to check: the handshake has a timer of its own, the node's heartbeat finds the dead."""
+        """Nothing to check: the handshake and the pings have timers of their own."""
 
     def extensions(self) -> dict[str, Any]:
         return {BEHIND: Behind(lambda: self.transport)}
@@ -458,7 +466,8 @@ class Server(server.Server):  # type: ignore[misc]
         self.http_factory = HTTPFactory(self)
         self.ws_factory = WebSocketFactory(self, server=self.server_name)
         self.ws_factory.setProtocolOptions(
-            autoPingInterval=0,
+            autoPingInterval=HEARTBEAT_SECONDS,
+            autoPingTimeout=HEARTBEAT_SECONDS,
             allowNullOrigin=True,  # the consumer checks origins, and says so in words
             failByDrop=False,  # protocol errors are told by their close code
             openHandshakeTimeout=self.websocket_handshake_timeout,

@@ -25,7 +25,7 @@ READ_BYTES = 64 * 1024
 BATCH = 256  # sockets served before the loop gets its turn: about 2 ms
 CLOSE_SECONDS = 5.0  # for the peer to read our goodbye and close
 PONGS_MAX_BYTES = 256 * 1024
-PINGS_MAX = 2  # unanswered ones: the peer is dead, whatever its kernel acknowledges
+PINGS_MAX = 1  # unanswered when the next is due: the peer is dead, whatever its kernel acknowledges
 LAST_CHUNK = b"0\r\n\r\n"
 HEARTBEAT_SSE = http_chunk(b": hb\n\n")
 HEARTBEAT_WEBSOCKET = websocket_frame(b"", opcode=PING)

@@ -70,13 +70,19 @@ class Site:
 
     # Processes
 
-    def start_node(self, index: int | None = None, *, program: Callable[[str, int], Program] = programs.node) -> str:
+    def start_node(
+        self,
+        index: int | None = None,
+        *,
+        program: Callable[[str, int], Program] = programs.node,
+        host: str = "127.0.0.1",
+    ) -> str:
         """Start one more node, or a dead one again on its port; return its URL. `program` makes a node of one's own."""
         with socket.socket() as listening:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(("127.0.0.1", 0 if index is None else urlsplit(self.urls[index]).port))
+            listening.bind((host, 0 if index is None else urlsplit(self.urls[index]).port))
             listening.listen(4096)
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            url = f"http://{host}:{listening.getsockname()[1]}"
             name = f"node-{(len(self.nodes) if index is None else index) + 1}"
             node = self._run(program(name, listening.fileno()))
         if index is None:

@@ -1,0 +1,107 @@
+"""How many viewers a video has had, in the real database: each once, exact at first, then by a sample."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from realtime import database
+from realtime.counting import ViewerKey, is_sampled, viewer_keys
+from realtime.database import DatabaseStore
+from realtime.events import TopicName
+from realtime.models import Audience, SeenViewer
+from realtime.registry import registry
+from realtime.threads import backend_threads
+from tests.videos.acts import Stage
+from videos import interactions, removal
+from videos.watching import uniques
+
+
+@pytest.fixture
+def store(stage: Stage) -> DatabaseStore:
+    return DatabaseStore(registry)
+
+
+def people(seed: int, size: int) -> list[ViewerKey]:
+    key_of = viewer_keys(str(seed))
+    return [key_of(f"viewer {number}") for number in range(size)]
+
+
+async def unique(stage: Stage) -> int:
+    found = await backend_threads.run(uniques, [stage.video.topic])
+    return found.get(stage.video.topic, 0)
+
+
+async def rows(stage: Stage) -> int:
+    return await backend_threads.run(SeenViewer.objects.filter(topic_id=stage.video.topic).count)
+
+
+async def test_viewer_who_comes_again_is_no_new_one(stage: Stage, store: DatabaseStore) -> None:
+    topic = TopicName(stage.video.topic)
+    assert await unique(stage) == 0
+    for keys in ([1, 2, -3], [-3, 4], [1, 2, -3, 4]):
+        assert await store.save_seen({topic: keys}) == {topic: 0}
+    assert (await unique(stage), await rows(stage)) == (4, 4)
+
+
+async def test_nodes_that_write_at_the_same_time_count_nobody_twice(stage: Stage, store: DatabaseStore) -> None:
+    other = await backend_threads.run(interactions.create_video, stage.owner, title="Another")
+    topics = [TopicName(stage.video.topic), TopicName(other.topic)]
+    crowd = people(1, 3_000)
+    nodes = [DatabaseStore(registry) for _ in range(4)]
+    await asyncio.gather(
+        *(
+            node.save_seen(dict.fromkeys(sequence, crowd[number * 500 : number * 500 + 1_500]))
+            for number, node in enumerate(nodes)
+            for sequence in (topics, topics[::-1])
+        )
+    )
+    assert await unique(stage) == await rows(stage) == 3_000
+
+
+async def test_many_viewers_are_kept_by_a_sample_that_halves(
+    stage: Stage, store: DatabaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """20,000 of whom 1,000 to 2,000 are kept: three standard errors are less than 10 %."""
+    monkeypatch.setattr(database, "SEEN_MAX", 2_000)
+    topic, crowd = TopicName(stage.video.topic), people(2, 20_000)
+    levels = []
+    for start in range(0, len(crowd), 1_000):
+        levels.append((await store.save_seen({topic: crowd[start : start + 1_500]}))[topic])
+    assert levels == sorted(levels)
+    level = levels[-1]
+    assert level in (3, 4)
+    assert await rows(stage) == sum(is_sampled(key, level) for key in crowd) <= 2_000
+    assert await unique(stage) == pytest.approx(20_000, rel=0.1)
+    before = await unique(stage)
+    await store.save_seen({topic: crowd[:5_000]})
+    assert await unique(stage) == before
+
+
+async def test_statements_are_as_many_for_a_hundred_topics_as_for_one(stage: Stage, store: DatabaseStore) -> None:
+    topics = [TopicName(stage.video.topic)]
+    for number in range(20):
+        video = await backend_threads.run(interactions.create_video, stage.owner, title=f"Video {number}")
+        topics.append(TopicName(video.topic))
+
+    def statements(count: int) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            store._save_seen({topic: [number, number + 1] for number, topic in enumerate(topics[:count])})
+        return len(captured)
+
+    few, many = [await backend_threads.run(statements, count) for count in (1, 21)]
+    assert few == many <= 8
+
+
+async def test_deleted_video_takes_its_viewers_along_and_disturbs_no_other(stage: Stage, store: DatabaseStore) -> None:
+    other = await backend_threads.run(interactions.create_video, stage.owner, title="Another")
+    gone, stays = TopicName(stage.video.topic), TopicName(other.topic)
+    await store.save_seen({gone: [1, 2], stays: [3]})
+    await backend_threads.run(removal.delete_video, stage.video.id, stage.owner)
+    assert await store.save_seen({gone: [5], stays: [4]}) == {stays: 0}
+    assert await backend_threads.run(uniques, [gone, stays]) == {stays: 2}
+    assert await rows(stage) == 0
+    assert not await backend_threads.run(Audience.objects.filter(topic_id=gone).exists)
