@@ -9,11 +9,12 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the platform what conversations' and viewers' own topics are, and what may be said on a WebSocket."""
-        from messaging import commands, removal
+        from messaging import commands, contacts, removal
         from messaging.presence import PresenceTopics
         from messaging.topics import ConversationTopics, UserTopics
         from realtime.registry import registry
         from videos.removal import belongings
+        from videos.watching import acquaintances, strangers
 
         registry.add_kind(ConversationTopics())
         registry.add_kind(UserTopics())
@@ -21,3 +22,5 @@ class MessagingConfig(AppConfig):
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings.append(removal.MessagesOfViewer())
+        acquaintances.append(contacts.acquaintances)
+        strangers.append(contacts.blocked)

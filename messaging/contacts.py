@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Q
+
+from messaging.models import Block
 
 _ACQUAINTANCES = """
 SELECT DISTINCT mine.viewer_id, theirs.viewer_id
@@ -24,6 +27,14 @@ AND NOT EXISTS (SELECT FROM messaging_block
 def acquaintances(viewer_id: UUID) -> set[UUID]:
     """Return who shares a conversation with the viewer, without those whom one of the two blocks. One query."""
     return _acquaintances([viewer_id])[viewer_id]
+
+
+def blocked(viewer_id: UUID) -> set[UUID]:
+    """Return whom the viewer blocks and who blocks the viewer. One query."""
+    pairs = Block.objects.filter(Q(blocker_id=viewer_id) | Q(blocked_id=viewer_id)).values_list(
+        "blocker_id", "blocked_id"
+    )
+    return {id for pair in pairs for id in pair} - {viewer_id}
 
 
 def may_see(ids: Sequence[UUID]) -> dict[UUID, frozenset[str]]:

@@ -221,6 +221,18 @@ if #nodes == 0 then return {} end
 return redis.call('HMGET', KEYS[4], unpack(nodes))
 """
 )
+# ARGV: keys of viewers. Nodes that are gone leave with the next renewal of those that are not.
+_PRESENT = (
+    NOW
+    + """
+if redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf') == 0 then
+  local nobody = {}
+  for i = 1, #ARGV do nobody[i] = false end
+  return nobody
+end
+return redis.call('HMGET', KEYS[3], unpack(ARGV))
+"""
+)
 
 
 class SharedTable(ScriptedTable):
@@ -264,7 +276,7 @@ class SharedTable(ScriptedTable):
         names = "-" if share.names is None else " ".join(sorted(share.names))
         said = [share.viewers, share.level, share.sampled, *map(int, (share.is_whole, share.is_all, share.is_named))]
         sizes = [self._sample_few, self._sample_max, _SWEPT_OF_CALL]
-        keys = [key.to_bytes(8, "big", signed=True) for key in (*share.joined, *share.left)]
+        keys = [_packed(key) for key in (*share.joined, *share.left)]
         return [node, self._lease_ms, *said, names, share.peak, share.ratio, *sizes, len(share.joined), *keys]
 
     async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None:
@@ -306,6 +318,16 @@ class SharedTable(ScriptedTable):
         answers = await self._each(_NAMED, [(topic, [])])
         return {name for names in answers[topic] if names is not None for name in _text(names).split()}
 
+    async def present(self, topic: TopicName, keys: Sequence[int]) -> set[int]:
+        """Return which of these viewers watch the topic, on any node; of a big room's those that are in its sample.
+
+        One round trip. Raises TableUnavailable.
+        """
+        calls = [keys[start : start + _CHANGES_OF_CALL] for start in range(0, len(keys), _CHANGES_OF_CALL)]
+        answers = await self._call(_PRESENT, [(self._keys(topic), list(map(_packed, call))) for call in calls])
+        found = zip(keys, (nodes for answer in answers for nodes in answer), strict=True)
+        return {key for key, nodes in found if nodes is not None}
+
     async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         """Take the node out for the topics. One round trip. Raises TableUnavailable."""
         await self._each(_LEAVE, [(topic, [node, _SWEPT_OF_CALL]) for topic in topics])
@@ -341,6 +363,10 @@ def _parts_of_share(share: Share) -> list[Share]:
         )
         for start in starts
     ]
+
+
+def _packed(key: int) -> bytes:
+    return key.to_bytes(8, "big", signed=True)
 
 
 def _text(value: bytes | str) -> str:

@@ -6,12 +6,15 @@ how many there were in all) from the database.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from realtime.events import TopicName
 from realtime.models import Audience, Topic
+from realtime.process import key_of
 from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
 from realtime.subscriptions import Watched
@@ -21,13 +24,15 @@ from videos.representation import person, role_of
 from videos.topics import visible_video
 
 PEOPLE_MAX_VIEWERS = 50  # in a bigger room only their number is told
+MODERATORS_MAX = 200
+ROLES = ("broadcaster", "moderator", None)
 
-# Called with who asks and with viewers; returns those of them that it is about. In a database thread.
-Rule = Callable[[UUID, Collection[UUID]], Collection[UUID]]
+Circle = Callable[[UUID], Collection[UUID]]
+"""Called with a viewer, in a database thread; returns others."""
 
-acquaintances: list[Rule] = []
-"""Whom one knows: any of the rules is enough. Apps that let viewers meet add theirs in AppConfig.ready()."""
-strangers: list[Rule] = []
+acquaintances: list[Circle] = []
+"""Whom one knows. Apps that let viewers meet add theirs in AppConfig.ready()."""
+strangers: list[Circle] = []
 """Whom one is not shown, whatever else is true: who has blocked whom."""
 
 
@@ -36,50 +41,68 @@ def uniques(topics: Sequence[str]) -> dict[str, int]:
     return {row.topic_id: row.unique for row in Audience.objects.filter(topic_id__in=topics)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What the database knows of a video and of who asks for its viewers."""
+
+    video: Video
+    peak: int
+    unique: int
+    known: frozenset[UUID]
+    unknown: frozenset[UUID]
+
+    @classmethod
+    def read(cls, video_id: UUID, viewer: Viewer | None) -> _Room:
+        """Raises NotFound, also for a video that this viewer may not see."""
+        video = visible_video(video_id, viewer)
+        peak = Topic.objects.values_list("viewers_peak", flat=True).get(name=video.topic)
+        known, unknown = (
+            frozenset(id for circle in circles for id in circle(viewer.id)) if viewer is not None else frozenset[UUID]()
+            for circles in (acquaintances, strangers)
+        )
+        if viewer is not None:
+            unknown |= {viewer.id}
+        return cls(video, peak, uniques([video.topic]).get(video.topic, 0), known, unknown)
+
+    def candidates(self) -> set[UUID]:
+        """Return all whom the asker may know, wherever they are."""
+        staff = Viewer.objects.filter(is_staff=True, is_active=True).values_list("id", flat=True)
+        return {self.video.owner_id, *self.known, *staff[:MODERATORS_MAX]}
+
+    def people(self, ids: Collection[UUID]) -> list[dict[str, Any]]:
+        """Return those of the viewers whom the asker may know: broadcaster and moderators first, then by name."""
+        found = [
+            {**person(other), "role": role_of(other.id, is_staff=other.is_staff, owner_id=self.video.owner_id)}
+            for other in Viewer.objects.filter(id__in=set(ids) - self.unknown, is_active=True, is_hidden=False)
+        ]
+        shown = [each for each in found if each["role"] is not None or UUID(each["id"]) in self.known]
+        return sorted(shown, key=lambda each: (ROLES.index(each["role"]), each["name"], each["id"]))
+
+
 async def viewers_json(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     """Return `{"count", "peak", "unique", "people", "known"}` of a video that the viewer may see.
 
-    `people` are those whom the viewer may know; None in a big room, where `known` is their number all the same (of up
-    to 200 of each node's viewers). Without the shared table: nobody that we know of.
+    `people` are those whom the viewer may know; None in a big room, where `known` is their number all the same (with
+    more than 32,768 viewers at least so many). Without the shared table: nobody that we know of.
     Raises NotFound, StoreUnavailable.
     """
     topic = TopicName(f"video:{video_id}")
-    try:
+    room = await backend_threads.run(_Room.read, video_id, viewer)
+    watched, ids = Watched(0, 0), set[UUID]()
+    with contextlib.suppress(TableUnavailable):
         table = shared_table()
-        watched, names = (await table.watched([topic]))[topic], await table.named(topic)
-    except TableUnavailable:
-        watched, names = Watched(0, 0), set()
-
-    def read() -> dict[str, Any]:
-        video = visible_video(video_id, viewer)
-        peak = max(watched.peak, Topic.objects.values_list("viewers_peak", flat=True).get(name=topic))
-        people = _people(video, viewer, names)
-        return {
-            "count": watched.count,
-            "peak": peak,
-            # New viewers are written every 2 s, and a big number is an estimate: neither makes it less than the peak.
-            "unique": max(peak, uniques([topic]).get(topic, 0)),
-            "people": people if watched.count <= PEOPLE_MAX_VIEWERS else None,
-            "known": len(people),
-        }
-
-    return await backend_threads.run(read)
-
-
-def _people(video: Video, viewer: Viewer | None, names: Collection[str]) -> list[dict[str, Any]]:
-    """Return those of the viewers whom this one may know: the broadcaster and moderators first, then by name."""
-    ids = {UUID(name) for name in names}
-    known: set[UUID] = set()
-    if viewer is not None:
-        ids.discard(viewer.id)
-        for rule in acquaintances:
-            known.update(rule(viewer.id, ids))
-        for rule in strangers:
-            ids.difference_update(rule(viewer.id, ids))
-    found = []
-    for other in Viewer.objects.filter(id__in=ids, is_active=True, is_hidden=False):
-        role = role_of(other.id, is_staff=other.is_staff, owner_id=video.owner_id)
-        if role is not None or other.id in known:
-            found.append({**person(other), "role": role})
-    order = ("broadcaster", "moderator", None)
-    return sorted(found, key=lambda each: (order.index(each["role"]), each["name"], each["id"]))
+        watched = (await table.watched([topic]))[topic]
+        ids = {UUID(name) for name in await table.named(topic)}
+        if watched.count > PEOPLE_MAX_VIEWERS:  # not all have told their names
+            keys: dict[int, UUID] = {key_of(f"viewer {id}"): id for id in await backend_threads.run(room.candidates)}
+            ids |= {keys[key] for key in await table.present(topic, list(keys))}
+    people = await backend_threads.run(room.people, ids)
+    peak = max(watched.peak, room.peak)
+    return {
+        "count": watched.count,
+        "peak": peak,
+        # New viewers are written every 2 s, and a big number is an estimate: neither makes it less than the peak.
+        "unique": max(peak, room.unique),
+        "people": people if watched.count <= PEOPLE_MAX_VIEWERS else None,
+        "known": len(people),
+    }

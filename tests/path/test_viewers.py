@@ -11,7 +11,7 @@ import pytest
 
 from tests.rooms import Person, Room, open_room
 from tests.sites import Site
-from tests.watching import Refused, SseWatcher, Watcher, WebSocketWatcher, each, eventually, watching
+from tests.watching import Refused, SseWatcher, Watcher, WebSocketWatcher, crowd, each, eventually, watching
 
 
 @pytest.fixture
@@ -155,6 +155,40 @@ async def test_people_are_the_broadcaster_and_moderators_and_those_one_may_know(
         await eventually(lambda: shown(None, people), "and to nobody in particular")
         await eventually(lambda: shown(mona, people[:1]), "a moderator to see others than herself")
     await eventually(lambda: shown(ada, []), "all to have gone")
+
+
+async def test_acquaintances_are_shown_in_a_small_room_and_counted_in_a_big_one(room: Room) -> None:
+    """Who shares a conversation with the asker, is not hidden, and blocks nobody of the two."""
+    nadia, ada = room.people
+    bo, cy, dee, eve = [await room.join(name) for name in ("Bo", "Cy", "Dee", "Eve")]
+    for other in (bo, cy, dee):
+        await room.call("POST", "/conversations", {"members": [other.id]}, person=ada)
+    await room.call("PUT", f"/blocks/{ada.id}", person=cy)
+    with psycopg.connect(room.site.database_url) as connection:
+        connection.execute("UPDATE videos_viewer SET is_hidden = true WHERE id = %s", [dee.id])
+    here = [with_token(room, number % 2, person) for number, person in enumerate((nadia, bo, cy, dee, eve))]
+    async with watching(*here) as viewers:
+        await each(viewers, lambda viewer: viewer.sees_viewers(5))
+        for viewer in viewers:
+            assert isinstance(viewer, WebSocketWatcher)
+            await viewer.send({"op": "react", "video": room.video_id, "ref": 1})
+            await viewer.wait_for(lambda viewer=viewer: "ack" in viewer.names, "the answer")  # type: ignore[misc]
+        people: list[dict[str, str | None]] = [
+            {"id": nadia.id, "name": "Nadia", "role": "broadcaster"},
+            {"id": bo.id, "name": "Bo", "role": None},
+        ]
+
+        async def shown(asker: Person | None, expected: list[dict[str, str | None]] | None, known: int) -> bool:
+            answer = await told(room, person=asker)
+            return (answer["people"], answer["known"]) == (expected, known)
+
+        await eventually(lambda: shown(ada, people, 2), "the list of a small room")
+        await eventually(lambda: shown(cy, people[:1], 1), "the broadcaster alone, to who blocks and knows nobody else")
+        async with watching(*crowd(room.site.urls, room.topic, 50)):
+            await viewers[0].sees_viewers(55)
+            assert await shown(ada, None, 2)
+            assert await shown(None, None, 1)
+        await eventually(lambda: shown(ada, people, 2), "the list to come back")
 
 
 async def test_who_watches_a_private_video_is_nobodys_business(room: Room) -> None:

@@ -108,6 +108,10 @@ class FakeTable:
         self._called("named", [topic])
         return {name for lease in self._live(topic).values() for name in lease.names}
 
+    async def present(self, topic: TopicName, keys: Sequence[int]) -> set[int]:
+        self._called("present", [topic])
+        return {key for key in keys for lease in self._live(topic).values() if key in lease.keys}
+
     async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         self._called("leave", topics)
         for topic in topics:

@@ -147,6 +147,18 @@ async def test_names_are_those_of_nodes_with_a_lease(table: Table) -> None:
     assert await table.named(ONE) == set()
 
 
+async def test_viewers_are_found_by_their_keys(table: Table) -> None:
+    assert await table.present(ONE, [1, -2]) == set()
+    await table.renew(A, {ONE: viewers([1, -2])})
+    await table.renew(B, {ONE: viewers([-2, 3])})
+    assert await table.present(ONE, [1, -2, 4]) == {1, -2}
+    assert await table.present(ONE, []) == set()
+    await table.leave(A, [ONE])
+    assert await table.present(ONE, [1, -2]) == {-2}
+    await table.leave(B, [ONE])
+    assert await table.present(ONE, [3]) == set()
+
+
 async def test_names_that_the_table_has_lost_are_asked_for(table: Table) -> None:
     assert (await table.renew(A, {ONE: viewers([1], is_named=True)}))[ONE].is_lost
 
