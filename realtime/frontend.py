@@ -83,7 +83,7 @@ TOPICS_MAX = 50  # of a connection
 VIEWERS_REST = 8  # times as long as for likes: a change of the viewer count alone can wait
 VIEWERS_REST_MAX_SECONDS = 2.0
 VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it are told in one step
-TOLD_MAX_KEYS = 20_000  # in one step, over all topics: some 40 ms of Redis in calls of 2 ms
+TOLD_MAX_KEYS = 20_000  # in one step, over all topics: some 80 ms of Redis in calls of 2 ms
 WRITTEN_MAX_KEYS = 5_000  # of new viewers, with each look at the database
 NOBODY = Watched(0, 0)
 NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}", re.ASCII)
@@ -1071,7 +1071,7 @@ class Node:
             feed.roll.told(answer)
             feed.elsewhere = max(0, answer.watched.count - shares[feed.topic].viewers)
             self._set_watched(feed, answer.watched)
-            if feed.roll.has_news:
+            if feed.roll.has_news or not answer.is_swept:
                 self._note_change(feed)
 
     def _set_watched(self, feed: Feed, watched: Watched) -> None:

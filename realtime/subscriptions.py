@@ -60,12 +60,13 @@ class Renewed:
     level: int
     ratio: float
     is_lost: bool  # the table does not have what the node thinks it has: everything has to be told again
+    is_swept: bool = True  # else there are keys of a dead node left: renew again soon
 
 
 SAMPLE_MAX = 32_768  # keys of a topic in the table, over all nodes; with more, every second one is left out
 SAMPLE_FEW = 14_336  # with fewer, twice as many are kept again: far enough from half of SAMPLE_MAX to stay so
-_CHANGES_OF_CALL = 1_000  # keys in one script call, about 2 ms: nobody else is served meanwhile
-_SWEPT_OF_CALL = 8_192  # keys of a dead node that one call takes out
+_CHANGES_OF_CALL = 500  # keys in one script call, 2 ms on a busy machine: nobody else is served meanwhile
+_SWEPT_OF_CALL = 500  # keys of a dead node that one call takes out
 
 # KEYS: of one topic: leases; what each node says, and the sum of it; references (viewer's key -> how many nodes have
 # it); names. A node's own keys are in a set, its roll. The references are what all rolls together say: whoever takes a
@@ -93,7 +94,7 @@ local function sweep(most)
 end
 -- Somebody has taken keys away (Redis itself, when it has no room): all nodes tell all again.
 local function start_again()
-  redis.call('DEL', refs)
+  redis.call('UNLINK', refs)
   local found = redis.call('HGETALL', said)
   for i = 1, #found, 2 do
     if string.sub(found[i], 1, 1) ~= '#' then
@@ -171,7 +172,7 @@ local few = {tonumber(ARGV[12]), lease / 3}
 local answer = sum(clean, tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[4]), few, tonumber(ARGV[13]))
 for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], lease) end
 redis.call('PEXPIRE', roll, lease * 4)  -- it must outlive its references
-answer[5] = lost and 1 or 0
+answer[5], answer[6] = lost and 1 or 0, clean and 1 or 0
 return answer
 """
 )
@@ -268,8 +269,8 @@ class SharedTable(ScriptedTable):
         ]
         answers = await self._each(_RENEW, calls)
         return {
-            topic: Renewed(Watched(count, peak), level, float(ratio), bool(is_lost))
-            for topic, (count, peak, level, ratio, is_lost) in answers.items()
+            topic: Renewed(Watched(count, peak), level, float(ratio), bool(is_lost), bool(is_swept))
+            for topic, (count, peak, level, ratio, is_lost, is_swept) in answers.items()
         }
 
     def _arguments(self, node: NodeId, share: Share) -> list[Any]:
