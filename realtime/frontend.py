@@ -59,12 +59,13 @@ from realtime.events import (
 )
 from realtime.presence import SWEEP_SECONDS, Presence, status
 from realtime.scripts import TableUnavailable
-from realtime.store import Loaded, Store, StoreUnavailable, TopicGone, TopicKind
+from realtime.store import Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
 from realtime.subscriptions import Audience, Renewed, Share, Watched
 
 logger = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 2.0
+RECONCILE_MAX_TOPICS = 2_000  # at once: about 5 ms
 LOOK_MAX_TOPICS = 500  # presence topics read at once: about 15 ms
 RIGHTS_SECONDS = 2.5  # how often those who said who they are have to be still so
 LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
@@ -866,35 +867,38 @@ class Node:
 
     async def reconcile(self) -> None:
         """Ask the database for the heads of all topics here, and fetch what the fast way has lost."""
-        feeds = {topic: feed for topic, feed in self.feeds.items() if feed.is_ready and feed.kind.kept_events}
-        if not feeds:
-            return
-        known = {topic: (feed.seq, feed.totals.version if feed.totals else 0) for topic, feed in feeds.items()}
+        feeds = [feed for feed in self.feeds.values() if feed.is_ready and feed.kind.kept_events]
         try:
-            heads = await self._store.heads(list(feeds))
-            newer = [topic for topic, head in heads.items() if feeds[topic].totals and head.version > known[topic][1]]
-            totals = await self._store.newest_totals(newer) if newer else {}
-            for topic, feed in feeds.items():
-                if self.feeds.get(topic) is not feed:
-                    continue
-                head = heads.get(topic)
-                if head is None:
-                    if feed.kind.is_logged:
-                        self._end(feed)
-                    continue
-                if head.seq < known[topic][0] or head.version < known[topic][1]:
-                    # A backup was restored: what this node knew is no longer true.
-                    await self._reload(feed, "database_changed")
-                elif head.seq > feed.seq:
-                    self._pull_soon(feed, grace_seconds=0)
-                if topic in totals:
-                    self._deliver_totals(feed, totals[topic])
-            await self._save_peaks(feeds.values())
-            await self._save_seen(feeds.values())
-        except TopicGone:
-            pass  # deleted between two reads: the next pass ends it
+            for start in range(0, len(feeds), RECONCILE_MAX_TOPICS):
+                with contextlib.suppress(TopicGone):  # deleted between two reads: the next pass ends it
+                    await self._reconcile({feed.topic: feed for feed in feeds[start : start + RECONCILE_MAX_TOPICS]})
+            await self._save_peaks(feeds)
+            await self._save_seen(feeds)
         except StoreUnavailable:
             metrics.store_errors.inc()
+
+    async def _reconcile(self, feeds: Mapping[TopicName, Feed]) -> None:
+        """Raises TopicGone, StoreUnavailable."""
+        known = {topic: Head(feed.seq, feed.totals.version if feed.totals else 0) for topic, feed in feeds.items()}
+        heads = await self._store.heads(list(feeds))
+        newer = [topic for topic, head in heads.items() if feeds[topic].totals and head.version > known[topic].version]
+        totals = await self._store.newest_totals(newer) if newer else {}
+        for topic, feed in feeds.items():
+            if self.feeds.get(topic) is not feed:
+                continue
+            head = heads.get(topic)
+            if head is None:
+                if feed.kind.is_logged:
+                    self._end(feed)
+                    continue
+                head = Head(0, 0)  # it has had no event yet
+            if head.seq < known[topic].seq or head.version < known[topic].version:
+                # A backup was restored: what this node knew is no longer true.
+                await self._reload(feed, "database_changed")
+            elif head.seq > feed.seq:
+                self._pull_soon(feed, grace_seconds=0)
+            if topic in totals:
+                self._deliver_totals(feed, totals[topic])
 
     async def look_at_presence(self) -> None:
         """See who is online, of all presence topics here, and read again who may see whom: no event tells of the

@@ -122,6 +122,37 @@ async def test_topic_that_had_no_event_yet_is_not_gone(node: Node, store: FakeSt
     await until(lambda: viewer.notes() == ["first"])
 
 
+async def test_inbox_whose_row_is_not_in_the_restored_backup_starts_again(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node, watcher=ANA).watch(INBOX)
+    node.deliver([to_wire(store.note("not in the backup", INBOX))])
+    heads = store.heads
+
+    async def without_the_inbox(topics: Any) -> Any:
+        return {topic: head for topic, head in (await heads(topics)).items() if topic != INBOX}
+
+    store.heads = without_the_inbox  # type: ignore[method-assign]
+    store.logs[INBOX].clear()
+    await node.reconcile()
+    assert viewer.last("reset")["reason"] == "database_changed"
+    assert viewer.last("reset")["snapshot"] == {"notes": []}
+
+
+async def test_many_topics_are_reconciled_in_slices(node: Node, store: FakeStore, monkeypatch: Any) -> None:
+    """The answer for 17,000 inboxes at once would hold up every viewer for 20 ms and more."""
+    monkeypatch.setattr("realtime.frontend.RECONCILE_MAX_TOPICS", 10)
+    topics = [TopicName(f"user:{number}") for number in range(25)]
+    viewers = []
+    for topic in topics:
+        store.create(topic)
+        del store.totals[topic]
+        viewers.append(await Viewer(node, watcher=ANA).watch(topic))
+        store.note("missed", topic)
+    store.calls.clear()
+    await node.reconcile()
+    await until(lambda: all(viewer.notes() == ["missed"] for viewer in viewers))
+    assert store.calls.count("heads") == 3
+
+
 async def test_who_missed_more_than_is_kept_starts_again(node: Node, store: FakeStore) -> None:
     for number in range(5):
         store.note(str(number), INBOX)
