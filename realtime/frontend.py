@@ -100,6 +100,9 @@ class Table(Protocol):
     async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None: ...
 
 
+_NO_ROLL = Roll()  # of topics whose viewers nobody counts: there may be one for each viewer here
+
+
 @dataclass(slots=True)
 class _Outgoing:
     """Frames on their way, in one write: to those who stood in each audience when they were made.
@@ -133,7 +136,7 @@ class Feed:
     ring: deque[Frame] = field(init=False)
     snapshot: dict[str, Any] = field(default_factory=dict)
     totals: Totals | None = None
-    roll: Roll = field(default_factory=Roll)
+    roll: Roll = field(init=False)
     watched: Watched = NOBODY
     elsewhere: int = 0  # viewers on other nodes, by the last answer of the table
     peak_saved: int = 0
@@ -163,6 +166,7 @@ class Feed:
 
     def __post_init__(self) -> None:
         self.ring = deque(maxlen=self.kind.kept_events)
+        self.roll = Roll() if self.kind.is_counted else _NO_ROLL
 
     def __len__(self) -> int:
         return len(self.sse) + len(self.websocket)

@@ -340,7 +340,7 @@ class SharedTable(ScriptedTable):
 
     def _keys(self, topic: TopicName) -> list[str]:
         # The braces put all keys of a topic on one node of a Redis Cluster.
-        return [f"{self._prefix}{name}:{{{topic}}}" for name in ("leases", "viewers", "refs", "names")]
+        return [f"{self._prefix}{name}:{{{topic}}}" for name in ("leases", "said", "refs", "names")]
 
 
 def _calls(topics: Sequence[TopicName]) -> list[Sequence[TopicName]]:
