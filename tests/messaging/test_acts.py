@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from messaging import acts, contacts, reading
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import conversation_topic, user_topic
+from realtime import tasks
 from realtime.models import LoggedEvent, Topic
 from tests.messaging.circle import Circle
 from videos.auth import create_guest
@@ -541,6 +544,25 @@ def test_member_who_is_sent_away_while_he_writes_has_written_before_or_not_at_al
     assert order == ["message"] * outcomes.count("sent") + ["conversation"]
     assert sorted(names) == sorted(order)
     assert len(outcomes) == 6
+
+
+def test_old_events_of_an_inbox_go_sooner_than_those_of_a_conversation(
+    circle: Circle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In slices: each is shorter here than what has to go."""
+    monkeypatch.setattr(tasks, "LOG_KEEP_INBOX_EVENTS", 3)
+    monkeypatch.setattr(tasks, "RETIRE_ROWS", 4)
+    pair = circle.start(0, 1)
+    for number in range(8):
+        acts.send(pair, circle.people[0], f"note {number}")
+    assert tasks.retention() == 0, "nothing is old yet"
+    LoggedEvent.objects.update(at=F("at") - timedelta(days=2))
+    acts.send(pair, circle.people[0], "new")
+    assert tasks.retention() == 2 * 7
+    for topic, seqs in ((user_topic(circle.id_of(1)), [8, 9, 10]), (conversation_topic(pair), list(range(1, 10)))):
+        kept = LoggedEvent.objects.filter(topic_id=topic).order_by("seq")
+        assert list(kept.values_list("seq", flat=True)) == seqs
+    assert tasks.retention() == 0
 
 
 def test_act_that_is_rolled_back_tells_nobody(circle: Circle) -> None:
