@@ -322,7 +322,7 @@ async def put_presence(request: HttpRequest, body: schemas.PresenceIn) -> HttpRe
     summary="Whether a viewer is online",
 )
 async def get_presence(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
-    """For himself and those who share a conversation with him, unless one blocks the other; for others there is no
-    such viewer. `presence:<id>` tells of changes.
+    """For himself and those whom he has written to or started a conversation with, unless one blocks the other; for
+    others there is no such viewer. `presence:<id>` tells of changes.
     """
     return answer(await presence_of(viewer_id, viewer_of_request(request)))

@@ -1,4 +1,5 @@
-"""Who knows whom: viewers who share a conversation, neither blocking the other.
+"""Who knows whom: a viewer shows himself to those whom he has written to, or started a conversation with, as long as
+both are in it and neither blocks the other. To be written to shows nothing: strangers can do that.
 
 Called by whoever shows one viewer something of another: who is online, who is watching too.
 """
@@ -6,6 +7,7 @@ Called by whoever shows one viewer something of another: who is online, who is w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 from django.db import connection
@@ -13,20 +15,23 @@ from django.db.models import Q
 
 from messaging.models import Block
 
-_ACQUAINTANCES = """
-SELECT DISTINCT mine.viewer_id, theirs.viewer_id
-FROM messaging_member mine JOIN messaging_member theirs USING (conversation_id)
-WHERE mine.viewer_id = ANY(%s) AND theirs.viewer_id <> mine.viewer_id
-AND mine.left_at IS NULL AND theirs.left_at IS NULL
+_PAIRS = """
+SELECT DISTINCT shown.viewer_id, other.viewer_id
+FROM messaging_member shown JOIN messaging_member other USING (conversation_id)
+JOIN messaging_conversation c ON c.id = conversation_id
+WHERE {one}.viewer_id = ANY(%s) AND other.viewer_id <> shown.viewer_id
+AND shown.left_at IS NULL AND other.left_at IS NULL
+AND (c.creator_id = shown.viewer_id
+ OR EXISTS (SELECT FROM messaging_message m WHERE m.conversation_id = c.id AND m.author_id = shown.viewer_id))
 AND NOT EXISTS (SELECT FROM messaging_block
- WHERE blocker_id = mine.viewer_id AND blocked_id = theirs.viewer_id
- OR blocker_id = theirs.viewer_id AND blocked_id = mine.viewer_id)
+ WHERE blocker_id = shown.viewer_id AND blocked_id = other.viewer_id
+ OR blocker_id = other.viewer_id AND blocked_id = shown.viewer_id)
 """
 
 
 def acquaintances(viewer_id: UUID) -> set[UUID]:
-    """Return who shares a conversation with the viewer, without those whom one of the two blocks. One query."""
-    return _acquaintances([viewer_id])[viewer_id]
+    """Return those who show themselves to the viewer. One query."""
+    return {shown for shown, _ in _pairs("other", [viewer_id])}
 
 
 def blocked(viewer_id: UUID) -> set[UUID]:
@@ -38,14 +43,15 @@ def blocked(viewer_id: UUID) -> set[UUID]:
 
 
 def may_see(ids: Sequence[UUID]) -> dict[UUID, frozenset[str]]:
-    """Return for each viewer who may see whether he is there: himself and his acquaintances, as text. One query."""
-    return {id: frozenset(map(str, {id, *known})) for id, known in _acquaintances(ids).items()}
+    """Return for each viewer to whom he shows himself: himself too, as text. One query."""
+    found = {id: {str(id)} for id in ids}
+    for shown, other in _pairs("shown", ids):
+        found[shown].add(str(other))
+    return {id: frozenset(others) for id, others in found.items()}
 
 
-def _acquaintances(ids: Sequence[UUID]) -> dict[UUID, set[UUID]]:
-    found: dict[UUID, set[UUID]] = {id: set() for id in ids}
+def _pairs(one: Literal["shown", "other"], ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
+    """Return the pairs of who shows himself to whom, for those of whom the ids are."""
     with connection.cursor() as cursor:
-        cursor.execute(_ACQUAINTANCES, [list(ids)])
-        for mine, theirs in cursor.fetchall():
-            found[mine].add(theirs)
-    return found
+        cursor.execute(_PAIRS.format(one=one), [list(ids)])
+        return [(shown, other) for shown, other in cursor.fetchall()]

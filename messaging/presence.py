@@ -1,7 +1,7 @@
 """The topic kind `presence:` (is a viewer online, when was he last), and what a viewer decides about his own.
 
 Hop: registered with the platform at start (apps.py). The frontend node asks who may see whom; whether he is there it
-knows from the presence table (realtime.presence). Only who shares a conversation with a viewer may see it.
+knows from the presence table (realtime.presence). Only those whom a viewer has written to may see it (contacts).
 """
 
 from __future__ import annotations

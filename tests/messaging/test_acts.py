@@ -419,10 +419,27 @@ def test_blocks_are_bounded(circle: Circle, monkeypatch: pytest.MonkeyPatch) -> 
 # Acquaintances
 
 
+def test_who_is_written_to_shows_himself_only_when_he_answers(circle: Circle) -> None:
+    """Else anybody could see when somebody is online, by starting a conversation."""
+    stranger, me = circle.id_of(0), circle.id_of(1)
+    conversation = circle.start(0, 1)
+    acts.send(conversation, circle.people[0], "Hello?")
+    acts.see(conversation, circle.people[1], 1)
+    assert contacts.may_see([stranger, me]) == {stranger: {str(stranger), str(me)}, me: {str(me)}}
+    assert contacts.acquaintances(stranger) == set()
+    assert contacts.acquaintances(me) == {stranger}
+    acts.send(conversation, circle.people[1], "Who is it?")
+    assert contacts.may_see([me])[me] == {str(me), str(stranger)}
+    assert contacts.acquaintances(stranger) == {me}
+
+
 def test_acquaintances_share_a_conversation_and_no_block(circle: Circle) -> None:
     circle.start(0, 1)
     group = circle.start(0, 2, 3)
     circle.start(4, 5)
+    for number in (1, 2, 3, 5):
+        for id in Member.objects.filter(viewer_id=circle.id_of(number)).values_list("conversation_id", flat=True):
+            acts.send(id, circle.people[number], "I am here")
     acts.block(circle.people[3], circle.id_of(0))
     assert contacts.acquaintances(circle.id_of(0)) == {circle.id_of(1), circle.id_of(2)}
     assert contacts.acquaintances(circle.id_of(3)) == {circle.id_of(2)}

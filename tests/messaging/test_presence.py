@@ -33,9 +33,13 @@ async def room(quick: Site) -> AsyncIterator[Room]:
 
 
 async def befriend(room: Room, *people: Person) -> str:
-    """Have people share a conversation; return its id."""
+    """Have people talk to each other; return the conversation's id."""
     body = {"members": [person.id for person in people]}
-    return str((await room.call("POST", "/conversations", body, person=people[0])).raise_for_status().json()["id"])
+    started = (await room.call("POST", "/conversations", body, person=people[0])).raise_for_status().json()
+    for person in people:
+        path = f"/conversations/{started['id']}/messages"
+        (await room.call("POST", path, {"body": "hello"}, person=person)).raise_for_status()
+    return str(started["id"])
 
 
 async def stream(room: Room, topic: str, person: Person, *, node: int = 0, is_sse: bool = True) -> Watcher:
@@ -95,6 +99,18 @@ async def stream_refused(room: Room, viewer: Person, asker: Person, *, is_sse: b
     assert answer.content == missing.content
     kind = SseWatcher if is_sse else WebSocketWatcher
     return kind(room.site.urls[0], f"presence:{viewer.id}")
+
+
+async def test_stranger_who_writes_sees_nothing_until_he_is_answered(room: Room) -> None:
+    ana, stranger, _ = room.people
+    body = {"members": [ana.id]}
+    started = (await room.call("POST", "/conversations", body, person=stranger)).raise_for_status().json()
+    path = f"/conversations/{started['id']}/messages"
+    (await room.call("POST", path, {"body": "hello?"}, person=stranger)).raise_for_status()
+    assert (await room.call("GET", f"/viewers/{ana.id}/presence", person=stranger)).status_code == 404
+    assert (await room.call("GET", f"/viewers/{stranger.id}/presence", person=ana)).status_code == 200
+    (await room.call("POST", path, {"body": "yes?"}, person=ana)).raise_for_status()
+    assert (await room.call("GET", f"/viewers/{ana.id}/presence", person=stranger)).status_code == 200
 
 
 async def test_connection_that_breaks_and_is_back_within_d_is_not_told(room: Room) -> None:

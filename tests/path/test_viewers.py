@@ -158,11 +158,11 @@ async def test_people_are_the_broadcaster_and_moderators_and_those_one_may_know(
 
 
 async def test_acquaintances_are_shown_in_a_small_room_and_counted_in_a_big_one(room: Room) -> None:
-    """Who shares a conversation with the asker, is not hidden, and blocks nobody of the two."""
+    """Who has written to the asker, is not hidden, and blocks nobody of the two."""
     nadia, ada = room.people
     bo, cy, dee, eve = [await room.join(name) for name in ("Bo", "Cy", "Dee", "Eve")]
     for other in (bo, cy, dee):
-        await room.call("POST", "/conversations", {"members": [other.id]}, person=ada)
+        await room.call("POST", "/conversations", {"members": [ada.id]}, person=other)
     await room.call("PUT", f"/blocks/{ada.id}", person=cy)
     with psycopg.connect(room.site.database_url) as connection:
         connection.execute("UPDATE videos_viewer SET is_hidden = true WHERE id = %s", [dee.id])
