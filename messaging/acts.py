@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils.crypto import constant_time_compare
 
-from messaging.models import BLOCKS_MAX, MEMBERS_MAX, TITLE_MAX, Block, Conversation, Member, Message, pair_of
+from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, pair_of
 from messaging.reading import blockers_between, newest_message, no_conversation, seats_of, summary
 from messaging.representation import (
     Seat,
@@ -34,7 +34,7 @@ from realtime import log
 from realtime.events import TopicName
 from realtime.models import Topic
 from videos.interactions import Claim
-from videos.models import Viewer, stamp_of
+from videos.models import TITLE_MAX, Viewer, stamp_of
 from videos.representation import person
 from videos.text import Conflict, Forbidden, Invalid, NotFound, SignedOut, clean_body, clean_text, is_visible
 

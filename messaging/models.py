@@ -15,12 +15,11 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from videos.models import COMMENT_MAX, Viewer, new_id
+from videos.models import COMMENT_MAX, TITLE_MAX, Viewer, new_id
 
 ConversationId = NewType("ConversationId", UUID)
 MessageId = NewType("MessageId", UUID)
 
-TITLE_MAX = 120
 MEMBERS_MAX = 50
 BLOCKS_MAX = 1_000
 

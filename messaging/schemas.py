@@ -8,8 +8,8 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import Field
 
-from messaging.models import MEMBERS_MAX, TITLE_MAX
-from videos.models import COMMENT_MAX
+from messaging.models import MEMBERS_MAX
+from videos.models import COMMENT_MAX, TITLE_MAX
 from videos.schemas import Id, In, Person
 from videos.text import CLIENT_ID
 

@@ -22,6 +22,7 @@ ViewerId = NewType("ViewerId", UUID)
 CommentId = NewType("CommentId", UUID)
 
 NAME_MAX = 40
+TITLE_MAX = 120
 COMMENT_MAX = 1_000
 COMMENT_MAX_BYTES = 4_000
 _STAMP_SALT = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
@@ -88,7 +89,7 @@ class Video(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     owner = models.ForeignKey(Viewer, models.PROTECT, related_name="videos", verbose_name=_("broadcaster"))
-    title = models.CharField(_("title"), max_length=120)
+    title = models.CharField(_("title"), max_length=TITLE_MAX)
     description = models.TextField(_("description"), blank=True, validators=[MaxLengthValidator(2_000)])
     status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.UPCOMING)
     visibility = models.CharField(_("visibility"), max_length=8, choices=Visibility, default=Visibility.PUBLIC)

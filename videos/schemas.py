@@ -16,7 +16,7 @@ from ninja.parser import Parser
 from pydantic import BeforeValidator, ConfigDict, Field, Strict
 
 from videos.interactions import REACTION_KINDS, REACTION_MAX
-from videos.models import COMMENT_MAX, NAME_MAX, LikeKind, Video
+from videos.models import COMMENT_MAX, NAME_MAX, TITLE_MAX, LikeKind, Video
 from videos.text import CLIENT_ID, Invalid, has_bad_characters, parse_id
 
 MS_MAX = 253_402_300_799_000  # the last moment of the year 9999
@@ -93,7 +93,7 @@ class GuestIn(In):
 
 
 class VideoIn(In):
-    title: Annotated[str, Field(min_length=1, max_length=120)]
+    title: Annotated[str, Field(min_length=1, max_length=TITLE_MAX)]
     description: Annotated[str, Field(max_length=2_000)] = ""
     visibility: Literal["public", "unlisted", "private"] = "public"
     comments_enabled: bool = True
@@ -102,7 +102,7 @@ class VideoIn(In):
 
 
 class VideoPatch(In):
-    title: Annotated[str, Field(min_length=1, max_length=120)] | None = None
+    title: Annotated[str, Field(min_length=1, max_length=TITLE_MAX)] | None = None
     description: Annotated[str, Field(max_length=2_000)] | None = None
     visibility: Literal["public", "unlisted", "private"] | None = None
     comments_enabled: bool | None = None

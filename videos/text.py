@@ -10,7 +10,7 @@ import unicodedata
 from typing import Any
 from uuid import UUID
 
-from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX
+from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, TITLE_MAX
 
 CLIENT_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$", re.ASCII)
 PLAYLIST = re.compile(r"/media/[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*\.m3u8", re.ASCII)
@@ -74,10 +74,12 @@ def clean_body(text: str, *, what: str = "comment") -> str:
 
 
 def clean_title(text: str) -> str:
-    """Return a title as it is stored: clean, on one line. Raises Invalid when nothing visible is left."""
+    """Return a title as it is stored: clean, on one line. Raises Invalid when nothing visible is left, or too much."""
     title = " ".join(clean_text(text).split())
     if not is_visible(title):
         raise Invalid("Give the video a title.")
+    if len(title) > TITLE_MAX:  # NFC makes some characters longer
+        raise Invalid(f"A title may have {TITLE_MAX} characters at most.", code="too_long")
     return title
 
 

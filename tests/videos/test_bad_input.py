@@ -326,6 +326,7 @@ async def test_pages_of_videos_follow_each_other(here: Room) -> None:
         {"title": ""},
         {"title": " \u200b "},
         {"title": "x" * 121},
+        {"title": "\u0958" * 120},  # twice as long in NFC
         {"title": "x", "starts_at_ms": -1},
         {"title": "x", "starts_at_ms": 2**62},
         {"title": "x", "visibility": "secret"},
