@@ -49,6 +49,7 @@ def test_shell_example_works_when_pasted(site: Site, readme: str, live_video: st
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"mine":"love"' in done.stdout
     assert '"body":"Hello from curl"' in done.stdout
+    assert '"unread":1' in done.stdout
     assert "event: hello" in done.stdout
     stored = httpx.get(f"{site.urls[0]}/api/v1/videos/{live_video}").json()
     assert stored["likes"]["kinds"]["love"] == 1
