@@ -69,15 +69,21 @@ _CHANGES_OF_CALL = 500  # keys in one script call, 2 ms on a busy machine: nobod
 _SWEPT_OF_CALL = 500  # keys of a dead node that one call takes out
 
 # KEYS: of one topic: leases; what each node says, and the sum of it; references (viewer's key -> how many nodes have
-# it); names. A node's own keys are in a set, its roll. The references are what all rolls together say: whoever takes a
-# key from a roll, or the roll of a dead node, takes its reference too, in the same script.
+# it, and `#`: their sum); names. A node's own keys are in a set, its roll. The references are what all rolls together
+# say: whoever takes a key from a roll, or the roll of a dead node, takes its reference too, in the same script.
 _COUNTS = (
     NOW
     + """
 local leases, said, refs, names = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local function roll_of(node) return refs .. ':' .. node end
+local moved = 0  -- references that this call adds
+local function add(key)
+  redis.call('HINCRBY', refs, key, 1)
+  moved = moved + 1
+end
 local function forget(key)
   if redis.call('HINCRBY', refs, key, -1) <= 0 then redis.call('HDEL', refs, key) end
+  moved = moved - 1
 end
 local function empty(node, most)
   for _, key in ipairs(redis.call('SPOP', roll_of(node), most)) do forget(key) end
@@ -92,20 +98,25 @@ local function sweep(most)
   end
   return clean
 end
--- Somebody has taken keys away (Redis itself, when it has no room): all nodes tell all again.
-local function start_again()
+-- Whether the references are what the rolls say. If not, Redis has thrown a key away for want of room, or somebody has:
+-- then all nodes tell all again.
+local function check()
+  local references, keys, nodes = redis.call('HINCRBY', refs, '#', moved), 0, redis.call('ZRANGE', leases, 0, -1)
+  for _, node in ipairs(nodes) do keys = keys + redis.call('SCARD', roll_of(node)) end
+  if references == keys and keys > 0 then return true end
   redis.call('UNLINK', refs)
-  local found = redis.call('HGETALL', said)
-  for i = 1, #found, 2 do
-    if string.sub(found[i], 1, 1) ~= '#' then
-      redis.call('DEL', roll_of(found[i]))
-      redis.call('HSET', said, found[i], string.sub(found[i + 1], 1, -2) .. '0')
-    end
+  if references == keys then return true end
+  for _, node in ipairs(nodes) do
+    redis.call('DEL', roll_of(node))
+    local words = redis.call('HGET', said, node)
+    if words then redis.call('HSET', said, node, string.sub(words, 1, -2) .. '0') end
   end
+  return false
 end
 -- The sum of what the nodes say, each viewer counted once. `clean`: no dead node's keys are left.
 local function sum(clean, peak, ratio, level, few, most)
-  local known, total, highest, sampled, largest = {}, 0, 0, 0, 0
+  clean = check() and clean
+  local known, total, highest, sampled = {}, 0, 0, 0
   local nodes, found = {}, redis.call('HGETALL', said)
   for i = 1, #found, 2 do
     if string.sub(found[i], 1, 1) == '#' then known[found[i]] = tonumber(found[i + 1])
@@ -117,17 +128,9 @@ local function sum(clean, peak, ratio, level, few, most)
     viewers = tonumber(viewers)
     total, highest = total + viewers, math.max(highest, viewers)
     if whole == '0' or tonumber(at) ~= level then clean = false end
-    local size = redis.call('SCARD', roll_of(node))
-    sampled, largest = sampled + size, math.max(largest, size)
+    sampled = sampled + redis.call('SCARD', roll_of(node))
   end
-  if clean then
-    local union = redis.call('HLEN', refs)
-    if union > sampled or union < largest then
-      start_again()
-      clean = false
-    elseif sampled > 0 then ratio = union / sampled
-    else ratio = 1 end
-  end
+  if clean then ratio = sampled > 0 and (redis.call('HLEN', refs) - 1) / sampled or 1 end  -- `#` is no viewer
   if not clean then ratio = known['#ratio'] or ratio end
   local count = math.max(math.floor(total * ratio + 0.5), highest)
   peak = math.max(peak, known['#peak'] or 0)
@@ -156,7 +159,7 @@ local clean = sweep(tonumber(ARGV[14]))
 if ARGV[6] == '1' then while not empty(node, 1000) do end end
 local joined = tonumber(ARGV[15])
 for i = 16, 15 + joined do
-  if redis.call('SADD', roll, ARGV[i]) == 1 then redis.call('HINCRBY', refs, ARGV[i], 1) end
+  if redis.call('SADD', roll, ARGV[i]) == 1 then add(ARGV[i]) end
 end
 for i = 16 + joined, #ARGV do
   if redis.call('SREM', roll, ARGV[i]) == 1 then forget(ARGV[i]) end
@@ -165,9 +168,9 @@ local is_all = ARGV[7] == '1'
 if ARGV[9] == '' then redis.call('HDEL', names, node)
 elseif ARGV[9] ~= '-' then redis.call('HSET', names, node, ARGV[9]) end
 local lost = is_all and redis.call('SCARD', roll) ~= tonumber(ARGV[5])
-if lost and not is_new then start_again() end
 lost = lost or (ARGV[8] == '1' and redis.call('HEXISTS', names, node) == 0)
-redis.call('HSET', said, node, ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. ((is_all and not lost) and 1 or 0))
+local whole = (is_all and not lost) and 1 or 0
+redis.call('HSET', said, node, ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. whole)
 local few = {tonumber(ARGV[12]), lease / 3}
 local answer = sum(clean, tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[4]), few, tonumber(ARGV[13]))
 for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], lease) end

@@ -244,7 +244,10 @@ class Region:
     async def settle(self) -> Watched:
         """Renew until nobody has anything to say and all hear the same; return that."""
         heard: set[Watched] = set()
+        rounds = 0
         while len(heard) != 1 or any(roll.has_news for roll in self.rolls.values()):
+            rounds += 1
+            assert rounds < 100, "it does not come to rest"
             answers = [await self.renew(node) for node in self.rolls]
             heard = {answer.watched for answer in answers if answer is not None}
         return heard.pop()
@@ -255,6 +258,12 @@ class Region:
 
     def union(self) -> int:
         return len(set().union(*(roll._connections for roll in self.rolls.values())))
+
+
+async def keys_in(redis: Redis, table: SharedTable) -> int:
+    """Return how many viewers the table has references to; one field more is their sum."""
+    fields: int = await redis.hlen(f"{table._prefix}refs:{{{TOPIC}}}")
+    return max(0, fields - 1)
 
 
 def crowd(seed: int, size: int) -> list[ViewerKey]:
@@ -296,7 +305,7 @@ async def test_room_below_ten_thousand_is_counted_exactly_also_after_it_was_a_bi
     while (watched := await region.settle()).count != 9_999:
         assert watched.count == pytest.approx(9_999, rel=0.03)
     assert region.union() == 9_999
-    assert await redis.hlen(f"{table._prefix}refs:{{{TOPIC}}}") == 9_999
+    assert await keys_in(redis, table) == 9_999
 
 
 async def test_what_a_renewal_sends_does_not_depend_on_how_often_viewers_come_and_go(
@@ -334,7 +343,8 @@ async def test_what_a_renewal_sends_is_bounded_in_a_big_room(table: SharedTable,
     assert 1_000 / 4 * 8 < sum(sent) < 1_000 / 4 * 16 + 1_000
 
 
-@pytest.mark.parametrize("seed", range(6))
+# With 45 and 70 nodes made each other tell everything again, for ever; with 136 and 192 the count was wrong in the end.
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 45, 70, 136, 192])
 async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis: Redis, seed: int) -> None:
     """Viewers come, go and move, nodes die and come back, answers get lost, Redis is flushed or robbed of a key."""
     dice = random.Random(seed)
@@ -380,7 +390,7 @@ async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis:
     watched = await region.settle()
     if not seed % 2:
         assert (watched.count, watched.peak >= everybody) == (everybody, True)
-        assert await redis.hlen(f"{table._prefix}refs:{{{TOPIC}}}") == everybody
+        assert await keys_in(redis, table) == everybody
     for there, each in connections:
         region.rolls[there].leave(each)
     while (await region.settle()).count:
@@ -406,4 +416,4 @@ async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(
         answer, calls = await region.renew(two), calls + 1
         assert answer is not None and answer.watched == Watched(100, 20_000)
     assert calls > 10, "not all at once: nobody else is served meanwhile"
-    assert await redis.hlen(f"{table._prefix}refs:{{{TOPIC}}}") == 100
+    assert await keys_in(redis, table) == 100
