@@ -61,6 +61,7 @@ async def test_while_redis_is_away_a_node_counts_each_of_its_viewers_once(site: 
             await more.sees_viewers(3)
             await more.sees_viewers(2)  # its own, once the other node's lease would have ended
             site.start_valkey()
-            await each([*tabs, other, more], lambda viewer: viewer.sees_viewers(3))
+            for viewer in (*tabs, other, more):  # a peak once both nodes have told all again
+                await viewer.wait_for(lambda viewer=viewer: viewer.viewers == {"count": 3, "peak": 3}, "three")  # type: ignore[misc]
         await each([*tabs, other], lambda viewer: viewer.sees_viewers(2))
         assert max(peaks(*tabs, other)) == 3
