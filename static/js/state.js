@@ -70,10 +70,6 @@ const durable = {
 };
 
 const others = {
-  hello: (state, data) => {
-    const { seq, snapshot: fresh } = data.topics[state.topic] ?? {};
-    return fresh ? replacedBy(state, seq, fresh) : state;
-  },
   reset: (state, data) => replacedBy(state, data.seq, data.snapshot),
   likes: (state, data) => ({ ...state, likes: { total: data.total, kinds: data.kinds } }),
   viewers: (state, data) => ({ ...state, viewers: { count: data.count, peak: data.peak } }),
@@ -118,7 +114,5 @@ export function apply(state, name, data) {
 /** Say whether viewers may like and comment at all. */
 export const isOpen = ({ video, over }) => video.status !== "ended" && !over;
 
-/** Say whether an event shows that one before it is missing. */
-export const leavesGap = (state, name, data) => Object.hasOwn(durable, name) && data.seq > state.seq + 1;
-
-export const EVENTS = [...Object.keys(durable), ...Object.keys(others), "reactions", "drain", "bye"];
+/** What comes on the topic of a video; `typing` is shown by typing.js, `reactions` by likes.js. */
+export const EVENTS = [...Object.keys(durable), ...Object.keys(others), "reactions", "typing"];

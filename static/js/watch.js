@@ -1,5 +1,5 @@
 // The watch page: one state, changed by events, drawn by its parts. The order of an event:
-// stream.js receives it, state.js says what it changes, likes.js and comments.js draw it.
+// hub.js receives it for all tabs, line.js for this one, state.js says what it changes, likes.js and comments.js draw it.
 
 import "./page.js";
 import { setUpComments } from "./comments.js";
@@ -9,8 +9,8 @@ import { setUpGuest } from "./guest.js";
 import { Hearts } from "./hearts.js";
 import { Counter, setUpLikes } from "./likes.js";
 import { Player } from "./player.js";
-import { apply, first, leavesGap } from "./state.js";
-import { Stream } from "./stream.js";
+import { Line } from "./line.js";
+import { apply, first } from "./state.js";
 import { count, say } from "./words.js";
 
 const QUIET_MS = 2_000;
@@ -45,6 +45,7 @@ function draw() {
   const [state, before] = [store.state, drawn];
   if (state === before) return;
   drawn = state;
+  if (state.viewer?.id !== before?.viewer?.id) line.identify(state.viewer?.id ?? null);
   guest.render(state);
   likes.render(state);
   comments.render(state, before);
@@ -97,45 +98,46 @@ setInterval(countDown, 1_000);
 
 // The connection. What is wrong shows after a while only: most breaks are over by then.
 
-const line = byId("line-state");
+const lineState = byId("line-state");
 const lineText = { connecting: "connecting", catching: "catching", lost: "lost", bye: "bye" };
 let quietTimer;
 function showLine(state) {
-  line.dataset.state = state;
+  lineState.dataset.state = state;
   clearTimeout(quietTimer);
   if (state === "live") {
-    delete line.dataset.shown;
+    delete lineState.dataset.shown;
     byId("line-text").textContent = "";
     return;
   }
   const show = () => {
-    line.dataset.shown = "";
+    lineState.dataset.shown = "";
     byId("line-text").textContent = say(state === "lost" && !navigator.onLine ? "offline" : lineText[state]);
   };
-  if ("shown" in line.dataset || state === "bye") show();
+  if ("shown" in lineState.dataset || state === "bye") show();
   else quietTimer = setTimeout(show, QUIET_MS);
 }
 
-const stream = new Stream({
-  topic: store.state.topic,
-  as: theatre.dataset.as,
+const line = new Line({
+  viewer: store.state.viewer?.id ?? null,
+  changed: (state) => { if (!store.state.over) showLine(state); },
+  signedOut: () => store.dispatch("local_viewer", { viewer: null }),
+});
+line.watch(store.state.topic, {
   seq: () => store.state.seq,
   deliver(name, data) {
     const before = store.state;
-    if (leavesGap(before, name, data)) return false;
     store.dispatch(name, data);
     if (name === "likes") likes.liked(data, before);
     else if (name === "reactions") likes.reacted(data);
     else if (name === "comment" && store.state.comments !== before.comments) comments.commented(data);
-    return true;
   },
-  changed(state) {
-    showLine(state);
-    if (state === "bye") store.dispatch("local_over", {});
+  lost() {
+    showLine("bye");
+    store.dispatch("local_over", {});
   },
 });
 showLine("connecting");
-stream.start();
+line.start();
 
 // A hidden page that makes no sound has no viewer: it lets go of its connection and its picture, and catches up later.
 
@@ -145,11 +147,11 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     hiddenTimer = setTimeout(() => {
       if (!player.silent) return;
-      stream.pause();
+      line.pause();
       player.rest();
     }, HIDDEN_MS);
   } else {
-    stream.start();
+    line.start();
     player.wake();
     render();
   }

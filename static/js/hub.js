@@ -1,0 +1,377 @@
+// The connection of a whole browser: one EventSource on /events for the topics of all its tabs. Runs in a SharedWorker
+// (hub-worker.js) or, where there is none, in each page (line.js). Touches neither document nor window.
+//
+// Promise: a tab gets every durable event of its topics once and in order of seq, from behind the seq that it says it
+// has; what is no longer at hand comes as `reset` with a fresh state. The same after a break. The first topics go into
+// the address of the connection, later ones are added by POST /subscriptions. Waiting times are drawn at random over
+// their whole range, so that many viewers who lost a node do not come back in one instant.
+
+import { EVENTS as OF_INBOX } from "./inbox-state.js";
+import { EVENTS as OF_VIDEO } from "./state.js";
+
+/** Of the messages between tab and hub. A worker of an older release goes on serving the tabs that it has. */
+export const VERSION = 1;
+
+const EVENTS = new Set([...OF_VIDEO, ...OF_INBOX, "hello", "subscribed", "unsubscribed", "reset", "drain", "bye"]);
+const FIRST_RETRY_MS = 1_000;
+const RETRY_MAX_MS = 20_000;
+const HELLO_TIMEOUT_MS = 15_000;
+const CALL_TIMEOUT_MS = 15_000;
+const WAKE_CHECK_MS = 5_000;
+const SLEPT_MS = 25_000;
+const TOPICS_MAX = 50;
+
+// What a page cannot do without comes first; online dots come last, where there are too many topics.
+const RANKS = ["video", "user", "conversation", "presence"];
+const rank = (topic) => RANKS.indexOf(topic.slice(0, topic.indexOf(":")));
+
+async function subscriptions(body, csrf) {
+  const response = await fetch("/api/v1/subscriptions", {
+    method: "POST",
+    headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrf },
+    body: JSON.stringify(body),
+    credentials: "same-origin",
+    signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+  });
+  return { status: response.status, topics: response.ok ? (await response.json()).topics : {} };
+}
+
+export class Hub {
+  #tabs = new Set();
+  // topic → { tabs: tab → last seq passed on (null: it waits for a state), asked: an answer is under way,
+  // ask: "after" or "afresh" or "", gapAt: where an event was missing last, target: the seq that the server has }
+  #topics = new Map();
+  #source = null;
+  #next = null;
+  #timer = null;
+  #helloTimer;
+  #failures = 0;
+  #retryMs = FIRST_RETRY_MS;
+  #state = "connecting";
+  #viewer;
+  #csrf = "";
+  #offline = false;
+  #posting = false;
+  #settling = false;
+
+  /** `call(body, csrf)`: POST /subscriptions; `isAwake()`: false while nobody looks and timers are held back. */
+  constructor({ call = subscriptions, random = Math.random, isAwake = () => true } = {}) {
+    Object.assign(this, { call, random });
+    let lastCheck = Date.now();
+    setInterval(() => {
+      // The machine slept: the connection is dead without knowing it.
+      if (Date.now() - lastCheck > SLEPT_MS && this.#topics.size && isAwake()) this.#open();
+      lastCheck = Date.now();
+    }, WAKE_CHECK_MS);
+  }
+
+  /**
+   * Let a tab in. `post(message)`: to the tab, `{state}`: connecting, catching, live, lost; `{event, data}`;
+   * `{lost: topic, reason}`: it cannot be watched any more; `{signedOut: true}`.
+   * Returns `take(message)`: from the tab, and `close()`: it has gone.
+   */
+  join(post) {
+    const tab = { post };
+    this.#tabs.add(tab);
+    return {
+      take: (message) => this.#take(tab, message),
+      close: () => {
+        for (const topic of [...this.#topics.keys()]) this.#leave(tab, topic);
+        this.#tabs.delete(tab);
+        this.#settleSoon();
+      },
+    };
+  }
+
+  /**
+   * `{viewer}`: who the tab is by its cookies; `{csrf}`: their token; `{leave: [topic]}`; `{watch: [[topic, seq]]}`, null
+   * for a tab that has no state yet; `{online}`: what the browser says. Any of them together, taken in this order.
+   */
+  #take(tab, { viewer, csrf, leave = [], watch = [], online }) {
+    // A page that the browser has kept comes back after its end.
+    this.#tabs.add(tab);
+    if (csrf !== undefined) this.#csrf = csrf;
+    for (const topic of leave) this.#leave(tab, topic);
+    for (const [topic, seq] of watch) this.#watch(tab, topic, seq);
+    if (viewer !== undefined && viewer !== this.#viewer) {
+      // The connection belongs to whom the cookies named when it was opened.
+      if (this.#viewer !== undefined && this.#source && this.#topics.size) this.#open({ beside: true });
+      this.#viewer = viewer;
+    }
+    if (watch.length) tab.post({ state: this.#state });
+    if (online === false) {
+      this.#offline = true;
+      if (this.#topics.size) this.#lose();
+    } else if (online || (watch.length && this.#state === "lost" && !this.#offline)) {
+      this.#offline = false;
+      if (this.#state === "lost" && this.#topics.size) this.#open();
+    }
+    this.#settleSoon();
+  }
+
+  #watch(tab, topic, seq) {
+    const known = this.#topics.get(topic) ?? { tabs: new Map(), asked: false, ask: "", gapAt: -1, target: 0 };
+    this.#topics.set(topic, known);
+    known.tabs.set(tab, seq);
+    // Asked for even where the connection has it: between its drawing and now the page may have missed something.
+    known.ask ||= "after";
+  }
+
+  #leave(tab, topic) {
+    const known = this.#topics.get(topic);
+    if (known?.tabs.delete(tab) && !known.tabs.size) this.#topics.delete(topic);
+  }
+
+  /** Forget a topic that cannot be watched, and tell its tabs. */
+  #end(topic, reason) {
+    const known = this.#topics.get(topic);
+    this.#topics.delete(topic);
+    this.#source?.held.delete(topic);
+    for (const tab of known?.tabs.keys() ?? []) tab.post({ lost: topic, reason });
+  }
+
+  #set(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    for (const tab of this.#tabs) tab.post({ state });
+  }
+
+  // The connection
+
+  #wanted() {
+    return [...this.#topics.keys()].sort((a, b) => rank(a) - rank(b)).slice(0, TOPICS_MAX);
+  }
+
+  /** Where to go on: behind what the tab that is furthest behind has. null: with the whole state. */
+  #after(topic) {
+    const { tabs, ask } = this.#topics.get(topic);
+    const seqs = [...tabs.values()];
+    // Of presence only the present counts.
+    return ask === "afresh" || topic.startsWith("presence:") || seqs.includes(null) ? null : Math.min(...seqs);
+  }
+
+  #clearTimer() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #close() {
+    this.#clearTimer();
+    clearTimeout(this.#helloTimer);
+    this.#source?.close();
+    this.#next?.close();
+    this.#source = this.#next = null;
+  }
+
+  /** Open a connection. `beside`: keep the present one until the new one has said hello. */
+  #open({ beside = false } = {}) {
+    if (beside) {
+      this.#clearTimer();
+      this.#next?.close();
+    } else {
+      this.#close();
+    }
+    let topics = this.#wanted();
+    // One topic that is refused refuses them all, and a browser does not say why: try them one by one, the others are
+    // added by POST, which answers for each.
+    if (this.#failures > 1) topics = [topics[(this.#failures - 2) % topics.length]];
+    const query = new URLSearchParams();
+    for (const topic of topics) query.append("topic", topic);
+    for (const topic of topics) {
+      const known = this.#topics.get(topic);
+      const after = this.#after(topic);
+      if (after !== null) query.append("after", `${topic}@${after}`);
+      Object.assign(known, { ask: "", asked: true });
+    }
+    const source = Object.assign(new EventSource(`/events?${query}`), { connection: "", held: new Set() });
+    if (beside && this.#source) this.#next = source;
+    else this.#source = source;
+    clearTimeout(this.#helloTimer);
+    this.#helloTimer = setTimeout(() => this.#failed(source), HELLO_TIMEOUT_MS);
+    for (const name of EVENTS) source.addEventListener(name, (event) => this.#received(source, name, JSON.parse(event.data)));
+    source.addEventListener("error", () => this.#failed(source));
+  }
+
+  #failed(source) {
+    if (source !== this.#source && source !== this.#next) return;
+    if (source === this.#next) {
+      // The old connection still serves; it will fail by itself when its node is gone.
+      source.close();
+      this.#next = null;
+      if (this.#source.connection) return this.#settleSoon();
+    }
+    this.#lose();
+  }
+
+  #lose() {
+    this.#close();
+    this.#set("lost");
+    const ceiling = Math.min(RETRY_MAX_MS, this.#retryMs * 2 ** this.#failures);
+    this.#failures += 1;
+    // A browser that says it is offline says when it is back; should it forget to, we look.
+    this.#timer = setTimeout(() => this.#open(), this.#offline ? RETRY_MAX_MS : this.random() * ceiling);
+  }
+
+  #settleSoon() {
+    if (this.#settling) return;
+    this.#settling = true;
+    queueMicrotask(() => {
+      this.#settling = false;
+      void this.#settle();
+    });
+  }
+
+  /** Make the connection hold what the tabs want: open it, close it, or tell the server what has changed. */
+  async #settle() {
+    if (!this.#topics.size) {
+      this.#close();
+      this.#failures = 0;
+      this.#set("connecting");
+      return;
+    }
+    if (!this.#source) {
+      if (this.#timer === null) this.#open();
+      return;
+    }
+    const source = this.#source;
+    if (!source.connection || this.#next || this.#posting) return;
+    const wanted = this.#wanted();
+    const asked = wanted.filter((topic) => !source.held.has(topic) || this.#topics.get(topic).ask);
+    const left = [...source.held].filter((topic) => !wanted.includes(topic));
+    if (!asked.length && !left.length) return;
+    const subscribe = asked.map((topic) => {
+      const after = this.#after(topic);
+      Object.assign(this.#topics.get(topic), { ask: "", asked: true });
+      return after === null ? { topic } : { topic, after };
+    });
+    this.#posting = true;
+    let answer = { status: 0, topics: {} };
+    try {
+      answer = await this.call({ connection: source.connection, subscribe, unsubscribe: left }, this.#csrf);
+    } catch { /* The network: as if the server had not answered. */ } finally {
+      this.#posting = false;
+    }
+    // Another connection, which asks anew for everything, has taken over or is about to.
+    if (source !== this.#source || this.#next) return this.#settleSoon();
+    if (answer.status === 200) this.#answered(source, left, answer.topics);
+    // What the server does not answer by itself, a new connection does: it names all topics in its address.
+    else if (answer.status === 0 || answer.status === 429 || answer.status >= 500) this.#lose();
+    else this.#open();
+  }
+
+  #answered(source, left, topics) {
+    for (const topic of left) source.held.delete(topic);
+    let later = false;
+    for (const [topic, { error }] of Object.entries(topics)) {
+      if (!error) source.held.add(topic);
+      else if (error.code === "unavailable") later = true;
+      else this.#end(topic, error.code);
+    }
+    if (later) setTimeout(() => this.#settleSoon(), this.random() * RETRY_MAX_MS);
+    else this.#settleSoon();
+  }
+
+  // What comes
+
+  #received(source, name, data) {
+    if (source !== this.#source && source !== this.#next) return;
+    if (name === "hello") return this.#greeted(source, data);
+    if (name === "drain") {
+      this.#clearTimer();
+      this.#timer = setTimeout(() => this.#open({ beside: true }), this.random() * (data.retry_ms ?? FIRST_RETRY_MS));
+      return;
+    }
+    if (name === "bye") return this.#dismissed(source, data.reason);
+    if (name === "unsubscribed") return this.#end(data.topic, data.reason);
+    const known = this.#topics.get(data.topic);
+    if (!known) return;
+    if (name === "subscribed") this.#begun(source, data.topic, data);
+    else if (name === "reset") this.#renewed(known, data, known.tabs.keys());
+    else this.#pass(known, name, data);
+    this.#show();
+  }
+
+  #greeted(source, data) {
+    clearTimeout(this.#helloTimer);
+    if (source === this.#next) {
+      this.#source?.close();
+      [this.#source, this.#next] = [source, null];
+    }
+    this.#failures = 0;
+    this.#retryMs = data.retry_ms ?? FIRST_RETRY_MS;
+    source.connection = data.connection;
+    for (const [topic, opening] of Object.entries(data.topics)) this.#begun(source, topic, opening, { isNew: true });
+    this.#show();
+    this.#settleSoon();
+  }
+
+  /** The connection has a topic: with its state, or with what was missed, which follows. */
+  #begun(source, topic, { seq, snapshot }, { isNew = false } = {}) {
+    source.held.add(topic);
+    const known = this.#topics.get(topic);
+    if (!known) return;
+    Object.assign(known, { asked: false, target: seq });
+    if (!snapshot) return;
+    // A tab that has followed this connection has it all; after a break nobody has.
+    const needy = [...known.tabs].filter(([, has]) => isNew || has === null || has < seq).map(([tab]) => tab);
+    this.#renewed(known, { topic, seq, snapshot, reason: "begun" }, needy);
+  }
+
+  #renewed(known, data, tabs) {
+    Object.assign(known, { gapAt: -1, target: data.seq, asked: false });
+    for (const tab of tabs) {
+      known.tabs.set(tab, data.seq);
+      tab.post({ event: "reset", data });
+    }
+  }
+
+  /** Pass an event on to each tab that has not had it. Only durable ones have a seq. */
+  #pass(known, name, data) {
+    for (const [tab, seq] of known.tabs) {
+      if (seq === null || (data.seq !== undefined && data.seq <= seq)) continue;
+      if (data.seq > seq + 1) {
+        known.target = Math.max(known.target, data.seq);
+        this.#miss(known, data.topic);
+        continue;
+      }
+      if (data.seq !== undefined) known.tabs.set(tab, data.seq);
+      tab.post({ event: name, data });
+    }
+  }
+
+  /** An event is missing: ask for it; when asking did not help, for everything. */
+  #miss(known, topic) {
+    if (known.asked || known.ask) return;
+    const at = this.#after(topic);
+    known.ask = known.gapAt === at ? "afresh" : "after";
+    known.gapAt = at;
+    this.#settleSoon();
+  }
+
+  #show() {
+    if (!this.#source?.connection) return;
+    const isBehind = [...this.#topics.values()].some(({ tabs, target }) => [...tabs.values()].some((seq) => seq !== null && seq < target));
+    this.#set(isBehind ? "catching" : "live");
+  }
+
+  #dismissed(source, reason) {
+    if (this.#next) {
+      // Whom the cookies name has changed, and the connection that knows it is on its way.
+      this.#source.close();
+      [this.#source, this.#next] = [this.#next, null];
+      return;
+    }
+    const held = [...source.held];
+    this.#close();
+    if (reason === "signed_out") {
+      this.#viewer = null;
+      for (const topic of [...this.#topics.keys()]) if (rank(topic) > 0) this.#topics.delete(topic);
+      for (const tab of this.#tabs) tab.post({ signedOut: true });
+      // A public video goes on without a name.
+      if (this.#topics.size) this.#lose();
+    } else {
+      for (const topic of held) this.#end(topic, reason);
+    }
+    this.#settleSoon();
+  }
+}

@@ -1,0 +1,144 @@
+// What the inbox beside the video shows, as one value, and the one rule by which events change it: the conversations,
+// the one that is open, who is online. Pure: no page, no network.
+//
+// Promise: a state and the events that follow it equal a state read afterwards, but for the older messages that the
+// page has kept. The server's snapshots follow the same rule (messaging/topics.py).
+
+/** Return the state before anything has come. `viewer`: who looks, null for nobody. */
+export function first(viewer) {
+  return {
+    viewer,
+    inbox: { topic: viewer ? `user:${viewer.id}` : null, seq: null, conversations: [], blocked: [] },
+    thread: null,
+    presence: {},
+    pending: [],
+  };
+}
+
+/** Return what the server's snapshot of the viewer's own topic holds. */
+export const inboxSnapshot = ({ inbox: { conversations, blocked } }, limit = 50) =>
+  ({ conversations: conversations.slice(0, limit), blocked });
+
+/** Return what the server's snapshot of the open conversation holds. */
+export const threadSnapshot = ({ thread: { conversation, messages, seen } }, limit = 50) =>
+  ({ conversation, messages: messages.slice(-limit), seen });
+
+export const unreadOf = ({ inbox }) => inbox.conversations.reduce((sum, { unread }) => sum + unread, 0);
+export const othersOf = ({ members }, viewer) => members.filter(({ id }) => id !== viewer?.id);
+export const isBlocked = ({ inbox }, id) => inbox.blocked.includes(id);
+
+/** The other one of two; null in a group. */
+export function partnerOf(conversation, viewer) {
+  const others = othersOf(conversation, viewer);
+  return conversation.members.length === 2 && others.length === 1 ? others[0] : null;
+}
+
+const without = (items, id) => items.filter((item) => item.id !== id);
+const onTop = (conversations, summary) => [summary, ...without(conversations, summary.id)];
+const inPlace = (conversations, summary) => conversations.map((other) => (other.id === summary.id ? summary : other));
+
+/** Return the messages with one more, in the order of their seq; one that is there already stays as it is. */
+function withMessage(messages, added) {
+  if (messages.some(({ id }) => id === added.id)) return messages;
+  let at = messages.length;
+  while (at > 0 && messages[at - 1].seq > added.seq) at -= 1;
+  return [...messages.slice(0, at), added, ...messages.slice(at)];
+}
+
+/** A message is there: its copy that was being sent goes. */
+function arrived(state, message) {
+  if (message.client_id === null || message.author.id !== state.viewer?.id) return state;
+  const pending = state.pending.filter(({ clientId }) => clientId !== message.client_id);
+  return pending.length === state.pending.length ? state : { ...state, pending };
+}
+
+const inInbox = (state, change) => ({ ...state, inbox: { ...state.inbox, ...change } });
+const inThread = (state, change) => ({ ...state, thread: { ...state.thread, ...change } });
+const listed = (state, conversations) => inInbox(state, { conversations });
+
+function shown(state, message) {
+  const { thread } = state;
+  return thread.gone.has(message.id) ? state : inThread(state, { messages: withMessage(thread.messages, message) });
+}
+
+const later = (seen, { viewer_id: id, seen_seq: seq }) => ({ ...seen, [id]: Math.max(seen[id] ?? 0, seq) });
+
+// Events of the viewer's own topic. A conversation rises when something is said in it and when it changes itself.
+const ofUser = {
+  message: (state, { conversation, message }) => arrived(listed(state, onTop(state.inbox.conversations, conversation)), message),
+  conversation: (state, { conversation }) =>
+    listed(state, conversation.left ? without(state.inbox.conversations, conversation.id) : onTop(state.inbox.conversations, conversation)),
+  message_deleted: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
+  receipt: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
+  blocked: (state, { viewer, is_blocked: is }) => {
+    const rest = state.inbox.blocked.filter((id) => id !== viewer.id);
+    return inInbox(state, { blocked: is ? [...rest, viewer.id] : rest });
+  },
+};
+
+// Events of the open conversation's topic.
+const ofConversation = {
+  message: (state, { message }) => arrived(shown(state, message), message),
+  message_deleted: (state, { message: { id } }) =>
+    inThread(state, { messages: without(state.thread.messages, id), gone: new Set(state.thread.gone).add(id) }),
+  receipt: (state, { receipt }) => inThread(state, { seen: later(state.thread.seen, receipt) }),
+  conversation: (state, { conversation }) => inThread(state, { conversation }),
+};
+
+function renewed(state, { topic, seq, snapshot }) {
+  if (topic === state.inbox.topic) return inInbox(state, { seq, ...snapshot });
+  if (topic === state.thread?.topic) {
+    const fresh = inThread(state, { seq, ...snapshot });
+    return snapshot.messages.reduce(arrived, fresh);
+  }
+  return present(state, topic, snapshot);
+}
+
+const present = (state, topic, { status, last_active_ms }) =>
+  ({ ...state, presence: { ...state.presence, [topic.slice("presence:".length)]: { status, last_active_ms } } });
+
+// What happens on this page: a conversation is opened, something is written; an answer of the API comes back.
+const local = {
+  local_viewer: (state, { viewer }) => (viewer?.id === state.viewer?.id ? state : first(viewer)),
+  local_opened: (state, { conversation: { last, unread, seen_seq, ...conversation } }) => ({
+    ...state,
+    thread: { topic: conversation.topic, seq: null, conversation, messages: [], seen: {}, gone: new Set() },
+  }),
+  local_closed: (state) => ({ ...state, thread: null }),
+  local_conversation: (state, { conversation }) =>
+    state.inbox.conversations.some(({ id }) => id === conversation.id) ? state : listed(state, onTop(state.inbox.conversations, conversation)),
+  // Only what is newer: an answer may come after an event that knows more.
+  local_seen: (state, { id, seen_seq, unread }) =>
+    listed(state, state.inbox.conversations.map((other) => (other.id === id && other.seen_seq <= seen_seq ? { ...other, seen_seq, unread } : other))),
+  local_older: (state, { topic, items }) => (topic === state.thread?.topic ? items.reduce(shown, state) : state),
+  local_sending: (state, sent) => ({
+    ...state,
+    pending: [...state.pending.filter(({ clientId }) => clientId !== sent.clientId), { ...sent, failed: false }],
+  }),
+  local_failed: (state, { clientId }) => ({
+    ...state,
+    pending: state.pending.map((sent) => (sent.clientId === clientId ? { ...sent, failed: true } : sent)),
+  }),
+  local_dropped: (state, { clientId }) => ({ ...state, pending: state.pending.filter((sent) => sent.clientId !== clientId) }),
+  local_posted: (state, { message }) =>
+    arrived(message.conversation_id === state.thread?.conversation.id ? shown(state, message) : state, message),
+  local_unknown: (state, { id }) => {
+    const { [id]: _, ...presence } = state.presence;
+    return { ...state, presence };
+  },
+};
+
+/** Return the state after an event. Unknown events change nothing; a durable one that was seen already neither. */
+export function apply(state, name, data) {
+  if (Object.hasOwn(local, name)) return local[name](state, data);
+  if (name === "reset") return renewed(state, data);
+  if (name === "presence") return present(state, data.topic, data);
+  const [part, rules] =
+    data.topic === state.inbox.topic ? ["inbox", ofUser] : data.topic === state.thread?.topic ? ["thread", ofConversation] : [null, {}];
+  if (!Object.hasOwn(rules, name) || data.seq <= state[part].seq) return state;
+  const next = rules[name](state, data);
+  return { ...next, [part]: { ...next[part], seq: data.seq } };
+}
+
+/** What comes on these topics. `typing` is shown by typing.js. */
+export const EVENTS = [...new Set([...Object.keys(ofUser), ...Object.keys(ofConversation), "presence", "typing"])];

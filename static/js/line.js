@@ -1,0 +1,125 @@
+// A page's end of the hub: which topics the page follows, and who handles what comes. All tabs of a browser share one
+// hub in a SharedWorker; where there is none, or no lock to tell when a tab dies, the page has a hub of its own.
+
+import { Hub, VERSION } from "./hub.js";
+
+const READY_MS = 5_000;
+
+const csrfToken = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
+
+export class Line {
+  #followers = new Map();
+  #paused = true;
+  #send = null;
+  #release = null;
+  #hold = () => {};
+  #viewer;
+
+  /** `viewer`: the id of who looks, null for nobody; `changed(state)`: connecting, catching, live, lost; `signedOut()`. */
+  constructor({ viewer, changed, signedOut }) {
+    Object.assign(this, { changed, signedOut });
+    this.#viewer = viewer;
+    if (globalThis.SharedWorker && navigator.locks) this.#share();
+    else this.#keep();
+    addEventListener("online", () => this.#send({ online: true }));
+    addEventListener("offline", () => { if (!this.#paused) this.#send({ online: false }); });
+    addEventListener("pagehide", () => {
+      this.pause();
+      this.#release?.();
+    });
+    addEventListener("pageshow", (event) => {
+      if (!event.persisted) return;
+      this.#hold();
+      this.start();
+    });
+  }
+
+  /**
+   * Follow a topic. `seq()`: the last durable event that the page has, null while it has no state of the topic;
+   * `deliver(name, data)`: an event in its order, a whole state as `reset`; `lost(reason)`: no more will come.
+   */
+  watch(topic, follower) {
+    this.#followers.set(topic, follower);
+    if (!this.#paused) this.#say({ watch: [[topic, follower.seq()]] });
+  }
+
+  leave(topic) {
+    if (this.#followers.delete(topic) && !this.#paused) this.#say({ leave: [topic] });
+  }
+
+  /** Say that the page now belongs to this viewer: it has joined or signed in, or the session is over. */
+  identify(viewer) {
+    if (viewer === this.#viewer) return;
+    this.#viewer = viewer;
+    if (!this.#paused) this.#say({});
+  }
+
+  start() {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#say({ watch: [...this.#followers].map(([topic, { seq }]) => [topic, seq()]) });
+  }
+
+  /** Let go of every topic until start() is called: nobody looks at the page. */
+  pause() {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#say({ leave: [...this.#followers.keys()] });
+  }
+
+  #say(message) {
+    this.#send({ viewer: this.#viewer, csrf: csrfToken(), ...message });
+  }
+
+  #received({ state, event, data, lost, reason, signedOut }) {
+    if (signedOut) return this.signedOut();
+    if (this.#paused) return;
+    if (state) this.changed(state);
+    if (event) this.#followers.get(data.topic)?.deliver(event, data);
+    if (lost) {
+      const follower = this.#followers.get(lost);
+      this.#followers.delete(lost);
+      follower?.lost?.(reason);
+    }
+  }
+
+  /** The hub of this page alone. */
+  #keep() {
+    const tab = new Hub({ isAwake: () => !document.hidden }).join((message) => this.#received(message));
+    this.#send = tab.take;
+    this.#hold = () => {};
+    document.documentElement.dataset.hub = "page";
+  }
+
+  #share() {
+    const worker = new SharedWorker(new URL("hub-worker.js", import.meta.url), { type: "module", name: `hub ${VERSION}` });
+    const { port } = worker;
+    const givenUp = () => {
+      clearTimeout(timer);
+      worker.onerror = port.onmessage = null;
+      port.close();
+      this.#release?.();
+      this.#keep();
+      if (!this.#paused) {
+        this.#paused = true;
+        this.start();
+      }
+    };
+    const timer = setTimeout(givenUp, READY_MS);
+    worker.onerror = givenUp;
+    port.onmessage = ({ data }) => {
+      if (!data.ready) return this.#received(data);
+      clearTimeout(timer);
+      document.documentElement.dataset.hub = "shared";
+    };
+    this.#send = (message) => port.postMessage(message);
+    this.#hold = () => {
+      const name = `tab ${crypto.randomUUID()}`;
+      void navigator.locks.request(name, () => {
+        port.postMessage({ lock: name });
+        return new Promise((resolve) => { this.#release = resolve; });
+      });
+    };
+    this.#hold();
+  }
+}
