@@ -105,5 +105,7 @@ def _imported(script: Path) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += [path.parent / name for name in re.findall(r'from "\./([a-z-]+\.js)"|', path.read_text()) if name]
+            waiting += [
+                path.parent / name for name in re.findall(r'from "\./([a-z-]+\.js)"|', path.read_text()) if name
+            ]
     return found

@@ -2,6 +2,7 @@
 
 import { ApiError, call } from "./api.js";
 import { byId, note, paintFace, toast } from "./dom.js";
+import { tell } from "./tabs.js";
 import { say } from "./words.js";
 
 const KEPT = "guest-name";
@@ -52,6 +53,7 @@ export function setUpGuest({ store }) {
   function joined(viewer) {
     const inDialog = dialog.open;
     store.dispatch("local_viewer", { viewer });
+    tell("viewer", { viewer });
     store.draw();
     const work = waiting;
     waiting = null;

@@ -3,14 +3,22 @@
 import { Hub } from "./hub.js";
 
 const hub = new Hub();
+// Held as long as this worker lives; see line.js.
+const life = `hub ${crypto.randomUUID()}`;
+const alive = new Promise((resolve) => {
+  void navigator.locks.request(life, () => {
+    resolve();
+    return new Promise(() => {});
+  });
+});
 
-addEventListener("connect", ({ ports: [port] }) => {
+addEventListener("connect", async ({ ports: [port] }) => {
   const tab = hub.join((message) => port.postMessage(message));
   port.addEventListener("message", ({ data }) => {
-    // The tab holds this lock as long as it lives: whoever gets it knows that the tab has gone, however it went.
     if (data.lock) void navigator.locks.request(data.lock, () => tab.close());
     else tab.take(data);
   });
   port.start();
-  port.postMessage({ ready: true });
+  await alive;
+  port.postMessage({ ready: life });
 });

@@ -5,6 +5,7 @@ import { byId, icon, note, reducedMotion } from "./dom.js";
 import { compact } from "./format.js";
 import { pickable } from "./picker.js";
 import { isOpen } from "./state.js";
+import { hear, tell } from "./tabs.js";
 import { count, say } from "./words.js";
 
 const COUNT_UP_MS = 300;
@@ -98,6 +99,7 @@ export function setUpLikes({ store, hearts, asViewer }) {
       try {
         const answer = await (asked ? call("PUT", `${path}/like`, { kind: asked }) : call("DELETE", `${path}/like`));
         confirmed = asked;
+        tell("mine", { video: store.state.video.id, mine: confirmed });
         store.dispatch("local_liked", { ...answer, mine: wanted });
         note(byId("act-note"), "");
       } catch (error) {
@@ -108,6 +110,12 @@ export function setUpLikes({ store, hearts, asViewer }) {
     }
     sending = false;
   }
+
+  hear("mine", ({ video, mine }) => {
+    if (video !== store.state.video.id || sending) return;
+    wanted = confirmed = mine;
+    store.dispatch("local_mine", { mine });
+  });
 
   const want = (kind) => asViewer(() => {
     wanted = kind;

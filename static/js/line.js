@@ -11,25 +11,23 @@ export class Line {
   #followers = new Map();
   #paused = true;
   #send = null;
-  #release = null;
-  #hold = () => {};
+  #drop = () => {};
   #viewer;
 
   /** `viewer`: the id of who looks, null for nobody; `changed(state)`: connecting, catching, live, lost; `signedOut()`. */
   constructor({ viewer, changed, signedOut }) {
     Object.assign(this, { changed, signedOut });
     this.#viewer = viewer;
-    if (globalThis.SharedWorker && navigator.locks) this.#share();
-    else this.#keep();
+    this.#connect();
     addEventListener("online", () => this.#send({ online: true }));
     addEventListener("offline", () => { if (!this.#paused) this.#send({ online: false }); });
     addEventListener("pagehide", () => {
       this.pause();
-      this.#release?.();
+      this.#drop();
     });
     addEventListener("pageshow", (event) => {
       if (!event.persisted) return;
-      this.#hold();
+      this.#connect();
       this.start();
     });
   }
@@ -83,43 +81,56 @@ export class Line {
     }
   }
 
-  /** The hub of this page alone. */
+  #connect() {
+    if (globalThis.SharedWorker && navigator.locks) this.#share();
+    else this.#keep();
+  }
+
+  /** Have a hub of this page alone. */
   #keep() {
     const tab = new Hub({ isAwake: () => !document.hidden }).join((message) => this.#received(message));
     this.#send = tab.take;
-    this.#hold = () => {};
+    this.#drop = () => {};
     document.documentElement.dataset.hub = "page";
   }
 
+  /**
+   * Have the hub of all tabs. Each side holds a lock as long as it lives: whoever gets the other's knows that the other
+   * has gone, however it went. The worker may die with the process of another tab.
+   */
   #share() {
     const worker = new SharedWorker(new URL("hub-worker.js", import.meta.url), { type: "module", name: `hub ${VERSION}` });
     const { port } = worker;
-    const givenUp = () => {
-      clearTimeout(timer);
-      worker.onerror = port.onmessage = null;
-      port.close();
-      this.#release?.();
-      this.#keep();
-      if (!this.#paused) {
-        this.#paused = true;
-        this.start();
-      }
+    const life = new AbortController();
+    const { signal } = life;
+    const locked = (name, options, work) =>
+      void navigator.locks.request(name, { signal, ...options }, work).catch(() => { /* We have dropped it. */ });
+    const instead = (connect) => {
+      if (signal.aborted) return;
+      this.#drop();
+      connect();
+      if (this.#paused) return;
+      this.#paused = true;
+      this.start();
     };
-    const timer = setTimeout(givenUp, READY_MS);
-    worker.onerror = givenUp;
+    const timer = setTimeout(() => instead(() => this.#keep()), READY_MS);
+    worker.onerror = () => instead(() => this.#keep());
     port.onmessage = ({ data }) => {
       if (!data.ready) return this.#received(data);
       clearTimeout(timer);
+      locked(data.ready, { mode: "shared" }, () => instead(() => this.#share()));
       document.documentElement.dataset.hub = "shared";
     };
+    const name = `tab ${crypto.randomUUID()}`;
+    locked(name, {}, () => {
+      port.postMessage({ lock: name });
+      return new Promise((resolve) => { signal.addEventListener("abort", resolve); });
+    });
     this.#send = (message) => port.postMessage(message);
-    this.#hold = () => {
-      const name = `tab ${crypto.randomUUID()}`;
-      void navigator.locks.request(name, () => {
-        port.postMessage({ lock: name });
-        return new Promise((resolve) => { this.#release = resolve; });
-      });
+    this.#drop = () => {
+      clearTimeout(timer);
+      life.abort();
+      port.close();
     };
-    this.#hold();
   }
 }

@@ -10,6 +10,7 @@ import { Hearts } from "./hearts.js";
 import { Counter, setUpLikes } from "./likes.js";
 import { Player } from "./player.js";
 import { Line } from "./line.js";
+import { hear, tell } from "./tabs.js";
 import { apply, first } from "./state.js";
 import { count, say } from "./words.js";
 
@@ -138,6 +139,10 @@ line.watch(store.state.topic, {
 });
 showLine("connecting");
 line.start();
+
+// Whom the cookies name is the same for all tabs: the page that was loaded last knows it.
+hear("viewer", ({ viewer }) => store.dispatch("local_viewer", { viewer }));
+tell("viewer", { viewer: store.state.viewer });
 
 // A hidden page that makes no sound has no viewer: it lets go of its connection and its picture, and catches up later.
 
