@@ -15,6 +15,7 @@ export class ApiError extends Error {
     if (this.status === 429 || (this.status === 503 && this.retryAfter > 1)) return say("wait", { n: this.retryAfter });
     if (this.status === 0) return say("unreachable");
     if (this.status >= 500) return say("unavailable");
+    if (this.code === "blocked" || this.code === "not_reachable") return say(this.code);
     if (this.status === 401 || this.status === 403) return say("not_allowed");
     if (this.status === 404) return say("gone");
     return say("failed", { detail: this.detail || this.code });

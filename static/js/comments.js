@@ -1,29 +1,31 @@
 // The comments: the list, what is new, older ones, the composer, and what a moderator may do.
 
 import { ApiError, call } from "./api.js";
-import { byId, note, paintFace, toast } from "./dom.js";
+import { newClientId, setUpComposer } from "./composer.js";
+import { announcer, byId, paintFace } from "./dom.js";
 import { compact, offset } from "./format.js";
+import { setUpScroller } from "./scroller.js";
 import { isOpen } from "./state.js";
+import { tellTyping, TypingLine } from "./typing.js";
 import { count, say } from "./words.js";
 
 const PAGE = 50;
 const KEPT_MAX = 300;
 const KEPT = 200;
-const NEAR_END_PX = 48;
-const NEAR_START_PX = 240;
-const LEFT_SHOWN_FROM = 50;
-const SAY_EVERY_MS = 4_000;
 const QUOTE_MAX = 60;
+const TYPISTS_VIEWERS_MAX = 50;
 
 const shorten = (text) => (text.length > QUOTE_MAX ? `${text.slice(0, QUOTE_MAX - 1)}…` : text);
 const isoTime = (atMs) => new Date(atMs).toISOString();
 
-/** Wire the column. `store`: the page's state; `asViewer(work)`: run it once the viewer has a name. */
-export function setUpComments({ store, asViewer }) {
-  const path = `/videos/${store.state.video.id}/comments`;
-  const [scroller, list, newest, body, form] = ["scroller", "list", "newest", "body", "write"].map(byId);
-  const theatre = byId("main");
-  const limit = { signs: Number(theatre.dataset.commentMax), bytes: Number(theatre.dataset.commentMaxBytes) };
+/**
+ * Wire the column. `store`: the page's state; `asViewer(work)`: run it once the viewer has a name; `message(person)`:
+ * open a conversation.
+ */
+export function setUpComments({ store, asViewer, message }) {
+  const videoPath = `/videos/${store.state.video.id}`;
+  const path = `${videoPath}/comments`;
+  const [scroller, list, form] = ["scroller", "list", "write"].map(byId);
   const items = new Map([...list.children].map((item) => [item.dataset.id, item]));
   const drawn = new WeakMap();
   let replyTo = null;
@@ -57,7 +59,7 @@ export function setUpComments({ store, asViewer }) {
     status.hidden = !comment.failed;
     status.firstElementChild.textContent = comment.failed ? say("not_sent") : "";
     const open = state.video.comments_enabled && isOpen(state);
-    const may = { reply: open, pin: state.canModerate && !comment.pinned, delete: state.canModerate || mine };
+    const may = { reply: open, message: !mine && comment.id !== null, pin: state.canModerate && !comment.pinned, delete: state.canModerate || mine };
     const tools = [...item.querySelectorAll(".tool")];
     for (const tool of tools) tool.hidden = !may[tool.dataset.do];
     item.querySelector(".tools").hidden = tools.every((tool) => tool.hidden);
@@ -129,80 +131,29 @@ export function setUpComments({ store, asViewer }) {
     }
   }
 
-  // Where one reads. The scroller runs backwards: 0 is the newest end.
-
-  const atEnd = () => scroller.scrollTop > -NEAR_END_PX;
-
-  /** Change the list without moving what is being read. */
-  function keepingPlace(change) {
-    if (atEnd()) return change();
-    const top = scroller.getBoundingClientRect().top;
-    const anchor = [...list.children].find((item) => item.getBoundingClientRect().bottom > top);
-    const before = anchor?.getBoundingClientRect().top;
-    change();
-    if (anchor?.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - before;
-  }
-
-  let unseen = 0;
-  function showUnseen() {
-    newest.hidden = unseen === 0;
-    if (unseen) newest.lastElementChild.textContent = count("new", unseen, { shown: compact(unseen) });
-  }
-  function toEnd() {
-    // At once: a smooth way would end where the next event finds it, for keeping the place sets the scroll position.
-    scroller.scrollTo({ top: 0, behavior: "instant" });
-    unseen = 0;
-    showUnseen();
-  }
-  newest.addEventListener("click", () => {
-    toEnd();
-    scroller.focus({ preventScroll: true });
+  const place = setUpScroller({
+    scroller, list, pill: byId("newest"), loader: byId("older"),
+    unseenText: (n) => count("new", n, { shown: compact(n) }),
+    async loadOlder() {
+      try {
+        const oldest = store.state.comments[0]?.seq;
+        const page = await call("GET", `${path}?limit=${PAGE}${oldest ? `&before=${oldest}` : ""}`);
+        store.dispatch("local_older", { items: page.items });
+        return page.next !== null;
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        // The next scroll tries again.
+        return true;
+      }
+    },
   });
-
-  // Older comments
-
-  let older = store.state.comments.length >= PAGE;
-  let loading = false;
-  async function loadOlder() {
-    if (!older || loading) return;
-    loading = true;
-    byId("older").hidden = false;
-    try {
-      const oldest = store.state.comments[0]?.seq;
-      const page = await call("GET", `${path}?limit=${PAGE}${oldest ? `&before=${oldest}` : ""}`);
-      older = page.next !== null;
-      store.dispatch("local_older", { items: page.items });
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      // The next scroll tries again.
-    } finally {
-      loading = false;
-      byId("older").hidden = true;
-    }
-  }
-  scroller.addEventListener("scroll", () => {
-    if (atEnd() && unseen) {
-      unseen = 0;
-      showUnseen();
-    }
-    if (scroller.scrollHeight - scroller.clientHeight + scroller.scrollTop < NEAR_START_PX) void loadOlder();
-  }, { passive: true });
+  place.begin(store.state.comments.length >= PAGE);
 
   // Screen readers hear of new comments now and then, not of each.
-
-  let unsaid = [];
-  let sayTimer = null;
-  function announce(comment) {
-    if (document.hidden || comment.author.id === store.state.viewer?.id) return;
-    unsaid.push(comment);
-    sayTimer ??= setTimeout(() => {
-      sayTimer = null;
-      const last = unsaid.at(-1);
-      const values = { name: last.author.name, text: last.body };
-      byId("said").textContent = unsaid.length === 1 ? say("said", values) : count("said_more", unsaid.length, values);
-      unsaid = [];
-    }, SAY_EVERY_MS);
-  }
+  const announce = announcer(byId("said"), (last, n) => {
+    const values = { name: last.author.name, text: last.body };
+    return n === 1 ? say("said", values) : count("said_more", n, values);
+  });
 
   // The keyboard: the arrows go from comment to comment, Tab to what can be done with one.
 
@@ -252,6 +203,7 @@ export function setUpComments({ store, asViewer }) {
   const sentOf = (item) => store.state.pending.find((sent) => items.get(`sent:${sent.clientId}`) === item);
   const acts = {
     reply: (item) => asViewer(() => reply(commentOf(item))),
+    message: (item) => message(commentOf(item).author),
     pin: (item) => void moderate(() => call("PUT", `${path}/${item.dataset.id}/pin`)),
     delete: (item) => askToDelete(commentOf(item)),
     again: (item) => void send(sentOf(item)),
@@ -263,7 +215,7 @@ export function setUpComments({ store, asViewer }) {
       await work();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      complain(error.advice);
+      composer.complain(error.advice);
     }
   }
   byId("unpin").addEventListener("click", () => {
@@ -297,76 +249,27 @@ export function setUpComments({ store, asViewer }) {
     replyTo = comment ?? null;
     byId("replying").hidden = !comment;
     byId("replying-text").textContent = comment ? say("replying_to", { name: comment.author.name }) : "";
-    body.focus();
+    composer.field.focus();
   }
   byId("reply-stop").addEventListener("click", () => reply(null));
 
   // The composer
 
-  const [problem, left] = [byId("write-error"), byId("write-left")];
-  let waitTimer;
-  let waitUntil = 0;
-
-  function complain(text) {
-    clearInterval(waitTimer);
-    if (text && form.hidden) toast(text);
-    note(problem, text);
-    body.toggleAttribute("aria-invalid", Boolean(text));
-  }
-
-  /** Say how long to wait, second by second, and keep the button off until then. */
-  function waitFor(seconds) {
-    waitUntil = Date.now() + seconds * 1_000;
-    const tick = () => {
-      const rest = Math.ceil((waitUntil - Date.now()) / 1_000);
-      if (rest > 0) note(problem, say("wait_comment", { n: rest }));
-      else complain("");
-      measure();
-    };
-    clearInterval(waitTimer);
-    tick();
-    waitTimer = setInterval(tick, 1_000);
-  }
-
-  const encoder = new TextEncoder();
-  /** Show what is left near the limit; the button is off when nothing can be sent. */
-  function measure() {
-    const text = body.value.trim();
-    const rest = limit.signs - [...text].length;
-    const tooLarge = rest >= 0 && encoder.encode(text).length > limit.bytes;
-    left.classList.toggle("over", rest < 0 || tooLarge);
-    if (tooLarge) note(left, say("too_large"));
-    else if (rest < 0) note(left, count("over", -rest));
-    else note(left, rest < LEFT_SHOWN_FROM ? count("left", rest) : "");
-    byId("send").setAttribute("aria-disabled", String(!text || rest < 0 || tooLarge || waitUntil > Date.now()));
-    if (!CSS.supports("field-sizing", "content")) {
-      body.style.blockSize = "auto";
-      body.style.blockSize = `${body.scrollHeight + 2}px`;
-    }
-  }
-  body.addEventListener("input", () => {
-    if (waitUntil <= Date.now()) complain("");
-    measure();
-  });
-  body.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && replyTo) reply(null);
-    // Enter while an input method composes picks a word.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    form.requestSubmit();
-  });
-
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    measure();
-    if (byId("send").getAttribute("aria-disabled") === "true") return;
-    const sent = { clientId: crypto.randomUUID?.() ?? String(Math.random()).slice(2), body: body.value.trim(), replyTo: replyTo?.id ?? null, atMs: Date.now() };
-    body.value = "";
-    complain("");
-    if (replyTo) reply(null);
-    measure();
-    toEnd();
-    void send(sent);
+  const typists = new TypingLine(byId("typing"));
+  const composer = setUpComposer(form, {
+    wait: "wait_comment",
+    escape() {
+      if (!replyTo) return false;
+      reply(null);
+      return true;
+    },
+    typing: tellTyping(() => (store.state.viewers.count <= TYPISTS_VIEWERS_MAX ? `${videoPath}/typing` : "")),
+    send(text) {
+      const sent = { clientId: newClientId(), body: text, replyTo: replyTo?.id ?? null, atMs: Date.now() };
+      if (replyTo) reply(null);
+      place.toEnd();
+      void send(sent);
+    },
   });
 
   async function send(sent) {
@@ -381,17 +284,14 @@ export function setUpComments({ store, asViewer }) {
     }
   }
 
-  /** A refused comment goes back into the field with the reason; one that may pass later stays in the list. */
+  /** A refused comment goes back into the field; one that may pass later stays in the list. */
   function notSent(error, clientId, text) {
     if (error.passing) {
       store.dispatch("local_failed", { clientId });
       return;
     }
     store.dispatch("local_dropped", { clientId });
-    body.value ||= text;
-    measure();
-    if (error.status === 429) waitFor(error.retryAfter);
-    else complain(error.advice);
+    composer.refused(error, text);
     if (error.status === 401) store.dispatch("local_viewer", { viewer: null });
   }
 
@@ -414,24 +314,24 @@ export function setUpComments({ store, asViewer }) {
   }
 
   byId("comments").removeAttribute("aria-busy");
-  measure();
   return {
     /** A comment came as an event. */
     commented({ comment }) {
-      if (comment.author.id !== store.state.viewer?.id && !atEnd()) {
-        unseen += 1;
-        showUnseen();
-      }
+      typists.silence(comment.author.id);
+      if (comment.author.id === store.state.viewer?.id) return;
+      place.came();
       announce(comment);
     },
+    /** Somebody is writing one. */
+    typed: (data) => typists.heard(data, store.state.viewer?.id),
     render(state, before) {
-      keepingPlace(() => draw(state));
+      place.keepingPlace(() => draw(state));
       const open = state.video.comments_enabled && state.video.status !== "ended";
       byId("nothing").hidden = state.comments.length + state.pending.length > 0 || !open;
       if (state.pinned !== before?.pinned || !before) drawPinned(state);
       if (state.video !== before?.video || state.viewer !== before?.viewer || state.over !== before?.over) drawComposer(state);
-      if (state.comments.length > KEPT_MAX && atEnd()) {
-        older = true;
+      if (state.comments.length > KEPT_MAX && place.atEnd()) {
+        place.begin(true);
         store.dispatch("local_trimmed", { keep: KEPT });
       }
     },

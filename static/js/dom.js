@@ -20,6 +20,9 @@ export function paintFace(element, name) {
   element.textContent = initial(name);
 }
 
+/** A name of either direction, kept to itself within a text. */
+export const isolated = (name) => `\u2068${name}\u2069`;
+
 /** Show a text, or hide the element when there is none. */
 export function note(element, text) {
   element.textContent = text ?? "";
@@ -33,6 +36,18 @@ export function toast(text) {
   note(element, text);
   clearTimeout(toastTimer);
   toastTimer = setTimeout(() => note(element, ""), 4000);
+}
+
+const EDGE_PX = 8;
+
+/** Put a popover below the button that opens it, above it where there is no room, always within the window. */
+export function placeAt(button, popover) {
+  const { left, right, top, bottom } = button.getBoundingClientRect();
+  const [width, height] = [popover.offsetWidth, popover.offsetHeight];
+  const start = document.dir === "rtl" ? right - width : left;
+  const below = bottom + EDGE_PX + height <= innerHeight ? bottom + EDGE_PX : top - EDGE_PX - height;
+  popover.style.left = `${Math.max(EDGE_PX, Math.min(start, innerWidth - width - EDGE_PX))}px`;
+  popover.style.top = `${Math.max(EDGE_PX, below)}px`;
 }
 
 export const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
@@ -57,4 +72,21 @@ export async function copyLink(link, say) {
   } catch {
     toast(say("copy_failed", { link }));
   }
+}
+
+const SAY_EVERY_MS = 4_000;
+
+/** Return `announce(item)`: screen readers hear of what is new now and then, by `textOf(the last, how many)`. */
+export function announcer(region, textOf) {
+  let unsaid = [];
+  let timer = null;
+  return (item) => {
+    if (document.hidden) return;
+    unsaid.push(item);
+    timer ??= setTimeout(() => {
+      timer = null;
+      region.textContent = textOf(unsaid.at(-1), unsaid.length);
+      unsaid = [];
+    }, SAY_EVERY_MS);
+  };
 }

@@ -11,6 +11,37 @@ const clockFormat = new Intl.DateTimeFormat(language, { hour: "numeric", minute:
 /** A count in at most four characters: 999, 1.2K, 35K, 1.3M. */
 export const compact = (number) => compactFormat.format(number);
 
+const dateFormat = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
+const dayFormat = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" });
+const agoFormat = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const listFormat = new Intl.ListFormat(language);
+const DAY_MS = 86_400_000;
+const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60]];
+
+/** The time of day. */
+export const clock = (atMs) => clockFormat.format(atMs);
+
+const midnight = (atMs) => new Date(atMs).setHours(0, 0, 0, 0);
+
+/** The time of day for today, else the date. */
+export const shortly = (atMs, nowMs = Date.now()) => (midnight(atMs) === midnight(nowMs) ? clock(atMs) : dateFormat.format(atMs));
+
+/** Today, yesterday, else the whole date. */
+export function day(atMs, nowMs = Date.now()) {
+  const days = Math.round((midnight(nowMs) - midnight(atMs)) / DAY_MS);
+  return days >= 0 && days < 2 ? agoFormat.format(-days, "day") : dayFormat.format(atMs);
+}
+
+/** How long ago: 5 minutes ago, yesterday. */
+export function ago(atMs, nowMs = Date.now()) {
+  const seconds = Math.max(0, nowMs - atMs) / 1_000;
+  const [unit, length] = UNITS.find(([, size]) => seconds >= size) ?? ["minute", 60];
+  return agoFormat.format(-Math.max(1, Math.floor(seconds / length)), unit);
+}
+
+/** Names as the language lists them. */
+export const listed = (names) => listFormat.format(names);
+
 /** Day and time in the viewer's own time zone. */
 export const moment = (atMs) => momentFormat.format(atMs);
 

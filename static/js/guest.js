@@ -41,7 +41,7 @@ export function setUpGuest({ store }) {
       remember(viewer.name);
       note(error, "");
       field.removeAttribute("aria-invalid");
-      joined(viewer);
+      joined(viewer, form);
     } catch (problem) {
       if (!(problem instanceof ApiError)) throw problem;
       fail(problem.status === 422 && problem.detail ? problem.detail : problem.advice);
@@ -50,7 +50,7 @@ export function setUpGuest({ store }) {
     }
   }
 
-  function joined(viewer) {
+  function joined(viewer, form) {
     const inDialog = dialog.open;
     store.dispatch("local_viewer", { viewer });
     tell("viewer", { viewer });
@@ -60,7 +60,7 @@ export function setUpGuest({ store }) {
     if (inDialog) dialog.close();
     toast(say("welcome", { name: viewer.name }));
     if (work) work();
-    else byId("body").focus();
+    else byId(form.dataset.guest || "body").focus();
   }
 
   for (const form of document.querySelectorAll("[data-guest]")) {
@@ -85,6 +85,7 @@ export function setUpGuest({ store }) {
       shown = viewer?.id;
       const [face, name] = [document.querySelector("[data-viewer-face]"), document.querySelector("[data-viewer-name]")];
       face.hidden = !viewer;
+      for (const part of document.querySelectorAll("[data-viewer-only]")) part.hidden = !viewer;
       face.parentElement.querySelectorAll(".icon").forEach((person) => person.toggleAttribute("hidden", Boolean(viewer)));
       name.hidden = !viewer;
       name.firstElementChild.textContent = viewer?.name ?? "";

@@ -54,9 +54,12 @@ export class Hub {
   #posting = false;
   #settling = false;
 
-  /** `call(body, csrf)`: POST /subscriptions; `isAwake()`: false while nobody looks and timers are held back. */
-  constructor({ call = subscriptions, random = Math.random, isAwake = () => true } = {}) {
-    Object.assign(this, { call, random });
+  /**
+   * `as`: embed or dock watch without being counted; `call(body, csrf)`: POST /subscriptions; `isAwake()`: false while
+   * nobody looks and timers are held back.
+   */
+  constructor({ as = "", call = subscriptions, random = Math.random, isAwake = () => true } = {}) {
+    Object.assign(this, { as, call, random });
     let lastCheck = Date.now();
     setInterval(() => {
       // The machine slept: the connection is dead without knowing it.
@@ -175,7 +178,7 @@ export class Hub {
     // One topic that is refused refuses them all, and a browser does not say why: try them one by one, the others are
     // added by POST, which answers for each.
     if (this.#failures > 1) topics = [topics[(this.#failures - 2) % topics.length]];
-    const query = new URLSearchParams();
+    const query = new URLSearchParams(this.as && { as: this.as });
     for (const topic of topics) query.append("topic", topic);
     for (const topic of topics) {
       const known = this.#topics.get(topic);
@@ -355,7 +358,7 @@ export class Hub {
   }
 
   #dismissed(source, reason) {
-    if (this.#next) {
+    if (this.#next && reason === "signed_out") {
       // Whom the cookies name has changed, and the connection that knows it is on its way.
       this.#source.close();
       [this.#source, this.#next] = [this.#next, null];

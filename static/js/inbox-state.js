@@ -61,6 +61,11 @@ function shown(state, message) {
   return thread.gone.has(message.id) ? state : inThread(state, { messages: withMessage(thread.messages, message) });
 }
 
+function blocked(state, id, is) {
+  const rest = state.inbox.blocked.filter((other) => other !== id);
+  return inInbox(state, { blocked: is ? [...rest, id].sort() : rest });
+}
+
 const later = (seen, { viewer_id: id, seen_seq: seq }) => ({ ...seen, [id]: Math.max(seen[id] ?? 0, seq) });
 
 // Events of the viewer's own topic. A conversation rises when something is said in it and when it changes itself.
@@ -70,10 +75,7 @@ const ofUser = {
     listed(state, conversation.left ? without(state.inbox.conversations, conversation.id) : onTop(state.inbox.conversations, conversation)),
   message_deleted: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
   receipt: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
-  blocked: (state, { viewer, is_blocked: is }) => {
-    const rest = state.inbox.blocked.filter((id) => id !== viewer.id);
-    return inInbox(state, { blocked: is ? [...rest, viewer.id] : rest });
-  },
+  blocked: (state, { viewer, is_blocked: is }) => blocked(state, viewer.id, is),
 };
 
 // Events of the open conversation's topic.
@@ -82,7 +84,10 @@ const ofConversation = {
   message_deleted: (state, { message: { id } }) =>
     inThread(state, { messages: without(state.thread.messages, id), gone: new Set(state.thread.gone).add(id) }),
   receipt: (state, { receipt }) => inThread(state, { seen: later(state.thread.seen, receipt) }),
-  conversation: (state, { conversation }) => inThread(state, { conversation }),
+  conversation: (state, { conversation }) => {
+    const seen = Object.fromEntries(conversation.members.map(({ id }) => [id, state.thread.seen[id] ?? 0]));
+    return inThread(state, { conversation, seen });
+  },
 };
 
 function renewed(state, { topic, seq, snapshot }) {
@@ -107,6 +112,11 @@ const local = {
   local_closed: (state) => ({ ...state, thread: null }),
   local_conversation: (state, { conversation }) =>
     state.inbox.conversations.some(({ id }) => id === conversation.id) ? state : listed(state, onTop(state.inbox.conversations, conversation)),
+  local_more: (state, { items }) => {
+    const known = new Set(state.inbox.conversations.map(({ id }) => id));
+    return listed(state, [...state.inbox.conversations, ...items.filter(({ id }) => !known.has(id))]);
+  },
+  local_blocked: (state, { id, is }) => blocked(state, id, is),
   // Only what is newer: an answer may come after an event that knows more.
   local_seen: (state, { id, seen_seq, unread }) =>
     listed(state, state.inbox.conversations.map((other) => (other.id === id && other.seen_seq <= seen_seq ? { ...other, seen_seq, unread } : other))),

@@ -13,10 +13,11 @@ export class Line {
   #send = null;
   #drop = () => {};
   #viewer;
+  #outgoing = null;
 
-  /** `viewer`: the id of who looks, null for nobody; `changed(state)`: connecting, catching, live, lost; `signedOut()`. */
-  constructor({ viewer, changed, signedOut }) {
-    Object.assign(this, { changed, signedOut });
+  /** `as`: see hub.js; `viewer`: the id of who looks, null for nobody; `changed(state)`: connecting, catching, live, lost; `signedOut()`. */
+  constructor({ as, viewer, changed, signedOut }) {
+    Object.assign(this, { as, changed, signedOut });
     this.#viewer = viewer;
     this.#connect();
     addEventListener("online", () => this.#send({ online: true }));
@@ -63,10 +64,27 @@ export class Line {
     if (this.#paused) return;
     this.#paused = true;
     this.#say({ leave: [...this.#followers.keys()] });
+    this.#flush();
   }
 
-  #say(message) {
-    this.#send({ viewer: this.#viewer, csrf: csrfToken(), ...message });
+  /** What is said in one go is sent as one: who joins leaves and watches topics. */
+  #say({ leave = [], watch = [] }) {
+    if (!this.#outgoing) {
+      this.#outgoing = { leave: new Set(), watch: new Map() };
+      queueMicrotask(() => this.#flush());
+    }
+    for (const topic of leave) {
+      this.#outgoing.watch.delete(topic);
+      this.#outgoing.leave.add(topic);
+    }
+    for (const [topic, seq] of watch) this.#outgoing.watch.set(topic, seq);
+  }
+
+  #flush() {
+    if (!this.#outgoing) return;
+    const { leave, watch } = this.#outgoing;
+    this.#outgoing = null;
+    this.#send({ viewer: this.#viewer, csrf: csrfToken(), leave: [...leave], watch: [...watch] });
   }
 
   #received({ state, event, data, lost, reason, signedOut }) {
@@ -82,13 +100,14 @@ export class Line {
   }
 
   #connect() {
-    if (globalThis.SharedWorker && navigator.locks) this.#share();
+    // What a connection counts as is true of all that it watches: a page that does not count has its own.
+    if (globalThis.SharedWorker && navigator.locks && !this.as) this.#share();
     else this.#keep();
   }
 
   /** Have a hub of this page alone. */
   #keep() {
-    const tab = new Hub({ isAwake: () => !document.hidden }).join((message) => this.#received(message));
+    const tab = new Hub({ as: this.as, isAwake: () => !document.hidden }).join((message) => this.#received(message));
     this.#send = tab.take;
     this.#drop = () => {};
     document.documentElement.dataset.hub = "page";

@@ -7,11 +7,14 @@ import { byId, copyLink, note, perFrame, toast } from "./dom.js";
 import { compact, duration, moment } from "./format.js";
 import { setUpGuest } from "./guest.js";
 import { Hearts } from "./hearts.js";
+import { setUpInbox } from "./inbox.js";
 import { Counter, setUpLikes } from "./likes.js";
+import "./me.js";
 import { Player } from "./player.js";
 import { Line } from "./line.js";
 import { hear, tell } from "./tabs.js";
 import { apply, first } from "./state.js";
+import { setUpWatchers } from "./watchers.js";
 import { count, say } from "./words.js";
 
 const QUIET_MS = 2_000;
@@ -39,19 +42,30 @@ const hearts = new Hearts();
 const player = new Player();
 const guest = setUpGuest({ store });
 const likes = setUpLikes({ store, hearts, asViewer: guest.asViewer });
-const comments = setUpComments({ store, asViewer: guest.asViewer });
+const line = new Line({
+  as: theatre.dataset.as,
+  viewer: store.state.viewer?.id ?? null,
+  changed: (state) => { if (!store.state.over) showLine(state); },
+  signedOut: () => store.dispatch("local_viewer", { viewer: null }),
+});
+const inbox = setUpInbox({ viewer: store.state.viewer, line, asViewer: guest.asViewer });
+const comments = setUpComments({ store, asViewer: guest.asViewer, message: inbox.message });
+const watchers = setUpWatchers({ videoId: store.state.video.id, message: inbox.message });
 const viewers = new Counter(byId("viewers"), store.state.viewers.count);
 
 function draw() {
   const [state, before] = [store.state, drawn];
   if (state === before) return;
   drawn = state;
-  if (state.viewer?.id !== before?.viewer?.id) line.identify(state.viewer?.id ?? null);
+  if (state.viewer?.id !== before?.viewer?.id) {
+    inbox.identify(state.viewer);
+    line.identify(state.viewer?.id ?? null);
+  }
   guest.render(state);
   likes.render(state);
   comments.render(state, before);
   viewers.set(state.viewers.count);
-  byId("watching").title = count("watching", state.viewers.count);
+  if (state.viewers !== before?.viewers) watchers.counted(state.viewers);
   if (state.video !== before?.video || state.viewers !== before?.viewers || state.likes !== before?.likes) drawEnd(state);
   if (state.video !== before?.video || state.over !== before?.over) drawVideo(state, before?.video);
 }
@@ -118,14 +132,10 @@ function showLine(state) {
   else quietTimer = setTimeout(show, QUIET_MS);
 }
 
-const line = new Line({
-  viewer: store.state.viewer?.id ?? null,
-  changed: (state) => { if (!store.state.over) showLine(state); },
-  signedOut: () => store.dispatch("local_viewer", { viewer: null }),
-});
 line.watch(store.state.topic, {
   seq: () => store.state.seq,
   deliver(name, data) {
+    if (name === "typing") return comments.typed(data);
     const before = store.state;
     store.dispatch(name, data);
     if (name === "likes") likes.liked(data, before);
@@ -159,6 +169,7 @@ document.addEventListener("visibilitychange", () => {
     line.start();
     player.wake();
     render();
+    inbox.seen();
   }
 });
 

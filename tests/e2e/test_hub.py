@@ -125,7 +125,8 @@ async def test_a_worker_that_cannot_be_loaded_is_done_without(
     window = await open_window("about:blank")
     # As a browser that knows no modules in workers.
     await window.page.context.add_init_script(
-        "const Real = SharedWorker; globalThis.SharedWorker = class extends Real { constructor() { super('/nowhere.js'); } };"
+        "const Real = SharedWorker;"
+        "globalThis.SharedWorker = class extends Real { constructor() { super('/nowhere.js'); } };"
     )
     await window.page.goto(f"{quiet.urls[0]}/videos/{video}/")
     await window.is_live()

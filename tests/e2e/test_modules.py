@@ -191,14 +191,18 @@ HUB = """
     const V = "video:1", U = "user:a", W = "video:2";
     window.setTimeout = (work, ms) => { timers.push({ work, ms }); return timers.length; };
     window.clearTimeout = (id) => { if (id) timers[id - 1].work = () => {}; };
-    const settled = () => new Promise((done) => { const c = new MessageChannel(); c.port1.onmessage = done; c.port2.postMessage(0); });
+    const settled = () => new Promise((done) => {
+        const channel = new MessageChannel();
+        channel.port1.onmessage = done;
+        channel.port2.postMessage(0);
+    });
     let status = 200, errors = {};
     const hub = new module.Hub({
         random: () => 0.5,
         async call(body, csrf) {
             posts.push({ ...body, csrf });
-            const topics = body.subscribe.map(({ topic }) => [topic, errors[topic] ? { error: errors[topic] } : { seq: 0 }]);
-            return { status, topics: Object.fromEntries(topics) };
+            const answer = (topic) => (errors[topic] ? { error: errors[topic] } : { seq: 0 });
+            return { status, topics: Object.fromEntries(body.subscribe.map(({ topic }) => [topic, answer(topic)])) };
         },
     });
     function open() {

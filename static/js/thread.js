@@ -1,0 +1,328 @@
+// One conversation: its messages by author and day, who has seen them, who types, what one can do about it.
+
+import { ApiError, call } from "./api.js";
+import { newClientId, setUpComposer } from "./composer.js";
+import { byId, isolated, note, paintFace, placeAt, toast } from "./dom.js";
+import { ago, clock, compact, day, listed } from "./format.js";
+import { isBlocked, othersOf, partnerOf } from "./inbox-state.js";
+import { nameOf, paintConversation } from "./people.js";
+import { setUpScroller } from "./scroller.js";
+import { tellTyping, TypingLine } from "./typing.js";
+import { count, say } from "./words.js";
+
+const PAGE = 50;
+const RUN_MS = 300_000;
+const SEEN_AFTER_MS = 300;
+const AGO_EVERY_MS = 30_000;
+
+/** `closed(id)`: the list is back, for the focus to go to the conversation that was open. */
+export function setUpThread({ store, line, isShown, closed }) {
+  const [part, scroller, list, form, menu] = ["thread", "thread-scroller", "bubbles", "write-message", "thread-menu"].map(byId);
+  const path = () => `/conversations/${store.state.thread.conversation.id}`;
+  const typists = new TypingLine(byId("thread-typing"));
+  const drafts = new Map();
+  let items = new Map();
+  let drawn = null;
+
+  const place = setUpScroller({
+    scroller, list, pill: byId("newest-message"), loader: byId("older-messages"),
+    unseenText: (n) => count("new_messages", n, { shown: compact(n) }),
+    reachedEnd: () => seen(),
+    async loadOlder() {
+      const { topic, messages } = store.state.thread;
+      try {
+        const page = await call("GET", `${path()}/messages?limit=${PAGE}${messages.length ? `&before=${messages[0].seq}` : ""}`);
+        store.dispatch("local_older", { topic, items: page.items });
+        return page.next !== null;
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        return true;
+      }
+    },
+  });
+
+  const composer = setUpComposer(form, {
+    wait: "wait",
+    typing: tellTyping(() => (store.state.thread ? `${path()}/typing` : "")),
+    send(text) {
+      place.toEnd();
+      void send({ clientId: newClientId(), conversationId: store.state.thread.conversation.id, body: text, atMs: Date.now() });
+    },
+  });
+
+  async function send(sent) {
+    const { clientId, conversationId, body } = sent;
+    store.dispatch("local_sending", sent);
+    try {
+      const message = await call("POST", `/conversations/${conversationId}/messages`, { body, client_id: clientId });
+      store.dispatch("local_posted", { message });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.passing || conversationId !== store.state.thread?.conversation.id) return store.dispatch("local_failed", { clientId });
+      store.dispatch("local_dropped", { clientId });
+      composer.refused(error, body);
+    }
+  }
+
+  // Opening and closing
+
+  function open(conversation) {
+    if (store.state.thread?.conversation.id === conversation.id) return composer.field.focus();
+    close({ quietly: true });
+    store.dispatch("local_opened", { conversation });
+    const { topic } = conversation;
+    place.begin(false);
+    line.watch(topic, {
+      seq: () => (store.state.thread?.topic === topic ? store.state.thread.seq : null),
+      deliver,
+      lost() {
+        if (store.state.thread?.topic !== topic) return;
+        close();
+        toast(say("conversation_over"));
+      },
+    });
+    composer.clear(drafts.get(conversation.id));
+    store.draw();
+    place.toEnd();
+    if (!form.hidden) composer.field.focus();
+    else byId("thread-back").focus();
+  }
+
+  function close({ quietly = false } = {}) {
+    const { thread } = store.state;
+    if (!thread) return;
+    drafts.set(thread.conversation.id, composer.field.value);
+    composer.field.blur();
+    line.leave(thread.topic);
+    typists.clear();
+    store.dispatch("local_closed", {});
+    if (!quietly) closed(thread.conversation.id);
+  }
+  byId("thread-back").addEventListener("click", () => close());
+  part.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented && !menu.matches(":popover-open")) close();
+  });
+
+  function deliver(name, data) {
+    const { thread, viewer } = store.state;
+    if (name === "typing") return typists.heard(data, viewer?.id);
+    store.dispatch(name, data);
+    if (name === "reset") place.begin(data.snapshot.messages.length >= PAGE);
+    if (name !== "message" || store.state.thread.messages === thread.messages) return;
+    typists.silence(data.message.author.id);
+    if (data.message.author.id !== viewer?.id && isShown()) place.came();
+  }
+
+  // Seen: what is at hand, in a tab that is looked at, with the end in view.
+
+  let seenTimer = null;
+  let telling = false;
+  function seen() {
+    seenTimer ??= setTimeout(() => {
+      seenTimer = null;
+      void tellSeen();
+    }, SEEN_AFTER_MS);
+  }
+  async function tellSeen() {
+    const { thread, viewer, inbox } = store.state;
+    if (!thread?.messages.length || !viewer || telling || document.hidden || !isShown() || !place.atEnd()) return;
+    if (!scroller.checkVisibility({ checkVisibilityCSS: true })) return;
+    const { id } = thread.conversation;
+    const known = Math.max(thread.seen[viewer.id] ?? 0, inbox.conversations.find((each) => each.id === id)?.seen_seq ?? 0);
+    const newest = thread.messages.at(-1).seq;
+    if (!thread.messages.some(({ seq, author }) => seq > known && author.id !== viewer.id)) return;
+    telling = true;
+    try {
+      store.dispatch("local_seen", { id, ...await call("PUT", `/conversations/${id}/seen`, { seq: newest }) });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      // The next message, or look, tells again.
+      return;
+    } finally {
+      telling = false;
+    }
+    seen();
+  }
+
+  // Drawing
+
+  const asMessage = (sent, viewer) => ({
+    id: null, author: viewer, body: sent.body, client_id: sent.clientId, at_ms: sent.atMs, failed: sent.failed,
+  });
+
+  /** What there is to draw, in order: `{day}` before the first message of a day, then messages and how they hang together. */
+  function rows({ thread, pending, viewer }) {
+    const sending = pending.filter(({ conversationId }) => conversationId === thread.conversation.id);
+    const messages = [...thread.messages, ...sending.map((sent) => asMessage(sent, viewer))];
+    const joined = (a, b) => a && b && a.author.id === b.author.id && b.at_ms - a.at_ms < RUN_MS && day(a.at_ms) === day(b.at_ms);
+    return messages.flatMap((message, at) => {
+      const [before, after] = [messages[at - 1], messages[at + 1]];
+      const row = { key: message.id ?? `sent:${message.client_id}`, message, starts: !joined(before, message), ends: !joined(message, after) };
+      const today = day(message.at_ms);
+      return before && day(before.at_ms) === today ? [row] : [{ key: `day:${today}`, day: today }, row];
+    });
+  }
+
+  function create(row) {
+    const template = row.day ? "day-template" : "bubble-template";
+    return byId(template).content.firstElementChild.cloneNode(true);
+  }
+
+  function fill(item, row, { thread, viewer }) {
+    if (row.day) {
+      item.textContent = row.day;
+      return;
+    }
+    const { message, starts, ends } = row;
+    const mine = message.author.id === viewer?.id;
+    const isGroup = !partnerOf(thread.conversation, viewer);
+    item.className = "message";
+    item.dataset.id = message.id ?? "";
+    for (const [name, on] of Object.entries({ mine, starts, ends, sending: !message.id && !message.failed, failed: message.failed })) {
+      item.classList.toggle(name, Boolean(on));
+    }
+    const [face, author] = [item.querySelector(".face"), item.querySelector(".message-author")];
+    face.hidden = mine || !isGroup;
+    paintFace(face, message.author.name);
+    author.classList.toggle("hidden", !isGroup || mine || !starts);
+    author.firstElementChild.textContent = mine ? say("you") : message.author.name;
+    item.querySelector(".bubble").textContent = message.body;
+    const time = item.querySelector("time");
+    time.dateTime = new Date(message.at_ms).toISOString();
+    time.textContent = clock(message.at_ms);
+    item.querySelector(".comment-state").hidden = !message.failed;
+    item.querySelector(".comment-state span").textContent = message.failed ? say("not_sent") : "";
+  }
+
+  function drawRows(state) {
+    const wanted = rows(state);
+    const keys = new Set();
+    let at = list.firstElementChild;
+    for (const row of wanted) {
+      const sentKey = row.message?.client_id && `sent:${row.message.client_id}`;
+      let item = items.get(row.key);
+      if (!item && sentKey && items.has(sentKey)) {
+        // Acknowledged: the same bubble turns solid.
+        item = items.get(sentKey);
+        items.delete(sentKey);
+      }
+      item ??= create(row);
+      items.set(row.key, item);
+      keys.add(row.key);
+      fill(item, row, state);
+      if (item === at) at = at.nextElementSibling;
+      else list.insertBefore(item, at);
+    }
+    for (const [key, item] of items) {
+      if (keys.has(key)) continue;
+      if (item.contains(document.activeElement)) scroller.focus();
+      item.remove();
+      items.delete(key);
+    }
+    drawSeen(state, wanted);
+  }
+
+  /** Say under the last own message that somebody has seen who has. */
+  function drawSeen({ thread, viewer }, wanted) {
+    const others = othersOf(thread.conversation, viewer);
+    const by = (message) => others.filter(({ id }) => (thread.seen[id] ?? 0) >= message.seq);
+    const last = wanted.findLast(({ message }) => message?.id && message.author.id === viewer?.id && by(message).length);
+    for (const [key, item] of items) {
+      const shown = item.querySelector(".seen");
+      if (!shown) continue;
+      const isLast = key === last?.key;
+      const text = !isLast ? "" : partnerOf(thread.conversation, viewer) ? say("seen")
+        : say("seen_by", { names: listed(by(last.message).map(({ name }) => isolated(name))) });
+      if (shown.textContent !== text) note(shown, text);
+    }
+  }
+
+  function drawHead(state) {
+    const { thread: { conversation }, viewer, presence } = state;
+    const partner = partnerOf(conversation, viewer);
+    paintConversation(byId("thread-face"), conversation, { viewer, presence });
+    byId("thread-name").textContent = nameOf(conversation, viewer);
+    const known = partner && presence[partner.id];
+    note(byId("thread-status"), !partner ? count("members", conversation.members.length)
+      : known?.status === "online" ? say("online")
+        : known?.last_active_ms ? say("last_active", { ago: ago(known.last_active_ms) }) : "");
+    const blocked = Boolean(partner) && isBlocked(state, partner.id);
+    byId("block").hidden = !partner || blocked;
+    byId("unblock").hidden = !blocked;
+    byId("leave").hidden = Boolean(partner) && !conversation.title;
+    byId("is-blocked").hidden = !blocked;
+    note(byId("blocked-text"), blocked ? say("you_block", { name: isolated(partner.name) }) : "");
+    form.hidden = blocked;
+  }
+  setInterval(() => { if (store.state.thread && isShown()) drawHead(store.state); }, AGO_EVERY_MS);
+
+  function render(state) {
+    part.hidden = state.thread === null;
+    if (!state.thread) {
+      if (drawn?.thread) {
+        list.replaceChildren();
+        items = new Map();
+      }
+      drawn = state;
+      return;
+    }
+    if (state !== drawn) {
+      if (drawn?.thread && drawn.thread.topic !== state.thread.topic) {
+        list.replaceChildren();
+        items = new Map();
+      }
+      drawn = state;
+      drawHead(state);
+      byId("thread-loading").hidden = state.thread.seq !== null;
+      byId("thread-nothing").hidden = state.thread.seq === null || state.thread.messages.length + state.pending.length > 0;
+      place.keepingPlace(() => drawRows(state));
+    }
+    seen();
+  }
+
+  // What one can do
+
+  menu.addEventListener("toggle", (event) => { if (event.newState === "open") placeAt(byId("thread-more"), menu); });
+
+  async function act(work) {
+    menu.hidePopover();
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast(error.advice);
+    }
+  }
+  const block = (is) => act(async () => {
+    const { id } = partnerOf(store.state.thread.conversation, store.state.viewer);
+    await call(is ? "PUT" : "DELETE", `/blocks/${id}`);
+    store.dispatch("local_blocked", { id, is });
+    store.draw();
+    (is ? byId("unblock-here") : composer.field).focus();
+  });
+  byId("block").addEventListener("click", () => void block(true));
+  for (const id of ["unblock", "unblock-here"]) byId(id).addEventListener("click", () => void block(false));
+  const dialog = byId("leave-dialog");
+  byId("leave").addEventListener("click", () => {
+    menu.hidePopover();
+    dialog.showModal();
+  });
+  byId("leave-yes").addEventListener("click", () => {
+    dialog.close();
+    void act(async () => {
+      await call("DELETE", `${path()}/members/${store.state.viewer.id}`);
+      close();
+    });
+  });
+
+  list.addEventListener("click", (event) => {
+    const what = event.target.closest("[data-do]")?.dataset.do;
+    const item = event.target.closest(".message");
+    const sent = what && store.state.pending.find(({ clientId }) => items.get(`sent:${clientId}`) === item);
+    if (!sent) return;
+    if (what === "again") void send(sent);
+    else store.dispatch("local_dropped", { clientId: sent.clientId });
+  });
+
+  return { open, close, render, seen };
+}
