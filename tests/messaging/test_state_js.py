@@ -1,0 +1,100 @@
+"""The page's half of the rule: static/js/inbox-state.js, fed with the events of random acts, equals a fresh snapshot."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from messaging.representation import user_topic
+from realtime.events import Durable, TopicName
+from realtime.threads import backend_threads
+from tests.messaging.circle import Circle
+from tests.messaging.test_state_and_events import kind_of, load
+from videos.representation import person
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page, Route
+
+ORIGIN = "http://page.test"
+# A conversation is opened as the page does it; its own topic is followed beside the viewer's.
+FOLLOW = """async ([viewer, begins, events]) => {
+    const { first, apply, inboxSnapshot, threadSnapshot } = await import("/js/inbox-state.js");
+    let state = first(viewer);
+    for (const begin of begins) {
+        if (begin.topic.startsWith("conversation:")) {
+            state = apply(state, "local_opened", { conversation: { ...begin.snapshot.conversation, last: null } });
+        }
+        state = apply(state, "reset", begin);
+    }
+    for (const [name, data] of events) {
+        state = apply(state, name, data);
+        state = apply(state, name, data);
+    }
+    return {
+        inbox: { seq: state.inbox.seq, ...inboxSnapshot(state, 1000) },
+        thread: state.thread && { seq: state.thread.seq, ...threadSnapshot(state, 1000) },
+    };
+}"""
+
+
+@pytest.fixture
+async def page(browser: Browser, checkout: Path) -> Page:
+    """An empty page that can import the site's modules."""
+
+    async def serve(route: Route) -> None:
+        path = checkout / "static" / route.request.url.removeprefix(ORIGIN).lstrip("/")
+        if path.suffix == ".js":
+            await route.fulfill(path=path, content_type="text/javascript")
+        else:
+            await route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    made = await browser.new_page()
+    await made.route(f"{ORIGIN}/**", serve)
+    await made.goto(ORIGIN)
+    return made
+
+
+def begin(topic: TopicName) -> dict[str, Any]:
+    """Return what a viewer of the topic reads first."""
+    loaded = load(topic)
+    shown = kind_of(topic).shown(loaded.snapshot)
+    return {"topic": topic, "seq": loaded.head.seq, "snapshot": shown}
+
+
+def act(circle: Circle, chance: random.Random, times: int) -> None:
+    for _ in range(times):
+        circle.act(chance)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_inbox_and_events_equal_a_fresh_inbox(circle: Circle, page: Page, seed: int) -> None:
+    """Every event is given twice: a page that resumes may read one again."""
+    chance = random.Random(seed)
+    await backend_threads.run(act, circle, chance, 40)
+    await backend_threads.run(circle.start, 0, 1)
+    me = circle.people[0]
+    own = user_topic(me.id)
+    inbox = await backend_threads.run(begin, own)
+    open_one = TopicName(inbox["snapshot"]["conversations"][0]["topic"])
+    thread = await backend_threads.run(begin, open_one)
+    circle.events.clear()
+    await backend_threads.run(act, circle, chance, 120)
+    events = [
+        (event.name, orjson.loads(event.body))
+        for event in circle.events
+        if isinstance(event, Durable) and event.topic in (own, open_one)
+    ]
+
+    followed = await page.evaluate(FOLLOW, [person(me), [inbox, thread], events])
+
+    fresh = await backend_threads.run(begin, own)
+    assert followed["inbox"] == {"seq": fresh["seq"], **fresh["snapshot"]}
+    fresh = await backend_threads.run(begin, open_one)
+    messages, expected = followed["thread"].pop("messages"), fresh["snapshot"].pop("messages")
+    # The page keeps the older messages it has; the fresh one begins with the newest fifty.
+    assert messages[len(messages) - len(expected) :] == expected
+    assert followed["thread"] == {"seq": fresh["seq"], **fresh["snapshot"]}
