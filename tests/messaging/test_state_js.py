@@ -1,4 +1,4 @@
-"""The page's half of the rule: static/js/inbox-state.js, fed with the events of random acts, equals a fresh snapshot."""
+"""The inbox as the page keeps it: static/js/inbox-state.js, fed with random events, equals a fresh snapshot."""
 
 from __future__ import annotations
 
