@@ -356,7 +356,10 @@ class Node:
             # It saw it on another node, which was faster. Who asks at the same time shares the one read.
             await asyncio.shield(self._pull_soon(feed, grace_seconds=0))
         if not feed.kind.access(feed.snapshot).allows(topic, watcher):
-            raise TopicGone(topic)
+            if feed.kind.is_presence:  # nobody has told us of whom he has written to since we looked
+                await self._read_again([feed])
+            if not feed.kind.access(feed.snapshot).allows(topic, watcher):
+                raise TopicGone(topic)
 
     def is_ready(self, topic: TopicName) -> bool:
         """Whether `enter` would find the topic: prepared, and not dropped since."""
@@ -911,23 +914,30 @@ class Node:
         feeds = [feed for feed in self.feeds.values() if feed.is_ready and feed.kind.is_presence]
         if not feeds:
             return
-        asked = {feed.topic: feed for feed in heapq.nsmallest(LOOK_MAX_TOPICS, feeds, key=lambda feed: feed.read_at)}
         fresh: set[Feed] = set()
         try:
-            found = await self._store.snapshots(list(asked))
+            fresh = await self._read_again(heapq.nsmallest(LOOK_MAX_TOPICS, feeds, key=lambda feed: feed.read_at))
         except StoreUnavailable:
             metrics.store_errors.inc()
-        else:
-            for topic, feed in asked.items():
-                if self.feeds.get(topic) is not feed:
-                    continue
-                if topic not in found:
-                    self._end(feed)
-                    continue
-                feed.snapshot, feed.read_at = found[topic], self._clock()
-                self._expel(feed)
-                fresh.add(feed)
         await self._look([feed for feed in feeds if self.feeds.get(feed.topic) is feed], fresh)
+
+    async def _read_again(self, feeds: Sequence[Feed]) -> set[Feed]:
+        """Read presence topics anew; return those that are still there. Raises StoreUnavailable."""
+        found = await self._store.snapshots([feed.topic for feed in feeds])
+        fresh = set()
+        for feed in feeds:
+            if self.feeds.get(feed.topic) is not feed:
+                continue
+            if feed.topic not in found:
+                self._end(feed)
+                continue
+            feed.snapshot, feed.read_at = found[feed.topic], self._clock()
+            for state in feed.states.values():
+                feed.kind.apply(feed.snapshot, state.name, state.data)
+            feed.opening = b""
+            self._expel(feed)
+            fresh.add(feed)
+        return fresh
 
     async def _look(self, feeds: Sequence[Feed], fresh: set[Feed]) -> None:
         """Bring topics to what the presence table says, those just read to all that the database says too.

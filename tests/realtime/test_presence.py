@@ -344,6 +344,15 @@ async def test_who_may_see_it_reads_status_and_changes_and_nobody_else_does(regi
     assert fresh.opening["snapshot"]["last_active_ms"] == bo.last("presence")["last_active_ms"]
 
 
+async def test_who_has_just_been_written_to_need_not_wait_for_the_next_look(region: Region) -> None:
+    await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    await come(region)
+    await region.pass_time(seconds=1)
+    region.store.kept[ANA_PRESENCE]["may"] = ["bo", "cy"]
+    cy = await Viewer(region.nodes[1], watcher=Watcher("cy")).watch(ANA_PRESENCE)
+    assert cy.opening["snapshot"]["status"] == "online"
+
+
 async def test_changes_that_were_lost_on_the_way_are_found_by_the_next_look(region: Region) -> None:
     bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
     region.is_lossy = True
