@@ -48,7 +48,9 @@ const line = new Line({
   changed: (state) => { if (!store.state.over) showLine(state); },
   signedOut: () => store.dispatch("local_viewer", { viewer: null }),
 });
-const inbox = setUpInbox({ viewer: store.state.viewer, line, asViewer: guest.asViewer });
+// A page apart, an embed or a dock, shows no messages, and nobody is online by it.
+const reader = (viewer) => (theatre.dataset.as ? null : viewer);
+const inbox = setUpInbox({ viewer: reader(store.state.viewer), line, asViewer: guest.asViewer });
 const comments = setUpComments({ store, asViewer: guest.asViewer, message: inbox.message });
 const watchers = setUpWatchers({ videoId: store.state.video.id, message: inbox.message });
 const viewers = new Counter(byId("viewers"), store.state.viewers.count);
@@ -58,7 +60,7 @@ function draw() {
   if (state === before) return;
   drawn = state;
   if (state.viewer?.id !== before?.viewer?.id) {
-    inbox.identify(state.viewer);
+    inbox.identify(reader(state.viewer));
     line.identify(state.viewer?.id ?? null);
   }
   guest.render(state);

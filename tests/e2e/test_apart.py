@@ -67,5 +67,9 @@ async def test_dock_shows_the_comments_alone_and_counts_as_nobody(
     await expect(dock.page.get_by_text("Seen in the dock").first).to_be_visible()
     answer = broadcaster.call("GET", f"/videos/{video_id}/viewers")
     assert (answer["count"], answer["peak"], answer["unique"]) == (0, 0, 0)
+    await dock.join("Mona")
+    await expect(dock.page.get_by_role("tab", name="Comments")).to_be_visible()
+    await expect(dock.page.locator("#tab-messages")).to_be_hidden()
+    await expect(dock.page.locator("[data-do=message]").first).to_be_hidden()
     assert await dock.serious_axe_findings() == []
     assert dock.problems == []
