@@ -61,12 +61,14 @@ async def _valkey_seconds(redis: Any) -> float:
 
 
 def _circle(number: int) -> tuple[Viewer, list[Viewer]]:
-    """Make viewers who share a conversation: one, and those that he may see."""
+    """Make viewers who talk to each other: one, and those that he may see."""
     from messaging import acts
     from videos.auth import create_guest
 
     friend, *seen = [create_guest(f"Viewer {number} {place}") for place in range(SEEN_BY_ONE + 1)]
-    acts.start(friend, [viewer.id for viewer in seen])
+    conversation = acts.start(friend, [viewer.id for viewer in seen]).summary
+    for viewer in seen:
+        acts.send(UUID(conversation["id"]), viewer, "Hello")
     return friend, seen
 
 

@@ -25,16 +25,19 @@ class TypingLimit:
 
     clock: Callable[[], float] = time.monotonic
     typists_max: int = 100_000
-    _typists: OrderedDict[tuple[str, str], tuple[float, bool]] = field(default_factory=OrderedDict)
+    _typists: OrderedDict[tuple[str, str], tuple[float, float]] = field(default_factory=OrderedDict)
 
     def passes(self, typist: str, topic: str, *, is_typing: bool) -> bool:
         key, now = (typist, topic), self.clock()
-        # Of one whom this node has not heard of, "stopped" may belong to a "typing" that another node passed on.
-        since, was_typing = self._typists.pop(key, (float("-inf"), True))
-        passes = now - since >= TYPING_SECONDS if is_typing else was_typing
+        typed_at, stopped_at = self._typists.pop(key, (float("-inf"), float("-inf")))
+        if is_typing:
+            passes = now - typed_at >= TYPING_SECONDS
+        else:
+            # Without a "typing" before it: that may have gone through another node.
+            passes = typed_at > stopped_at or now - stopped_at >= TYPING_SECONDS
         if passes:
-            since, was_typing = (now, True) if is_typing else (since, False)
-        self._typists[key] = (since, was_typing)
+            typed_at, stopped_at = (now, stopped_at) if is_typing else (typed_at, now)
+        self._typists[key] = (typed_at, stopped_at)
         if len(self._typists) > self.typists_max:
             self._typists.popitem(last=False)
         return passes

@@ -37,6 +37,7 @@ def conversation_json(conversation: Conversation, seats: Iterable[Seat]) -> dict
         "id": str(conversation.id),
         "topic": conversation.topic,
         "title": conversation.title,
+        "is_group": conversation.pair is None,
         "members": [person(seat) for seat in seats],
         "created_at_ms": to_ms(conversation.created_at),
     }

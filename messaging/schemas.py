@@ -72,6 +72,7 @@ class ConversationSummary(Schema):
     id: UUID
     topic: str
     title: str
+    is_group: bool
     members: list[Person]
     created_at_ms: int
     last: MessageOut | None

@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 SUBPROTOCOL = "live.v1.json"
 ERRORS_MAX = 10
-TEMPORARY = ("too_often", "unavailable")  # no mistake of the viewer's
+NO_NONSENSE = ("too_often", "unavailable", "not_found")  # answers that one gets without a mistake
 WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
 CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
 UNKNOWN_POSITION = -1
@@ -245,7 +245,7 @@ class Commander(Session):
         except Limited:
             self._close(Closing.TOO_OFTEN)
         except (CommandError, Refusal) as error:
-            self._errors += error.code not in TEMPORARY
+            self._errors += error.code not in NO_NONSENSE
             self._answer({"error": {"code": error.code, "detail": error.detail}, "ref": ref})
             if self._errors >= ERRORS_MAX:
                 self._close(Closing.NONSENSE)

@@ -199,13 +199,17 @@ async def change_subscriptions(request: HttpRequest, body: schemas.Subscriptions
     viewer = await viewer_of(request)
     session = "" if "Authorization" in request.headers else request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
     limits.take(limits.SUBSCRIPTIONS, str(viewer.id) if viewer else request.META.get("REMOTE_ADDR", ""))
+    subscribe = {_topic(asked.topic): asked.after for asked in body.subscribe}
+    unsubscribe = {_topic(text) for text in body.unsubscribe}
+    if len(subscribe.keys() | unsubscribe) < len(body.subscribe) + len(body.unsubscribe):
+        raise Invalid("Each topic may be named once.", code="invalid_topic")
     began = time.monotonic()
     try:
         answers = await process.change_topics(
             body.connection,
             auth.watcher_of(viewer, session=session),
-            subscribe={_topic(asked.topic): asked.after for asked in body.subscribe},
-            unsubscribe=[_topic(text) for text in body.unsubscribe],
+            subscribe=subscribe,
+            unsubscribe=list(unsubscribe),
         )
     except ConnectionGone as error:
         raise NotFound("The stream has ended: open another one.", code="connection_gone") from error

@@ -46,6 +46,7 @@ async def test_two_people_talk(here: Room) -> None:
         "id": made["id"],
         "topic": f"conversation:{made['id']}",
         "title": "",
+        "is_group": False,
         "members": [{"id": person.id, "name": person.name} for person in sorted((ada, bea), key=lambda one: one.id)],
         "created_at_ms": made["created_at_ms"],
         "last": None,

@@ -50,6 +50,13 @@ def test_stopped_of_one_who_began_at_another_node_passes(limit: TypingLimit) -> 
     assert [limit.passes("ada", "here", is_typing=False) for _ in range(2)] == [True, False]
 
 
+def test_stopped_passes_again_for_a_typing_that_went_through_another_node(limit: TypingLimit, clock: Clock) -> None:
+    """It was dropped as said already: the reader saw "is typing" until it expired."""
+    for _ in range(3):
+        assert limit.passes("ada", "here", is_typing=False)
+        clock.advance(TYPING_SECONDS)
+
+
 def test_who_was_refused_is_not_limited(limit: TypingLimit) -> None:
     assert limit.passes("ada", "here", is_typing=True)
     limit.forget("ada", "here")

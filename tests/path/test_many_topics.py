@@ -117,6 +117,8 @@ async def test_connection_that_has_ended(room: Room) -> None:
         {"connection": "x", "subscribe": [{"topic": "video:1", "after": "1"}]},
         {"connection": "x", "subscribe": [{"topic": "video:1"}] * 51},
         {"connection": "x", "unsubscribe": ["nonsense"]},
+        {"connection": "x", "subscribe": [{"topic": "video:1"}, {"topic": "video:1", "after": 1}]},
+        {"connection": "x", "subscribe": [{"topic": "video:1"}], "unsubscribe": ["video:1"]},
         {"connection": "x", "more": 1},
     ],
 )

@@ -99,8 +99,10 @@ async def test_idle_viewer_is_no_task_and_few_objects(node: Node, peers: list[so
 async def test_who_is_told_to_wait_is_not_sent_away_for_good(
     node: Node, peers: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten likes too many, or while the database was away, closed a WebSocket with 4400: do not come back."""
-    codes = iter(["too_often", "unavailable"] * 6 + ["invalid"] * ERRORS_MAX)
+    """Ten likes too many, or while the database was away, or the presence of ten who are none of one's acquaintances,
+    closed a WebSocket with 4400: do not come back.
+    """
+    codes = iter(["too_often", "unavailable", "not_found"] * 4 + ["invalid"] * ERRORS_MAX)
 
     async def refuse(*_: Any) -> dict[str, Any]:
         raise CommandError(next(codes), "no")
