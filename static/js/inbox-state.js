@@ -27,11 +27,8 @@ export const unreadOf = ({ inbox }) => inbox.conversations.reduce((sum, { unread
 export const othersOf = ({ members }, viewer) => members.filter(({ id }) => id !== viewer?.id);
 export const isBlocked = ({ inbox }, id) => inbox.blocked.includes(id);
 
-/** The other one of two; null in a group. */
-export function partnerOf(conversation, viewer) {
-  const others = othersOf(conversation, viewer);
-  return conversation.members.length === 2 && others.length === 1 ? others[0] : null;
-}
+/** The other one of two; null in a group, however few are left in it. */
+export const partnerOf = (conversation, viewer) => (conversation.is_group ? null : othersOf(conversation, viewer)[0] ?? null);
 
 const without = (items, id) => items.filter((item) => item.id !== id);
 const onTop = (conversations, summary) => [summary, ...without(conversations, summary.id)];

@@ -114,7 +114,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
   // The list
 
   const items = new Map();
-  const isListed = ({ last, title, members }) => last !== null || title || members.length > 2;
+  const isListed = ({ last, is_group: isGroup }) => last !== null || isGroup;
   function drawList(state) {
     const wanted = state.inbox.conversations.filter(isListed);
     let place = list.firstElementChild;
@@ -140,7 +140,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
     const kept = new Set(wanted.map(({ id }) => id));
     for (const [id, item] of items) {
       if (kept.has(id)) continue;
-      if (item.contains(document.activeElement)) (item.nextElementSibling ?? item.previousElementSibling)?.firstElementChild.focus();
+      if (item.contains(document.activeElement)) ((item.nextElementSibling ?? item.previousElementSibling)?.firstElementChild ?? byId("tab-messages")).focus();
       item.remove();
       items.delete(id);
     }
@@ -158,7 +158,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
     time.textContent = shortly(at);
     item.querySelector(".last").textContent = !last ? say("nothing_said")
       : last.author.id === state.viewer?.id ? say("own_last", { text: last.body })
-        : partnerOf(conversation, state.viewer) ? last.body : say("said", { name: isolated(last.author.name), text: last.body });
+        : !conversation.is_group ? last.body : say("said", { name: isolated(last.author.name), text: last.body });
     item.classList.toggle("unread", unread > 0);
     item.querySelector(".count").hidden = unread === 0;
     item.querySelector(".unread-badge").textContent = capped(unread);
@@ -248,7 +248,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
     /** Write to somebody: their conversation is opened, made if there is none. */
     message: (person) => asViewer(async () => {
       try {
-        const known = store.state.inbox.conversations.find((each) => !each.title && partnerOf(each, store.state.viewer)?.id === person.id);
+        const known = store.state.inbox.conversations.find((each) => partnerOf(each, store.state.viewer)?.id === person.id);
         const conversation = known ?? await call("POST", "/conversations", { members: [person.id] });
         store.dispatch("local_conversation", { conversation });
         tabs.show("messages");

@@ -5,9 +5,9 @@ import { listed } from "./format.js";
 import { othersOf, partnerOf } from "./inbox-state.js";
 import { say } from "./words.js";
 
-/** What a conversation is called: its title, or who else is in it. */
+/** What a conversation is called: its title, or who else is in it, if anybody is. */
 export const nameOf = (conversation, viewer) =>
-  conversation.title || listed(othersOf(conversation, viewer).map(({ name }) => isolated(name))) || say("nobody_else");
+  conversation.title || listed(othersOf(conversation, viewer).map(({ name }) => isolated(name))) || say("only_you");
 
 /** Draw the face of a conversation, with a dot for one who is online. */
 export function paintConversation(face, conversation, { viewer, presence }) {

@@ -14,6 +14,7 @@ const PAGE = 50;
 const RUN_MS = 300_000;
 const SEEN_AFTER_MS = 300;
 const AGO_EVERY_MS = 30_000;
+const JUST_NOW_MS = 60_000;
 
 /** `closed(id)`: the list is back, for the focus to go to the conversation that was open. */
 export function setUpThread({ store, line, isShown, closed }) {
@@ -175,7 +176,7 @@ export function setUpThread({ store, line, isShown, closed }) {
     }
     const { message, starts, ends } = row;
     const mine = message.author.id === viewer?.id;
-    const isGroup = !partnerOf(thread.conversation, viewer);
+    const isGroup = thread.conversation.is_group;
     item.className = "message";
     item.dataset.id = message.id ?? "";
     for (const [name, on] of Object.entries({ mine, starts, ends, sending: !message.id && !message.failed, failed: message.failed })) {
@@ -231,10 +232,19 @@ export function setUpThread({ store, line, isShown, closed }) {
       const shown = item.querySelector(".seen");
       if (!shown) continue;
       const isLast = key === last?.key;
-      const text = !isLast ? "" : partnerOf(thread.conversation, viewer) ? say("seen")
+      const text = !isLast ? "" : !thread.conversation.is_group ? say("seen")
         : say("seen_by", { names: listed(by(last.message).map(({ name }) => isolated(name))) });
       if (shown.textContent !== text) note(shown, text);
     }
+  }
+
+  // Where there is no title, the name says already that nobody else is there.
+  const sizeOf = ({ members, title }) => (members.length > 1 ? count("members", members.length) : title ? say("only_you") : "");
+
+  function whenSeen({ status, last_active_ms: at }) {
+    if (status === "online") return say("online");
+    if (!at) return "";
+    return Date.now() - at < JUST_NOW_MS ? say("active_just_now") : say("last_active", { ago: ago(at) });
   }
 
   function drawHead(state) {
@@ -243,13 +253,11 @@ export function setUpThread({ store, line, isShown, closed }) {
     paintConversation(byId("thread-face"), conversation, { viewer, presence });
     byId("thread-name").textContent = nameOf(conversation, viewer);
     const known = partner && presence[partner.id];
-    note(byId("thread-status"), !partner ? count("members", conversation.members.length)
-      : known?.status === "online" ? say("online")
-        : known?.last_active_ms ? say("last_active", { ago: ago(known.last_active_ms) }) : "");
+    note(byId("thread-status"), conversation.is_group ? sizeOf(conversation) : known ? whenSeen(known) : "");
     const blocked = Boolean(partner) && isBlocked(state, partner.id);
     byId("block").hidden = !partner || blocked;
     byId("unblock").hidden = !blocked;
-    byId("leave").hidden = Boolean(partner) && !conversation.title;
+    byId("leave").hidden = !conversation.is_group;
     byId("is-blocked").hidden = !blocked;
     note(byId("blocked-text"), blocked ? say("you_block", { name: isolated(partner.name) }) : "");
     form.hidden = blocked;

@@ -289,7 +289,8 @@ async def test_a_group_says_who_has_seen_and_can_be_left(
     ana, bo, cy = await people(site, video_id, open_window, "Ana", "Bo", "Cy")
     comments = broadcaster.call("GET", f"/videos/{video_id}/comments")["items"]
     members = {"title": "The crew", "members": [comment["author"]["id"] for comment in comments]}
-    broadcaster.call("POST", "/conversations", members)
+    group = broadcaster.call("POST", "/conversations", members)
+    nadia = next(member["id"] for member in group["members"] if member["name"] == "Nadia")
     for inbox in (ana, bo, cy):
         await inbox.open("The crew")
     await ana.write("All aboard")
@@ -306,7 +307,22 @@ async def test_a_group_says_who_has_seen_and_can_be_left(
     await cy.page.get_by_role("dialog").get_by_role("button", name="Leave").click()
     await expect(cy.thread).to_be_hidden()
     await expect(cy.conversation("The crew")).to_have_count(0)
+    # It was the only one: the focus has somewhere to be.
+    await expect(cy.tab).to_be_focused()
     await expect(ana.page.locator("#thread-status")).to_have_text("3 members")
+
+    # However few are left, it is a group: with its name, to be left, and nobody in it is blocked.
+    broadcaster.call("DELETE", f"/conversations/{group['id']}/members/{nadia}")
+    await expect(ana.page.locator("#thread-status")).to_have_text("2 members")
+    await expect(ana.page.locator("#thread-name")).to_have_text("The crew")
+    await ana.thread.get_by_role("button", name="More").click()
+    await expect(ana.page.get_by_role("button", name="Leave the conversation")).to_be_visible()
+    await expect(ana.page.get_by_role("button", name="Block", exact=True)).to_be_hidden()
+    await ana.page.keyboard.press("Escape")
+    await bo.thread.get_by_role("button", name="More").click()
+    await bo.page.get_by_role("button", name="Leave the conversation").click()
+    await bo.page.get_by_role("dialog").get_by_role("button", name="Leave").click()
+    await expect(ana.page.locator("#thread-status")).to_have_text("Only you are left")
     assert cy.window.problems == []
 
 

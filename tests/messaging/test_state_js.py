@@ -98,3 +98,15 @@ async def test_inbox_and_events_equal_a_fresh_inbox(circle: Circle, page: Page, 
     # The page keeps the older messages it has; the fresh one begins with the newest fifty.
     assert messages[len(messages) - len(expected) :] == expected
     assert followed["thread"] == {"seq": fresh["seq"], **fresh["snapshot"]}
+
+
+async def test_a_group_stays_one_however_few_are_left(page: Page) -> None:
+    """A group of two was taken for a pair: it could not be left, and whom one blocks silenced it."""
+    ana, bo = {"id": "a", "name": "Ana"}, {"id": "b", "name": "Bo"}
+    script = """async ([conversation, viewer]) => {
+        const { partnerOf } = await import("/js/inbox-state.js");
+        return partnerOf(conversation, viewer);
+    }"""
+
+    assert await page.evaluate(script, [{"is_group": False, "members": [ana, bo]}, ana]) == bo
+    assert await page.evaluate(script, [{"is_group": True, "members": [ana, bo]}, ana]) is None
