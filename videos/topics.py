@@ -154,7 +154,7 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
             "topic": video.topic,
             "seq": full["seq"],
             "snapshot": {**snapshot, "likes": full["likes"], "viewers": full["viewers"]},
-            "viewer": person(viewer) if viewer is not None else None,
+            "viewer": {**person(viewer), "is_guest": viewer.is_guest} if viewer is not None else None,
             "mine": mine,
             "can_moderate": may_moderate(video, viewer),
         }

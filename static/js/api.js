@@ -27,8 +27,8 @@ export class ApiError extends Error {
   }
 }
 
-// Read at each call: joining as a guest renews it.
-const csrfToken = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
+/** Read at each call: joining as a guest renews it. */
+export const csrfToken = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
 
 async function errorOf(response) {
   const retryAfter = Math.max(1, Math.ceil(Number(response.headers.get("Retry-After")) || 0));

@@ -1,6 +1,6 @@
 // A name, and one is a viewer: one field, one click, remembered on this device.
 
-import { ApiError, call } from "./api.js";
+import { ApiError, call, csrfToken } from "./api.js";
 import { byId, note, paintFace, toast } from "./dom.js";
 import { tell } from "./tabs.js";
 import { say } from "./words.js";
@@ -37,7 +37,8 @@ export function setUpGuest({ store }) {
     if (!name) return fail(say("name_missing"));
     button.disabled = true;
     try {
-      const { viewer } = await call("POST", "/guests", { name });
+      const answer = await call("POST", "/guests", { name });
+      const viewer = { ...answer.viewer, is_guest: true };
       remember(viewer.name);
       note(error, "");
       field.removeAttribute("aria-invalid");
@@ -71,8 +72,11 @@ export function setUpGuest({ store }) {
     });
   }
   dialog.addEventListener("close", () => { waiting = null; });
+  byId("log-out").addEventListener("submit", (event) => { event.currentTarget.elements.csrfmiddlewaretoken.value = csrfToken(); });
 
-  let shown;
+  const drawnFor = store.state.viewer?.id;
+  let shown = drawnFor;
+  const showIf = (mark, is) => { for (const part of document.querySelectorAll(`[data-${mark}]`)) part.hidden = !is; };
   return {
     asViewer(work) {
       if (store.state.viewer) return work();
@@ -85,8 +89,12 @@ export function setUpGuest({ store }) {
       shown = viewer?.id;
       const [face, name] = [document.querySelector("[data-viewer-face]"), document.querySelector("[data-viewer-name]")];
       face.hidden = !viewer;
-      for (const part of document.querySelectorAll("[data-viewer-only]")) part.hidden = !viewer;
-      face.parentElement.querySelectorAll(".icon").forEach((person) => person.toggleAttribute("hidden", Boolean(viewer)));
+      showIf("viewer-only", viewer);
+      showIf("nobody", !viewer);
+      showIf("guest-only", viewer?.is_guest);
+      showIf("no-account", !viewer || viewer.is_guest);
+      // What the server drew for its viewer alone.
+      showIf("own", viewer?.id === drawnFor);
       name.hidden = !viewer;
       name.firstElementChild.textContent = viewer?.name ?? "";
       if (viewer) paintFace(face, viewer.name);

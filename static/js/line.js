@@ -1,11 +1,10 @@
 // A page's end of the hub: which topics the page follows, and who handles what comes. All tabs of a browser share one
 // hub in a SharedWorker; where there is none, or no lock to tell when a tab dies, the page has a hub of its own.
 
+import { csrfToken } from "./api.js";
 import { Hub, VERSION } from "./hub.js";
 
 const READY_MS = 5_000;
-
-const csrfToken = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
 
 export class Line {
   #followers = new Map();

@@ -16,6 +16,9 @@ from tests.sites import Site, wait_for
 
 Picture = Callable[[str], str]
 
+GONE_MS = 20_000
+"""A node finds out by a look every 5 s who is signed out."""
+
 
 def watch(site: Site, video_id: str, *, node: int = 0) -> str:
     return f"{site.urls[node]}/videos/{video_id}/"
@@ -146,6 +149,9 @@ async def test_a_lost_connection_is_said_and_repaired_with_what_was_missed(
 
     await window.page.context.set_offline(True)
     await expect(window.page.locator("#line-text")).to_have_text(re.compile("offline"))
+    boxes = [await window.page.locator(part).bounding_box() for part in ("#line-state", "#comments-panel")]
+    assert boxes[0] and boxes[1]
+    assert boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"], "it covers nothing that could be pressed"
     broadcaster.comment(video_id, "Said while you were away")
     await window.page.context.set_offline(False)
 
@@ -230,6 +236,51 @@ async def signed_in(open_window: OpenWindow, site: Site, broadcaster: Broadcaste
     await window.page.get_by_role("button", name="Sign in", exact=True).click()
     await window.is_live()
     return window
+
+
+async def test_whoever_logs_out_in_one_tab_is_nobody_in_the_other(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Two tabs, one goodbye")
+    first = await signed_in(open_window, site, broadcaster, video_id)
+    other = Window(await first.page.context.new_page())
+    await other.page.goto(watch(site, video_id))
+    await other.is_live()
+    studio = other.page.get_by_role("link", name="Studio")
+    await expect(studio).to_be_visible()
+
+    await log_out(first)
+
+    await expect(studio).to_be_hidden(timeout=GONE_MS)
+    await expect(other.page.locator("[data-nobody] .icon")).to_be_visible()
+    await expect(other.page.locator("[data-viewer-face]")).to_be_hidden()
+    await other.page.get_by_role("button", name="Account and appearance").click()
+    await expect(other.page.locator("#menu").get_by_role("link", name="Sign in with an account")).to_be_visible()
+    await expect(other.page.get_by_role("button", name="Log out")).to_be_hidden()
+
+
+async def log_out(window: Window) -> None:
+    await window.page.get_by_role("button", name="Account and appearance").click()
+    await window.page.get_by_role("button", name="Log out").click()
+    await window.page.wait_for_url("**/")
+
+
+async def test_a_guest_can_log_out_and_is_told_that_there_is_no_way_back(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="A short visit")
+    window = await open_window(watch(site, video_id))
+    await window.join("Passing by")
+    await window.page.get_by_role("button", name="Account and appearance").click()
+    await expect(window.page.locator("#guest-leaves")).to_contain_text("out of reach")
+    assert await window.serious_axe_findings() == []
+    await window.page.keyboard.press("Escape")
+
+    await log_out(window)
+
+    await window.page.goto(watch(site, video_id))
+    await expect(window.page.locator("#join-name")).to_be_visible()
+    assert window.problems == []
 
 
 async def test_an_author_deletes_an_own_comment(site: Site, broadcaster: Broadcaster, open_window: OpenWindow) -> None:
