@@ -16,7 +16,8 @@ export class ApiError extends Error {
     if (this.status === 0) return say("unreachable");
     if (this.status >= 500) return say("unavailable");
     if (this.code === "blocked" || this.code === "not_reachable") return say(this.code);
-    if (this.status === 401 || this.status === 403) return say("not_allowed");
+    if (this.status === 401) return say("nameless");
+    if (this.status === 403) return say("not_allowed");
     if (this.status === 404) return say("gone");
     return say("failed", { detail: this.detail || this.code });
   }
@@ -29,6 +30,10 @@ export class ApiError extends Error {
 
 /** Read at each call: joining as a guest renews it. */
 export const csrfToken = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
+
+let nameless = () => {};
+/** Call `work()` whenever the API says that the session is over. */
+export const whenNameless = (work) => { nameless = work; };
 
 async function errorOf(response) {
   const retryAfter = Math.max(1, Math.ceil(Number(response.headers.get("Retry-After")) || 0));
@@ -55,6 +60,7 @@ export async function call(method, path, body) {
   } catch {
     throw new ApiError({});
   }
+  if (response.status === 401) nameless();
   if (!response.ok) throw await errorOf(response);
   const text = await response.text();
   return text ? JSON.parse(text) : undefined;

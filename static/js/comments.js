@@ -258,6 +258,7 @@ export function setUpComments({ store, asViewer, message }) {
   const typists = new TypingLine(byId("typing"));
   const composer = setUpComposer(form, {
     wait: "wait_comment",
+    draft: () => (store.state.viewer ? `draft ${store.state.viewer.id} ${store.state.topic}` : ""),
     escape() {
       if (!replyTo) return false;
       reply(null);
@@ -292,7 +293,6 @@ export function setUpComments({ store, asViewer, message }) {
     }
     store.dispatch("local_dropped", { clientId });
     composer.refused(error, text);
-    if (error.status === 401) store.dispatch("local_viewer", { viewer: null });
   }
 
   function drawComposer(state) {
@@ -329,6 +329,8 @@ export function setUpComments({ store, asViewer, message }) {
       const open = state.video.comments_enabled && state.video.status !== "ended";
       byId("nothing").hidden = state.comments.length + state.pending.length > 0 || !open;
       if (state.pinned !== before?.pinned || !before) drawPinned(state);
+      // What was wrong was wrong with somebody else.
+      if (before && state.viewer && state.viewer.id !== before.viewer?.id) composer.complain("");
       if (state.video !== before?.video || state.viewer !== before?.viewer || state.over !== before?.over) drawComposer(state);
       if (state.comments.length > KEPT_MAX && place.atEnd()) {
         place.begin(true);

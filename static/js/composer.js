@@ -1,6 +1,7 @@
 // Where one writes, a comment or a message: a field that grows, what is left of its room, what went wrong. Enter sends.
 
 import { note, toast } from "./dom.js";
+import { keep, kept } from "./kept.js";
 import { count, say } from "./words.js";
 
 const LEFT_SHOWN_FROM = 50;
@@ -10,9 +11,10 @@ export const newClientId = () => crypto.randomUUID?.() ?? String(Math.random()).
 
 /**
  * Wire a form of a textarea, a button, `.error` and `.left`; its data say how much it takes. `send(text)`; `wait`: the
- * text that says how long to wait; `escape()`: returns whether there was something to leave; `typing(isWriting)`.
+ * text that says how long to wait; `draft()`: under which key the text is kept until it is sent, "" for not at all;
+ * `escape()`: returns whether there was something to leave; `typing(isWriting)`.
  */
-export function setUpComposer(form, { send, wait, escape = () => false, typing = () => {} }) {
+export function setUpComposer(form, { send, wait, draft, escape = () => false, typing = () => {} }) {
   const [field, button, problem, left] = ["textarea", "[type=submit]", ".error", ".left"].map((part) => form.querySelector(part));
   const limit = { signs: Number(form.dataset.max), bytes: Number(form.dataset.maxBytes) };
   let waitTimer;
@@ -40,6 +42,7 @@ export function setUpComposer(form, { send, wait, escape = () => false, typing =
   }
 
   function measure() {
+    if (draft()) keep(draft(), field.value);
     const text = field.value.trim();
     const rest = limit.signs - [...text].length;
     const tooLarge = new TextEncoder().encode(text).length > limit.bytes;
@@ -79,9 +82,18 @@ export function setUpComposer(form, { send, wait, escape = () => false, typing =
     send(text);
   });
 
-  measure();
+  /** Begin anew, with what was written here and not sent. */
+  function begin() {
+    waitUntil = 0;
+    field.value = draft() ? kept(draft()) : "";
+    complain("");
+    measure();
+  }
+
+  begin();
   return {
     field,
+    begin,
     complain,
     /** A text that was refused goes back into the field with the reason. */
     refused(error, text) {
@@ -89,13 +101,6 @@ export function setUpComposer(form, { send, wait, escape = () => false, typing =
       measure();
       if (error.status === 429) waitFor(error.retryAfter);
       else complain(error.advice);
-    },
-    /** Begin anew, for somebody else. */
-    clear(text = "") {
-      waitUntil = 0;
-      field.value = text;
-      complain("");
-      measure();
     },
   };
 }

@@ -5,6 +5,7 @@ import { ApiError, call } from "./api.js";
 import { announcer, byId, isolated, perFrame, toast } from "./dom.js";
 import { shortly } from "./format.js";
 import { apply, first, partnerOf, unreadOf } from "./inbox-state.js";
+import { keep, kept } from "./kept.js";
 import { nameOf, paintConversation } from "./people.js";
 import { setUpThread } from "./thread.js";
 import { count, say } from "./words.js";
@@ -22,7 +23,9 @@ const capped = (number) => (number > BADGE_MAX ? `${BADGE_MAX}+` : String(number
 /** `viewer`: who looks; `line`: the page's end of the hub; `asViewer(work)`: run it once the viewer has a name. */
 export function setUpInbox({ viewer, line, asViewer }) {
   const [panel, list] = ["messages", "conversations"].map(byId);
-  const tabs = setUpTabs(["comments", "messages"], () => {
+  const column = `column ${location.pathname}`;
+  const tabs = setUpTabs(["comments", "messages"], (name) => {
+    keep(column, name);
     refused.clear();
     render();
   });
@@ -107,8 +110,26 @@ export function setUpInbox({ viewer, line, asViewer }) {
       refused.clear();
     }
     store.dispatch(name, data);
+    if (name === "reset") void reopen();
     if (name === "message" && data.seq > seq && data.message.author.id !== store.state.viewer?.id) announce(data.message);
     if (name === "conversation" && data.conversation.left && data.conversation.id === store.state.thread?.conversation.id) thread.close();
+  }
+
+  // A page that is loaded again shows the conversation that it showed.
+  let isReopened = false;
+  async function reopen() {
+    if (isReopened) return;
+    isReopened = true;
+    const { viewer: who, inbox } = store.state;
+    const id = thread.before();
+    if (!id || store.state.thread) return;
+    try {
+      const conversation = inbox.conversations.find((each) => each.id === id) ?? await call("GET", `/conversations/${id}`);
+      if (store.state.viewer === who && !store.state.thread) thread.open(conversation, { quietly: true });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      // It is in the list, if it is still there.
+    }
   }
 
   // The list
@@ -235,6 +256,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
     drawn = state;
   }
   draw();
+  if (viewer && kept(column) === "messages") tabs.show("messages");
 
   return {
     /** Somebody else looks now, or nobody. */
@@ -263,7 +285,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
   };
 }
 
-/** Wire the tabs of the column; `changed()`. */
+/** Wire the tabs of the column; `changed(name)`. */
 function setUpTabs(names, changed) {
   const buttons = names.map((name) => byId(`tab-${name}`));
   const panels = { comments: byId("comments-panel"), messages: byId("messages") };
@@ -275,7 +297,7 @@ function setUpTabs(names, changed) {
       if (selected && focus) button.focus();
       panels[names[at]].hidden = !selected;
     }
-    changed();
+    changed(name);
   }
   for (const [at, button] of buttons.entries()) {
     button.addEventListener("click", () => show(names[at]));

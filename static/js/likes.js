@@ -87,7 +87,6 @@ export function setUpLikes({ store, hearts, asViewer }) {
     note(byId("act-note"), error instanceof ApiError ? error.advice : String(error));
     clearTimeout(noteTimer);
     noteTimer = setTimeout(() => note(byId("act-note"), ""), NOTE_MS);
-    if (error.status === 401) store.dispatch("local_viewer", { viewer: null });
   }
 
   // One call at a time; of what was pressed meanwhile only the last is sent.

@@ -1,9 +1,14 @@
-// The account menu's switch "Appear offline": asked for when the menu opens, for another tab may have changed it.
+// The account menu's switch "Appear offline": asked for when the menu opens, for another device may have changed it;
+// other tabs are told.
 
 import { ApiError, call } from "./api.js";
 import { byId } from "./dom.js";
+import { hear, tell } from "./tabs.js";
 
 const [menu, button, failed] = ["menu", "appear-offline", "appear-failed"].map(byId);
+
+const show = (isHidden) => button.setAttribute("aria-checked", String(isHidden));
+hear("hidden", ({ isHidden }) => show(isHidden));
 
 /** Do something with the switch off its hook; show what the server says. */
 async function ask(work) {
@@ -11,7 +16,8 @@ async function ask(work) {
   failed.hidden = true;
   try {
     const { is_hidden: isHidden } = await work();
-    button.setAttribute("aria-checked", String(isHidden));
+    show(isHidden);
+    tell("hidden", { isHidden });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     failed.hidden = false;

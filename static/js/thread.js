@@ -5,6 +5,7 @@ import { newClientId, setUpComposer } from "./composer.js";
 import { byId, isolated, note, paintFace, placeAt, toast } from "./dom.js";
 import { ago, clock, compact, day, listed } from "./format.js";
 import { isBlocked, othersOf, partnerOf } from "./inbox-state.js";
+import { keep, kept } from "./kept.js";
 import { nameOf, paintConversation } from "./people.js";
 import { setUpScroller } from "./scroller.js";
 import { tellTyping, TypingLine } from "./typing.js";
@@ -21,7 +22,6 @@ export function setUpThread({ store, line, isShown, closed }) {
   const [part, scroller, list, form, menu] = ["thread", "thread-scroller", "bubbles", "write-message", "thread-menu"].map(byId);
   const path = () => `/conversations/${store.state.thread.conversation.id}`;
   const typists = new TypingLine(byId("thread-typing"));
-  const drafts = new Map();
   let items = new Map();
   let drawn = null;
 
@@ -44,6 +44,7 @@ export function setUpThread({ store, line, isShown, closed }) {
 
   const composer = setUpComposer(form, {
     wait: "wait",
+    draft: () => (store.state.thread ? `draft ${store.state.viewer.id} ${store.state.thread.topic}` : ""),
     typing: tellTyping(() => (store.state.thread ? `${path()}/typing` : "")),
     send(text) {
       place.toEnd();
@@ -67,7 +68,9 @@ export function setUpThread({ store, line, isShown, closed }) {
 
   // Opening and closing
 
-  function open(conversation) {
+  const openKey = () => `open ${store.state.viewer.id} ${location.pathname}`;
+
+  function open(conversation, { quietly = false } = {}) {
     if (store.state.thread?.conversation.id === conversation.id) return composer.field.focus();
     close({ quietly: true });
     store.dispatch("local_opened", { conversation });
@@ -82,9 +85,11 @@ export function setUpThread({ store, line, isShown, closed }) {
         toast(say("conversation_over"));
       },
     });
-    composer.clear(drafts.get(conversation.id));
+    keep(openKey(), conversation.id);
+    composer.begin();
     store.draw();
     place.toEnd();
+    if (quietly) return;
     if (!form.hidden) composer.field.focus();
     else byId("thread-back").focus();
   }
@@ -92,7 +97,7 @@ export function setUpThread({ store, line, isShown, closed }) {
   function close({ quietly = false } = {}) {
     const { thread } = store.state;
     if (!thread) return;
-    drafts.set(thread.conversation.id, composer.field.value);
+    keep(openKey(), "");
     composer.field.blur();
     line.leave(thread.topic);
     typists.clear();
@@ -332,5 +337,8 @@ export function setUpThread({ store, line, isShown, closed }) {
     else store.dispatch("local_dropped", { clientId: sent.clientId });
   });
 
-  return { open, close, render, seen };
+  /** The id of the conversation that was open before the page was loaded again, "" for none. */
+  const before = () => kept(openKey());
+
+  return { open, close, render, seen, before };
 }

@@ -2,6 +2,7 @@
 // hub.js receives it for all tabs, line.js for this one, state.js says what it changes, likes.js and comments.js draw it.
 
 import "./page.js";
+import { whenNameless } from "./api.js";
 import { setUpComments } from "./comments.js";
 import { byId, copyLink, note, perFrame, toast } from "./dom.js";
 import { compact, duration, moment } from "./format.js";
@@ -47,6 +48,12 @@ const line = new Line({
   viewer: store.state.viewer?.id ?? null,
   changed: (state) => { if (!store.state.over) showLine(state); },
   signedOut: () => store.dispatch("local_viewer", { viewer: null }),
+});
+// The session is over: the forms that ask for a name come back, what was written stays.
+whenNameless(() => {
+  if (!store.state.viewer) return;
+  store.dispatch("local_viewer", { viewer: null });
+  toast(say("nameless"));
 });
 // A page apart, an embed or a dock, shows no messages, and nobody is online by it.
 const reader = (viewer) => (theatre.dataset.as ? null : viewer);

@@ -237,6 +237,32 @@ async def test_unread_messages_are_counted_until_they_are_looked_at(
     await expect(bo.page.locator("#unread")).to_have_text("1")
 
 
+async def test_a_page_that_is_loaded_again_shows_what_was_open_and_what_was_not_sent(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Once more")
+    ana, bo = await people(site, video_id, open_window, "Ana", "Bo")
+    await ana.page.get_by_placeholder("Write a comment").fill("Half a comment")
+    await ana.message_author_of("Bo is here")
+    await ana.write("Hello")
+    await ana.sees("Hello")
+    await ana.field.fill("Half a message")
+
+    await ana.page.reload()
+
+    await ana.sees("Hello")
+    await expect(ana.field).to_have_value("Half a message")
+    await ana.thread.get_by_role("button", name="Send").click()
+    await ana.sees("Half a message")
+    await ana.page.get_by_role("button", name="All messages").click()
+    await ana.page.get_by_role("tab", name="Comments").click()
+    await expect(ana.page.get_by_placeholder("Write a comment")).to_have_value("Half a comment")
+    await ana.page.reload()
+    await expect(ana.page.get_by_placeholder("Write a comment")).to_have_value("Half a comment")
+    await ana.open("Bo")
+    await expect(ana.field).to_have_value("")
+
+
 async def test_a_message_that_does_not_get_through_is_kept_and_sent_again(
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:
@@ -398,8 +424,14 @@ async def test_whoever_appears_offline_looks_offline_to_those_who_know_them(
     await ana.page.get_by_role("button", name="Account and appearance").click()
     switch = ana.page.get_by_role("switch", name="Appear offline")
     await expect(switch).to_have_attribute("aria-checked", "false")
+    other = await ana.page.context.new_page()
+    await other.goto(watch(site, video_id))
+    await other.get_by_role("button", name="Account and appearance").click()
+    other_switch = other.get_by_role("switch", name="Appear offline")
+    await expect(other_switch).to_have_attribute("aria-checked", "false")
     await switch.click()
     await expect(switch).to_have_attribute("aria-checked", "true")
+    await expect(other_switch).to_have_attribute("aria-checked", "true")
     assert await ana.window.serious_axe_findings() == []
 
     await expect(bo.page.locator("#thread-status")).to_be_hidden()

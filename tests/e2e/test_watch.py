@@ -262,7 +262,7 @@ async def test_whoever_logs_out_in_one_tab_is_nobody_in_the_other(
 async def log_out(window: Window) -> None:
     await window.page.get_by_role("button", name="Account and appearance").click()
     await window.page.get_by_role("button", name="Log out").click()
-    await window.page.wait_for_url("**/")
+    await expect(window.page).to_have_url(re.compile("^http://[^/]+/$"))
 
 
 async def test_a_guest_can_log_out_and_is_told_that_there_is_no_way_back(
@@ -281,6 +281,25 @@ async def test_a_guest_can_log_out_and_is_told_that_there_is_no_way_back(
     await window.page.goto(watch(site, video_id))
     await expect(window.page.locator("#join-name")).to_be_visible()
     assert window.problems == []
+
+
+async def test_whose_session_is_over_is_asked_for_a_name_and_keeps_the_text(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Too long away")
+    window = await open_window(watch(site, video_id))
+    await window.join("Rip")
+    await window.page.context.clear_cookies(name="sessionid")
+
+    await window.write("Where was I?")
+
+    await expect(window.page.locator("#toast")).to_contain_text("no name here any more")
+    await expect(window.page.locator("#write")).to_be_hidden()
+    await window.join("Van Winkle")
+    await expect(window.page.locator("#body")).to_have_value("Where was I?")
+    await expect(window.page.locator("#write-error")).to_be_hidden()
+    await window.page.get_by_role("button", name="Send", exact=True).click()
+    await window.sees_comment("Where was I?")
 
 
 async def test_an_author_deletes_an_own_comment(site: Site, broadcaster: Broadcaster, open_window: OpenWindow) -> None:
