@@ -32,7 +32,7 @@ export class ApiError extends Error {
 export const csrfToken = () => /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? "";
 
 let nameless = () => {};
-/** Call `work()` whenever the API says that the session is over. */
+/** Call `work()` when the API says that the session is over. */
 export const whenNameless = (work) => { nameless = work; };
 
 async function errorOf(response) {
@@ -44,8 +44,11 @@ async function errorOf(response) {
   return new ApiError({ status: response.status, code: String(answer.code ?? ""), detail: typeof answer.detail === "string" ? answer.detail : "", retryAfter });
 }
 
-/** Call the API; return its answer (undefined when it has no body). Throws ApiError. */
-export async function call(method, path, body) {
+/**
+ * Call the API; return its answer (undefined when it has no body). Throws ApiError. `quietly`: nobody has asked for it,
+ * so an end of the session is not said on its account.
+ */
+export async function call(method, path, body, { quietly = false } = {}) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -60,7 +63,7 @@ export async function call(method, path, body) {
   } catch {
     throw new ApiError({});
   }
-  if (response.status === 401) nameless();
+  if (response.status === 401 && !quietly) nameless();
   if (!response.ok) throw await errorOf(response);
   const text = await response.text();
   return text ? JSON.parse(text) : undefined;

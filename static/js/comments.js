@@ -301,8 +301,10 @@ export function setUpComments({ store, asViewer, message }) {
     byId("closed-ended").hidden = video.status !== "ended" || over;
     byId("closed-off").hidden = video.comments_enabled || !isOpen(state);
     byId("closed-over").hidden = !over;
+    const isWriting = form.contains(document.activeElement);
     byId("join").hidden = !open || Boolean(viewer);
     form.hidden = !open || !viewer;
+    if (isWriting && open && !viewer) byId("join-name").focus();
   }
 
   function drawPinned({ pinned, canModerate }) {

@@ -262,10 +262,14 @@ export function setUpInbox({ viewer, line, asViewer }) {
     /** Somebody else looks now, or nobody. */
     identify(who) {
       if (who?.id === store.state.viewer?.id) return;
+      const isHere = panel.contains(document.activeElement);
       thread.close({ quietly: true });
       older = undefined;
       refused.clear();
       store.dispatch("local_viewer", { viewer: who });
+      if (who || !isHere) return;
+      draw();
+      byId("inbox-name").focus();
     },
     /** Write to somebody: their conversation is opened, made if there is none. */
     message: (person) => asViewer(async () => {

@@ -63,7 +63,7 @@ export function tellTyping(path) {
   let told = "";
   const tell = async (to, isTyping) => {
     try {
-      await call("POST", to, { is_typing: isTyping });
+      await call("POST", to, { is_typing: isTyping }, { quietly: true });
     } catch (error) {
       // Nobody misses it.
       if (!(error instanceof ApiError)) throw error;

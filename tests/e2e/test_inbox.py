@@ -241,7 +241,7 @@ async def test_a_page_that_is_loaded_again_shows_what_was_open_and_what_was_not_
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:
     video_id = broadcaster.new_video(title="Once more")
-    ana, bo = await people(site, video_id, open_window, "Ana", "Bo")
+    ana, _bo = await people(site, video_id, open_window, "Ana", "Bo")
     await ana.page.get_by_placeholder("Write a comment").fill("Half a comment")
     await ana.message_author_of("Bo is here")
     await ana.write("Hello")

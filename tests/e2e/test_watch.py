@@ -295,6 +295,7 @@ async def test_whose_session_is_over_is_asked_for_a_name_and_keeps_the_text(
 
     await expect(window.page.locator("#toast")).to_contain_text("no name here any more")
     await expect(window.page.locator("#write")).to_be_hidden()
+    await expect(window.page.locator("#join-name")).to_be_focused()
     await window.join("Van Winkle")
     await expect(window.page.locator("#body")).to_have_value("Where was I?")
     await expect(window.page.locator("#write-error")).to_be_hidden()
