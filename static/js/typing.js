@@ -61,24 +61,27 @@ export class TypingLine {
 export function tellTyping(path) {
   let toldAt = -Infinity;
   let told = "";
-  const tell = async (to, isTyping) => {
+  let before = Promise.resolve();
+  async function send(to, isTyping) {
     try {
       await call("POST", to, { is_typing: isTyping }, { quietly: true });
     } catch (error) {
       // Nobody misses it.
       if (!(error instanceof ApiError)) throw error;
     }
-  };
+  }
+  // One after the other: a "typing" that overtook its "stopped" would stand until it expires.
+  const tell = (to, isTyping) => { before = before.then(() => send(to, isTyping)); };
   return (isWriting) => {
     const to = path();
     if (told && (!isWriting || to !== told)) {
-      void tell(told, false);
+      tell(told, false);
       told = "";
       toldAt = -Infinity;
     }
     if (!isWriting || !to || performance.now() - toldAt < TELL_EVERY_MS) return;
     toldAt = performance.now();
     told = to;
-    void tell(to, true);
+    tell(to, true);
   };
 }
