@@ -366,6 +366,7 @@ async def test_the_inbox_is_used_with_the_keyboard_alone(
     await keys.press("ArrowRight")
     await expect(ana.tab).to_be_focused()
     await expect(ana.tab).to_have_attribute("aria-selected", "true")
+    await expect(ana.page.locator(".conversation").first).to_be_visible()  # drawn with the next frame
     await keys.press("Tab")
     await expect(ana.page.locator(".conversation").first).to_be_focused()
     await keys.press("Enter")
