@@ -4,7 +4,7 @@ import { ApiError, call } from "./api.js";
 import { newClientId, setUpComposer } from "./composer.js";
 import { announcer, byId, paintFace } from "./dom.js";
 import { compact, offset } from "./format.js";
-import { setUpScroller } from "./scroller.js";
+import { drawRows, sentKey, setUpScroller } from "./scroller.js";
 import { isOpen } from "./state.js";
 import { tellTyping, TypingLine } from "./typing.js";
 import { count, say } from "./words.js";
@@ -100,35 +100,19 @@ export function setUpComments({ store, asViewer, message }) {
       views.set(sent, known ?? asComment(sent, state.viewer));
     }
     pendingViews = views;
-    const wanted = [...state.comments, ...views.values()];
-    const keys = new Set();
-    let place = list.firstElementChild;
-    for (const comment of wanted) {
-      const key = comment.id ?? `sent:${comment.client_id}`;
-      let item = items.get(key);
-      if (!item && comment.client_id && items.has(`sent:${comment.client_id}`)) {
-        // Acknowledged: the same item turns solid.
-        item = items.get(`sent:${comment.client_id}`);
-        items.delete(`sent:${comment.client_id}`);
-      }
-      item ??= create();
-      items.set(key, item);
-      keys.add(key);
-      const now = inputs(comment, state);
-      if (!same(drawn.get(item), now)) {
+    const rows = [...state.comments, ...views.values()].map((comment) => (
+      { key: comment.id ?? sentKey(comment.client_id), clientId: comment.client_id, comment }
+    ));
+    drawRows(list, items, rows, {
+      create,
+      fill(item, { comment }) {
+        const now = inputs(comment, state);
+        if (same(drawn.get(item), now)) return;
         fill(item, comment, state);
         drawn.set(item, now);
-      }
-      if (item === place) place = place.nextElementSibling;
-      else list.insertBefore(item, place);
-    }
-    for (const [key, item] of items) {
-      if (keys.has(key)) continue;
-      const focused = item.contains(document.activeElement);
-      if (focused) (item.nextElementSibling ?? item.previousElementSibling ?? scroller).focus();
-      item.remove();
-      items.delete(key);
-    }
+      },
+      instead: (item) => item.nextElementSibling ?? item.previousElementSibling ?? scroller,
+    });
   }
 
   const place = setUpScroller({
@@ -200,7 +184,7 @@ export function setUpComments({ store, asViewer, message }) {
     acts[act](item);
   });
 
-  const sentOf = (item) => store.state.pending.find((sent) => items.get(`sent:${sent.clientId}`) === item);
+  const sentOf = (item) => store.state.pending.find((sent) => items.get(sentKey(sent.clientId)) === item);
   const acts = {
     reply: (item) => asViewer(() => reply(commentOf(item))),
     message: (item) => message(commentOf(item).author),

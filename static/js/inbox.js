@@ -11,9 +11,6 @@ import { setUpThread } from "./thread.js";
 import { count, say } from "./words.js";
 
 const DOTS_MAX = 20;
-// A node learns within 2 s that somebody may be shown.
-const ASK_AGAIN_MS = 2_500;
-const ASK_AGAIN_TIMES = 3;
 const BADGE_MAX = 99;
 const LISTED = 50;
 const NEAR_END_PX = 240;
@@ -48,7 +45,6 @@ export function setUpInbox({ viewer, line, asViewer }) {
   let own = null;
   const dots = new Set();
   const refused = new Set();
-  const hopeful = new Map();
   function follow() {
     const { viewer: who, inbox } = store.state;
     if (inbox.topic !== own) {
@@ -75,13 +71,6 @@ export function setUpInbox({ viewer, line, asViewer }) {
           dots.delete(id);
           refused.add(id);
           store.dispatch("local_unknown", { id });
-          const times = hopeful.get(id) ?? 0;
-          hopeful.set(id, times - 1);
-          if (times <= 0) return;
-          setTimeout(() => {
-            refused.delete(id);
-            follow();
-          }, ASK_AGAIN_MS);
         },
       });
     }
@@ -103,12 +92,8 @@ export function setUpInbox({ viewer, line, asViewer }) {
   function deliver(name, data) {
     const { seq } = store.state.inbox;
     // What may have changed who is shown to whom: their online dots are asked for again.
-    if (name === "message") {
-      refused.delete(data.message.author.id);
-      hopeful.set(data.message.author.id, ASK_AGAIN_TIMES);
-    } else if (name === "blocked") {
-      refused.clear();
-    }
+    if (name === "message") refused.delete(data.message.author.id);
+    else if (name === "blocked") refused.clear();
     store.dispatch(name, data);
     if (name === "reset") void reopen();
     if (name === "message" && data.seq > seq && data.message.author.id !== store.state.viewer?.id) announce(data.message);

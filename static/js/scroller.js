@@ -4,6 +4,39 @@
 const NEAR_END_PX = 48;
 const NEAR_START_PX = 240;
 
+/** The key of what is being sent, until it has an id. */
+export const sentKey = (clientId) => `sent:${clientId}`;
+
+/**
+ * Draw `rows`, each with its `key`, into the list's items, which `items` knows by key: those that are there stay where
+ * they can. `row.clientId`: what was sent and is acknowledged is the same item, that turns solid. `create(row)`,
+ * `fill(item, row)`; `instead(item)`: who gets the focus of an item that goes.
+ */
+export function drawRows(list, items, rows, { create, fill, instead }) {
+  const keys = new Set();
+  let place = list.firstElementChild;
+  for (const row of rows) {
+    const sent = row.clientId && sentKey(row.clientId);
+    let item = items.get(row.key);
+    if (!item && sent && items.has(sent)) {
+      item = items.get(sent);
+      items.delete(sent);
+    }
+    item ??= create(row);
+    items.set(row.key, item);
+    keys.add(row.key);
+    fill(item, row);
+    if (item === place) place = place.nextElementSibling;
+    else list.insertBefore(item, place);
+  }
+  for (const [key, item] of items) {
+    if (keys.has(key)) continue;
+    if (item.contains(document.activeElement)) instead(item).focus();
+    item.remove();
+    items.delete(key);
+  }
+}
+
 /**
  * `pill`: brings one back to the end, `unseenText(n)`: what it says; `loader`: shown while `loadOlder()` runs, which
  * resolves to whether there may be more; `reachedEnd()`.

@@ -7,7 +7,7 @@ import { ago, clock, compact, day, listed } from "./format.js";
 import { isBlocked, othersOf, partnerOf } from "./inbox-state.js";
 import { keep, kept } from "./kept.js";
 import { nameOf, paintConversation } from "./people.js";
-import { setUpScroller } from "./scroller.js";
+import { drawRows, sentKey, setUpScroller } from "./scroller.js";
 import { tellTyping, TypingLine } from "./typing.js";
 import { count, say } from "./words.js";
 
@@ -163,7 +163,10 @@ export function setUpThread({ store, line, isShown, closed }) {
     const joined = (a, b) => a && b && a.author.id === b.author.id && b.at_ms - a.at_ms < RUN_MS && day(a.at_ms) === day(b.at_ms);
     return messages.flatMap((message, at) => {
       const [before, after] = [messages[at - 1], messages[at + 1]];
-      const row = { key: message.id ?? `sent:${message.client_id}`, message, starts: !joined(before, message), ends: !joined(message, after) };
+      const row = {
+        key: message.id ?? sentKey(message.client_id), clientId: message.client_id, message,
+        starts: !joined(before, message), ends: !joined(message, after),
+      };
       const today = day(message.at_ms);
       return before && day(before.at_ms) === today ? [row] : [{ key: `day:${today}`, day: today }, row];
     });
@@ -200,31 +203,9 @@ export function setUpThread({ store, line, isShown, closed }) {
     item.querySelector(".comment-state span").textContent = message.failed ? say("not_sent") : "";
   }
 
-  function drawRows(state) {
+  function drawMessages(state) {
     const wanted = rows(state);
-    const keys = new Set();
-    let at = list.firstElementChild;
-    for (const row of wanted) {
-      const sentKey = row.message?.client_id && `sent:${row.message.client_id}`;
-      let item = items.get(row.key);
-      if (!item && sentKey && items.has(sentKey)) {
-        // Acknowledged: the same bubble turns solid.
-        item = items.get(sentKey);
-        items.delete(sentKey);
-      }
-      item ??= create(row);
-      items.set(row.key, item);
-      keys.add(row.key);
-      fill(item, row, state);
-      if (item === at) at = at.nextElementSibling;
-      else list.insertBefore(item, at);
-    }
-    for (const [key, item] of items) {
-      if (keys.has(key)) continue;
-      if (item.contains(document.activeElement)) scroller.focus();
-      item.remove();
-      items.delete(key);
-    }
+    drawRows(list, items, wanted, { create, fill: (item, row) => fill(item, row, state), instead: () => scroller });
     drawSeen(state, wanted);
   }
 
@@ -288,7 +269,7 @@ export function setUpThread({ store, line, isShown, closed }) {
       drawHead(state);
       byId("thread-loading").hidden = state.thread.seq !== null;
       byId("thread-nothing").hidden = state.thread.seq === null || state.thread.messages.length + state.pending.length > 0;
-      place.keepingPlace(() => drawRows(state));
+      place.keepingPlace(() => drawMessages(state));
     }
     seen();
   }
@@ -331,7 +312,7 @@ export function setUpThread({ store, line, isShown, closed }) {
   list.addEventListener("click", (event) => {
     const what = event.target.closest("[data-do]")?.dataset.do;
     const item = event.target.closest(".message");
-    const sent = what && store.state.pending.find(({ clientId }) => items.get(`sent:${clientId}`) === item);
+    const sent = what && store.state.pending.find(({ clientId }) => items.get(sentKey(clientId)) === item);
     if (!sent) return;
     if (what === "again") void send(sent);
     else store.dispatch("local_dropped", { clientId: sent.clientId });
