@@ -56,9 +56,6 @@ class PresenceTopics(TopicKind):
             for viewer in viewers
         }
 
-    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
-        return {}
-
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         if name == "presence":
             snapshot.update(status=data["status"], last_active_ms=data["last_active_ms"])

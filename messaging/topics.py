@@ -32,9 +32,6 @@ class MembersTopics(TopicKind):
     is_counted = False
     kept_events = KEPT_EVENTS
 
-    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
-        return {}
-
 
 class ConversationTopics(MembersTopics):
     """`conversation:<id>`: the newest messages, and how far each member has read.

@@ -98,7 +98,8 @@ class DatabaseStore:
     def _load(kind: TopicKind, topics: Sequence[TopicName]) -> dict[TopicName, Loaded]:
         """Return the topics that there are, all of one kind."""
         with one_moment():
-            heads = {TopicName(head.name): head for head in Topic.objects.filter(name__in=topics)}
+            logged = topics if kind.kept_events else ()
+            heads = {TopicName(head.name): head for head in Topic.objects.filter(name__in=logged)}
             there = [topic for topic in topics if topic in heads] if kind.is_logged else topics
             snapshots = kind.load_all(there)
             likes = kind.likes(list(snapshots)) if kind.is_counted else {}

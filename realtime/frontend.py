@@ -309,12 +309,12 @@ class Node:
             ("slow viewers", self.check_slow, 0.5),
             ("rights", self.check_rights, RIGHTS_SECONDS),
         ):
-            self._spawn(self._every(step, seconds), name=name)
-        self._spawn(self._renewing(), name="renew")
+            self.spawn(self._every(step, seconds), name=name)
+        self.spawn(self._renewing(), name="renew")
         if self._presence is not None:
-            self._spawn(self._presence.run(), name="heartbeats")
-            self._spawn(self._every(self._presence.sweep, SWEEP_SECONDS), name="sweep")
-            self._spawn(self._every(self.look_at_presence, RECONCILE_SECONDS), name="presence")
+            self.spawn(self._presence.run(), name="heartbeats")
+            self.spawn(self._every(self._presence.sweep, SWEEP_SECONDS), name="sweep")
+            self.spawn(self._every(self.look_at_presence, RECONCILE_SECONDS), name="presence")
 
     def add(self, connection: Connection) -> None:
         self.connections[connection.id] = connection
@@ -466,7 +466,7 @@ class Node:
             feed = self.feeds.get(topic)
             if feed is None:
                 feed = self.feeds[topic] = Feed(topic, kind)
-                feed.loading = self._spawn(self._load(feed), name=f"load {topic}")
+                feed.loading = self.spawn(self._load(feed), name=f"load {topic}")
                 metrics.topics.set(len(self.feeds))
             if feed.loading is None:
                 return feed
@@ -686,7 +686,7 @@ class Node:
             return
         feed.outbox.append(out)
         if feed.pump is None:
-            feed.pump = self._spawn(self._pump(feed), name=f"fan-out {feed.topic}")
+            feed.pump = self.spawn(self._pump(feed), name=f"fan-out {feed.topic}")
 
     async def _pump(self, feed: Feed) -> None:
         """Write the outbox in slices, so that others get their turn; frames for the same audience go in one write."""
@@ -834,7 +834,7 @@ class Node:
     def _pull_soon(self, feed: Feed, *, grace_seconds: float) -> asyncio.Task[None]:
         """Fetch what is missing from the event log; there is one pull a topic at a time."""
         if feed.pulling is None:
-            feed.pulling = self._spawn(self._pull(feed, grace_seconds), name=f"pull {feed.topic}")
+            feed.pulling = self.spawn(self._pull(feed, grace_seconds), name=f"pull {feed.topic}")
         return feed.pulling
 
     async def _pull(self, feed: Feed, grace_seconds: float) -> None:
@@ -1154,7 +1154,8 @@ class Node:
                 # A bug in one pass must not end deliveries for good.
                 logger.exception("node %s: a pass failed", self.id)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Run a task that ends with the node at the latest; its failure is logged."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._reap)

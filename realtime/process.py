@@ -11,7 +11,7 @@ import logging
 import socket
 import time
 import uuid
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -59,7 +59,6 @@ class NodeProcess:
         self._tasks: list[asyncio.Task[None]] = []
         self._heard_at = 0.0
         self._asked: dict[str, asyncio.Future[Any]] = {}
-        self._answering: set[asyncio.Task[None]] = set()
 
     def node(self) -> Node:
         """Return the node of this process, started."""
@@ -99,10 +98,9 @@ class NodeProcess:
             return
         node = self._node
         await node.drain(window_seconds=settings.LIVE_DRAIN_SECONDS if node.connections else 0.0)
-        ending = [*self._tasks, *self._answering]
-        for task in ending:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await node.aclose()
 
     async def _listen(self, node: Node) -> None:
@@ -143,7 +141,7 @@ class NodeProcess:
                     items = message.get("events")
                     node.deliver(items if isinstance(items, list) else ())
                 case {"type": "node.change_topics", "ask": dict(ask), "ref": str(ref), "asker": str(asker)}:
-                    self._spawn(self._answer(node, ask, ref=ref, asker=NodeId(asker)))
+                    node.spawn(self._answer(node, ask, ref=ref, asker=NodeId(asker)), name="answer")
                 case {"type": "node.answer", "ref": str(ref), "answer": answer}:
                     if (waiting := self._asked.get(ref)) is not None and not waiting.done():
                         waiting.set_result(answer)
@@ -193,7 +191,10 @@ class NodeProcess:
 
     async def _answer(self, node: Node, ask: dict[str, Any], *, ref: str, asker: NodeId) -> None:
         answer = await self._change_topics(node, ask)
-        await get_channel_layer().send(asker, {"type": "node.answer", "ref": ref, "answer": answer})
+        try:
+            await get_channel_layer().send(asker, {"type": "node.answer", "ref": ref, "answer": answer})
+        except (RedisError, OSError) as error:
+            logger.warning("node %s: a question of another node was not answered: %r", node.id, error)
 
     @staticmethod
     async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int | str] | None:
@@ -205,16 +206,6 @@ class NodeProcess:
         if not connection.watcher.viewer_id:
             node.identify(connection, replace(asking, topics=asking.topics | connection.watcher.topics))
         return await node.change_topics(connection, ask["subscribe"], ask["unsubscribe"])
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="answer")
-        self._answering.add(task)
-        task.add_done_callback(self._reap)
-
-    def _reap(self, task: asyncio.Task[None]) -> None:
-        self._answering.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.warning("a question of another node was not answered: %r", error)
 
 
 process = NodeProcess()

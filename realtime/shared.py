@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
@@ -15,43 +18,46 @@ from realtime.presence import PresenceTable
 from realtime.subscriptions import SharedTable
 
 ANSWER_SECONDS = 1.0
-_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
-_tables: WeakKeyDictionary[asyncio.AbstractEventLoop, SharedTable] = WeakKeyDictionary()
-_presence: WeakKeyDictionary[asyncio.AbstractEventLoop, PresenceTable] = WeakKeyDictionary()
+T = TypeVar("T")
 
 
+def _per_loop(make: Callable[[], T]) -> Callable[[], T]:
+    """Make it once for each event loop: a connection belongs to the loop that opened it."""
+    made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
+
+    @wraps(make)
+    def of_this_loop() -> T:
+        loop = asyncio.get_running_loop()
+        if loop not in made:
+            made[loop] = make()
+        return made[loop]
+
+    return of_this_loop
+
+
+@_per_loop
 def shared_redis() -> Redis:
     """Return the running loop's client. A Redis that does not answer within a second is an error, not a wait."""
-    loop = asyncio.get_running_loop()
-    redis = _connections.get(loop)
-    if redis is None:
-        redis = _connections[loop] = Redis.from_url(
-            settings.REDIS_URL,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            # Of a connection that has died meanwhile; not of a time-out, which would then take twice as long.
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        )
-    return redis
+    return Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=ANSWER_SECONDS,
+        socket_connect_timeout=ANSWER_SECONDS,
+        # Of a connection that has died meanwhile; not of a time-out, which would then take twice as long.
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+    )
 
 
+def _prefix() -> str:
+    return f"live:{settings.LIVE_REGION}:"
+
+
+@_per_loop
 def shared_table() -> SharedTable:
     """Return the running loop's shared table."""
-    loop = asyncio.get_running_loop()
-    table = _tables.get(loop)
-    if table is None:
-        table = _tables[loop] = SharedTable(
-            shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=f"live:{settings.LIVE_REGION}:"
-        )
-    return table
+    return SharedTable(shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=_prefix())
 
 
+@_per_loop
 def presence_table() -> PresenceTable:
     """Return the running loop's presence table."""
-    loop = asyncio.get_running_loop()
-    table = _presence.get(loop)
-    if table is None:
-        table = _presence[loop] = PresenceTable(
-            shared_redis(), prefix=f"live:{settings.LIVE_REGION}:", beat_seconds=settings.LIVE_PRESENCE_SECONDS
-        )
-    return table
+    return PresenceTable(shared_redis(), prefix=_prefix(), beat_seconds=settings.LIVE_PRESENCE_SECONDS)

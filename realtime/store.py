@@ -104,8 +104,8 @@ class TopicKind(Protocol):
         return {topic: snapshot for topic in topics if (snapshot := self.load(topic)) is not None}
 
     def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
-        """Return the like totals by kind of each topic, in one query. In a database thread."""
-        ...
+        """Return the like totals by kind of each topic that is counted, in one query. In a database thread."""
+        return {}
 
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         """Change the snapshot as the event says: it then equals one loaded after the event."""
