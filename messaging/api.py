@@ -20,12 +20,25 @@ from messaging.presence import presence_of, set_hidden
 from realtime.database import one_moment
 from realtime.threads import backend_threads
 from videos import limits
-from videos.api import ACTING, READING, SENDING, Limit, VideoId, answer, check_query, claim_auth, viewer_auth
+from videos.api import (
+    ACTING,
+    READING,
+    SENDING,
+    Limit,
+    VideoId,
+    acting_claim,
+    acting_viewer,
+    answer,
+    check_query,
+    claim_auth,
+    read_cursor,
+    viewer_auth,
+)
 from videos.interactions import Claim
 from videos.models import Viewer
 from videos.representation import person
 from videos.schemas import Id
-from videos.text import Invalid, clean_body
+from videos.text import clean_body
 
 CURSOR_SALT = "live.inbox"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,16 +47,6 @@ router = Router()
 ConversationId = Annotated[Id, Path()]
 MessageId = Annotated[Id, Path()]
 ViewerId = Annotated[Id, Path()]
-
-
-def _who(request: HttpRequest) -> Viewer | Claim:
-    who: Viewer | Claim = request.auth  # type: ignore[attr-defined]
-    return who
-
-
-def viewer_of_request(request: HttpRequest) -> Viewer:
-    viewer: Viewer = request.auth  # type: ignore[attr-defined]
-    return viewer
 
 
 def _take(limit: Any, who: Viewer | Claim) -> None:
@@ -62,7 +65,7 @@ def _take(limit: Any, who: Viewer | Claim) -> None:
 )
 async def start_conversation(request: HttpRequest, body: schemas.ConversationIn) -> HttpResponse:
     """Two people have one conversation: it is answered with 200 when it is there already. More make a new group."""
-    who = _who(request)
+    who = acting_claim(request)
     _take(CONVERSATIONS, who)
     started = await backend_threads.run(acts.start, who, body.members, title=body.title)
     return answer(started.summary, 201 if started.is_new else 200)
@@ -82,10 +85,10 @@ async def list_conversations(
 ) -> HttpResponse:
     """Newest activity first; `next` is the `before` of the following page."""
     check_query(request, "before", "limit")
-    viewer_id = _who(request).id
+    viewer_id = acting_claim(request).id
     salt = f"{CURSOR_SALT}.{viewer_id}"
     items, last = await backend_threads.run(
-        reading.inbox_page, viewer_id, before=_read_cursor(before, salt), limit=limit
+        reading.inbox_page, viewer_id, before=read_cursor(before, salt, _place), limit=limit
     )
     return answer({"items": items, "next": None if last is None else _cursor(*last, salt)})
 
@@ -94,14 +97,9 @@ def _cursor(moment: datetime, id: UUID, salt: str) -> str:
     return signing.dumps([(moment - EPOCH) // timedelta(microseconds=1), str(id)], salt=salt)
 
 
-def _read_cursor(cursor: str | None, salt: str) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    try:
-        microseconds, id = signing.loads(cursor, salt=salt)
-        return EPOCH + timedelta(microseconds=microseconds), UUID(id)
-    except (signing.BadSignature, ValueError, TypeError, AttributeError) as error:
-        raise Invalid("The cursor is not one of ours.", code="invalid_cursor") from error
+def _place(cursor: list[Any]) -> tuple[datetime, UUID]:
+    microseconds, id = cursor
+    return EPOCH + timedelta(microseconds=microseconds), UUID(id)
 
 
 @router.get(
@@ -112,7 +110,7 @@ def _read_cursor(cursor: str | None, salt: str) -> tuple[datetime, UUID] | None:
     summary="Get a conversation",
 )
 async def get_conversation(request: HttpRequest, conversation_id: ConversationId) -> HttpResponse:
-    viewer_id = _who(request).id
+    viewer_id = acting_claim(request).id
 
     def read() -> dict[str, Any]:
         with one_moment():
@@ -130,7 +128,7 @@ async def get_conversation(request: HttpRequest, conversation_id: ConversationId
 )
 async def add_member(request: HttpRequest, conversation_id: ConversationId, body: schemas.MemberIn) -> HttpResponse:
     """Any member may. Who is a member already stays one."""
-    who = _who(request)
+    who = acting_claim(request)
     _take(CONVERSATIONS, who)
     return answer(await backend_threads.run(acts.add_member, conversation_id, who, body.viewer_id))
 
@@ -143,7 +141,7 @@ async def add_member(request: HttpRequest, conversation_id: ConversationId, body
     summary="Leave a group, or send a member away (who started it)",
 )
 async def remove_member(request: HttpRequest, conversation_id: ConversationId, viewer_id: ViewerId) -> HttpResponse:
-    who = _who(request)
+    who = acting_claim(request)
     _take(CONVERSATIONS, who)
     await backend_threads.run(acts.remove_member, conversation_id, who, viewer_id)
     return HttpResponse(status=204)
@@ -167,7 +165,7 @@ async def list_messages(
 ) -> HttpResponse:
     """Newest first; `next` is the `before` of the following page."""
     check_query(request, "before", "limit")
-    viewer_id = _who(request).id
+    viewer_id = acting_claim(request).id
     items, following = await backend_threads.run(
         reading.message_page, conversation_id, viewer_id, before=before, limit=limit
     )
@@ -182,7 +180,7 @@ async def list_messages(
     summary="Write a message",
 )
 async def send_message(request: HttpRequest, conversation_id: ConversationId, body: schemas.MessageIn) -> HttpResponse:
-    who = _who(request)
+    who = acting_claim(request)
     clean_body(body.body, what="message")
     _take(MESSAGES, who)
     sent = await backend_threads.run(acts.send, conversation_id, who, body.body, client_id=body.client_id)
@@ -197,7 +195,7 @@ async def send_message(request: HttpRequest, conversation_id: ConversationId, bo
     summary="Take a message back (its author)",
 )
 async def delete_message(request: HttpRequest, conversation_id: ConversationId, message_id: MessageId) -> HttpResponse:
-    who = _who(request)
+    who = acting_claim(request)
     _take(MESSAGES, who)
     await backend_threads.run(acts.delete, conversation_id, who, message_id)
     return HttpResponse(status=204)
@@ -212,7 +210,7 @@ async def delete_message(request: HttpRequest, conversation_id: ConversationId, 
 )
 async def see(request: HttpRequest, conversation_id: ConversationId, body: schemas.SeenIn) -> HttpResponse:
     """It only moves on: late or again it changes nothing."""
-    return answer(await backend_threads.run(acts.see, conversation_id, _who(request), body.seq))
+    return answer(await backend_threads.run(acts.see, conversation_id, acting_claim(request), body.seq))
 
 
 # Typing
@@ -229,7 +227,7 @@ async def type_in_conversation(
     request: HttpRequest, conversation_id: ConversationId, body: schemas.TypingIn
 ) -> HttpResponse:
     """Say it every few seconds while it lasts: it expires by itself. More than once in 2 s is not passed on."""
-    await typists.type_in_conversation(conversation_id, _who(request), is_typing=body.is_typing)
+    await typists.type_in_conversation(conversation_id, acting_claim(request), is_typing=body.is_typing)
     return HttpResponse(status=204)
 
 
@@ -242,7 +240,7 @@ async def type_in_conversation(
 )
 async def type_at_video(request: HttpRequest, video_id: VideoId, body: schemas.TypingIn) -> HttpResponse:
     """As in a conversation. In a room of more than 50 viewers nobody is told."""
-    await typists.type_at_video(video_id, _who(request), is_typing=body.is_typing)
+    await typists.type_at_video(video_id, acting_claim(request), is_typing=body.is_typing)
     return HttpResponse(status=204)
 
 
@@ -258,7 +256,7 @@ async def type_at_video(request: HttpRequest, video_id: VideoId, body: schemas.T
 )
 async def list_blocks(request: HttpRequest) -> HttpResponse:
     """Whom you have blocked, the newest first."""
-    return answer({"items": await backend_threads.run(reading.blocked_people, _who(request).id)})
+    return answer({"items": await backend_threads.run(reading.blocked_people, acting_claim(request).id)})
 
 
 @router.put(
@@ -266,7 +264,7 @@ async def list_blocks(request: HttpRequest) -> HttpResponse:
 )
 async def put_block(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
     """Neither of you can write to the other alone, nor bring the other into a group. Groups that you share stay."""
-    who = _who(request)
+    who = acting_claim(request)
     _take(CONVERSATIONS, who)
     await backend_threads.run(acts.block, who, viewer_id)
     return HttpResponse(status=204)
@@ -280,7 +278,7 @@ async def put_block(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
     summary="Take a block back",
 )
 async def delete_block(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
-    who = _who(request)
+    who = acting_claim(request)
     _take(CONVERSATIONS, who)
     await backend_threads.run(acts.unblock, who, viewer_id)
     return HttpResponse(status=204)
@@ -295,7 +293,7 @@ def _me(viewer: Viewer, *, is_hidden: bool) -> HttpResponse:
 
 @router.get("/me", response={200: schemas.Me, **READING}, tags=["viewers"], auth=viewer_auth, summary="Who you are")
 async def get_me(request: HttpRequest) -> HttpResponse:
-    viewer = viewer_of_request(request)
+    viewer = acting_viewer(request)
     return _me(viewer, is_hidden=viewer.is_hidden)
 
 
@@ -308,7 +306,7 @@ async def get_me(request: HttpRequest) -> HttpResponse:
 )
 async def put_presence(request: HttpRequest, body: schemas.PresenceIn) -> HttpResponse:
     """Who hides looks offline to everybody, without a time, and stands in no list of who watches."""
-    viewer = viewer_of_request(request)
+    viewer = acting_viewer(request)
     _take(CONVERSATIONS, viewer)
     await set_hidden(viewer, body.is_hidden)
     return _me(viewer, is_hidden=body.is_hidden)
@@ -325,4 +323,4 @@ async def get_presence(request: HttpRequest, viewer_id: ViewerId) -> HttpRespons
     """For himself and those whom he has written to or started a conversation with, unless one blocks the other; for
     others there is no such viewer. `presence:<id>` tells of changes.
     """
-    return answer(await presence_of(viewer_id, viewer_of_request(request)))
+    return answer(await presence_of(viewer_id, acting_viewer(request)))

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import orjson
@@ -61,6 +61,7 @@ CURSOR_SALT = "live.cursor"
 RETRY_SECONDS = 2
 
 
+T = TypeVar("T")
 Who = Callable[[HttpRequest], Awaitable[Viewer | Claim]]
 
 
@@ -119,12 +120,14 @@ def answer(data: Any, status: int = 200) -> HttpResponse:
     return response
 
 
-def _viewer(request: HttpRequest) -> Viewer:
+def acting_viewer(request: HttpRequest) -> Viewer:
+    """Return who acts, after `viewer_auth`."""
     viewer: Viewer = request.auth  # type: ignore[attr-defined]
     return viewer
 
 
-def _claim(request: HttpRequest) -> Viewer | Claim:
+def acting_claim(request: HttpRequest) -> Viewer | Claim:
+    """Return who acts, after `claim_auth`."""
     who: Viewer | Claim = request.auth  # type: ignore[attr-defined]
     return who
 
@@ -243,7 +246,7 @@ async def list_videos(
 ) -> HttpResponse:
     """Newest first; `next` is the cursor of the following page."""
     check_query(request, "status", "cursor", "limit")
-    before = _read_cursor(cursor)
+    before = read_cursor(cursor, CURSOR_SALT, UUID)
 
     def read() -> list[dict[str, Any]]:
         chosen = Q(visibility=Video.Visibility.PUBLIC)
@@ -266,11 +269,12 @@ def check_query(request: HttpRequest, *names: str) -> None:
             raise Invalid(f"Only {', '.join(names)} can be asked for here, each once.", code="unknown_filter")
 
 
-def _read_cursor(cursor: str | None) -> UUID | None:
+def read_cursor(cursor: str | None, salt: str, parse: Callable[[Any], T]) -> T | None:
+    """Return where a page begins, as `parse` reads it; None: at the start. Raises Invalid for one that is not ours."""
     if cursor is None:
         return None
     try:
-        return UUID(signing.loads(cursor, salt=CURSOR_SALT))
+        return parse(signing.loads(cursor, salt=salt))
     except (signing.BadSignature, ValueError, TypeError, AttributeError) as error:
         raise Invalid("The cursor is not one of ours.", code="invalid_cursor") from error
 
@@ -290,7 +294,7 @@ async def get_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 )
 async def create_video(request: HttpRequest, body: schemas.VideoIn) -> HttpResponse:
     fields = _video_fields(body.model_dump())
-    video = await backend_threads.run(interactions.create_video, _viewer(request), **fields)
+    video = await backend_threads.run(interactions.create_video, acting_viewer(request), **fields)
     return answer(await _full(video), 201)
 
 
@@ -307,7 +311,7 @@ async def update_video(request: HttpRequest, video_id: VideoId, body: schemas.Vi
         if value is None and name != "starts_at_ms":
             raise Invalid(f"{name} cannot be null.")
     fields = _video_fields(given)
-    video = await backend_threads.run(interactions.update_video, video_id, _viewer(request), **fields)
+    video = await backend_threads.run(interactions.update_video, video_id, acting_viewer(request), **fields)
     return answer(await _full(video))
 
 
@@ -331,7 +335,7 @@ def _video_fields(given: dict[str, Any]) -> dict[str, Any]:
     summary="Go live (its broadcaster)",
 )
 async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
-    return answer(await _full(await backend_threads.run(interactions.start_video, video_id, _viewer(request))))
+    return answer(await _full(await backend_threads.run(interactions.start_video, video_id, acting_viewer(request))))
 
 
 @api.post(
@@ -342,7 +346,7 @@ async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     summary="End the broadcast (its broadcaster)",
 )
 async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
-    return answer(await _full(await backend_threads.run(interactions.end_video, video_id, _viewer(request))))
+    return answer(await _full(await backend_threads.run(interactions.end_video, video_id, acting_viewer(request))))
 
 
 @api.get(
@@ -371,7 +375,7 @@ async def get_viewers(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 )
 async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn) -> HttpResponse:
     """One like per viewer and video: repeating changes nothing, another kind replaces it."""
-    who = _claim(request)
+    who = acting_claim(request)
     limits.take(limits.LIKES, str(who.id))
     return answer(await interactions.like(video_id, who, body.kind))
 
@@ -384,7 +388,7 @@ async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn
     summary="Take a like back",
 )
 async def delete_like(request: HttpRequest, video_id: VideoId) -> HttpResponse:
-    who = _claim(request)
+    who = acting_claim(request)
     limits.take(limits.LIKES, str(who.id))
     return answer(await interactions.unlike(video_id, who))
 
@@ -397,7 +401,7 @@ async def delete_like(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     summary="Send a burst of taps",
 )
 async def create_reaction(request: HttpRequest, video_id: VideoId, body: schemas.ReactionIn) -> HttpResponse:
-    await react(_viewer(request), video_id, body.kind, body.count)
+    await react(acting_viewer(request), video_id, body.kind, body.count)
     return HttpResponse(status=202)
 
 
@@ -412,7 +416,7 @@ async def create_reaction(request: HttpRequest, video_id: VideoId, body: schemas
     summary="Write a comment",
 )
 async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.CommentIn) -> HttpResponse:
-    who = _claim(request)
+    who = acting_claim(request)
     clean_body(body.body)
     limits.take(limits.COMMENTS, str(who.id))
     made = await interactions.comment(video_id, who, body.body, reply_to=body.reply_to, client_id=body.client_id)
@@ -458,7 +462,7 @@ async def list_comments(
     summary="Delete a comment (its author, moderators)",
 )
 async def delete_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
-    await backend_threads.run(interactions.delete_comment, video_id, comment_id, _viewer(request))
+    await backend_threads.run(interactions.delete_comment, video_id, comment_id, acting_viewer(request))
     return HttpResponse(status=204)
 
 
@@ -470,7 +474,7 @@ async def delete_comment(request: HttpRequest, video_id: VideoId, comment_id: Co
     summary="Pin a comment (moderators)",
 )
 async def pin_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
-    await backend_threads.run(interactions.pin_comment, video_id, comment_id, _viewer(request))
+    await backend_threads.run(interactions.pin_comment, video_id, comment_id, acting_viewer(request))
     return HttpResponse(status=204)
 
 
@@ -482,7 +486,7 @@ async def pin_comment(request: HttpRequest, video_id: VideoId, comment_id: Comme
     summary="Unpin a comment (moderators)",
 )
 async def unpin_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
-    await backend_threads.run(interactions.unpin_comment, video_id, comment_id, _viewer(request))
+    await backend_threads.run(interactions.unpin_comment, video_id, comment_id, acting_viewer(request))
     return HttpResponse(status=204)
 
 
