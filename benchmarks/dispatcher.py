@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import hiredis
 
-from benchmarks.ingest_client import Parser, cpu_seconds, durable_site
+from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
 from realtime.events import Durable, Event, NodeId, TopicName, Totals, from_wire
 from realtime.subscriptions import SharedTable
 from tests.sites import Site
@@ -204,12 +204,7 @@ def main() -> int:
         f" at {options.rate:,} events/s, {found['rate_cpu_us']:.1f} us of CPU each",
         file=table,
     )
-    if options.json:
-        text = json.dumps(found, indent=1)
-        if options.json == "-":
-            print(text)
-        else:
-            Path(options.json).write_text(text)
+    write_figures(found, options.json)
     return 0
 
 

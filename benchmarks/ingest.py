@@ -29,6 +29,7 @@ from benchmarks.ingest_client import (
     postgres_pid,
     run_http,
     run_websockets,
+    write_figures,
 )
 from liveplatform.processes import Program
 from liveplatform.programs import CHECKOUT, DRAIN_SECONDS, PYTHON
@@ -190,12 +191,7 @@ def report(found: dict[str, list[Phase]], stored: int, file: str | None) -> None
     for name, row in figures.items():
         print(f"{name:34} " + " ".join(f"{row[field]:>8,.0f}" for field in fields), file=table)
     print(f"{stored:,} likes stored, as counted. {ratios}", file=table)
-    if file:
-        text = json.dumps({"phases": figures, "ratios": ratios, "stored": stored}, indent=1)
-        if file == "-":
-            print(text)
-        else:
-            Path(file).write_text(text)
+    write_figures({"phases": figures, "ratios": ratios, "stored": stored}, file)
 
 
 if __name__ == "__main__":

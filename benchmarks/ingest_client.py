@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from liveplatform import embedded
@@ -25,6 +26,15 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
+
+
+def write_figures(found: Mapping[str, Any], file: str | None) -> None:
+    """Write the figures as JSON: None: nowhere; `-`: on standard output."""
+    text = json.dumps(found, indent=1)
+    if file == "-":
+        print(text)
+    elif file:
+        Path(file).write_text(text)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import time
@@ -20,7 +19,7 @@ from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.ingest_client import Parser, cpu_seconds, durable_site
+from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
 from realtime.presence import BEAT_SECONDS, Presence, PresenceTable
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
@@ -158,12 +157,7 @@ def main() -> int:
         f" max {found['max_ms']:.0f} ms at {options.rate}/s; each took its node {found['come_cpu_us']:,.0f} us of CPU",
         file=table,
     )
-    if options.json:
-        text = json.dumps(found, indent=1)
-        if options.json == "-":
-            print(text)
-        else:
-            Path(options.json).write_text(text)
+    write_figures(found, options.json)
     return 0
 
 

@@ -15,8 +15,9 @@ from tests import servers
 from tests.sites import Site, SiteFactory
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Page, Route
 
+MODULES_ORIGIN = "http://page.test"
 _sites: list[Site] = []
 
 
@@ -86,6 +87,23 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
         started = await playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield started
         await started.close()
+
+
+@pytest.fixture
+async def page(browser: Browser, checkout: Path) -> Page:
+    """An empty page that can import the site's modules."""
+
+    async def serve(route: Route) -> None:
+        path = checkout / "static" / route.request.url.removeprefix(MODULES_ORIGIN).lstrip("/")
+        if path.suffix == ".js":
+            await route.fulfill(path=path, content_type="text/javascript")
+        else:
+            await route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    made = await browser.new_page()
+    await made.route(f"{MODULES_ORIGIN}/**", serve)
+    await made.goto(MODULES_ORIGIN)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,9 +16,8 @@ from tests.messaging.test_state_and_events import kind_of, load
 from videos.representation import person
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page, Route
+    from playwright.async_api import Page
 
-ORIGIN = "http://page.test"
 # A conversation is opened as the page does it; its own topic is followed beside the viewer's.
 FOLLOW = """async ([viewer, begins, events]) => {
     const { first, apply, inboxSnapshot, threadSnapshot } = await import("/js/inbox-state.js");
@@ -39,23 +37,6 @@ FOLLOW = """async ([viewer, begins, events]) => {
         thread: state.thread && { seq: state.thread.seq, ...threadSnapshot(state, 1000) },
     };
 }"""
-
-
-@pytest.fixture
-async def page(browser: Browser, checkout: Path) -> Page:
-    """An empty page that can import the site's modules."""
-
-    async def serve(route: Route) -> None:
-        path = checkout / "static" / route.request.url.removeprefix(ORIGIN).lstrip("/")
-        if path.suffix == ".js":
-            await route.fulfill(path=path, content_type="text/javascript")
-        else:
-            await route.fulfill(body="<!doctype html>", content_type="text/html")
-
-    made = await browser.new_page()
-    await made.route(f"{ORIGIN}/**", serve)
-    await made.goto(ORIGIN)
-    return made
 
 
 def begin(topic: TopicName) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,9 +14,8 @@ from tests.videos.acts import Stage
 from videos.topics import page_state
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page, Route
+    from playwright.async_api import Page
 
-ORIGIN = "http://page.test"
 FOLLOW = """async ([island, events]) => {
     const { first, apply, snapshot } = await import("/js/state.js");
     let state = first(island);
@@ -28,23 +26,6 @@ FOLLOW = """async ([island, events]) => {
     }
     return { seq: state.seq, snapshot: snapshot(state, 1000) };
 }"""
-
-
-@pytest.fixture
-async def page(browser: Browser, checkout: Path) -> Page:
-    """An empty page that can import the site's modules."""
-
-    async def serve(route: Route) -> None:
-        path = checkout / "static" / route.request.url.removeprefix(ORIGIN).lstrip("/")
-        if path.suffix == ".js":
-            await route.fulfill(path=path, content_type="text/javascript")
-        else:
-            await route.fulfill(body="<!doctype html>", content_type="text/html")
-
-    made = await browser.new_page()
-    await made.route(f"{ORIGIN}/**", serve)
-    await made.goto(ORIGIN)
-    return made
 
 
 def as_read(event: object) -> tuple[str, dict[str, Any]]:
