@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import hiredis
 
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
-from realtime.events import Durable, Event, NodeId, TopicName, Totals, from_wire
+from realtime.events import Durable, Event, NodeId, TopicName, Totals, from_wire, now_ms
 from realtime.subscriptions import SharedTable
 from tests.sites import Site
 
@@ -138,7 +138,7 @@ async def measure(site: Site, options: argparse.Namespace) -> dict[str, Any]:
         count = options.events
         site.dispatcher.send(signal.SIGSTOP)
         for start in range(0, count, options.batch):
-            filler.send([next(made) for _ in range(min(options.batch, count - start))])
+            filler.send([next(made) for _ in range(min(options.batch, count - start))], now_ms())
         nodes.first_at, nodes.messages = 0.0, 0
         cpu = cpu_seconds(pid)
         began = time.monotonic()

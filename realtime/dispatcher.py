@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 import msgpack
 
-from realtime.events import NodeId, TopicName, coalesce, from_wire, merge_key, to_wire
+from realtime.events import NodeId, TopicName, coalesce, from_wire, merge_key, now_ms, to_wire
+from realtime.stamps import clean
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +57,10 @@ class Dispatcher:
     cache_max_topics: int = 50_000
     _cache: dict[TopicName, tuple[float, frozenset[NodeId]]] = field(default_factory=dict)
 
-    async def dispatch(self, wire: Sequence[object]) -> Dispatched:
+    async def dispatch(self, wire: Sequence[object], stamps: object = None) -> Dispatched:
         """Send the events of a batch, in wire form, to the nodes that watch their topics.
 
+        `stamps` says when the batch passed the hops before this one (realtime.stamps); `dispatched` is added to them.
         Raises TableUnavailable when the table does not answer; then nothing was sent.
         """
         outcome = Dispatched()
@@ -76,7 +78,8 @@ class Dispatcher:
             for node in watching:
                 boxes[node].append(packed)
         if boxes:
-            await self.send({node: deliver_message(packed_items) for node, packed_items in boxes.items()})
+            packed_stamps = pack({**clean(stamps), "dispatched": now_ms()})
+            await self.send({node: deliver_message(packed, packed_stamps) for node, packed in boxes.items()})
         outcome.messages = len(boxes)
         return outcome
 
@@ -93,12 +96,15 @@ class Dispatcher:
         return found
 
 
-_HEAD = b"\x82" + msgpack.packb("type") + msgpack.packb("node.deliver") + msgpack.packb("events")
+_HEAD = b"\x83" + msgpack.packb("type") + msgpack.packb("node.deliver") + msgpack.packb("events")
+_STAMPS = msgpack.packb("stamps")
 
 
-def deliver_message(packed_items: Sequence[bytes]) -> bytes:
-    """Return the layer's message `{"type": "node.deliver", "events": [...]}` made of items that are packed already."""
-    return b"".join((_HEAD, msgpack.Packer().pack_array_header(len(packed_items)), *packed_items))
+def deliver_message(packed_items: Sequence[bytes], packed_stamps: bytes) -> bytes:
+    """Return the layer's message `{"type": "node.deliver", "events": […], "stamps": {…}}` made of packed parts."""
+    return b"".join(
+        (_HEAD, msgpack.Packer().pack_array_header(len(packed_items)), *packed_items, _STAMPS, packed_stamps)
+    )
 
 
 def _coalesced(wire: Iterable[object], outcome: Dispatched) -> list[list[Any]]:

@@ -524,8 +524,11 @@ class Node:
 
     # Delivery
 
-    def deliver(self, wire: Iterable[object]) -> None:
-        """Take the events of one message of the channel layer. Never raises: a bad item is counted and left out."""
+    def deliver(self, wire: Iterable[object], stamps: object = None) -> None:
+        """Take the events of one message of the channel layer. Never raises: a bad item is counted and left out.
+
+        `stamps` says when they passed the hops before this one (realtime.stamps).
+        """
         for item in wire:
             try:
                 event = from_wire(item)

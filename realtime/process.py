@@ -139,7 +139,7 @@ class NodeProcess:
             match message:
                 case {"type": "node.deliver"}:
                     items = message.get("events")
-                    node.deliver(items if isinstance(items, list) else ())
+                    node.deliver(items if isinstance(items, list) else (), message.get("stamps"))
                 case {"type": "node.change_topics", "ask": dict(ask), "ref": str(ref), "asker": str(asker)}:
                     node.spawn(self._answer(node, ask, ref=ref, asker=NodeId(asker)), name="answer")
                 case {"type": "node.answer", "ref": str(ref), "answer": answer}:

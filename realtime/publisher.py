@@ -15,8 +15,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
+
 from realtime import metrics
-from realtime.events import Event, coalesce, to_wire
+from realtime.events import Event, coalesce, now_ms, to_wire
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class Publisher:
 
     def __init__(self) -> None:
         self._events: list[Event] = []
+        self._published_ms = 0  # of the newest of them
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pid = 0
@@ -47,6 +50,7 @@ class Publisher:
         metrics.published.inc(len(events))
         with self._wake:
             self._events.extend(events)
+            self._published_ms = now_ms()
             if (excess := len(self._events) - QUEUE_MAX_EVENTS) > 0:
                 del self._events[:excess]
                 metrics.publish_drops.inc(excess)
@@ -62,11 +66,16 @@ class Publisher:
                 while not self._events:
                     self._wake.wait()
                 batch, self._events = self._events[:BATCH_MAX_EVENTS], self._events[BATCH_MAX_EVENTS:]
-            self.send(batch)
+                published_ms = self._published_ms
+            self.send(batch, published_ms)
             time.sleep(self._collect_seconds)  # what comes meanwhile goes into one batch
 
-    def send(self, batch: Sequence[Event]) -> None:
-        """Hand a batch to the broker as one task. In the publisher's thread; never raises."""
+    def send(self, batch: Sequence[Event], published_ms: int) -> None:
+        """Hand a batch to the broker as one task, with where and when it was published (realtime.stamps).
+
+        One moment for the whole batch: that of its newest event, for the oldest late by the time of collecting. In the
+        publisher's thread; never raises.
+        """
         # Imported late: Celery's app reads the settings, which may not be ready when this module is imported.
         from realtime.tasks import dispatch
 
@@ -76,7 +85,7 @@ class Publisher:
                 # By name, and without the text of its arguments that Celery would make for logs that nobody writes.
                 dispatch.app.send_task(
                     dispatch.name,
-                    [wire],
+                    [wire, {"region": settings.LIVE_REGION, "published": published_ms}],
                     producer=producer,
                     retry=False,
                     expires=60,

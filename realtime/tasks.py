@@ -56,10 +56,10 @@ class _Worker(threading.local):
 
         return Dispatcher(shared_table(), send, time.monotonic)
 
-    def dispatch(self, wire: list[Any]) -> Dispatched:
+    def dispatch(self, wire: list[Any], stamps: object) -> Dispatched:
         async def in_time() -> Dispatched:
             async with asyncio.timeout(DISPATCH_SECONDS):
-                return await self.dispatcher.dispatch(wire)
+                return await self.dispatcher.dispatch(wire, stamps)
 
         return self.loop.run_until_complete(in_time())
 
@@ -68,10 +68,13 @@ _worker = cache(_Worker)
 
 
 @shared_task(name="realtime.tasks.dispatch", acks_late=False)  # type: ignore[untyped-decorator]
-def dispatch(wire: list[Any]) -> None:
-    """Send a batch of events to the nodes that watch their topics. Lost with its worker; nodes repair that."""
+def dispatch(wire: list[Any], stamps: object = None) -> None:
+    """Send a batch of events to the nodes that watch their topics, with when it passed the hops (realtime.stamps).
+
+    Lost with its worker; nodes repair that.
+    """
     try:
-        outcome = _worker().dispatch(wire)
+        outcome = _worker().dispatch(wire, stamps)
     except (TableUnavailable, RedisError, TimeoutError, OSError) as error:
         logger.warning("dispatcher: %d events left to the nodes' reconcile: %s", len(wire), error)
         return

@@ -9,6 +9,7 @@ import pytest
 
 CORE = (
     "events",
+    "stamps",
     "dispatcher",
     "subscriptions",
     "counting",

@@ -24,11 +24,13 @@ class Layer:
 
     def __init__(self) -> None:
         self.sent: list[tuple[NodeId, dict[str, Any]]] = []
+        self.stamps: list[dict[str, Any]] = []
         self.calls = 0
 
     async def send(self, messages: Mapping[NodeId, bytes]) -> None:
         self.calls += 1
         self.sent += [(node, msgpack.unpackb(message)) for node, message in messages.items()]
+        self.stamps += [message.pop("stamps") for _, message in self.sent[len(self.stamps) :]]
 
 
 @pytest.fixture
@@ -140,8 +142,9 @@ async def test_message_is_what_the_channel_layer_would_write_itself() -> None:
     """It is put together from packed items: nodes of any version must not see a difference."""
     for count in (1, 15, 16, 70_000):
         items = [note(ONE, seq) for seq in range(count)]
-        whole = registry.get_serializer("msgpack").serialize({"type": "node.deliver", "events": items})
-        assert deliver_message([msgpack.packb(item) for item in items]) == whole
+        message = {"type": "node.deliver", "events": items, "stamps": {"region": "eu", "dispatched": 1}}
+        whole = registry.get_serializer("msgpack").serialize(message)
+        assert deliver_message([msgpack.packb(item) for item in items], msgpack.packb(message["stamps"])) == whole
 
 
 async def test_batch_costs_one_lookup_and_one_sending_whatever_its_nodes(table: FakeTable, layer: Layer) -> None:
@@ -173,8 +176,32 @@ async def test_event_is_packed_once_whatever_its_nodes(
     for number in range(20):
         await table.enter(NodeId(f"node-{number}"), [ONE])
     await Dispatcher(table, layer.send, lambda: 0.0).dispatch([note(ONE, 1), note(ONE, 2)])
-    assert packed == [note(ONE, 1), note(ONE, 2)]
+    assert packed[:-1] == [note(ONE, 1), note(ONE, 2)]
+    assert packed[-1].keys() == {"dispatched"}
     assert len(layer.sent) == 20
+
+
+async def test_stamps_go_along_with_the_dispatchers_own(
+    dispatcher: Dispatcher, table: FakeTable, layer: Layer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a batch that another region has dispatched before, the later moment counts: it is this region's."""
+    monkeypatch.setattr("realtime.dispatcher.now_ms", lambda: 1_000)
+    await table.enter(A, [ONE])
+    stamps = {"region": "eu", "published": 900, "dispatched": 910, "relayed": 950}
+    await dispatcher.dispatch([note(ONE, 1)], stamps)
+    assert layer.stamps == [{**stamps, "dispatched": 1_000}]
+    assert stamps["dispatched"] == 910
+
+
+@pytest.mark.parametrize(
+    "stamps", [None, [], "eu", {"region": "e-u", "published": "9"}, {"published": True, "relayed": -1, 7: 1 << 60}]
+)
+async def test_stamps_that_are_none_do_not_hold_a_batch_up(
+    dispatcher: Dispatcher, table: FakeTable, layer: Layer, stamps: object
+) -> None:
+    await table.enter(A, [ONE])
+    await dispatcher.dispatch([note(ONE, 1)], stamps)
+    assert [found.keys() for found in layer.stamps] == [{"dispatched"}]
 
 
 async def test_table_away_is_the_callers_to_know(dispatcher: Dispatcher, table: FakeTable, layer: Layer) -> None:

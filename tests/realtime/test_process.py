@@ -63,7 +63,7 @@ class FakeNode:
     def __init__(self) -> None:
         self.delivered: list[Any] = []
 
-    def deliver(self, items: Any) -> None:
+    def deliver(self, items: Any, stamps: Any) -> None:
         self.delivered.extend(items)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import redis
@@ -36,7 +38,8 @@ def batches(broker: redis.Redis) -> list[list[Event | None]]:
         message = json.loads(raw)
         assert message["headers"]["task"] == "realtime.tasks.dispatch"
         assert message["content-type"] == "application/json"
-        [wire], _, _ = json.loads(base64.b64decode(message["body"]))
+        [wire, stamps], _, _ = json.loads(base64.b64decode(message["body"]))
+        assert stamps == {"region": settings.LIVE_REGION, "published": ANY}
         found.append([from_wire(item) for item in wire])
     return found
 
@@ -59,6 +62,24 @@ def test_hundred_events_at_once_are_one_task(broker: redis.Redis) -> None:
     assert [len(batch) for batch in wait_for(broker, 100)] == [100]
 
 
+def test_batch_is_stamped_with_the_moment_of_its_newest_event(
+    broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr("realtime.publisher.now_ms", iter((7, 8)).__next__)
+    publisher = Publisher()
+    monkeypatch.setattr(publisher, "_thread", threading.current_thread())  # nobody sends them yet
+    monkeypatch.setattr(publisher, "_pid", os.getpid())
+    monkeypatch.setattr(publisher, "send", lambda batch, published_ms: sent.append((len(batch), published_ms)))
+    publisher.publish([tap(1), tap(2)])
+    publisher.publish([tap(3)])
+    threading.Thread(target=publisher._run, daemon=True).start()
+    deadline = time.monotonic() + 20
+    while not sent and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert sent == [(3, 8)]
+
+
 def test_what_comes_while_a_task_is_sent_goes_into_one_more(
     broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,10 +87,10 @@ def test_what_comes_while_a_task_is_sent_goes_into_one_more(
     publisher = Publisher()
     send = publisher.send
 
-    def held(batch: Any) -> None:
+    def held(batch: Any, published_ms: int) -> None:
         began.set()
         hold.wait(20)
-        send(batch)
+        send(batch, published_ms)
 
     monkeypatch.setattr(publisher, "send", held)
     publisher.publish([tap(0)])
@@ -82,11 +103,11 @@ def test_what_comes_while_a_task_is_sent_goes_into_one_more(
 
 def test_task_costs_redis_one_command_however_many_its_events(broker: redis.Redis) -> None:
     publisher = Publisher()
-    publisher.send([tap(0)])  # connects, declares the queue, and has a look at how many wait
+    publisher.send([tap(0)], 1)  # connects, declares the queue, and has a look at how many wait
     publisher._looked_at = time.monotonic() + 60
     before = commands(broker)
     for _ in range(10):
-        publisher.send([tap(number) for number in range(100)])
+        publisher.send([tap(number) for number in range(100)], 1)
     after = commands(broker)
     spent = {name: calls - before.get(name, 0) for name, calls in after.items() if calls != before.get(name, 0)}
     spent.pop("info")
@@ -97,12 +118,12 @@ def test_tasks_that_queue_up_make_it_collect_longer_and_an_empty_queue_as_short_
     publisher = Publisher()
     for _ in range(20):
         publisher._looked_at = 0.0
-        publisher.send([tap(0)])
+        publisher.send([tap(0)], 1)
     assert publisher._collect_seconds == COLLECT_MAX_SECONDS
     for _ in range(20):
         broker.delete("dispatch")
         publisher._looked_at = 0.0
-        publisher.send([tap(0)])
+        publisher.send([tap(0)], 1)
     assert publisher._collect_seconds == COLLECT_SECONDS
 
 
