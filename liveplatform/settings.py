@@ -42,6 +42,11 @@ def _integer(name: str, default: int, lowest: int, highest: int) -> int:
     return value
 
 
+def _share(name: str, default: float) -> float:
+    value: float = _read(name, env.float, default, lambda share: 0 <= share <= 1, "a share from 0 to 1, like 0.01")
+    return value
+
+
 def _switch(name: str, default: bool) -> bool:
     value: bool = _read(name, env.bool, default, lambda _: True, "on or off")
     return value
@@ -107,6 +112,7 @@ LIVE_FRAME_MS = _integer("LIVE_FRAME_MS", 50, 10, 10_000)
 LIVE_NODES = _integer("LIVE_NODES", 2, 1, 64)
 LIVE_DRAIN_SECONDS = _integer("LIVE_DRAIN_SECONDS", 2, 0, 600)
 LIVE_PRESENCE_SECONDS = _integer("LIVE_PRESENCE_SECONDS", 10, 1, 300)
+LIVE_SAMPLE = _share("LIVE_SAMPLE", 0.01)
 LIVE_LIMITS = _switch("LIVE_LIMITS", True)
 LIVE_DEMO = _switch("LIVE_DEMO", True)
 

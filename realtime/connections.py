@@ -100,7 +100,7 @@ ANONYMOUS = Watcher()
 class Connection:
     """One SSE or WebSocket connection, in the hands of its node. `key`: which viewer it is counted as."""
 
-    __slots__ = ("id", "is_sse", "key", "slot", "slow_since", "stale", "topics", "watcher", "wire")
+    __slots__ = ("id", "is_sampled", "is_sse", "key", "slot", "slow_since", "stale", "topics", "watcher", "wire")
 
     def __init__(
         self,
@@ -114,6 +114,7 @@ class Connection:
         self.id = id
         self.wire = wire
         self.is_sse = is_sse
+        self.is_sampled = False  # acknowledges frames (realtime.samples)
         self.watcher = watcher
         self.key = key
         self.slot = hash(id) % HEARTBEAT_SECONDS

@@ -32,6 +32,7 @@ from realtime.frontend import RETRY_MS, TOPICS_MAX, Node
 from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, even_out
 from realtime.process import key_of, process
 from realtime.registry import CommandError, registry
+from realtime.samples import entries_of
 from realtime.server import BEHIND, WIRE, PeerGone
 from realtime.sockets import StreamSocket
 from realtime.store import StoreUnavailable, TopicGone
@@ -258,6 +259,12 @@ class Commander(Session):
                 topic = _topic(command)
                 self.node.unsubscribe(self.connection, topic)
                 self._answer({"ack": ref, "topic": topic})
+            case "saw":
+                try:
+                    frames = entries_of(command.get("frames"))
+                except ValueError as error:
+                    raise CommandError("invalid", f"{error}.".capitalize()) from error
+                self._answer({"ack": ref, "seen": self.node.samples.saw(self.connection.id, frames)})
             case str(op) if op in registry.commands:
                 watcher = await self._identify()
                 if not watcher.viewer_id:

@@ -14,6 +14,8 @@ from typing import Any, NewType
 
 import orjson
 
+from realtime.stamps import Journey
+
 TopicName = NewType("TopicName", str)
 NodeId = NewType("NodeId", str)
 ConnectionId = NewType("ConnectionId", str)
@@ -202,14 +204,21 @@ def newest(known: Totals | None, other: Totals) -> Totals:
 class Frame:
     """One event as viewers read it, encoded at most once per protocol, whatever the number of viewers.
 
-    `sse` is a whole HTTP chunk, `websocket` a whole unmasked text frame (RFC 6455, section 5.2).
+    `sse` is a whole HTTP chunk, `websocket` a whole unmasked text frame (RFC 6455, section 5.2). A live frame has a
+    `journey` until it is written for the first time; then its hops are part of it.
     """
 
     name: str
     body: bytes
     id: str = ""
+    journey: Journey | None = field(default=None, repr=False, compare=False)
     _sse: bytes = field(default=b"", repr=False)
     _websocket: bytes = field(default=b"", repr=False)
+
+    def tell_hops(self, hops: Mapping[str, int | str]) -> None:
+        """Write the hops into the body, which is an object with something in it. Before the first encoding."""
+        self.body = b'%b,"hops":%b}' % (self.body[:-1], orjson.dumps(hops))
+        self.journey = None
 
     @property
     def text(self) -> bytes:
@@ -239,8 +248,8 @@ def durable_frame(event: Durable) -> Frame:
     return Frame(event.name, event.body, id=event_id(event.topic, event.seq))
 
 
-def frame(name: str, data: Mapping[str, Any], *, id: str = "") -> Frame:
-    return Frame(name, orjson.dumps(data), id=id)
+def frame(name: str, data: Mapping[str, Any], *, id: str = "", journey: Journey | None = None) -> Frame:
+    return Frame(name, orjson.dumps(data), id=id, journey=journey)
 
 
 def event_id(topic: TopicName, seq: int) -> str:

@@ -58,7 +58,9 @@ from realtime.events import (
     now_ms,
 )
 from realtime.presence import SWEEP_SECONDS, Presence, status
+from realtime.samples import ACKNOWLEDGE_MS, Samples
 from realtime.scripts import TableUnavailable
+from realtime.stamps import Journey, Passage
 from realtime.store import Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
 from realtime.subscriptions import Audience, Renewed, Share, Watched
 
@@ -86,6 +88,7 @@ VIEWERS_REST_MAX_SECONDS = 2.0
 VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it are told in one step
 TOLD_MAX_KEYS = 20_000  # in one step, over all topics: some 80 ms of Redis in calls of 2 ms
 WRITTEN_MAX_KEYS = 5_000  # of new viewers, with each look at the database
+LIKES_MAX = 512  # batches of likes in one frame whose times are kept; of more, every second
 NOBODY = Watched(0, 0)
 NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}", re.ASCII)
 
@@ -114,6 +117,7 @@ class _Outgoing:
     state: list[Frame]
     sse_size: int
     websocket_size: int
+    readers: Sequence[Connection] = ()  # those of them that are sampled
 
     def absorb(self, other: _Outgoing) -> bool:
         """Take another's frames along if they go to the same audience."""
@@ -132,6 +136,7 @@ class Feed:
     kind: TopicKind
     sse: Audience[Connection] = field(default_factory=Audience)
     websocket: Audience[Connection] = field(default_factory=Audience)
+    sampled: set[Connection] = field(default_factory=set)
     seq: int = 0
     ring: deque[Frame] = field(init=False)
     snapshot: dict[str, Any] = field(default_factory=dict)
@@ -142,18 +147,20 @@ class Feed:
     peak_saved: int = 0
 
     loading: asyncio.Task[None] | None = None
-    early: list[Any] = field(default_factory=list)  # came while loading
-    ahead: dict[int, Durable] = field(default_factory=dict)  # came before one that is missing
+    early: list[tuple[Event, Passage]] = field(default_factory=list)  # came while loading
+    ahead: dict[int, tuple[Durable, Passage]] = field(default_factory=dict)  # came before one that is missing
     pulling: asyncio.Task[None] | None = None
     empty_since: float | None = None
     read_at: float = 0.0  # of a presence topic: when it was last read from the database
 
+    # What waits for its frame, with the passage of what came first.
     pending_totals: Totals | None = None
+    pending_likes: list[tuple[int, Passage]] = field(default_factory=list)  # when they were received
     pending_viewers: bool = False
-    pending_burst: Burst | None = None
+    pending_burst: tuple[Burst, Passage] | None = None
     states: dict[str, State] = field(default_factory=dict)
-    pending_states: dict[str, State] = field(default_factory=dict)
-    pending_signals: dict[tuple[str, str], Signal] = field(default_factory=dict)
+    pending_states: dict[str, tuple[State, Passage | None]] = field(default_factory=dict)
+    pending_signals: dict[tuple[str, str], tuple[Signal, Passage]] = field(default_factory=dict)
     sent_total: int = 0
     is_due: bool = False  # state waits to be sent
     due_at: float = 0.0
@@ -197,17 +204,22 @@ class Feed:
             self.opening = orjson.dumps({"seq": self.seq, "snapshot": self.full_snapshot()})
         return self.opening
 
-    def likes_frame(self, *, delta: int, names: Sequence[str], at_ms: int) -> Frame:
+    def likes_frame(
+        self, *, delta: int, names: Sequence[str], at_ms: int, likes: Sequence[tuple[int, Passage]] = ()
+    ) -> Frame:
         assert self.totals is not None
         data = {"topic": self.topic, "total": self.totals.total, "kinds": self.totals.kinds}
-        return frame("likes", {**data, "delta": delta, "names": names, "at_ms": at_ms})
+        journey = Journey("likes", likes[0][1], at_ms, [received for received, _ in likes]) if likes else None
+        return frame("likes", {**data, "delta": delta, "names": names, "at_ms": at_ms}, journey=journey)
 
-    def viewers_frame(self) -> Frame:
-        data = {"topic": self.topic, "count": self.watched.count, "peak": self.watched.peak}
-        return frame("viewers", {**data, "at_ms": now_ms()})
+    def viewers_frame(self, passage: Passage | None = None) -> Frame:
+        at_ms = now_ms()
+        data = {"topic": self.topic, "count": self.watched.count, "peak": self.watched.peak, "at_ms": at_ms}
+        return frame("viewers", data, journey=Journey("viewers", passage, at_ms) if passage else None)
 
-    def state_frame(self, state: State | Signal) -> Frame:
-        return frame(state.name, {"topic": self.topic, **state.data})
+    def state_frame(self, state: State | Signal, passage: Passage | None = None) -> Frame:
+        journey = Journey(state.name, passage, passage.began_ms, (passage.began_ms,)) if passage else None
+        return frame(state.name, {"topic": self.topic, **state.data}, journey=journey)
 
     def newest_state(self) -> list[Frame]:
         """Return the frames of all state that is not in the event log, as it is now."""
@@ -269,6 +281,8 @@ class Node:
         frame_seconds: float,
         renew_seconds: float = 2.0,
         lease_seconds: float = 15.0,
+        region: str = "local",
+        sample_share: float = 0.0,
         presence: Presence | None = None,
         key_of: KeyOf = viewer_keys(""),  # noqa: B008  (a function, made once)
         clock: Callable[[], float] = time.monotonic,
@@ -282,6 +296,8 @@ class Node:
         self._store = store
         self._kinds = kinds
         self._presence = presence
+        self._region = region
+        self.samples = Samples(clock=clock, share=sample_share)
         self._frame_seconds = frame_seconds
         self._renew_seconds = renew_seconds
         self._lease_seconds = lease_seconds
@@ -308,6 +324,7 @@ class Node:
             ("heartbeat", self.heartbeat, 1.0),
             ("slow viewers", self.check_slow, 0.5),
             ("rights", self.check_rights, RIGHTS_SECONDS),
+            ("samples", self.expire_samples, 1.0),
         ):
             self.spawn(self._every(step, seconds), name=name)
         self.spawn(self._renewing(), name="renew")
@@ -318,6 +335,7 @@ class Node:
 
     def add(self, connection: Connection) -> None:
         self.connections[connection.id] = connection
+        connection.is_sampled = self.samples.enter(connection.id)
         if connection.watcher.viewer_id:
             self._identified.add(connection)
         metrics.connections.labels("sse" if connection.is_sse else "websocket").inc()
@@ -328,6 +346,7 @@ class Node:
             return
         self._slow.discard(connection)
         self._identified.discard(connection)
+        self.samples.leave(connection.id)
         metrics.connections.labels("sse" if connection.is_sse else "websocket").dec()
         for topic in list(connection.topics):
             self.unsubscribe(connection, topic)
@@ -379,6 +398,8 @@ class Node:
         if connection not in (audience := feed.audience_of(connection)):
             audience.add(connection, connection.wire.way)
             connection.topics.add(topic)
+            if connection.is_sampled:
+                feed.sampled.add(connection)
             if feed.kind.is_inbox and self._presence is not None and len(feed) == 1:
                 self._presence.enter(subject(topic), is_hidden=connection.watcher.is_hidden)
             feed.empty_since = None
@@ -390,6 +411,7 @@ class Node:
         feed = self.feeds.get(topic)
         if feed is None or connection not in feed.audience_of(connection):
             return
+        feed.sampled.discard(connection)
         feed.audience_of(connection).discard(connection)
         if not feed.outbox:
             feed.audience_of(connection).compact()
@@ -434,11 +456,12 @@ class Node:
     def hello(self, connection: Connection, openings: Sequence[Opening]) -> list[Frame]:
         """Return the frames that open a connection, in order."""
         topics = b",".join(b'"%b":%b' % (opening.topic.encode(), opening.part) for opening in openings)
-        body = b'{"node":"%b","connection":"%b","topics":{%b},"retry_ms":%d}' % (
+        body = b'{"node":"%b","connection":"%b","topics":{%b},"retry_ms":%d%b}' % (
             self.id.encode(),
             public_id(connection.id, self.id).encode(),
             topics,
             RETRY_MS,
+            b',"sample":{"every_ms":%d}' % ACKNOWLEDGE_MS if connection.is_sampled else b"",
         )
         return [Frame("hello", body), *(frame for opening in openings for frame in opening.frames)]
 
@@ -493,8 +516,8 @@ class Node:
         feed.empty_since = self._clock()  # until the first subscribe returns
         feed.loading = None
         early, feed.early = feed.early, []
-        for event in early:
-            self._deliver_to(feed, event)
+        for event, passage in early:
+            self._deliver_to(feed, event, passage)
 
     def _take(self, feed: Feed, loaded: Loaded) -> None:
         feed.seq = loaded.head.seq
@@ -503,7 +526,7 @@ class Node:
             feed.kind.apply(feed.snapshot, state.name, state.data)
         feed.ring.clear()
         feed.ring.extend(durable_frame(event) for event in loaded.log)
-        feed.ahead = {seq: event for seq, event in feed.ahead.items() if seq > feed.seq}
+        feed.ahead = {seq: came for seq, came in feed.ahead.items() if seq > feed.seq}
         if loaded.likes is not None:
             feed.totals = newest(feed.totals, Totals(feed.topic, loaded.head.version, loaded.likes))
             feed.sent_total = feed.totals.total
@@ -529,6 +552,7 @@ class Node:
 
         `stamps` says when they passed the hops before this one (realtime.stamps).
         """
+        passage = Passage.of(stamps, here=self._region, node_ms=now_ms())
         for item in wire:
             try:
                 event = from_wire(item)
@@ -540,71 +564,91 @@ class Node:
             feed = self.feeds.get(event.topic)
             if feed is None:
                 continue  # the last viewer has just left
-            if isinstance(event, Totals) and event.at_ms:
-                metrics.arrival_seconds.observe(max(0, now_ms() - event.at_ms) / 1000)
             if feed.is_ready:
-                self._deliver_to(feed, event)
+                self._deliver_to(feed, event, passage)
             else:
-                feed.early.append(event)
+                feed.early.append((event, passage))
 
-    def _deliver_to(self, feed: Feed, event: Event) -> None:
+    def _deliver_to(self, feed: Feed, event: Event, passage: Passage) -> None:
         match event:
             case Durable():
-                self._deliver_durable(feed, event)
+                self._deliver_durable(feed, event, passage)
             case Totals():
-                self._deliver_totals(feed, event)
+                self._deliver_totals(feed, event, passage)
             case Burst():
                 if now_ms() - event.at_ms < BURST_TTL_MS:
-                    feed.pending_burst = feed.pending_burst.plus(event) if feed.pending_burst else event
+                    self._count("reactions", event.at_ms, passage)
+                    known, first = feed.pending_burst or (None, passage)
+                    feed.pending_burst = (known.plus(event) if known else event, first)
                     self._flush_soon(feed, feed.rest_seconds)
             case State():
-                self._deliver_state(feed, event)
+                self._deliver_state(feed, event, passage)
             case Signal():
-                feed.pending_signals[event.name, event.key] = event
+                self._count(event.name, passage.began_ms, passage)
+                feed.pending_signals[event.name, event.key] = (event, passage)
                 self._flush_soon(feed, feed.rest_seconds)
 
-    def _deliver_state(self, feed: Feed, state: State) -> None:
+    def _count(self, event: str, at_ms: int, passage: Passage) -> None:
+        """Count how long what was received at `at_ms` took to each hop up to this one."""
+        for hop, ms in passage.since(at_ms):
+            metrics.hop_seconds.observe(hop, event, passage.region, ms)
+
+    def _passage_here(self) -> Passage:
+        """Return the way of what the node found or made itself, now."""
+        return Passage(self._region, {"node": now_ms()})
+
+    def _deliver_state(self, feed: Feed, state: State, passage: Passage | None = None) -> None:
         known = feed.states.get(state.name)
         if known is not None and state.version <= known.version:
             return
-        feed.states[state.name] = feed.pending_states[state.name] = state
+        if passage is not None:
+            self._count(state.name, passage.began_ms, passage)
+        feed.states[state.name] = state
+        feed.pending_states[state.name] = (state, passage)
         feed.kind.apply(feed.snapshot, state.name, state.data)
         feed.opening = b""
         self._flush_soon(feed, feed.rest_seconds)
 
-    def _deliver_durable(self, feed: Feed, event: Durable) -> None:
+    def _deliver_durable(self, feed: Feed, event: Durable, passage: Passage) -> None:
         if event.seq <= feed.seq:
             return  # seen: a batch that came twice, or what a pull has brought already
         if event.seq > feed.seq + 1:
             if len(feed.ahead) < PULL_MAX_EVENTS:
-                feed.ahead[event.seq] = event
+                feed.ahead[event.seq] = (event, passage)
             self._pull_soon(feed, grace_seconds=GAP_GRACE_SECONDS)
             return
         while True:
-            self._deliver_next(feed, event)
+            self._deliver_next(feed, event, passage)
             following = feed.ahead.pop(feed.seq + 1, None)
             if following is None:
                 return
-            event = following
+            event, passage = following
 
-    def _deliver_next(self, feed: Feed, event: Durable) -> None:
-        made = durable_frame(event)
+    def _deliver_next(self, feed: Feed, event: Durable, passage: Passage) -> None:
         data = orjson.loads(event.body)
+        at_ms = data["at_ms"]
+        made = durable_frame(event)
+        made.journey = Journey(event.name, passage, at_ms, (at_ms,))
         feed.seq = event.seq
-        feed.ring.append(made)
+        feed.ring.append(durable_frame(event))  # as a later reader gets it: of its way there is nothing to say
         before = feed.kind.access(feed.snapshot)
         feed.kind.apply(feed.snapshot, event.name, data)
         feed.opening = b""
-        metrics.delivery_seconds_of(event.name).observe(max(0, now_ms() - data["at_ms"]) / 1000)
+        self._count(event.name, at_ms, passage)
         # State that waits for its turn rides along: another write would cost ten times as much as the bytes.
         self._send(feed, [made], self._take_state(feed))
         access = feed.kind.access(feed.snapshot)
         if access != before:
             self._expel(feed)
 
-    def _deliver_totals(self, feed: Feed, totals: Totals) -> None:
+    def _deliver_totals(self, feed: Feed, totals: Totals, passage: Passage | None = None) -> None:
         if feed.totals is None or totals.version <= feed.totals.version:
             return
+        if totals.at_ms and passage is not None:
+            self._count("likes", totals.at_ms, passage)
+            feed.pending_likes.append((totals.at_ms, passage))
+            if len(feed.pending_likes) > LIKES_MAX:
+                del feed.pending_likes[1::2]
         feed.totals = totals
         feed.opening = b""
         feed.pending_totals = newest(feed.pending_totals, totals)
@@ -662,18 +706,24 @@ class Node:
             at_ms = totals.at_ms or now_ms()
             delta = feed.totals.total - feed.sent_total
             feed.sent_total = feed.totals.total
-            metrics.delivery_seconds_of("likes").observe(max(0, now_ms() - at_ms) / 1000)
-            frames.append(feed.likes_frame(delta=delta, names=totals.names, at_ms=at_ms))
+            likes, feed.pending_likes = feed.pending_likes, []
+            frames.append(feed.likes_frame(delta=delta, names=totals.names, at_ms=at_ms, likes=likes))
         if feed.pending_viewers:
             feed.pending_viewers = False
-            frames.append(feed.viewers_frame())
-        if (burst := feed.pending_burst) is not None:
+            frames.append(feed.viewers_frame(self._passage_here()))
+        if feed.pending_burst is not None:
+            burst, passage = feed.pending_burst
             feed.pending_burst = None
-            frames.append(frame("reactions", {"topic": feed.topic, "counts": burst.counts, "at_ms": burst.at_ms}))
-        frames += [feed.state_frame(state) for state in feed.pending_states.values()]
+            data = {"topic": feed.topic, "counts": burst.counts, "at_ms": burst.at_ms}
+            frames.append(frame("reactions", data, journey=Journey("reactions", passage, burst.at_ms, (burst.at_ms,))))
+        frames += [feed.state_frame(*pending) for pending in feed.pending_states.values()]
         feed.pending_states.clear()
         now = now_ms()
-        frames += [feed.state_frame(signal) for signal in feed.pending_signals.values() if signal.expires_at_ms > now]
+        frames += [
+            feed.state_frame(signal, passage)
+            for signal, passage in feed.pending_signals.values()
+            if signal.expires_at_ms > now
+        ]
         feed.pending_signals.clear()
         return frames
 
@@ -683,7 +733,7 @@ class Node:
         """Write the frames to all viewers of the topic: now, if they are few and nothing is on its way."""
         if not len(feed) or not (durable or state):
             return
-        out = _Outgoing(durable, state, feed.sse.size, feed.websocket.size)
+        out = _Outgoing(durable, state, feed.sse.size, feed.websocket.size, tuple(feed.sampled))
         if feed.pump is None and out.sse_size + out.websocket_size <= SLICE_CONNECTIONS:
             self._write(feed, out, 0, SLICE_CONNECTIONS)
             return
@@ -719,6 +769,8 @@ class Node:
 
     def _write(self, feed: Feed, out: _Outgoing, start: int, stop: int) -> None:
         frames = out.durable + out.state
+        if start == 0:
+            self._note_written(frames, out.readers)
         written = sent_bytes = 0
         for audience, size, is_sse in (
             (feed.sse, out.sse_size, True),
@@ -741,6 +793,24 @@ class Node:
         for made in frames:
             metrics.frames_sent_of(made.name).inc(written)
         metrics.bytes_sent.inc(sent_bytes)
+
+    def _note_written(self, frames: Iterable[Frame], readers: Iterable[Connection]) -> None:
+        """Tell frames that are written for the first time their hops, count them, and let sampled readers say so."""
+        written_ms = now_ms()
+        # Who has not taken yet what came before is not sent state: nothing is lost by that.
+        ready = [reader.id for reader in readers if not reader.wire.pending_bytes()]
+        for made in frames:
+            if (journey := made.journey) is None:
+                continue
+            hops = journey.hops(written_ms, here=self._region)
+            for received_ms in journey.received:
+                metrics.hop_seconds.observe("written", journey.event, journey.passage.region, written_ms - received_ms)
+            if ready and journey.received and (number := self.samples.begin(journey, written_ms, ready)):
+                hops["n"] = number
+            made.tell_hops(hops)
+
+    async def expire_samples(self) -> None:
+        self.samples.expire()
 
     # Slow viewers
 
@@ -859,11 +929,11 @@ class Node:
                     await asyncio.sleep(PULL_PAUSE_SECONDS)
                 if event.seq > feed.seq:
                     metrics.gaps_repaired.inc()
-                    self._deliver_durable(feed, event)
+                    self._deliver_durable(feed, event, self._passage_here())
         except (StoreUnavailable, TopicGone):
             metrics.store_errors.inc()  # the next reconcile tries again
         finally:
-            feed.ahead = {seq: event for seq, event in feed.ahead.items() if seq > feed.seq}
+            feed.ahead = {seq: came for seq, came in feed.ahead.items() if seq > feed.seq}
             feed.pulling = None
 
     async def _reload(self, feed: Feed, reason: str) -> None:

@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from functools import cache
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 _HOPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class HopSeconds(Collector):
+    """`live_hop_seconds`: how long after it was received an event passed each hop, by hop, event, region of birth.
+
+    Fine enough that a quantile read between the bounds is within a few per cent, below 5 ms within the clock's step.
+    prometheus_client's own would look at each bound of forty for each observation, here it is a bisection.
+    """
+
+    NAME, LABELS = "live_hop_seconds", ("hop", "event", "region")
+    BOUNDS_MS = (1, 2, 3, 4, *(float(f"{5 * 1.2**place:.3g}") for place in range(43)))
+    EVENTS_MAX, REGIONS_MAX = 32, 16  # more than there are; what is beyond is called "other"
+
+    def __init__(self) -> None:
+        self.series: dict[tuple[str, str, str], list[float]] = {}  # counts by bound, the last above all; then the sum
+        self._names: tuple[set[str], set[str]] = (set(), set())
+        REGISTRY.register(self)
+
+    def observe(self, hop: str, event: str, region: str, ms: int) -> None:
+        """Count one. A negative time is that of two clocks that differ: it counts as none, and as clipped."""
+        if ms < 0:
+            hop_clipped.labels(hop).inc()
+            ms = 0
+        series = self.series.get((hop, event, region))
+        if series is None:
+            event = self._bounded(event, self._names[0], self.EVENTS_MAX)
+            region = self._bounded(region, self._names[1], self.REGIONS_MAX)
+            series = self.series.setdefault((hop, event, region), [0] * (len(self.BOUNDS_MS) + 2))
+        series[bisect_left(self.BOUNDS_MS, ms)] += 1
+        series[-1] += ms / 1000
+
+    @staticmethod
+    def _bounded(name: str, known: set[str], most: int) -> str:
+        if name not in known and len(known) >= most:
+            return "other"
+        known.add(name)
+        return name
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        family = HistogramMetricFamily(
+            self.NAME, "From when an event was received to the hop, by event and region of birth", labels=self.LABELS
+        )
+        for labels, counts in list(self.series.items()):
+            passed = 0.0
+            buckets: list[tuple[str, float]] = []
+            for bound, count in zip((*self.BOUNDS_MS, float("inf")), counts, strict=False):
+                passed += count
+                buckets.append((f"{bound / 1000:g}" if bound < float("inf") else "+Inf", passed))
+            family.add_metric(labels, buckets, counts[-1])
+        yield family
+
 
 connections = Gauge("live_connections", "Connections held now", ["protocol"])
 topics = Gauge("live_topics", "Topics this node serves now")
@@ -36,9 +91,11 @@ commit_batch = Histogram(
     "live_commit_batch_size", "Commands a group commit held", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
 commit_seconds = Histogram("live_commit_seconds", "Time of a group commit", buckets=_HOPS)
-arrival_seconds = Histogram(
-    "live_arrival_seconds", "From the at_ms of likes to their arrival at the node, from the dispatcher", buckets=_HOPS
-)
+hop_seconds = HopSeconds()
+hop_clipped = Counter("live_hop_clipped", "Hops that seemed to end before the event was received, by hop", ["hop"])
+samples_started = Counter("live_samples", "Frames written to sampled viewers, which they are to acknowledge")
+samples_seen = Counter("live_samples_seen", "Frames of them that were acknowledged")
+samples_lost = Counter("live_samples_lost", "Frames of them that were not, within 30 s")
 fanout_seconds = Histogram("live_fanout_seconds", "Time to write one batch of frames to all viewers", buckets=_HOPS)
 collector_seconds = Histogram(
     "live_collector_seconds", "Time for which Python's cyclic collector stopped the node", buckets=_HOPS
@@ -46,10 +103,6 @@ collector_seconds = Histogram(
 loop_lag_seconds = Histogram(
     "live_loop_lag_seconds", "How late the node's event loop was for a timer, 20 times a second", buckets=_HOPS
 )
-delivery_seconds = Histogram(
-    "live_delivery_seconds", "From the event's at_ms to the first write to a viewer, by event", ["event"], buckets=_HOPS
-)
 
 # Looking a label up costs as much as the rest of a count.
 frames_sent_of = cache(frames_sent.labels)
-delivery_seconds_of = cache(delivery_seconds.labels)

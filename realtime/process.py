@@ -11,7 +11,7 @@ import logging
 import socket
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from realtime.limits import ConnectionLimit
 from realtime.presence import Presence
 from realtime.publisher import publisher
 from realtime.registry import registry
+from realtime.samples import entries_of
 from realtime.shared import presence_table, shared_redis, shared_table
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,8 @@ class NodeProcess:
                 frame_seconds=settings.LIVE_FRAME_MS / 1000,
                 renew_seconds=settings.LIVE_RENEW_SECONDS,
                 lease_seconds=settings.LIVE_LEASE_SECONDS,
+                region=settings.LIVE_REGION,
+                sample_share=settings.LIVE_SAMPLE,
                 presence=Presence(
                     presence_table(),
                     publish=publisher.publish,
@@ -140,8 +143,10 @@ class NodeProcess:
                 case {"type": "node.deliver"}:
                     items = message.get("events")
                     node.deliver(items if isinstance(items, list) else (), message.get("stamps"))
-                case {"type": "node.change_topics", "ask": dict(ask), "ref": str(ref), "asker": str(asker)}:
-                    node.spawn(self._answer(node, ask, ref=ref, asker=NodeId(asker)), name="answer")
+                case {"type": str(question), "ask": dict(ask), "ref": str(ref), "asker": str(asker)} if (
+                    act := self._acts.get(question)
+                ) is not None:
+                    node.spawn(self._answer(node, act(node, ask), ref=ref, asker=NodeId(asker)), name="answer")
                 case {"type": "node.answer", "ref": str(ref), "answer": answer}:
                     if (waiting := self._asked.get(ref)) is not None and not waiting.done():
                         waiting.set_result(answer)
@@ -158,26 +163,41 @@ class NodeProcess:
 
         Returns as Node.change_topics does. Raises ConnectionGone (also when it is somebody else's), NodeSilent.
         """
-        try:
-            id, holder = parse_public_id(connection)
-        except ValueError as error:
-            raise ConnectionGone(connection) from error
         ask = {
-            "connection": id,
             "watcher": {**asdict(watcher), "topics": list(watcher.topics)},
             "subscribe": dict(subscribe),
             "unsubscribe": list(unsubscribe),
         }
+        answer: dict[TopicName, int | str] = await self._act("node.change_topics", connection, ask)
+        return answer
+
+    async def saw(self, connection: str, frames: Sequence[Sequence[int]]) -> int:
+        """Take what the viewer of a connection, on whichever node it is, has seen (realtime.samples).
+
+        Who knows the connection's name holds the connection: nobody else is told it. Returns how many of the frames
+        were waited for. Raises ConnectionGone, NodeSilent.
+        """
+        seen: int = await self._act("node.saw", connection, {"frames": [list(frame) for frame in frames]})
+        return seen
+
+    async def _act(self, question: str, connection: str, ask: dict[str, Any]) -> Any:
+        """Do something to a connection where it is. Raises ConnectionGone, NodeSilent."""
+        try:
+            id, holder = parse_public_id(connection)
+        except ValueError as error:
+            raise ConnectionGone(connection) from error
         node = self.node()
-        answer = await (self._change_topics(node, ask) if holder == node.id else self._ask(node, holder, ask))
+        ask["connection"] = id
+        here = holder == node.id
+        answer = await (self._acts[question](node, ask) if here else self._ask(node, holder, question, ask))
         if answer is None:
             raise ConnectionGone(connection)
         return answer
 
-    async def _ask(self, node: Node, holder: NodeId, ask: dict[str, Any]) -> Any:
+    async def _ask(self, node: Node, holder: NodeId, question: str, ask: dict[str, Any]) -> Any:
         ref = uuid.uuid4().hex
         self._asked[ref] = asyncio.get_running_loop().create_future()
-        message = {"type": "node.change_topics", "ask": ask, "ref": ref, "asker": node.id}
+        message = {"type": question, "ask": ask, "ref": ref, "asker": node.id}
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 # What RedisPubSubChannelLayer.send does; but this way we hear whether anybody listens.
@@ -189,8 +209,8 @@ class NodeProcess:
         finally:
             del self._asked[ref]
 
-    async def _answer(self, node: Node, ask: dict[str, Any], *, ref: str, asker: NodeId) -> None:
-        answer = await self._change_topics(node, ask)
+    async def _answer(self, node: Node, act: Awaitable[Any], *, ref: str, asker: NodeId) -> None:
+        answer = await act
         try:
             await get_channel_layer().send(asker, {"type": "node.answer", "ref": ref, "answer": answer})
         except (RedisError, OSError) as error:
@@ -206,6 +226,19 @@ class NodeProcess:
         if not connection.watcher.viewer_id:
             node.identify(connection, replace(asking, topics=asking.topics | connection.watcher.topics))
         return await node.change_topics(connection, ask["subscribe"], ask["unsubscribe"])
+
+    @staticmethod
+    async def _saw(node: Node, ask: dict[str, Any]) -> int | None:
+        """Return how many frames were waited for; None: there is no such connection."""
+        if ask["connection"] not in node.connections:
+            return None
+        return node.samples.saw(ask["connection"], entries_of(ask["frames"]))
+
+    # What nodes ask each other to do, by the type of the layer's message.
+    _acts: Mapping[str, Callable[[Node, dict[str, Any]], Awaitable[Any]]] = {
+        "node.change_topics": _change_topics,
+        "node.saw": _saw,
+    }
 
 
 process = NodeProcess()

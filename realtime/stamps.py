@@ -8,7 +8,12 @@ an event alone knows, when it was received, is its own `at_ms`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
 MOMENTS = ("published", "dispatched", "relayed")
+HOPS = {"published": "committed", "dispatched": "dispatched", "relayed": "relayed", "node": "node"}
+"""What viewers and figures call the hop that a moment ends. `written` and `seen` follow on them."""
 LATEST_MS = 1 << 48  # far beyond any clock: what is above it is no time
 REGION_MAX_CHARACTERS = 64
 
@@ -28,3 +33,49 @@ def clean(stamps: object) -> Stamps:
 
 def _is_moment(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < LATEST_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """When a batch passed each hop (a name of `HOPS`) up to this node. `region`: where it was born."""
+
+    region: str
+    moments: Mapping[str, int]
+
+    @classmethod
+    def of(cls, stamps: object, *, here: str, node_ms: int) -> Passage:
+        """Read the stamps that came with a batch; without any it was born here, and just now was all that happened."""
+        found = clean(stamps)
+        moments = {HOPS[name]: int(found[name]) for name in MOMENTS if name in found}
+        return cls(str(found.get("region", here)), {**moments, "node": node_ms})
+
+    @property
+    def began_ms(self) -> int:
+        """What stands for the `at_ms` of an event that has none."""
+        return self.moments.get("committed", self.moments["node"])
+
+    def since(self, at_ms: int) -> Iterator[tuple[str, int]]:
+        """Yield each hop with the milliseconds from `at_ms` to it; negative where two machines' clocks differ."""
+        for hop, moment in self.moments.items():
+            yield hop, moment - at_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The way of what a live frame tells. `at_ms` is the frame's; `received`: when each thing in it was received.
+
+    A frame of like totals tells of several batches of likes; its hops are those of the first.
+    """
+
+    event: str
+    passage: Passage
+    at_ms: int
+    received: Sequence[int] = field(default=())
+
+    def hops(self, written_ms: int, *, here: str) -> dict[str, int | str]:
+        """Return what the frame's `hops` say: milliseconds after `at_ms`, and the region of another birth."""
+        told: dict[str, int | str] = {hop: max(0, ms) for hop, ms in self.passage.since(self.at_ms)}
+        told["written"] = max(0, written_ms - self.at_ms)
+        if self.passage.region != here:
+            told["region"] = self.passage.region
+        return told

@@ -29,8 +29,11 @@ def site_factory() -> Iterator[SiteFactory]:
 
 @pytest.fixture(scope="session")
 def site(site_factory: SiteFactory) -> Iterator[Site]:
-    """A running site that the whole run shares: two nodes and a dispatcher, no limits. Leave its processes alone."""
-    with watched(site_factory.start(env={"LIVE_LIMITS": "off"})) as shared:
+    """A running site that the whole run shares: two nodes and a dispatcher. Leave its processes alone.
+
+    No limits; the sample of those who acknowledge frames is everybody that a node takes into it.
+    """
+    with watched(site_factory.start(env={"LIVE_LIMITS": "off", "LIVE_SAMPLE": "1"})) as shared:
         yield shared
 
 

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from liveplatform import __version__
 from realtime import tickets
-from realtime.events import TopicName, topic_name
+from realtime.events import TopicName, now_ms, topic_name
 from realtime.frontend import TOPICS_MAX
 from realtime.limits import Limited, even_out
 from realtime.process import ConnectionGone, NodeSilent, process
@@ -215,7 +215,7 @@ async def change_subscriptions(request: HttpRequest, body: schemas.Subscriptions
             unsubscribe=list(unsubscribe),
         )
     except ConnectionGone as error:
-        raise NotFound("The stream has ended: open another one.", code="connection_gone") from error
+        raise _stream_ended() from error
     if "not_found" in answers.values():
         await even_out(began)
     topics = {
@@ -227,11 +227,34 @@ async def change_subscriptions(request: HttpRequest, body: schemas.Subscriptions
     return answer({"topics": topics})
 
 
+def _stream_ended() -> NotFound:
+    return NotFound("The stream has ended: open another one.", code="connection_gone")
+
+
 def _topic(text: str) -> TopicName:
     try:
         return topic_name(text)
     except ValueError as error:
         raise Invalid("A topic looks like video:<id>.", code="invalid_topic") from error
+
+
+@api.get("/time", response={200: schemas.TimeOut}, tags=["viewers"], summary="Read the server's clock")
+async def read_time(request: HttpRequest) -> HttpResponse:
+    """Tell the time, for clients that say when they have read a frame."""
+    return answer({"now_ms": now_ms()})
+
+
+@api.post("/saw", response={200: schemas.SawOut, **SENDING}, tags=["viewers"], summary="Say what was seen")
+async def saw(request: HttpRequest, body: schemas.SawIn) -> HttpResponse:
+    """Acknowledge frames, on a stream whose `hello` has asked for it by `sample`. Any node takes the call.
+
+    `seen` is how many of them were waited for: what comes twice, too late, or was never sent there changes nothing.
+    """
+    limits.take(limits.SAW, request.META.get("REMOTE_ADDR", ""))
+    try:
+        return answer({"seen": await process.saw(body.connection, body.frames)})
+    except ConnectionGone as error:
+        raise _stream_ended() from error
 
 
 # Videos

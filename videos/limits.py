@@ -10,6 +10,7 @@ LIKES = RateLimit(burst=30, per_second=5)
 COMMENTS = RateLimit(burst=10, per_second=0.5)
 REACTIONS = RateLimit(burst=100, per_second=20)
 SUBSCRIPTIONS = RateLimit(burst=60, per_second=5)  # per viewer or address
+SAW = RateLimit(burst=200, per_second=50)  # per address; a viewer of the sample sends one every 5 s
 GUESTS = RateLimit(burst=60, per_second=1)  # per address
 LOGINS = RateLimit(burst=20, per_second=1 / 3)  # per address; guesses of a password
 

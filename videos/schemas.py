@@ -15,6 +15,7 @@ from ninja import Schema
 from ninja.parser import Parser
 from pydantic import BeforeValidator, ConfigDict, Field, Strict
 
+from realtime.samples import ENTRIES_MAX
 from videos.interactions import REACTION_KINDS, REACTION_MAX
 from videos.models import COMMENT_MAX, NAME_MAX, TITLE_MAX, LikeKind, Video
 from videos.text import CLIENT_ID, Invalid, has_bad_characters, parse_id
@@ -140,6 +141,24 @@ class SubscriptionsIn(In):
     connection: Annotated[str, Field(max_length=200)] = Field(description="What the stream's `hello` said.")
     subscribe: Annotated[list[SubscribeIn], Field(max_length=50, default_factory=list)]
     unsubscribe: Annotated[list[str], Field(max_length=50, default_factory=list)]
+
+
+Sighting = Annotated[list[Annotated[int, Field(ge=0, le=MS_MAX)]], Field(min_length=2, max_length=2)]
+
+
+class SawIn(In):
+    connection: Annotated[str, Field(max_length=200)] = Field(description="What the stream's `hello` said.")
+    frames: Annotated[list[Sighting], Field(max_length=ENTRIES_MAX)] = Field(
+        description="Of each frame the `n` of its `hops`, and when it was read, by the server's clock, in epoch ms."
+    )
+
+
+class SawOut(Schema):
+    seen: int
+
+
+class TimeOut(Schema):
+    now_ms: int
 
 
 class Error(Schema):

@@ -18,18 +18,25 @@ from realtime.loadgen.latency import QUANTILES
 from realtime.loadgen.requests import Refused, connect
 from realtime.loadgen.wire import Broken, Request
 
-HOPS = {
-    "committed": "live_commit_seconds",  # a group commit, from its first statement to its end
-    "at node": "live_arrival_seconds",  # since the request was received
-    "written": "live_delivery_seconds",  # the same, to the first write to a viewer
-    "to all": "live_fanout_seconds",  # a frame, from the first viewer to the last
+_SINCE_RECEIVED = "live_hop_seconds"
+HOPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "committed": (_SINCE_RECEIVED, {"hop": "committed"}),
+    "dispatched": (_SINCE_RECEIVED, {"hop": "dispatched"}),
+    "at node": (_SINCE_RECEIVED, {"hop": "node"}),
+    "written": (_SINCE_RECEIVED, {"hop": "written"}),  # to the first viewer
+    "seen": (_SINCE_RECEIVED, {"hop": "seen"}),  # by the sample that acknowledges
+    "comment seen": (_SINCE_RECEIVED, {"hop": "seen", "event": "comment"}),
+    "likes seen": (_SINCE_RECEIVED, {"hop": "seen", "event": "likes"}),
+    "to all": ("live_fanout_seconds", {}),  # a frame, from the first viewer to the last
 }
+"""What each hop is read from: the metric, and the labels that its samples have."""
 ROUNDS = 4
 CONNECTIONS_EACH = 8
 """Connections at once for each node that is to be found."""
 SECONDS_MAX = 5.0
 
-_BUCKET = re.compile(r'^(live_\w+)_bucket\{(?:[^}]*,)?le="([^"]+)"[^}]*\} (\S+)$', re.MULTILINE)
+_BUCKET = re.compile(r"^(live_\w+)_bucket\{([^}]*)\} (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 Buckets = dict[float, float]
 """Upper bound in seconds -> how many took at most so long (Prometheus: cumulative, the last bound is infinite)."""
@@ -55,13 +62,14 @@ class Readings:
 
 
 def parse_metrics(text: str) -> dict[str, Buckets]:
-    """Return the hops' buckets of a page of metrics, summed over labels."""
-    series = {metric: hop for hop, metric in HOPS.items()}
+    """Return the hops' buckets of a page of metrics, each summed over the labels that it does not name."""
     found: dict[str, Buckets] = {hop: {} for hop in HOPS}
-    for metric, bound, count in _BUCKET.findall(text):
-        if (hop := series.get(metric)) is not None:
-            buckets = found[hop]
-            buckets[float(bound)] = buckets.get(float(bound), 0.0) + float(count)
+    for metric, text_of_labels, count in _BUCKET.findall(text):
+        labels = dict(_LABEL.findall(text_of_labels))
+        for hop, (of, given) in HOPS.items():
+            if of == metric and given.items() <= labels.items():
+                bound = float(labels["le"])
+                found[hop][bound] = found[hop].get(bound, 0.0) + float(count)
     return found
 
 

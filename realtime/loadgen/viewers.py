@@ -11,6 +11,7 @@ import asyncio
 import errno
 import os
 import random
+import re
 import socket
 import time
 from collections import Counter, deque
@@ -86,8 +87,8 @@ class Connection(Viewer):
     """One viewer and its present socket."""
 
     __slots__ = (
-        "address", "attempts", "deadline", "descriptor", "is_websocket", "kept", "manner", "number", "plain",
-        "retry_ms", "stage", "stream", "visit",
+        "address", "attempts", "deadline", "descriptor", "is_websocket", "kept", "manner", "name", "number", "plain",
+        "retry_ms", "seen", "stage", "stream", "visit",
     )  # fmt: skip
 
     def __init__(self, number: int, address: Address, *, is_websocket: bool, manner: Manner) -> None:
@@ -105,6 +106,8 @@ class Connection(Viewer):
         self.attempts = 0
         self.retry_ms = RETRY_MS
         self.deadline = 0.0
+        self.name = ""  # what the site calls the connection, of one that is to acknowledge frames
+        self.seen: list[tuple[int, float]] = []  # by number, and when by `time.time()`
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +350,8 @@ class Crowd:
         alone = viewer.plain
         frames = []
         for block in stream.feed(data):
+            if viewer.name and viewer.manner is Manner.STEADY and (number := number_of(block)):
+                viewer.seen.append((number, time.time()))
             read = self.checker.read(block, parse_text if viewer.is_websocket else parse_event)
             if isinstance(read, Message):
                 alone = False
@@ -363,7 +368,8 @@ class Crowd:
         if stream.ended:
             self._end_as_told(viewer, stream)
             return
-        viewer.plain = viewer.stage is Stage.WATCHING and stream.between_blocks
+        # Who is to acknowledge frames has each of them looked at.
+        viewer.plain = viewer.stage is Stage.WATCHING and stream.between_blocks and not viewer.name
         if alone and viewer.plain:
             self.checker.known[data] = tuple(frames)
 
@@ -372,6 +378,8 @@ class Crowd:
         match message.name:
             case "hello":
                 viewer.retry_ms = int(data.get("retry_ms", RETRY_MS))
+                if "sample" in data:
+                    viewer.name = str(data["connection"])
                 self._welcome(viewer, data.get("topics", {}).get(self.watch.topic), tick)
             case "ack":
                 self._welcome(viewer, data if "seq" in data else None, tick)
@@ -443,7 +451,23 @@ class Crowd:
             self._read(viewer, SLOW_BYTES)
         self._loop.call_later(SLOW_SECONDS, self._read_slowly)
 
+    # Acknowledging
+
+    def take_seen(self, offset_seconds: float) -> list[tuple[Connection, list[tuple[int, int]]]]:
+        """Return what each sampled viewer has to acknowledge since the last call, by the site's clock, in ms."""
+        found = []
+        for viewer in self.viewers:
+            if viewer.seen:
+                found.append((viewer, [(number, int(1_000 * (at + offset_seconds))) for number, at in viewer.seen]))
+                viewer.seen = []
+        return found
+
     # Writing and ending
+
+    def command(self, viewer: Connection, command: Mapping[str, Any]) -> None:
+        """Send a command over the viewer's WebSocket, if it has one now."""
+        if viewer.stage is Stage.WATCHING:
+            self._command(viewer, command)
 
     def _command(self, viewer: Connection, command: Mapping[str, Any]) -> None:
         self._write(viewer, client_frame(orjson.dumps(command)))
@@ -475,6 +499,8 @@ class Crowd:
         viewer.stream = None
         viewer.kept = b""
         viewer.plain = False
+        viewer.name = ""
+        viewer.seen = []
         if for_good:
             self.counts.gone += 1
             self._change.set()
@@ -533,6 +559,15 @@ class Crowd:
         for viewer in list(self._sockets.values()):
             self._forget_socket(viewer)
         self._poll.close()
+
+
+_NUMBER = re.compile(rb'"hops":\{[^}]*"n":(\d+)')
+
+
+def number_of(block: bytes) -> int:
+    """Return the number by which a block's frame is to be acknowledged; 0: it is not."""
+    found = _NUMBER.search(block)
+    return int(found[1]) if found else 0
 
 
 def _after(viewer: Viewer) -> dict[str, int]:

@@ -19,6 +19,7 @@ from typing import Any
 from realtime.loadgen.check import Checker, LikeCycle, Sightings, Tally
 from realtime.loadgen.host import own_rss_bytes
 from realtime.loadgen.viewers import Counts, Crowd, Watch
+from realtime.loadgen.witness import Witness
 
 REPORT_SECONDS = 1.0
 
@@ -103,6 +104,7 @@ class Watcher:
         self._channel = channel
         self._checker = Checker(orders.watch.topic, LikeCycle(orders.like_pool))
         self._crowd = Crowd(orders.watch, orders.numbers, self._checker, ticket=orders.ticket)
+        self._witness = Witness(self._crowd, orders.watch.addresses)
         self._is_through = False
 
     async def run(self) -> None:
@@ -111,17 +113,20 @@ class Watcher:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._connect())
                 group.create_task(self._report_regularly())
+                group.create_task(self._acknowledge_regularly())
                 group.create_task(self._obey())
         except* (EOFError, ConnectionError):
             pass
         finally:
             self._crowd.close()
+            self._witness.close()
 
     async def _obey(self) -> None:
         while True:
             word: Word = await self._channel.receive()
             self._crowd.ticket = word.ticket
             self._crowd.set_unruly(word.unruly)
+            await self._witness.tell()
             await self._report(word)
 
     async def _connect(self) -> None:
@@ -136,6 +141,11 @@ class Watcher:
             await asyncio.sleep(REPORT_SECONDS - time.monotonic() % REPORT_SECONDS)
             self._crowd.expire()
             await self._report()
+
+    async def _acknowledge_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            await self._witness.tell()
 
     async def _report(self, word: Word | None = None) -> None:
         crowd, expected = self._crowd, word and word.expected

@@ -8,6 +8,7 @@
 
 import { EVENTS as OF_INBOX } from "./inbox-state.js";
 import { EVENTS as OF_VIDEO } from "./state.js";
+import { Witness } from "./witness.js";
 
 /** Of the messages between tab and hub. A worker of an older release goes on serving the tabs that it has. */
 export const VERSION = 1;
@@ -56,10 +57,12 @@ export class Hub {
 
   /**
    * `as`: embed or dock watch without being counted; `call(body, csrf)`: POST /subscriptions; `isAwake()`: false while
-   * nobody looks and timers are held back.
+   * nobody looks and timers are held back; `witness(connection, everyMs)`: what acknowledges frames (witness.js).
    */
-  constructor({ as = "", call = subscriptions, random = Math.random, isAwake = () => true } = {}) {
-    Object.assign(this, { as, call, random });
+  constructor({
+    as = "", call = subscriptions, random = Math.random, isAwake = () => true, witness = (...of) => new Witness(...of),
+  } = {}) {
+    Object.assign(this, { as, call, random, witness });
     let lastCheck = Date.now();
     setInterval(() => {
       // The machine slept: the connection is dead without knowing it.
@@ -161,16 +164,21 @@ export class Hub {
   #close() {
     this.#clearTimer();
     clearTimeout(this.#helloTimer);
-    this.#source?.close();
-    this.#next?.close();
+    this.#drop(this.#source);
+    this.#drop(this.#next);
     this.#source = this.#next = null;
+  }
+
+  #drop(source) {
+    source?.close();
+    source?.witness?.close();
   }
 
   /** Open a connection. `beside`: keep the present one until the new one has said hello. */
   #open({ beside = false } = {}) {
     if (beside) {
       this.#clearTimer();
-      this.#next?.close();
+      this.#drop(this.#next);
     } else {
       this.#close();
     }
@@ -186,7 +194,7 @@ export class Hub {
       if (after !== null) query.append("after", `${topic}@${after}`);
       Object.assign(known, { ask: "", asked: true });
     }
-    const source = Object.assign(new EventSource(`/events?${query}`), { connection: "", held: new Set() });
+    const source = Object.assign(new EventSource(`/events?${query}`), { connection: "", held: new Set(), witness: null });
     if (beside && this.#source) this.#next = source;
     else this.#source = source;
     clearTimeout(this.#helloTimer);
@@ -199,7 +207,7 @@ export class Hub {
     if (source !== this.#source && source !== this.#next) return;
     if (source === this.#next) {
       // The old connection still serves; it will fail by itself when its node is gone.
-      source.close();
+      this.#drop(source);
       this.#next = null;
       if (this.#source.connection) return this.#settleSoon();
     }
@@ -278,6 +286,7 @@ export class Hub {
 
   #received(source, name, data) {
     if (source !== this.#source && source !== this.#next) return;
+    source.witness?.saw(data.hops?.n);
     if (name === "hello") return this.#greeted(source, data);
     if (name === "drain") {
       this.#clearTimer();
@@ -297,12 +306,13 @@ export class Hub {
   #greeted(source, data) {
     clearTimeout(this.#helloTimer);
     if (source === this.#next) {
-      this.#source?.close();
+      this.#drop(this.#source);
       [this.#source, this.#next] = [source, null];
     }
     this.#failures = 0;
     this.#retryMs = data.retry_ms ?? FIRST_RETRY_MS;
     source.connection = data.connection;
+    if (data.sample) source.witness = this.witness(data.connection, data.sample.every_ms);
     for (const [topic, opening] of Object.entries(data.topics)) this.#begun(source, topic, opening, { isNew: true });
     this.#show();
     this.#settleSoon();
@@ -360,7 +370,7 @@ export class Hub {
   #dismissed(source, reason) {
     if (this.#next && reason === "signed_out") {
       // Whom the cookies name has changed, and the connection that knows it is on its way.
-      this.#source.close();
+      this.#drop(this.#source);
       [this.#source, this.#next] = [this.#next, null];
       return;
     }

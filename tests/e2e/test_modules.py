@@ -197,8 +197,14 @@ HUB = """
         channel.port2.postMessage(0);
     });
     let status = 200, errors = {};
+    const witnesses = [];
     const hub = new module.Hub({
         random: () => 0.5,
+        witness(connection, everyMs) {
+            const made = { connection, everyMs, seen: [], closed: false };
+            witnesses.push(made);
+            return { saw: (number) => made.seen.push(number ?? null), close: () => { made.closed = true; } };
+        },
         async call(body, csrf) {
             posts.push({ ...body, csrf });
             const answer = (topic) => (errors[topic] ? { error: errors[topic] } : { seq: 0 });
@@ -488,3 +494,78 @@ async def test_whoever_is_signed_out_keeps_the_public_video(window: Window) -> N
     """
     )
     assert await run(window, "hub", body) == [True, [], ["video:1"]]
+
+
+async def test_the_hub_acknowledges_on_a_connection_that_asks_for_it_and_no_other(window: Window) -> None:
+    body = (
+        STARTED
+        + """
+        const hops = (n) => ({ written: 3, ...(n && { n }) });
+        const topics = { [V]: { seq: 5, snapshot: null } };
+        sources[0].say("hello", { topics, connection: "c", sample: { every_ms: 5000 } });
+        sources[0].say("comment", { topic: V, seq: 6, hops: hops(41) });
+        sources[0].say("likes", { topic: V, total: 1, hops: hops() });
+        sources[0].dispatchEvent(new Event("error"));
+        timers.at(-1).work();
+        sources[1].hello({ [V]: 6 });
+        sources[1].say("comment", { topic: V, seq: 7, hops: hops(42) });
+        return [witnesses, tab.events];
+        """
+    )
+    witnesses, events = await run(window, "hub", body)
+    assert witnesses == [{"connection": "c", "everyMs": 5_000, "seen": [41, None], "closed": True}]
+    assert events == ["comment 6", "likes", "comment 7"]
+
+
+# What a viewer of the sample says
+
+
+async def test_the_clocks_offset_is_that_of_the_shortest_way_but_for_the_first(window: Window) -> None:
+    """The first has to open a connection, the others may have waited in a queue on one side."""
+    body = """
+        // The server is 5,000 ms ahead; each reading takes so long there, and so long back.
+        const ways = [[1, 1], [40, 0], [6, 6], [0, 30]];
+        let now = 1_000;
+        const read = async () => {
+            const [there, back] = ways.shift();
+            now += there;
+            const server = Math.floor(now) + 5_000;
+            now += back;
+            return server;
+        };
+        const offset = await module.clockOffset({ read, now: () => now });
+        return [offset, ways.length];
+    """
+    assert await run(window, "witness", body) == [5_000.5, 0]
+
+
+async def test_a_witness_tells_what_was_read_by_the_servers_clock_until_its_connection_is_gone(window: Window) -> None:
+    body = """
+        const ticks = [];
+        window.setInterval = (work, ms) => { ticks.push({ work, ms }); return 7; };
+        window.clearInterval = (id) => ticks.push({ cleared: id });
+        let know;
+        const told = [], statuses = [200, 404];
+        const witness = new module.Witness("c", 5_000, {
+            call: async (body) => { told.push(body); return statuses.shift(); },
+            offset: () => new Promise((resolve) => { know = resolve; }),
+        });
+        const from = performance.timeOrigin + performance.now();
+        witness.saw(41);
+        witness.saw(undefined);
+        await ticks[0].work();
+        const early = told.length;
+        know(86_400_000);
+        await new Promise((done) => setTimeout(done));
+        await ticks[0].work();
+        witness.saw(42);
+        await ticks[0].work();
+        await new Promise((done) => setTimeout(done));
+        const [[number, readMs]] = told[0].frames;
+        const now = performance.timeOrigin + performance.now();
+        const isToday = readMs >= Math.floor(from) + 86_400_000 && readMs <= now + 86_400_000;
+        const calls = told.map(({ connection, frames }) => [connection, frames.length]);
+        return [early, calls, number, isToday, ticks[0].ms, ticks[1]];
+    """
+    found = await run(window, "witness", body)
+    assert found == [0, [["c", 1], ["c", 1]], 41, True, 5_000, {"cleared": 7}]

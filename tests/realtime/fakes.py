@@ -175,9 +175,9 @@ class FakeStore:
     def create(self, topic: TopicName = VIDEO) -> None:
         self.logs[topic], self.totals[topic], self.versions[topic] = [], {}, 0
 
-    def note(self, text: str, topic: TopicName = VIDEO) -> Durable:
+    def note(self, text: str, topic: TopicName = VIDEO, *, at_ms: int = 1) -> Durable:
         log = self.logs[topic]
-        log.append(Durable.of(topic, seq=len(log) + 1, name="note", at_ms=1, data={"note": text}))
+        log.append(Durable.of(topic, seq=len(log) + 1, name="note", at_ms=at_ms, data={"note": text}))
         return log[-1]
 
     def like(self, topic: TopicName = VIDEO, kind: str = "like") -> tuple[int, dict[str, int]]:
@@ -364,7 +364,14 @@ class Viewer:
         return self
 
     def read(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return what came after the opening: name and data of each event."""
+        """Return what came after the opening: name and data of each event, without how long it took."""
+        return [(name, {key: data[key] for key in data if key != "hops"}) for name, data in self._read()]
+
+    def hops(self, name: str) -> list[dict[str, Any] | None]:
+        """Return what events of the name said of their way; None: nothing."""
+        return [data.get("hops") for got, data in self._read() if got == name]
+
+    def _read(self) -> list[tuple[str, dict[str, Any]]]:
         self.wire.drain()
         stream = self.wire.socket.taken
         return read_event_stream(read_chunks(stream)) if self.connection.is_sse else read_websocket(stream)

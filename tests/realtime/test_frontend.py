@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from realtime import frontend
 from realtime.connections import ANONYMOUS, Closing, Watcher
 from realtime.counting import UNCOUNTED
-from realtime.events import Burst, NodeId, TopicName, Totals, durable_frame, now_ms, to_wire
+from realtime.events import Burst, NodeId, Signal, TopicName, Totals, durable_frame, http_chunk, now_ms, to_wire
 from realtime.frontend import PULL_MAX_EVENTS, Node
 from realtime.store import Head, StoreUnavailable, TopicGone
 from realtime.subscriptions import Watched
@@ -602,12 +602,18 @@ async def test_other_work_gets_its_turn_during_a_big_fan_out(node: Node, store: 
     assert turns >= 4
 
 
-async def test_frame_is_encoded_once_for_all(node: Node, store: FakeStore) -> None:
+async def test_frame_is_encoded_once_for_all(node: Node, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[bytes] = []
     viewers = [await Viewer(node).watch() for _ in range(50)]
+
+    def encode(data: bytes) -> bytes:
+        encoded.append(http_chunk(data))
+        return encoded[-1]
+
+    monkeypatch.setattr("realtime.events.http_chunk", encode)
     node.deliver([to_wire(store.note("once"))])
-    frame = node.feeds[VIDEO].ring[-1]
-    assert all(viewer.wire.socket.taken == frame.sse for viewer in viewers)
-    assert frame.sse is frame.sse
+    assert len(encoded) == 1
+    assert all(viewer.wire.socket.taken == encoded[0] for viewer in viewers)
 
 
 # What a delivery costs, counted
@@ -770,14 +776,85 @@ async def test_viewer_count_alone_can_wait_in_a_crowd_and_rides_along_with_likes
     assert feed.due_at - clock() == pytest.approx(2.0), "never older than that"
 
 
-async def test_how_long_likes_took_to_the_node_is_measured_where_they_arrive(node: Node, store: FakeStore) -> None:
-    def arrived() -> float:
-        return REGISTRY.get_sample_value("live_arrival_seconds_count") or 0.0
+# How long it took
 
+
+STAMPS = {"region": "local", "published": 1_003, "dispatched": 1_009}
+
+
+def counted(hop: str, event: str, *, up_to_ms: int | None = None, region: str = "local") -> float:
+    """Return how often the hop of the event was counted, in all or up to a bound."""
+    labels = {"hop": hop, "event": event, "region": region}
+    if up_to_ms is None:
+        return REGISTRY.get_sample_value("live_hop_seconds_count", labels) or 0.0
+    return REGISTRY.get_sample_value("live_hop_seconds_bucket", {**labels, "le": f"{up_to_ms / 1000:g}"}) or 0.0
+
+
+@pytest.fixture
+def at_1012_ms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frontend, "now_ms", lambda: 1_012)
+
+
+@pytest.mark.usefixtures("at_1012_ms")
+@pytest.mark.parametrize("is_sse", [True, False])
+async def test_frame_tells_when_it_passed_each_hop(node: Node, store: FakeStore, is_sse: bool) -> None:
+    viewer = await Viewer(node, is_sse=is_sse).watch()
+    node.deliver([to_wire(store.note("on its way", at_ms=1_000))], STAMPS)
+    signal = Signal(VIDEO, "typing", "bo", {"who": "bo"}, expires_at_ms=2_000)
+    node.deliver([to_wire(signal)], {**STAMPS, "region": "eu", "relayed": 1_008})
+    await until(lambda: bool(viewer.hops("typing")))
+    assert viewer.hops("note") == [{"committed": 3, "dispatched": 9, "node": 12, "written": 12}]
+    # It has no at_ms: what it is measured from is when it was published.
+    born_elsewhere = {"committed": 0, "dispatched": 6, "relayed": 5, "node": 9, "written": 9, "region": "eu"}
+    assert viewer.hops("typing") == [born_elsewhere]
+
+
+async def test_replayed_frame_has_no_hops(node: Node, store: FakeStore) -> None:
     await Viewer(node).watch()
-    before = arrived()
-    node.deliver([totals(1, {"like": 1}, at_ms=now_ms() - 5), to_wire(store.note("no like"))])
-    assert arrived() == before + 1
+    node.deliver([to_wire(store.note("then"))], STAMPS)
+    later = await Viewer(node).watch(after=0)
+    [(name, data), *_] = later.first
+    assert (name, data["note"], "hops" in data) == ("note", "then", False)
+
+
+async def test_what_the_node_found_itself_tells_when_it_did(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    store.note("missed")
+    await node.reconcile()
+    await until(lambda: bool(viewer.notes()))
+    [hops] = viewer.hops("note")
+    assert hops is not None and hops.keys() == {"node", "written"}
+
+
+@pytest.mark.usefixtures("at_1012_ms")
+async def test_each_batch_of_likes_in_a_frame_is_counted(node: Node) -> None:
+    """The oldest like alone would wait the longest of all, each time."""
+    await Viewer(node).watch()
+    before = counted("written", "likes"), counted("written", "likes", up_to_ms=5)
+    node.deliver([totals(1, {"like": 1}, at_ms=980)], STAMPS)
+    node.deliver([totals(2, {"like": 2}, at_ms=1_008)], STAMPS)
+    node.deliver([totals(3, {"like": 3}, at_ms=0)], STAMPS)
+    node._flush(node.feeds[VIDEO])
+    assert (counted("written", "likes"), counted("written", "likes", up_to_ms=5)) == (before[0] + 2, before[1] + 1)
+
+
+async def test_times_of_likes_that_are_kept_for_a_frame_are_bounded(node: Node) -> None:
+    await Viewer(node).watch()
+    feed = node.feeds[VIDEO]
+    feed.rest_seconds = 1_000.0
+    feed.flushed_at = node._clock()
+    node.deliver([totals(version, {"like": version}, at_ms=version) for version in range(1, 5_000)], STAMPS)
+    assert len(feed.pending_likes) <= frontend.LIKES_MAX
+    assert feed.pending_likes[0][0] == 1, "the hops that are told are those of the oldest"
+
+
+@pytest.mark.usefixtures("at_1012_ms")
+async def test_time_before_the_event_was_received_counts_as_none_and_as_clipped(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    clipped = REGISTRY.get_sample_value("live_hop_clipped_total", {"hop": "committed"}) or 0.0
+    node.deliver([to_wire(store.note("of a clock that is ahead", at_ms=1_006))], STAMPS)
+    assert viewer.hops("note") == [{"committed": 0, "dispatched": 3, "node": 6, "written": 6}]
+    assert REGISTRY.get_sample_value("live_hop_clipped_total", {"hop": "committed"}) == clipped + 1
 
 
 @pytest.mark.parametrize("is_sse", [True, False])

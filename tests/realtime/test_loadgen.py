@@ -714,12 +714,14 @@ async def test_flapping_viewers_come_back_again_and_again_and_miss_nothing(
 
 # Hops
 
-PAGE = """# HELP live_delivery_seconds From at_ms
-live_delivery_seconds_bucket{event="likes",le="0.001"} %d.0
-live_delivery_seconds_bucket{event="likes",le="0.01"} %d.0
-live_delivery_seconds_bucket{event="likes",le="+Inf"} %d.0
-live_delivery_seconds_bucket{event="comment",le="0.01"} 1.0
-live_commit_seconds_bucket{le="0.001"} 7.0
+PAGE = """# HELP live_hop_seconds From when it was received
+live_hop_seconds_bucket{event="likes",hop="written",le="0.001",region="eu"} %d.0
+live_hop_seconds_bucket{event="likes",hop="written",le="0.01",region="eu"} %d.0
+live_hop_seconds_bucket{event="likes",hop="written",le="+Inf",region="eu"} %d.0
+live_hop_seconds_bucket{event="comment",hop="written",le="0.01",region="eu"} 1.0
+live_hop_seconds_bucket{event="likes",hop="seen",le="0.02",region="us"} 4.0
+live_hop_seconds_bucket{event="comment",hop="seen",le="0.02",region="eu"} 3.0
+live_fanout_seconds_bucket{le="0.001"} 7.0
 live_commit_batch_size_bucket{le="1.0"} 7.0
 """
 
@@ -727,7 +729,8 @@ live_commit_batch_size_bucket{le="1.0"} 7.0
 def test_hops_are_read_from_the_metrics_summed_over_labels() -> None:
     found = parse_metrics(PAGE % (1, 2, 3))
     assert found["written"] == {0.001: 1, 0.01: 3, float("inf"): 3}
-    assert found["committed"] == {0.001: 7}
+    assert (found["seen"], found["likes seen"], found["comment seen"]) == ({0.02: 7}, {0.02: 4}, {0.02: 3})
+    assert found["to all"] == {0.001: 7}
     assert found["at node"] == {}
 
 

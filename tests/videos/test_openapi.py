@@ -16,6 +16,8 @@ from tests.watching import SseWatcher, watching
 
 OPEN_TO_ALL: dict[str, Any] = {"/tickets": {"topics": ["video:1"]}, "/subscriptions": {"connection": "x"}}
 """Anybody may watch."""
+ASKS_NOBODY = "/saw"
+"""Whose connection it is, its name proves, which only its viewer was told. The cookie changes nothing."""
 UNSAFE = ("post", "put", "patch", "delete")
 TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -157,6 +159,9 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("POST", "/tickets", {"topics": [here.topic]}, guest),
         ("POST", "/subscriptions", {"connection": stream.connection, "subscribe": [{"topic": here.topic}]}, guest),
         ("POST", "/subscriptions", {"connection": "nobody's"}, guest),
+        ("POST", "/saw", {"connection": stream.connection, "frames": [[1, 1]]}, None),
+        ("POST", "/saw", {"connection": "nobody's", "frames": []}, None),
+        ("GET", "/time", None, None),
         ("GET", "/me", None, guest),
         ("PUT", "/me/presence", {"is_hidden": False}, guest),
         ("GET", f"/viewers/{other.id}/presence", None, guest),
@@ -220,7 +225,7 @@ async def test_every_unsafe_call_asks_who_it_is_and_guards_the_session(here: Roo
     async with httpx.AsyncClient(base_url=here.site.urls[0]) as browser:
         await browser.post("/api/v1/guests", json={"name": "Browser"})
         for path, method, operation in operations(document):
-            if method not in UNSAFE or path == "/api/v1/guests":
+            if method not in UNSAFE or path in ("/api/v1/guests", f"/api/v1{ASKS_NOBODY}"):
                 continue
             names = re.findall(r"{(\w+)}", path)
             url = path.format(**{name: uuid4() for name in names} | {"video_id": here.video_id})

@@ -1,0 +1,63 @@
+"""What the sampled viewers of a watcher acknowledge, so that the site's own figures can be compared with ours.
+
+Called by `watcher`, once a second and before it answers a question. As a page does (static/js/witness.js): the
+clock's offset is estimated first, and event streams acknowledge by POST /saw, WebSockets by a command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+
+import orjson
+
+from realtime.loadgen.host import Address
+from realtime.loadgen.requests import Client, Refused
+from realtime.loadgen.viewers import Crowd
+from realtime.loadgen.wire import Request
+
+GETS = 4
+TELL_SECONDS = 5.0
+
+
+class Witness:
+    """Acknowledges for a crowd."""
+
+    def __init__(self, crowd: Crowd, addresses: Sequence[Address]) -> None:
+        self._crowd = crowd
+        self._client = Client(addresses)
+        self._offset_seconds: float | None = None
+
+    async def tell(self) -> None:
+        """Send what was seen since the last time. A site that does not take it in time counts it as lost."""
+        with contextlib.suppress(Refused, TimeoutError):
+            async with asyncio.timeout(TELL_SECONDS):
+                await self._tell()
+
+    async def _tell(self) -> None:
+        if self._offset_seconds is None:
+            self._offset_seconds = await self._measure_offset()
+        for viewer, frames in self._crowd.take_seen(self._offset_seconds):
+            if viewer.is_websocket:
+                self._crowd.command(viewer, {"op": "saw", "frames": frames})
+            elif viewer.name:
+                body = orjson.dumps({"connection": viewer.name, "frames": frames})
+                await self._client.ask(Request("POST", "/api/v1/saw", {"Content-Type": "application/json"}, body))
+
+    async def _measure_offset(self) -> float:
+        """Return how far the site's clock is ahead: of four readings the first does not count, of the others that with
+        the shortest way does.
+        """
+        readings: list[tuple[float, float]] = []
+        for _ in range(GETS):
+            asked = time.time()
+            answer = await self._client.ask(Request("GET", "/api/v1/time"))
+            took = time.time() - asked
+            # It says whole milliseconds, cut off.
+            readings.append((took, (answer.json()["now_ms"] + 0.5) / 1_000 - (asked + took / 2)))
+        return min(readings[1:])[1]
+
+    def close(self) -> None:
+        self._client.close()

@@ -1,0 +1,113 @@
+"""The last hop: what a sample of the viewers say they have seen, joined with when it was written to them.
+
+Hop: after the last. The node begins a sample when it writes a frame (`begin`); the viewer's acknowledgement ends it
+(`saw`), by a command of his WebSocket or by POST /saw. Joining is a dictionary lookup in memory of bounded size, and no
+part of a delivery. A frame that is not acknowledged within `LOST_SECONDS`, though its connection is still there, counts
+as lost.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from realtime import metrics
+from realtime.events import ConnectionId, now_ms
+from realtime.stamps import Journey
+
+ACKNOWLEDGE_MS = 5_000  # how often a sampled viewer says what he has seen
+SAMPLED_MAX = 20  # connections of a node: each costs it a request every `ACKNOWLEDGE_MS`
+STARTS_PER_SECOND = 400  # viewers times frames; more frames than that go unsampled
+LOST_SECONDS = 30.0
+SKEW_MAX_MS = 2_000  # an acknowledgement from further in the past or the future is not believed
+ENTRIES_MAX = 1_000  # of one acknowledgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    journey: Journey
+    written_ms: int
+    began: float  # by the node's clock
+
+
+class Samples:
+    """A node's sampled connections, and the frames that each has not acknowledged yet: 12,000 at most."""
+
+    def __init__(self, *, clock: Callable[[], float], share: float, draw: Callable[[], float] = random.random) -> None:
+        self._clock = clock
+        self._share = share
+        self._draw = draw
+        self._open: dict[ConnectionId, dict[int, _Start]] = {}
+        self._number = 0
+        self._budget = 0.0
+        self._budget_at = clock()
+
+    def enter(self, connection: ConnectionId) -> bool:
+        """Return whether a new connection is in the sample."""
+        if len(self._open) >= SAMPLED_MAX or self._draw() >= self._share:
+            return False
+        self._open[connection] = {}
+        return True
+
+    def leave(self, connection: ConnectionId) -> None:
+        """Forget a connection. What it has not acknowledged is neither seen nor lost."""
+        self._open.pop(connection, None)
+
+    def begin(self, journey: Journey, written_ms: int, readers: Iterable[ConnectionId]) -> int:
+        """Note a frame that is written to sampled readers; return its number. 0: it goes unsampled."""
+        now = self._clock()
+        readers = [reader for reader in readers if reader in self._open]
+        self._budget = min(STARTS_PER_SECOND, self._budget + (now - self._budget_at) * STARTS_PER_SECOND)
+        self._budget_at = now
+        if not readers or self._budget < len(readers):
+            return 0
+        self._budget -= len(readers)
+        self._number += 1
+        start = _Start(journey, written_ms, now)
+        for reader in readers:
+            self._open[reader][self._number] = start
+        metrics.samples_started.inc(len(readers))
+        return self._number
+
+    def saw(self, connection: ConnectionId, entries: Iterable[tuple[int, int]]) -> int:
+        """Take what a viewer has seen: numbers of frames, each with the moment by the server's clock, in epoch ms.
+
+        Returns how many that ended. What was not written to him, is long lost, comes twice or bears an impossible
+        moment changes nothing.
+        """
+        open_ = self._open.get(connection, {})
+        ended = 0
+        latest_ms = now_ms() + SKEW_MAX_MS
+        for number, seen_ms in entries:
+            start = open_.get(number)
+            if start is None or not start.written_ms - SKEW_MAX_MS <= seen_ms <= latest_ms:
+                continue
+            del open_[number]
+            ended += 1
+            journey = start.journey
+            for received_ms in journey.received:
+                metrics.hop_seconds.observe("seen", journey.event, journey.passage.region, seen_ms - received_ms)
+        metrics.samples_seen.inc(ended)
+        return ended
+
+    def expire(self) -> None:
+        """Count what was not acknowledged in time as lost. Called about once a second."""
+        before = self._clock() - LOST_SECONDS
+        for open_ in self._open.values():
+            lost = [number for number, start in open_.items() if start.began < before]
+            for number in lost:
+                del open_[number]
+            metrics.samples_lost.inc(len(lost))
+
+
+def entries_of(value: object) -> list[tuple[int, int]]:
+    """Return what a client sent as `[[number, ms], …]`. Raises ValueError for anything else."""
+    if not isinstance(value, list) or len(value) > ENTRIES_MAX:
+        raise ValueError(f"frames are a list of at most {ENTRIES_MAX}")
+    for entry in value:
+        match entry:
+            case [int(number), int(ms)] if not isinstance(number, bool) and not isinstance(ms, bool):
+                continue
+        raise ValueError("a frame is [number, milliseconds]")
+    return [(number, ms) for number, ms in value]
