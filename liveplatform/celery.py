@@ -74,3 +74,11 @@ def leave_what_is_loaded(**_: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def tell_figures(sender: Any, **_: Any) -> None:
+    """Tell the region what this worker counts; its name (`dispatcher@host`) says what it is."""
+    from realtime import figures  # reads the settings
+
+    figures.start_telling(sender.hostname.partition("@")[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from django.db import connection
@@ -11,6 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from realtime import figures
 from realtime.process import process
 from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
@@ -63,6 +65,16 @@ def _check_database() -> str:
 async def metrics(request: HttpRequest) -> HttpResponse:
     """This process's counters, in Prometheus' text form."""
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+@require_safe
+async def region_metrics(request: HttpRequest) -> HttpResponse:
+    """What all processes of the region have counted, each with its label `process`. 503 without Redis."""
+    try:
+        told = await figures.read()
+    except figures.FiguresAway:
+        return HttpResponse("Redis is away.\n", content_type="text/plain", status=503)
+    return HttpResponse(await asyncio.to_thread(figures.to_metrics, told), content_type=CONTENT_TYPE_LATEST)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

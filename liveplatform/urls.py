@@ -29,6 +29,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.metrics),
+    path("metrics/region", health.region_metrics),
 ]
 handler400 = health.bad_request
 handler404 = health.page_not_found

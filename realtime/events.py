@@ -212,6 +212,7 @@ class Frame:
     body: bytes
     id: str = ""
     journey: Journey | None = field(default=None, repr=False, compare=False)
+    likes: int = 0  # that it tells of
     _sse: bytes = field(default=b"", repr=False)
     _websocket: bytes = field(default=b"", repr=False)
 

@@ -161,7 +161,7 @@ class Feed:
     states: dict[str, State] = field(default_factory=dict)
     pending_states: dict[str, tuple[State, Passage | None]] = field(default_factory=dict)
     pending_signals: dict[tuple[str, str], tuple[Signal, Passage]] = field(default_factory=dict)
-    sent_total: int = 0
+    sent_kinds: Mapping[str, int] = field(default_factory=dict)
     is_due: bool = False  # state waits to be sent
     due_at: float = 0.0
     flush_timer: asyncio.TimerHandle | None = None
@@ -529,7 +529,7 @@ class Node:
         feed.ahead = {seq: came for seq, came in feed.ahead.items() if seq > feed.seq}
         if loaded.likes is not None:
             feed.totals = newest(feed.totals, Totals(feed.topic, loaded.head.version, loaded.likes))
-            feed.sent_total = feed.totals.total
+            feed.sent_kinds = feed.totals.kinds
             feed.peak_saved = loaded.viewers_peak
             feed.watched = Watched(feed.watched.count, max(feed.watched.peak, loaded.viewers_peak))
         feed.opening = b""
@@ -704,10 +704,16 @@ class Node:
         if (totals := feed.pending_totals) is not None and feed.totals is not None:
             feed.pending_totals = None
             at_ms = totals.at_ms or now_ms()
-            delta = feed.totals.total - feed.sent_total
-            feed.sent_total = feed.totals.total
+            changes = [
+                feed.totals.kinds.get(kind, 0) - feed.sent_kinds.get(kind, 0)
+                for kind in feed.totals.kinds.keys() | feed.sent_kinds.keys()
+            ]
+            feed.sent_kinds = feed.totals.kinds
             likes, feed.pending_likes = feed.pending_likes, []
-            frames.append(feed.likes_frame(delta=delta, names=totals.names, at_ms=at_ms, likes=likes))
+            made = feed.likes_frame(delta=sum(changes), names=totals.names, at_ms=at_ms, likes=likes)
+            # Who changes the kind of his like takes one away and gives one.
+            made.likes = max(sum(max(0, change) for change in changes), sum(max(0, -change) for change in changes))
+            frames.append(made)
         if feed.pending_viewers:
             feed.pending_viewers = False
             frames.append(feed.viewers_frame(self._passage_here()))
@@ -792,6 +798,8 @@ class Node:
                 sent_bytes += count * len(data)
         for made in frames:
             metrics.frames_sent_of(made.name).inc(written)
+            if made.likes:
+                metrics.like_deliveries.inc(made.likes * written)
         metrics.bytes_sent.inc(sent_bytes)
 
     def _note_written(self, frames: Iterable[Frame], readers: Iterable[Connection]) -> None:

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 _HOPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+Buckets = dict[float, float]
+"""Upper bound in seconds -> how many took at most so long (Prometheus: cumulative, the last bound is infinite)."""
+
+
+def quantile_ms(buckets: Mapping[float, float], quantile: float) -> float | None:
+    """Return the quantile, in a straight line between the bounds of its bucket; None: nothing was counted.
+
+    What is above the highest finite bound counts as that bound.
+    """
+    total = max(buckets.values(), default=0.0)
+    if not total:
+        return None
+    lower, below = 0.0, 0.0
+    for bound, count in sorted(buckets.items()):
+        if count >= quantile * total:
+            if bound == float("inf"):
+                break
+            return 1_000 * (lower + (bound - lower) * (quantile * total - below) / ((count - below) or 1.0))
+        lower, below = bound, count
+    return 1_000 * lower
 
 
 class HopSeconds(Collector):
@@ -50,22 +73,28 @@ class HopSeconds(Collector):
         return name
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        family = HistogramMetricFamily(
-            self.NAME, "From when an event was received to the hop, by event and region of birth", labels=self.LABELS
-        )
+        family = self.family()
         for labels, counts in list(self.series.items()):
-            passed = 0.0
-            buckets: list[tuple[str, float]] = []
-            for bound, count in zip((*self.BOUNDS_MS, float("inf")), counts, strict=False):
-                passed += count
-                buckets.append((f"{bound / 1000:g}" if bound < float("inf") else "+Inf", passed))
-            family.add_metric(labels, buckets, counts[-1])
+            self.add(family, labels, counts)
         yield family
+
+    @classmethod
+    def family(cls, *more_labels: str) -> HistogramMetricFamily:
+        """Return the metric without samples."""
+        text = "From when an event was received to the hop, by event and region of birth"
+        return HistogramMetricFamily(cls.NAME, text, labels=(*cls.LABELS, *more_labels))
+
+    @classmethod
+    def add(cls, family: HistogramMetricFamily, labels: Sequence[str], counts: Sequence[float]) -> None:
+        """Add the samples of one series to the metric."""
+        bounds = [*(f"{bound / 1000:g}" for bound in cls.BOUNDS_MS), "+Inf"]
+        family.add_metric(labels, list(zip(bounds, accumulate(counts[:-1]), strict=True)), counts[-1])
 
 
 connections = Gauge("live_connections", "Connections held now", ["protocol"])
 topics = Gauge("live_topics", "Topics this node serves now")
 frames_sent = Counter("live_frames_sent", "Frames written to connections", ["event"])
+like_deliveries = Counter("live_like_deliveries", "Likes told to viewers: those in a frame, for each who got it")
 bytes_sent = Counter("live_bytes_sent", "Bytes of frames written to connections")
 mailbox_drops = Counter("live_mailbox_drops", "Frames and connections given up for slow viewers", ["reason"])
 refused = Counter("live_connections_refused", "Connections refused", ["reason"])

@@ -20,6 +20,7 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from realtime import figures
 from realtime.connections import Watcher
 from realtime.counting import viewer_keys
 from realtime.database import DatabaseStore
@@ -88,7 +89,10 @@ class NodeProcess:
                 key_of=key_of,
             )
             self._node.start()
-            self._tasks = [asyncio.create_task(self._listen(self._node), name="listen")]
+            self._tasks = [
+                asyncio.create_task(self._listen(self._node), name="listen"),
+                asyncio.create_task(figures.tell_forever("node"), name="figures"),
+            ]
             logger.info("node %s joined", id)
         return self._node
 

@@ -17,6 +17,7 @@ from realtime.loadgen.host import Address
 from realtime.loadgen.latency import QUANTILES
 from realtime.loadgen.requests import Refused, connect
 from realtime.loadgen.wire import Broken, Request
+from realtime.metrics import Buckets, quantile_ms
 
 _SINCE_RECEIVED = "live_hop_seconds"
 HOPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
@@ -37,9 +38,6 @@ SECONDS_MAX = 5.0
 
 _BUCKET = re.compile(r"^(live_\w+)_bucket\{([^}]*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
-
-Buckets = dict[float, float]
-"""Upper bound in seconds -> how many took at most so long (Prometheus: cumulative, the last bound is infinite)."""
 
 
 @dataclass(slots=True)
@@ -71,24 +69,6 @@ def parse_metrics(text: str) -> dict[str, Buckets]:
                 bound = float(labels["le"])
                 found[hop][bound] = found[hop].get(bound, 0.0) + float(count)
     return found
-
-
-def quantile_ms(buckets: Mapping[float, float], quantile: float) -> float | None:
-    """Return the quantile, in a straight line between the bounds of its bucket; None: nothing was counted.
-
-    What is above the highest finite bound counts as that bound.
-    """
-    total = max(buckets.values(), default=0.0)
-    if not total:
-        return None
-    lower, below = 0.0, 0.0
-    for bound, count in sorted(buckets.items()):
-        if count >= quantile * total:
-            if bound == float("inf"):
-                break
-            return 1_000 * (lower + (bound - lower) * (quantile * total - below) / ((count - below) or 1.0))
-        lower, below = bound, count
-    return 1_000 * lower
 
 
 async def read_hops(addresses: Sequence[Address], *, nodes: int) -> Readings:

@@ -22,7 +22,7 @@ import pytest
 from realtime.loadgen import host
 from realtime.loadgen.audience import WatcherDied
 from realtime.loadgen.check import KINDS, TICKS_MAX, UNTIMED, LikeCycle, Sightings, parse_event
-from realtime.loadgen.hops import Readings, parse_metrics, quantile_ms, read_hops
+from realtime.loadgen.hops import Readings, parse_metrics, read_hops
 from realtime.loadgen.host import Address, DoesNotFit, find_site, make_room, reach, source_for
 from realtime.loadgen.latency import Histogram, Ledger
 from realtime.loadgen.page import to_html
@@ -40,6 +40,7 @@ from realtime.loadgen.wire import (
     parse_head,
     websocket_request,
 )
+from realtime.metrics import quantile_ms
 from tests.realtime.fake_site import TOPIC, Event, FakeSite, FakeViewer, websocket_text
 
 # Bytes

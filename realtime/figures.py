@@ -1,0 +1,313 @@
+"""The figures of a region: each process tells its own once a second, anybody can read all of them.
+
+Hop: beside the path. Nodes, dispatchers, jobs and relays call `tell_forever` or `start_telling`; `/metrics/region` and
+the operator page read. What is told are two keys of the region's Redis for each process: what it counts now
+(`live:<region>:figures:<process>`, which expires) and what came in each slot of five seconds for ten minutes. A
+process that ends, or cannot reach Redis, is missing after `KEPT_SECONDS`; nothing waits for it, and nothing is lost but
+figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import orjson
+import redis
+from django.conf import settings
+from prometheus_client import REGISTRY, Counter, Gauge
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+from redis.exceptions import RedisError
+
+from realtime import metrics
+from realtime.events import now_ms
+from realtime.metrics import Buckets, HopSeconds, quantile_ms
+from realtime.shared import ANSWER_SECONDS, shared_redis
+
+logger = logging.getLogger(__name__)
+
+TELL_SECONDS = 1.0
+SLOT_SECONDS = 5
+SLOTS_KEPT = 120
+KEPT_SECONDS = 15
+COMPLETE_SECONDS = 2  # after the end of a slot every process has told it
+PROCESSES_MAX = 500
+TOLD = ("live_", "process_")  # how the names of metrics begin that are told
+
+RATES: Mapping[str, Counter] = {
+    "frames": metrics.frames_sent,
+    "like_deliveries": metrics.like_deliveries,
+    "samples": metrics.samples_started,
+    "samples_seen": metrics.samples_seen,
+    "samples_lost": metrics.samples_lost,
+    "gaps": metrics.gaps_found,
+    "publish_drops": metrics.publish_drops,
+}
+"""What is told of each slot beside the hops: how often it was counted in it."""
+LEVELS: Mapping[str, Gauge] = {"connections": metrics.connections}
+"""And what there was at its end."""
+Series = tuple[str, str, str]  # hop, event, region
+
+
+def _key(process: str) -> str:
+    return f"live:{settings.LIVE_REGION}:figures:{process}"
+
+
+def _names_key() -> str:
+    return f"live:{settings.LIVE_REGION}:figures"
+
+
+def _sum(metric: Counter | Gauge) -> float:
+    """Return the metric's value over all its labels."""
+    return sum(
+        sample.value
+        for family in metric.collect()
+        for sample in family.samples
+        if sample.name in (family.name, f"{family.name}_total")
+    )
+
+
+class Teller:
+    """What this process tells. `name` is its part in the site (node, dispatcher, jobs, relay)."""
+
+    def __init__(self, name: str) -> None:
+        host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:32]
+        self.process = f"{name}-{host}-{os.getpid()}"
+        self._name = name
+        self._began_ms = now_ms()
+        self._slot = now_ms() // 1000 // SLOT_SECONDS
+        self._counted: dict[str, float] = {name: _sum(metric) for name, metric in RATES.items()}
+        self._series: dict[Series, list[float]] = {key: list(counts) for key, counts in self._hops().items()}
+
+    @staticmethod
+    def _hops() -> dict[Series, list[float]]:
+        return metrics.hop_seconds.series
+
+    def now(self) -> bytes:
+        """Return all that this process counts, encoded."""
+        families = [
+            [
+                family.name,
+                family.type,
+                family.documentation,
+                [
+                    [sample.name, sample.labels, sample.value]
+                    for sample in family.samples
+                    if not sample.name.endswith("_created")
+                ],
+            ]
+            for family in REGISTRY.collect()
+            if family.name.startswith(TOLD) and family.name != HopSeconds.NAME
+        ]
+        hops = [[*key, counts] for key, counts in list(self._hops().items())]
+        told = {"process": self.process, "name": self._name, "began_ms": self._began_ms, "at_ms": now_ms()}
+        return orjson.dumps({**told, "families": families, "hops": hops})
+
+    def slot(self) -> bytes | None:
+        """Return what came in the slot that has just ended, encoded; None: it goes on."""
+        slot = now_ms() // 1000 // SLOT_SECONDS
+        if slot == self._slot:
+            return None
+        ended, self._slot = slot - 1, slot
+        counted = {name: _sum(metric) for name, metric in RATES.items()}
+        rates = {name: value - self._counted.get(name, 0.0) for name, value in counted.items()}
+        self._counted = counted
+        hops = []
+        for key, counts in list(self._hops().items()):
+            before = self._series.get(key) or [0.0] * len(counts)
+            # Few of the bounds have news.
+            news = {
+                str(place): now - then
+                for place, (now, then) in enumerate(zip(counts[:-1], before[:-1], strict=True))
+                if now != then
+            }
+            if news:
+                hops.append([*key, news])
+                self._series[key] = list(counts)
+        levels = {name: _sum(metric) for name, metric in LEVELS.items()}
+        return orjson.dumps({"slot": ended, "hops": hops, **rates, **levels})
+
+    def calls(self) -> list[tuple[Any, ...]]:
+        """Return the Redis commands that tell it."""
+        key, at = _key(self.process), now_ms() // 1000
+        calls: list[tuple[Any, ...]] = [
+            ("SET", key, self.now(), "EX", KEPT_SECONDS),
+            ("ZADD", _names_key(), at, self.process),
+            ("ZREMRANGEBYSCORE", _names_key(), "-inf", at - KEPT_SECONDS),
+            ("EXPIRE", _names_key(), KEPT_SECONDS),
+        ]
+        if (slot := self.slot()) is not None:
+            past = f"{key}:slots"
+            calls += [
+                ("LPUSH", past, slot),
+                ("LTRIM", past, 0, SLOTS_KEPT - 1),
+                ("EXPIRE", past, KEPT_SECONDS + SLOT_SECONDS),
+            ]
+        return calls
+
+
+def _until_next() -> float:
+    """Return the seconds until it is time to tell again: at the same moments in every process."""
+    return TELL_SECONDS - time.time() % TELL_SECONDS
+
+
+async def tell_forever(name: str) -> None:
+    """Tell the region what this process counts, once a second, for as long as the task lives. Never raises."""
+    teller = Teller(name)
+    while True:
+        await asyncio.sleep(_until_next())
+        try:
+            pipe = shared_redis().pipeline(transaction=False)
+            for call in teller.calls():
+                pipe.execute_command(*call)
+            await pipe.execute()
+        except (RedisError, OSError) as error:
+            logger.debug("figures: Redis away: %s", error)
+
+
+def start_telling(name: str) -> threading.Thread:
+    """Do as `tell_forever`, from a thread that ends with the process: for one without an event loop of its own."""
+    thread = threading.Thread(target=_tell_in_thread, args=(name,), name="figures", daemon=True)
+    thread.start()
+    return thread
+
+
+def _tell_in_thread(name: str) -> None:
+    teller = Teller(name)
+    client = redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+    )
+    while True:
+        time.sleep(_until_next())
+        try:
+            pipe = client.pipeline(transaction=False)
+            for call in teller.calls():
+                pipe.execute_command(*call)  # type: ignore[no-untyped-call]
+            pipe.execute()
+        except (RedisError, OSError) as error:
+            logger.debug("figures: Redis away: %s", error)
+
+
+# Reading
+
+
+class FiguresAway(Exception):
+    """Redis does not answer: nobody knows the figures of the region."""
+
+
+async def read(*, with_past: bool = False) -> list[Told]:
+    """Return what each process of the region has told last, by name. Raises FiguresAway."""
+    try:
+        client = shared_redis()
+        since = now_ms() // 1000 - KEPT_SECONDS
+        found: list[Any] = await client.zrangebyscore(_names_key(), since, "+inf", 0, PROCESSES_MAX)
+        names = [name.decode() for name in found]
+        if not names:
+            return []
+        pipe = client.pipeline(transaction=False)
+        pipe.mget([_key(name) for name in names])
+        for name in names if with_past else ():
+            pipe.lrange(f"{_key(name)}:slots", 0, SLOTS_KEPT - 1)
+        answers = await pipe.execute()
+    except (RedisError, OSError) as error:
+        raise FiguresAway(str(error)) from error
+    pasts = answers[1:] or [()] * len(names)
+    return sorted(
+        (
+            Told(orjson.loads(now), [orjson.loads(slot) for slot in past])
+            for now, past in zip(answers[0], pasts, strict=True)
+            if now is not None
+        ),
+        key=lambda told: str(told.now["process"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one process has told: what it counts `now` (Teller.now), and its past slots (Teller.slot)."""
+
+    now: Mapping[str, Any]
+    slots: Sequence[Mapping[str, Any]]
+
+
+class _AsMetrics(Collector):
+    """Everything that was told, each sample with the process that told it."""
+
+    def __init__(self, told: Iterable[Told]) -> None:
+        self._told = list(told)
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        hops = HopSeconds.family("process")
+        for now in (one.now for one in self._told):
+            process = now["process"]
+            for name, kind, text, samples in now["families"]:
+                family = families.setdefault(name, Metric(name, text, kind))
+                for sample, labels, value in samples:
+                    family.add_sample(sample, {**labels, "process": process}, value)
+            for *labels, counts in now["hops"]:
+                HopSeconds.add(hops, (*labels, process), counts)
+        yield from families.values()
+        yield hops
+
+
+def to_metrics(told: Iterable[Told]) -> bytes:
+    """Return all of it in Prometheus' text form, with the label `process`."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_AsMetrics(told))
+    return generate_latest(registry)
+
+
+QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
+
+
+def _buckets(counts: Mapping[int, float]) -> Buckets:
+    bounds = [*(bound / 1000 for bound in HopSeconds.BOUNDS_MS), float("inf")]
+    return dict(zip(bounds, accumulate(counts.get(place, 0.0) for place in range(len(bounds))), strict=True))
+
+
+def to_plots(told: Sequence[Told], *, event: str = "", now_ms: int) -> dict[str, Any]:
+    """Return what the operator page draws: one value for each slot of the last ten minutes, null where there is none.
+
+    `{"at": [epoch s], "hops": {hop: {"p50": [ms], …}}, "rates": {name: [per s]}, "levels": {name: [n]}}`, over all
+    processes; the hops of one event, or of all.
+    """
+    last = (now_ms // 1000 - COMPLETE_SECONDS) // SLOT_SECONDS - 1
+    slots = range(last - SLOTS_KEPT + 1, last + 1)
+    counts: defaultdict[tuple[str, int], defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+    sums: dict[tuple[str, int], float] = {}
+    for item in (slot for one in told for slot in one.slots if slot["slot"] in slots):
+        for hop, name, _, news in item["hops"]:
+            if event in ("", name):
+                for place, count in news.items():
+                    counts[hop, item["slot"]][int(place)] += count
+        for name in (*RATES, *LEVELS):
+            sums[name, item["slot"]] = sums.get((name, item["slot"]), 0.0) + item.get(name, 0.0)
+    buckets = {place: _buckets(of) for place, of in counts.items()}
+    return {
+        "at": [(slot + 1) * SLOT_SECONDS for slot in slots],
+        "hops": {
+            hop: {
+                name: [quantile_ms(buckets.get((hop, slot), {}), quantile) for slot in slots]
+                for name, quantile in QUANTILES.items()
+            }
+            for hop in dict.fromkeys(hop for hop, _ in counts)
+        },
+        "rates": {
+            name: [None if (of := sums.get((name, slot))) is None else of / SLOT_SECONDS for slot in slots]
+            for name in RATES
+        },
+        "levels": {name: [sums.get((name, slot)) for slot in slots] for name in LEVELS},
+    }
