@@ -116,6 +116,19 @@ dispatch_events = Counter("live_dispatch_events", "Events dispatched, after coal
 dispatch_bad = Counter("live_dispatch_bad", "Items of a batch that were no events")
 dispatch_messages = Counter("live_dispatch_messages", "Messages sent to nodes")
 
+relay_batches = Counter("live_relay_batches", "Batches that a peer region took", ["peer"])
+relay_bytes = Counter("live_relay_bytes", "Bytes of batches that a peer region took", ["peer"])
+relay_unwatched = Counter("live_relay_unwatched", "Events not sent to a peer: nobody watches them there", ["peer"])
+relay_drops = Counter("live_relay_drops", "Entries given up, left to the peer's reconcile", ["peer", "reason"])
+relay_failures = Counter("live_relay_failures", "Requests that a peer did not take", ["peer", "reason"])
+relay_open = Gauge("live_relay_open", "1: the peer does not take requests and is left alone for a while", ["peer"])
+relay_waiting = Gauge("live_relay_waiting", "Entries that wait for a peer", ["peer"])
+relay_received = Counter("live_relay_received", "Events taken from a peer", ["peer"])
+relay_rejected = Counter("live_relay_rejected", "Items of a peer's batches that were no events", ["peer"])
+relay_duplicates = Counter("live_relay_duplicates", "Batches of a peer that were taken before", ["peer"])
+relay_refused = Counter("live_relay_refused", "Requests to the relay that were refused", ["reason"])
+relay_seconds = Histogram("live_relay_seconds", "Until a peer has answered a request", ["peer"], buckets=_HOPS)
+
 commit_batch = Histogram(
     "live_commit_batch_size", "Commands a group commit held", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )

@@ -22,7 +22,7 @@ M = TypeVar("M")
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """How many viewers a topic has over all nodes of the region, and the most it ever had (as the table knows)."""
+    """How many viewers a topic has over all nodes of all regions, and the most it ever had (as the table knows)."""
 
     count: int
     peak: int
@@ -51,9 +51,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """What the table answers: the region's numbers, and what it wants to hear of this node.
+    """What the table answers: the numbers, and what it wants to hear of this node.
 
-    `ratio`: viewers of all nodes to the sum of the nodes' own numbers; below 1 where some are on several nodes.
+    `ratio`: viewers of all nodes of the region to the sum of the nodes' own numbers; below 1 where some are on several.
     """
 
     watched: Watched
@@ -61,6 +61,7 @@ class Renewed:
     ratio: float
     is_lost: bool  # the table does not have what the node thinks it has: everything has to be told again
     is_swept: bool = True  # else there are keys of a dead node left: renew again soon
+    abroad: int = 0  # of the viewers, those of other regions
 
 
 SAMPLE_MAX = 32_768  # keys of a topic in the table, over all nodes; with more, every second one is left out
@@ -71,8 +72,22 @@ _SWEPT_OF_CALL = 500  # keys of a dead node that one call takes out
 # KEYS: of one topic: leases; what each node says, and the sum of it; references (viewer's key -> how many nodes have
 # it, and `#`: their sum); names. A node's own keys are in a set, its roll. The references are what all rolls together
 # say: whoever takes a key from a roll, or the roll of a dead node, takes its reference too, in the same script.
+_ABROAD = """
+-- Viewers in other regions and their peak, of what those have said lately: field `#abroad:<region>`.
+local function abroad(found)
+  local count, peak = 0, 0
+  for i = 1, #found, 2 do
+    if string.sub(found[i], 1, 8) == '#abroad:' then
+      local viewers, highest, till = string.match(found[i + 1], '(%d+) (%d+) (%d+)')
+      if tonumber(till) > now then count, peak = count + viewers, math.max(peak, tonumber(highest)) end
+    end
+  end
+  return count, peak
+end
+"""
 _COUNTS = (
     NOW
+    + _ABROAD
     + """
 local leases, said, refs, names = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local function roll_of(node) return refs .. ':' .. node end
@@ -133,15 +148,16 @@ local function sum(clean, peak, ratio, level, few, most)
   if clean then ratio = sampled > 0 and (redis.call('HLEN', refs) - 1) / sampled or 1 end  -- `#` is no viewer
   if not clean then ratio = known['#ratio'] or ratio end
   local count = math.max(math.floor(total * ratio + 0.5), highest)
-  peak = math.max(peak, known['#peak'] or 0)
-  if clean then peak = math.max(peak, count) end
+  local others, their_peak = abroad(found)
+  peak = math.max(peak, known['#peak'] or 0, their_peak)
+  if clean then peak = math.max(peak, count + others) end
   local wanted = level
   while total / 2 ^ wanted > most do wanted = wanted + 1 end
   if clean and now - (known['#born'] or now) > few[2] then
     while wanted > 0 and total / 2 ^ wanted < few[1] do wanted = wanted - 1 end
   end
   redis.call('HSET', said, '#peak', peak, '#count', count, '#level', wanted, '#ratio', string.format('%.17g', ratio))
-  return {count, peak, wanted, string.format('%.17g', ratio)}
+  return {count + others, peak, wanted, string.format('%.17g', ratio), others}
 end
 """
 )
@@ -175,7 +191,7 @@ local few = {tonumber(ARGV[12]), lease / 3}
 local answer = sum(clean, tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[4]), few, tonumber(ARGV[13]))
 for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], lease) end
 redis.call('PEXPIRE', roll, lease * 4)  -- it must outlive its references
-answer[5], answer[6] = lost and 1 or 0, clean and 1 or 0
+answer[6], answer[7] = lost and 1 or 0, clean and 1 or 0
 return answer
 """
 )
@@ -211,10 +227,20 @@ end
 _MANY_MAX_TOPICS = 200  # a call; nobody else is served meanwhile
 _WATCHED = (
     NOW
+    + _ABROAD
     + """
 local peak, count = unpack(redis.call('HMGET', KEYS[2], '#peak', '#count'))
 if redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf') == 0 then count = 0 end
-return {tonumber(count or 0), tonumber(peak or 0)}
+local others, their_peak = abroad(redis.call('HGETALL', KEYS[2]))
+return {tonumber(count or 0) + others, math.max(tonumber(peak or 0), their_peak)}
+"""
+)
+# ARGV: field of the region, count, peak, for how long.
+_NOTE_ABROAD = (
+    NOW
+    + """
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. (now + ARGV[4]))
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
 """
 )
 _NAMED = (
@@ -272,8 +298,8 @@ class SharedTable(ScriptedTable):
         ]
         answers = await self._each(_RENEW, calls)
         return {
-            topic: Renewed(Watched(count, peak), level, float(ratio), bool(is_lost), bool(is_swept))
-            for topic, (count, peak, level, ratio, is_lost, is_swept) in answers.items()
+            topic: Renewed(Watched(count, peak), level, float(ratio), bool(is_lost), bool(is_swept), abroad)
+            for topic, (count, peak, level, ratio, abroad, is_lost, is_swept) in answers.items()
         }
 
     def _arguments(self, node: NodeId, share: Share) -> list[Any]:
@@ -306,9 +332,18 @@ class SharedTable(ScriptedTable):
         }
 
     async def watched(self, topics: Sequence[TopicName]) -> dict[TopicName, Watched]:
-        """Return the viewers of each topic over all nodes with a lease. One round trip. Raises TableUnavailable."""
+        """Return the viewers of each topic over all nodes with a lease, and those of other regions. One round trip.
+
+        Raises TableUnavailable.
+        """
         answers = await self._each(_WATCHED, [(topic, []) for topic in topics])
         return {topic: Watched(*answer) for topic, answer in answers.items()}
+
+    async def note_abroad(self, region: str, counts: Mapping[TopicName, tuple[int, int]]) -> None:
+        """Note how many viewers (count, peak) topics have in another region, for a lease. Raises TableUnavailable."""
+        await self._each(
+            _NOTE_ABROAD, [(topic, [f"#abroad:{region}", *said, self._lease_ms]) for topic, said in counts.items()]
+        )
 
     async def ping(self) -> None:
         """Raises TableUnavailable when Redis does not answer."""

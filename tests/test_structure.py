@@ -22,6 +22,12 @@ CORE = (
     "registry",
     "limits",
     "group_commit",
+    "relay/signing",
+    "relay/batch",
+    "relay/interest",
+    "relay/table",
+    "relay/sender",
+    "relay/receiver",
 )
 FRAMEWORKS = {"django", "channels", "celery", "ninja", "twisted", "daphne"}
 

@@ -1,0 +1,137 @@
+"""What a region watches, as a digest: a Bloom filter of its topics.
+
+Hop: beside the path. Each node tells its region's table which topics it serves; the relay tells the peers what all
+nodes together watch; a peer's dispatchers ask the digest before they hand an event over. No I/O but the table's.
+
+Promise: a topic that a node serves is in the digest within a second, else events come with the node's look at the
+database, 2 s late. A topic that is not served may be in it, by chance or for up to `REBUILD_SECONDS`: then an event
+travels in vain. What a peer watches is unknown when it has been silent for long: then it is sent everything.
+Source: Bloom, "Space/time trade-offs in hash coding with allowable errors" (1970); two hashes in 2^20 bits: 0.04 % of
+foreign topics pass at 10,000 topics, 3 % at 100,000.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from realtime import metrics
+from realtime.events import NodeId, TopicName
+from realtime.scripts import TableUnavailable
+from realtime.subscriptions import Watched
+
+BITS = 1 << 20
+BITMAP_BYTES = BITS // 8
+TELL_SECONDS = 2.0
+GATHER_SECONDS = 0.02
+REBUILD_SECONDS = 10.0
+COUNTS_MAX = 2_000  # that are told at once
+
+
+def places(topic: str) -> tuple[int, int]:
+    """Return the two bits of a topic."""
+    digest = hashlib.blake2b(topic.encode(), digest_size=8).digest()
+    return int.from_bytes(digest[:4], "big") % BITS, int.from_bytes(digest[4:], "big") % BITS
+
+
+def is_in(topic: str, bitmap: bytes) -> bool:
+    """Return whether the topic may be watched; False: it is not. Bits are numbered as Redis does."""
+    return all(bitmap[place >> 3] & (0x80 >> (place & 7)) for place in places(topic))
+
+
+def bitmap_of(topics: Iterable[str]) -> bytes:
+    """Return the digest of the topics."""
+    bits = bytearray(BITMAP_BYTES)
+    for topic in topics:
+        for place in places(topic):
+            bits[place >> 3] |= 0x80 >> (place & 7)
+    return bytes(bits)
+
+
+class Table(Protocol):
+    """The part of the relay's table that a node needs (realtime.relay.table)."""
+
+    async def watch(self, node: NodeId, added: Iterable[str]) -> bool:
+        """Note what a node serves besides what it has told; False: the table does not know the rest."""
+        ...
+
+    async def watch_all(self, node: NodeId, bitmap: bytes) -> None:
+        """Note what a node serves, all of it."""
+        ...
+
+    async def count(self, counts: dict[TopicName, tuple[int, int]]) -> None:
+        """Note how many viewers (count, peak) topics have in this region."""
+        ...
+
+
+class Interest:
+    """What one node tells its region's relay: which topics it serves and how many viewers those have here.
+
+    `topics` returns the topics that the node serves now.
+    """
+
+    def __init__(
+        self,
+        node: NodeId,
+        table: Table,
+        topics: Callable[[], Iterable[str]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._node = node
+        self._table = table
+        self._topics = topics
+        self._clock = clock
+        self._added: set[str] = set()
+        self._counts: dict[TopicName, tuple[int, int]] = {}
+        self._is_stale = True  # topics were dropped, or the table has lost what it was told
+        self._rebuilt_at = float("-inf")
+        self._wake = asyncio.Event()
+
+    def add(self, topic: TopicName) -> None:
+        """The node begins to serve a topic: tell it at once."""
+        self._added.add(topic)
+        self._wake.set()
+
+    def drop(self, topic: TopicName) -> None:
+        """The node serves a topic no longer: it leaves the digest when that is made anew."""
+        self._counts.pop(topic, None)
+        self._is_stale = True
+
+    def count(self, topic: TopicName, here: Watched) -> None:
+        """Note how many viewers the topic has in this region."""
+        self._counts[topic] = (here.count, here.peak)
+
+    async def run(self) -> None:
+        """Tell what is new at once, and that the node lives every `TELL_SECONDS`."""
+        while True:
+            try:
+                async with asyncio.timeout(TELL_SECONDS):
+                    await self._wake.wait()
+                await asyncio.sleep(GATHER_SECONDS)
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            await self.tell()
+
+    async def tell(self) -> None:
+        """Tell the table. When it is away all is told again later."""
+        added, self._added = self._added, set()
+        counts, self._counts = self._counts, {}
+        try:
+            now = self._clock()
+            is_known = not (self._is_stale and now - self._rebuilt_at >= REBUILD_SECONDS)
+            if not is_known or not await self._table.watch(self._node, added):
+                self._is_stale, self._rebuilt_at = False, now
+                await self._table.watch_all(self._node, bitmap_of(self._topics()))
+            told = list(counts.items())
+            for start in range(0, len(told), COUNTS_MAX):
+                await self._table.count(dict(told[start : start + COUNTS_MAX]))
+        except TableUnavailable:
+            metrics.table_errors.inc()
+            self._added |= added
+            self._is_stale, self._rebuilt_at = True, float("-inf")
+            self._counts = {**counts, **self._counts}

@@ -1,0 +1,286 @@
+"""What the relays of a region share, in Redis: what is watched here and there, queues to the peers, used nonces.
+
+Hop: between dispatchers and nodes on one side and the region's relays on the other. It may be flushed at any moment:
+then peers are sent everything until they have said again what they watch, queued events are found by the peers' nodes
+in the database, and a request that was taken within the last minutes could be repeated once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from realtime import metrics
+from realtime.events import NodeId, TopicName
+from realtime.relay.batch import pack_entries
+from realtime.relay.interest import is_in, places
+from realtime.relay.signing import NONCE_SECONDS
+from realtime.scripts import NOW, ScriptedTable, TableUnavailable
+
+QUEUE_MAX_ENTRIES = 1_000  # batches of a dispatcher: some 5 s of a busy one
+QUEUE_SECONDS = 60
+NONCES_MAX = 200_000  # a peer's within NONCE_SECONDS: 666 requests a second, 40 MB
+INTEREST_SECONDS = 10.0  # after so long without a word from a peer it is sent everything
+COUNTS_SECONDS = 15.0
+COUNTS_MAX = 5_000
+
+# KEYS: nodes, the node's bitmap. ARGV: node, lease in ms, bits that are set now. Returns whether the rest is there.
+_WATCH = (
+    NOW
+    + """
+if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+for i = 3, #ARGV do redis.call('SETBIT', KEYS[2], ARGV[i], 1) end
+return 1
+"""
+)
+# KEYS as before. ARGV: node, lease in ms, the bitmap.
+_WATCH_ALL = (
+    NOW
+    + """
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2])
+"""
+)
+# KEYS: nodes, where the sum goes, counts. ARGV: digest that is known, size of a bitmap, start of a node's key, how many
+# counts at most, how old ones at most. Returns: nil when no node has said anything; digest, the bitmap ('' when it is
+# known), and counts.
+_GATHER = (
+    NOW
+    + """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local nodes = redis.call('ZRANGE', KEYS[1], 0, -1)
+if #nodes == 0 then return nil end
+local keys = {}
+for i, node in ipairs(nodes) do keys[i] = ARGV[3] .. node end
+if redis.call('BITOP', 'OR', KEYS[2], unpack(keys)) ~= tonumber(ARGV[2]) then return nil end
+redis.call('PEXPIRE', KEYS[2], 1000)
+local sum = redis.call('GET', KEYS[2])
+local digest = redis.sha1hex(sum)
+local counts, found = {}, redis.call('HGETALL', KEYS[3])
+for i = 1, #found, 2 do
+  local count, peak, at = string.match(found[i + 1], '(%d+) (%d+) (%d+)')
+  if now - tonumber(at) > tonumber(ARGV[5]) then redis.call('HDEL', KEYS[3], found[i])
+  elseif #counts < ARGV[4] * 3 then
+    counts[#counts + 1], counts[#counts + 2], counts[#counts + 3] = found[i], tonumber(count), tonumber(peak)
+  end
+end
+return {digest, digest ~= ARGV[1] and sum or '', counts}
+"""
+)
+# KEYS: counts. ARGV: topic, count, peak, …
+_COUNT = (
+    NOW
+    + """
+for i = 1, #ARGV, 3 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1] .. ' ' .. ARGV[i + 2] .. ' ' .. now) end
+redis.call('PEXPIRE', KEYS[1], 60000)
+"""
+)
+# KEYS: the queue. ARGV: how long, how old at most, entries. Returns how many of the oldest had to go.
+_PUSH = """
+local size = redis.call('RPUSH', KEYS[1], unpack(ARGV, 3))
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+local excess = math.max(0, size - ARGV[1])
+if excess > 0 then redis.call('LTRIM', KEYS[1], excess, -1) end
+return excess
+"""
+# KEYS: nonces. ARGV: nonce, how long in ms, how many. Returns 1: new, 0: used, -1: no room.
+_ONCE = (
+    NOW
+    + """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return -1 end
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+)
+
+
+class NonceUsed(Exception):
+    """This very request was taken before."""
+
+
+class TooManyRequests(Exception):
+    """The peer has sent more within the time than can be remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What all nodes of the region watch. `bitmap` None: as it was when its digest was `digest`."""
+
+    digest: str
+    bitmap: bytes | None
+    counts: Mapping[str, tuple[int, int]]
+
+
+class RelayTable(ScriptedTable):
+    """Each call is one round trip and raises TableUnavailable. `lease_seconds`: how long a silent node watches."""
+
+    def __init__(self, redis: Redis, *, lease_seconds: float, prefix: str = "live:") -> None:
+        super().__init__(redis)
+        self._lease_ms = int(lease_seconds * 1000)
+        self._watch_prefix = f"{prefix}{{interest}}:"
+        self._prefix = f"{prefix}relay:"
+
+    def _watch_keys(self, name: str) -> list[str]:
+        return [f"{self._watch_prefix}nodes", self._watch_prefix + name]
+
+    # What this region watches: told by nodes, gathered by relays
+
+    async def watch(self, node: NodeId, added: Iterable[str]) -> bool:
+        """Note what a node serves besides what it has told; False: the table does not know the rest."""
+        bits = [place for topic in added for place in places(topic)]
+        [answer] = await self._call(_WATCH, [(self._watch_keys(f"of:{node}"), [node, self._lease_ms, *bits])])
+        return bool(answer)
+
+    async def watch_all(self, node: NodeId, bitmap: bytes) -> None:
+        """Note what a node serves, all of it."""
+        await self._call(_WATCH_ALL, [(self._watch_keys(f"of:{node}"), [node, self._lease_ms, bitmap])])
+
+    async def count(self, counts: Mapping[TopicName, tuple[int, int]]) -> None:
+        """Note how many viewers (count, peak) topics have in this region."""
+        if counts:
+            said = [word for topic, count in counts.items() for word in (topic, *count)]
+            await self._call(_COUNT, [([f"{self._watch_prefix}counts"], said)])
+
+    async def gather(self, known_digest: str, *, bitmap_bytes: int) -> Gathered | None:
+        """Return what all nodes watch; None: no node has said anything, so nobody knows."""
+        keys = [*self._watch_keys("sum"), f"{self._watch_prefix}counts"]
+        arguments = [known_digest, bitmap_bytes, f"{self._watch_prefix}of:", COUNTS_MAX, int(COUNTS_SECONDS * 1000)]
+        [answer] = await self._call(_GATHER, [(keys, arguments)])
+        if answer is None:
+            return None
+        digest, bitmap, counts = answer
+        names = (topic.decode() for topic in counts[::3])
+        found = dict(zip(names, zip(counts[1::3], counts[2::3], strict=True), strict=True))
+        return Gathered(digest.decode(), bitmap or None, found)
+
+    # What the peers watch: told by them, asked by dispatchers and nodes
+
+    async def keep_interest(self, peer: str, bitmap: bytes) -> None:
+        """Keep what a peer watches, for `INTEREST_SECONDS`."""
+        digest = hashlib.blake2b(bitmap, digest_size=8).hexdigest()
+        milliseconds = int(INTEREST_SECONDS * 1000)
+        await self._do(
+            ("SET", f"{self._prefix}interest:{{{peer}}}", bitmap, "PX", milliseconds),
+            ("SET", f"{self._prefix}digest:{{{peer}}}", digest, "PX", milliseconds),
+        )
+
+    async def digests(self, peers: Sequence[str]) -> list[str | None]:
+        """Return the digest of what each peer watches; None: it has said nothing for long."""
+        answers = await self._do(*(("GET", f"{self._prefix}digest:{{{peer}}}") for peer in peers))
+        return [None if digest is None else digest.decode() for digest in answers]
+
+    async def interests(self, peers: Sequence[str]) -> list[bytes | None]:
+        """Return what each peer watches; None: it has said nothing for long."""
+        return await self._do(*(("GET", f"{self._prefix}interest:{{{peer}}}") for peer in peers))
+
+    # Queues to the peers: filled by dispatchers and nodes, emptied by relays
+
+    async def push(self, entries: Mapping[str, Sequence[bytes]]) -> dict[str, int]:
+        """Append entries to the queues of peers; return how many of the oldest each has lost for want of room."""
+        calls = [([self.queue(peer)], [QUEUE_MAX_ENTRIES, QUEUE_SECONDS, *some]) for peer, some in entries.items()]
+        return dict(zip(entries, await self._call(_PUSH, calls), strict=True))
+
+    async def pop(self, peer: str, *, most: int, wait_seconds: float) -> list[bytes]:
+        """Take up to so many entries, the oldest first; wait for one when there is none."""
+        try:
+            found = await self._redis.blmpop(wait_seconds, 1, self.queue(peer), direction="LEFT", count=most)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise TableUnavailable(str(error)) from error
+        entries: list[bytes] = found[1] if found else []  # type: ignore[assignment]
+        return entries
+
+    async def waiting(self, peers: Sequence[str]) -> list[int]:
+        """Return how many entries wait for each peer."""
+        return await self._do(*(("LLEN", self.queue(peer)) for peer in peers))
+
+    def queue(self, peer: str) -> str:
+        return f"{self._prefix}{peer}"
+
+    # What was taken already: asked by the relay that takes it
+
+    async def once(self, peer: str, nonce: str) -> None:
+        """Note that a signed request is taken. Raises NonceUsed, TooManyRequests."""
+        keys = [f"{self._prefix}nonces:{{{peer}}}"]
+        [answer] = await self._call(_ONCE, [(keys, [nonce, NONCE_SECONDS * 1000, NONCES_MAX])])
+        if answer == 0:
+            raise NonceUsed
+        if answer < 0:
+            raise TooManyRequests
+
+    async def is_new_batch(self, peer: str, batch_id: str) -> bool:
+        """Note that a batch is taken; False: it was before."""
+        try:
+            await self.once(f"{peer}:batches", batch_id)
+        except NonceUsed:
+            return False
+        return True
+
+    async def forget_batch(self, peer: str, batch_id: str) -> None:
+        """A batch could not be dispatched: take it when it comes again."""
+        await self._do(("ZREM", f"{self._prefix}nonces:{{{peer}:batches}}", batch_id))
+
+    async def _do(self, *commands: tuple[Any, ...]) -> list[Any]:
+        try:
+            pipe = self._redis.pipeline(transaction=False)
+            for command in commands:
+                pipe.execute_command(*command)
+            answers: list[Any] = await pipe.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise TableUnavailable(str(error)) from error
+        return answers
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Hands events over to the relay for those peers that watch their topics. Of a dispatcher, or of a node.
+
+    What a peer watches is remembered for `look_seconds`. Never raises, never waits for a peer: its queue is in this
+    region's Redis, and what does not get there is found by the peer's nodes in the database.
+    """
+
+    table: RelayTable
+    peers: Sequence[str]
+    clock: Callable[[], float] = time.monotonic
+    look_seconds: float = 0.2
+    _looked_at: float = float("-inf")
+    _digests: dict[str, str | None] = field(default_factory=dict)
+    _bitmaps: dict[str, bytes | None] = field(default_factory=dict)
+
+    async def offer(self, events: Sequence[tuple[str, bytes]], stamps: Mapping[str, Any]) -> None:
+        """Hand over events: topic, and the wire form packed (msgpack)."""
+        try:
+            await self._look()
+            entries: dict[str, list[bytes]] = {}
+            for peer in self.peers:
+                bitmap = self._bitmaps.get(peer)
+                # Nobody knows what a silent peer watches: better in vain than not at all.
+                wanted = [packed for topic, packed in events if bitmap is None or is_in(topic, bitmap)]
+                if wanted:
+                    entries[peer] = list(pack_entries(stamps, wanted))
+                metrics.relay_unwatched.labels(peer).inc(len(events) - len(wanted))
+            if entries:
+                for peer, dropped in (await self.table.push(entries)).items():
+                    metrics.relay_drops.labels(peer, "full").inc(dropped)
+        except TableUnavailable:
+            metrics.table_errors.inc()
+
+    async def _look(self) -> None:
+        now = self.clock()
+        if now - self._looked_at < self.look_seconds:
+            return
+        digests = dict(zip(self.peers, await self.table.digests(self.peers), strict=True))
+        changed = [peer for peer, digest in digests.items() if digest is None or digest != self._digests.get(peer)]
+        if changed:
+            self._bitmaps.update(zip(changed, await self.table.interests(changed), strict=True))
+        self._digests, self._looked_at = digests, now
