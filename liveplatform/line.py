@@ -1,0 +1,101 @@
+"""A line between two places, for a look and for tests: a TCP proxy that takes its time, and can be cut.
+
+Standard library only. `manage.py regions --link-ms` puts one between two regions of one machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+CHUNK_BYTES = 65_536
+WAITING_MAX_CHUNKS = 1_024  # on the line, one way
+
+
+class Line:
+    """Listens on `host` and carries each connection to `to`, with `delay_seconds` each way.
+
+    `cut_there` and `cut_back` swallow what goes to the target and what comes back, as a router that has lost a route
+    does: nobody is told. What was on its way then is lost to its connection, so once mended those connections end.
+    """
+
+    def __init__(self, to: tuple[str, int], *, delay_seconds: float = 0.0) -> None:
+        self.to = to
+        self.delay_seconds = delay_seconds
+        self._is_cut = {"there": False, "back": False}
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._spoilt: set[asyncio.StreamWriter] = set()
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
+        """Listen; return where. Raises OSError."""
+        self._server = await asyncio.start_server(self._accept, host, port)
+        found: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+        return found
+
+    async def aclose(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self, *, there: bool = True, back: bool = True) -> None:
+        """Lose everything, or what goes one way."""
+        self._is_cut = {"there": there, "back": back}
+
+    def mend(self) -> None:
+        """Carry again. Connections of which something is missing end."""
+        self.cut(there=False, back=False)
+        for writer in self._spoilt:
+            writer.transport.abort()
+        self._spoilt.clear()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio's, of a coroutine given to it, complains when it is cancelled.
+        task = asyncio.create_task(self._connect(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            there, back = await asyncio.open_connection(*self.to)
+            try:
+                async with asyncio.TaskGroup() as ways:
+                    ways.create_task(self._carry(reader, back, "there"))
+                    ways.create_task(self._carry(there, writer, "back"))
+            except* OSError:
+                pass
+            finally:
+                back.transport.abort()
+        writer.transport.abort()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
+        """Carry one way until its end, each chunk after its delay, whatever comes behind it."""
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(WAITING_MAX_CHUNKS)
+
+        async def arrive() -> None:
+            while True:
+                due_at, data = await waiting.get()
+                await asyncio.sleep(due_at - loop.time())
+                if self._is_cut[way]:
+                    self._spoilt.add(writer)
+                    continue
+                if not data:
+                    if writer.can_write_eof():
+                        writer.write_eof()
+                    return
+                writer.write(data)
+                await writer.drain()
+
+        arriving = asyncio.create_task(arrive())
+        try:
+            data = b"-"
+            while data:
+                data = await reader.read(CHUNK_BYTES)
+                await waiting.put((loop.time() + self.delay_seconds, data))
+            await arriving
+        finally:
+            arriving.cancel()
+            self._spoilt.discard(writer)
