@@ -27,6 +27,11 @@ def dispatcher(name: str = "dispatcher") -> Program:
     return _worker(name, "--queues", "dispatch")
 
 
+def relay(name: str = "relay") -> Program:
+    """The way to and from the other regions; any number may run."""
+    return Program(name, (*PYTHON, "-m", "liveplatform.relay"), stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
+
+
 def jobs(name: str = "jobs") -> Program:
     """The Celery worker for periodic work, with its clock; one per site."""
     return _worker(name, "--queues", "jobs", "--beat")

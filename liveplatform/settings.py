@@ -6,6 +6,7 @@ A nonsense value raises `ImproperlyConfigured` with one line that names the vari
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import secrets
 import socket
@@ -19,6 +20,7 @@ from environs import Env, EnvError
 from kombu import Queue
 
 from liveplatform import embedded
+from realtime.relay.signing import SECRET_MIN_LENGTH, Key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
@@ -107,7 +109,67 @@ TRUSTED_PROXIES = _integer("TRUSTED_PROXIES", 0, 0, 8)
 
 # The platform
 
+
+def _peers() -> dict[str, str]:
+    """Return the other regions and where their relays are. Raises `ImproperlyConfigured` naming the variable."""
+    found: dict[str, str] = {}
+    for item in _list(
+        "LIVE_PEERS", [], r"[^=\s]+=[^=\s]+", "regions and addresses like us=https://relay.us.example.org"
+    ):
+        name, _, url = item.partition("=")
+        parts = urlsplit(url)
+        try:
+            is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_address = False
+        if not is_address or "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ImproperlyConfigured(f"LIVE_PEERS: {name} needs an address like https://relay.us.example.org")
+        if not name.isidentifier() or name == LIVE_REGION or name in found:
+            raise ImproperlyConfigured(f"LIVE_PEERS: {name} is no region, this one (LIVE_REGION), or named twice")
+        if parts.scheme == "http" and not LIVE_RELAY_PLAIN and not _is_loopback(parts.hostname or ""):
+            raise ImproperlyConfigured(
+                f"LIVE_PEERS: {name} needs https (LIVE_RELAY_PLAIN=on where the network between encrypts by itself)"
+            )
+        found[name] = f"{parts.scheme}://{parts.netloc}"
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _relay_keys() -> list[Key]:
+    """Return the keys shared with peers. Raises `ImproperlyConfigured` naming the variable, never a secret."""
+    each = r"[^:,\s]+:[^:,\s]+:[^:,\s]+"
+    items = _list("LIVE_RELAY_KEYS", [], each, "keys like us:2026-11:<secret>, the secret without colons")
+    keys = [Key(*item.split(":")) for item in items]
+    for key in keys:
+        if len(key.secret) < SECRET_MIN_LENGTH:
+            raise ImproperlyConfigured(
+                f"LIVE_RELAY_KEYS: the secret of {key.region}:{key.id} needs {SECRET_MIN_LENGTH} characters at least"
+            )
+        if key.secret == SECRET_KEY:
+            raise ImproperlyConfigured(f"LIVE_RELAY_KEYS: the secret of {key.region}:{key.id} must not be SECRET_KEY")
+        if key.region not in LIVE_PEERS:
+            raise ImproperlyConfigured(f"LIVE_RELAY_KEYS: {key.region} is not among LIVE_PEERS")
+        if not re.fullmatch(r"[\w.-]{1,64}", key.id, re.ASCII):
+            raise ImproperlyConfigured("LIVE_RELAY_KEYS: a key's id has letters, digits, dots and dashes only")
+    if len({(key.region, key.id) for key in keys}) < len(keys) or len({key.secret for key in keys}) < len(keys):
+        raise ImproperlyConfigured("LIVE_RELAY_KEYS: each key needs an id and a secret of its own")
+    if missing := LIVE_PEERS.keys() - {key.region for key in keys}:
+        raise ImproperlyConfigured(f"LIVE_RELAY_KEYS: there is no key for {min(missing)}")
+    return keys
+
+
+LIVE_RELAY_PLAIN = _switch("LIVE_RELAY_PLAIN", False)
 LIVE_REGION = _read("LIVE_REGION", env.str, "local", str.isidentifier, "a short name of letters, digits and _")
+LIVE_PEERS = _peers()
+LIVE_RELAY_KEYS = _relay_keys()
+LIVE_RELAY_HOST = env.str("LIVE_RELAY_HOST", "127.0.0.1")
+LIVE_RELAY_PORT = _integer("LIVE_RELAY_PORT", min(PORT + 100, 65535), 1, 65535)
 LIVE_FRAME_MS = _integer("LIVE_FRAME_MS", 50, 10, 10_000)
 LIVE_NODES = _integer("LIVE_NODES", 2, 1, 64)
 LIVE_DRAIN_SECONDS = _integer("LIVE_DRAIN_SECONDS", 2, 0, 600)
@@ -253,7 +315,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Segments of live broadcasts: <MEDIA_ROOT>/<video id>/live.m3u8, served at /media/.
-MEDIA_ROOT = DATA_DIR / "media"
+MEDIA_ROOT = (BASE_DIR / folder).resolve() if (folder := env.str("LIVE_MEDIA_DIR", "")) else DATA_DIR / "media"
 
 # Logs: one line each, the process is named by whoever started it.
 

@@ -114,6 +114,8 @@ class _Site:
             # Not sooner: their start would only delay the nodes', which serve without them, if a little late.
             self._supervisor.start(programs.dispatcher())
             self._supervisor.start(programs.jobs())
+            if settings.LIVE_PEERS:
+                self._supervisor.start(programs.relay())
             await self._announce()
             # The group, and with it the site, goes on until a signal.
             await self._stop_asked.wait()
@@ -198,7 +200,7 @@ class _Site:
     async def _stop(self) -> None:
         """Stop in the order in which nothing is lost: those who take, those who pass on, those who keep."""
         await self._stop_programs(self._nodes)
-        await self._stop_programs(["dispatcher", "jobs"])
+        await self._stop_programs(["dispatcher", "jobs", "relay"])
         await self._stop_programs(["demo"])
         preparation.close_connections()
         # PostgreSQL is never hurried: its way of stopping is quick and leaves nothing to recover.

@@ -19,12 +19,22 @@ from realtime.stamps import clean
 
 logger = logging.getLogger(__name__)
 
+STATE = "s"  # the letter of `State` in its wire form
+
 
 class Lookup(Protocol):
     """The half of the shared table that a dispatcher needs."""
 
     async def nodes_for(self, topics: Sequence[TopicName]) -> dict[TopicName, frozenset[NodeId]]:
         """Return, per topic, the nodes with at least one viewer of it. Raises TableUnavailable."""
+        ...
+
+
+class Relay(Protocol):
+    """The way to the other regions (realtime.relay.table.Outbox)."""
+
+    async def offer(self, events: Sequence[tuple[str, bytes]], stamps: Mapping[str, Any]) -> None:
+        """Hand over events, topic and packed wire form, for those regions that watch them. Never raises."""
         ...
 
 
@@ -48,11 +58,15 @@ class Dispatcher:
     A lookup is remembered for `cache_seconds`: a node that has just subscribed took its snapshot after it entered
     the table, so an event it misses for that reason is found by its next reconcile. That nobody watches is not
     remembered: it costs no message, and the first viewer of a video comes and acts within that time.
+
+    `relay` takes the same events for the other regions; without one they stay here, as those must that came from there.
+    State that no row keeps (who is online) is each region's own to find out.
     """
 
     table: Lookup
     send: Callable[[Mapping[NodeId, bytes]], Awaitable[None]]
     clock: Callable[[], float]
+    relay: Relay | None = None
     cache_seconds: float = 0.1
     cache_max_topics: int = 50_000
     _cache: dict[TopicName, tuple[float, frozenset[NodeId]]] = field(default_factory=dict)
@@ -68,18 +82,26 @@ class Dispatcher:
         outcome.events = len(items)
         nodes = await self._nodes_for({item[1] for item in items})
         boxes: defaultdict[NodeId, list[bytes]] = defaultdict(list)
+        abroad: list[tuple[str, bytes]] = []
         pack = msgpack.Packer().pack
         for item in items:
             watching = nodes[item[1]]
+            is_for_all = self.relay is not None and item[0] != STATE
             if not watching:
                 outcome.unwatched += 1
-                continue
+                if not is_for_all:
+                    continue
             packed = pack(item)
             for node in watching:
                 boxes[node].append(packed)
+            if is_for_all:
+                abroad.append((item[1], packed))
+        stamped = {**clean(stamps), "dispatched": now_ms()}
         if boxes:
-            packed_stamps = pack({**clean(stamps), "dispatched": now_ms()})
+            packed_stamps = pack(stamped)
             await self.send({node: deliver_message(packed, packed_stamps) for node, packed in boxes.items()})
+        if self.relay is not None and abroad:
+            await self.relay.offer(abroad, stamped)
         outcome.messages = len(boxes)
         return outcome
 

@@ -93,6 +93,18 @@ NOBODY = Watched(0, 0)
 NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}", re.ASCII)
 
 
+class Neighbours(Protocol):
+    """Who tells other regions what this node watches (realtime.relay.interest.Interest)."""
+
+    def add(self, topic: TopicName) -> None: ...
+
+    def drop(self, topic: TopicName) -> None: ...
+
+    def count(self, topic: TopicName, here: Watched) -> None: ...
+
+    async def run(self) -> None: ...
+
+
 class Table(Protocol):
     """The half of the shared table that a node needs (realtime.subscriptions.SharedTable)."""
 
@@ -143,7 +155,7 @@ class Feed:
     totals: Totals | None = None
     roll: Roll = field(init=False)
     watched: Watched = NOBODY
-    elsewhere: int = 0  # viewers on other nodes, by the last answer of the table
+    elsewhere: int = 0  # viewers on other nodes, in any region, by the last answer of the table
     peak_saved: int = 0
 
     loading: asyncio.Task[None] | None = None
@@ -284,6 +296,7 @@ class Node:
         region: str = "local",
         sample_share: float = 0.0,
         presence: Presence | None = None,
+        neighbours: Neighbours | None = None,
         key_of: KeyOf = viewer_keys(""),  # noqa: B008  (a function, made once)
         clock: Callable[[], float] = time.monotonic,
         write: Callable[[int, bytes], int] = os.write,
@@ -298,6 +311,7 @@ class Node:
         self._presence = presence
         self._region = region
         self.samples = Samples(clock=clock, share=sample_share)
+        self._neighbours = neighbours
         self._frame_seconds = frame_seconds
         self._renew_seconds = renew_seconds
         self._lease_seconds = lease_seconds
@@ -328,6 +342,8 @@ class Node:
         ):
             self.spawn(self._every(step, seconds), name=name)
         self.spawn(self._renewing(), name="renew")
+        if self._neighbours is not None:
+            self.spawn(self._neighbours.run(), name="neighbours")
         if self._presence is not None:
             self.spawn(self._presence.run(), name="heartbeats")
             self.spawn(self._every(self._presence.sweep, SWEEP_SECONDS), name="sweep")
@@ -489,6 +505,8 @@ class Node:
             feed = self.feeds.get(topic)
             if feed is None:
                 feed = self.feeds[topic] = Feed(topic, kind)
+                if self._neighbours is not None:
+                    self._neighbours.add(topic)
                 feed.loading = self.spawn(self._load(feed), name=f"load {topic}")
                 metrics.topics.set(len(self.feeds))
             if feed.loading is None:
@@ -537,6 +555,8 @@ class Node:
     def _drop(self, feed: Feed) -> None:
         if self.feeds.get(feed.topic) is feed:
             del self.feeds[feed.topic]
+            if self._neighbours is not None:
+                self._neighbours.drop(feed.topic)
         self._changed.discard(feed)
         metrics.topics.set(len(self.feeds))
         for task in (feed.pulling, feed.pump):
@@ -1170,6 +1190,8 @@ class Node:
             feed.roll.told(answer)
             feed.elsewhere = max(0, answer.watched.count - shares[feed.topic].viewers)
             self._set_watched(feed, answer.watched)
+            if self._neighbours is not None:
+                self._neighbours.count(feed.topic, Watched(answer.watched.count - answer.abroad, answer.watched.peak))
             if feed.roll.has_news or not answer.is_swept:
                 self._note_change(feed)
 

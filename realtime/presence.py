@@ -184,7 +184,8 @@ def _state(viewer_id: str, at_ms: int, status: str, last_active_ms: int | None) 
 class Presence:
     """One node's part: heartbeats for the viewers it holds, and its turn at sweeping for all nodes.
 
-    `publish` gets the changes, `save` viewers and when they were last active (ms) to be kept in the database.
+    `publish` gets the changes, `save` viewers and when they were last active (ms) to be kept in the database,
+    `tell_abroad` the heartbeats, for the tables of other regions.
     """
 
     def __init__(
@@ -195,8 +196,10 @@ class Presence:
         save: Callable[[Mapping[str, int]], Awaitable[None]],
         clock: Callable[[], float],
         beat_seconds: float = BEAT_SECONDS,
+        tell_abroad: Callable[[Sequence[str]], Awaitable[None]] | None = None,
     ) -> None:
         self.table = table
+        self._tell_abroad = tell_abroad
         self._beat_seconds = beat_seconds
         self._publish = publish
         self._save = save
@@ -260,6 +263,8 @@ class Presence:
                     at_ms, came = await self.table.beat(seen)
                     metrics.heartbeats.inc(len(seen))
                     self._tell([online(viewer_id, at_ms) for viewer_id in came])
+                    if self._tell_abroad is not None:
+                        await self._tell_abroad(seen)
                 self._plan(batch, now + self._beat_seconds)
             except TableUnavailable:
                 metrics.table_errors.inc()

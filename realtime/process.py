@@ -24,14 +24,16 @@ from realtime import figures
 from realtime.connections import Watcher
 from realtime.counting import viewer_keys
 from realtime.database import DatabaseStore
-from realtime.events import NodeId, TopicName
+from realtime.events import NodeId, TopicName, now_ms
 from realtime.frontend import Node, parse_public_id
 from realtime.limits import ConnectionLimit
-from realtime.presence import Presence
+from realtime.presence import PREFIX, Presence
 from realtime.publisher import publisher
 from realtime.registry import registry
+from realtime.relay.batch import HEARTBEAT
+from realtime.relay.interest import Interest
 from realtime.samples import entries_of
-from realtime.shared import presence_table, shared_redis, shared_table
+from realtime.shared import outbox, presence_table, relay_table, shared_redis, shared_table
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,14 @@ class NodeSilent(Exception):
 key_of = viewer_keys(settings.SECRET_KEY)
 
 
+async def _tell_abroad(viewer_ids: Sequence[str]) -> None:
+    """Tell the regions that watch them that these viewers are online. Never raises."""
+    if (relay := outbox()) is not None:
+        topics = [PREFIX + viewer_id for viewer_id in viewer_ids]
+        beats = [(topic, msgpack.packb([HEARTBEAT, topic])) for topic in topics]
+        await relay.offer(beats, {"region": settings.LIVE_REGION, "published": now_ms()})
+
+
 class NodeProcess:
     """Starts with the first connection (Daphne has no ASGI lifespan) or before it, by the server's `on_start`."""
 
@@ -69,10 +79,14 @@ class NodeProcess:
             # The node's id is its channel of the layer: what the shared table says is where dispatchers send.
             id = NodeId(f"live.node.{settings.LIVE_REGION}.{host}.{uuid.uuid4().hex[:12]}")
             store = DatabaseStore(registry)
+            neighbours = None
+            if settings.LIVE_PEERS:
+                neighbours = Interest(id, relay_table(), lambda: self._node.feeds if self._node else ())
             self._node = Node(
                 id,
                 table=shared_table(),
                 store=store,
+                neighbours=neighbours,
                 kinds=registry.kinds,
                 frame_seconds=settings.LIVE_FRAME_MS / 1000,
                 renew_seconds=settings.LIVE_RENEW_SECONDS,
@@ -85,6 +99,7 @@ class NodeProcess:
                     save=store.save_last_active,
                     clock=time.monotonic,
                     beat_seconds=settings.LIVE_PRESENCE_SECONDS,
+                    tell_abroad=_tell_abroad,
                 ),
                 key_of=key_of,
             )

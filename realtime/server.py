@@ -118,15 +118,16 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.server.request_deadlines.start(self.channel)
 
     def gotLength(self, length: int | None) -> None:
-        super().gotLength(length if length is None or length <= BODY_MAX_BYTES else 0)
-        if length is not None and length > BODY_MAX_BYTES:
+        most = self.server.body_max_bytes
+        super().gotLength(length if length is None or length <= most else 0)
+        if length is not None and length > most:
             self._refuse_body()
 
     def handleContentChunk(self, data: bytes) -> None:
         self._body_bytes += len(data)
         if self._refused:
             return
-        if self._body_bytes > BODY_MAX_BYTES:
+        if self._body_bytes > self.server.body_max_bytes:
             self._refuse_body()
         else:
             super().handleContentChunk(data)
@@ -134,7 +135,8 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def _refuse_body(self) -> None:
         """Answer 413 at once, then read on for a moment: closing over unread data would take the answer back."""
         self._refused = True
-        body = b'{"code":"too_large","detail":"A request body may have %d bytes at most."}' % BODY_MAX_BYTES
+        body = b'{"code":"too_large","detail":"A request body may have %d bytes at most."}'
+        body %= self.server.body_max_bytes
         self.channel.transport.write(
             b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
             b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -449,6 +451,7 @@ class Server(server.Server):  # type: ignore[misc]
     the end of the drain have `finish_seconds`.
     """
 
+    body_max_bytes = BODY_MAX_BYTES
     request_seconds = 10.0
     idle_seconds = 60.0
     finish_seconds = 5.0

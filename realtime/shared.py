@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import TypeVar
 from weakref import WeakKeyDictionary
@@ -14,7 +14,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from realtime.events import NodeId
 from realtime.presence import PresenceTable
+from realtime.relay.table import Outbox, RelayTable
 from realtime.subscriptions import SharedTable
 
 ANSWER_SECONDS = 1.0
@@ -47,6 +49,17 @@ def shared_redis() -> Redis:
     )
 
 
+async def send_to_nodes(messages: Mapping[NodeId, bytes]) -> None:
+    """Put packed messages on the nodes' channels: what RedisPubSubChannelLayer.send does, in one round trip for all.
+
+    Raises RedisError, OSError.
+    """
+    pipe = shared_redis().pipeline(transaction=False)
+    for node, message in messages.items():
+        pipe.publish(node, message)
+    await pipe.execute()
+
+
 def _prefix() -> str:
     return f"live:{settings.LIVE_REGION}:"
 
@@ -61,3 +74,15 @@ def shared_table() -> SharedTable:
 def presence_table() -> PresenceTable:
     """Return the running loop's presence table."""
     return PresenceTable(shared_redis(), prefix=_prefix(), beat_seconds=settings.LIVE_PRESENCE_SECONDS)
+
+
+@_per_loop
+def relay_table() -> RelayTable:
+    """Return the running loop's relay table."""
+    return RelayTable(shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=_prefix())
+
+
+@_per_loop
+def outbox() -> Outbox | None:
+    """Return the running loop's way to the other regions; None: there is no other."""
+    return Outbox(relay_table(), list(settings.LIVE_PEERS)) if settings.LIVE_PEERS else None

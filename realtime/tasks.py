@@ -10,7 +10,6 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -22,10 +21,9 @@ from redis.exceptions import RedisError
 
 from realtime import metrics
 from realtime.dispatcher import Dispatched, Dispatcher
-from realtime.events import NodeId
 from realtime.registry import registry
 from realtime.scripts import TableUnavailable
-from realtime.shared import shared_redis, shared_table
+from realtime.shared import outbox, send_to_nodes, shared_table
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +43,7 @@ class _Worker(threading.local):
 
     @staticmethod
     async def _make() -> Dispatcher:
-        redis = shared_redis()
-
-        async def send(messages: Mapping[NodeId, bytes]) -> None:
-            # What RedisPubSubChannelLayer.send does, for all nodes in one round trip.
-            pipe = redis.pipeline(transaction=False)
-            for node, message in messages.items():
-                pipe.publish(node, message)
-            await pipe.execute()
-
-        return Dispatcher(shared_table(), send, time.monotonic)
+        return Dispatcher(shared_table(), send_to_nodes, time.monotonic, outbox())
 
     def dispatch(self, wire: list[Any], stamps: object) -> Dispatched:
         async def in_time() -> Dispatched:

@@ -66,6 +66,7 @@ class Site:
         self.urls: list[str] = []
         self.dispatcher: Child | None = None
         self.jobs: Child | None = None
+        self.relay: Child | None = None
         self.valkey = self.start_valkey()
 
     # Processes
@@ -105,6 +106,10 @@ class Site:
         self.jobs = self._run(programs.jobs())
         return self.jobs
 
+    def start_relay(self) -> Child:
+        self.relay = self._run(programs.relay())
+        return self.relay
+
     def start_valkey(self) -> Child:
         """Start Valkey, empty, on its port; again after a kill."""
         self.valkey = self._run(self.valkey_server.program)
@@ -130,6 +135,9 @@ class Site:
             assert node.exit_code() is None, f"{name} ended:\n{self._tail(self._log(name))}"
         if self.dispatcher:
             wait_for(self._dispatcher_waits, "the dispatcher")
+        if self.relay:
+            url = f"http://{self.env['LIVE_RELAY_HOST']}:{self.env['LIVE_RELAY_PORT']}/healthz"
+            wait_for(lambda: answers(url), "the relay")
 
     @staticmethod
     def _ready_or_dead(node: Child, url: str) -> bool:
@@ -161,7 +169,7 @@ class Site:
 
     def close(self) -> None:
         """Stop every process, each as it likes to be stopped."""
-        children = [*self.nodes, *(child for child in (self.dispatcher, self.jobs) if child)]
+        children = [*self.nodes, *(child for child in (self.dispatcher, self.jobs, self.relay) if child)]
         for child in children:
             child.ask_to_stop()
         for child in [*children, self.valkey]:
@@ -179,16 +187,26 @@ class SiteFactory:
         self._template: str | None = None
         self._databases: list[str] = []
 
-    def start(self, *, nodes: int = 2, env: dict[str, str] | None = None, jobs: bool = False) -> Site:
-        """Start a site and return it when it is ready."""
+    def start(
+        self,
+        *,
+        nodes: int = 2,
+        env: dict[str, str] | None = None,
+        jobs: bool = False,
+        database_url: str | None = None,
+    ) -> Site:
+        """Start a site and return it when it is ready. `database_url`: of another site, which shares it."""
         number = next(self._numbers)
-        site = Site(self._folder / str(number), self._url(self._new_database(number)), env or {})
+        database_url = database_url or self._url(self._new_database(number))
+        site = Site(self._folder / str(number), database_url, env or {})
         try:
             for _ in range(nodes):
                 site.start_node()
             site.start_dispatcher()
             if jobs:
                 site.start_jobs()
+            if "LIVE_PEERS" in site.env:
+                site.start_relay()
             site.wait_until_ready()
         except BaseException:
             site.close()

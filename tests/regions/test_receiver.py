@@ -42,7 +42,8 @@ def comment(seq: int) -> Durable:
 def body_of(*items: Any, id: str = "", origin: str = "eu", hops: int = 1, version: int = 1) -> bytes:
     """Return a batch of events, or of anything."""
     wire = [to_wire(item) if isinstance(item, Event) else item for item in items]
-    return b"m" + msgpack.packb([version, id or uuid.uuid4().hex, origin, hops, [[{"published": 1}, wire]]])
+    packed: bytes = msgpack.packb([version, id or uuid.uuid4().hex, origin, hops, [[{"published": 1}, wire]]])
+    return b"m" + packed
 
 
 @dataclass

@@ -1,0 +1,54 @@
+"""This process as a region's relay: the sender, and the application that receives. Found by liveplatform.relay.
+
+Hop: between realtime.relay and the settings. What it dispatches here never goes on to another region.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+
+from realtime.dispatcher import Dispatcher
+from realtime.relay.receiver import Receiver, Send
+from realtime.relay.sender import Sender
+from realtime.relay.signing import Keyring
+from realtime.shared import presence_table, relay_table, send_to_nodes, shared_table
+
+logger = logging.getLogger(__name__)
+
+
+class RelayProcess:
+    """Starts with the server, ends with it."""
+
+    def __init__(self) -> None:
+        self._receiver: Receiver | None = None
+        self._sender: Sender | None = None
+
+    async def start(self) -> None:
+        keyring = Keyring(settings.LIVE_REGION, settings.LIVE_RELAY_KEYS)
+        self._receiver = Receiver(
+            keyring,
+            relay_table(),
+            dispatcher=Dispatcher(shared_table(), send_to_nodes, time.monotonic),
+            shared=shared_table(),
+            presence=presence_table(),
+        )
+        self._sender = Sender(relay_table(), keyring, settings.LIVE_PEERS)
+        self._sender.start()
+        logger.info("relay of %s, to %s", settings.LIVE_REGION, ", ".join(settings.LIVE_PEERS))
+
+    async def stop(self) -> None:
+        """End sending; requests under way are answered by the server's drain."""
+        if self._sender is not None:
+            await self._sender.aclose()
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Callable[[], Awaitable[Any]], send: Send) -> None:
+        assert self._receiver is not None, "the server starts the process before it listens"
+        await self._receiver(scope, receive, send)
+
+
+application = process = RelayProcess()
