@@ -12,7 +12,7 @@ import contextlib
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from realtime.loadgen.audience import Audience
@@ -51,6 +51,7 @@ class Plan:
     comment: Callable[[int], Request | Command]
     state: Request  # answered with the video's `seq` and `likes`
     processes: int = 1
+    acts_at: Sequence[Address] = ()  # where likes and comments are sent; nowhere else said: where the viewers are
     speakers: range = range(0)
     introduce: Callable[[int, Address], Request] | None = None
     settle_seconds: float = SETTLE_SECONDS
@@ -146,7 +147,7 @@ class LoadTest:
         self._tell = tell
         self._cycle = LikeCycle(plan.like_pool)
         self._ledger = Ledger()
-        self._client = Client(plan.watch.addresses, introduce=plan.introduce)
+        self._client = Client(plan.acts_at or plan.watch.addresses, introduce=plan.introduce)
         self.audience = Audience(
             plan.watch,
             plan.viewers,

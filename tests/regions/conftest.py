@@ -1,122 +1,20 @@
-"""Two regions of real processes, eu and us, on one database, with lines between them that can be cut."""
+"""Two regions for all tests of this folder: each breaks something between them, and finds it whole."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Iterator
 
-import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from liveplatform.line import Line
 from tests.conftest import watched
-from tests.sites import Site, SiteFactory
-
-SECRET = "a-secret-of-eu-and-us-that-nobody-else-has"
-
-
-class Lines:
-    """Lines on a loop of their own, in a thread: they outlive the tests' loops."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="lines", daemon=True)
-        self._thread.start()
-        self._lines: list[Line] = []
-
-    def start(self, to: tuple[str, int]) -> tuple[Line, tuple[str, int]]:
-        line = Line(to)
-        self._lines.append(line)
-        return line, asyncio.run_coroutine_threadsafe(line.start(), self._loop).result()
-
-    def do(self, *acts: Callable[[], None]) -> None:
-        """Do something to lines, on their loop."""
-
-        async def on_loop() -> None:
-            for act in acts:
-                act()
-
-        asyncio.run_coroutine_threadsafe(on_loop(), self._loop).result()
-
-    def close(self) -> None:
-        for line in self._lines:
-            asyncio.run_coroutine_threadsafe(line.aclose(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-@dataclass(slots=True)
-class Regions:
-    """`eu` is where things are done, `us` where they are watched. Each has a line to the other's relay.
-
-    `database` is the line from us to the database, which stands in eu.
-    """
-
-    eu: Site
-    us: Site
-    to_us: Line
-    to_eu: Line
-    database: Line
-    lines: Lines
-
-    def cut(self, *lines: Line, there: bool = True, back: bool = True) -> None:
-        self.lines.do(*(partial(line.cut, there=there, back=back) for line in lines))
-
-    def mend(self) -> None:
-        self.lines.do(*(line.mend for line in (self.to_us, self.to_eu, self.database)))
-
-    async def relay_metric(self, site: Site, name: str, **labels: str) -> float:
-        """Return what the site's relay has counted under this name."""
-        url = f"http://{site.env['LIVE_RELAY_HOST']}:{site.env['LIVE_RELAY_PORT']}/metrics"
-        async with httpx.AsyncClient(verify=False, trust_env=False) as client:
-            text = (await client.get(url)).raise_for_status().text
-        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-        return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
+from tests.regions.two import Regions, two_regions
+from tests.sites import SiteFactory
 
 
 @pytest.fixture(scope="package")
 def both(site_factory: SiteFactory) -> Iterator[Regions]:
-    with contextlib.ExitStack() as stack:
-        lines = stack.enter_context(contextlib.closing(Lines()))
-        ports = {"eu": free_port(), "us": free_port()}
-        to_us, us_address = lines.start(("127.0.0.1", ports["us"]))
-        to_eu, eu_address = lines.start(("127.0.0.1", ports["eu"]))
-
-        def start(region: str, peer: str, address: tuple[str, int], *, nodes: int, **more: Any) -> Site:
-            env = {
-                "LIVE_REGION": region,
-                "LIVE_PEERS": f"{peer}=http://{address[0]}:{address[1]}",
-                "LIVE_RELAY_KEYS": f"{peer}:1:{SECRET}",
-                "LIVE_RELAY_HOST": "127.0.0.1",
-                "LIVE_RELAY_PORT": str(ports[region]),
-                "LIVE_LIMITS": "off",
-                "LIVE_PRESENCE_SECONDS": "2",
-            }
-            return stack.enter_context(watched(site_factory.start(nodes=nodes, env=env, **more)))
-
-        eu = start("eu", "us", us_address, nodes=1)
-        parts = urlsplit(eu.database_url)
-        assert parts.hostname and parts.port
-        database, there = lines.start((parts.hostname, parts.port))
-        host = f"{parts.username}:{parts.password}@{there[0]}:{there[1]}"
-        us = start("us", "eu", eu_address, nodes=2, database_url=urlunsplit(parts._replace(netloc=host)))
-        yield Regions(eu, us, to_us, to_eu, database, lines)
+    with two_regions(site_factory, watched, env={"LIVE_PRESENCE_SECONDS": "2"}) as regions:
+        yield regions
 
 
 @pytest.fixture

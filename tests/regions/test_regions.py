@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import Talk, fast_path_works
 from tests.messaging.test_presence import befriend, first, online, statuses, stream
-from tests.regions.conftest import Regions
+from tests.regions.two import Regions
 from tests.rooms import Room, open_room
 from tests.watching import Watcher, check, crowd, each, eventually, watching
 

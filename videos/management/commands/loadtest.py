@@ -66,6 +66,7 @@ class Arguments:
     """The command line, checked."""
 
     urls: list[str]
+    acts_at: list[str]
     viewers: int
     likes: float
     comments: float
@@ -101,6 +102,7 @@ class Arguments:
                 raise Unusable(f"--{name}: {options[name]} is a folder")
         return cls(
             urls=[url.rstrip("/") for url in options["nodes"] or [options["url"]]],
+            acts_at=[url.rstrip("/") for url in options["acts_at"]],
             viewers=_whole(options, "viewers", 1, VIEWERS_MAX),
             likes=_number(options, "likes", 0, RATE_MAX),
             comments=_number(options, "comments", 0, RATE_MAX),
@@ -156,6 +158,9 @@ class Command(BaseCommand):
         parser.add_argument("--ramp", default="0", metavar="SECONDS", help="spread the connects over so long (0)")
         parser.add_argument("--transport", default="sse", metavar="sse|ws|mix", help="how viewers connect (sse)")
         parser.add_argument("--acts", default="rest", metavar="rest|ws", help="how likes and comments are sent (rest)")
+        parser.add_argument(
+            "--acts-at", nargs="+", default=[], metavar="URL", help="where: addresses of another region (--url)"
+        )
         parser.add_argument("--slow", default="0", metavar="PERCENT", help="of the viewers read far too slowly (0)")
         parser.add_argument("--flapping", default="0", metavar="PERCENT", help="close and come back all the time (0)")
         parser.add_argument(
@@ -168,11 +173,12 @@ class Command(BaseCommand):
         try:
             arguments = Arguments.of(options)
             addresses = [_reach(url) for url in arguments.urls]
+            acts_at = [_reach(url) for url in arguments.acts_at]
             cast = _Cast.of(arguments)
             processes = make_room(
                 arguments.viewers, addresses, processes=arguments.processes, speakers=len(cast.speakers)
             )
-            result = self._run(arguments, addresses, cast, processes)
+            result = self._run(arguments, addresses, acts_at, cast, processes)
         except (Unusable, DoesNotFit) as problem:
             self._leave(2, str(problem))
         except (OperationalError, InterfaceError, ProgrammingError) as problem:
@@ -185,22 +191,29 @@ class Command(BaseCommand):
         if not result.passed:
             sys.exit(1)
 
-    def _run(self, arguments: Arguments, addresses: list[Address], cast: _Cast, processes: int) -> Result:
+    def _run(
+        self, arguments: Arguments, addresses: list[Address], acts_at: list[Address], cast: _Cast, processes: int
+    ) -> Result:
         stage = Stage()
         with _Interrupts() as interrupts:
             try:
                 stage.set(cast.likers + cast.commenters)
                 script = _Script(stage, cast)
-                for address in addresses:
+                for address in (*addresses, *acts_at):
                     _check(address, script.state())
-                return asyncio.run(self._load_test(arguments, addresses, script, processes))
+                return asyncio.run(self._load_test(arguments, addresses, acts_at, script, processes))
             finally:
                 interrupts.shielded = True
                 self._end_of_line()
                 stage.remove()
 
     async def _load_test(
-        self, arguments: Arguments, addresses: list[Address], script: _Script, processes: int
+        self,
+        arguments: Arguments,
+        addresses: list[Address],
+        acts_at: list[Address],
+        script: _Script,
+        processes: int,
     ) -> Result:
         watch = Watch(
             topic=script.topic,
@@ -222,6 +235,7 @@ class Command(BaseCommand):
             comment=script.say_comment if arguments.acts_by_websocket else script.comment,
             state=script.state(),
             processes=processes,
+            acts_at=acts_at,
             speakers=script.cast.speakers,
             introduce=script.introduce,
         )
