@@ -1,9 +1,9 @@
 """Likes and comments of one region on streams of another: `./run benchmarks/regions.py`.
 
 Two complete regions on one durable database, eu and us, each with its own Valkey, nodes, dispatcher and relay; a line
-of `--link-ms` each way lies between their relays, and between us and the database. The load test acts in eu, its viewers
-are in us. First without faults, for latency; then with a partition in the middle: the relays' lines swallow everything,
-and with `--cut-database` the database's line too.
+of `--link-ms` each way lies between their relays, and between us and the database. The load test acts in eu, its
+viewers are in us. First without faults, for latency; then with a partition in the middle: the relays' lines swallow
+everything, and with `--cut-database` the database's line too.
 """
 
 from __future__ import annotations
@@ -107,11 +107,8 @@ def main() -> int:
         if options.events:
             found["partition"] = partition(regions, options)
     write_figures(found, options.json)
-    lost = [
-        result["lost"] + result["doubled"]
-        for result in (*found["latency"], found.get("partition", {"lost": 0, "doubled": 0}))
-    ]
-    return 1 if any(lost) else 0
+    results = [*found["latency"], *([found["partition"]] if options.events else [])]
+    return 1 if any(result["lost"] + result["doubled"] + result["out_of_order"] for result in results) else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ A nonsense value raises `ImproperlyConfigured` with one line that names the vari
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import secrets
 import socket
@@ -187,9 +188,10 @@ LIVE_LEASE_SECONDS = 15
 DATABASE_URL = _url("DATABASE_URL", embedded.database_url(DATA_DIR), ("postgresql", "postgres"))
 REDIS_URL = _url("REDIS_URL", embedded.redis_url(DATA_DIR), ("redis", "rediss"))
 
-DATABASES = {
-    "default": {
-        **env.dj_db_url("DATABASE_URL", DATABASE_URL),
+
+def _database(name: str, url: str) -> dict[str, Any]:
+    return {
+        **env.dj_db_url(name, url),
         "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,  # of a pooled connection: it may have died with its server meanwhile
         "OPTIONS": {
@@ -202,7 +204,13 @@ DATABASES = {
             "pool": {"min_size": 0, "max_size": 8, "timeout": 2, "reconnect_timeout": 1},
         },
     }
-}
+
+
+DATABASES = {"default": _database("DATABASE_URL", DATABASE_URL)}
+if "DATABASE_REPLICA_URL" in os.environ:
+    # Read by the nodes' look for what they have missed (realtime.database); nobody migrates it.
+    _url("DATABASE_REPLICA_URL", "", ("postgresql", "postgres"))
+    DATABASES["replica"] = {**_database("DATABASE_REPLICA_URL", ""), "TEST": {"MIRROR": "default"}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = {

@@ -6,23 +6,28 @@ delays nobody's frames, and an answer that does not come in time is an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
-from django.db import IntegrityError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
 
 from realtime.batches import Batches
 from realtime.connections import Watcher
 from realtime.events import Durable, TopicName, Totals
 from realtime.models import Audience, LoggedEvent, Topic
 from realtime.registry import Registry
-from realtime.store import Head, Loaded, Review, TopicGone, TopicKind
+from realtime.store import Head, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
 from realtime.threads import DatabaseThreads
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 ANSWER_SECONDS = 5.0
+CONFIRM_SECONDS = 30.0
 LOAD_MAX_TOPICS = 100
 SEEN_MAX = 131_072  # viewers of a topic that are kept; with more, those of the next level only
 
@@ -49,9 +54,25 @@ UPDATE realtime_audience SET level = level + 1, kept = kept - (SELECT count(*) F
 
 
 class DatabaseStore:
-    """Implements realtime.store.Store."""
+    """Implements realtime.store.Store.
 
-    def __init__(self, registry: Registry) -> None:
+    `replica` is the alias of a read replica (settings.DATABASES) that answers what a node asks again and again, its
+    look for what it has missed, while the primary may be far away. A replica is late, so where it is behind what is
+    known it has no news, and where it has no such topic the primary is asked. Whether something has gone back, as after
+    a restored backup, only the primary can tell: it is asked every `CONFIRM_SECONDS`, and whenever the replica does not
+    answer.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        replica: str = DEFAULT_DB_ALIAS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._replica = replica
+        self._clock = clock
+        self._confirmed_at = clock()
         self._registry = registry
         self._loads: dict[str, Batches[TopicName, Loaded]] = {}
         self._threads = DatabaseThreads(2, answer_seconds=ANSWER_SECONDS, name="node-database")
@@ -66,14 +87,33 @@ class DatabaseStore:
             raise TopicGone(topic)
         return loaded
 
-    async def heads(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
-        return await self._threads.run(self._heads, topics)
+    async def heads(self, known: Mapping[TopicName, Head]) -> Mapping[TopicName, Head]:
+        if self._replica == DEFAULT_DB_ALIAS or self._clock() - self._confirmed_at >= CONFIRM_SECONDS:
+            found = await self._threads.run(self._heads, DEFAULT_DB_ALIAS, list(known))
+            self._confirmed_at = self._clock()
+            return found
+        found = await self._read(self._heads, list(known))
+        if absent := known.keys() - found.keys():
+            found |= await self._threads.run(self._heads, DEFAULT_DB_ALIAS, list(absent))
+        return {
+            topic: Head(max(head.seq, known[topic].seq), max(head.version, known[topic].version))
+            for topic, head in found.items()
+        }
 
     async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:
-        return await self._threads.run(self._totals, topics)
+        return await self._read(self._totals, topics)
 
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
-        return await self._threads.run(events_after, topic, seq, limit)
+        return await self._read(events_after, topic, seq, limit)
+
+    async def _read(self, read: Callable[Concatenate[str, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `read` finds in the replica; in the primary when the replica does not answer."""
+        try:
+            return await self._threads.run(read, self._replica, *args, **kwargs)
+        except StoreUnavailable:
+            if self._replica == DEFAULT_DB_ALIAS:
+                raise
+            return await self._threads.run(read, DEFAULT_DB_ALIAS, *args, **kwargs)
 
     async def snapshots(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
         prefix, _, _ = topics[0].partition(":")
@@ -102,7 +142,7 @@ class DatabaseStore:
             heads = {TopicName(head.name): head for head in Topic.objects.filter(name__in=logged)}
             there = [topic for topic in topics if topic in heads] if kind.is_logged else topics
             snapshots = kind.load_all(there)
-            likes = kind.likes(list(snapshots)) if kind.is_counted else {}
+            likes = kind.likes(list(snapshots), DEFAULT_DB_ALIAS) if kind.is_counted else {}
             loaded = {}
             for topic, snapshot in snapshots.items():
                 head = heads.get(topic)
@@ -114,18 +154,20 @@ class DatabaseStore:
                         found.log = [_durable(event) for event in log][::-1]
         return loaded
 
-    def _heads(self, topics: Sequence[TopicName]) -> dict[TopicName, Head]:
-        with connection.cursor() as cursor:
+    @staticmethod
+    def _heads(database: str, topics: Sequence[TopicName]) -> dict[TopicName, Head]:
+        with connections[database].cursor() as cursor:
             # One array in place of a parameter each: a quarter of the time, where each viewer has an inbox.
             cursor.execute("SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s)", [list(topics)])
             return {TopicName(name): Head(seq, version) for name, seq, version in cursor.fetchall()}
 
-    def _totals(self, topics: Sequence[TopicName]) -> dict[TopicName, Totals]:
+    def _totals(self, database: str, topics: Sequence[TopicName]) -> dict[TopicName, Totals]:
         found: dict[TopicName, Mapping[str, int]] = {}
-        with one_moment():
-            versions = dict(Topic.objects.filter(name__in=topics).values_list("name", "version"))
+        with one_moment(database):
+            versions = dict(Topic.objects.using(database).filter(name__in=topics).values_list("name", "version"))
             for prefix in {topic.partition(":")[0] for topic in topics}:
-                found.update(self._registry.kinds[prefix].likes([t for t in topics if t.startswith(f"{prefix}:")]))
+                own = [topic for topic in topics if topic.startswith(f"{prefix}:")]
+                found.update(self._registry.kinds[prefix].likes(own, database))
         return {topic: Totals(topic, versions[topic], kinds) for topic, kinds in found.items() if topic in versions}
 
     def _save_seen(self, seen: Mapping[TopicName, Sequence[int]]) -> dict[TopicName, int]:
@@ -157,18 +199,18 @@ class DatabaseStore:
 
 
 @contextmanager
-def one_moment() -> Iterator[None]:
+def one_moment(database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """Run the queries inside on one snapshot of the database: what they return belongs together."""
-    with transaction.atomic():
-        if len(connection.savepoint_ids) == 0:
-            with connection.cursor() as cursor:
+    with transaction.atomic(database):
+        if len(connections[database].savepoint_ids) == 0:
+            with connections[database].cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
 
 
-def events_after(topic: TopicName, seq: int, limit: int) -> list[Durable]:
+def events_after(database: str, topic: TopicName, seq: int, limit: int) -> list[Durable]:
     """Return up to `limit` durable events of the topic with a greater seq, in order."""
-    events = LoggedEvent.objects.filter(topic_id=topic, seq__gt=seq).order_by("seq")[:limit]
+    events = LoggedEvent.objects.using(database).filter(topic_id=topic, seq__gt=seq).order_by("seq")[:limit]
     return [_durable(event) for event in events]
 
 

@@ -988,7 +988,7 @@ class Node:
     async def _reconcile(self, feeds: Mapping[TopicName, Feed]) -> None:
         """Raises TopicGone, StoreUnavailable."""
         known = {topic: Head(feed.seq, feed.totals.version if feed.totals else 0) for topic, feed in feeds.items()}
-        heads = await self._store.heads(list(feeds))
+        heads = await self._store.heads(known)
         newer = [topic for topic, head in heads.items() if feeds[topic].totals and head.version > known[topic].version]
         totals = await self._store.newest_totals(newer) if newer else {}
         for topic, feed in feeds.items():

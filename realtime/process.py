@@ -18,6 +18,7 @@ from typing import Any
 import msgpack
 from channels.layers import get_channel_layer
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 from redis.exceptions import RedisError
 
 from realtime import figures
@@ -78,7 +79,8 @@ class NodeProcess:
             host = socket.gethostname().partition(".")[0][:32]
             # The node's id is its channel of the layer: what the shared table says is where dispatchers send.
             id = NodeId(f"live.node.{settings.LIVE_REGION}.{host}.{uuid.uuid4().hex[:12]}")
-            store = DatabaseStore(registry)
+            replica = "replica" if "replica" in settings.DATABASES else DEFAULT_DB_ALIAS
+            store = DatabaseStore(registry, replica=replica)
             neighbours = None
             if settings.LIVE_PEERS:
                 neighbours = Interest(id, relay_table(), lambda: self._node.feeds if self._node else ())

@@ -103,7 +103,7 @@ class TopicKind(Protocol):
         """Return the snapshots of several topics, those that are gone left out. In a database thread."""
         return {topic: snapshot for topic in topics if (snapshot := self.load(topic)) is not None}
 
-    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+    def likes(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
         """Return the like totals by kind of each topic that is counted, in one query. In a database thread."""
         return {}
 
@@ -125,8 +125,11 @@ class Store(Protocol):
         """Return the topic. Raises TopicGone."""
         ...
 
-    async def heads(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
-        """Return the heads of the topics, those that are gone left out. One query."""
+    async def heads(self, known: Mapping[TopicName, Head]) -> Mapping[TopicName, Head]:
+        """Return the heads of the topics, those that are gone left out. `known`: what the asker has of each.
+
+        Below what is known is only what has gone back for certain.
+        """
         ...
 
     async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:

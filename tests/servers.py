@@ -15,7 +15,17 @@ from pathlib import Path
 from liveplatform import embedded
 
 # What settings read. A site's own values must not reach the tests, its database least of all.
-SITE_VARIABLES = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALLOWED_HOSTS", "HOST", "PORT", "DEBUG", "LOG_LEVEL")
+SITE_VARIABLES = (
+    "DATABASE_URL",
+    "DATABASE_REPLICA_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "ALLOWED_HOSTS",
+    "HOST",
+    "PORT",
+    "DEBUG",
+    "LOG_LEVEL",
+)
 
 
 def _start() -> contextlib.ExitStack:

@@ -40,10 +40,11 @@ class VideoTopics(TopicKind):
         video = Video.objects.select_related("owner").filter(id=id).first() if id is not None else None
         return None if video is None else snapshot_of(video)
 
-    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+    def likes(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
         ids = {id: topic for topic in topics if (id := video_id(topic)) is not None}
         found: dict[TopicName, dict[str, int]] = {topic: {} for topic in topics}
-        for id, kind, count in LikeCount.objects.filter(video_id__in=ids).values_list("video_id", "kind", "count"):
+        counts = LikeCount.objects.using(database).filter(video_id__in=ids)
+        for id, kind, count in counts.values_list("video_id", "kind", "count"):
             found[ids[id]][kind] = count
         return {topic: likes_json(kinds)["kinds"] for topic, kinds in found.items()}
 

@@ -95,7 +95,7 @@ def test_every_type_of_event_takes_part(circle: Circle) -> None:
     assert {event.name for event in durable if event.topic.startswith("conversation:")} == CONVERSATION_NAMES
     assert {event.name for event in durable if event.topic.startswith("user:")} == USER_NAMES
     for topic in circle.topics():
-        log = [(event.seq, event.name, orjson.loads(event.body)) for event in events_after(topic, 0, 1_000)]
+        log = [(event.seq, event.name, orjson.loads(event.body)) for event in events_after("default", topic, 0, 1_000)]
         assert log == [(event.seq, event.name, orjson.loads(event.body)) for event in circle.published(topic)]
 
 

@@ -140,7 +140,7 @@ class FakeKind(TopicKind):
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         raise AssertionError("the fake store loads")
 
-    def likes(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Mapping[str, int]]:
+    def likes(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
         raise AssertionError("the fake store counts")
 
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
@@ -203,7 +203,7 @@ class FakeStore:
         likes = dict(self.totals[topic]) if topic in self.totals else None
         return Loaded(head, {"notes": notes}, likes, self.peaks.get(topic, 0), kept)
 
-    async def heads(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
+    async def heads(self, topics: Mapping[TopicName, Head]) -> Mapping[TopicName, Head]:
         await self._asked("heads")
         return {topic: Head(len(self.logs[topic]), self.versions[topic]) for topic in topics if topic in self.logs}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -229,7 +229,7 @@ async def test_reconcile_knows_of_which_version_the_totals_are_that_it_read(
     read_heads = store.heads
     late: list[Any] = []
 
-    async def heads_and_then_two_likes(topics: Sequence[TopicName]) -> Mapping[TopicName, Head]:
+    async def heads_and_then_two_likes(topics: Mapping[TopicName, Head]) -> Mapping[TopicName, Head]:
         found = await read_heads(topics)
         late.append(totals(*store.like()))
         store.like()

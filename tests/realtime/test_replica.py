@@ -1,0 +1,127 @@
+"""A node that looks for what it has missed in a replica which is late: it is told no lies by it.
+
+The replica is a schema of copies in the same PostgreSQL, as late as the test wants it to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, connections, transaction
+
+from realtime import database
+from realtime.database import DatabaseStore
+from realtime.events import TopicName
+from realtime.log import ensure_topics, lock_topic, record
+from realtime.models import Topic
+from realtime.registry import registry
+from realtime.store import Head
+from realtime.threads import backend_threads
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "replica"])
+ONE, TWO = TopicName("video:1"), TopicName("video:2")
+TABLES = ("realtime_topic", "realtime_loggedevent", "videos_likecount")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def catch_up() -> None:
+    """Bring the replica to where the primary is."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA IF NOT EXISTS late")
+        for table in TABLES:
+            cursor.execute(f"DROP TABLE IF EXISTS late.{table}")
+            cursor.execute(f"CREATE TABLE late.{table} AS SELECT * FROM public.{table}")
+
+
+def write(topic: TopicName, *, seq: int, version: int) -> None:
+    Topic.objects.update_or_create(name=topic, defaults={"seq": seq, "version": version})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alias(django_db_setup: None) -> Iterator[None]:
+    default = connections["default"].settings_dict
+    options = {**default["OPTIONS"], "options": "-c search_path=late", "pool": False}
+    connections.databases["replica"] = {**default, "OPTIONS": options, "TEST": {**default["TEST"], "MIRROR": "default"}}
+    yield
+    for made in connections.all(initialized_only=True):
+        if made.alias == "replica":
+            made.close()
+            del connections["replica"]
+    del connections.databases["replica"]
+
+
+@pytest.fixture
+def replica(db: None) -> Iterator[str]:
+    catch_up()
+    yield "replica"
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA late CASCADE")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(replica: str, clock: Clock) -> DatabaseStore:
+    return DatabaseStore(registry, replica=replica, clock=clock)
+
+
+async def test_replica_that_is_behind_has_no_news(store: DatabaseStore) -> None:
+    """It was taken for a restored backup: viewers were started again with what they had seen long ago."""
+    await backend_threads.run(write, ONE, seq=3, version=3)
+    await backend_threads.run(catch_up)
+    await backend_threads.run(write, ONE, seq=9, version=9)
+    assert await store.heads({ONE: Head(9, 1)}) == {ONE: Head(9, 3)}
+
+
+async def test_replica_tells_what_is_new(store: DatabaseStore) -> None:
+    await backend_threads.run(write, ONE, seq=5, version=6)
+    await backend_threads.run(catch_up)
+    assert await store.heads({ONE: Head(4, 2)}) == {ONE: Head(5, 6)}
+
+
+async def test_topic_that_the_replica_does_not_have_yet_is_not_gone(store: DatabaseStore) -> None:
+    await backend_threads.run(write, TWO, seq=1, version=0)
+    assert await store.heads({ONE: Head(1, 1), TWO: Head(0, 0)}) == {TWO: Head(1, 0)}
+
+
+async def test_only_the_primary_can_tell_that_something_has_gone_back(store: DatabaseStore, clock: Clock) -> None:
+    await backend_threads.run(write, ONE, seq=2, version=2)
+    await backend_threads.run(catch_up)
+    assert await store.heads({ONE: Head(7, 7)}) == {ONE: Head(7, 7)}
+    clock.now += database.CONFIRM_SECONDS
+    assert await store.heads({ONE: Head(7, 7)}) == {ONE: Head(2, 2)}
+    assert await store.heads({ONE: Head(7, 7)}) == {ONE: Head(7, 7)}
+
+
+async def test_primary_answers_for_a_replica_that_is_away(
+    store: DatabaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await backend_threads.run(write, ONE, seq=2, version=2)
+    monkeypatch.setitem(connections.databases["replica"], "PORT", 1)
+    assert await store.heads({ONE: Head(1, 1)}) == {ONE: Head(2, 2)}
+    assert await store.events_after(ONE, 0, limit=10) == []
+
+
+def say(topic: TopicName, text: str) -> None:
+    with transaction.atomic():
+        ensure_topics([topic])
+        record(lock_topic(topic), "comment", {"comment": {"body": text}})
+
+
+async def test_events_are_read_from_the_replica(store: DatabaseStore) -> None:
+    await backend_threads.run(say, ONE, "first")
+    await backend_threads.run(catch_up)
+    await backend_threads.run(say, ONE, "second")
+    assert [event.seq for event in await store.events_after(ONE, 0, limit=10)] == [1]
+    await backend_threads.run(catch_up)
+    assert [event.seq for event in await store.events_after(ONE, 0, limit=10)] == [1, 2]
