@@ -5,6 +5,7 @@ Hop: between realtime.relay and the settings. What it dispatches here never goes
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
+from realtime import figures
 from realtime.dispatcher import Dispatcher
 from realtime.relay.receiver import Receiver, Send
 from realtime.relay.sender import Sender
@@ -27,6 +29,7 @@ class RelayProcess:
     def __init__(self) -> None:
         self._receiver: Receiver | None = None
         self._sender: Sender | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         keyring = Keyring(settings.LIVE_REGION, settings.LIVE_RELAY_KEYS)
@@ -39,10 +42,13 @@ class RelayProcess:
         )
         self._sender = Sender(relay_table(), keyring, settings.LIVE_PEERS)
         self._sender.start()
+        self._telling = asyncio.create_task(figures.tell_forever("relay"), name="figures")
         logger.info("relay of %s, to %s", settings.LIVE_REGION, ", ".join(settings.LIVE_PEERS))
 
     async def stop(self) -> None:
         """End sending; requests under way are answered by the server's drain."""
+        if self._telling is not None:
+            self._telling.cancel()
         if self._sender is not None:
             await self._sender.aclose()
 

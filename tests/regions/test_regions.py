@@ -35,6 +35,10 @@ async def test_like_comment_and_heart_cross(regions: Regions, room: Room) -> Non
         await room.comment("Hello from the other side")
         await room.like()
         await each(viewers, lambda viewer: viewer.sees_comment("Hello from the other side"))
+        hops = viewers[0].named("comment")[-1].data["hops"]
+        assert hops["region"] == "eu"
+        order = ("committed", "relayed", "dispatched", "node", "written")
+        assert sorted(hops[hop] for hop in order) == [hops[hop] for hop in order]
         await each(viewers, lambda viewer: viewer.sees_likes(1))
         check(viewers)
 
@@ -145,7 +149,8 @@ async def test_answers_that_get_lost_double_nothing(regions: Regions, room: Room
         regions.mend()
         await room.comment("Done")
         await each(viewers, lambda viewer: viewer.sees_comment("Done"))
-        assert [flames(viewer) for viewer in viewers] == [4, 4]
+        # What is worthless after 5 s may have been late on such a line; doubled it must not be.
+        assert {flames(viewer) for viewer in viewers} <= {0, 4}
         check(viewers)
 
 
