@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +34,41 @@ def closing(site: Site) -> Iterator[Site]:
         site.close()
 
 
-def load_test(regions: Regions, options: argparse.Namespace, *, likes: float, comments: float, seconds: float) -> Any:
-    """Return the result of a load test that acts in eu and watches in us."""
+def load_test(
+    regions: Regions,
+    options: argparse.Namespace,
+    *,
+    likes: float,
+    comments: float,
+    seconds: float,
+    at_likes: Mapping[int, Callable[[], None]] | None = None,
+) -> Any:
+    """Return the result of a load test that acts in eu and watches in us.
+
+    `at_likes`: what to do when so many likes were sent.
+    """
     command = [sys.executable, "manage.py", "loadtest", "--nodes", *regions.us.urls, "--acts-at", *regions.eu.urls]
     numbers = {"viewers": options.viewers, "likes": likes, "comments": comments, "seconds": seconds}
     command += [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
-    done = subprocess.run(
-        [*command, "--acts", "ws", "--json", "-"], cwd=CHECKOUT, env=regions.eu.env, stdout=subprocess.PIPE, text=True
-    )
-    if done.returncode not in (0, 1):
-        raise SystemExit(f"the load test ended with {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
+    waiting = sorted((at_likes or {}).items())
+    with subprocess.Popen(
+        [*command, "--acts", "ws", "--json", "-"],
+        cwd=CHECKOUT,
+        env=regions.eu.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout and running.stderr
+        for line in running.stderr:
+            print(line, end="", file=sys.stderr, flush=True)
+            sent = re.search(r"([\d,]+) likes and", line)
+            while waiting and sent and int(sent[1].replace(",", "")) >= waiting[0][0]:
+                waiting.pop(0)[1]()
+        written = running.stdout.read()
+    if running.returncode not in (0, 1):
+        raise SystemExit(f"the load test ended with {running.returncode}")
+    return json.loads(written.splitlines()[-1])
 
 
 def latency(regions: Regions, options: argparse.Namespace) -> dict[str, Any]:
@@ -59,18 +83,10 @@ def partition(regions: Regions, options: argparse.Namespace) -> dict[str, Any]:
     """Send `--events` events, and cut the lines for the middle fifth of the time."""
     seconds = options.events / options.rate
     cut = [regions.to_us, regions.to_eu, *([regions.database] if options.cut_database else [])]
-    timers = [
-        threading.Timer(seconds * 0.4 + options.settle, lambda: regions.cut(*cut)),
-        threading.Timer(seconds * 0.6 + options.settle, regions.mend),
-    ]
-    for timer in timers:
-        timer.start()
-    try:
-        found = load_test(regions, options, likes=options.rate * 0.95, comments=options.rate * 0.05, seconds=seconds)
-    finally:
-        for timer in timers:
-            timer.cancel()
-        regions.mend()
+    likes = options.rate * 0.95
+    faults = {int(likes * seconds * 0.4): lambda: regions.cut(*cut), int(likes * seconds * 0.6): regions.mend}
+    comments = options.rate - likes
+    found = load_test(regions, options, likes=likes, comments=comments, seconds=seconds, at_likes=faults)
     return {**shortened(found), "cut_seconds": seconds * 0.2}
 
 
@@ -89,7 +105,6 @@ def main() -> int:
     parser.add_argument("--link-ms", type=int, default=40, help="one way")
     parser.add_argument("--events", type=int, default=100_000, help="with the partition in the middle; 0: none")
     parser.add_argument("--rate", type=int, default=1_000, help="of those events, a second")
-    parser.add_argument("--settle", type=float, default=5.0, help="seconds until the load test has begun")
     parser.add_argument("--cut-database", action="store_true", help="us loses the database as well")
     parser.add_argument("--json", metavar="FILE", help="write the figures there; - is standard output")
     options = parser.parse_args()
