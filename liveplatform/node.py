@@ -18,6 +18,10 @@ class Cli(CommandLineInterface):  # type: ignore[misc]
     description = "A frontend node of liveplatform"
     server_class = NodeServer
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.parser.print_usage = lambda file=None: None  # a mistake is one line; --help says the rest
+
 
 def main() -> int:
     """Serve until told to stop. Returns the exit code: 2 for settings that make no sense."""

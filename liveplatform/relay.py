@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
-from daphne.cli import CommandLineInterface
 from django.core.exceptions import ImproperlyConfigured
 
+from liveplatform import node
 from realtime.relay.batch import BODY_MAX_BYTES
 from realtime.server import Server
 
@@ -21,7 +21,7 @@ class RelayServer(Server):
     body_max_bytes = BODY_MAX_BYTES
 
 
-class Cli(CommandLineInterface):  # type: ignore[misc]
+class Cli(node.Cli):
     description = "The relay of a region of liveplatform"
     server_class = RelayServer
 

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -35,6 +36,7 @@ from realtime.subscriptions import SharedTable
 logger = logging.getLogger(__name__)
 
 DISPATCH_SECONDS = 1.5  # the peer waits for 2 s
+WARN_SECONDS = 1.0
 REJECTED_MAX = 20  # that are told one by one
 REQUESTS_PER_SECOND = 600  # of one peer
 EVENTS_PER_SECOND = 100_000
@@ -68,6 +70,7 @@ class Receiver:
         self._dispatcher = dispatcher
         self._shared = shared
         self._presence = presence
+        self._warned_at = float("-inf")
         self._requests = RateLimit(REQUESTS_PER_SECOND * 2, REQUESTS_PER_SECOND)
         self._events = RateLimit(EVENTS_PER_SECOND * 2, EVENTS_PER_SECOND)
 
@@ -94,7 +97,7 @@ class Receiver:
         except Refused as error:
             metrics.relay_refused.labels(error.code).inc()
             if error.status in (401, 403, 409):
-                logger.warning("relay: refused a request from %s: %s", scope["client"][0], error.code)
+                self._warn(f"refused a request from {scope['client'][0]}: {error.code}")
             await _answer(send, error.status, {"code": error.code, "detail": str(error)})
             return
         except BadBatch as error:
@@ -102,10 +105,16 @@ class Receiver:
             await _answer(send, error.status, {"code": error.code, "detail": str(error)})
             return
         except (TableUnavailable, RedisError, TimeoutError, OSError) as error:
-            logger.warning("relay: a request was not taken: %r", error)
+            self._warn(f"a request was not taken: {error!r}")
             await _answer(send, 503, {"code": "unavailable", "detail": "The region's Redis does not answer."})
             return
         await _answer(send, 200, answer)
+
+    def _warn(self, text: str) -> None:
+        """Log it, one a second: anybody who reaches the port can be refused. Metrics count all."""
+        if (now := time.monotonic()) - self._warned_at >= WARN_SECONDS:
+            self._warned_at = now
+            logger.warning("relay: %s", text)
 
     async def _authenticate(self, scope: Mapping[str, Any], method: str, body: bytes) -> Signed:
         """Raises Refused, TableUnavailable."""
@@ -199,6 +208,7 @@ async def _respond(send: Send, status: int, body: bytes, content_type: str) -> N
         (b"content-type", content_type.encode()),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
+        (b"date", formatdate(usegmt=True).encode()),  # whose clock is wrong is what a refused peer asks
     )
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -91,6 +91,7 @@ class Region:
             answers.append(message)
 
         await self.receiver(scope, receive, send)
+        assert b"date" in dict(answers[0]["headers"])
         return answers[0]["status"], orjson.loads(answers[1]["body"])
 
     def events(self) -> list[Any]:
