@@ -6,13 +6,21 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import psycopg
+import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.sites import Site
+
+class AnySite(Protocol):
+    """What a room needs of a running site: tests.sites.Site is one, a site of several machines another."""
+
+    urls: list[str]
+    database_url: str
+
+    def redis(self) -> redis.Redis: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,7 @@ class Person:
 class Room:
     """`urls[0]` is where things are done unless the test says otherwise. `people[0]` is the broadcaster."""
 
-    site: Site
+    site: AnySite
     client: httpx.AsyncClient
     people: list[Person] = field(default_factory=list)
     video_id: str = ""
@@ -71,8 +79,11 @@ class Room:
         path = f"/videos/{self.video_id}/like"
         return await self.call("PUT", path, {"kind": kind}, person=person or self.people[-1], node=node)
 
-    async def comment(self, body: str, *, person: Person | None = None, node: int = 0) -> dict[str, Any]:
-        answer = (await self.try_to_comment(body, person=person, node=node)).raise_for_status()
+    async def comment(
+        self, body: str, *, person: Person | None = None, node: int = 0, client_id: str | None = None
+    ) -> dict[str, Any]:
+        answer = await self.try_to_comment(body, person=person, node=node, client_id=client_id)
+        answer.raise_for_status()
         comment: dict[str, Any] = answer.json()
         return comment
 
@@ -103,7 +114,7 @@ class Room:
 
 
 @contextlib.asynccontextmanager
-async def open_room(site: Site, *, people: int = 2) -> AsyncIterator[Room]:
+async def open_room(site: AnySite, *, people: int = 2) -> AsyncIterator[Room]:
     """Have a live video on the site, with its broadcaster and some people."""
     # Unverified: reading the system's certificates takes longer than a test's calls, and nothing here is https.
     async with httpx.AsyncClient(verify=False, timeout=30, trust_env=False) as client:

@@ -165,7 +165,7 @@ async def test_query_that_takes_seconds_delays_nobody(room: Room, viewers: list[
     check(viewers)
 
 
-async def test_client_older_than_the_log_is_given_a_fresh_start(room: Room, viewers: list[Watcher]) -> None:
+async def test_client_older_than_the_log_is_given_a_fresh_start(site: Site, room: Room, viewers: list[Watcher]) -> None:
     """Retention keeps the newest 10,000 events: who asks for older ones gets a `reset` with the snapshot."""
     sleeper = viewers[0]
     await sleeper.close()
@@ -178,7 +178,7 @@ async def test_client_older_than_the_log_is_given_a_fresh_start(room: Room, view
             " FROM realtime_loggedevent, generate_series(1, 10500) AS n WHERE topic_id = %s",
             [room.topic],
         )
-    done = room.site.manage("shell", "--command", "from realtime.tasks import retention; print('deleted', retention())")
+    done = site.manage("shell", "--command", "from realtime.tasks import retention; print('deleted', retention())")
     assert "deleted 500" in done.stdout.splitlines()
 
     await sleeper.open()

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests import raw
-from tests.rooms import Room, open_room
+from tests.rooms import AnySite, Room, open_room
 from tests.sites import Site
 
 JSON = ("Content-Type", "application/json")
@@ -29,7 +29,7 @@ def bearer(here: Room, number: int = -1) -> tuple[str, str]:
     return "Authorization", f"Bearer {here.people[number].token}"
 
 
-def count(site: Site, table: str, where: str = "true", *args: object) -> int:
+def count(site: AnySite, table: str, where: str = "true", *args: object) -> int:
     with psycopg.connect(site.database_url) as connection:
         row = connection.execute(f"SELECT count(*) FROM {table} WHERE {where}".encode(), args).fetchone()
     assert row is not None
