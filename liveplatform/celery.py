@@ -54,7 +54,16 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]
     Channel = Channel
 
 
+class SentinelChannel(kombu_redis.SentinelChannel):  # type: ignore[misc]
+    QoS = QoS
+
+
+class SentinelTransport(kombu_redis.SentinelTransport):  # type: ignore[misc]
+    Channel = SentinelChannel
+
+
 TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "liveplatform.celery:Transport")
+TRANSPORT_ALIASES["sentinel"] = "liveplatform.celery:SentinelTransport"
 
 app = Celery("liveplatform")
 app.config_from_object("django.conf:settings", namespace="CELERY")

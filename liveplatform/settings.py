@@ -21,6 +21,7 @@ from environs import Env, EnvError
 from kombu import Queue
 
 from liveplatform import embedded
+from realtime import addresses
 from realtime.relay.signing import SECRET_MIN_LENGTH, Key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -186,7 +187,20 @@ LIVE_LEASE_SECONDS = 15
 # Servers: absent URLs mean the embedded ones of this checkout.
 
 DATABASE_URL = _url("DATABASE_URL", embedded.database_url(DATA_DIR), ("postgresql", "postgres"))
-REDIS_URL = _url("REDIS_URL", embedded.redis_url(DATA_DIR), ("redis", "rediss"))
+REDIS_URL = _read(
+    "REDIS_URL",
+    env.str,
+    embedded.redis_url(DATA_DIR),
+    addresses.is_valid,
+    "a URL like redis://:password@host:port/0 or sentinel://:password@host:port,host:port/name",
+)
+# Where nodes hear, when one Redis is too few: each node has one of them for its channel.
+LIVE_LAYER_URLS = _read(
+    "LIVE_LAYER_URLS", env.str, REDIS_URL, addresses.is_valid_list, "URLs like REDIS_URL's, separated by commas"
+)
+_broker_url, _broker_options = addresses.RedisAddress.parse(REDIS_URL).broker()
+
+LIVE_PGBOUNCER = _switch("LIVE_PGBOUNCER", False)
 
 
 def _database(name: str, url: str) -> dict[str, Any]:
@@ -211,6 +225,11 @@ if "DATABASE_REPLICA_URL" in os.environ:
     # Read by the nodes' look for what they have missed (realtime.database); nobody migrates it.
     _url("DATABASE_REPLICA_URL", "", ("postgresql", "postgres"))
     DATABASES["replica"] = {**_database("DATABASE_REPLICA_URL", ""), "TEST": {"MIRROR": "default"}}
+if LIVE_PGBOUNCER:
+    # Each transaction has another of its connections: nothing of one outlives it, and it takes no options at its start.
+    for _each in DATABASES.values():
+        _each["DISABLE_SERVER_SIDE_CURSORS"] = True
+        del _each["OPTIONS"]["options"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = {
@@ -218,19 +237,25 @@ CHANNEL_LAYERS = {
         # One channel per node, nothing per viewer. Pub/sub rather than the core layer: no polling, no
         # comparison of two hosts' clocks; what it loses on a reconnect the nodes' reconcile step repairs.
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1}], "prefix": "live."},
+        "CONFIG": {
+            "hosts": [host.layer_host(socket_connect_timeout=1) for host in addresses.parse_list(LIVE_LAYER_URLS)],
+            "prefix": "live.",
+        },
     }
 }
 
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = _broker_url
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 2,
     "socket_connect_timeout": 1,
     "retry_on_timeout": False,
+    # A worker that waits at a Redis which vanished without a word gives it up after 6 to 11 s, not after 51.
+    "health_check_interval": 5,
     # Work lost with a killed worker comes back soon; nodes have repaired it by then, tasks are idempotent.
     "visibility_timeout": 30,
     "max_retries": 0,
+    **_broker_options,
 }
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False

@@ -23,7 +23,6 @@ from itertools import accumulate
 from typing import Any
 
 import orjson
-import redis
 from django.conf import settings
 from prometheus_client import REGISTRY, Counter, Gauge
 from prometheus_client.exposition import generate_latest
@@ -34,7 +33,7 @@ from redis.exceptions import RedisError
 from realtime import metrics
 from realtime.events import now_ms
 from realtime.metrics import Buckets, HopSeconds, quantile_ms
-from realtime.shared import ANSWER_SECONDS, shared_redis
+from realtime.shared import shared_redis
 
 logger = logging.getLogger(__name__)
 
@@ -179,25 +178,9 @@ async def tell_forever(name: str) -> None:
 
 def start_telling(name: str) -> threading.Thread:
     """Do as `tell_forever`, from a thread that ends with the process: for one without an event loop of its own."""
-    thread = threading.Thread(target=_tell_in_thread, args=(name,), name="figures", daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(tell_forever(name)), name="figures", daemon=True)
     thread.start()
     return thread
-
-
-def _tell_in_thread(name: str) -> None:
-    teller = Teller(name)
-    client = redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
-    )
-    while True:
-        time.sleep(_until_next())
-        try:
-            pipe = client.pipeline(transaction=False)
-            for call in teller.calls():
-                pipe.execute_command(*call)  # type: ignore[no-untyped-call]
-            pipe.execute()
-        except (RedisError, OSError) as error:
-            logger.debug("figures: Redis away: %s", error)
 
 
 # Reading

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 import psycopg
+from django.conf import settings
 from django.db import connection, transaction
 
 from realtime.events import Durable, Event, TopicName, now_ms
@@ -111,4 +112,6 @@ def connection_parameters() -> dict[str, Any]:
     parameters: dict[str, Any] = dict(connection.get_connection_params())
     for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
+    if settings.LIVE_PGBOUNCER:
+        parameters["prepare_threshold"] = None  # what is prepared on one connection is missing on the next
     return parameters

@@ -7,6 +7,7 @@ connection lands on any node, the connection is held by one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -34,7 +35,7 @@ from realtime.registry import registry
 from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
 from realtime.samples import entries_of
-from realtime.shared import outbox, presence_table, relay_table, shared_redis, shared_table
+from realtime.shared import layer_redis, outbox, presence_table, relay_table, shared_table
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +151,10 @@ class NodeProcess:
             finally:
                 receiving.cancel()
                 await asyncio.gather(receiving, return_exceptions=True)
+            # A connection to a Redis that vanished without a word looks open for a quarter of an hour, while sentinels
+            # have long named another: give all up.
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await layer.flush()
             # Said once: while Redis is away this comes round every few seconds.
             if self._heard_at > listened_at:
                 logger.warning("node %s: the channel layer is silent, subscribing again", node.id)
@@ -222,7 +227,7 @@ class NodeProcess:
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 # What RedisPubSubChannelLayer.send does; but this way we hear whether anybody listens.
-                if not await shared_redis().publish(holder, msgpack.packb(message)):
+                if not await layer_redis(holder).publish(holder, msgpack.packb(message)):
                     return None
                 return await self._asked[ref]
         except (TimeoutError, RedisError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The shared table and its Redis connection, as the settings describe them: one per event loop."""
+"""The shared table and the connections to Redis, as the settings describe them: one per event loop."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from functools import wraps
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+from channels_redis.utils import _consistent_hash
 from django.conf import settings
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from realtime.addresses import RedisAddress, parse_list
 from realtime.events import NodeId
 from realtime.presence import PresenceTable
 from realtime.relay.table import Outbox, RelayTable
@@ -37,11 +40,8 @@ def _per_loop(make: Callable[[], T]) -> Callable[[], T]:
     return of_this_loop
 
 
-@_per_loop
-def shared_redis() -> Redis:
-    """Return the running loop's client. A Redis that does not answer within a second is an error, not a wait."""
-    return Redis.from_url(
-        settings.REDIS_URL,
+def _client(address: RedisAddress) -> Redis:
+    return address.client(
         socket_timeout=ANSWER_SECONDS,
         socket_connect_timeout=ANSWER_SECONDS,
         # Of a connection that has died meanwhile; not of a time-out, which would then take twice as long.
@@ -49,15 +49,42 @@ def shared_redis() -> Redis:
     )
 
 
-async def send_to_nodes(messages: Mapping[NodeId, bytes]) -> None:
-    """Put packed messages on the nodes' channels: what RedisPubSubChannelLayer.send does, in one round trip for all.
+@_per_loop
+def shared_redis() -> Redis:
+    """Return the running loop's client. A Redis that does not answer within a second is an error, not a wait."""
+    return _client(RedisAddress.parse(settings.REDIS_URL))
 
-    Raises RedisError, OSError.
+
+@_per_loop
+def _layer_shards() -> list[Redis]:
+    if settings.LIVE_LAYER_URLS == settings.REDIS_URL:
+        return [shared_redis()]
+    return [_client(address) for address in parse_list(settings.LIVE_LAYER_URLS)]
+
+
+def layer_redis(channel: str) -> Redis:
+    """Return the running loop's client of the Redis on which the channel layer hears this channel."""
+    shards = _layer_shards()
+    place: int = _consistent_hash(channel, len(shards))
+    return shards[place]
+
+
+async def send_to_nodes(messages: Mapping[NodeId, bytes]) -> None:
+    """Put packed messages on the nodes' channels: what RedisPubSubChannelLayer.send does, for all nodes of a shard in
+    one round trip.
+
+    A shard that is away costs the nodes of the others nothing. Raises RedisError, OSError when all is done.
     """
-    pipe = shared_redis().pipeline(transaction=False)
+    pipes: dict[Redis, Pipeline] = {}
     for node, message in messages.items():
-        pipe.publish(node, message)
-    await pipe.execute()
+        redis = layer_redis(node)
+        if redis not in pipes:
+            pipes[redis] = redis.pipeline(transaction=False)
+        pipes[redis].publish(node, message)
+    outcomes = await asyncio.gather(*(pipe.execute() for pipe in pipes.values()), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _prefix() -> str:

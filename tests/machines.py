@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -96,6 +97,14 @@ def unit_program(unit: str, *, instance: str = "", env: Mapping[str, str]) -> Pr
     command = command.replace("%i", instance).replace("%%", "%")
     argv = shlex.split(command.replace("/opt/liveplatform/.venv/bin/python", sys.executable))
     return Program(unit, tuple(argv), stop_seconds=30.0, env=env, cwd=CHECKOUT)
+
+
+def needed(*programs: str) -> None:
+    """Skip the test where one of Debian's programs is missing; in CI fail."""
+    missing = [name for name in programs if shutil.which(name) is None]
+    if missing:
+        reason = f"{', '.join(missing)}: none, what deploy/ says of it is not tried (apt install {' '.join(missing)})"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 def environment() -> dict[str, str]:

@@ -61,7 +61,6 @@ def pytest_report_header() -> list[str]:
     return [f"real servers: PostgreSQL {postgres}; {name}", f"browser: {chromium() or NO_CHROMIUM}"]
 
 
-NO_NGINX = "nginx: none, the site of several machines is not run: install nginx (apt install nginx-light)"
 NO_CHROMIUM = "none, browser tests are skipped: install Chromium or name it in CHROMIUM"
 
 

@@ -194,11 +194,15 @@ class SiteFactory:
         env: dict[str, str] | None = None,
         jobs: bool = False,
         database_url: str | None = None,
+        kind: type[Site] | None = None,
     ) -> Site:
-        """Start a site and return it when it is ready. `database_url`: of another site, which shares it."""
+        """Start a site and return it when it is ready.
+
+        `database_url`: of another site, which shares it. `kind`: of one's own.
+        """
         number = next(self._numbers)
         database_url = database_url or self._url(self._new_database(number))
-        site = Site(self._folder / str(number), database_url, env or {})
+        site = (kind or Site)(self._folder / str(number), database_url, env or {})
         try:
             for _ in range(nodes):
                 site.start_node()

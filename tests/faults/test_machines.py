@@ -1,4 +1,7 @@
-"""A site of several machines behind nginx, run by the very files of deploy/, and one of each kind killed in turn."""
+"""A site of several machines, run by the very files of deploy/, and one of each kind killed in turn.
+
+Half of the viewers come through nginx, half through HAProxy; the nodes reach PostgreSQL through PgBouncer.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import os
 import shutil
 import signal
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,14 +24,13 @@ from websockets.exceptions import WebSocketException
 
 from liveplatform import embedded
 from liveplatform.processes import Child, Program
-from tests import servers
 from tests.faults.conftest import fast_path_works
-from tests.machines import DEPLOY, Machine, environment, machines, unit_program
+from tests.machines import DEPLOY, Machine, environment, machines, needed, unit_program
 from tests.rooms import Room, open_room
 from tests.sites import answers, wait_for
 from tests.watching import Refused, Watcher, check, crowd, each, eventually, watching
 
-NAMES = ("front", "node-1", "node-2", "dispatcher", "database", "redis")
+NAMES = ("nginx", "haproxy", "node-1", "node-2", "dispatcher", "database", "redis")
 NODE = "liveplatform-node@"
 DISPATCHER = "liveplatform-dispatcher@"
 
@@ -40,7 +42,7 @@ class Place:
         self.folder = folder
         self.net = net
         self.children: dict[str, Child] = {}
-        self.urls = [f"http://{net['front'].address}:80"]
+        self.urls = [f"http://{net[name].address}:80" for name in ("nginx", "haproxy")]
         postgres, valkey = embedded.servers(folder)
         passwords = {
             "DATABASE_URL": str(urlsplit(embedded.database_url(folder)).password),
@@ -53,14 +55,21 @@ class Place:
             **given,
             **inside,
             "SECRET_KEY": os.environ["SECRET_KEY"],
-            "ALLOWED_HOSTS": ",".join(machine.address for machine in net.values()),
+            "ALLOWED_HOSTS": ",".join((given["ALLOWED_HOSTS"], *(machine.address for machine in net.values()))),
+            "LIVE_PGBOUNCER": "on",
             "SECURE_COOKIES": "off",
             "LIVE_DATA_DIR": str(folder),
             "LIVE_LIMITS": "off",
         }
+        self._migrating = {**self.env, "LIVE_PGBOUNCER": "off"}
+        self.env["DATABASE_URL"] = self.env["DATABASE_URL"].replace(":5432/", ":6432/")
         self.database_url = inside["DATABASE_URL"].replace("@database:", f"@{net['database'].address}:")
         self.redis_url = inside["REDIS_URL"].replace("@redis:", f"@{net['redis'].address}:")
         self._postgres = self._with_our_settings(postgres.program)
+        self._pgbouncer = folder / "pgbouncer"
+        shutil.copytree(DEPLOY / "pgbouncer", self._pgbouncer)
+        users = self._pgbouncer / "userlist.txt"
+        users.write_text(users.read_text().replace("CHANGE-ME", passwords["DATABASE_URL"]))
         config = folder / "redis.conf"
         text = (DEPLOY / "redis/redis.conf").read_text().replace("CHANGE-ME", passwords["REDIS_URL"])
         embedded.write_private(config, text)
@@ -83,13 +92,17 @@ class Place:
     def start(self, name: str) -> None:
         """Start what the machine is there for; again after a kill."""
         match name:
-            case "front":
+            case "nginx":
                 run, logs = self.folder / "run", self.folder / "nginx"
                 for made in (run, logs):
                     made.mkdir(exist_ok=True)
                 files = {"/etc/nginx": DEPLOY / "nginx", "/var/log/nginx": logs, "/run": run}
                 nginx = Program("nginx", ("nginx", "-g", "daemon off;"), stop_signal=signal.SIGTERM)
                 self._start(name, nginx, files)
+            case "haproxy":
+                # So many connections as a test may have.
+                argv = ("haproxy", "-f", str(DEPLOY / "haproxy/haproxy.cfg"), "-n", "2000")
+                self._start(name, Program("haproxy", argv, stop_signal=signal.SIGTERM))
             case "node-1" | "node-2":
                 self._start(name, unit_program(NODE, instance="8000", env=self.env))
             case "dispatcher":
@@ -98,6 +111,22 @@ class Place:
                 self._start(name, self._postgres)
             case "redis":
                 self._start(name, self._valkey)
+
+    def start_pgbouncer(self) -> None:
+        # It refuses to run as root.
+        argv = ("pgbouncer", "/etc/pgbouncer/pgbouncer.ini")
+        program = Program("pgbouncer", argv, uid=self._postgres.uid, gid=self._postgres.gid)
+        files = {"/etc/pgbouncer": self._pgbouncer}
+        self.children["pgbouncer"] = self.net["database"].start(program, self.folder / "pgbouncer.log", files=files)
+
+    def migrate(self) -> None:
+        program = unit_program(NODE, env=self._migrating)
+        program = dataclasses.replace(program, argv=(program.argv[0], "manage.py", "migrate", "--verbosity=0"))
+        child = self.net["dispatcher"].start(program, self.folder / "migrate.log")
+        assert child.process.wait() == 0, self.log("migrate")
+        with psycopg.connect(self.database_url) as connection:  # as deploy/pgbouncer says
+            connection.execute("ALTER ROLE liveplatform SET statement_timeout = '5s'")
+            connection.execute("ALTER ROLE liveplatform SET lock_timeout = '2s'")
 
     def start_jobs(self) -> None:
         program = unit_program("liveplatform-jobs", env=self.env)
@@ -113,7 +142,8 @@ class Place:
     def wait_until_ready(self) -> None:
         for name in ("node-1", "node-2"):
             self.wait_until(name, lambda name=name: answers(f"http://{self.net[name].address}:8000/readyz"))  # type: ignore[misc]
-        self.wait_until("front", lambda: answers(f"{self.urls[0]}/readyz"))
+        for name, url in zip(("nginx", "haproxy"), self.urls, strict=True):
+            self.wait_until(name, lambda url=url: answers(f"{url}/readyz"))  # type: ignore[misc]
 
     def database_answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.database_url, connect_timeout=2):
@@ -132,19 +162,14 @@ class Place:
         return "\n".join((self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-40:])
 
     def close(self) -> None:
-        for name in ("front", "node-1", "node-2", "dispatcher", "jobs", "redis", "database"):
+        for name in ("nginx", "haproxy", "node-1", "node-2", "dispatcher", "jobs", "pgbouncer", "redis", "database"):
             if child := self.children.get(name):
                 child.stop()
 
 
 @pytest.fixture
-def nginx() -> None:
-    if shutil.which("nginx") is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(servers.NO_NGINX)
-
-
-@pytest.fixture
-def place(nginx: None) -> Iterator[Place]:
+def place() -> Iterator[Place]:
+    needed("nginx", "haproxy", "pgbouncer")
     with embedded.temporary_folder() as folder, machines(folder, *NAMES) as net:
         place = Place(folder, net)
         with contextlib.closing(place):
@@ -152,11 +177,9 @@ def place(nginx: None) -> Iterator[Place]:
                 place.start(name)
             place.wait_until("database", place.database_answers)
             place.wait_until("redis", place.redis_answers)
-            migrate = unit_program(NODE, env=place.env)
-            migrate = dataclasses.replace(migrate, argv=(migrate.argv[0], "manage.py", "migrate", "--verbosity=0"))
-            child = place.net["dispatcher"].start(migrate, folder / "migrate.log")
-            assert child.process.wait() == 0, place.log("migrate")
-            for name in ("node-1", "node-2", "dispatcher", "front"):
+            place.migrate()
+            place.start_pgbouncer()
+            for name in ("node-1", "node-2", "dispatcher", "nginx", "haproxy"):
                 place.start(name)
             place.start_jobs()
             place.wait_until_ready()
@@ -188,22 +211,25 @@ class Crowd:
 
     async def _act(self) -> None:
         while not self._is_over.is_set():
-            text, client_id = f"comment {len(self.said)}", str(uuid.uuid4())
-            await self._until_done(lambda: self.room.comment(text, person=self.room.people[1], client_id=client_id))  # noqa: B023
-            self.said.append(text)
+            await self._comment(f"comment {len(self.said)}", node=len(self.said) % 2)
             await self._until_done(lambda: self.room.join("Somebody"))
             await self._until_done(lambda: self.room.like(kind=("like", "love", "funny")[self.liked % 3]))
             self.liked += 1
             await asyncio.sleep(0.05)
 
+    async def _comment(self, text: str, *, node: int) -> None:
+        person, client_id = self.room.people[1], str(uuid.uuid4())
+        await self._until_done(lambda: self.room.comment(text, person=person, node=node, client_id=client_id))
+        self.said.append(text)
+
     @staticmethod
-    async def _until_done(act: Callable[[], object]) -> None:
+    async def _until_done(act: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
-                await act()  # type: ignore[misc]
+                await act()
                 return
             except httpx.HTTPStatusError as error:
-                assert error.response.status_code == 503, error.response.text
+                assert error.response.json()["code"] == "unavailable", error.response.text
             except httpx.TransportError:
                 pass  # nginx ends idle connections when it is told to reload
             await asyncio.sleep(0.1)
@@ -263,7 +289,7 @@ async def test_one_of_each_kind_is_killed_and_every_viewer_gets_everything_once(
                 await all_is_well(people)
 
                 hellos = [viewer.hellos for viewer in viewers]
-                place.children["front"].send(signal.SIGHUP)
+                place.children["nginx"].send(signal.SIGHUP)
                 newcomers = crowd(place.urls, room.topic, 4)
                 async with watching(*newcomers):
                     await all_is_well(people)
@@ -279,8 +305,9 @@ async def test_one_of_each_kind_is_killed_and_every_viewer_gets_everything_once(
                 count = "SELECT count(*) FROM videos_like WHERE video_id = %s"
                 assert connection.execute(count, [room.video_id]).fetchone() == (people.liked,)
 
-            for hidden in ("/metrics", "/operator", "/operator/", "/relay/v1/events"):
-                answer = await room.client.get(place.urls[0] + hidden)
-                assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), hidden
-            answer = await room.client.post(place.urls[0] + "/api/v1/guests", content=b"x" * 70_000)
-            assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+            for url in place.urls:
+                for hidden in ("/metrics", "/operator", "/operator/", "/relay/v1/events"):
+                    answer = await room.client.get(url + hidden)
+                    assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (url, hidden)
+                answer = await room.client.post(f"{url}/api/v1/guests", content=b"x" * 70_000)
+                assert (answer.status_code, answer.json()["code"]) == (413, "too_large"), url

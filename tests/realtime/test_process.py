@@ -49,6 +49,9 @@ class FakeLayer:
 
     _is_new = True
 
+    async def flush(self) -> None:
+        self._is_new = True
+
     def deafen(self) -> None:
         """Send what comes from now on to nobody. Only a new subscription helps."""
         self._queue.put_nowait = lambda item: None  # type: ignore[method-assign]

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import pytest
+import redis as redis_sync
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from django.conf import settings
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
+from liveplatform import embedded
 from realtime import shared
+from realtime.addresses import parse_list
+from realtime.events import NodeId
 from realtime.scripts import TableUnavailable
-from realtime.shared import shared_table
+from realtime.shared import layer_redis, send_to_nodes, shared_table
 
 
 class FakeRedis:
@@ -65,3 +75,44 @@ async def test_connection_that_died_meanwhile_is_made_again(redis: FakeRedis) ->
     await asyncio.sleep(0)
     await shared_table().ping()
     assert redis.connections == 2
+
+
+@pytest.fixture
+def second_valkey(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The layer spread over the test run's Redis and another one, which is this."""
+    with embedded.throw_away(postgres=False) as folder:
+        url = embedded.redis_url(folder)
+        monkeypatch.setattr("django.conf.settings.LIVE_LAYER_URLS", f"{settings.REDIS_URL},{url}")
+        yield url
+
+
+async def test_nodes_hear_the_dispatcher_whichever_redis_their_channel_is_on(second_valkey: str) -> None:
+    """And a Redis that is away costs the nodes of the other one nothing."""
+    hosts = [address.layer_host() for address in parse_list(settings.LIVE_LAYER_URLS)]
+    layer = RedisPubSubChannelLayer(hosts=hosts, prefix="live.")
+    nodes = [NodeId(f"live.node.test.{number}") for number in range(16)]
+    with_second = [node for node in nodes if await answers_to(layer_redis(node), second_valkey)]
+    assert 0 < len(with_second) < len(nodes)
+
+    async def everybody_hears(who: list[NodeId], said: str) -> None:
+        hearing = [asyncio.create_task(layer.receive(node)) for node in who]
+        for node in who:
+            while not (await layer_redis(node).pubsub_numsub(node))[0][1]:
+                await asyncio.sleep(0.01)
+        message = layer.serialize({"type": said})
+        with contextlib.suppress(RedisError):
+            await send_to_nodes(dict.fromkeys(nodes, message))
+        assert await asyncio.gather(*hearing) == [{"type": said}] * len(who)
+
+    await everybody_hears(nodes, "both")
+    with redis_sync.Redis.from_url(second_valkey) as client:
+        client.shutdown(nosave=True)
+    await everybody_hears([node for node in nodes if node not in with_second], "one")
+    for redis in {layer_redis(node) for node in nodes}:
+        await redis.aclose()
+    await layer.flush()
+
+
+async def answers_to(client: Redis, url: str) -> bool:
+    port = (await client.info("server"))["tcp_port"]
+    return bool(port == urlsplit(url).port)
