@@ -1,0 +1,134 @@
+"""What deploy/ says is true: its settings are read, its commands exist, its servers take their configuration."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from liveplatform import programs
+from liveplatform.processes import Program
+from tests.machines import environment, needed, unit_program
+
+NO_RELAY = pytest.mark.skipif(not hasattr(programs, "relay"), reason="there is no relay yet")
+UNITS = [
+    "liveplatform-node@",
+    "liveplatform-dispatcher@",
+    "liveplatform-jobs",
+    pytest.param("liveplatform-relay", marks=NO_RELAY),
+]
+
+
+@pytest.fixture
+def deploy(checkout: Path) -> Path:
+    return checkout / "deploy"
+
+
+@pytest.fixture
+def compose(deploy: Path) -> dict[str, dict[str, object]]:
+    services: dict[str, dict[str, object]] = yaml.safe_load((deploy / "container/compose.yaml").read_text())["services"]
+    return services
+
+
+def test_every_setting_that_it_sets_is_read(deploy: Path, checkout: Path) -> None:
+    settings = (checkout / "liveplatform/settings.py").read_text()
+    read = set(re.findall(r'(?:_integer|_switch|_read|_url|_list|env\.\w+)\(\s*"([A-Z_]+)"', settings))
+    named = set(environment())
+    container = (deploy / "container/Containerfile").read_text()
+    named |= set(re.findall(r"\b(LIVE_[A-Z_]+)=", container))
+    for path in deploy.rglob("*"):
+        if path.is_file():
+            named |= set(re.findall(r"\b((?:LIVE_|TRUSTED_|SECURE_)[A-Z_]+)=", path.read_text()))
+    assert named <= read
+    assert {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "TRUSTED_PROXIES"} <= named
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_units_start_modules_that_there_are(unit: str) -> None:
+    argv = unit_program(unit, instance="1", env={}).argv
+    assert importlib.util.find_spec(argv[argv.index("-m") + 1])
+
+
+@pytest.mark.parametrize(
+    ("unit", "program"),
+    [
+        ("liveplatform-dispatcher@", programs.dispatcher("dispatcher-1")),
+        ("liveplatform-jobs", programs.jobs()),
+    ],
+)
+def test_units_start_workers_as_the_site_does(unit: str, program: Program) -> None:
+    assert sorted(unit_program(unit, instance="1", env={}).argv) == sorted(program.argv)
+
+
+def test_a_unit_waits_as_long_as_a_node_may_take(deploy: Path) -> None:
+    text = (deploy / "systemd/liveplatform-node@.service").read_text()
+    [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+    assert int(seconds) >= programs.DRAIN_SECONDS
+
+
+def test_systemd_understands_the_units(deploy: Path, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze: none, the units are not verified")
+    for unit in (deploy / "systemd").iterdir():
+        text = unit.read_text().replace("/opt/liveplatform/.venv/bin/python", sys.executable)
+        (tmp_path / unit.name).write_text(text)
+    done = subprocess.run(["systemd-analyze", "verify", *map(str, tmp_path.iterdir())], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_containers_start_what_the_units_start(compose: dict[str, dict[str, object]]) -> None:
+    def arguments(service: str) -> list[str]:
+        command = compose[service]["command"]
+        assert isinstance(command, list)
+        return sorted(part for part in command if part not in ("python", "-u"))
+
+    for service, unit in (("node-1", "node@"), ("dispatcher", "dispatcher@"), ("jobs", "jobs"), ("relay", "relay")):
+        argv = unit_program(f"liveplatform-{unit}", instance="8000", env={}).argv[2:]
+        assert arguments(service) == sorted(part.replace("dispatcher-8000@", "dispatcher@") for part in argv)
+    assert arguments("migrate") == ["manage.py", "migrate"]
+
+
+def test_machines_have_the_same_names_everywhere(deploy: Path, compose: dict[str, dict[str, object]]) -> None:
+    """compose.yaml uses the very files that several machines do."""
+    urls = "".join(environment().values()) + (deploy / "nginx/nginx.conf").read_text()
+    urls += (deploy / "haproxy/haproxy.cfg").read_text()
+    for name in ("database", "redis", "node-1", "node-2"):
+        assert re.search(rf"\b{name}:\d", urls)
+        assert name in compose
+
+
+def test_files_that_containers_use_are_there(deploy: Path, compose: dict[str, dict[str, object]]) -> None:
+    named = [str(volume).partition(":")[0] for service in compose.values() for volume in service.get("volumes", [])]  # type: ignore[attr-defined]
+    missing = [name for name in named if name.startswith(".") and not (deploy / "container" / name).exists()]
+    assert named and missing == []
+
+
+def test_nginx_takes_its_configuration_with_https(deploy: Path, tmp_path: Path) -> None:
+    needed("nginx", "openssl")
+    shutil.copytree(deploy / "nginx", tmp_path, dirs_exist_ok=True)
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=site -keyout site.key -out site.pem"
+    subprocess.run(shlex.split(make), cwd=tmp_path, check=True, capture_output=True)
+    for path in tmp_path.glob("*.conf"):
+        text = (
+            path.read_text().replace("# include tls.conf", "include tls.conf").replace("/etc/nginx/tls", str(tmp_path))
+        )
+        path.write_text(re.sub(r"node-\d:", "127.0.0.1:", text).replace("/var/log/nginx", str(tmp_path)))
+    argv = ["nginx", "-t", "-c", str(tmp_path / "nginx.conf"), "-g", f"pid {tmp_path}/nginx.pid;"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr
+
+
+def test_haproxy_takes_its_configuration(deploy: Path, tmp_path: Path) -> None:
+    needed("haproxy")
+    text = re.sub(r" node-\d:", " 127.0.0.1:", (deploy / "haproxy/haproxy.cfg").read_text())
+    (tmp_path / "haproxy.cfg").write_text(text)
+    done = subprocess.run(["haproxy", "-c", "-f", str(tmp_path / "haproxy.cfg")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
