@@ -91,3 +91,27 @@ def test_links_of_the_documents_lead_somewhere(checkout: Path) -> None:
 
 def test_start_commands_are_the_two_that_it_promises(readme: str) -> None:
     assert [block.strip() for block in blocks(readme, "")][:2] == ["./run", "./run -m pytest"]
+
+
+def test_tests_and_benchmarks_beside_the_published_platform_are_there(checkout: Path) -> None:
+    text = (checkout / "docs" / "published.md").read_text()
+    table = [row for row in text.splitlines() if row.startswith("|")][2:]
+    tests = [re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row) for row in table]
+    assert len(table) == 12
+    assert all(tests)
+    for path, name in {each for row in tests for each in row}:
+        assert (checkout / path).exists(), path
+        assert not name or f"def {name}(" in (checkout / path).read_text(), (path, name)
+    benchmarks = re.findall(r"`(benchmarks/\w+\.py)`", text)
+    assert len(benchmarks) >= 3
+    measured = (checkout / "docs" / "benchmarks.md").read_text()
+    assert [name for name in benchmarks if not (checkout / name).exists() or name not in measured] == []
+
+
+def test_figures_beside_the_published_ones_are_those_of_the_benchmarks(checkout: Path) -> None:
+    """Whoever measures again must not forget the other page."""
+    text = (checkout / "docs" / "published.md").read_text()
+    measured = (checkout / "docs" / "benchmarks.md").read_text()
+    for figure in ("1,009,900", "119,622", "334,000", "46.5 ms", "16.2 µs", "10.4 µs", "9.4 ms", "66 and 82 ms"):
+        assert figure in text
+        assert figure in measured
