@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Route
 
 MODULES_ORIGIN = "http://page.test"
-_sites: list[Site] = []
+
+
+class Running(Protocol):
+    """What has logs to show when its test fails."""
+
+    def logs(self) -> list[tuple[str, str]]: ...
+
+    def close(self) -> None: ...
+
+
+R = TypeVar("R", bound=Running)
+_sites: list[Running] = []
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +60,8 @@ def start_site(site_factory: SiteFactory) -> Iterator[Callable[..., Site]]:
 
 
 @contextlib.contextmanager
-def watched(running: Site) -> Iterator[Site]:
+def watched(running: R) -> Iterator[R]:
+    """Have it until the block ends, and its logs in the report of a test that fails."""
     _sites.append(running)
     try:
         yield running
@@ -64,7 +76,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the processes of a failed test's sites had to say."""
     report = yield
-    if report.failed and {"site", "start_site"} & set(getattr(item, "fixturenames", ())):
+    if report.failed and {"site", "start_site", "place", "sentinel_site"} & set(getattr(item, "fixturenames", ())):
         report.sections.extend(section for running in _sites for section in running.logs())
     return report
 

@@ -24,6 +24,7 @@ from websockets.exceptions import WebSocketException
 
 from liveplatform import embedded
 from liveplatform.processes import Child, Program
+from tests.conftest import watched
 from tests.faults.conftest import fast_path_works
 from tests.machines import DEPLOY, Machine, environment, machines, needed, unit_program
 from tests.rooms import Room, open_room
@@ -123,7 +124,7 @@ class Place:
         program = unit_program(NODE, env=self._migrating)
         program = dataclasses.replace(program, argv=(program.argv[0], "manage.py", "migrate", "--verbosity=0"))
         child = self.net["dispatcher"].start(program, self.folder / "migrate.log")
-        assert child.process.wait() == 0, self.log("migrate")
+        assert child.process.wait(120) == 0, self.log("migrate")
         with psycopg.connect(self.database_url) as connection:  # as deploy/pgbouncer says
             connection.execute("ALTER ROLE liveplatform SET statement_timeout = '5s'")
             connection.execute("ALTER ROLE liveplatform SET lock_timeout = '2s'")
@@ -161,6 +162,9 @@ class Place:
     def log(self, name: str) -> str:
         return "\n".join((self.folder / f"{name}.log").read_text(errors="replace").splitlines()[-40:])
 
+    def logs(self) -> list[tuple[str, str]]:
+        return [(f"log of {path.stem}", self.log(path.stem)) for path in sorted(self.folder.glob("*.log"))]
+
     def close(self) -> None:
         for name in ("nginx", "haproxy", "node-1", "node-2", "dispatcher", "jobs", "pgbouncer", "redis", "database"):
             if child := self.children.get(name):
@@ -172,7 +176,7 @@ def place() -> Iterator[Place]:
     needed("nginx", "haproxy", "pgbouncer")
     with embedded.temporary_folder() as folder, machines(folder, *NAMES) as net:
         place = Place(folder, net)
-        with contextlib.closing(place):
+        with watched(place):
             for name in ("database", "redis"):
                 place.start(name)
             place.wait_until("database", place.database_answers)
@@ -205,9 +209,11 @@ class Crowd:
         self._task = asyncio.create_task(self._act(), name="crowd")
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, *_: object) -> None:
         self._is_over.set()
-        await self._task
+        if kind is not None:
+            self._task.cancel()  # what it repeats may never be done
+        await asyncio.gather(self._task, return_exceptions=kind is not None)
 
     async def _act(self) -> None:
         while not self._is_over.is_set():
@@ -284,7 +290,7 @@ async def test_one_of_each_kind_is_killed_and_every_viewer_gets_everything_once(
 
                 place.children["database"].send(signal.SIGQUIT)  # as a power cut would, but for what is written
                 place.children["database"].process.wait(30)
-                assert (await room.try_to_comment("while it is away")).status_code == 503
+                assert (await room.call("POST", "/guests", {"name": "Nobody"})).status_code == 503
                 place.start("database")
                 await all_is_well(people)
 
