@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from liveplatform import health, logins
+from liveplatform import health, logins, operations
 from messaging.api import router as messages
 from videos.api import api
 
@@ -26,6 +26,8 @@ urlpatterns = [
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("admin/login/", logins.limited(admin.site.login)),
     path("admin/", admin.site.urls),
+    path("operator/", operations.page, name="operator"),
+    path("operator/figures", operations.figures, name="operator-figures"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.metrics),

@@ -14,6 +14,11 @@ mkdir -p "$hls"
 cp frontend/node_modules/hls.js/dist/hls.light.min.mjs \
    frontend/node_modules/hls.js/dist/hls.worker.js \
    frontend/node_modules/hls.js/LICENSE "$hls/"
+uplot="static/vendor/uplot-$(version uplot)"
+mkdir -p "$uplot"
+cp frontend/node_modules/uplot/dist/uPlot.esm.js \
+   frontend/node_modules/uplot/dist/uPlot.min.css \
+   frontend/node_modules/uplot/LICENSE "$uplot/"
 
 cd static/vendor
 find . -type f ! -name SHA384SUMS | LC_ALL=C sort | sed 's|^\./||' | xargs sha384sum > SHA384SUMS

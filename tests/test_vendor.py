@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "static" / "vendor"
 
@@ -42,9 +44,10 @@ def test_the_lock_names_hashes_and_no_host() -> None:
     assert "://" not in lock
 
 
-def test_the_player_imports_the_vendored_version() -> None:
+@pytest.mark.parametrize(("script", "library"), [("player", "hls.js"), ("plots", "uplot")])
+def test_a_script_imports_the_vendored_version(script: str, library: str) -> None:
     """A new version changes the folder's name; the import must move with it."""
-    script = (ROOT / "static" / "js" / "player.js").read_text()
-    folders = [path.name for path in VENDOR.iterdir() if path.is_dir() and path.name.startswith("hls.js-")]
+    text = (ROOT / "static" / "js" / f"{script}.js").read_text()
+    folders = [path.name for path in VENDOR.iterdir() if path.is_dir() and path.name.startswith(f"{library}-")]
     assert len(folders) == 1
-    assert f"vendor/{folders[0]}/" in script
+    assert f"vendor/{folders[0]}/" in text

@@ -57,7 +57,7 @@ _open_until: dict[UUID, float] = {}
 """Videos whose picture anybody may see -> until when (monotonic seconds) that is taken for granted."""
 
 
-def _page(view: Page[P]) -> Page[P]:
+def page(view: Page[P]) -> Page[P]:
     """Answer 503 with a page of its own while the database does not answer; GET and HEAD only."""
 
     @require_safe
@@ -73,13 +73,13 @@ def _page(view: Page[P]) -> Page[P]:
     return answer
 
 
-async def _viewer(request: HttpRequest) -> Viewer | None:
+async def viewer_on(request: HttpRequest) -> Viewer | None:
     """Return who is signed in, guests included. Raises StoreUnavailable."""
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     return await backend_threads.run(viewer_of_session, key) if key else None
 
 
-def _render(request: HttpRequest, template: str, viewer: Viewer | None, context: Row) -> HttpResponse:
+def render_page(request: HttpRequest, template: str, viewer: Viewer | None, context: Row) -> HttpResponse:
     """Render a page that belongs to this viewer alone.
 
     Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer` and must not touch
@@ -108,17 +108,17 @@ def _poster_urls(video_ids: list[str]) -> dict[str, str]:
     return urls
 
 
-@_page
+@page
 async def home(request: HttpRequest) -> HttpResponse:
     """Show what is live, what comes and what was, newest first."""
-    viewer = await _viewer(request)
+    viewer = await viewer_on(request)
     live, upcoming, recent = [await list_cards(status, CARDS_MAX) for status in ("live", "upcoming", "ended")]
     cards = [*live, *upcoming, *recent]
     posters = await asyncio.to_thread(_poster_urls, [card["id"] for card in cards])
     for card in cards:
         card["poster"] = posters.get(card["id"], "")
     context = {"live": live, "upcoming": upcoming, "recent": recent, "words": words.HOME}
-    return _render(request, "videos/home.html", viewer, context)
+    return render_page(request, "videos/home.html", viewer, context)
 
 
 def comment_rows(state: Row) -> list[Row]:
@@ -144,7 +144,7 @@ def like_rows(likes: Row) -> list[Row]:
     ]
 
 
-@_page
+@page
 async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
     """Show a video with its likes and comments; 404 for a video that is missing or somebody else's private one.
 
@@ -155,7 +155,7 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
     if "as" in request.GET and apart not in APART:
         raise Http404
     # In a frame of another site there are no cookies: there is nobody in particular, and nothing to remember.
-    viewer = None if apart == "embed" else await _viewer(request)
+    viewer = None if apart == "embed" else await viewer_on(request)
     try:
         state = await page_state(video_id, viewer)
     except NotFound:
@@ -178,7 +178,7 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "words": words.WATCH,
     }
     if apart != "embed":
-        return _render(request, "videos/watch.html", viewer, context)
+        return render_page(request, "videos/watch.html", viewer, context)
     response = render(request, "videos/watch.html", context)
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_FRAMED
@@ -195,10 +195,10 @@ def _videos_of(viewer: Viewer) -> list[Row]:
     return full_json(list(own[:STUDIO_VIDEOS_MAX]))
 
 
-@_page
+@page
 async def studio(request: HttpRequest) -> HttpResponse:
     """Show a broadcaster their own videos. Everything done there goes through the REST API."""
-    viewer = await _viewer(request)
+    viewer = await viewer_on(request)
     if viewer is None or viewer.is_guest:
         return redirect(f"{settings.LOGIN_URL}?next={request.path}")
     may = viewer.is_broadcaster or viewer.is_staff
@@ -213,7 +213,7 @@ async def studio(request: HttpRequest) -> HttpResponse:
         "visibilities": dict(Video.Visibility.choices),
         "words": words.STUDIO,
     }
-    return _render(request, "videos/studio.html", viewer, context)
+    return render_page(request, "videos/studio.html", viewer, context)
 
 
 async def _may_see_picture(request: HttpRequest, video_id: UUID) -> str:
@@ -228,7 +228,7 @@ async def _may_see_picture(request: HttpRequest, video_id: UUID) -> str:
     try:
         await backend_threads.run(visible_video, video_id, None)
     except NotFound:
-        await backend_threads.run(visible_video, video_id, await _viewer(request))
+        await backend_threads.run(visible_video, video_id, await viewer_on(request))
         return "private"
     if len(_open_until) >= OPEN_MAX:
         _open_until.clear()
@@ -236,7 +236,7 @@ async def _may_see_picture(request: HttpRequest, video_id: UUID) -> str:
     return "public"
 
 
-@_page
+@page
 async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
     """Send a playlist, a segment or the poster of a video that the viewer may see.
 

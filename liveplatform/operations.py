@@ -1,0 +1,132 @@
+"""The operator's page: how long each hop takes, how much is delivered, which processes there are. For staff alone.
+
+Called by the URLs. The page asks for `figures` every few seconds, which any node answers for the whole region: it reads
+what every process has told (realtime.figures).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from realtime.events import now_ms
+from realtime.figures import FiguresAway, Told, read, to_plots
+from videos import views
+
+RELAY = "live_relay_"
+RETRY_SECONDS = 2
+HOPS: Mapping[str, tuple[str | Promise, str | Promise]] = {
+    "committed": (_("Committed"), _("From receiving an event to its commit in the database.")),
+    "dispatched": (_("Dispatched"), _("To the dispatcher’s message to the nodes.")),
+    "relayed": (_("Relayed"), _("To its arrival in this region, of events born in another.")),
+    "node": (_("At the node"), _("To the node that holds the viewers.")),
+    "written": (_("Written"), _("To the first write to a viewer; likes wait for their frame.")),
+    "seen": (_("Seen"), _("To the moment a viewer of the sample has read it, by the server’s clock.")),
+}
+"""The hops in their order: heading, and what the plot shows."""
+WORDS: Mapping[str, str | Promise] = {
+    "updated": _("Updated {ago} s ago"),
+    "collecting": _("Nothing has been told yet. The first figures come within seconds."),
+    "away": _("Redis does not answer: what you see is the last that was known. Viewers get everything, 2 s late."),
+    "unreachable": _("The server does not answer: what you see is the last that was known."),
+    "signed_out": _("You are not signed in any more. Sign in again to go on."),
+    "ms": _("{n} ms"),
+    "per_s": _("{n}/s"),
+    "percent": _("{n} %"),
+    "mb": _("{n} MB"),
+    "seconds": _("{n} s"),
+    "minutes": _("{n} min"),
+    "hours": _("{n} h"),
+    "frames": _("Frames"),
+    "like_deliveries": _("Likes delivered"),
+    "connections": _("Connections"),
+    "lost": _("Not acknowledged"),
+    "no_peers": _("This region has no relay."),
+}
+
+
+@views.page
+async def page(request: HttpRequest) -> HttpResponse:
+    """Show the page: to others than staff the sign-in, or that they may not."""
+    viewer = await views.viewer_on(request)
+    if viewer is None or viewer.is_guest:
+        return redirect(f"{settings.LOGIN_URL}?next={request.path}")
+    if not viewer.is_staff:
+        return render(request, "403.html", status=403)
+    context = {"region": settings.LIVE_REGION, "hops": HOPS, "words": WORDS}
+    return views.render_page(request, "operator.html", viewer, context)
+
+
+@views.page
+async def figures(request: HttpRequest) -> HttpResponse:
+    """Answer what the page draws (`to_plots`), with the region's processes and relay peers.
+
+    `?event=likes`: the hops of one event. 401 and 403 as the page; 503 `redis_away` without Redis.
+    """
+    viewer = await views.viewer_on(request)
+    if viewer is None or viewer.is_guest:
+        return _refusal(401, "unauthenticated", "Sign in as staff.")
+    if not viewer.is_staff:
+        return _refusal(403, "forbidden", "These figures are for staff.")
+    event = request.GET.get("event", "")
+    try:
+        told = await read(with_past=True)
+    except FiguresAway:
+        response = _refusal(503, "redis_away", "Redis does not answer.")
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        return response
+    answer = {
+        "now_ms": now_ms(),
+        "region": settings.LIVE_REGION,
+        "plots": await asyncio.to_thread(to_plots, told, event=event, now_ms=now_ms()),
+        "events": sorted({hop[1] for one in told for hop in one.now["hops"]}),
+        "processes": [_process(one) for one in told],
+        "peers": peers(told),
+    }
+    return JsonResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def _refusal(status: int, code: str, detail: str) -> JsonResponse:
+    return JsonResponse({"code": code, "detail": detail}, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _samples(told: Iterable[Told]) -> Iterable[tuple[str, Mapping[str, str], float]]:
+    for one in told:
+        for _name, _kind, _text, samples in one.now["families"]:
+            yield from samples
+
+
+def _process(one: Told) -> dict[str, Any]:
+    """Return name and state of a process; `rss_bytes` and `cpu_s` are null where the system does not tell."""
+    values = {name: value for name, labels, value in _samples([one]) if not labels}
+    held = [value for name, _, value in _samples([one]) if name == "live_connections"]
+    return {
+        "process": one.now["process"],
+        "began_ms": one.now["began_ms"],
+        "at_ms": one.now["at_ms"],
+        "connections": sum(held) if one.now["name"] == "node" else None,
+        "rss_bytes": values.get("process_resident_memory_bytes"),
+        "cpu_s": values.get("process_cpu_seconds_total"),
+    }
+
+
+def peers(told: Sequence[Told]) -> list[dict[str, Any]]:
+    """Return, for each region that a relay here speaks to, what is counted of it: `{"peer", "figures": {name: n}}`.
+
+    Sums over the relays of this region; of histograms their count and sum.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, labels, value in _samples(told):
+        if name.startswith(RELAY) and "peer" in labels and not name.endswith("_bucket"):
+            more = "".join(f" {text}" for label, text in sorted(labels.items()) if label != "peer")
+            of_peer = found.setdefault(labels["peer"], {})
+            shown = name.removeprefix(RELAY).removesuffix("_total") + more
+            of_peer[shown] = of_peer.get(shown, 0.0) + value
+    return [{"peer": peer, "figures": found[peer]} for peer in sorted(found)]
