@@ -75,7 +75,7 @@ def test_every_setting_of_the_table_is_read_and_every_one_read_is_in_the_table(r
         name for row in re.findall(r"^\| (`[^|]*)\|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
     settings = (checkout / "liveplatform" / "settings.py").read_text()
-    read = set(re.findall(r'(?:_integer|_switch|_read|_url|_list|env\.\w+)\(\s*"([A-Z_]+)"', settings))
+    read = set(re.findall(r'(?:_integer|_share|_switch|_read|_url|_list|env\.\w+)\(\s*"([A-Z_]+)"', settings))
     assert listed == read
 
 
