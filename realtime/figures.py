@@ -24,7 +24,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from prometheus_client import REGISTRY, Counter, Gauge
+from prometheus_client import PROCESS_COLLECTOR, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -43,7 +43,6 @@ SLOTS_KEPT = 120
 KEPT_SECONDS = 15
 COMPLETE_SECONDS = 2  # after the end of a slot every process has told it
 PROCESSES_MAX = 500
-TOLD = ("live_", "process_")  # how the names of metrics begin that are told
 
 RATES: Mapping[str, Counter] = {
     "frames": metrics.frames_sent,
@@ -57,6 +56,7 @@ RATES: Mapping[str, Counter] = {
 """What is told of each slot beside the hops: how often it was counted in it."""
 LEVELS: Mapping[str, Gauge] = {"connections": metrics.connections}
 """And what there was at its end."""
+TOLD = [metric for metric in vars(metrics).values() if isinstance(metric, (Counter, Gauge, Histogram))]
 Series = tuple[str, str, str]  # hop, event, region
 
 
@@ -78,6 +78,11 @@ def _sum(metric: Counter | Gauge) -> float:
     )
 
 
+def _encoded(family: Metric) -> list[Any]:
+    samples = [[one.name, one.labels, one.value] for one in family.samples if not one.name.endswith("_created")]
+    return [family.name, family.type, family.documentation, samples]
+
+
 class Teller:
     """What this process tells. `name` is its part in the site (node, dispatcher, jobs, relay)."""
 
@@ -89,30 +94,23 @@ class Teller:
         self._slot = now_ms() // 1000 // SLOT_SECONDS
         self._counted: dict[str, float] = {name: _sum(metric) for name, metric in RATES.items()}
         self._series: dict[Series, list[float]] = {key: list(counts) for key, counts in self._hops().items()}
+        self._of_process = self._read_process()
 
     @staticmethod
     def _hops() -> dict[Series, list[float]]:
         return metrics.hop_seconds.series
 
+    @staticmethod
+    def _read_process() -> list[list[Any]]:
+        """Return what the system knows of this process. With thousands of sockets that takes milliseconds."""
+        return [_encoded(family) for family in PROCESS_COLLECTOR.collect()]
+
     def now(self) -> bytes:
-        """Return all that this process counts, encoded."""
-        families = [
-            [
-                family.name,
-                family.type,
-                family.documentation,
-                [
-                    [sample.name, sample.labels, sample.value]
-                    for sample in family.samples
-                    if not sample.name.endswith("_created")
-                ],
-            ]
-            for family in REGISTRY.collect()
-            if family.name.startswith(TOLD) and family.name != HopSeconds.NAME
-        ]
+        """Return all that this process counts, encoded. Takes about a millisecond."""
+        families = [_encoded(family) for metric in TOLD for family in metric.collect()]
         hops = [[*key, counts] for key, counts in list(self._hops().items())]
         told = {"process": self.process, "name": self._name, "began_ms": self._began_ms, "at_ms": now_ms()}
-        return orjson.dumps({**told, "families": families, "hops": hops})
+        return orjson.dumps({**told, "families": families + self._of_process, "hops": hops})
 
     def slot(self) -> bytes | None:
         """Return what came in the slot that has just ended, encoded; None: it goes on."""
@@ -120,6 +118,7 @@ class Teller:
         if slot == self._slot:
             return None
         ended, self._slot = slot - 1, slot
+        self._of_process = self._read_process()
         counted = {name: _sum(metric) for name, metric in RATES.items()}
         rates = {name: value - self._counted.get(name, 0.0) for name, value in counted.items()}
         self._counted = counted
