@@ -87,7 +87,7 @@ async def figures(request: HttpRequest) -> HttpResponse:
         "region": settings.LIVE_REGION,
         "plots": await asyncio.to_thread(to_plots, told, event=event, now_ms=now_ms()),
         "events": sorted({hop[1] for one in told for hop in one.now["hops"]}),
-        "processes": [_process(one) for one in told],
+        "processes": [shown_process(one) for one in told],
         "peers": peers(told),
     }
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
@@ -103,7 +103,7 @@ def _samples(told: Iterable[Told]) -> Iterable[tuple[str, Mapping[str, str], flo
             yield from samples
 
 
-def _process(one: Told) -> dict[str, Any]:
+def shown_process(one: Told) -> dict[str, Any]:
     """Return name and state of a process; `rss_bytes` and `cpu_s` are null where the system does not tell."""
     values = {name: value for name, labels, value in _samples([one]) if not labels}
     held = [value for name, _, value in _samples([one]) if name == "live_connections"]
