@@ -45,6 +45,7 @@ TOO_MANY = 4429
 OWN_WILL = "own will"
 RETRY_MS = 1_000
 RETRY_MAX_MS = 5_000
+ACKNOWLEDGE_SECONDS = 5.0  # where the site does not say how often
 READ_BYTES = 65_536
 SLOW_BYTES, SLOW_SECONDS = 64, 0.25
 """A slow viewer reads so much, so often: 256 bytes a second, where a busy video sends thousands."""
@@ -161,6 +162,7 @@ class Crowd:
             for number in numbers
         ]
         self._highest = max((viewer.number for viewer in self.viewers), default=0) + 1
+        self.acknowledge_seconds = ACKNOWLEDGE_SECONDS
         self.connected = 0
         self.first_connect_at = self.last_connect_at = 0.0
         self._waiting = deque(self.viewers)
@@ -380,6 +382,7 @@ class Crowd:
                 viewer.retry_ms = int(data.get("retry_ms", RETRY_MS))
                 if "sample" in data:
                     viewer.name = str(data["connection"])
+                    self.acknowledge_seconds = int(data["sample"]["every_ms"]) / 1_000
                 self._welcome(viewer, data.get("topics", {}).get(self.watch.topic), tick)
             case "ack":
                 self._welcome(viewer, data if "seq" in data else None, tick)
@@ -452,6 +455,11 @@ class Crowd:
         self._loop.call_later(SLOW_SECONDS, self._read_slowly)
 
     # Acknowledging
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether somebody has something to acknowledge."""
+        return any(viewer.seen for viewer in self.viewers)
 
     def take_seen(self, offset_seconds: float) -> list[tuple[Connection, list[tuple[int, int]]]]:
         """Return what each sampled viewer has to acknowledge since the last call, by the site's clock, in ms."""

@@ -144,7 +144,7 @@ class Watcher:
 
     async def _acknowledge_regularly(self) -> None:
         while True:
-            await asyncio.sleep(REPORT_SECONDS)
+            await asyncio.sleep(self._crowd.acknowledge_seconds)
             await self._witness.tell()
 
     async def _report(self, word: Word | None = None) -> None:

@@ -1,7 +1,8 @@
 """What the sampled viewers of a watcher acknowledge, so that the site's own figures can be compared with ours.
 
-Called by `watcher`, once a second and before it answers a question. As a page does (static/js/witness.js): the
-clock's offset is estimated first, and event streams acknowledge by POST /saw, WebSockets by a command.
+Called by `watcher`, as often as the site asks for it and before it answers a question. As a page does
+(static/js/witness.js): the clock's offset is estimated first, and event streams acknowledge by POST /saw, WebSockets by
+a command.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Witness:
                 await self._tell()
 
     async def _tell(self) -> None:
+        if not self._crowd.is_sampled:
+            return
         if self._offset_seconds is None:
             self._offset_seconds = await self._measure_offset()
         for viewer, frames in self._crowd.take_seen(self._offset_seconds):

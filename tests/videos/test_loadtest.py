@@ -113,7 +113,8 @@ def test_likes_by_websocket_slow_and_flapping_viewers_several_processes_and_a_pa
     assert found["generator"]["processes"] == 3
     assert found["hop_nodes"] == len(site.urls)
     hops = found["hops_ms"]
-    assert all(value > 0 for hop in ("committed", "at node", "written") for value in hops[hop].values())
+    told = ("committed", "dispatched", "at node", "written", "seen", "likes seen", "comment seen")
+    assert all(value > 0 for hop in told for value in hops[hop].values())
     page = path.read_text()
     assert "Passed" in page
     assert "--flapping 50" in page
