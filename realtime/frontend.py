@@ -58,7 +58,7 @@ from realtime.events import (
     now_ms,
 )
 from realtime.presence import SWEEP_SECONDS, Presence, status
-from realtime.samples import ACKNOWLEDGE_MS, Samples
+from realtime.samples import Samples
 from realtime.scripts import TableUnavailable
 from realtime.stamps import Journey, Passage
 from realtime.store import Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
@@ -477,7 +477,7 @@ class Node:
             public_id(connection.id, self.id).encode(),
             topics,
             RETRY_MS,
-            b',"sample":{"every_ms":%d}' % ACKNOWLEDGE_MS if connection.is_sampled else b"",
+            b',"sample":{"every_ms":%d}' % self.samples.every_ms if connection.is_sampled else b"",
         )
         return [Frame("hello", body), *(frame for opening in openings for frame in opening.frames)]
 

@@ -16,11 +16,14 @@ from realtime import metrics
 from realtime.events import ConnectionId, now_ms
 from realtime.stamps import Journey
 
-ACKNOWLEDGE_MS = 5_000  # how often a sampled viewer says what he has seen
-SAMPLED_MAX = 20  # connections of a node: each costs it a request every `ACKNOWLEDGE_MS`
-STARTS_PER_SECOND = 400  # viewers times frames; more frames than that go unsampled
+ACKNOWLEDGE_MS, ACKNOWLEDGE_MAX_MS = 5_000, 20_000  # how often a sampled viewer says what he has seen
+REQUESTS_PER_SECOND = 4  # of all of them, so many that they say it more rarely
+SAMPLED_MAX = 200  # connections of a node
+READERS_MAX = 10  # who acknowledge one frame, drawn anew each time: who came first is written to first
+STARTS_PER_SECOND = 400  # viewers times frames; of more, frames are left out at random
 LOST_SECONDS = 30.0
 SKEW_MAX_MS = 2_000  # an acknowledgement from further in the past or the future is not believed
+WAITING_MAX = 20_000  # starts, whatever happens
 ENTRIES_MAX = 1_000  # of one acknowledgement
 
 
@@ -32,7 +35,7 @@ class _Start:
 
 
 class Samples:
-    """A node's sampled connections, and the frames that each has not acknowledged yet: 12,000 at most."""
+    """A node's sampled connections, and the frames that each has not acknowledged yet: `WAITING_MAX` at most."""
 
     def __init__(self, *, clock: Callable[[], float], share: float, draw: Callable[[], float] = random.random) -> None:
         self._clock = clock
@@ -40,8 +43,14 @@ class Samples:
         self._draw = draw
         self._open: dict[ConnectionId, dict[int, _Start]] = {}
         self._number = 0
-        self._budget = 0.0
-        self._budget_at = clock()
+        self._wanted = 0  # starts since the last second began
+        self._kept_share = 1.0  # of the frames, by what was wanted in the second before
+        self._waiting = 0
+
+    @property
+    def every_ms(self) -> int:
+        """How often a connection that comes now is to acknowledge."""
+        return min(max(ACKNOWLEDGE_MS, 1_000 * len(self._open) // REQUESTS_PER_SECOND), ACKNOWLEDGE_MAX_MS)
 
     def enter(self, connection: ConnectionId) -> bool:
         """Return whether a new connection is in the sample."""
@@ -52,17 +61,20 @@ class Samples:
 
     def leave(self, connection: ConnectionId) -> None:
         """Forget a connection. What it has not acknowledged is neither seen nor lost."""
-        self._open.pop(connection, None)
+        self._waiting -= len(self._open.pop(connection, ()))
 
     def begin(self, journey: Journey, written_ms: int, readers: Iterable[ConnectionId]) -> int:
         """Note a frame that is written to sampled readers; return its number. 0: it goes unsampled."""
         now = self._clock()
         readers = [reader for reader in readers if reader in self._open]
-        self._budget = min(STARTS_PER_SECOND, self._budget + (now - self._budget_at) * STARTS_PER_SECOND)
-        self._budget_at = now
-        if not readers or self._budget < len(readers):
+        if len(readers) > READERS_MAX:
+            readers = random.sample(readers, READERS_MAX)
+        self._wanted += len(readers)
+        # At random, not the first that fit: those that come in a bunch after a stall are the late ones.
+        is_left_out = self._kept_share < 1 and self._draw() >= self._kept_share
+        if not readers or is_left_out or self._waiting + len(readers) > WAITING_MAX:
             return 0
-        self._budget -= len(readers)
+        self._waiting += len(readers)
         self._number += 1
         start = _Start(journey, written_ms, now)
         for reader in readers:
@@ -88,16 +100,20 @@ class Samples:
             journey = start.journey
             for received_ms in journey.received:
                 metrics.hop_seconds.observe("seen", journey.event, journey.passage.region, seen_ms - received_ms)
+        self._waiting -= ended
         metrics.samples_seen.inc(ended)
         return ended
 
     def expire(self) -> None:
-        """Count what was not acknowledged in time as lost. Called about once a second."""
+        """Count what was not acknowledged in time as lost. Called once a second."""
+        self._kept_share = min(1.0, STARTS_PER_SECOND / max(1, self._wanted))
+        self._wanted = 0
         before = self._clock() - LOST_SECONDS
         for open_ in self._open.values():
             lost = [number for number, start in open_.items() if start.began < before]
             for number in lost:
                 del open_[number]
+            self._waiting -= len(lost)
             metrics.samples_lost.inc(len(lost))
 
 

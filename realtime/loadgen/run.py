@@ -19,8 +19,8 @@ from realtime.loadgen.audience import Audience
 from realtime.loadgen.check import LikeCycle
 from realtime.loadgen.hops import Readings, read_hops
 from realtime.loadgen.host import Address, Cost, Site, busy_seconds, own_rss_bytes
-from realtime.loadgen.latency import Ledger
-from realtime.loadgen.requests import Client, Command, Pace
+from realtime.loadgen.latency import QUANTILES, TICKS_PER_MS, Histogram, Ledger
+from realtime.loadgen.requests import Client, Command, Pace, now_tick
 from realtime.loadgen.viewers import Watch
 from realtime.loadgen.watcher import Expected
 from realtime.loadgen.wire import Request
@@ -147,6 +147,7 @@ class LoadTest:
         self._tell = tell
         self._cycle = LikeCycle(plan.like_pool)
         self._ledger = Ledger()
+        self._received = Histogram()  # from a comment's request to the site's having it, by its at_ms
         self._client = Client(plan.acts_at or plan.watch.addresses, introduce=plan.introduce)
         self.audience = Audience(
             plan.watch,
@@ -235,7 +236,8 @@ class LoadTest:
         await audience.set_unruly(False)
         if hops:
             after = await self._read_hops() or hops
-            result.hops_ms = after.since(hops)
+            received = self._received.percentiles()
+            result.hops_ms = {"received": {name: received[name] for name in QUANTILES}, **after.since(hops)}
             result.hop_nodes = len(hops.nodes.keys() & after.nodes.keys())
 
     async def _read_hops(self) -> Readings | None:
@@ -272,6 +274,9 @@ class LoadTest:
         comment = answer.json()
         comment = comment.get("comment", comment)  # the acknowledgement of a command has it inside
         self._ledger.comment_acknowledged(comment["id"], seq=comment["seq"], sent_tick=answer.sent_tick)
+        # Where hops are read, the site is on this machine: one clock.
+        received_tick = now_tick() - round((time.time() * 1_000 - comment["at_ms"]) * TICKS_PER_MS)
+        self._received.add({max(answer.sent_tick, received_tick): 1}, sent_tick=answer.sent_tick)
 
     # The end
 

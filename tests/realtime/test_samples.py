@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,16 @@ import pytest
 from prometheus_client import REGISTRY
 
 from realtime.events import ConnectionId
-from realtime.samples import ENTRIES_MAX, LOST_SECONDS, SAMPLED_MAX, STARTS_PER_SECOND, Samples, entries_of
+from realtime.samples import (
+    ENTRIES_MAX,
+    LOST_SECONDS,
+    READERS_MAX,
+    SAMPLED_MAX,
+    STARTS_PER_SECOND,
+    WAITING_MAX,
+    Samples,
+    entries_of,
+)
 from realtime.stamps import Journey, Passage
 
 ANA, BO = ConnectionId("ana"), ConnectionId("bo")
@@ -96,22 +106,54 @@ def test_what_a_viewer_who_left_has_not_acknowledged_is_not_lost(samples: Sample
 
 def test_sample_is_the_share_of_connections_and_bounded(clock: Clock) -> None:
     draws = iter((0.3, 0.1, 0.2) + (0.0,) * 100)
-    samples = Samples(clock=clock, share=0.2, draw=lambda: next(draws))
+    samples = Samples(clock=clock, share=0.2, draw=lambda: next(draws, 0.0))
     assert [samples.enter(ConnectionId(str(number))) for number in range(3)] == [False, True, False]
-    assert sum(samples.enter(ConnectionId(f"more {number}")) for number in range(100)) == SAMPLED_MAX - 1
+    assert sum(samples.enter(ConnectionId(f"more {number}")) for number in range(300)) == SAMPLED_MAX - 1
     samples.leave(ConnectionId("1"))
     assert Samples(clock=clock, share=0.0, draw=lambda: 0.0).enter(ANA) is False
 
 
-def test_frames_that_are_to_be_acknowledged_are_bounded_however_many_are_written(
+def test_viewers_of_a_big_sample_acknowledge_more_rarely_and_a_few_for_each_frame(
     samples: Samples, clock: Clock
 ) -> None:
-    samples.enter(BO)
-    started = 0
-    for _ in range(10 * STARTS_PER_SECOND):
-        clock.now += 0.001
-        started += bool(samples.begin(JOURNEY, WRITTEN_MS, [ANA, BO]))
-    assert started * 2 <= (10 * 0.4 + 1) * STARTS_PER_SECOND * 1.01
+    """Were it always those who came first, it would be those who are written to first."""
+    assert samples.every_ms == 5_000
+    readers = [ANA, *(ConnectionId(str(number)) for number in range(SAMPLED_MAX - 1))]
+    assert all(samples.enter(reader) for reader in readers[1:])
+    assert samples.every_ms == 20_000
+    asked: set[ConnectionId] = set()
+    for _ in range(100):
+        clock.now += 1.0
+        number = samples.begin(JOURNEY, WRITTEN_MS, readers)
+        chosen = {reader for reader in readers if samples.saw(reader, [(number, 10_040)])}
+        assert len(chosen) == READERS_MAX
+        asked |= chosen
+    assert len(asked) > SAMPLED_MAX // 2
+
+
+def test_frames_that_are_to_be_acknowledged_are_bounded_however_many_are_written(clock: Clock) -> None:
+    samples = Samples(clock=clock, share=1.0, draw=itertools.cycle(number / 100 for number in range(100)).__next__)
+    samples.enter(ANA)
+
+    def second(frames: int) -> int:
+        """Return how many of the frames of a second are to be acknowledged; all of them are."""
+        numbers = [samples.begin(JOURNEY, WRITTEN_MS, [ANA]) for _ in range(frames)]
+        samples.expire()
+        return samples.saw(ANA, [(number, 10_040) for number in numbers])
+
+    second(10 * STARTS_PER_SECOND)
+    assert second(10 * STARTS_PER_SECOND) == STARTS_PER_SECOND
+    assert second(10) < 10
+    assert second(10) == 10, "as soon as there is room again"
+
+
+def test_frames_that_nobody_acknowledges_take_bounded_memory(samples: Samples, clock: Clock) -> None:
+    started = sum(bool(samples.begin(JOURNEY, WRITTEN_MS, [ANA])) for _ in range(WAITING_MAX + 10))
+    assert started == WAITING_MAX
+    clock.now += LOST_SECONDS + 1
+    samples.expire()
+    samples.expire()
+    assert samples.begin(JOURNEY, WRITTEN_MS, [ANA])
 
 
 @pytest.mark.parametrize(
