@@ -154,7 +154,8 @@ class _Site:
 
         try:
             if not settings.LIVE_DEMO:
-                await _with_database(demo.close_broadcast)
+                if not settings.LIVE_PEERS:  # else it may be another region's
+                    await _with_database(demo.close_broadcast)
                 return
             broadcast = await _with_database(demo.open_broadcast)
             program = await asyncio.to_thread(demo.program, broadcast.folder)

@@ -39,10 +39,11 @@ class LogStream:
     A thread of its own writes; when it cannot keep up, lines are dropped and counted.
     """
 
-    def __init__(self, output: IO[bytes], *, coloured: bool) -> None:
+    def __init__(self, output: IO[bytes], *, coloured: bool, name_width: int = NAME_WIDTH) -> None:
         """`output` has no buffer: what cannot be written must not come again."""
         self._output = output
         self._coloured = coloured
+        self._name_width = name_width
         self._colours: dict[str, int] = {}
         self._lines: queue.Queue[str | None] = queue.Queue(STREAM_MAX_LINES)
         self._dropped = 0
@@ -52,7 +53,7 @@ class LogStream:
     def line(self, name: str, text: str) -> None:
         """Add a line. Never blocks."""
         stamp = time.strftime("%H:%M:%SZ", time.gmtime())
-        head = f"{stamp} {name:<{NAME_WIDTH}} |"
+        head = f"{stamp} {name:<{self._name_width}} |"
         if self._coloured:
             colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
             head = f"\x1b[{colour}m{head}\x1b[0m"

@@ -1,0 +1,115 @@
+"""`manage.py regions`: one command starts several regions, and a like crosses from page to page."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.ground.conftest import Command, alive
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+Manage = Callable[..., Command]
+
+
+@pytest.fixture
+def ports() -> Iterator[int]:
+    """Return a port that is free together with the next one, for pages; the relays' are 100 above."""
+    for port in range(21_000, 31_000, 7):
+        with ExitStack() as stack:
+            try:
+                for number in (port, port + 1, port + 100, port + 101):
+                    listening = stack.enter_context(socket.socket())
+                    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    listening.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+        yield port
+        return
+    pytest.fail("no four ports are free")
+
+
+async def test_like_crosses_from_one_regions_page_to_the_others(manage: Manage, ports: int, browser: Browser) -> None:
+    regions = manage("regions", "--regions", "eu,us", "--link-ms", "20", PORT=str(ports), LIVE_NODES="1")
+    for word in ("Ready:", "All regions serve"):
+        await asyncio.to_thread(regions.wait_for_line, word)
+    ready = [line.split() for line in regions.output.splitlines() if "Ready:" in line]
+    assert ready == [["eu", "Ready:", f"http://localhost:{ports}/"], ["us", "Ready:", f"http://localhost:{ports + 1}/"]]
+
+    ada, bo = [await browser.new_page(), await browser.new_page()]
+    await ada.goto(f"http://localhost:{ports}/")
+    path = await ada.locator("a[href^='/videos/']").first.get_attribute("href")
+    await _join(ada, f"http://localhost:{ports}{path}")
+    await bo.goto(f"http://localhost:{ports + 1}{path}")
+    await _has_text(bo, "#viewers", "2")
+    likes = int((await bo.locator("#likes").inner_text()).replace(",", ""))
+    await ada.locator("#like").click()
+    await _has_text(bo, "#likes", f"{likes + 1:,}")
+    await ada.close()
+    await bo.close()
+
+    pids = regions.pids()
+    assert len(pids) >= 12
+    assert await asyncio.to_thread(regions.interrupt) == 0
+    assert not any(map(alive, pids))
+    stops = [line for line in regions.output.splitlines() if "site" in line and "stopping" in line]
+    assert [line.split()[1] for line in stops] == ["site", "us", "eu"], "whose database it is goes last"
+
+
+async def _join(page: Page, url: str) -> None:
+    """Open the page as somebody with a name."""
+    await page.goto(url)
+    await page.evaluate(
+        """async () => fetch("/api/v1/guests", {
+            method: "POST", headers: {"Content-Type": "application/json"}, body: '{"name": "Ada"}',
+        }).then((answer) => { if (!answer.ok) throw new Error(answer.status); })"""
+    )
+    await page.reload()
+
+
+async def _has_text(page: Page, place: str, text: str) -> None:
+    from playwright.async_api import expect
+
+    await expect(page.locator(place)).to_have_text(text, timeout=60_000)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--regions", ""),
+        ("--regions", "eu"),
+        ("--regions", "eu,eu"),
+        ("--regions", "eu, us"),
+        ("--regions", "eu,u-s"),
+        ("--regions", "a,b,c,d,e,f"),
+        ("--link-ms", "-1"),
+        ("--link-ms", "soon"),
+    ],
+)
+def test_regions_that_make_no_sense_are_one_line(
+    arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from django.core.management import call_command
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("regions", *arguments)
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and len(printed.err.splitlines()) == 1
+    assert printed.err.startswith(f"liveplatform: {arguments[0]} ")
+
+
+def test_regions_with_one_redis_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their tasks would go to each other's dispatchers. The tests themselves have REDIS_URL set."""
+    from django.core.management import call_command
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("regions")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("liveplatform: REDIS_URL ")
