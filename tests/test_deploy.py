@@ -17,12 +17,11 @@ from liveplatform import programs
 from liveplatform.processes import Program
 from tests.machines import environment, needed, unit_program
 
-NO_RELAY = pytest.mark.skipif(not hasattr(programs, "relay"), reason="there is no relay yet")
 UNITS = [
     "liveplatform-node@",
     "liveplatform-dispatcher@",
     "liveplatform-jobs",
-    pytest.param("liveplatform-relay", marks=NO_RELAY),
+    "liveplatform-relay",
 ]
 
 
