@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
+import pytest_asyncio
 
 from liveplatform import embedded
 from tests import servers
@@ -81,7 +82,14 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the tests of one browser run in the loop that it is driven from."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)  # before the one of auto mode
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium. Without one the test is skipped, but in CI it fails."""
     found = servers.chromium()
@@ -90,9 +98,12 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
-    """A headless Chromium, driven by Playwright's asyncio API: its other one blocks all later asyncio tests."""
+    """A headless Chromium that the whole run shares; each test has contexts of its own, and closes them.
+
+    Driven by Playwright's asyncio API, for the other one blocks all later asyncio tests. Its start takes a second.
+    """
     from playwright.async_api import async_playwright
 
     arguments = ["--disable-gpu", "--disable-quic", "--disable-component-update", "--disable-sync"]
@@ -104,8 +115,8 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
         await started.close()
 
 
-@pytest.fixture
-async def page(browser: Browser, checkout: Path) -> Page:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser, checkout: Path) -> AsyncIterator[Page]:
     """An empty page that can import the site's modules."""
 
     async def serve(route: Route) -> None:
@@ -118,7 +129,8 @@ async def page(browser: Browser, checkout: Path) -> Page:
     made = await browser.new_page()
     await made.route(f"{MODULES_ORIGIN}/**", serve)
     await made.goto(MODULES_ORIGIN)
-    return made
+    yield made
+    await made.close()
 
 
 @pytest.fixture(scope="session")

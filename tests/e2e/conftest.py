@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.sites import WAIT_SECONDS, Site, wait_for
@@ -156,7 +157,7 @@ class Window:
 OpenWindow = Callable[..., Awaitable[Window]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def open_window(browser: Browser) -> AsyncIterator[OpenWindow]:
     """Open a URL as somebody new: `await open_window(url, color_scheme="dark")`. Time limits are Playwright's."""
     async with AsyncExitStack() as stack:

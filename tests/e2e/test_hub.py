@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from playwright.async_api import expect
 
+from tests.conftest import watched
 from tests.e2e.conftest import Broadcaster, OpenWindow, Window, make_broadcaster
-from tests.sites import Site, wait_for
+from tests.sites import Site, SiteFactory, wait_for
 
 WITHOUT_WORKERS = "delete globalThis.SharedWorker;"
 
 
-@pytest.fixture
-async def quiet(start_site: Callable[..., Site]) -> AsyncIterator[Site]:
-    """A site of one's own, where nobody else is connected."""
-    yield start_site(nodes=1)
+@pytest.fixture(scope="module")
+def own_site(site_factory: SiteFactory) -> Iterator[Site]:
+    with watched(site_factory.start(nodes=1)) as running:
+        yield running
 
 
 @pytest.fixture
-def host(quiet: Site) -> Broadcaster:
-    return make_broadcaster(quiet)
+def quiet(own_site: Site) -> Site:
+    """A site of one node, where nobody else is connected."""
+    wait_for(lambda: connections(own_site) == 0, "the viewers of the test before to have left")
+    return own_site
+
+
+@pytest.fixture(scope="module")
+def host(own_site: Site) -> Broadcaster:
+    return make_broadcaster(own_site)
 
 
 def connections(site: Site) -> int:
     """Return how many streams the node holds."""
-    found = re.search(r"^live_connections\S* (\d+)", httpx.get(f"{site.urls[0]}/metrics").text, re.MULTILINE)
-    assert found
-    return int(found[1])
+    text = httpx.get(f"{site.urls[0]}/metrics").text
+    return sum(map(int, re.findall(r"^live_connections\S* (\d+)", text, re.MULTILINE)))
 
 
 async def tab_beside(window: Window, url: str) -> Window:

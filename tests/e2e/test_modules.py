@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import pytest
+import pytest_asyncio
 
 from tests.e2e.conftest import OpenWindow, Window
 from tests.sites import Site
@@ -15,7 +15,7 @@ TOPIC = "video:1"
 ADA = {"id": "a", "name": "Ada"}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def window(site: Site, open_window: OpenWindow) -> Window:
     """A page of the site, only to import its modules on."""
     return await open_window(f"{site.urls[0]}/accounts/login/")
