@@ -46,16 +46,16 @@ def begin(topic: TopicName) -> dict[str, Any]:
     return {"topic": topic, "seq": loaded.head.seq, "snapshot": shown}
 
 
-def act(circle: Circle, chance: random.Random, times: int) -> None:
+async def act(circle: Circle, chance: random.Random, times: int) -> None:
     for _ in range(times):
-        circle.act(chance)
+        await backend_threads.run(circle.act, chance)
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_inbox_and_events_equal_a_fresh_inbox(circle: Circle, page: Page, seed: int) -> None:
     """Every event is given twice: a page that resumes may read one again."""
     chance = random.Random(seed)
-    await backend_threads.run(act, circle, chance, 40)
+    await act(circle, chance, 40)
     await backend_threads.run(circle.start, 0, 1)
     me = circle.people[0]
     own = user_topic(me.id)
@@ -63,7 +63,7 @@ async def test_inbox_and_events_equal_a_fresh_inbox(circle: Circle, page: Page, 
     open_one = TopicName(inbox["snapshot"]["conversations"][0]["topic"])
     thread = await backend_threads.run(begin, open_one)
     circle.events.clear()
-    await backend_threads.run(act, circle, chance, 120)
+    await act(circle, chance, 120)
     events = [
         (event.name, orjson.loads(event.body))
         for event in circle.events
