@@ -28,7 +28,11 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def environment(folder: Path) -> dict[str, str]:
-    """The environment of somebody who starts commands with no settings but the data folder."""
+    return environment_of(folder)
+
+
+def environment_of(folder: Path) -> dict[str, str]:
+    """Return the environment of somebody who starts commands with no settings but the data folder."""
     kept = {name: value for name, value in os.environ.items() if name not in servers.SITE_VARIABLES}
     return {**kept, "LIVE_DATA_DIR": str(folder)}
 
@@ -102,7 +106,11 @@ def manage(environment: dict[str, str]) -> Iterator[Callable[..., Command]]:
 
 @pytest.fixture
 def port() -> int:
-    """A port that nobody listens on."""
+    return free_port()
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         found: int = probe.getsockname()[1]

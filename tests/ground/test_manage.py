@@ -59,19 +59,17 @@ def test_a_host_that_is_not_ours_is_one_line(manage: Manage) -> None:
     assert refusal(manage("serve", HOST="192.0.2.1")).startswith("liveplatform: PORT: cannot listen on 192.0.2.1:")
 
 
-def test_a_full_disk_is_one_line(environment: dict[str, str], tmp_path: Path, port: int) -> None:
+def test_a_full_disk_is_one_line(environment: dict[str, str], folder: Path, port: int) -> None:
     """The data folder lies on a file system of 16 MB, which holds no database."""
     unshare = shutil.which("unshare")
-    mount = f"mount -t tmpfs -o size=16m,mode=0755 none {tmp_path}"
+    mount = f"mount -t tmpfs -o size=16m,mode=0755 none {folder.parent}"
     if os.geteuid() != 0 or not unshare or subprocess.run([unshare, "-m", "sh", "-c", mount]).returncode:
         pytest.skip("mounting a small file system needs root")
-    tmp_path.parent.chmod(0o711)
-    tmp_path.parent.parent.chmod(0o711)
     command = f"{mount} && exec {sys.executable} manage.py serve"
     done = subprocess.run(
         [unshare, "-m", "sh", "-c", command],
         cwd=CHECKOUT,
-        env={**environment, "LIVE_DATA_DIR": f"{tmp_path}/data", "PORT": str(port)},
+        env={**environment, "PORT": str(port)},
         capture_output=True,
         text=True,
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from liveplatform import embedded
-from tests.ground.conftest import Command, alive
+from tests.ground.conftest import Command, alive, environment_of, free_port
 from tests.sites import answers, wait_for
 
 Manage = Callable[..., Command]
@@ -68,15 +68,30 @@ def test_the_site_starts_serves_stops_and_keeps_its_data(
     assert again.wait() == 0
 
 
-def test_whatever_dies_is_started_again(serve: Callable[..., Command], folder: Path, port: int) -> None:
-    site = serve(LIVE_NODES="1")
+@pytest.fixture(scope="module")
+def lasting_folder() -> Iterator[Path]:
+    with embedded.temporary_folder() as made:
+        yield made / "data"
+
+
+@pytest.fixture(scope="module")
+def lasting(lasting_folder: Path) -> Iterator[Command]:
+    """A site of one node for several tests, the last of which ends it."""
+    site = Command(("serve",), {**environment_of(lasting_folder), "PORT": str(free_port()), "LIVE_NODES": "1"})
+    yield site
+    site.process.kill()
+    site.wait()
+
+
+def test_whatever_dies_is_started_again(lasting: Command) -> None:
+    site = lasting
+    url = site.wait_for_line("Ready:").split()[1].replace("localhost", "127.0.0.1")
     for name, part in [("dispatcher", "dispatcher@"), ("node-1", "liveplatform.node"), ("postgres", "postgres -D")]:
         victim = process_of(site, part)
         os.kill(victim, signal.SIGKILL)
         site.wait_for_line(f"{name} ended by SIGKILL: starting it again")
         wait_for(lambda part=part, victim=victim: _runs_again(site, part, victim), name)  # type: ignore[misc]
-    wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "the site to be ready again")
-    assert site.interrupt() == 0
+    wait_for(lambda: answers(f"{url}readyz"), "the site to be ready again")
 
 
 def _runs_again(site: Command, part: str, victim: int) -> bool:
@@ -84,14 +99,6 @@ def _runs_again(site: Command, part: str, victim: int) -> bool:
         return process_of(site, part) != victim
     except (AssertionError, OSError):
         return False
-
-
-def test_nothing_outlives_a_killed_site(serve: Callable[..., Command]) -> None:
-    site = serve(LIVE_NODES="1")
-    pids = site.pids()
-    site.process.kill()
-    site.wait()
-    wait_for(lambda: not any(map(alive, pids)), "every process of the site to end")
 
 
 def playlist(folder: Path) -> str:
@@ -110,9 +117,9 @@ def first_number(folder: Path) -> int:
 
 
 def test_the_demo_broadcast_goes_on_after_a_crash_and_ends_with_its_video(
-    serve: Callable[..., Command], folder: Path
+    lasting: Command, lasting_folder: Path
 ) -> None:
-    site = serve(LIVE_NODES="1")
+    site, folder = lasting, lasting_folder
     wait_for(lambda: len(list(folder.glob("media/*/*.ts"))) > 2, "segments")
     before = numbers(folder)
     assert "#EXT-X-PROGRAM-DATE-TIME" in playlist(folder)
@@ -128,25 +135,50 @@ def test_the_demo_broadcast_goes_on_after_a_crash_and_ends_with_its_video(
     site.wait_for_line("the demo broadcast has been ended")
     assert [path.name for path in folder.glob("media/*/*")] == ["poster.jpg"]
     assert "live.m3u8" not in " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in site.pids() if alive(pid))
-    assert site.interrupt() == 0
 
 
-def test_a_site_without_the_demo_shows_no_demo(serve: Callable[..., Command], folder: Path) -> None:
-    site = serve(LIVE_NODES="1", LIVE_DEMO="off")
-    with psycopg.connect(embedded.database_url(folder)) as connection:
-        assert connection.execute("SELECT count(*) FROM videos_video").fetchone() == (0,)
-    assert site.interrupt() == 0
+def test_nothing_outlives_a_killed_site(lasting: Command) -> None:
+    pids = lasting.pids()
+    assert len(pids) >= 5
+    lasting.process.kill()
+    lasting.wait()
+    wait_for(lambda: not any(map(alive, pids)), "every process of the site to end")
+
+
+@pytest.fixture(scope="module")
+def stopped() -> Iterator[tuple[dict[str, str], int]]:
+    """The environment of a site that ran once, without the demo, and how many videos it had."""
+    with embedded.temporary_folder() as made:
+        more = {"PORT": str(free_port()), "LIVE_NODES": "1", "LIVE_DEMO": "off"}
+        env = {**environment_of(made / "data"), **more}
+        site = Command(("serve",), env)
+        try:
+            site.wait_for_line("Ready:")
+            with psycopg.connect(embedded.database_url(made / "data")) as connection:
+                row = connection.execute("SELECT count(*) FROM videos_video").fetchone()
+            assert row
+            assert site.interrupt() == 0
+        finally:
+            site.process.kill()
+            site.wait()
+        yield env, row[0]
+
+
+def test_a_site_without_the_demo_shows_no_demo(stopped: tuple[dict[str, str], int]) -> None:
+    assert stopped[1] == 0
 
 
 def test_a_database_that_was_emptied_between_two_starts_is_prepared_again(
-    serve: Callable[..., Command], folder: Path
+    stopped: tuple[dict[str, str], int], manage: Manage
 ) -> None:
     """The second start takes the database for prepared and starts the nodes at once: they must not say ready."""
-    assert serve(LIVE_NODES="1", LIVE_DEMO="off").interrupt() == 0
+    env, _ = stopped
+    folder = Path(env["LIVE_DATA_DIR"])
     with embedded.running(folder, command="test"), psycopg.connect(embedded.database_url(folder)) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
-    site = serve(LIVE_NODES="1", LIVE_DEMO="off")
+    site = manage("serve", **env)
+    site.wait_for_line("Ready:")
     assert "Applying videos.0001_initial... OK" in site.output
     assert site.wait_for_line("Sign in at")
     assert site.interrupt() == 0
