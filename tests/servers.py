@@ -36,6 +36,8 @@ def _start() -> contextlib.ExitStack:
     for name in [name for name in os.environ if name in SITE_VARIABLES or name.startswith("LIVE_")]:
         del os.environ[name]
     os.environ["DATABASE_URL"] = database or embedded.database_url(folder)
+    # The processes over which the run may be spread (tests.spread) share it.
+    os.environ["TEST_DATABASE_URL"] = os.environ["DATABASE_URL"]
     os.environ["REDIS_URL"] = redis or embedded.redis_url(folder)
     os.environ["SECRET_KEY"] = "known to everyone who reads the tests"
     os.environ["LIVE_DATA_DIR"] = str(folder / "site")
