@@ -13,6 +13,8 @@ import psycopg
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.watching import HANG_SECONDS
+
 
 class AnySite(Protocol):
     """What a room needs of a running site: tests.sites.Site is one, a site of several machines another."""
@@ -117,7 +119,7 @@ class Room:
 async def open_room(site: AnySite, *, people: int = 2) -> AsyncIterator[Room]:
     """Have a live video on the site, with its broadcaster and some people."""
     # Unverified: reading the system's certificates takes longer than a test's calls, and nothing here is https.
-    async with httpx.AsyncClient(verify=False, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(verify=False, timeout=HANG_SECONDS, trust_env=False) as client:
         room = Room(site, client)
         nadia = await room.join("Nadia")
         await asyncio.gather(*(room.join(f"Viewer {number}") for number in range(1, people)))

@@ -25,7 +25,7 @@ from liveplatform import embedded, programs
 from liveplatform.processes import Child, Program
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 LOG_LINES_SHOWN = 60
 
 

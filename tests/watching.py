@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-HANG_SECONDS = 60.0
+HANG_SECONDS = 120.0
 """Nothing is expected to take that long: who waits longer waits in vain, and the test says what for."""
 DURABLE = frozenset(("comment", "comment_deleted", "comment_pinned", "comment_unpinned", "video"))
 EVENT_MAX_BYTES = 4 * 1024 * 1024
@@ -269,6 +269,7 @@ class WebSocketWatcher(Watcher):
             subprotocols=[Subprotocol("live.v1.json")],
             max_size=EVENT_MAX_BYTES,
             additional_headers=self.headers,
+            open_timeout=HANG_SECONDS,
             ping_interval=None,
             compression=None,
             proxy=None,

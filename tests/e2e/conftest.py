@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.sites import WAIT_SECONDS, Site, wait_for
 
@@ -27,7 +27,9 @@ print("TOKEN", issue_token(viewer))
 """
 
 
-_client = httpx.Client(timeout=30)
+_client = httpx.Client(timeout=WAIT_SECONDS)
+# A node looks every few seconds who may see what, and a busy machine takes its time.
+expect.set_options(timeout=30_000)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +168,7 @@ async def open_window(browser: Browser) -> AsyncIterator[OpenWindow]:
             context: BrowserContext = await browser.new_context(
                 **{"viewport": {"width": 1280, "height": 800}, **options}
             )
+            context.set_default_timeout(WAIT_SECONDS * 1000)
             stack.push_async_callback(context.close)
             window = Window(await context.new_page())
             await window.page.goto(url)
