@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 
 # Two cores have enough to do with what three have to compute.
 PROCESSES = 3
-# One site for all of them, which is started once.
+# One site for all of them, which is started once; but for those that make their own.
 TOGETHER = "tests/faults"
+APART = ("tests/faults/test_machines.py", "tests/faults/test_sentinel.py")
 # What takes longest, so that nobody is left alone with it at the end; what waits beside what computes.
 FIRST = (
     TOGETHER,
+    "tests/regions/test_regions.py",
+    *APART,
     "tests/e2e/test_watch.py",
     "tests/ground/test_serve.py",
     "tests/e2e/test_inbox.py",
     "tests/messaging/test_presence.py",
+    "tests/ground/test_regions.py",
     "tests/videos/test_loadtest.py",
     "tests/test_checks.py",
     "tests/test_benchmarks.py",
@@ -59,4 +63,5 @@ class _Units(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
 def _unit(nodeid: str) -> str:
     """Return the name of what one process does in one go."""
-    return TOGETHER if nodeid.startswith(f"{TOGETHER}/") else nodeid.partition("::")[0]
+    file = nodeid.partition("::")[0]
+    return TOGETHER if file.startswith(f"{TOGETHER}/") and file not in APART else file
