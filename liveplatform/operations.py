@@ -49,6 +49,8 @@ WORDS: Mapping[str, str | Promise] = {
     "connections": _("Connections"),
     "lost": _("Not acknowledged"),
     "no_peers": _("This region has no relay."),
+    "answers": _("answers"),
+    "silent": _("does not answer"),
 }
 
 

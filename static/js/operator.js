@@ -98,8 +98,17 @@ function showTables({ now_ms, processes, peers }) {
   )));
   byId("no-peers").hidden = peers.length > 0;
   byId("peers-table").hidden = !peers.length;
-  byId("peers").replaceChildren(...peers.flatMap(({ peer, figures }) =>
-    Object.entries(figures).map(([name, value]) => row(peer, name.replaceAll("_", " "), compact(value)))));
+  byId("peers").replaceChildren(...peers.map(({ peer, figures }) => {
+    // Of what is counted by its reason, "drops full" and so on, the sum.
+    const sum = (name) => Object.entries(figures).reduce((total, [key, n]) => total + (key.split(" ")[0] === name ? n : 0), 0);
+    const answered = sum("seconds_count");
+    return row(
+      peer,
+      say(sum("open") ? "silent" : "answers"),
+      ms(answered ? (1_000 * sum("seconds_sum")) / answered : null),
+      ...["waiting", "batches", "received", "drops"].map((name) => compact(sum(name))),
+    );
+  }));
 }
 
 function showEvents(names) {

@@ -51,6 +51,15 @@ async def test_like_crosses_from_one_regions_page_to_the_others(manage: Manage, 
     likes = int((await bo.locator("#likes").inner_text()).replace(",", ""))
     await ada.locator("#like").click()
     await _has_text(bo, "#likes", f"{likes + 1:,}")
+    # The operator of the one sees the other.
+    await ada.context.clear_cookies()
+    await ada.goto(f"http://localhost:{ports}/accounts/login/?next=/operator/")
+    password = regions.wait_for_line("with the password").split()[-1]
+    await ada.locator("[name=username]").fill("admin")
+    await ada.locator("[name=password]").fill(password)
+    await ada.locator("[name=password]").press("Enter")
+    await _has_text(ada, "#peers th", "us")
+    await _has_text(ada, "#peers td >> nth=0", "answers")
     await ada.close()
     await bo.close()
 
