@@ -126,7 +126,7 @@ def _peers() -> dict[str, str]:
             is_address = False
         if not is_address or "@" in parts.netloc or parts.path.strip("/") or parts.query or parts.fragment:
             raise ImproperlyConfigured(f"LIVE_PEERS: {name} needs an address like https://relay.us.example.org")
-        if not name.isidentifier() or name == LIVE_REGION or name in found:
+        if not _is_region(name) or name == LIVE_REGION or name in found:
             raise ImproperlyConfigured(f"LIVE_PEERS: {name} is no region, this one (LIVE_REGION), or named twice")
         if parts.scheme == "http" and not LIVE_RELAY_PLAIN and not _is_loopback(parts.hostname or ""):
             raise ImproperlyConfigured(
@@ -134,6 +134,10 @@ def _peers() -> dict[str, str]:
             )
         found[name] = f"{parts.scheme}://{parts.netloc}"
     return found
+
+
+def _is_region(name: str) -> bool:
+    return name.isidentifier() and name.isascii() and len(name) <= 32
 
 
 def _is_loopback(host: str) -> bool:
@@ -167,7 +171,7 @@ def _relay_keys() -> list[Key]:
 
 
 LIVE_RELAY_PLAIN = _switch("LIVE_RELAY_PLAIN", False)
-LIVE_REGION = _read("LIVE_REGION", env.str, "local", str.isidentifier, "a short name of letters, digits and _")
+LIVE_REGION = _read("LIVE_REGION", env.str, "local", _is_region, "a short name of letters, digits and _")
 LIVE_PEERS = _peers()
 LIVE_RELAY_KEYS = _relay_keys()
 LIVE_RELAY_HOST = env.str("LIVE_RELAY_HOST", "127.0.0.1")
