@@ -89,12 +89,22 @@ def test_a_process_that_has_the_number_of_a_dead_server_does_not_stop_the_start(
     (server,) = embedded.servers(folder, valkey=False)
     with embedded.started(server, folder) as child:
         child.kill()
+    wait_for(lambda: not group_lives(child.pid), "its sessions to end")  # they hold its shared memory
     pid_file = folder / "postgres" / "postmaster.pid"
     _, *rest = pid_file.read_text().splitlines()
     with open(pid_file, "w") as file:
         file.write("\n".join([str(os.getpid()), *rest]))
     with embedded.running(folder, command="test"):
         assert setting(folder, "server_version_num") >= "180000"
+
+
+def group_lives(pid: int) -> bool:
+    """Return whether a process of the child's group is left."""
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_addresses_stay_the_same_and_only_their_owner_can_read_them(folder: Path) -> None:
