@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROCESSES = 3
 # One site for all of them, which is started once; but for those that make their own.
 TOGETHER = "tests/faults"
-APART = ("tests/faults/test_machines.py", "tests/faults/test_sentinel.py")
+APART = tuple(f"{TOGETHER}/test_{name}.py" for name in ("machines", "vanished", "sentinel", "postgres"))
 # What takes longest, so that nobody is left alone with it at the end; what waits beside what computes.
 FIRST = (
     TOGETHER,
