@@ -25,7 +25,7 @@ from liveplatform import embedded
 from liveplatform.line import Line
 from liveplatform.processes import Child, Program
 from liveplatform.programs import CHECKOUT, PYTHON
-from liveplatform.supervisor import LogStream, Supervisor
+from liveplatform.supervisor import LogStream, Supervisor, until_asked
 
 REGIONS_MAX = 5
 STOP_SECONDS = 120.0
@@ -106,15 +106,9 @@ class _Regions:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._ask_to_stop)
         async with Supervisor(self._stream) as self._supervisor:
-            work = asyncio.create_task(self._work())
-            asked = asyncio.create_task(self._stop_asked.wait())
             try:
-                await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    await work
+                await until_asked(self._work(), self._stop_asked)
             finally:
-                work.cancel()
-                asked.cancel()
                 # The first one has the database that the others still write to.
                 await self._supervisor.stop(self._names[1:])
                 await self._supervisor.stop(self._names[:1])

@@ -26,7 +26,7 @@ from django.db.utils import OperationalError
 
 from liveplatform import embedded, preparation, programs
 from liveplatform.processes import Child
-from liveplatform.supervisor import LogStream, Supervisor
+from liveplatform.supervisor import LogStream, Supervisor, until_asked
 
 BACKLOG = 4_096
 READY_CHECK_SECONDS = 0.05
@@ -73,15 +73,9 @@ class _Site:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._ask_to_stop)
         async with Supervisor(self._stream, hidden=HIDDEN_LINES) as self._supervisor:
-            work = asyncio.create_task(self._work())
-            asked = asyncio.create_task(self._stop_asked.wait())
             try:
-                await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    await work
+                await until_asked(self._work(), self._stop_asked)
             finally:
-                work.cancel()
-                asked.cancel()
                 await self._stop()
 
     def _ask_to_stop(self) -> None:

@@ -14,9 +14,9 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from liveplatform.processes import Child, Program
 
@@ -251,6 +251,18 @@ class Supervisor:
         for kept in self._kept.values():
             if kept.child and not kept.ended.is_set() and kept.child.exit_code() is not None:
                 kept.ended.set()
+
+
+async def until_asked(work: Coroutine[Any, Any, None], asked: asyncio.Event) -> None:
+    """Run the work until it ends or the event is set. Raises what it raises."""
+    working, waiting = asyncio.create_task(work), asyncio.create_task(asked.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+    finally:
+        working.cancel()
+        waiting.cancel()
 
 
 def _how(child: Child | None) -> str:
