@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Route, expect
 
 from tests.e2e.conftest import PASSWORD, Broadcaster, OpenWindow, Window
@@ -25,7 +26,7 @@ def staff(site: Site) -> str:
     return "opal"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def room(site: Site) -> AsyncIterator[Room]:
     async with open_room(site) as room:
         yield room

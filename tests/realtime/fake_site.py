@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from realtime.events import now_ms
+
 KINDS = ("like", "celebrate", "support", "love", "insightful", "funny")
 TOPIC = "video:fake"
 
@@ -148,7 +150,7 @@ class FakeSite:
                 self.likes[viewer] = json.loads(body)["kind"]
             self.publish_likes()
             return 200, self.totals()
-        comment = {**json.loads(body), "id": str(uuid4()), "seq": len(self.log) + 1}
+        comment = {**json.loads(body), "id": str(uuid4()), "seq": len(self.log) + 1, "at_ms": now_ms()}
         event = Event("comment", {"topic": TOPIC, "seq": comment["seq"], "at_ms": 0, "comment": dict(comment)})
         self.log.append(event)
         self.on_comment(comment)
