@@ -6,7 +6,6 @@ Standard library only. `manage.py regions --link-ms` puts one between two region
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 CHUNK_BYTES = 65_536
 WAITING_MAX_CHUNKS = 1_024  # on the line, one way
@@ -39,6 +38,7 @@ class Line:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted ends in the loop's next turn
 
     def cut(self, *, there: bool = True, back: bool = True) -> None:
         """Lose everything, or what goes one way."""
@@ -58,17 +58,18 @@ class Line:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        ends = [writer]
+        try:
             there, back = await asyncio.open_connection(*self.to)
-            try:
-                async with asyncio.TaskGroup() as ways:
-                    ways.create_task(self._carry(reader, back, "there"))
-                    ways.create_task(self._carry(there, writer, "back"))
-            except* OSError:
-                pass
-            finally:
-                back.transport.abort()
-        writer.transport.abort()
+            ends.append(back)
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(self._carry(reader, back, "there"))
+                ways.create_task(self._carry(there, writer, "back"))
+        except* OSError:
+            pass
+        finally:
+            for end in ends:
+                end.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
         """Carry one way until its end, each chunk after its delay, whatever comes behind it."""
