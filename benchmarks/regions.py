@@ -103,6 +103,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--link-ms", type=int, default=40, help="one way")
+    parser.add_argument("--frame-ms", type=int, default=50, help="LIVE_FRAME_MS: likes wait for their frame")
     parser.add_argument("--events", type=int, default=100_000, help="with the partition in the middle; 0: none")
     parser.add_argument("--rate", type=int, default=1_000, help="of those events, a second")
     parser.add_argument("--cut-database", action="store_true", help="us loses the database as well")
@@ -114,9 +115,9 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         site = stack.enter_context(durable_site())
         factory = stack.enter_context(contextlib.closing(SiteFactory(site.folder)))
-        delay = options.link_ms / 1000
+        delay, env = options.link_ms / 1000, {"LIVE_FRAME_MS": str(options.frame_ms)}
         regions = stack.enter_context(
-            two_regions(factory, closing, delay_seconds=delay, database_url=site.database_url)
+            two_regions(factory, closing, delay_seconds=delay, database_url=site.database_url, env=env)
         )
         found["latency"] = [latency(regions, options) for _ in range(options.rounds)]
         if options.events:
