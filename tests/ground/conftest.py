@@ -18,6 +18,10 @@ from liveplatform import embedded
 from tests import servers
 from tests.sites import CHECKOUT, wait_for
 
+# A shell has what it starts in the background ignore Ctrl-C, and so would all commands that are started here.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
