@@ -6,8 +6,9 @@ and Redis.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -21,6 +22,15 @@ class TableUnavailable(Exception):
     """A shared table did not answer in time. Nothing is lost: nodes reconcile with the database."""
 
 
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Raise TableUnavailable for whatever says that Redis did not answer the calls inside."""
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise TableUnavailable(str(error)) from error
+
+
 class ScriptedTable:
     """A table in Redis, changed and read by scripts. It may be flushed at any moment, scripts included."""
 
@@ -31,13 +41,11 @@ class ScriptedTable:
         """Return the script's answers to the calls, each of keys and arguments. One round trip."""
         if not calls:
             return []
-        try:
+        with answering():
             answers = await self._pipe(script, calls)
             if any(isinstance(answer, NoScriptError) for answer in answers):  # new or flushed Redis
                 await self._redis.script_load(script)
                 answers = await self._pipe(script, calls)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise TableUnavailable(str(error)) from error
         for answer in answers:
             if isinstance(answer, Exception):
                 raise TableUnavailable(str(answer)) from answer

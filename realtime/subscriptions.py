@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from realtime.events import NodeId, TopicName
-from realtime.scripts import NOW, ScriptedTable, TableUnavailable
+from realtime.scripts import NOW, ScriptedTable, answering
 
 M = TypeVar("M")
 
@@ -347,10 +346,8 @@ class SharedTable(ScriptedTable):
 
     async def ping(self) -> None:
         """Raises TableUnavailable when Redis does not answer."""
-        try:
+        with answering():
             await self._redis.ping()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise TableUnavailable(str(error)) from error
 
     async def named(self, topic: TopicName) -> set[str]:
         """Return the ids of viewers of the topic that nodes have told. One round trip. Raises TableUnavailable."""

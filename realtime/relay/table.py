@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from realtime import metrics
 from realtime.events import NodeId, TopicName
 from realtime.relay.batch import pack_entries
 from realtime.relay.interest import is_in, places
 from realtime.relay.signing import NONCE_SECONDS
-from realtime.scripts import NOW, ScriptedTable, TableUnavailable
+from realtime.scripts import NOW, ScriptedTable, TableUnavailable, answering
 
 QUEUE_MAX_ENTRIES = 1_000  # batches of a dispatcher: some 5 s of a busy one
 QUEUE_SECONDS = 60
@@ -193,10 +192,8 @@ class RelayTable(ScriptedTable):
 
     async def pop(self, peer: str, *, most: int, wait_seconds: float) -> list[bytes]:
         """Take up to so many entries, the oldest first; wait for one when there is none."""
-        try:
+        with answering():
             found = await self._redis.blmpop(wait_seconds, 1, self.queue(peer), direction="LEFT", count=most)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise TableUnavailable(str(error)) from error
         entries: list[bytes] = found[1] if found else []  # type: ignore[assignment]
         return entries
 
@@ -231,13 +228,11 @@ class RelayTable(ScriptedTable):
         await self._do(("ZREM", f"{self._prefix}nonces:{{{peer}:batches}}", batch_id))
 
     async def _do(self, *commands: tuple[Any, ...]) -> list[Any]:
-        try:
+        with answering():
             pipe = self._redis.pipeline(transaction=False)
             for command in commands:
                 pipe.execute_command(*command)
             answers: list[Any] = await pipe.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            raise TableUnavailable(str(error)) from error
         return answers
 
 
