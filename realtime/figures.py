@@ -23,7 +23,6 @@ from itertools import accumulate
 from typing import Any
 
 import orjson
-from django.conf import settings
 from prometheus_client import PROCESS_COLLECTOR, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
@@ -32,8 +31,8 @@ from redis.exceptions import RedisError
 
 from realtime import metrics
 from realtime.events import now_ms
-from realtime.metrics import Buckets, HopSeconds, quantile_ms
-from realtime.shared import shared_redis
+from realtime.metrics import QUANTILES, Buckets, HopSeconds, quantile_ms
+from realtime.shared import key_prefix, shared_redis
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +60,11 @@ Series = tuple[str, str, str]  # hop, event, region
 
 
 def _key(process: str) -> str:
-    return f"live:{settings.LIVE_REGION}:figures:{process}"
+    return f"{_names_key()}:{process}"
 
 
 def _names_key() -> str:
-    return f"live:{settings.LIVE_REGION}:figures"
+    return f"{key_prefix()}figures"
 
 
 def _sum(metric: Counter | Gauge) -> float:
@@ -250,9 +249,6 @@ def to_metrics(told: Iterable[Told]) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_AsMetrics(told))
     return generate_latest(registry)
-
-
-QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 
 
 def _buckets(counts: Mapping[int, float]) -> Buckets:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 _HOPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 Buckets = dict[float, float]
 """Upper bound in seconds -> how many took at most so long (Prometheus: cumulative, the last bound is infinite)."""
 

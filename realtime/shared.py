@@ -87,26 +87,27 @@ async def send_to_nodes(messages: Mapping[NodeId, bytes]) -> None:
             raise outcome
 
 
-def _prefix() -> str:
+def key_prefix() -> str:
+    """Return how all keys of this region begin."""
     return f"live:{settings.LIVE_REGION}:"
 
 
 @_per_loop
 def shared_table() -> SharedTable:
     """Return the running loop's shared table."""
-    return SharedTable(shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=_prefix())
+    return SharedTable(shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=key_prefix())
 
 
 @_per_loop
 def presence_table() -> PresenceTable:
     """Return the running loop's presence table."""
-    return PresenceTable(shared_redis(), prefix=_prefix(), beat_seconds=settings.LIVE_PRESENCE_SECONDS)
+    return PresenceTable(shared_redis(), prefix=key_prefix(), beat_seconds=settings.LIVE_PRESENCE_SECONDS)
 
 
 @_per_loop
 def relay_table() -> RelayTable:
     """Return the running loop's relay table."""
-    return RelayTable(shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=_prefix())
+    return RelayTable(shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=key_prefix())
 
 
 @_per_loop

@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from realtime.loadgen.host import Address
-from realtime.loadgen.latency import QUANTILES
 from realtime.loadgen.requests import Refused, connect
 from realtime.loadgen.wire import Broken, Request
-from realtime.metrics import Buckets, quantile_ms
+from realtime.metrics import QUANTILES, Buckets, quantile_ms
 
 _SINCE_RECEIVED = "live_hop_seconds"
 HOPS: Mapping[str, tuple[str, Mapping[str, str]]] = {

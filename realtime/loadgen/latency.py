@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from realtime.loadgen.check import UNTIMED, Sightings
+from realtime.metrics import QUANTILES
 
 TICKS_PER_MS = 10
 EXACT_TICKS = 10_000
 PAIRS_MAX = 20_000
-QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 
 
 class Histogram:

@@ -13,9 +13,9 @@ from datetime import datetime
 from html import escape
 
 from realtime.loadgen.host import Cost, describe_machine
-from realtime.loadgen.latency import QUANTILES
 from realtime.loadgen.plots import Plot, bar_plot, compact, line_plot
 from realtime.loadgen.run import Result, Sample
+from realtime.metrics import QUANTILES
 
 STYLE = """
 :root {

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from realtime.loadgen.host import Cost
-from realtime.loadgen.latency import QUANTILES
 from realtime.loadgen.run import Progress, Result
+from realtime.metrics import QUANTILES
 
 OWN_PARTS = ("supervisor", "node", "dispatcher", "jobs")
 """Of the site's processes those that run this project's code: what `server` sums up."""

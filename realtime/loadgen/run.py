@@ -19,11 +19,12 @@ from realtime.loadgen.audience import Audience
 from realtime.loadgen.check import LikeCycle
 from realtime.loadgen.hops import Readings, read_hops
 from realtime.loadgen.host import Address, Cost, Site, busy_seconds, own_rss_bytes
-from realtime.loadgen.latency import QUANTILES, TICKS_PER_MS, Histogram, Ledger
+from realtime.loadgen.latency import TICKS_PER_MS, Histogram, Ledger
 from realtime.loadgen.requests import Client, Command, Pace, now_tick
 from realtime.loadgen.viewers import Watch
 from realtime.loadgen.watcher import Expected
 from realtime.loadgen.wire import Request
+from realtime.metrics import QUANTILES
 
 SETTLE_SECONDS = 20.0
 """State may be that late after a crash (DESIGN: what is promised), so what has not come by then is lost."""
