@@ -1,4 +1,5 @@
-"""Questions that come one by one, asked many at a time: while one batch is under way the next collects.
+"""Questions and news that come one by one, asked and told many at a time: while one batch is under way the next
+collects.
 
 Hop: beside the path; a crowd that comes back opens a topic for each viewer, and a database or a Redis answers a
 hundred questions in one as fast as one. A lone question waits for nobody.
@@ -7,12 +8,23 @@ hundred questions in one as fast as one. A lone question waits for nobody.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+async def news_gathered(news: asyncio.Event, *, at_most_seconds: float, gather_seconds: float) -> None:
+    """Return `gather_seconds` after there is news, at the latest so long from now if there is none; then forget it."""
+    with contextlib.suppress(TimeoutError):
+        # Not wait_for: Python 3.11's swallows a cancellation that comes together with the news.
+        async with asyncio.timeout(at_most_seconds):
+            await news.wait()
+        await asyncio.sleep(gather_seconds)
+    news.clear()
 
 
 class Batches(Generic[K, V]):

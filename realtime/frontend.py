@@ -27,7 +27,7 @@ from typing import Any, Protocol
 import orjson
 
 from realtime import metrics
-from realtime.batches import Batches
+from realtime.batches import Batches, news_gathered
 from realtime.connections import (
     HEARTBEAT_SECONDS,
     MAILBOX_MAX_BYTES,
@@ -1117,12 +1117,11 @@ class Node:
         """Renew all leases every `renew_seconds`; tell changed viewer numbers sooner."""
         full_at = self._clock()
         while True:
-            with contextlib.suppress(TimeoutError):
-                # Not wait_for: Python 3.11's swallows a cancellation that comes together with the change.
-                async with asyncio.timeout(max(0.05, full_at - self._clock())):
-                    await self._change.wait()
-                await asyncio.sleep(min(VIEWERS_SETTLE_SECONDS, self._renew_seconds))
-            self._change.clear()
+            await news_gathered(
+                self._change,
+                at_most_seconds=max(0.05, full_at - self._clock()),
+                gather_seconds=min(VIEWERS_SETTLE_SECONDS, self._renew_seconds),
+            )
             if is_full := self._clock() >= full_at:
                 full_at = self._clock() + self._renew_seconds * random.uniform(0.9, 1.0)
             await self.renew(full=is_full)

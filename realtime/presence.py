@@ -24,6 +24,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from realtime import metrics
+from realtime.batches import news_gathered
 from realtime.events import Event, State, TopicName
 from realtime.scripts import NOW, ScriptedTable, TableUnavailable
 from realtime.store import StoreUnavailable
@@ -236,13 +237,7 @@ class Presence:
     async def run(self) -> None:
         """Send heartbeats, at once for who comes and goes, in time for the others."""
         while True:
-            try:
-                async with asyncio.timeout(TICK_SECONDS):
-                    await self._wake.wait()
-                await asyncio.sleep(GATHER_SECONDS)
-            except TimeoutError:
-                pass
-            self._wake.clear()
+            await news_gathered(self._wake, at_most_seconds=TICK_SECONDS, gather_seconds=GATHER_SECONDS)
             await self.beat()
 
     async def beat(self) -> None:

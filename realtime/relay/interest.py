@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from realtime import metrics
+from realtime.batches import news_gathered
 from realtime.events import NodeId, TopicName
 from realtime.scripts import TableUnavailable
 from realtime.subscriptions import Watched
@@ -108,13 +109,7 @@ class Interest:
     async def run(self) -> None:
         """Tell what is new at once, and that the node lives every `TELL_SECONDS`."""
         while True:
-            try:
-                async with asyncio.timeout(TELL_SECONDS):
-                    await self._wake.wait()
-                await asyncio.sleep(GATHER_SECONDS)
-            except TimeoutError:
-                pass
-            self._wake.clear()
+            await news_gathered(self._wake, at_most_seconds=TELL_SECONDS, gather_seconds=GATHER_SECONDS)
             await self.tell()
 
     async def tell(self) -> None:
