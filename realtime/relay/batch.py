@@ -32,13 +32,13 @@ HEARTBEAT = "h"
 _BATCH_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
-class BadBatch(Exception):
-    """The body is no batch. `code` and the text are for the peer that sent it."""
+class Refused(Exception):
+    """A peer's request is not taken. HTTP status, code and text are for the peer."""
 
-    def __init__(self, code: str, detail: str, *, status: int = 400) -> None:
+    def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
-        self.code = code
         self.status = status
+        self.code = code
 
 
 @dataclass(slots=True)
@@ -82,23 +82,23 @@ def pack_entries(stamps: Mapping[str, Any], packed_events: Sequence[bytes]) -> I
 
 
 def decode_batch(body: bytes) -> Batch:
-    """Return the batch of a body. Raises BadBatch, also for one that is too large unpacked."""
+    """Return the batch of a body. Raises Refused, also for one that is too large unpacked."""
     match _unpacked(body):
         case [int(version), *_] if version != VERSION:
-            raise BadBatch("unknown_version", f"This region understands version {VERSION}.")
+            raise Refused(400, "unknown_version", f"This region understands version {VERSION}.")
         case [_, str(id), str(origin), int(hops), list(entries)] if _BATCH_ID.fullmatch(id):
             batch = Batch(id, origin, hops)
         case _:
-            raise BadBatch("not_a_batch", "The body is no batch of events.")
+            raise Refused(400, "not_a_batch", "The body is no batch of events.")
     count = 0
     for entry in entries:
         match entry:
             case [dict(stamps), list(items)] if all(map(_is_stamp, stamps.items())):
                 pass
             case _:
-                raise BadBatch("not_a_batch", "The body is no batch of events.")
+                raise Refused(400, "not_a_batch", "The body is no batch of events.")
         if count + len(items) > EVENTS_MAX:
-            raise BadBatch("too_many_events", f"A batch has {EVENTS_MAX} events at most.", status=413)
+            raise Refused(413, "too_many_events", f"A batch has {EVENTS_MAX} events at most.")
         events = []
         for place, item in enumerate(items, start=count):
             if reason := _why_no_event(item):
@@ -139,25 +139,25 @@ def _depth(value: object, at: int = 1) -> int:
 
 def encode_digest(bitmap: bytes, counts: Mapping[str, tuple[int, int]]) -> bytes:
     """Return the body that tells a peer what is watched here, and how many viewers (count, peak) topics have."""
-    return compress(msgpack.packb([VERSION, bitmap, {topic: list(count) for topic, count in counts.items()}]))
+    return compress(msgpack.packb([VERSION, bitmap, dict(counts)]))
 
 
 def decode_digest(body: bytes, *, bitmap_bytes: int) -> tuple[bytes, dict[str, tuple[int, int]]]:
-    """Return bitmap and counts of a digest. Raises BadBatch."""
+    """Return bitmap and counts of a digest. Raises Refused."""
     match _unpacked(body):
         case [int(version), *_] if version != VERSION:
-            raise BadBatch("unknown_version", f"This region understands version {VERSION}.")
+            raise Refused(400, "unknown_version", f"This region understands version {VERSION}.")
         case [_, bytes(bitmap), dict(counts)] if len(bitmap) == bitmap_bytes:
             pass
         case _:
-            raise BadBatch("not_a_digest", "The body is no digest of what a region watches.")
+            raise Refused(400, "not_a_digest", "The body is no digest of what a region watches.")
     found: dict[str, tuple[int, int]] = {}
     for topic, said in counts.items():
         match topic, said:
             case str(name), [int(count), int(peak)] if TOPIC.match(name) and 0 <= count < 2**40 and 0 <= peak < 2**40:
                 found[name] = (count, peak)
             case _:
-                raise BadBatch("not_a_digest", "A number of viewers is no number of a topic's viewers.")
+                raise Refused(400, "not_a_digest", "A number of viewers is no number of a topic's viewers.")
     return bitmap, found
 
 
@@ -169,18 +169,18 @@ def compress(packed: bytes) -> bytes:
 
 
 def _unpacked(body: bytes) -> Any:
-    """Raises BadBatch. Never uses more than `UNPACKED_MAX_BYTES`, whatever a small body says."""
+    """Raises Refused. Never uses more than `UNPACKED_MAX_BYTES`, whatever a small body says."""
     how, packed = body[:1], body[1:]
     if how == b"z":
         unzip = zlib.decompressobj()
         try:
             packed = unzip.decompress(packed, UNPACKED_MAX_BYTES)
         except zlib.error as error:
-            raise BadBatch("not_a_batch", "The body cannot be decompressed.") from error
+            raise Refused(400, "not_a_batch", "The body cannot be decompressed.") from error
         if unzip.unconsumed_tail:
-            raise BadBatch("too_large", f"A body has {UNPACKED_MAX_BYTES} bytes unpacked at most.", status=413)
+            raise Refused(413, "too_large", f"A body has {UNPACKED_MAX_BYTES} bytes unpacked at most.")
     elif how != b"m":
-        raise BadBatch("not_a_batch", "The body is of no known kind.")
+        raise Refused(400, "not_a_batch", "The body is of no known kind.")
     try:
         # Whatever a header claims, nothing can be larger than what is there; ext types are refused.
         return msgpack.unpackb(
@@ -195,7 +195,7 @@ def _unpacked(body: bytes) -> Any:
             max_ext_len=0,
         )
     except (ValueError, msgpack.UnpackException, RecursionError, TypeError) as error:
-        raise BadBatch("not_a_batch", "The body is no msgpack, or holds something too large.") from error
+        raise Refused(400, "not_a_batch", "The body is no msgpack, or holds something too large.") from error
 
 
 def _refuse_extension(code: int, data: bytes) -> Any:

@@ -25,7 +25,7 @@ from realtime.dispatcher import Dispatcher
 from realtime.events import TopicName, now_ms, to_wire
 from realtime.limits import Limited, RateLimit
 from realtime.presence import PREFIX, PresenceTable, online
-from realtime.relay.batch import BODY_MAX_BYTES, HEARTBEAT, HOPS_MAX, BadBatch, Batch, decode_batch, decode_digest
+from realtime.relay.batch import BODY_MAX_BYTES, HEARTBEAT, HOPS_MAX, Batch, Refused, decode_batch, decode_digest
 from realtime.relay.interest import BITMAP_BYTES
 from realtime.relay.sender import EVENTS_PATH, INTEREST_PATH
 from realtime.relay.signing import Keyring, Signed, Unsigned, WrongTime
@@ -42,15 +42,6 @@ REQUESTS_PER_SECOND = 600  # of one peer
 EVENTS_PER_SECOND = 100_000
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
-
-class Refused(Exception):
-    """The request is not taken."""
-
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
 
 
 class Receiver:
@@ -100,10 +91,6 @@ class Receiver:
                 self._warn(f"refused a request from {scope['client'][0]}: {error.code}")
             await _answer(send, error.status, {"code": error.code, "detail": str(error)})
             return
-        except BadBatch as error:
-            metrics.relay_refused.labels(error.code).inc()
-            await _answer(send, error.status, {"code": error.code, "detail": str(error)})
-            return
         except (TableUnavailable, RedisError, TimeoutError, OSError) as error:
             self._warn(f"a request was not taken: {error!r}")
             await _answer(send, 503, {"code": "unavailable", "detail": "The region's Redis does not answer."})
@@ -137,7 +124,7 @@ class Receiver:
         return signed
 
     async def _take_events(self, signed: Signed, body: bytes) -> dict[str, Any]:
-        """Raises Refused, BadBatch, TableUnavailable, RedisError."""
+        """Raises Refused, TableUnavailable, RedisError."""
         relayed = now_ms()
         batch = decode_batch(body)
         if batch.origin == self._keyring.own or not 1 <= batch.hops <= HOPS_MAX:
@@ -176,7 +163,7 @@ class Receiver:
                 await self._dispatcher.dispatch([to_wire(online(viewer_id, at_ms)) for viewer_id in came])
 
     async def _take_interest(self, signed: Signed, body: bytes) -> dict[str, Any]:
-        """Raises BadBatch, TableUnavailable."""
+        """Raises Refused, TableUnavailable."""
         bitmap, counts = decode_digest(body, bitmap_bytes=BITMAP_BYTES)
         await self._table.keep_interest(signed.region, bitmap)
         await self._shared.note_abroad(signed.region, {TopicName(topic): said for topic, said in counts.items()})

@@ -249,33 +249,32 @@ class Sender:
 
     async def _tell(self) -> None:
         """Tell the peers what this region watches: soon after a change, and every `REFRESH_SECONDS`."""
-        bitmap, digest = b"", ""
+        bitmap, told_digest = b"", ""
         told_at = float("-inf")
         told: Mapping[str, tuple[int, int]] = {}
         while True:
             await asyncio.sleep(GATHER_SECONDS)
             try:
-                found = await self._table.gather(digest, bitmap_bytes=BITMAP_BYTES)
+                found = await self._table.gather(told_digest, bitmap_bytes=BITMAP_BYTES)
             except TableUnavailable:
                 metrics.table_errors.inc()
                 continue
             if found is None:
                 continue
-            is_changed = found.bitmap is not None or dict(found.counts) != told
-            bitmap, digest = found.bitmap or bitmap, found.digest
+            is_changed = found.bitmap is not None or found.counts != told
             since = time.monotonic() - told_at
             if since >= REFRESH_SECONDS:
                 counts = found.counts
             elif is_changed and since >= TELL_SECONDS:
                 counts = {topic: count for topic, count in found.counts.items() if told.get(topic) != count}
             else:
-                digest = "" if found.bitmap is not None else digest  # ask for it again
                 continue
+            bitmap = found.bitmap or bitmap  # None: what was told last
             body = encode_digest(bitmap, counts)
             for link in self.links.values():
                 if (last := self._telling.get(link.peer)) is None or last.done():
                     self._telling[link.peer] = self._spawn(self._tell_one(link, body))
-            told, told_at = found.counts, time.monotonic()
+            told_digest, told, told_at = found.digest, found.counts, time.monotonic()
 
     @staticmethod
     async def _tell_one(link: Link, body: bytes) -> None:
