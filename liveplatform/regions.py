@@ -14,20 +14,21 @@ import os
 import re
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from typing import IO
 
 from django.conf import settings
 
-from liveplatform import embedded
+from liveplatform import embedded, site
 from liveplatform.line import Line
 from liveplatform.processes import Child, Program
 from liveplatform.programs import CHECKOUT, PYTHON
 from liveplatform.supervisor import LogStream, Supervisor, until_asked
 
 REGIONS_MAX = 5
+RELAY_HOST = "127.0.0.1"
+PORT_MAX = 65_535
 STOP_SECONDS = 120.0
 CHECK_SECONDS = 0.1
 NAME_WIDTH = 16
@@ -49,27 +50,21 @@ def region_names(text: str) -> list[str]:
 
 
 def run(names: Sequence[str], *, link_ms: int) -> None:
-    """Start the regions and keep them running until a signal asks to stop. Raises Unusable, ServersError."""
+    """Start the regions and keep them running until a signal asks to stop. Raises Unusable, ServersError,
+    ImproperlyConfigured.
+    """
     if "REDIS_URL" in os.environ:
         raise Unusable("REDIS_URL must not be set: each region has a Redis of its own")
-    for number, port in itertools.product(range(len(names)), (settings.PORT, settings.LIVE_RELAY_PORT)):
-        _check_port(port + number)
+    for number in range(len(names)):
+        for host, port in ((settings.HOST, settings.PORT), (RELAY_HOST, settings.LIVE_RELAY_PORT)):
+            if port + number > PORT_MAX:
+                raise Unusable(f"PORT: there is no room for {len(names)} regions above {port}")
+            site.listen(host, port + number).close()  # a region's site would say so as well, again and again
     with (
         open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
         contextlib.closing(_Stream(output, names)) as stream,
     ):
         asyncio.run(_Regions(names, link_ms, stream).run())
-
-
-def _check_port(port: int) -> None:
-    """Raises Unusable. The site would say so as well, again and again."""
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((settings.HOST, port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise Unusable(f"PORT: cannot listen on {settings.HOST}:{port}: {reason}") from error
 
 
 class _Stream(LogStream):
@@ -163,7 +158,7 @@ class _Regions:
                 "LIVE_REGION": name,
                 "LIVE_PEERS": ",".join(f"{peer}=http://{addresses[peer]}" for peer in peers),
                 "LIVE_RELAY_KEYS": ",".join(f"{peer}:look:{keys[min(name, peer), max(name, peer)]}" for peer in peers),
-                "LIVE_RELAY_HOST": "127.0.0.1",
+                "LIVE_RELAY_HOST": RELAY_HOST,
                 "LIVE_RELAY_PORT": str(relay_ports[name]),
                 "LIVE_MEDIA_DIR": str(settings.MEDIA_ROOT),
                 "LIVE_DATA_DIR": str(settings.DATA_DIR / "regions" / name if number else settings.DATA_DIR),
@@ -175,8 +170,8 @@ class _Regions:
     async def _way_to(self, port: int) -> str:
         """Return where a relay is reached: at the other end of a line, if there is some distance."""
         if not self._link_seconds:
-            return f"127.0.0.1:{port}"
-        line = Line(("127.0.0.1", port), delay_seconds=self._link_seconds)
+            return f"{RELAY_HOST}:{port}"
+        line = Line((RELAY_HOST, port), delay_seconds=self._link_seconds)
         self._lines.append(line)
         host, own_port = await line.start()
         return f"{host}:{own_port}"

@@ -48,7 +48,7 @@ def serve(claim: embedded.Claim) -> None:
     Raises ServersError, ImproperlyConfigured when it cannot start: one line each.
     """
     with (
-        contextlib.closing(_listen(settings.HOST, settings.PORT)) as listening,
+        contextlib.closing(listen(settings.HOST, settings.PORT)) as listening,
         open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
         contextlib.closing(LogStream(output, coloured=output.isatty())) as stream,
     ):
@@ -214,7 +214,7 @@ class _Site:
 # Sockets
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Return the socket that every node accepts from. Raises ImproperlyConfigured naming HOST or PORT."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
