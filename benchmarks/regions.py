@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
 from tests.regions.two import Regions, two_regions
-from tests.sites import CHECKOUT, Site, SiteFactory
-
-
-@contextlib.contextmanager
-def closing(site: Site) -> Iterator[Site]:
-    try:
-        yield site
-    finally:
-        site.close()
+from tests.sites import CHECKOUT, SiteFactory
 
 
 def load_test(
@@ -117,7 +109,7 @@ def main() -> int:
         factory = stack.enter_context(contextlib.closing(SiteFactory(site.folder)))
         delay, env = options.link_ms / 1000, {"LIVE_FRAME_MS": str(options.frame_ms)}
         regions = stack.enter_context(
-            two_regions(factory, closing, delay_seconds=delay, database_url=site.database_url, env=env)
+            two_regions(factory, contextlib.closing, delay_seconds=delay, database_url=site.database_url, env=env)
         )
         found["latency"] = [latency(regions, options) for _ in range(options.rounds)]
         if options.events:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from liveplatform import embedded
 from tests import servers
@@ -87,6 +90,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)  # before the one of auto mode
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[Redis]:
+    """A client of the run's Redis, for keys that begin with something of the test's own."""
+    client = Redis.from_url(os.environ["REDIS_URL"], retry=Retry(NoBackoff(), 0), socket_connect_timeout=1)
+    yield client
+    await client.aclose()
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,13 @@ class Person:
     session: str = ""
 
 
+def counted(metrics: httpx.Response, name: str, **labels: str) -> float:
+    """Return what a page of metrics says under this name, over all labels that are not given."""
+    text = metrics.raise_for_status().text
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+
+
 @dataclass(slots=True)
 class Room:
     """`urls[0]` is where things are done unless the test says otherwise. `people[0]` is the broadcaster."""
@@ -96,9 +103,7 @@ class Room:
 
     async def metric(self, name: str, *, node: int = 0, **labels: str) -> float:
         """Return what the node has counted under this name, over all labels that are not given."""
-        text = (await self.client.get(f"{self.site.urls[node]}/metrics")).raise_for_status().text
-        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-        return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+        return counted(await self.client.get(f"{self.site.urls[node]}/metrics"), name, **labels)
 
     def comments_kept(self) -> list[str]:
         """Return the texts of the video's comments, as the database has them."""

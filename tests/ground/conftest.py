@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ import pytest
 
 from liveplatform import embedded
 from tests import servers
-from tests.sites import CHECKOUT, wait_for
+from tests.sites import CHECKOUT, free_port, wait_for
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would all commands that are started here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -111,14 +110,6 @@ def manage(environment: dict[str, str]) -> Iterator[Callable[..., Command]]:
 @pytest.fixture
 def port() -> int:
     return free_port()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
 
 
 def alive(pid: int) -> bool:

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from liveplatform import embedded
-from tests.ground.conftest import Command, alive, environment_of, free_port
-from tests.sites import answers, wait_for
+from tests.ground.conftest import Command, alive, environment_of
+from tests.sites import answers, free_port, wait_for
 
 Manage = Callable[..., Command]
 

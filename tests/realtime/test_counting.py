@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -192,13 +191,6 @@ def test_new_viewers_are_written_once_and_those_that_could_not_be_again() -> Non
 
 
 # Several nodes and the real Redis
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    client = Redis.from_url(os.environ["REDIS_URL"])
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

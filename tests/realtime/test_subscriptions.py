@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -23,13 +22,6 @@ from tests.realtime.fakes import NOTHING, FakeTable, viewers
 A, B = NodeId("node-a"), NodeId("node-b")
 ONE, TWO = TopicName("video:1"), TopicName("video:2")
 Table = SharedTable | FakeTable
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    client = Redis.from_url(os.environ["REDIS_URL"], retry=Retry(NoBackoff(), 0), socket_connect_timeout=1)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture(params=["redis", "fake"])

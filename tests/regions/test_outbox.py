@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 import msgpack
 import pytest
@@ -21,13 +20,6 @@ from realtime.subscriptions import Watched
 
 A, B = NodeId("node-a"), NodeId("node-b")
 ONE, TWO = TopicName("video:1"), TopicName("video:2")
-
-
-@pytest.fixture
-async def redis() -> AsyncIterator[Redis]:
-    client = Redis.from_url(os.environ["REDIS_URL"], retry=Retry(NoBackoff(), 0))
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from liveplatform.line import Line
-from tests.sites import Site, SiteFactory
+from tests.rooms import counted
+from tests.sites import Site, SiteFactory, free_port
 
 SECRET = "a-secret-of-eu-and-us-that-nobody-else-has"
 
@@ -76,16 +75,7 @@ class Regions:
         """Return what the site's relay has counted under this name."""
         url = f"http://{site.env['LIVE_RELAY_HOST']}:{site.env['LIVE_RELAY_PORT']}/metrics"
         async with httpx.AsyncClient(verify=False, trust_env=False) as client:
-            text = (await client.get(url)).raise_for_status().text
-        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-        return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
+            return counted(await client.get(url), name, **labels)
 
 
 @contextlib.contextmanager
