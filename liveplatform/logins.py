@@ -25,7 +25,7 @@ def limited(login: View) -> View:
     def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if request.method == "POST":
             try:
-                limits.take(limits.LOGINS, request.META.get("REMOTE_ADDR", ""))
+                limits.take(limits.LOGINS, limits.network(request))
             except Limited as error:
                 response = render(request, "429.html", {"seconds": error.retry_seconds}, status=429)
                 response.headers["Retry-After"] = str(error.retry_seconds)

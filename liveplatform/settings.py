@@ -181,8 +181,16 @@ LIVE_NODES = _integer("LIVE_NODES", 2, 1, 64)
 LIVE_DRAIN_SECONDS = _integer("LIVE_DRAIN_SECONDS", 2, 0, 600)
 LIVE_PRESENCE_SECONDS = _integer("LIVE_PRESENCE_SECONDS", 10, 1, 300)
 LIVE_SAMPLE = _share("LIVE_SAMPLE", 0.01)
-LIVE_LIMITS = _switch("LIVE_LIMITS", True)
 LIVE_DEMO = _switch("LIVE_DEMO", True)
+
+# Limits, each in the memory of a node (realtime.limits). An address is one of IPv4, or a /64 of IPv6: a household, but
+# also a school, an office or a carrier with all its people. `off` opens all of them, and those of single viewers.
+
+LIVE_LIMITS = _switch("LIVE_LIMITS", True)
+LIVE_STREAMS_PER_ADDRESS = _integer("LIVE_STREAMS_PER_ADDRESS", 2_000, 1, 1_000_000)
+LIVE_STREAMS_PER_VIEWER = _integer("LIVE_STREAMS_PER_VIEWER", 10, 1, 1_000_000)
+LIVE_GUESTS_PER_ADDRESS = _integer("LIVE_GUESTS_PER_ADDRESS", 300, 1, 1_000_000)  # a minute, and so many at once
+LIVE_LOGINS_PER_ADDRESS = _integer("LIVE_LOGINS_PER_ADDRESS", 20, 1, 1_000_000)  # a minute, and so many at once
 
 # Leases of the shared table: a node renews every `renew` seconds and is gone after `lease` seconds of silence.
 LIVE_RENEW_SECONDS = 2

@@ -29,7 +29,7 @@ from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
 from realtime.counting import DEVICE_COOKIE, UNCOUNTED, ViewerKey
 from realtime.events import ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
 from realtime.frontend import RETRY_MS, TOPICS_MAX, Node
-from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, even_out
+from realtime.limits import CONNECTIONS_MAX, Limited, Network, NetworkFull, RateLimit, even_out, network_of
 from realtime.process import key_of, process
 from realtime.registry import CommandError, registry
 from realtime.samples import entries_of
@@ -50,6 +50,7 @@ APART = ("embed", "dock")  # what watches without being a viewer: a player on an
 STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
 
 Scope = dict[str, Any]
+Seat = tuple[Network, str]  # what a connection is counted by in the limits
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -73,7 +74,7 @@ class Request:
     positions: dict[TopicName, int]
     ticket: str
     is_foreign: bool
-    address: str
+    network: Network
     is_counted: bool = True
 
     @classmethod
@@ -103,7 +104,7 @@ class Request:
             raise Refusal(422, "invalid", f"as is one of {', '.join(APART)}.")
         ticket = next((value for name, value in query if name == "ticket"), "")
         client = scope.get("client") or ("", 0)
-        return cls(headers, topics, positions, ticket, _is_foreign(scope, headers), client[0], not apart)
+        return cls(headers, topics, positions, ticket, _is_foreign(scope, headers), network_of(client[0]), not apart)
 
     @property
     def credentials(self) -> dict[bytes, bytes]:
@@ -171,7 +172,7 @@ class Session:
 
     connection: Connection
 
-    def __init__(self, node: Node, seat: tuple[str, str] | None) -> None:
+    def __init__(self, node: Node, seat: Seat | None) -> None:
         self.node = node
         self._seat = seat
 
@@ -188,7 +189,7 @@ class Session:
         self._seat = None
 
 
-def _leave_seat(seat: tuple[str, str] | None) -> None:
+def _leave_seat(seat: Seat | None) -> None:
     if seat is not None:
         process.connection_limit.leave(*seat)
 
@@ -196,11 +197,11 @@ def _leave_seat(seat: tuple[str, str] | None) -> None:
 class Commander(Session):
     """A WebSocket's session: runs its viewer's commands, one after the other, each answered by `ack` or `error`."""
 
-    __slots__ = ("_address", "_errors", "_headers", "_is_paused", "_limit", "_waiting", "_working")
+    __slots__ = ("_errors", "_headers", "_is_paused", "_limit", "_network", "_waiting", "_working")
 
-    def __init__(self, node: Node, seat: tuple[str, str] | None, request: Request) -> None:
+    def __init__(self, node: Node, seat: Seat | None, request: Request) -> None:
         super().__init__(node, seat)
-        self._address = request.address
+        self._network = request.network
         self._headers = request.credentials
         self._errors = 0
         self._limit: RateLimit | None = None
@@ -272,7 +273,7 @@ class Commander(Session):
                         "unauthenticated",
                         "Say who you are: open the WebSocket with a session, a bearer token or a ticket.",
                     )
-                answer = await registry.commands[op](watcher, self._address, command)
+                answer = await registry.commands[op](watcher, self._network, command)
                 self._answer({"ack": ref, **answer})
             case _:
                 raise CommandError("unknown_op", "There is no such command.")
@@ -447,7 +448,7 @@ class _Stream:
     base_send: Send
     request: Request
     watcher: Watcher = ANONYMOUS
-    _seat: tuple[str, str] | None = None
+    _seat: Seat | None = None
     _session: Session | None = None
     _stays = True  # until the session has the socket itself
 
@@ -487,12 +488,16 @@ class _Stream:
             raise Refusal(403, "foreign_origin", "Pages of another origin need a ticket.")
         if settings.LIVE_LIMITS and not is_load:
             try:
-                seat = (self.request.address, self.request.person)
+                seat = (self.request.network, self.request.person)
                 process.connection_limit.enter(*seat)
                 self._seat = seat
+            except NetworkFull as full:
+                raise Refusal(
+                    429, "network_full", "Too many watch from your network at once.", retry_seconds=full.retry_seconds
+                ) from full
             except Limited as limited:
                 raise Refusal(
-                    429, "too_many_connections", "Too many connections at once.", retry_seconds=limited.retry_seconds
+                    429, "too_many_connections", "You have too many streams open.", retry_seconds=limited.retry_seconds
                 ) from limited
         return node
 

@@ -1,20 +1,26 @@
 """Limits that keep one viewer from taking the site from the others: token buckets and connection counts.
 
-In the memory of each node: no round trip, no Redis needed; a site of N nodes allows N times as much at most.
+In the memory of each node: no round trip, no Redis needed; a site of N nodes allows N times as much at most. How much
+is a setting wherever it is counted by address (liveplatform.settings, `LIVE_…_PER_ADDRESS`): a school, an office or a
+carrier has all its people behind one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import NewType
 
-STREAMS_PER_VIEWER = 10
-STREAMS_PER_ADDRESS = 100
+Network = NewType("Network", str)
+"""What limits count as one address, made by `network_of`."""
+
 REFUSAL_SECONDS = 0.05
+STREAM_RETRY_SECONDS = 5  # until a place may be free, the first time one asks
 CONNECTIONS_MAX = 18_000  # of 20,000 descriptors a process: the rest is for requests, the database, Redis
 
 
@@ -24,6 +30,24 @@ class Limited(Exception):
     def __init__(self, retry_seconds: float) -> None:
         super().__init__(f"again in {retry_seconds:.0f} s")
         self.retry_seconds = max(1, math.ceil(retry_seconds))
+
+
+class NetworkFull(Limited):
+    """The others behind the same address have taken all there is: it is not the fault of the one who is refused."""
+
+
+def network_of(address: str) -> Network:
+    """Return what an address is counted as: IPv4 whole, of IPv6 the /64, which is what one customer gets.
+
+    IPv4 in IPv6 clothes (`::ffff:192.0.2.1`) is IPv4. What is no address stays as it is.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return Network(address)
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is None:
+        return Network(str(ipaddress.IPv6Network((int(found) >> 64 << 64, 64))))
+    return Network(str(getattr(found, "ipv4_mapped", found)))
 
 
 async def even_out(
@@ -67,21 +91,23 @@ class RateLimit:
 class ConnectionLimit:
     """How many connections each address and each viewer holds on this node."""
 
-    per_address: int = STREAMS_PER_ADDRESS
-    per_viewer: int = STREAMS_PER_VIEWER
-    _addresses: Counter[str] = field(default_factory=Counter)
+    per_address: int
+    per_viewer: int
+    _networks: Counter[str] = field(default_factory=Counter)
     _viewers: Counter[str] = field(default_factory=Counter)
 
-    def enter(self, address: str, viewer_id: str) -> None:
-        """Count a connection in. Raises Limited; then nothing is counted."""
-        if self._addresses[address] >= self.per_address or (viewer_id and self._viewers[viewer_id] >= self.per_viewer):
-            raise Limited(5)
-        self._addresses[address] += 1
+    def enter(self, network: Network, viewer_id: str) -> None:
+        """Count a connection in. Raises Limited, NetworkFull; then nothing is counted."""
+        if viewer_id and self._viewers[viewer_id] >= self.per_viewer:
+            raise Limited(STREAM_RETRY_SECONDS)
+        if self._networks[network] >= self.per_address:
+            raise NetworkFull(STREAM_RETRY_SECONDS)
+        self._networks[network] += 1
         if viewer_id:
             self._viewers[viewer_id] += 1
 
-    def leave(self, address: str, viewer_id: str) -> None:
-        for counts, key in ((self._addresses, address), (self._viewers, viewer_id)):
+    def leave(self, network: Network, viewer_id: str) -> None:
+        for counts, key in ((self._networks, network), (self._viewers, viewer_id)):
             counts[key] -= 1
             if counts[key] <= 0:
                 del counts[key]

@@ -68,7 +68,9 @@ class NodeProcess:
     """Starts with the first connection (Daphne has no ASGI lifespan) or before it, by the server's `on_start`."""
 
     def __init__(self) -> None:
-        self.connection_limit = ConnectionLimit()
+        self.connection_limit = ConnectionLimit(
+            per_address=settings.LIVE_STREAMS_PER_ADDRESS, per_viewer=settings.LIVE_STREAMS_PER_VIEWER
+        )
         self._node: Node | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._heard_at = 0.0

@@ -148,7 +148,7 @@ async def _full(video: Video) -> dict[str, Any]:
 async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpResponse:
     """Become a viewer with a name: answers a bearer token and sets the session."""
     clean_name(body.name)
-    limits.take(limits.GUESTS, request.META.get("REMOTE_ADDR", ""))
+    limits.take(limits.GUESTS, limits.network(request))
 
     def create() -> tuple[Viewer, str]:
         viewer = auth.create_guest(body.name)
@@ -201,7 +201,10 @@ async def change_subscriptions(request: HttpRequest, body: schemas.Subscriptions
     """
     viewer = await viewer_of(request)
     session = "" if "Authorization" in request.headers else request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    limits.take(limits.SUBSCRIPTIONS, str(viewer.id) if viewer else request.META.get("REMOTE_ADDR", ""))
+    if viewer:
+        limits.take(limits.SUBSCRIPTIONS, str(viewer.id))
+    else:
+        limits.take(limits.ANONYMOUS_SUBSCRIPTIONS, limits.network(request))
     subscribe = {_topic(asked.topic): asked.after for asked in body.subscribe}
     unsubscribe = {_topic(text) for text in body.unsubscribe}
     if len(subscribe.keys() | unsubscribe) < len(body.subscribe) + len(body.unsubscribe):
@@ -250,7 +253,7 @@ async def saw(request: HttpRequest, body: schemas.SawIn) -> HttpResponse:
 
     `seen` is how many of them were waited for: what comes twice, too late, or was never sent there changes nothing.
     """
-    limits.take(limits.SAW, request.META.get("REMOTE_ADDR", ""))
+    limits.take(limits.SAW, limits.network(request))
     try:
         return answer({"seen": await process.saw(body.connection, body.frames)})
     except ConnectionGone as error:

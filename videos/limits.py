@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.http import HttpRequest
 
-from realtime.limits import RateLimit
+from realtime.limits import Network, RateLimit, network_of
 
 LIKES = RateLimit(burst=30, per_second=5)
 COMMENTS = RateLimit(burst=10, per_second=0.5)
 REACTIONS = RateLimit(burst=100, per_second=20)
-SUBSCRIPTIONS = RateLimit(burst=60, per_second=5)  # per viewer or address
-SAW = RateLimit(burst=200, per_second=50)  # per address; a viewer of the sample sends one every 5 s
-GUESTS = RateLimit(burst=60, per_second=1)  # per address
-LOGINS = RateLimit(burst=20, per_second=1 / 3)  # per address; guesses of a password
+SUBSCRIPTIONS = RateLimit(burst=60, per_second=5)  # per viewer
+ANONYMOUS_SUBSCRIPTIONS = RateLimit(burst=300, per_second=25)  # per address
+SAW = RateLimit(burst=200, per_second=50)  # per address; of a node's sample, 200 viewers, each sends one every 5 s
+
+
+def _a_minute(count: int) -> RateLimit:
+    return RateLimit(burst=count, per_second=count / 60)
+
+
+GUESTS = _a_minute(settings.LIVE_GUESTS_PER_ADDRESS)
+LOGINS = _a_minute(settings.LIVE_LOGINS_PER_ADDRESS)  # guesses of a password
 
 
 def take(limit: RateLimit, key: str, count: int = 1) -> None:
     """Count the act. Raises realtime.limits.Limited."""
     if settings.LIVE_LIMITS:
         limit.take(key, count)
+
+
+def network(request: HttpRequest) -> Network:
+    """Return what the asker's address is counted as, for a limit per address."""
+    return network_of(request.META.get("REMOTE_ADDR", ""))

@@ -16,6 +16,7 @@ from realtime.connections import Connection, Watcher
 from realtime.consumers import ERRORS_MAX, Commander, EventStream, Request, WebSocketStream
 from realtime.events import ConnectionId, NodeId
 from realtime.frontend import Node
+from realtime.limits import network_of
 from realtime.process import process
 from realtime.registry import CommandError, registry
 from realtime.server import WIRE
@@ -109,7 +110,7 @@ async def test_who_is_told_to_wait_is_not_sent_away_for_good(
 
     monkeypatch.setitem(registry.commands, "like", refuse)
     sockets = Sockets()
-    session = Commander(node, None, Request({}, [], {}, "", False, ""))
+    session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
     session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Watcher("ada"))
     node.add(session.connection)
@@ -131,7 +132,7 @@ async def test_commands_after_the_one_that_closed_the_connection_are_not_run(
 
     monkeypatch.setitem(registry.commands, "like", note)
     sockets = Sockets()
-    session = Commander(node, None, Request({}, [], {}, "", False, ""))
+    session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
     session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Watcher("ada"))
     node.add(session.connection)

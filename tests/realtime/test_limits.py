@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from django.conf import settings
+
+import videos.limits
 from realtime import tickets
 from realtime.connections import Watcher
-from realtime.limits import REFUSAL_SECONDS, ConnectionLimit, Limited, RateLimit, even_out
+from realtime.limits import REFUSAL_SECONDS, ConnectionLimit, Limited, NetworkFull, RateLimit, even_out, network_of
 
 
 class Clock:
@@ -46,23 +50,60 @@ def test_keys_are_bounded() -> None:
 
 
 def test_connections_are_counted_by_address_and_by_viewer() -> None:
+    """Who is refused hears whether it is their own streams that are too many, or those of all at their address."""
     limit = ConnectionLimit(per_address=3, per_viewer=2)
-    limit.enter("::1", "ada")
-    limit.enter("::1", "ada")
-    with pytest.raises(Limited):
-        limit.enter("::1", "ada")
-    limit.enter("::1", "")
-    with pytest.raises(Limited):
-        limit.enter("::1", "bo")
-    limit.leave("::1", "ada")
-    limit.enter("::1", "bo")
+    here = network_of("192.0.2.1")
+    limit.enter(here, "ada")
+    limit.enter(here, "ada")
+    with pytest.raises(Limited) as refused:
+        limit.enter(here, "ada")
+    assert not isinstance(refused.value, NetworkFull)
+    limit.enter(here, "")
+    with pytest.raises(NetworkFull):
+        limit.enter(here, "bo")
+    limit.leave(here, "ada")
+    limit.enter(here, "bo")
 
 
 def test_counts_leave_nothing_behind() -> None:
-    limit = ConnectionLimit()
-    limit.enter("::1", "ada")
-    limit.leave("::1", "ada")
-    assert (limit._addresses, limit._viewers) == ({}, {})
+    limit = ConnectionLimit(per_address=1, per_viewer=1)
+    limit.enter(network_of("::1"), "ada")
+    limit.leave(network_of("::1"), "ada")
+    assert (limit._networks, limit._viewers) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:0DB8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("testclient", "testclient"),
+    ],
+)
+def test_address_counts_as_what_one_customer_gets(address: str, network: str) -> None:
+    """Every customer of IPv6 has 2 ** 64 addresses: a limit for each of them was none."""
+    assert network_of(address) == network
+
+
+def test_nobody_keys_a_limit_on_a_bare_address(checkout: Path) -> None:
+    """Limits per address go through `network_of`: that is the only place where one is read."""
+    source = [
+        path
+        for folder in ("liveplatform", "messaging", "realtime", "videos")
+        for path in (checkout / folder).rglob("*.py")
+    ]
+    readers = {path.name for path in source if "REMOTE_ADDR" in path.read_text()}
+    assert readers == {"limits.py"}
+
+
+def test_guests_and_sign_ins_of_an_address_are_settings() -> None:
+    assert (videos.limits.GUESTS.burst, videos.limits.GUESTS.per_second) == (settings.LIVE_GUESTS_PER_ADDRESS, 5)
+    assert videos.limits.LOGINS.burst == settings.LIVE_LOGINS_PER_ADDRESS
 
 
 async def test_refusals_take_the_same_time_whatever_the_reason() -> None:
