@@ -1,4 +1,4 @@
-"""The operator's page: how long each hop takes, how much is delivered, which processes there are. For staff alone.
+"""The operator's page: how long each hop takes, how much is delivered, which processes there are. For operators.
 
 Called by the URLs. The page asks for `figures` every few seconds, which any node answers for the whole region: it reads
 what every process has told (realtime.figures).
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from realtime.events import now_ms
 from realtime.figures import FiguresAway, Told, read, to_plots
 from videos import views
+from videos.rights import FIGURES
 
 RELAY = "live_relay_"
 RETRY_SECONDS = 2
@@ -56,11 +57,11 @@ WORDS: Mapping[str, str | Promise] = {
 
 @views.page
 async def page(request: HttpRequest) -> HttpResponse:
-    """Show the page: to others than staff the sign-in, or that they may not."""
+    """Show the page: to others than operators the sign-in, or that they may not."""
     viewer = await views.viewer_on(request)
     if viewer is None or viewer.is_guest:
         return redirect(f"{settings.LOGIN_URL}?next={request.path}")
-    if not viewer.is_staff:
+    if not viewer.has_perm(FIGURES):
         return render(request, "403.html", status=403)
     context = {"region": settings.LIVE_REGION, "hops": HOPS, "words": WORDS}
     return views.render_page(request, "operator.html", viewer, context)
@@ -74,9 +75,9 @@ async def figures(request: HttpRequest) -> HttpResponse:
     """
     viewer = await views.viewer_on(request)
     if viewer is None or viewer.is_guest:
-        return _refusal(401, "unauthenticated", "Sign in as staff.")
-    if not viewer.is_staff:
-        return _refusal(403, "forbidden", "These figures are for staff.")
+        return _refusal(401, "unauthenticated", "Sign in as an operator.")
+    if not viewer.has_perm(FIGURES):
+        return _refusal(403, "forbidden", "These figures are for operators.")
     event = request.GET.get("event", "")
     try:
         told = await read(with_past=True)

@@ -20,7 +20,7 @@ from realtime.scripts import TableUnavailable
 from realtime.shared import presence_table
 from realtime.store import Access, TopicKind
 from realtime.threads import backend_threads
-from videos.auth import watcher_of
+from videos.auth import watcher_on
 from videos.models import Viewer
 from videos.representation import person, to_ms
 from videos.text import NotFound
@@ -74,7 +74,7 @@ async def presence_of(viewer_id: UUID, asker: Viewer) -> dict[str, Any]:
     """
     kind, topic = PresenceTopics(), TopicName(f"{PREFIX}{viewer_id}")
     snapshot = await backend_threads.run(kind.load, topic)
-    if snapshot is None or not kind.access(snapshot).allows(topic, watcher_of(asker)):
+    if snapshot is None or not kind.access(snapshot).allows(topic, await watcher_on(asker)):
         raise NotFound("There is no such viewer.")
     with contextlib.suppress(TableUnavailable):
         look = await presence_table().look([str(viewer_id)])

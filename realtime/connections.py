@@ -82,6 +82,7 @@ class Wire(Protocol):
 class Watcher:
     """On whose behalf a connection watches. `topics` are those that a ticket grants whoever holds it.
 
+    `is_staff`: has the right to topics that are closed to others but open to staff (the backend says by what).
     `stamp` and `session` are what it was recognized by: they tell later whether it still would be. `is_hidden`: did not
     want to be seen online when the connection came.
     """

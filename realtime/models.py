@@ -20,6 +20,9 @@ class Topic(models.Model):
     version = models.BigIntegerField(default=0)
     viewers_peak = models.BigIntegerField(default=0)
 
+    class Meta:
+        permissions = (("view_figures", "Can see the operator's page"),)
+
     def __str__(self) -> str:
         return f"{self.name}@{self.seq}"
 

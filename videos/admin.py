@@ -30,6 +30,7 @@ from realtime.models import Topic
 from videos import interactions, removal
 from videos.models import Comment, LikeCount, LikeKind, Video, Viewer
 from videos.quick_lists import QuickListMixin, at_most, bounded_count
+from videos.rights import MODERATE, may_broadcast
 from videos.text import Invalid, Refused, check_playlist, clean_name, clean_text, clean_title
 
 ACTION_MAX_VIDEOS = 50
@@ -96,7 +97,7 @@ class VideoForm(forms.ModelForm[Video]):
 
     def clean_owner(self) -> Viewer:
         owner: Viewer = self.cleaned_data["owner"]
-        if not (owner.is_broadcaster or owner.is_staff):
+        if not may_broadcast(owner):
             raise ValidationError(_("Only broadcasters have videos. Make this account one first."))
         return owner
 
@@ -369,7 +370,7 @@ class CommentAdmin(QuickListMixin, admin.ModelAdmin[Comment]):
         return False
 
     def has_moderate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("videos.delete_comment")
+        return request.user.has_perm(MODERATE)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Comment], search_term: str

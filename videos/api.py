@@ -37,7 +37,7 @@ from videos.auth import CsrfFailed, Unauthorized, require_claim, require_viewer,
 from videos.commands import react
 from videos.interactions import Claim
 from videos.models import Comment, Video, Viewer
-from videos.representation import comment_json, person
+from videos.representation import comment_json, person, with_authors
 from videos.text import (
     Conflict,
     Forbidden,
@@ -167,7 +167,7 @@ async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpRes
 
     Needs nobody's identity for public topics.
     """
-    watcher = auth.watcher_of(await viewer_of(request))
+    watcher = await auth.watcher_on(await viewer_of(request))
     topics = [_topic(text) for text in dict.fromkeys(body.topics)]
     began = time.monotonic()
     for topic in topics:
@@ -213,7 +213,7 @@ async def change_subscriptions(request: HttpRequest, body: schemas.Subscriptions
     try:
         answers = await process.change_topics(
             body.connection,
-            auth.watcher_of(viewer, session=session),
+            await auth.watcher_on(viewer, session=session),
             subscribe=subscribe,
             unsubscribe=list(unsubscribe),
         )
@@ -467,7 +467,7 @@ async def list_comments(
 
     def read() -> list[dict[str, Any]]:
         video = visible_video(video_id, viewer)
-        chosen = Comment.objects.filter(video=video, deleted_at=None).select_related("author").order_by("-seq")
+        chosen = with_authors(Comment.objects.filter(video=video, deleted_at=None)).order_by("-seq")
         if before is not None:
             chosen = chosen.filter(seq__lt=before)
         comments = list(chosen[: limit + 1])

@@ -29,6 +29,7 @@ from realtime.store import Review
 from realtime.threads import backend_threads
 from videos.interactions import Claim
 from videos.models import Viewer
+from videos.rights import SEE, holds, sees_all
 from videos.text import clean_name
 
 TOKEN_SALT = "live.token"
@@ -177,20 +178,25 @@ def set_device(request: HttpRequest, response: HttpResponse) -> None:
 
 async def identify(headers: dict[bytes, bytes]) -> Watcher:
     """Return on whose behalf a stream is opened, by token or session. Raises CommandError, StoreUnavailable."""
-    session = ""
-    viewer: Viewer | None = None
     try:
         if header := headers.get(b"authorization"):
-            viewer = await backend_threads.run(viewer_of_token, _bearer(header.decode("latin1")))
+            return await backend_threads.run(_watcher_of_token, _bearer(header.decode("latin1")))
         else:
             cookies: SimpleCookie = SimpleCookie()
             cookies.load(headers.get(b"cookie", b"").decode("latin1"))
             if (cookie := cookies.get(settings.SESSION_COOKIE_NAME)) is not None:
-                session = cookie.value
-                viewer = await backend_threads.run(viewer_of_session, session)
+                return await backend_threads.run(_watcher_of_session, cookie.value)
     except (Unauthorized, CookieError) as error:
         raise CommandError("unauthenticated", str(error)) from error
-    return watcher_of(viewer, session=session)
+    return ANONYMOUS
+
+
+def _watcher_of_token(token: str) -> Watcher:
+    return watcher_of(viewer_of_token(token))
+
+
+def _watcher_of_session(key: str) -> Watcher:
+    return watcher_of(viewer_of_session(key), session=key)
 
 
 def claimed_id(headers: dict[bytes, bytes]) -> str:
@@ -201,21 +207,26 @@ def claimed_id(headers: dict[bytes, bytes]) -> str:
         return ""
 
 
+async def watcher_on(viewer: Viewer | None, *, session: str = "") -> Watcher:
+    """Return what `watcher_of` does, on the event loop. Raises StoreUnavailable."""
+    return ANONYMOUS if viewer is None else await backend_threads.run(watcher_of, viewer, session=session)
+
+
 def watcher_of(viewer: Viewer | None, *, session: str = "") -> Watcher:
-    """Return what a stream on behalf of the viewer, known by that session or by a token, has to know."""
+    """Return what a stream on behalf of the viewer, known by that session or by a token, has to know. One query."""
     if viewer is None:
         return ANONYMOUS
-    return Watcher(str(viewer.id), viewer.is_staff, stamp=viewer.stamp(), session=session, is_hidden=viewer.is_hidden)
+    return Watcher(str(viewer.id), sees_all(viewer), stamp=viewer.stamp(), session=session, is_hidden=viewer.is_hidden)
 
 
 def review(watchers: Sequence[Watcher]) -> Review:
-    """Look again at watchers: who is banned, no longer staff, signed out, has a new password; who hides.
+    """Look again at watchers: who is banned, signed out, has a new password or fewer rights; who hides.
 
     Two queries, however many they are.
     """
-    viewers = Viewer.objects.in_bulk({UUID(watcher.viewer_id) for watcher in watchers})
+    viewers = Viewer.objects.annotate(sees_all=holds(*SEE)).in_bulk({UUID(watcher.viewer_id) for watcher in watchers})
     stamps = {str(id): viewer.stamp() for id, viewer in viewers.items() if viewer.is_active}
-    staff = {str(id) for id, viewer in viewers.items() if viewer.is_staff}
+    seeing_all = {str(id) for id, viewer in viewers.items() if viewer.sees_all}
     sessions = {watcher.session for watcher in watchers if watcher.session}
     open_sessions = set(
         Session.objects.filter(session_key__in=sessions, expire_date__gt=timezone.now()).values_list(
@@ -228,7 +239,7 @@ def review(watchers: Sequence[Watcher]) -> Review:
         watcher
         for watcher in watchers
         if stamps.get(watcher.viewer_id) != watcher.stamp
-        or (watcher.is_staff and watcher.viewer_id not in staff)
+        or (watcher.is_staff and watcher.viewer_id not in seeing_all)
         or (watcher.session and watcher.session not in open_sessions)
     )
     return Review(signed_out, frozenset(str(id) for id, viewer in viewers.items() if viewer.is_hidden))

@@ -25,8 +25,20 @@ from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals,
 from realtime.group_commit import Applied, GroupCommit
 from realtime.models import Topic
 from realtime.publisher import publisher
+from videos import rights
 from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, new_id, stamp_of
-from videos.representation import KINDS, comment_fields, comment_json, likes_json, person, role_of, to_ms, video_json
+from videos.representation import (
+    KINDS,
+    comment_fields,
+    comment_json,
+    likes_json,
+    person,
+    role_of,
+    to_ms,
+    video_json,
+    with_authors,
+)
+from videos.rights import may_watch
 from videos.text import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut, clean_body
 
 logger = logging.getLogger(__name__)
@@ -126,12 +138,19 @@ def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Actor:
-    """Who acts, as the transaction reads him: a model's instance costs ten times as much."""
+    """Who acts, as the transaction reads them: a model's instance costs ten times as much."""
 
     id: UUID
     name: str
-    is_staff: bool
     password: str
+    sees_all: bool
+    is_moderator: bool
+
+
+_ACTORS = (
+    f"SELECT id, name, password, {rights.held_sql(*rights.SEE)} AS sees_all,"
+    f" {rights.held_sql(rights.MODERATE)} AS is_moderator FROM videos_viewer v WHERE id = ANY(%s) AND is_active"
+)
 
 
 class _Batch:
@@ -170,7 +189,7 @@ class _Batch:
         )
         ask(
             "viewers",
-            "SELECT id, name, is_staff, password FROM videos_viewer WHERE id = ANY(%s) AND is_active",
+            _ACTORS,
             list({command.who.id for command in commands}),
         )
         if likes:
@@ -223,7 +242,7 @@ class _Batch:
         video = self._videos.get(video_id)
         if video is None or f"video:{video_id}" not in self._heads:
             raise NotFound("There is no such video.")
-        if video["visibility"] == Video.Visibility.PRIVATE and not (viewer.is_staff or viewer.id == video["owner_id"]):
+        if video["visibility"] == Video.Visibility.PRIVATE and not (viewer.sees_all or viewer.id == video["owner_id"]):
             raise NotFound("There is no such video.")
         if video["status"] == Video.Status.ENDED:
             raise NotFound("This broadcast has ended.", code="video_ended")
@@ -298,7 +317,7 @@ class _Batch:
             id=row["id"],
             author={
                 **person(viewer),
-                "role": role_of(viewer.id, is_staff=viewer.is_staff, owner_id=video["owner_id"]),
+                "role": role_of(viewer.id, is_moderator=viewer.is_moderator, owner_id=video["owner_id"]),
             },
             body=row["body"],
             reply_to=row["reply_to_id"],
@@ -383,7 +402,7 @@ group_commit: GroupCommit[Command, dict[str, Any]] = GroupCommit(
 @transaction.atomic
 def create_video(owner: Viewer, **fields: Any) -> Video:
     """Announce a video: its row, its topic, its counters at zero. Raises Forbidden."""
-    if not (owner.is_broadcaster or owner.is_staff):
+    if not rights.may_broadcast(owner):
         raise Forbidden("Only broadcasters can do this.")
     video = Video(owner=owner, **fields)
     video.save(force_insert=True)
@@ -402,6 +421,18 @@ def update_video(video_id: UUID, actor: Viewer, **fields: Any) -> Video:
         return bool(changed)
 
     return _change_video(video_id, actor, change)
+
+
+def close_video(video_id: UUID, actor: Viewer) -> Video:
+    """End a video that is to be deleted, and take it from everybody. Raises NotFound, Forbidden."""
+
+    def change(video: Video) -> bool:
+        if video.status != Video.Status.ENDED:
+            video.status, video.ended_at = Video.Status.ENDED, timezone.now()
+        video.visibility = Video.Visibility.PRIVATE
+        return True
+
+    return _change_video(video_id, actor, change, right=rights.DELETE)
 
 
 def start_video(video_id: UUID, actor: Viewer) -> Video:
@@ -431,9 +462,10 @@ def end_video(video_id: UUID, actor: Viewer) -> Video:
 
 
 @transaction.atomic
-def _change_video(video_id: UUID, actor: Viewer, change: Callable[[Video], bool]) -> Video:
-    head, video = _locked(video_id, actor)
-    _require_moderator(video, actor)
+def _change_video(
+    video_id: UUID, actor: Viewer, change: Callable[[Video], bool], *, right: str = rights.CHANGE
+) -> Video:
+    head, video = _locked_for(right, video_id, actor)
     if change(video):
         video.save(force_update=True)
         log.record(head, "video", {"video": video_json(video)})
@@ -446,7 +478,7 @@ def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
     head, video = _locked(video_id, actor)
     found = _shown_comment(video, comment_id)
     if found.author_id != actor.id:
-        _require_moderator(video, actor)
+        _require(rights.MODERATE, video, actor)
     found.deleted_at, found.pinned_at = timezone.now(), None
     found.save(update_fields=["deleted_at", "pinned_at"])
     log.record(head, "comment_deleted", {"comment": {"id": str(found.id)}})
@@ -454,13 +486,12 @@ def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
 
 
 @transaction.atomic
-def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer) -> int:
-    """Take many comments away at once, as a moderator; return how many were still there.
+def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer, *, right: str = rights.MODERATE) -> int:
+    """Take many comments away at once, as somebody with the right; return how many were still there.
 
     One short transaction: viewers who comment meanwhile wait for it. Raises NotFound, Forbidden.
     """
-    head, video = _locked(video_id, actor)
-    _require_moderator(video, actor)
+    head, video = _locked_for(right, video_id, actor)
     shown = Comment.objects.filter(video=video, id__in=comment_ids, deleted_at=None)
     found = list(shown.order_by("seq").values_list("id", flat=True))
     if found:
@@ -473,8 +504,7 @@ def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer) 
 @transaction.atomic
 def pin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
     """Show a comment on top, in place of the one pinned so far. Raises NotFound, Forbidden."""
-    head, video = _locked(video_id, actor)
-    _require_moderator(video, actor)
+    head, video = _locked_for(rights.MODERATE, video_id, actor)
     found = _shown_comment(video, comment_id)
     if found.pinned_at is not None:
         return
@@ -488,8 +518,7 @@ def pin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
 @transaction.atomic
 def unpin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
     """Take a pinned comment from the top; one that is not pinned stays as it is. Raises NotFound, Forbidden."""
-    head, video = _locked(video_id, actor)
-    _require_moderator(video, actor)
+    head, video = _locked_for(rights.MODERATE, video_id, actor)
     found = _shown_comment(video, comment_id)
     if found.pinned_at is not None:
         _unpin(head, found)
@@ -501,31 +530,30 @@ def _unpin(head: Topic, pinned: Comment) -> None:
     log.record(head, "comment_unpinned", {"comment": {"id": str(pinned.id)}})
 
 
-def _locked(video_id: UUID, actor: Viewer) -> tuple[Topic, Video]:
-    """Return the topic, locked, and the video, if this viewer may see it. Raises NotFound."""
+def _locked(video_id: UUID, actor: Viewer, *, right: str = "") -> tuple[Topic, Video]:
+    """Return the topic, locked, and the video, if this viewer may see it or has the right. Raises NotFound."""
     head = Topic.objects.select_for_update().filter(name=f"video:{video_id}").first()
     video = Video.objects.select_related("owner").filter(id=video_id).first()
-    if head is None or video is None or not may_watch(video, actor):
+    if head is None or video is None or not (may_watch(video, actor) or (right and actor.has_perm(right))):
         raise NotFound("There is no such video.")
     return head, video
 
 
+def _locked_for(right: str, video_id: UUID, actor: Viewer) -> tuple[Topic, Video]:
+    """Return the topic, locked, and the video, for somebody with the right. Raises NotFound, Forbidden."""
+    head, video = _locked(video_id, actor, right=right)
+    _require(right, video, actor)
+    return head, video
+
+
+def _require(right: str, video: Video, actor: Viewer) -> None:
+    if not rights.may(right, video, actor):
+        raise Forbidden("Only the broadcaster and moderators can do this.")
+
+
 def _shown_comment(video: Video, comment_id: UUID) -> Comment:
-    found = Comment.objects.select_related("author").filter(id=comment_id, video=video, deleted_at=None).first()
+    found = with_authors(Comment.objects.filter(id=comment_id, video=video, deleted_at=None)).first()
     if found is None:
         raise NotFound("There is no such comment.")
     found.video = video
     return found
-
-
-def may_watch(video: Video, viewer: Viewer | None) -> bool:
-    return video.visibility != Video.Visibility.PRIVATE or (viewer is not None and may_moderate(video, viewer))
-
-
-def may_moderate(video: Video, viewer: Viewer | None) -> bool:
-    return viewer is not None and (viewer.is_staff or video.owner_id == viewer.id)
-
-
-def _require_moderator(video: Video, actor: Viewer) -> None:
-    if not may_moderate(video, actor):
-        raise Forbidden("Only the broadcaster and moderators can do this.")

@@ -55,6 +55,9 @@ class Viewer(AbstractUser):
 
     class Meta:
         verbose_name = _("viewer")
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["id"], condition=models.Q(is_superuser=True), name="viewer_superuser"),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.username

@@ -13,10 +13,9 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F
-from django.utils import timezone
 
 from realtime.models import Topic
-from videos import interactions
+from videos import interactions, rights
 from videos.models import Comment, Like, Video, Viewer
 from videos.text import Conflict, NotFound
 
@@ -72,10 +71,7 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
     video = Video.objects.filter(id=video_id).first()
     if video is None:
         raise NotFound("There is no such video.")
-    closed: dict[str, Any] = {"visibility": Video.Visibility.PRIVATE}
-    if video.status != Video.Status.ENDED:
-        closed |= {"status": Video.Status.ENDED, "ended_at": timezone.now()}
-    interactions.update_video(video_id, actor, **closed)
+    interactions.close_video(video_id, actor)
     _delete_rows(_LIKES_OF_VIDEO, video_id)
     _delete_rows(_COMMENTS_OF_VIDEO, video_id)
     _delete_rows(_EVENTS_OF_TOPIC, video.topic)
@@ -138,7 +134,8 @@ def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:
     written = _comments(viewer_id).order_by("video_id", "seq").values_list("video_id", "id")
     while found := list(written[:COMMENTS_MAX]):
         for video_id, rows in groupby(found, key=lambda row: row[0]):
-            interactions.delete_comments(video_id, [comment_id for _, comment_id in rows], actor)
+            ids = [comment_id for _, comment_id in rows]
+            interactions.delete_comments(video_id, ids, actor, right=rights.DELETE_VIEWER)
         ids = [comment_id for _, comment_id in found]
         with transaction.atomic(), connection.cursor() as cursor:
             Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)

@@ -7,7 +7,10 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from videos.models import Comment, LikeKind, Video
+from videos.rights import MODERATE, holds
 
 
 def to_ms(moment: datetime | None) -> int | None:
@@ -25,10 +28,10 @@ def person(viewer: Named) -> dict[str, Any]:
     return {"id": str(viewer.id), "name": viewer.name}
 
 
-def role_of(author_id: UUID, *, is_staff: bool, owner_id: UUID) -> str | None:
+def role_of(author_id: UUID, *, is_moderator: bool, owner_id: UUID) -> str | None:
     if author_id == owner_id:
         return "broadcaster"
-    return "moderator" if is_staff else None
+    return "moderator" if is_moderator else None
 
 
 def video_json(video: Video) -> dict[str, Any]:
@@ -49,10 +52,15 @@ def video_json(video: Video) -> dict[str, Any]:
     }
 
 
-def comment_json(comment: Comment) -> dict[str, Any]:
-    """The comment. Needs `comment.author` and `comment.video`."""
+def with_authors(comments: QuerySet[Comment]) -> QuerySet[Comment]:
+    """Read with each comment what is shown of its author, in the same query."""
+    return comments.select_related("author").annotate(is_by_moderator=holds(MODERATE, of="author__"))
+
+
+def comment_json(comment: Any) -> dict[str, Any]:
+    """The comment, one of `with_authors`. Needs `comment.video`."""
     author = comment.author
-    role = role_of(author.id, is_staff=author.is_staff, owner_id=comment.video.owner_id)
+    role = role_of(author.id, is_moderator=comment.is_by_moderator, owner_id=comment.video.owner_id)
     return comment_fields(
         id=comment.id,
         author={**person(author), "role": role},

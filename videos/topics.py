@@ -18,9 +18,9 @@ from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
 from realtime.store import Access, TopicKind
 from realtime.threads import backend_threads
-from videos.interactions import may_moderate, may_watch
 from videos.models import Comment, Like, LikeCount, Video, Viewer
-from videos.representation import comment_json, likes_json, person, video_json
+from videos.representation import comment_json, likes_json, person, video_json, with_authors
+from videos.rights import may_moderate, may_watch
 from videos.text import NotFound
 
 SNAPSHOT_COMMENTS = 50
@@ -96,7 +96,7 @@ def video_id(topic: TopicName) -> UUID | None:
 
 def snapshot_of(video: Video) -> dict[str, Any]:
     """Return the video's snapshot, without what the node counts. Needs `video.owner`. Two queries."""
-    comments = Comment.objects.filter(video=video).select_related("author")
+    comments = with_authors(Comment.objects.filter(video=video))
     newest = list(comments.order_by("-seq")[:SNAPSHOT_COMMENTS])
     pinned = list(comments.filter(pinned_at__isnull=False, deleted_at=None).order_by("pinned_at"))
     for comment in (*newest, *pinned):

@@ -29,6 +29,7 @@ from realtime.threads import backend_threads
 from videos import words
 from videos.auth import set_device, viewer_of_session
 from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, LikeKind, Video, Viewer
+from videos.rights import FIGURES, may_broadcast
 from videos.text import NotFound
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
@@ -74,9 +75,16 @@ def page(view: Page[P]) -> Page[P]:
 
 
 async def viewer_on(request: HttpRequest) -> Viewer | None:
-    """Return who is signed in, guests included. Raises StoreUnavailable."""
+    """Return who is signed in, guests included, their permissions with them. Raises StoreUnavailable."""
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    return await backend_threads.run(viewer_of_session, key) if key else None
+    return await backend_threads.run(_viewer_with_rights, key) if key else None
+
+
+def _viewer_with_rights(key: str) -> Viewer | None:
+    viewer = viewer_of_session(key)
+    if viewer is not None and not viewer.is_superuser:
+        viewer.get_all_permissions()  # kept by the instance: a page asks on the event loop, where no query may run
+    return viewer
 
 
 def render_page(request: HttpRequest, template: str, viewer: Viewer | None, context: Row) -> HttpResponse:
@@ -86,10 +94,18 @@ def render_page(request: HttpRequest, template: str, viewer: Viewer | None, cont
     `user`: it would be loaded from the database inside the event loop.
     """
     get_token(request)
-    response = render(request, template, {"viewer": viewer, "name_max": NAME_MAX, **context})
+    response = render(request, template, {"viewer": viewer, "name_max": NAME_MAX, **_doors(viewer), **context})
     response.headers["Cache-Control"] = "private, no-cache"
     set_device(request, response)
     return response
+
+
+def _doors(viewer: Viewer | None) -> Row:
+    """Return which of the pages that are not for everybody are shown to the viewer."""
+    return {
+        "may_broadcast": viewer is not None and may_broadcast(viewer),
+        "may_operate": viewer is not None and viewer.has_perm(FIGURES),
+    }
 
 
 def _folder(video_id: object) -> Path:
@@ -201,13 +217,11 @@ async def studio(request: HttpRequest) -> HttpResponse:
     viewer = await viewer_on(request)
     if viewer is None or viewer.is_guest:
         return redirect(f"{settings.LOGIN_URL}?next={request.path}")
-    may = viewer.is_broadcaster or viewer.is_staff
     videos = await with_viewers(await backend_threads.run(_videos_of, viewer))
     unique = await backend_threads.run(uniques, [video["topic"] for video in videos])
     for video in videos:
         video["unique"] = max(unique.get(video["topic"], 0), video["viewers"]["peak"])
     context = {
-        "may_broadcast": may,
         "videos": videos,
         "statuses": dict(Video.Status.choices),
         "visibilities": dict(Video.Visibility.choices),

@@ -21,6 +21,7 @@ from realtime.subscriptions import Watched
 from realtime.threads import backend_threads
 from videos.models import Video, Viewer
 from videos.representation import person, role_of
+from videos.rights import MODERATE, holds, moderators
 from videos.topics import visible_video
 
 PEOPLE_MAX_VIEWERS = 50  # in a bigger room only their number is told
@@ -66,14 +67,16 @@ class _Room:
 
     def candidates(self) -> set[UUID]:
         """Return all whom the asker may know, wherever they are."""
-        staff = Viewer.objects.filter(is_staff=True, is_active=True).values_list("id", flat=True)
-        return {self.video.owner_id, *self.known, *staff[:MODERATORS_MAX]}
+        moderating = moderators().values_list("id", flat=True)
+        return {self.video.owner_id, *self.known, *moderating[:MODERATORS_MAX]}
 
     def people(self, ids: Collection[UUID]) -> list[dict[str, Any]]:
         """Return those of the viewers whom the asker may know: broadcaster and moderators first, then by name."""
         found = [
-            {**person(other), "role": role_of(other.id, is_staff=other.is_staff, owner_id=self.video.owner_id)}
-            for other in Viewer.objects.filter(id__in=set(ids) - self.unknown, is_active=True, is_hidden=False)
+            {**person(other), "role": role_of(other.id, is_moderator=other.moderates, owner_id=self.video.owner_id)}
+            for other in Viewer.objects.filter(
+                id__in=set(ids) - self.unknown, is_active=True, is_hidden=False
+            ).annotate(moderates=holds(MODERATE))
         ]
         shown = [each for each in found if each["role"] is not None or UUID(each["id"]) in self.known]
         return sorted(shown, key=lambda each: (ROLES.index(each["role"]), each["name"], each["id"]))

@@ -16,7 +16,7 @@ from tests.watching import SseWatcher, watching
 
 MAKE_STAFF = f"""
 from videos.models import Viewer
-Viewer.objects.create_user("opal", password="{PASSWORD}", name="Opal", is_staff=True)
+Viewer.objects.create_user("opal", password="{PASSWORD}", name="Opal", is_superuser=True)
 """
 
 

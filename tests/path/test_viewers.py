@@ -132,7 +132,7 @@ async def test_people_are_the_broadcaster_and_moderators_and_those_one_may_know(
     hidden = await room.join("Hidden moderator")
     with psycopg.connect(room.site.database_url) as connection:
         connection.execute(
-            "UPDATE videos_viewer SET is_staff = true WHERE id = ANY(%s::uuid[])", [[mona.id, hidden.id]]
+            "UPDATE videos_viewer SET is_superuser = true WHERE id = ANY(%s::uuid[])", [[mona.id, hidden.id]]
         )
         connection.execute("UPDATE videos_viewer SET is_hidden = true WHERE id = %s", [hidden.id])
     everybody = [with_token(room, number % 2, person) for number, person in enumerate(room.people)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from django.contrib.auth.models import Permission
 
 from realtime.events import Durable, Event
 from realtime.threads import backend_threads
@@ -17,6 +18,13 @@ from videos.auth import create_guest
 from videos.interactions import group_commit
 from videos.models import Comment, LikeKind, Video, Viewer
 from videos.text import Refused
+
+
+def allow(who: Viewer, *codenames: str) -> None:
+    """Give somebody permissions of the videos' app."""
+    found = Permission.objects.filter(content_type__app_label="videos", codename__in=codenames)
+    assert len(found) == len(codenames)
+    who.user_permissions.add(*found)
 
 
 class Stage:

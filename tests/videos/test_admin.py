@@ -12,7 +12,6 @@ import orjson
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
@@ -24,7 +23,7 @@ from django.utils import timezone
 from realtime.events import Durable
 from realtime.limits import RateLimit
 from realtime.models import LoggedEvent, Topic
-from tests.videos.acts import Stage
+from tests.videos.acts import Stage, allow
 from videos import interactions, limits, quick_lists, removal
 from videos.admin import ACTION_MAX_COMMENTS, CommentAdmin, VideoAdmin
 from videos.auth import create_guest
@@ -75,12 +74,6 @@ def root(stage: Stage) -> Console:
 def clerk(stage: Stage) -> Console:
     """Staff without any permission."""
     return Console(Viewer.objects.create_user("clerk", is_staff=True))
-
-
-def allow(console: Console, *codenames: str) -> None:
-    console.who.user_permissions.add(
-        *Permission.objects.filter(content_type__app_label="videos", codename__in=codenames)
-    )
 
 
 def give_password(who: Viewer) -> None:
@@ -573,7 +566,7 @@ def test_staff_without_permission_changes_nothing(stage: Stage, clerk: Console) 
         clerk.action("viewer", "delete_selected", [stage.viewers[0]], post="yes"),
     ]
     assert {answer.status_code for answer in answers} == {403}
-    allow(clerk, "view_video", "view_comment", "view_viewer")
+    allow(clerk.who, "view_video", "view_comment", "view_viewer")
     assert clerk.get("videos_video_changelist").status_code == 200
     page = clerk.get("videos_video_change", stage.video.pk).content.decode()
     assert 'class="tool' not in page
@@ -596,7 +589,7 @@ def test_staff_without_permission_changes_nothing(stage: Stage, clerk: Console) 
 
 def test_moderator_deletes_comments_and_nothing_else(stage: Stage, clerk: Console) -> None:
     [comment] = write_comments(stage, 1)
-    allow(clerk, "view_comment", "delete_comment", "view_video")
+    allow(clerk.who, "view_comment", "delete_comment", "view_video")
     clerk.post("videos_comment_remove", comment.pk)
     assert [name for name, _ in durable(stage)] == ["comment_deleted"]
     assert clerk.post("videos_video_end", stage.video.pk).status_code == 403
@@ -667,7 +660,7 @@ def test_staff_may_bear_a_reserved_name(stage: Stage, root: Console, clerk: Cons
 
 def test_whoever_may_edit_accounts_cannot_make_himself_superuser(stage: Stage, clerk: Console, root: Console) -> None:
     """Rows 36 and 76."""
-    allow(clerk, "view_viewer", "change_viewer", "add_viewer", "delete_viewer")
+    allow(clerk.who, "view_viewer", "change_viewer", "add_viewer", "delete_viewer")
     fan = stage.viewers[0]
     forged: dict[str, Any] = {"is_superuser": "on", "is_staff": "on", "user_permissions": ["1"]}
     for who in (fan, clerk.who):

@@ -14,7 +14,7 @@ from realtime.events import Burst, Durable, Totals
 from realtime.models import LoggedEvent, Topic
 from realtime.tasks import retention
 from realtime.threads import backend_threads
-from tests.videos.acts import Stage
+from tests.videos.acts import Stage, allow
 from videos import interactions
 from videos.auth import create_guest
 from videos.interactions import Claim, comment, like, unlike
@@ -157,12 +157,11 @@ async def test_same_client_id_with_another_text_is_a_conflict(stage: Stage) -> N
 
 
 async def test_comment_says_whose_it_is(stage: Stage) -> None:
-    staff = await run(create_guest, "Mo")
-    staff.is_staff = True
-    await run(staff.save)
+    moderator = await run(create_guest, "Mo")
+    await run(allow, moderator, "delete_comment")
     roles = [
         (await comment(stage.video.id, author, "hello"))["author"]["role"]
-        for author in (stage.owner, staff, stage.viewers[0])
+        for author in (stage.owner, moderator, stage.viewers[0])
     ]
     assert roles == ["broadcaster", "moderator", None]
 
