@@ -26,6 +26,7 @@ from django.conf import settings
 
 from realtime import metrics, tickets
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
+from realtime.cookies import cookie
 from realtime.counting import DEVICE_COOKIE, UNCOUNTED, ViewerKey
 from realtime.events import ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
 from realtime.frontend import RETRY_MS, TOPICS_MAX, Node
@@ -112,9 +113,9 @@ class Request:
         return {name: value for name in (b"cookie", b"authorization") if (value := self.headers.get(name))}
 
     def cookie(self, name: str) -> str:
-        """Return the cookie as it was sent, with its name; empty without one."""
-        sent = self.headers.get(b"cookie", b"").decode("latin1")
-        return next((part for part in sent.split("; ") if part.startswith(f"{name}=")), "")
+        """Return the cookie with its name; empty without one."""
+        value = cookie(self.headers, name)
+        return f"{name}={value}" if value else ""
 
     @property
     def person(self) -> str:

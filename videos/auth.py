@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from http.cookies import CookieError, SimpleCookie
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user, login
-from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core import signing
 from django.db import connection
@@ -23,6 +21,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from realtime.connections import ANONYMOUS, Watcher
+from realtime.cookies import cookie
 from realtime.counting import DEVICE_COOKIE
 from realtime.registry import CommandError
 from realtime.store import Review
@@ -30,6 +29,7 @@ from realtime.threads import backend_threads
 from videos.interactions import Claim
 from videos.models import Viewer
 from videos.rights import SEE, holds, sees_all
+from videos.sessions import SessionStore
 from videos.text import clean_name
 
 TOKEN_SALT = "live.token"
@@ -181,12 +181,9 @@ async def identify(headers: dict[bytes, bytes]) -> Watcher:
     try:
         if header := headers.get(b"authorization"):
             return await backend_threads.run(_watcher_of_token, _bearer(header.decode("latin1")))
-        else:
-            cookies: SimpleCookie = SimpleCookie()
-            cookies.load(headers.get(b"cookie", b"").decode("latin1"))
-            if (cookie := cookies.get(settings.SESSION_COOKIE_NAME)) is not None:
-                return await backend_threads.run(_watcher_of_session, cookie.value)
-    except (Unauthorized, CookieError) as error:
+        if session := cookie(headers, settings.SESSION_COOKIE_NAME):
+            return await backend_threads.run(_watcher_of_session, session)
+    except Unauthorized as error:
         raise CommandError("unauthenticated", str(error)) from error
     return ANONYMOUS
 
