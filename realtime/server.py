@@ -17,15 +17,18 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+import orjson
 from daphne import http_protocol, server, ws_protocol
 from twisted.internet import defer, tcp
 from twisted.internet import reactor as _reactor
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
+from twisted.web import http
 
 from realtime import metrics
 from realtime.connections import HEARTBEAT_SECONDS, Closing
@@ -37,6 +40,9 @@ from realtime.websocket import BINARY, MESSAGE_MAX_BYTES, TEXT, accept_key
 logger = logging.getLogger(__name__)
 reactor: Any = _reactor  # Twisted's stubs know it as a module
 
+# RFC 9110, section 5.5. Daphne's own set has 0x85 as well, which is inside UTF-8 of Å, ą, х, م, 全.
+http_protocol.INVALID_HEADER_VALUE_BYTES = frozenset(range(32)) - {9} | {127}
+PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 BODY_MAX_BYTES = 64 * 1024
 COLLECT_SECONDS = 10.0
 COLLECT_ALL_SECONDS = 3_600.0
@@ -48,6 +54,7 @@ INBOUND_MAX_FRAMES = 64
 CLOSE_TIMEOUT_SECONDS = 10.0
 STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
 _server_from: Any = serverFromString
+_HTTPChannel: Any = http.HTTPChannel
 # A peer that vanished without a FIN is noticed that long after an unanswered heartbeat, which comes every 15 s: it is
 # gone for everybody within 45 s, what a node takes to tell others included.
 USER_TIMEOUT_MS = 20_000
@@ -97,6 +104,57 @@ class Behind:
             _plain(self._transport()).abortConnection()
 
 
+class Channel(_HTTPChannel):  # type: ignore[misc]
+    """Twisted's reader of requests, with words where that one closes or says a bare status line."""
+
+    is_refused = False
+
+    def refuse(self, status: int, code: str, detail: str) -> None:
+        """Answer what cannot be read further, then drop what still comes for a moment.
+
+        Closing over unread data would take the answer back.
+        """
+        self.is_refused = True
+        self.setRawMode()
+        body = orjson.dumps({"code": code, "detail": detail})
+        self.transport.write(
+            b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nConnection: close\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (status, PHRASES[status], len(body), body)
+        )
+        if isinstance(self.transport, tcp.Connection) and not self.transport.TLS:
+            self.transport.loseWriteConnection()  # type: ignore[no-untyped-call]
+        reactor.callLater(LINGER_SECONDS, lambda: self.transport and self.transport.loseConnection())
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if not self.is_refused:
+            super().rawDataReceived(data)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        if hasattr(self, "_path"):
+            self._refuse_headers()
+        else:
+            self.refuse(414, "uri_too_long", f"An address may have {self.MAX_LENGTH} bytes at most.")
+
+    def _refuse_headers(self) -> None:
+        detail = (
+            f"The headers of a request may have {self.totalHeadersSize} bytes and be {self.maxHeaders} at most."
+            " In a browser, remove this site's cookies."
+        )
+        self.refuse(431, "headers_too_large", detail)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        if self.is_refused:
+            return
+        if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
+            self._refuse_headers()
+        else:
+            self.refuse(400, "bad_request", "This is no HTTP request.")
+
+    def _send100Continue(self) -> None:
+        if not self.is_refused:
+            super()._send100Continue()
+
+
 class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     """Daphne's request with a limit for the body, a deadline for the headers, and no way to end the server.
 
@@ -113,7 +171,6 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.is_websocket = False
         self.socket: Any = None  # the StreamSocket, once the descriptor was taken from Twisted
         self._body_bytes = 0
-        self._refused = False
         self.server.idle_deadlines.stop(self.channel)
         self.server.request_deadlines.start(self.channel)
 
@@ -125,7 +182,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     def handleContentChunk(self, data: bytes) -> None:
         self._body_bytes += len(data)
-        if self._refused:
+        if self.channel.is_refused:
             return
         if self._body_bytes > self.server.body_max_bytes:
             self._refuse_body()
@@ -133,31 +190,30 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
             super().handleContentChunk(data)
 
     def _refuse_body(self) -> None:
-        """Answer 413 at once, then read on for a moment: closing over unread data would take the answer back."""
-        self._refused = True
-        body = b'{"code":"too_large","detail":"A request body may have %d bytes at most."}'
-        body %= self.server.body_max_bytes
-        self.channel.transport.write(
-            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-        )
-        channel = self.channel
-        reactor.callLater(LINGER_SECONDS, lambda: channel.transport and channel.transport.loseConnection())
+        self.channel.refuse(413, "too_large", f"A request body may have {self.server.body_max_bytes} bytes at most.")
+
+    def setResponseCode(self, code: int, message: bytes | None = None) -> None:
+        super().setResponseCode(code, message or PHRASES.get(code))
 
     def process(self) -> Any:
-        self.server.request_deadlines.stop(self.channel)
-        if self._refused:
-            self.channel.transport.loseConnection()
+        if self.channel.is_refused:
             return None
+        self.server.request_deadlines.stop(self.channel)
         self.requestHeaders.removeHeader(b"daphne-root-path")  # any client could set it
         if b"websocket" in (token.strip() for token in self._header(b"upgrade").lower().split(b",")):
             if self.clientproto == b"HTTP/1.0":
                 return self.basic_error(400, b"Bad Request", "A WebSocket needs HTTP/1.1.")
             if self._may_part:
                 return self._handshake()
+            self._hide_line_ends()
         if hasattr(self.channel.transport, "setTcpNoDelay"):
             self.channel.transport.setTcpNoDelay(True)
         return super().process()
+
+    def _hide_line_ends(self) -> None:
+        """Autobahn reads headers as text, where 0x85 ends a line: what follows it would be a header of its own."""
+        for name, values in list(self.requestHeaders.getAllRawHeaders()):
+            self.requestHeaders.setRawHeaders(name, [value.replace(b"\x85", b"?") for value in values])
 
     def finish(self) -> None:
         channel = self.channel
@@ -359,6 +415,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
 class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
     def __init__(self, server: Server) -> None:
         super().__init__(server)
+        self.protocol = lambda: http._GenericHTTPChannelProtocol(Channel())
         self.timeOut = None  # `Deadlines` instead
 
     def buildProtocol(self, addr: Any) -> Any:

@@ -87,6 +87,9 @@ class Application:
         told = {name: scope[name] for name in ("method", "root_path", "client", "scheme")}
         await _answer(send, {**told, "body_bytes": size})
 
+    async def http_status(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await _answer(send, {}, status=int(scope["query_string"]))
+
     async def http_fail(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         raise RuntimeError("the application failed before its answer")
 
@@ -187,9 +190,9 @@ def _user_timeout_ms(descriptor: int) -> int:
         return copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 
 
-async def _answer(send: Send, data: object) -> None:
+async def _answer(send: Send, data: object, *, status: int = 200) -> None:
     headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(data).encode()})
 
 

@@ -147,6 +147,22 @@ async def test_websocket_behind_tls_takes_commands_and_delivers(node: TlsNode, r
         assert opened.close_code == 1003
 
 
+async def test_letter_in_a_header_begins_no_header_of_its_own(node: TlsNode, room: Room) -> None:
+    """Autobahn takes 0x85, which is inside UTF-8 of many letters, for the end of a line."""
+    async with (
+        asyncio.timeout(HANG_SECONDS),
+        connect(
+            f"wss://127.0.0.1:{node.port}/ws",
+            ssl=node.trust,
+            additional_headers={"Cookie": f"city=\x85Authorization: Bearer {room.people[0].token}"},
+            proxy=None,
+        ) as opened,
+    ):
+        assert json.loads(await opened.recv())["event"] == "hello"
+        await opened.send(json.dumps({"op": "like", "video": room.video_id}))
+        assert json.loads(await opened.recv())["error"]["code"] == "unauthenticated"
+
+
 async def test_viewer_behind_tls_who_leaves_is_counted_out(node: TlsNode, room: Room) -> None:
     async def watching() -> int:
         return int((await room.call("GET", f"/videos/{room.video_id}")).json()["viewers"]["count"])

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +345,62 @@ async def test_body_that_says_it_is_too_long_is_refused_before_it_comes(server: 
 async def test_body_of_the_greatest_size_passes(server: Running) -> None:
     status, answer = await server.request("POST /", b"x" * BODY_MAX_BYTES)
     assert (status, answer["body_bytes"]) == (200, BODY_MAX_BYTES)
+
+
+# Heads that cannot be read
+
+PADDING = "X-Padding: " + "x" * 8_000 + "\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        ("GET / HTTP/1.1\r\n" + PADDING * 3, 431, "headers_too_large"),
+        ("GET / HTTP/1.1\r\nCookie: " + "x" * 20_000 + "\r\n", 431, "headers_too_large"),
+        ("GET / HTTP/1.1\r\nCookie: " + "x" * 100_000, 431, "headers_too_large"),
+        ("GET / HTTP/1.1\r\n" + "A: b\r\n" * 501, 431, "headers_too_large"),
+        ("GET /" + "x" * 20_000 + " HTTP/1.1\r\n", 414, "uri_too_long"),
+        ("GET /" + "x" * 100_000, 414, "uri_too_long"),
+        ("GET / HTTP/1.1\r\nno colon\r\n", 400, "bad_request"),
+        ("GET / HTTP/1.1\r\nA: b\0\r\n", 400, "bad_request"),
+        ("GET / HTTP/1.1\r\nA: \x01\r\n", 400, "bad_request"),
+        ("GET / HTTP/1.1\r\nContent-Length: x\r\n", 400, "bad_request"),
+        ("GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400, "bad_request"),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
+        ("hello\r\n", 400, "bad_request"),
+    ],
+)
+async def test_head_that_cannot_be_read_is_answered_in_words(
+    server: Running, head: str, status: int, code: str
+) -> None:
+    """Headers over 16 KB closed the connection without a word, other faults were a bare status line. What comes after
+    such a head on the same connection is no request.
+    """
+    async with Line.to(server.port) as line:
+        line.send(head, "\r\n", "GET /release HTTP/1.1\r\nHost: x\r\n\r\n")
+        found, answer = await line.answer()
+        assert (found, answer["code"]) == (status, code)
+        assert await line.rest() == b""
+
+
+async def test_any_letter_may_stand_in_a_header(server: Running) -> None:
+    """A byte 0x85, which is inside UTF-8 of Å, م and 全, was 400."""
+    value = bytes(range(0x80, 0x100)) + b"\t \xc3\x85"
+    async with Line.to(server.port) as line:
+        line.send("GET / HTTP/1.1\r\nHost: x\r\nCookie: city=", value, "\r\n\r\n")
+        assert (await line.answer())[0] == 200
+    async with Line.to(server.port) as line:
+        line.send(f"GET / HTTP/1.1\r\nHost: x\r\n{HANDSHAKE}Cookie: city=", value, "\r\n\r\n")
+        assert (await line.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+
+
+@pytest.mark.parametrize("status", [418, 421, 422, 425, 426, 428, 429, 431, 451, 503, 511])
+async def test_every_status_has_its_name(server: Running, status: int) -> None:
+    """`HTTP/1.1 429 Unknown Status`."""
+    async with Line.to(server.port) as line:
+        line.send(f"GET /status?{status} HTTP/1.1\r\nHost: x\r\n\r\n")
+        first = await line.until(b"\r\n")
+        assert first == f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
 
 
 # L10: viewers that are gone
