@@ -26,6 +26,7 @@ from django.http.request import split_domain_port, validate_host
 from django.http.response import HttpResponseBase
 from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
+from realtime import origins
 from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
 
 Scope = Any
@@ -65,6 +66,7 @@ class ApiHandler(ASGIHandler):
         assert isinstance(response, HttpResponse), "the API streams nothing"
         content = response.content
         headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+        headers += origins.allowance(scope, settings.LIVE_ORIGINS)
         headers += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
         if response.status_code != 204:
             headers.append((b"Content-Length", b"%d" % len(content)))
@@ -90,6 +92,9 @@ def _static_files() -> ServeStaticASGI:
     return files
 
 
+OPEN_PATHS = ("/api/", "/media/", EVENTS_PATH)
+"""What pages of other origins may ask for, as far as `realtime.origins` lets them."""
+
 pages = ASGIHandler()
 api = ApiHandler()
 static_files = _static_files()
@@ -102,6 +107,10 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     elif not scope["method"].isupper():
         # Django and others would take `post` for POST.
         await _refuse(send, 405, "method_not_allowed", "The name of a method is written in capitals.")
+    elif path.startswith(OPEN_PATHS) and origins.is_preflight(scope):
+        headers = [*origins.allowance(scope, settings.LIVE_ORIGINS), *origins.PREFLIGHT]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body"})
     elif path == EVENTS_PATH:
         await events_application(scope, receive, send)
     elif path == WEBSOCKET_PATH:

@@ -106,7 +106,19 @@ SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = _list(
     "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", socket.gethostname()], r"[^/\s:]+|\[.+\]", "host names"
 )
-CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS", [], r"https?://[^/\s]+", "origins like https://example.org")
+_ORIGIN = r"(?i)https?://(\[[\da-f:.]+\]|[a-z\d.-]+)(:[1-9]\d{0,4})?", "origins like https://example.org"
+
+
+def _as_browsers_write(origin: str) -> str:
+    origin = origin.lower()
+    return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
+
+
+# The second is its former name; Django's forms go by it.
+LIVE_ORIGINS = CSRF_TRUSTED_ORIGINS = [
+    _as_browsers_write(origin)
+    for origin in (*_list("LIVE_ORIGINS", [], *_ORIGIN), *_list("CSRF_TRUSTED_ORIGINS", [], *_ORIGIN))
+]
 TRUSTED_PROXIES = _integer("TRUSTED_PROXIES", 0, 0, 8)
 
 # The platform

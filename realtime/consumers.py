@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import orjson
 from channels.exceptions import StopConsumer
@@ -24,7 +24,7 @@ from channels.generic.http import AsyncHttpConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from realtime import metrics, tickets
+from realtime import metrics, origins, tickets
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
 from realtime.cookies import cookie
 from realtime.counting import DEVICE_COOKIE, UNCOUNTED, ViewerKey
@@ -105,7 +105,8 @@ class Request:
             raise Refusal(422, "invalid", f"as is one of {', '.join(APART)}.")
         ticket = next((value for name, value in query if name == "ticket"), "")
         client = scope.get("client") or ("", 0)
-        return cls(headers, topics, positions, ticket, _is_foreign(scope, headers), network_of(client[0]), not apart)
+        is_foreign = origins.page(scope, settings.LIVE_ORIGINS) is origins.Page.FOREIGN
+        return cls(headers, topics, positions, ticket, is_foreign, network_of(client[0]), not apart)
 
     @property
     def credentials(self) -> dict[bytes, bytes]:
@@ -149,21 +150,6 @@ def _topics(values: Iterable[str]) -> list[TopicName]:
     if len(set(topics)) < len(topics):
         raise Refusal(422, "invalid_topic", "Each topic may be named once.")
     return topics
-
-
-def _is_foreign(scope: Scope, headers: dict[bytes, bytes]) -> bool:
-    """Whether a page of another origin asks. No Origin: no browser, or one that sends none for its own pages."""
-    origin = headers.get(b"origin")
-    if origin is None:
-        return False
-    text = origin.decode("latin1")
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return True
-    scheme = {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), scope.get("scheme", "http"))
-    own = f"{scheme}://{headers.get(b'host', b'').decode('latin1')}"
-    return text != own and f"{parts.scheme}://{parts.netloc}" not in settings.CSRF_TRUSTED_ORIGINS
 
 
 class Session:
@@ -583,16 +569,13 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
             wire.put(first)
 
     def _headers(self, content_type: bytes) -> list[tuple[bytes, bytes]]:
-        headers = [
+        return [
             (b"content-type", content_type),
             (b"cache-control", b"no-store, no-transform"),
             (b"x-accel-buffering", b"no"),
             (b"x-content-type-options", b"nosniff"),
+            *origins.allowance(self.scope, settings.LIVE_ORIGINS),
         ]
-        request = getattr(self, "request", None)
-        if request is not None and request.is_foreign and b"cookie" not in request.headers:
-            headers.append((b"access-control-allow-origin", b"*"))
-        return headers
 
     async def _refuse(self, refusal: Refusal) -> None:
         is_browser = dict(self.scope["headers"]).get(b"accept") == b"text/event-stream"

@@ -16,12 +16,14 @@ from redis.backoff import NoBackoff
 
 from liveplatform import embedded
 from tests import servers
-from tests.sites import Site, SiteFactory
+from tests.sites import Site, SiteFactory, free_port
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Route
 
 MODULES_ORIGIN = "http://page.test"
+LISTED_ORIGIN = f"http://127.0.0.1:{free_port()}"
+"""Of a page that the shared site lists. On the same host, for a browser adds the cookies to nothing else."""
 
 
 class Running(Protocol):
@@ -46,9 +48,11 @@ def site_factory() -> Iterator[SiteFactory]:
 def site(site_factory: SiteFactory) -> Iterator[Site]:
     """A running site that the whole run shares: two nodes and a dispatcher. Leave its processes alone.
 
-    No limits; the sample of those who acknowledge frames is everybody that a node takes into it.
+    No limits; the sample of those who acknowledge frames is everybody that a node takes into it; one listed origin.
     """
-    with watched(site_factory.start(env={"LIVE_LIMITS": "off", "LIVE_SAMPLE": "1"})) as shared:
+    with watched(
+        site_factory.start(env={"LIVE_LIMITS": "off", "LIVE_SAMPLE": "1", "LIVE_ORIGINS": LISTED_ORIGIN})
+    ) as shared:
         yield shared
 
 

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
 from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
@@ -23,6 +24,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from liveplatform.middleware import CONTENT_SECURITY_POLICY_FRAMED
+from realtime import origins
 from realtime.consumers import APART
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
@@ -264,4 +266,8 @@ async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
         # OSError: the segment was deleted meanwhile, or the broadcast has not begun.
         return HttpResponse("not found\n", status=404, content_type="text/plain")
     content_type, cache = MEDIA[path.suffix]
-    return HttpResponse(body, content_type=content_type, headers={"Cache-Control": f"{audience}, {cache}"})
+    response = HttpResponse(body, content_type=content_type, headers={"Cache-Control": f"{audience}, {cache}"})
+    assert isinstance(request, ASGIRequest)
+    for header, value in origins.allowance(request.scope, settings.LIVE_ORIGINS, is_public=audience == "public"):
+        response.headers[header.decode()] = value.decode()
+    return response

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import expect
@@ -15,8 +16,8 @@ from tests.sites import Site
 
 
 @contextlib.asynccontextmanager
-async def other_site(body: str) -> AsyncIterator[str]:
-    """Have a page of a site that is not ours; return its address."""
+async def other_site(body: str, *, origin: str = "http://localhost:0") -> AsyncIterator[str]:
+    """Have a page of a site that is not ours; return its address. Port 0: any that is free."""
     # With an icon of its own: else the browser asks for one.
     text = f'<!doctype html><link rel="icon" href="data:,">{body}'.encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(text)
@@ -27,8 +28,9 @@ async def other_site(body: str) -> AsyncIterator[str]:
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield f"http://localhost:{server.sockets[0].getsockname()[1]}/"
+    parts = urlsplit(origin)
+    async with await asyncio.start_server(serve, "127.0.0.1", parts.port) as server:
+        yield f"http://{parts.hostname}:{server.sockets[0].getsockname()[1]}/"
 
 
 async def test_player_in_a_frame_of_another_site_is_live_and_counts_as_nobody(

@@ -27,7 +27,16 @@ def refusal(command: Command) -> str:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "eighty"), ("LIVE_NODES", "0"), ("SECRET_KEY", "short"), ("LIVE_DEMO", "perhaps"), ("DATABASE_URL", "x")],
+    [
+        ("PORT", "eighty"),
+        ("LIVE_NODES", "0"),
+        ("SECRET_KEY", "short"),
+        ("LIVE_DEMO", "perhaps"),
+        ("DATABASE_URL", "x"),
+        ("LIVE_ORIGINS", "example.org"),
+        ("LIVE_ORIGINS", "https://example.org/page"),
+        ("LIVE_ORIGINS", "*"),
+    ],
 )
 def test_a_nonsense_setting_is_one_line_that_names_it(manage: Manage, name: str, value: str) -> None:
     assert refusal(manage("serve", **{name: value})).startswith(f"liveplatform: {name} ")

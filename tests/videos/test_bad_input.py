@@ -272,14 +272,25 @@ async def test_session_that_has_ended(here: Room) -> None:
             refused(await stranger.post(path, json={"body": "x"}, headers=cookie), 401)
 
 
-async def test_foreign_page_gets_no_permission(here: Room) -> None:
-    """Row 25: a preflight from elsewhere."""
-    answer = await here.client.options(
-        f"{here.site.urls[0]}/api/v1/videos/{here.video_id}/like",
-        headers={"Origin": "http://evil.example", "Access-Control-Request-Method": "PUT"},
-    )
-    assert "access-control-allow-origin" not in answer.headers
-    assert answer.status_code < 500
+async def test_foreign_page_gets_no_permission_to_use_cookies(here: Room) -> None:
+    """Row 25: a preflight from elsewhere lets a page send its own viewer's token, never the cookies of its reader."""
+    url = f"{here.site.urls[0]}/api/v1/videos/{here.video_id}/like"
+    evil = {"Origin": "http://evil.example"}
+    preflight = await here.client.options(url, headers={**evil, "Access-Control-Request-Method": "PUT"})
+    assert (preflight.status_code, preflight.content) == (204, b"")
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
+    assert "PUT" in preflight.headers["access-control-allow-methods"]
+    async with httpx.AsyncClient(base_url=here.site.urls[0]) as browser:
+        await browser.post("/api/v1/guests", json={"name": "Browser"})
+        acted = await browser.put(url, json={"kind": "like"}, headers=evil)
+        read = await browser.get("/api/v1/me", headers=evil)
+    refused(acted, 403)
+    for answer in (acted, read):
+        assert "access-control-allow-origin" not in answer.headers
+    for answer in (preflight, acted, read):
+        assert "access-control-allow-credentials" not in answer.headers
+    assert (await here.call("GET", f"/videos/{here.video_id}")).json()["likes"]["total"] == 0
 
 
 @pytest.mark.parametrize("method", ["TRACE", "get", "OPTIONS", "HEAD", "PATCH", "BREW"])
