@@ -46,7 +46,9 @@ class Viewer(AbstractUser):
     name = models.CharField(_("name"), max_length=NAME_MAX)
     is_guest = models.BooleanField(_("guest"), default=False)
     is_broadcaster = models.BooleanField(_("broadcaster"), default=False, help_text=_("May create and run videos."))
-    is_hidden = models.BooleanField(_("hidden"), default=False, help_text=_("Does not want to be seen online."))
+    is_hidden = models.BooleanField(
+        _("hidden"), default=False, db_default=False, help_text=_("Does not want to be seen online.")
+    )
     last_active_at = models.DateTimeField(_("last active"), null=True, blank=True, editable=False)
     first_name: Any = None
     last_name: Any = None

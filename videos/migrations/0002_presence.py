@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             model_name="viewer",
             name="is_hidden",
             field=models.BooleanField(
-                default=False, help_text="Does not want to be seen online.", verbose_name="hidden"
+                db_default=False, default=False, help_text="Does not want to be seen online.", verbose_name="hidden"
             ),
         ),
         migrations.AddField(
