@@ -1,8 +1,8 @@
 """A viewer's connection, and the loop that writes one frame to thousands of them.
 
 Hop: the last one. Called by the frontend node's fan-out; writes to the sockets that the server (realtime.server)
-handed over. A reader that does not keep up has a mailbox of `MAILBOX_MAX_BYTES` and `STALL_MAX_SECONDS`; then the
-connection is closed, the client comes back and resumes where it was. Nobody else waits for it.
+handed over. A reader that does not keep up has a mailbox within the bound for every peer (realtime.bound); then its
+wire cuts the connection, the client comes back and resumes where it was. Nobody else waits for it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from realtime.counting import UNCOUNTED, ViewerKey
 from realtime.events import ConnectionId, Frame, TopicName
 from realtime.subscriptions import Audience
 
-MAILBOX_MAX_BYTES = 256 * 1024
-STALL_MAX_SECONDS = 10.0
 HEARTBEAT_SECONDS = 15
 
 
@@ -101,7 +99,7 @@ ANONYMOUS = Watcher()
 class Connection:
     """One SSE or WebSocket connection, in the hands of its node. `key`: which viewer it is counted as."""
 
-    __slots__ = ("id", "is_sampled", "is_sse", "key", "slot", "slow_since", "stale", "topics", "watcher", "wire")
+    __slots__ = ("id", "is_sampled", "is_sse", "key", "slot", "stale", "topics", "watcher", "wire")
 
     def __init__(
         self,
@@ -120,7 +118,6 @@ class Connection:
         self.key = key
         self.slot = hash(id) % HEARTBEAT_SECONDS
         self.topics: set[TopicName] = set()
-        self.slow_since: float | None = None
         self.stale = False  # missed a frame of state: owed the newest one
 
     def heartbeat(self) -> None:

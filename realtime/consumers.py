@@ -25,6 +25,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from realtime import metrics, origins, tickets
+from realtime.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, cut
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
 from realtime.cookies import cookie
 from realtime.counting import DEVICE_COOKIE, UNCOUNTED, ViewerKey
@@ -345,6 +346,8 @@ class AsgiWire:
             else {"type": "websocket.send", "text": data.decode()}
         )
         self._waiting.put_nowait((message, len(data)))
+        if self.pending_bytes() > WAITING_MAX_BYTES:
+            cut(self, "full")
 
     def keep(self, rest: bytes) -> None:
         raise AssertionError("nobody writes past this wire")
@@ -382,7 +385,12 @@ class AsgiWire:
         while True:
             message, size = await self._waiting.get()
             try:
-                await send(message)
+                # A server that tells nothing of its buffers makes us wait instead.
+                async with asyncio.timeout(STALL_MAX_SECONDS if self._behind is None else None):
+                    await send(message)
+            except TimeoutError:
+                cut(self, "stalled")
+                return
             except Exception as error:  # each server has its own for a peer that has gone, and will tell us so
                 logger.debug("asgi wire: %s", error)
                 return

@@ -30,8 +30,6 @@ from realtime import metrics
 from realtime.batches import Batches, news_gathered
 from realtime.connections import (
     HEARTBEAT_SECONDS,
-    MAILBOX_MAX_BYTES,
-    STALL_MAX_SECONDS,
     Closing,
     Connection,
     Watcher,
@@ -811,7 +809,7 @@ class Node:
                     data=data,
                     frames=frames,
                     durable=out.durable,
-                    behind=self._behind,
+                    behind=self.filled,
                     write=self._write_descriptor,
                 )
                 written += count
@@ -844,16 +842,9 @@ class Node:
 
     def filled(self, connection: Connection) -> None:
         """The connection's socket takes no more for now: write to it through its mailbox until it has caught up."""
-        if connection.slow_since is None and connection.id in self.connections:
-            connection.slow_since = self._clock()
+        if connection not in self._slow and connection.id in self.connections:
             self._slow.add(connection)
             self._set_ways(connection)
-
-    def _behind(self, connection: Connection) -> None:
-        if connection.slow_since is None:
-            self.filled(connection)
-        elif connection.wire.pending_bytes() > MAILBOX_MAX_BYTES:
-            self._evict(connection, "full")
 
     def _set_ways(self, connection: Connection) -> None:
         for topic in connection.topics:
@@ -861,32 +852,23 @@ class Node:
                 feed.audience_of(connection).set_way(connection, connection.wire.way)
 
     async def check_slow(self) -> None:
-        """Pay what is owed to viewers that have caught up; close those that stalled."""
+        """Pay what is owed to viewers that have caught up."""
         for connection in list(self._slow):
             if not connection.wire.pending_bytes():
                 if connection.stale and any(feed.outbox for t in connection.topics if (feed := self.feeds.get(t))):
                     continue  # an older frame is on its way and would come after what is owed
                 self._slow.discard(connection)
-                connection.slow_since = None
                 self._set_ways(connection)
                 if connection.stale:
                     connection.stale = False
                     metrics.mailbox_drops.labels("state").inc()
                     self._write_state(connection)
-            elif connection.slow_since is not None and self._clock() - connection.slow_since > STALL_MAX_SECONDS:
-                self._evict(connection, "stalled")
 
     def _write_state(self, connection: Connection) -> None:
         for topic in connection.topics:
             feed = self.feeds.get(topic)
             if feed is not None and (frames := feed.newest_state()):
                 connection.wire.write(frames)
-
-    def _evict(self, connection: Connection, reason: str) -> None:
-        metrics.mailbox_drops.labels(reason).inc()
-        logger.info("node %s: closed slow connection %s (%s)", self.id, connection.id, reason)
-        self.remove(connection)  # now: its end takes a turn of the loop, and more frames may come in this one
-        connection.wire.abort()
 
     def _expel(self, feed: Feed) -> None:
         """Take the topic away from those who may not watch it any more."""

@@ -12,6 +12,7 @@ import contextlib
 import gc
 import ipaddress
 import logging
+import os
 import socket
 import time
 import weakref
@@ -31,10 +32,12 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from realtime import metrics
+from realtime.bound import STALL_MAX_SECONDS, Bound
 from realtime.connections import HEARTBEAT_SECONDS, Closing
 from realtime.events import websocket_frame
 from realtime.limits import CONNECTIONS_MAX
 from realtime.sockets import Listener, Sockets, StreamSocket
+from realtime.transport import PIECE_BYTES, Transport, pending_bytes
 from realtime.websocket import BINARY, MESSAGE_MAX_BYTES, TEXT, accept_key
 
 logger = logging.getLogger(__name__)
@@ -60,6 +63,7 @@ _HTTPChannel: Any = http.HTTPChannel
 USER_TIMEOUT_MS = 20_000
 WIRE = "live.wire"  # called with a Listener (realtime.sockets) it gives the connection's StreamSocket
 BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behind`)
+ZERO_COPY = "http.response.zerocopysend"  # ASGI's own extension: the kernel sends a file
 
 
 class PeerGone(Exception):
@@ -95,8 +99,7 @@ class Behind:
 
     def pending_bytes(self) -> int:
         """Return what was written and waits in Twisted's buffers for a slow peer. Raises PeerGone."""
-        plain = _plain(self._transport())
-        return int(len(plain.dataBuffer) - plain.offset + plain._tempDataLen)
+        return pending_bytes(_plain(self._transport()))
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -251,6 +254,27 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def check_timeouts(self) -> None:
         """Nothing to check: `Deadlines` are swept by themselves."""
 
+    # What is larger than a line
+
+    async def room(self) -> None:
+        """Wait until the peer has taken most of what was written to it, or has gone."""
+        with contextlib.suppress(PeerGone):
+            transport = _plain(self.channel and self.channel.transport)
+            if isinstance(transport, Transport):
+                await transport.room()
+
+    async def send_file(self, message: dict[str, Any]) -> None:
+        """Send a part of a file as the body, or what is left of it: ASGI's zero-copy send."""
+        if self.channel is None or self.finished:
+            return
+        descriptor, start = message["file"].fileno(), message.get("offset") or 0
+        count = message.get("count")
+        end = os.fstat(descriptor).st_size if count is None else start + count
+        self.write(b"")  # the headers
+        await self.channel.transport.send_file(descriptor, start, end)
+        if not message.get("more_body", False):
+            self.handle_reply({"type": "http.response.body"})
+
     # Streams
 
     @property
@@ -262,7 +286,8 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def extensions(self) -> dict[str, Any]:
         """Return what the application may use besides ASGI: the socket itself, or what waits in Twisted's buffers."""
         if self._may_part:
-            return {WIRE: self._give_socket}
+            can_send_files = isinstance(self.channel.transport, Transport)
+            return {WIRE: self._give_socket, **({ZERO_COPY: {}} if can_send_files else {})}
         with contextlib.suppress(PeerGone):
             _notice_the_vanished(_plain(self.channel and self.channel.transport).socket)
         return {BEHIND: Behind(lambda: self.channel and self.channel.transport)}
@@ -292,6 +317,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         unread = b"".join(channel._dataBuffer)
         _tune_stream(transport.socket)
         self.server.request_deadlines.stop(channel)
+        self.server.bound.forget(transport)
         channel._networkProducer.unregisterProducer()
         transport.stopReading()
         transport.stopWriting()
@@ -428,14 +454,15 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
 
 
 class Deadlines:
-    """Connections that are dropped unless something happens within the time, the same for all.
+    """Connections that are dropped unless something happens within the time, the same for all. `spares`: not this one.
 
     So the first that began is the first to end, and no timer is needed for each. Twisted's own idle time starts again
     with each byte: a line that never ends would hold the connection for ever.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, spares: Callable[[Any], bool] = lambda channel: False) -> None:
         self._seconds = seconds
+        self._spares = spares
         # By weak reference: most connections end long before, and must not be kept for it.
         self._due: dict[weakref.ref[Any], float] = {}
 
@@ -456,8 +483,19 @@ class Deadlines:
             if channel is not None and due > now:
                 return
             del self._due[reference]
-            if channel is not None and channel.transport is not None:
+            if channel is None or channel.transport is None:
+                continue
+            if self._spares(channel):
+                self.start(channel)
+            else:
                 channel.transport.abortConnection()
+
+
+def _still_reads(channel: Any) -> bool:
+    """Whether the peer still takes the last answer: for how long is the bound's to say."""
+    with contextlib.suppress(PeerGone):
+        return pending_bytes(_plain(channel.transport)) > 0
+    return False
 
 
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
@@ -512,6 +550,7 @@ class Server(server.Server):  # type: ignore[misc]
     request_seconds = 10.0
     idle_seconds = 60.0
     finish_seconds = 5.0
+    stall_seconds = STALL_MAX_SECONDS
     on_start: Callable[[], Awaitable[None]] | None = None
     on_drain: Callable[[], Awaitable[None]] | None = None
     trusted_proxies = 0
@@ -522,7 +561,8 @@ class Server(server.Server):  # type: ignore[misc]
         self._applications: set[asyncio.Future[Any]] = set()
         self.ports: list[Any] = []
         self.request_deadlines = Deadlines(self.request_seconds)
-        self.idle_deadlines = Deadlines(self.idle_seconds)
+        self.idle_deadlines = Deadlines(self.idle_seconds, spares=_still_reads)
+        self.bound = Bound(stall_seconds=self.stall_seconds)
         self.http_factory = HTTPFactory(self)
         self.ws_factory = WebSocketFactory(self, server=self.server_name)
         self.ws_factory.setProtocolOptions(
@@ -543,7 +583,7 @@ class Server(server.Server):  # type: ignore[misc]
         reactor.run(installSignalHandlers=self.signal_handlers)
 
     async def _start(self) -> None:
-        self.sockets = Sockets()
+        self.sockets = Sockets(self.bound)
         self._chores = [asyncio.ensure_future(chore()) for chore in (self._collect, self._sweep, self._watch_lag)]
         try:
             if self.on_start is not None:
@@ -579,6 +619,7 @@ class Server(server.Server):  # type: ignore[misc]
         while True:
             self.request_deadlines.sweep()
             self.idle_deadlines.sweep()
+            self.bound.sweep()
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _collect(self) -> None:
@@ -600,6 +641,8 @@ class Server(server.Server):  # type: ignore[misc]
 
     def listen_success(self, port: Any) -> None:
         self.ports.append(port)
+        if getattr(port, "transport", None) is tcp.Server:
+            port.transport = partial(Transport, self.bound)
         super().listen_success(port)
 
     def listen_error(self, failure: Failure) -> None:
@@ -648,8 +691,22 @@ class Server(server.Server):  # type: ignore[misc]
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         if getattr(protocol, "socket", None) is not None:
             protocol.handle_reply(message)  # Daphne has forgotten it
+        elif message["type"] == ZERO_COPY:
+            await protocol.send_file(message)
+        elif message["type"] == "http.response.body":
+            await self._send_body(protocol, message)
         else:
             await super().handle_reply(protocol, message)
+
+    async def _send_body(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Write a body as its reader takes it: what has not been read waits in the application, once."""
+        body, more = memoryview(message.get("body", b"")), message.get("more_body", False)
+        while True:
+            await protocol.room()
+            piece, body = bytes(body[:PIECE_BYTES]), body[PIECE_BYTES:]
+            await super().handle_reply(protocol, {**message, "body": piece, "more_body": more or bool(body)})
+            if not body:
+                return
 
     def _application_done(self, protocol: Any, task: asyncio.Future[Any]) -> None:
         self._applications.discard(task)

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from realtime.bound import Bound
 from realtime.connections import Closing, is_full
 from realtime.events import Frame, http_chunk, websocket_frame
 from realtime.poll import READ, WRITE, Poll
@@ -24,7 +25,6 @@ from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_
 READ_BYTES = 64 * 1024
 BATCH = 256  # sockets served before the loop gets its turn: about 2 ms
 CLOSE_SECONDS = 5.0  # for the peer to read our goodbye and close
-PONGS_MAX_BYTES = 256 * 1024
 PINGS_MAX = 1  # unanswered when the next is due: the peer is dead, whatever its kernel acknowledges
 LAST_CHUNK = b"0\r\n\r\n"
 HEARTBEAT_SSE = http_chunk(b": hb\n\n")
@@ -51,7 +51,8 @@ class Listener(Protocol):
 class Sockets:
     """All established streams of a process. Belongs to the running event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, bound: Bound) -> None:
+        self.bound = bound
         self._loop = asyncio.get_running_loop()
         self._poll = Poll()
         self._sockets: dict[int, StreamSocket] = {}
@@ -91,7 +92,7 @@ class Sockets:
 
     def forget(self, descriptor: int) -> None:
         self._poll.remove(descriptor)
-        del self._sockets[descriptor]
+        self.bound.forget(self._sockets.pop(descriptor))
         os.close(descriptor)
 
     def later(self, adopted: StreamSocket) -> None:
@@ -144,6 +145,7 @@ class StreamSocket:
             return
         if self._mailbox is not None:
             self._mailbox += data
+            self._sockets.bound.waits(self)
             return
         try:
             sent = os.write(self.descriptor, data)
@@ -160,6 +162,7 @@ class StreamSocket:
         self.way = -1
         self._watch(self._interest | WRITE)
         self.listener.filled()
+        self._sockets.bound.waits(self)
 
     def pending_bytes(self) -> int:
         return len(self._mailbox) if self._mailbox is not None else 0
@@ -176,8 +179,10 @@ class StreamSocket:
                 return
             del mailbox[:sent]
             if mailbox:
+                self._sockets.bound.took(self)
                 return
             self._mailbox = None
+            self._sockets.bound.forget(self)
         self._watch(self._interest & ~WRITE)
         if self._is_ending:
             self._half_close()
@@ -209,8 +214,6 @@ class StreamSocket:
             for opcode, payload in self._inbound.feed(data):
                 if opcode == PING and isinstance(payload, bytes):
                     self.put(websocket_frame(payload, opcode=PONG))
-                    if self.pending_bytes() > PONGS_MAX_BYTES:
-                        self.abort()
                 elif opcode == CLOSE and isinstance(payload, bytes):
                     self.end(close_code(payload))
                 elif opcode != PONG:

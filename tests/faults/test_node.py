@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from realtime.connections import MAILBOX_MAX_BYTES
+from realtime.bound import WAITING_MAX_BYTES
 from realtime.server import STREAM_BUFFER_BYTES
 from tests.faults.conftest import Talk
 from tests.rooms import Room
@@ -98,7 +98,7 @@ async def test_viewer_who_does_not_read_is_cut_and_nobody_waits_for_it(site: Sit
 
     Here it is the mailbox, and what the two kernels hold of it.
     """
-    buffered = MAILBOX_MAX_BYTES + 2 * STREAM_BUFFER_BYTES
+    buffered = WAITING_MAX_BYTES + 2 * STREAM_BUFFER_BYTES
     async with watching(*crowd(site.urls[:1], room.topic, 2)) as viewers:
         with contextlib.closing(_connection(site.urls[0], receive_bytes=4 * KIB)) as stalled:
             stalled.sendall(f"GET /events?topic={room.topic} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())

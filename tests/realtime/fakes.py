@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from realtime.bound import Bound
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
 from realtime.counting import ViewerKey
 from realtime.events import ConnectionId, Durable, Frame, NodeId, TopicName, Totals
@@ -272,7 +273,9 @@ def write_descriptor(descriptor: int, data: bytes) -> int:
 class FakeWire:
     """A wire that remembers. With `direct`, the node writes to the descriptor itself; what does not fit waits here."""
 
-    def __init__(self, *, is_sse: bool, direct: bool, filled: Callable[[], None]) -> None:
+    def __init__(
+        self, *, is_sse: bool, direct: bool, filled: Callable[[], None], gone: Callable[[], None] = lambda: None
+    ) -> None:
         self.socket = FakeSocket()
         self.descriptor = self.way = -1
         if direct:
@@ -283,6 +286,8 @@ class FakeWire:
         self.is_aborted = False
         self._is_sse = is_sse
         self._filled = filled
+        self._gone = gone
+        self._bound = Bound()
 
     def write(self, frames: Sequence[Frame]) -> None:
         self._put(b"".join(frame.sse if self._is_sse else frame.websocket for frame in frames))
@@ -294,7 +299,7 @@ class FakeWire:
         self._put(b": hb\n\n" if self._is_sse else b"\x89\x00")
 
     def _put(self, data: bytes) -> None:
-        if self.closed is not None:
+        if self.closed is not None or self.is_aborted:
             return
         try:
             sent = 0 if self.mailbox else self.socket.send(data)
@@ -307,6 +312,7 @@ class FakeWire:
         self.mailbox += rest
         self.way = -1
         self._filled()
+        self._bound.waits(self)
 
     def pending_bytes(self) -> int:
         return len(self.mailbox)
@@ -330,6 +336,7 @@ class FakeWire:
     def abort(self) -> None:
         self.is_aborted = True
         self.way = -1
+        self._gone()
 
 
 _numbers = itertools.count(1)
@@ -348,13 +355,19 @@ class Viewer:
         key: int | None = None,
     ) -> None:
         self.node = node
-        self.wire = FakeWire(is_sse=is_sse, direct=direct, filled=lambda: node.filled(self.connection))
+        self.wire = FakeWire(is_sse=is_sse, direct=direct, filled=self._filled, gone=self._gone)
         number = next(_numbers)
         counted = ViewerKey(number if key is None else key)
         self.connection = Connection(ConnectionId(f"c{number}"), self.wire, is_sse=is_sse, watcher=watcher, key=counted)
         self.opening: dict[str, Any] = {}
         self.first: list[tuple[str, dict[str, Any]]] = []
         node.add(self.connection)
+
+    def _filled(self) -> None:
+        self.node.filled(self.connection)
+
+    def _gone(self) -> None:
+        self.node.remove(self.connection)
 
     async def watch(self, topic: TopicName = VIDEO, *, after: int | None = None) -> Viewer:
         await self.node.prepare(topic, self.connection.watcher, after=after)

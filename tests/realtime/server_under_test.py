@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from realtime.connections import Closing
 from realtime.events import frame, http_chunk
-from realtime.server import WIRE, Server, WebRequest
+from realtime.server import WIRE, ZERO_COPY, Server, WebRequest
+from realtime.transport import Transport
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -29,6 +32,7 @@ class ServerUnderTest(Server):
     request_seconds = float(os.environ.get("REQUEST_SECONDS", "10"))
     idle_seconds = float(os.environ.get("IDLE_SECONDS", "60"))
     finish_seconds = 0.5
+    stall_seconds = float(os.environ.get("STALL_SECONDS", "10"))
     trusted_proxies = int(os.environ.get("PROXIES", "0"))
     crowded_at = int(os.environ.get("CROWDED_AT", "1000"))
 
@@ -97,6 +101,31 @@ class Application:
         await _start_stream(send)
         raise RuntimeError("the application failed after its answer began")
 
+    async def http_page(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """A page of the size that is asked for."""
+        size = int(scope["query_string"])
+        headers = [(b"content-length", b"%d" % size)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"x" * size})
+
+    async def http_file(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """This file, or the part of it that is asked for."""
+        assert ZERO_COPY in scope["extensions"]
+        start, _, count = scope["query_string"].partition(b"+")
+        with open(__file__, "rb") as file:  # noqa: ASYNC230
+            rest = os.fstat(file.fileno()).st_size - int(start)
+            headers = [(b"content-length", b"%d" % (int(count) if count else rest))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            part = {"count": int(count)} if count else {}
+            await send({"type": ZERO_COPY, "file": file, "offset": int(start), **part})
+
+    async def http_huge_file(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        with tempfile.TemporaryFile() as file:
+            file.truncate(1 << 30)
+            headers = [(b"content-length", b"%d" % (1 << 30))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": ZERO_COPY, "file": file})
+
     async def http_stream(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()
         await self._hold(scope, STREAM)
@@ -108,6 +137,7 @@ class Application:
             "connections": len(self.server.connections) - 1,
             "streams": len(self.streams),
             "rests": getattr(self.server, "rests", 0),
+            "pending": max((transport.pending_bytes() for transport in _transports()), default=0),
             "running": self.began - self.ended - 1,
             "taken": self.taken,
             "waiting": sum(request.application_queue.qsize() for request in plain),
@@ -183,6 +213,10 @@ class Application:
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + http_chunk(
     b": welcome\n\n"
 )
+
+
+def _transports() -> list[Transport]:
+    return [found for found in gc.get_objects() if isinstance(found, Transport) and found.connected]
 
 
 def _user_timeout_ms(descriptor: int) -> int:

@@ -546,18 +546,6 @@ async def test_viewer_with_a_full_mailbox_is_cut_and_nobody_else_waits(node: Nod
     assert slow.wire.pending_bytes() < 300_000
 
 
-async def test_viewer_who_reads_nothing_for_long_is_cut(node: Node, store: FakeStore, clock: Clock) -> None:
-    stalled = await Viewer(node).watch()
-    stalled.wire.socket.room = 0
-    node.deliver([to_wire(store.note("unread"))])
-    clock.advance(seconds=9)
-    await node.check_slow()
-    assert not stalled.wire.is_aborted
-    clock.advance(seconds=2)
-    await node.check_slow()
-    assert stalled.wire.is_aborted
-
-
 async def test_half_written_frame_is_finished_before_the_next(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node).watch()
     viewer.wire.socket.room = 10

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from realtime.bound import Bound
 from realtime.connections import Connection, Watcher
 from realtime.consumers import ERRORS_MAX, Commander, EventStream, Request, WebSocketStream
 from realtime.events import ConnectionId, NodeId
@@ -56,7 +57,7 @@ def connected(peers: list[socket.socket]) -> int:
 
 @pytest.mark.parametrize("is_sse", [True, False])
 async def test_idle_viewer_is_no_task_and_few_objects(node: Node, peers: list[socket.socket], is_sse: bool) -> None:
-    sockets = Sockets()
+    sockets = Sockets(Bound())
     application: Any = EventStream.as_asgi() if is_sse else WebSocketStream.as_asgi()
 
     async def send(message: dict[str, Any]) -> None:
@@ -109,7 +110,7 @@ async def test_who_is_told_to_wait_is_not_sent_away_for_good(
         raise CommandError(next(codes), "no")
 
     monkeypatch.setitem(registry.commands, "like", refuse)
-    sockets = Sockets()
+    sockets = Sockets(Bound())
     session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
     session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Watcher("ada"))
@@ -131,7 +132,7 @@ async def test_commands_after_the_one_that_closed_the_connection_are_not_run(
         return {}
 
     monkeypatch.setitem(registry.commands, "like", note)
-    sockets = Sockets()
+    sockets = Sockets(Bound())
     session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
     session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Watcher("ada"))

@@ -23,6 +23,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from realtime.bound import WAITING_MAX_BYTES
 from realtime.loadgen.wire import client_frame, parse_head
 from realtime.server import BODY_MAX_BYTES, INBOUND_MAX_FRAMES, USER_TIMEOUT_MS
 from realtime.websocket import MESSAGE_MAX_BYTES
@@ -164,7 +165,7 @@ def server() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def hasty_server() -> Iterator[Running]:
-    running = Running(REQUEST_SECONDS="0.5", IDLE_SECONDS="0.5")
+    running = Running(REQUEST_SECONDS="0.5", IDLE_SECONDS="0.5", STALL_SECONDS="0.5")
     yield running
     running.kill()
 
@@ -440,6 +441,64 @@ async def test_viewer_who_left_during_the_handshake_has_no_stream_to_open(start_
     _, _, log = server.terminate()
     assert "PeerGone" in log
     assert "AttributeError" not in log
+
+
+# Readers that do not read
+
+
+def deaf(port: int, *requests: str, receive_bytes: int = 4_096) -> socket.socket:
+    """Ask, and read no answer."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    made.connect(("127.0.0.1", port))
+    made.sendall("".join(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n" for target in requests).encode())
+    return made
+
+
+async def test_readers_who_take_nothing_cost_no_more_than_the_bound(server: Running) -> None:
+    """20 readers of a page of 30 MB were 600 MB in Twisted's buffers, and 100 requests in one write 100 answers."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(deaf(server.port, f"/page?{30 * MEGABYTE}"))
+            stack.enter_context(deaf(server.port, *["/page?100000"] * 100))
+
+        async def all_are_answered() -> bool:
+            return bool((await server.state())["running"] >= 10)
+
+        await eventually(all_are_answered, "the pages to be made")
+        assert 0 < (await server.state())["pending"] <= WAITING_MAX_BYTES
+    await eventually(server.is_empty, "the readers to be forgotten")
+
+
+@pytest.mark.parametrize("target", [f"/page?{2 * MEGABYTE}", "/file?0", "/huge-file"])
+async def test_reader_who_takes_nothing_of_an_answer_is_cut(hasty_server: Running, target: str) -> None:
+    """It could stay for ever, with all that it had asked for."""
+    count = 60 if target == "/file?0" else 1  # more than the kernels hold
+    with deaf(hasty_server.port, *[target] * count) as peer:
+        await eventually(hasty_server.is_empty, "the reader to be cut")
+        peer.setblocking(False)
+        with pytest.raises(ConnectionResetError):
+            while True:
+                peer.recv(1 << 20)
+
+
+async def test_reader_who_takes_a_little_from_time_to_time_reads_it_all(hasty_server: Running) -> None:
+    size = 2 * MEGABYTE
+    with deaf(hasty_server.port, f"/page?{size}", receive_bytes=65_536) as peer:
+        peer.setblocking(False)
+        got = 0
+        async with asyncio.timeout(HANG_SECONDS):
+            while got < size:
+                got += len(await asyncio.get_running_loop().sock_recv(peer, 64 * 1024))
+                await asyncio.sleep(0.02)  # so that it takes longer than a stall may
+
+
+async def test_the_kernel_sends_a_file_or_a_part_of_it(server: Running) -> None:
+    whole = Path(__file__).with_name("server_under_test.py").read_bytes()
+    async with Line.to(server.port) as line:
+        for target, part in (("/file?0", whole), ("/file?100", whole[100:]), ("/file?10+20", whole[10:30])):
+            line.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await line.answer() == (200, part), "on one connection after the other"
 
 
 # L11: slow requests

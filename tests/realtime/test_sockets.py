@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from realtime import poll, sockets
+from realtime.bound import Bound
 from realtime.connections import Closing
 from realtime.events import frame
 from realtime.loadgen.wire import client_frame
@@ -72,7 +73,7 @@ class Stream:
 async def ours(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sockets]:
     if request.param == "selectors":
         monkeypatch.setattr(sockets, "Poll", poll.SelectorPoll)
-    made = Sockets()
+    made = Sockets(Bound())
     yield made
     made.close()
     assert len(made) == 0

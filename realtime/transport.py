@@ -1,0 +1,142 @@
+"""A connection in Twisted's hands, under the bound for every byte to a peer, and able to send a file by itself.
+
+Made by the listening port of the server (realtime.server) in place of Twisted's own. All that Twisted, Daphne and
+Autobahn write passes here: answers, pages, pongs, TLS records. Who writes more than a little waits for `room`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet import main, tcp
+
+from realtime.bound import Bound
+from realtime.connections import is_full
+
+_Server: Any = tcp.Server  # its methods have no types
+
+ROOM_BYTES = 64 * 1024  # when less than that waits, there is room for more
+PIECE_BYTES = 64 * 1024  # of a page, written at once; of a file, handed to the kernel in one turn
+UNSENT_MAX_BYTES = 128 * 1024  # in the kernel, besides what is on its way to the peer
+
+
+def pending_bytes(transport: tcp.Connection) -> int:
+    """Return what was written and waits in Twisted's buffers."""
+    return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+
+
+@dataclass(slots=True)
+class _Sending:
+    """A part of a file on its way: the bytes from `at` to `end` are left."""
+
+    descriptor: int
+    at: int
+    end: int
+    done: asyncio.Future[None]
+
+
+class Transport(_Server):  # type: ignore[misc]
+    """Implements realtime.bound.Reader."""
+
+    def __init__(self, bound: Bound, sock: socket.socket, *args: Any) -> None:
+        super().__init__(sock, *args)
+        self._bound = bound
+        self._room: asyncio.Future[None] | None = None
+        self._sending: _Sending | None = None
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_MAX_BYTES)
+
+    def pending_bytes(self) -> int:
+        return pending_bytes(self)
+
+    def abort(self) -> None:
+        self.abortConnection()
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self._note()
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        super().writeSequence(iovec)
+        self._note()
+
+    def _note(self) -> None:
+        if self.connected and self.pending_bytes():
+            self._bound.waits(self)
+
+    async def room(self) -> None:
+        """Wait until most of what was written has been taken, or the connection has ended."""
+        while self.connected and self.pending_bytes() > ROOM_BYTES:
+            self._room = self._room or asyncio.get_running_loop().create_future()
+            await self._room
+
+    async def send_file(self, descriptor: int, start: int, end: int) -> None:
+        """Send the bytes of a file from `start` up to `end`, after what waits; the kernel reads them itself.
+
+        Returns when they were taken, or when the connection has ended.
+        """
+        if not self.connected or start >= end:
+            return
+        done = asyncio.get_running_loop().create_future()
+        self._sending = _Sending(descriptor, start, end, done)
+        self._bound.waits(self)
+        self.startWriting()
+        try:
+            await done
+        finally:
+            self._sending = None
+
+    def doWrite(self) -> Any:
+        before = self.pending_bytes()
+        if self._sending is not None and not before:
+            return self._write_file(self._sending)
+        ended = super().doWrite()
+        left = self.pending_bytes()
+        if left <= ROOM_BYTES:
+            self._wake()
+        if self._sending is not None:
+            self.startWriting()
+        if left < before and (left or self._sending is not None):
+            self._bound.took(self)
+        elif not left and self._sending is None:
+            self._bound.forget(self)
+        return ended
+
+    def _write_file(self, sending: _Sending) -> Any:
+        try:
+            sent = os.sendfile(
+                self.socket.fileno(), sending.descriptor, sending.at, min(PIECE_BYTES, sending.end - sending.at)
+            )
+        except OSError as error:
+            return None if is_full(error) else main.CONNECTION_LOST
+        if not sent:
+            return main.CONNECTION_LOST  # the file is shorter than was promised
+        sending.at += sent
+        if sending.at < sending.end:
+            self._bound.took(self)
+            return None
+        self._bound.forget(self)
+        self.stopWriting()
+        self._end_file()
+        return None
+
+    def _wake(self) -> None:
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        self._room = None
+
+    def _end_file(self) -> None:
+        if self._sending is not None and not self._sending.done.done():
+            self._sending.done.set_result(None)
+        self._sending = None
+
+    def connectionLost(self, reason: Any) -> None:
+        self._bound.forget(self)
+        super().connectionLost(reason)
+        self._wake()
+        self._end_file()
