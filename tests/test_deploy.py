@@ -10,12 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from liveplatform import programs
 from liveplatform.processes import Program
 from tests.machines import environment, needed, unit_program
+from tests.sites import answers, free_port, wait_for
 
 UNITS = [
     "liveplatform-node@",
@@ -109,20 +111,50 @@ def test_files_that_containers_use_are_there(deploy: Path, compose: dict[str, di
     assert named and missing == []
 
 
+def nginx_configuration(folder: Path, deploy: Path, **changed: str) -> list[str]:
+    """Have nginx's settings in the folder, with these texts changed; return what starts it with them."""
+    shutil.copytree(deploy / "nginx", folder, dirs_exist_ok=True)
+    changed |= {"/etc/nginx/tls": str(folder), "/var/log/nginx": str(folder)}
+    for path in folder.glob("*.conf"):
+        text = re.sub(r"node-\d:", "127.0.0.1:", path.read_text())
+        for before, after in changed.items():
+            text = text.replace(before, after)
+        path.write_text(text)
+    return ["nginx", "-c", str(folder / "nginx.conf"), "-g", f"pid {folder}/nginx.pid; daemon off;"]
+
+
 def test_nginx_takes_its_configuration_with_https(deploy: Path, tmp_path: Path) -> None:
     needed("nginx", "openssl")
-    shutil.copytree(deploy / "nginx", tmp_path, dirs_exist_ok=True)
+    argv = nginx_configuration(tmp_path, deploy, **{"# include tls.conf": "include tls.conf"})
     make = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=site -keyout site.key -out site.pem"
     subprocess.run(shlex.split(make), cwd=tmp_path, check=True, capture_output=True)
-    for path in tmp_path.glob("*.conf"):
-        text = (
-            path.read_text().replace("# include tls.conf", "include tls.conf").replace("/etc/nginx/tls", str(tmp_path))
-        )
-        path.write_text(re.sub(r"node-\d:", "127.0.0.1:", text).replace("/var/log/nginx", str(tmp_path)))
-    argv = ["nginx", "-t", "-c", str(tmp_path / "nginx.conf"), "-g", f"pid {tmp_path}/nginx.pid;"]
-    done = subprocess.run(argv, capture_output=True, text=True)
+    done = subprocess.run([*argv, "-t"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["answer.json", "live.m3u8", "page.html"])
+def test_nginx_compresses_what_is_text_and_tells_caches(deploy: Path, tmp_path: Path, name: str) -> None:
+    """JSON and playlists went as they were; and a cache gave the compressed form to those who cannot read it."""
+    needed("nginx")
+    content = tmp_path / "content"
+    content.mkdir()
+    (content / name).write_text("#" * 5_000)
+    node, port = free_port(), free_port()
+    changed = {"127.0.0.1:8000": f"127.0.0.1:{node}", "listen 80 ": f"listen 127.0.0.1:{port} "}
+    argv = nginx_configuration(tmp_path / "nginx", deploy, **changed)
+    serve = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(content), str(node)]
+    with subprocess.Popen(serve, stderr=subprocess.DEVNULL) as upstream, subprocess.Popen(argv) as nginx:
+        try:
+            url = f"http://127.0.0.1:{port}/{name}"
+            wait_for(lambda: answers(url), "nginx and what is behind it")
+            answer = httpx.get(url, headers={"Accept-Encoding": "gzip"})
+        finally:
+            nginx.terminate()
+            upstream.terminate()
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.headers["Vary"] == "Accept-Encoding"
+    assert len(answer.text) == 5_000
 
 
 def test_haproxy_takes_its_configuration(deploy: Path, tmp_path: Path) -> None:
