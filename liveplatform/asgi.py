@@ -19,7 +19,7 @@ django.setup(set_prefix=False)
 import orjson
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
-from django.contrib.staticfiles.finders import get_finders
+from django.contrib.staticfiles.finders import find, get_finders
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
@@ -54,6 +54,9 @@ class ApiHandler(ASGIHandler):
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         chunks = []
+        method = scope["method"]
+        if method == "HEAD":  # the answer of a GET, but for its body
+            scope = {**scope, "method": "GET"}
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -64,6 +67,9 @@ class ApiHandler(ASGIHandler):
         request, refusal = self.create_request(scope, BytesIO(b"".join(chunks)))
         response = refusal if request is None else await self._middleware_chain(request)
         assert isinstance(response, HttpResponse), "the API streams nothing"
+        if method == "OPTIONS" and response.status_code == 405:
+            response.status_code, response.content = 204, b""
+            del response.headers["Content-Type"]
         content = response.content
         headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
         headers += origins.allowance(scope, settings.LIVE_ORIGINS)
@@ -71,11 +77,15 @@ class ApiHandler(ASGIHandler):
         if response.status_code != 204:
             headers.append((b"Content-Length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
 
 
 def _add_nosniff(headers: Any, path: str, url: str) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
+
+
+ROOT_FILES = {"/favicon.ico": "img/favicon.ico", "/manifest.json": "manifest.json", "/robots.txt": "robots.txt"}
+"""What browsers and search engines look for at the root, whatever a page says."""
 
 
 def _static_files() -> ServeStaticASGI:
@@ -89,6 +99,8 @@ def _static_files() -> ServeStaticASGI:
     for finder in get_finders():
         for path, storage in finder.list([]):
             files.add_file_to_dictionary(settings.STATIC_URL + path, storage.path(path))
+    for url, path in ROOT_FILES.items():
+        files.add_file_to_dictionary(url, find(path))
     return files
 
 
@@ -119,7 +131,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await api(scope, receive, send)
     elif b"%00" in scope["query_string"]:
         await _refuse(send, 400, "bad_request", "The address holds a character that is none.")
-    elif path.startswith(settings.STATIC_URL):
+    elif path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
         await static_files(scope, receive, send)
     else:
         await pages(scope, receive, send)

@@ -112,9 +112,15 @@ def _in_our_form(response: HttpResponseBase) -> HttpResponseBase:
         code, detail = ERRORS[response.status_code]
         made = JsonResponse({"code": code, "detail": detail}, status=response.status_code)
         if "Allow" in response.headers:
-            made.headers["Allow"] = response.headers["Allow"]
+            made.headers["Allow"] = _allow(response.headers["Allow"])
     made.headers.setdefault("Cache-Control", "no-store")
     return made
+
+
+def _allow(methods: str) -> str:
+    """Return what else goes where these methods do: liveplatform.asgi answers HEAD and OPTIONS for all of the API."""
+    allowed = {*methods.split(", "), "OPTIONS"}
+    return ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
 
 
 security_headers = _changing_answers(_with_headers)

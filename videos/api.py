@@ -19,6 +19,7 @@ from django.core import signing
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI, Path, Query
 from ninja.errors import HttpError, ValidationError
 from ninja.security import APIKeyCookie, HttpBearer
@@ -98,6 +99,7 @@ api = NinjaAPI(
     ),
     parser=schemas.StrictParser(),
     urls_namespace="api",
+    docs_decorator=require_safe,
 )
 
 VideoId = Annotated[schemas.Id, Path()]

@@ -1,0 +1,95 @@
+"""Every path of the API answers every method: as documented, by its rule, or with what is allowed there instead."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.sites import Site
+
+
+@pytest.fixture(scope="module")
+def client(site: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site.urls[0], timeout=30) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def allowed(client: httpx.Client) -> dict[str, set[str]]:
+    """Path -> what may be done there, by the document, and by what holds everywhere."""
+    paths: dict[str, Any] = client.get("/api/v1/openapi.json").json()["paths"]
+    found = {re.sub(r"{\w+}", str(uuid4()), path): {name.upper() for name in paths[path]} for path in paths}
+    found |= {"/api/v1/openapi.json": {"GET"}, "/api/v1/docs": {"GET"}}
+    for methods in found.values():
+        methods.add("OPTIONS")
+        if "GET" in methods:
+            methods.add("HEAD")
+    return found
+
+
+def test_options_says_what_is_allowed(client: httpx.Client, allowed: dict[str, set[str]]) -> None:
+    """It was 405 everywhere."""
+    for path, methods in allowed.items():
+        answer = client.options(path)
+        assert (answer.status_code, answer.content) == (204, b""), path
+        assert set(answer.headers["Allow"].split(", ")) == methods, path
+
+
+@pytest.mark.parametrize("method", ["TRACE", "BREW", "POST", "PUT", "PATCH", "DELETE"])
+def test_other_methods_are_refused_with_what_is_allowed(
+    client: httpx.Client, allowed: dict[str, set[str]], method: str
+) -> None:
+    """`POST`, `DELETE` and `TRACE` of openapi.json were answered with 200 and the document."""
+    for path, methods in allowed.items():
+        if method not in methods:
+            answer = client.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed"), path
+            assert set(answer.headers["Allow"].split(", ")) == methods, path
+
+
+def test_head_is_a_get_without_its_body(client: httpx.Client, allowed: dict[str, set[str]]) -> None:
+    """It was 405; HTTP asks every server for GET and HEAD (RFC 9110, 9.1)."""
+    for path in (path for path, methods in allowed.items() if "GET" in methods):
+        got, headed = client.get(path), client.head(path)
+        assert (headed.status_code, headed.content) == (got.status_code, b""), path
+        assert {**headed.headers, "date": ""} == {**got.headers, "date": ""}, path
+
+
+def test_a_missing_path_is_missing_for_every_method(client: httpx.Client) -> None:
+    for method in ("GET", "OPTIONS", "BREW", "DELETE"):
+        answer = client.request(method, "/api/v1/nothing")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert client.head("/api/v1/nothing").status_code == 404
+
+
+# What browsers, phones and search engines ask for at the root
+
+
+def test_the_root_has_icon_and_rules_for_robots(client: httpx.Client) -> None:
+    """All three were 404."""
+    icon = client.get("/favicon.ico").content
+    assert struct.unpack("<3H", icon[:6]) == (0, 1, 1)
+    assert icon[22:30] == b"\x89PNG\r\n\x1a\n"
+    robots = client.get("/robots.txt")
+    assert robots.headers["content-type"].startswith("text/plain")
+    assert "Disallow: /api/\n" in robots.text
+    assert "Disallow: /videos" not in robots.text
+    assert client.head("/robots.txt").status_code == 200
+
+
+def test_the_manifest_names_icons_of_the_size_that_they_have(client: httpx.Client) -> None:
+    manifest = client.get("/manifest.json").json()
+    assert {"name", "short_name", "start_url", "display", "icons"} <= set(manifest)
+    for icon in manifest["icons"]:
+        answer = client.get(icon["src"])
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == icon["type"]
+        if icon["type"] == "image/png":
+            assert "{}x{}".format(*struct.unpack(">2I", answer.content[16:24])) == icon["sizes"]
+    assert '<link rel="manifest" href="/manifest.json">' in client.get("/").text
