@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
 from kombu import Queue
 
-from liveplatform import embedded
+from liveplatform import databases, embedded
 from realtime import addresses
 from realtime.relay.signing import SECRET_MIN_LENGTH, Key
 
@@ -67,15 +67,16 @@ def _list(name: str, default: list[str], each: str, what: str) -> list[str]:
     return value
 
 
-def _url(name: str, default: str, schemes: tuple[str, ...]) -> str:
+def _database_url(name: str, default: str) -> str:
     def valid(text: str) -> bool:
         try:
-            parts = urlsplit(text)
-            return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+            return bool(databases.parse(text))
+        except databases.UnknownOption as unknown:
+            raise ImproperlyConfigured(f"{name} has an option that PostgreSQL does not know: {unknown}") from unknown
         except ValueError:
             return False
 
-    value: str = _read(name, env.str, default, valid, f"a URL like {schemes[0]}://user:password@host:port/name")
+    value: str = _read(name, env.str, default, valid, "a URL like postgresql://user:password@host:port/name")
     return value
 
 
@@ -210,13 +211,14 @@ LIVE_LEASE_SECONDS = 15
 
 # Servers: absent URLs mean the embedded ones of this checkout.
 
-DATABASE_URL = _url("DATABASE_URL", embedded.database_url(DATA_DIR), ("postgresql", "postgres"))
+DATABASE_URL = _database_url("DATABASE_URL", embedded.database_url(DATA_DIR))
 REDIS_URL = _read(
     "REDIS_URL",
     env.str,
     embedded.redis_url(DATA_DIR),
     addresses.is_valid,
-    "a URL like redis://:password@host:port/0 or sentinel://:password@host:port,host:port/name",
+    "a URL like redis://:password@host:port/0 or sentinel://:password@host:port,host:port/name;"
+    f" options are of rediss:// alone: {', '.join(addresses.TLS_OPTIONS)}",
 )
 # Where nodes hear, when one Redis is too few: each node has one of them for its channel.
 LIVE_LAYER_URLS = _read(
@@ -227,33 +229,14 @@ _broker_url, _broker_options = addresses.RedisAddress.parse(REDIS_URL).broker()
 LIVE_PGBOUNCER = _switch("LIVE_PGBOUNCER", False)
 
 
-def _database(name: str, url: str) -> dict[str, Any]:
-    return {
-        **env.dj_db_url(name, url),
-        "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,  # of a pooled connection: it may have died with its server meanwhile
-        "OPTIONS": {
-            "connect_timeout": 2,
-            "application_name": "liveplatform",
-            # A frozen database is an error within 2 s, not a frozen site.
-            "options": "-c statement_timeout=5000 -c lock_timeout=2000",
-            "tcp_user_timeout": 2000,
-            # Its own attempts come ever more rarely: after a minute of outage the next one took up to a minute.
-            "pool": {"min_size": 0, "max_size": 8, "timeout": 2, "reconnect_timeout": 1},
-        },
-    }
-
-
-DATABASES = {"default": _database("DATABASE_URL", DATABASE_URL)}
+DATABASES = {"default": databases.django_settings(DATABASE_URL, pgbouncer=LIVE_PGBOUNCER)}
 if "DATABASE_REPLICA_URL" in os.environ:
     # Read by the nodes' look for what they have missed (realtime.database); nobody migrates it.
-    _url("DATABASE_REPLICA_URL", "", ("postgresql", "postgres"))
-    DATABASES["replica"] = {**_database("DATABASE_REPLICA_URL", ""), "TEST": {"MIRROR": "default"}}
-if LIVE_PGBOUNCER:
-    # Each transaction has another of its connections: nothing of one outlives it, and it takes no options at its start.
-    for _each in DATABASES.values():
-        _each["DISABLE_SERVER_SIDE_CURSORS"] = True
-        del _each["OPTIONS"]["options"]
+    _replica_url = _database_url("DATABASE_REPLICA_URL", "")
+    DATABASES["replica"] = {
+        **databases.django_settings(_replica_url, pgbouncer=LIVE_PGBOUNCER),
+        "TEST": {"MIRROR": "default"},
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = {

@@ -1,8 +1,9 @@
 """Where Redis is: an address as an operator writes it, and what each of its clients wants to know of it.
 
-`redis://` and `rediss://` name one server. `sentinel://:password@host1:26379,host2:26379/<name>/<db>` names sentinels,
-who know the primary; the password is theirs and the servers', the database 0 if left out. Read by settings, used by
-realtime.shared, the channel layer and Celery.
+`redis://` and `rediss://` (TLS) name one server. The options of a `rediss://` URL are those of TLS (`TLS_OPTIONS`); its
+certificate is checked unless it says `ssl_cert_reqs=none`. `sentinel://:password@host1:26379,host2:26379/<name>/<db>`
+names sentinels, who know the primary; the password is theirs and the servers', the database 0 if left out. Read by
+settings, used by realtime.shared, the channel layer and Celery.
 """
 
 from __future__ import annotations
@@ -10,13 +11,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 
 SENTINEL_PORT = 26379
 SENTINEL_SECONDS = 0.5  # each is asked in turn: a dead one must not use up the time that an answer may take
+# What each of the three clients understands alike; of anything else one would ask and another would not know.
+TLS_OPTIONS = {
+    "ssl_cert_reqs": re.compile("none|optional|required"),
+    "ssl_check_hostname": re.compile("true|false"),
+    "ssl_ca_certs": re.compile(".+"),
+    "ssl_certfile": re.compile(".+"),
+    "ssl_keyfile": re.compile(".+"),
+}
 _SENTINEL = re.compile(
     r"sentinel://(?:(?P<user>[^:@/,]*):(?P<password>[^@/]*)@)?(?P<hosts>[^@/]+)/(?P<name>[^/?#]+)(?:/(?P<db>\d{1,4}))?"
 )
@@ -39,9 +48,19 @@ class RedisAddress:
         """Raises ValueError when it is no address."""
         if not url.startswith("sentinel://"):
             parts = urlsplit(url)
-            if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0:
+            is_server = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
+            if not is_server or not re.fullmatch(r"/?|/\d{1,4}", parts.path) or parts.fragment:
                 raise ValueError(url)
-            return cls(url)
+            options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+            if parts.scheme == "redis":
+                if options:
+                    raise ValueError(url)
+                return cls(url)
+            if not all(name in TLS_OPTIONS and TLS_OPTIONS[name].fullmatch(options[name]) for name in options):
+                raise ValueError(url)
+            # Said in so many words: Celery's client checks nothing if nothing is said, the others everything.
+            options = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true", **options}
+            return cls(parts._replace(query=urlencode(options)).geturl())
         if not (found := _SENTINEL.fullmatch(url)):
             raise ValueError(url)
         sentinels = []

@@ -11,12 +11,18 @@ SENTINEL = "sentinel://:p%40ss@one:26380,two,[::1]:26381/live/3"
 
 
 def test_one_server_is_its_url() -> None:
-    address = RedisAddress.parse("rediss://:secret@redis:6379/0")
+    address = RedisAddress.parse("redis://:secret@redis:6379/0")
     assert address.layer_host(socket_connect_timeout=1) == {
-        "address": "rediss://:secret@redis:6379/0",
+        "address": "redis://:secret@redis:6379/0",
         "socket_connect_timeout": 1,
     }
-    assert address.broker() == ("rediss://:secret@redis:6379/0", {})
+    assert address.broker() == ("redis://:secret@redis:6379/0", {})
+
+
+def test_tls_says_in_so_many_words_that_the_certificate_is_checked() -> None:
+    """Celery's client checks nothing when nothing is said."""
+    url, _ = RedisAddress.parse("rediss://redis/0?ssl_check_hostname=false").broker()
+    assert url == "rediss://redis/0?ssl_cert_reqs=required&ssl_check_hostname=false"
 
 
 def test_sentinels_are_told_to_the_channel_layer_as_it_likes_it() -> None:

@@ -5,8 +5,6 @@ certificate; the same promises.
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import json
 import socket
 import ssl
@@ -17,10 +15,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -29,6 +23,7 @@ from liveplatform.processes import Child, Program
 from liveplatform.programs import CHECKOUT, DRAIN_SECONDS
 from realtime.consumers import AsgiWire
 from realtime.events import frame
+from tests.certificates import certificate
 from tests.rooms import Room, open_room
 from tests.sites import Site, wait_for
 from tests.watching import HANG_SECONDS
@@ -40,30 +35,6 @@ class TlsNode:
     trust: ssl.SSLContext
     child: Child
     log: Path
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Make a key and a certificate of its own for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    key_path, certificate_path = folder / "key.pem", folder / "certificate.pem"
-    pem = serialization.Encoding.PEM
-    plain = serialization.NoEncryption()
-    key_path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-    certificate_path.write_bytes(made.public_bytes(pem))
-    return key_path, certificate_path
 
 
 @pytest.fixture(scope="module")

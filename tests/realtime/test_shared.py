@@ -37,7 +37,8 @@ class FakeRedis:
             self.pings += b"PING" in data
             if not self.is_frozen:
                 commands = data.count(b"*")
-                writer.write((b"+PONG\r\n" if b"PING" in data else b"+OK\r\n") * commands)
+                answer = b"%1\r\n+proto\r\n:3\r\n" if b"HELLO" in data else b"+OK\r\n"
+                writer.write(b"+PONG\r\n" if b"PING" in data else answer * commands)
         writer.close()
 
     def cut(self) -> None:
@@ -50,7 +51,7 @@ class FakeRedis:
 async def redis(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeRedis]:
     fake = FakeRedis()
     server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
-    url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0?protocol=2"
+    url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
     monkeypatch.setattr("django.conf.settings.REDIS_URL", url)
     monkeypatch.setattr(shared, "ANSWER_SECONDS", 0.2)
     yield fake

@@ -1,0 +1,67 @@
+"""Where PostgreSQL is: a URL as an operator writes it, read as libpq reads it. Used by settings alone.
+
+So whatever the URL asks for (TLS, its certificates, which of several hosts) holds for every connection that Django's
+settings describe: the ORM's, the group commit's own, the replica's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from psycopg import ProgrammingError, pq
+from psycopg.conninfo import conninfo_to_dict
+
+SCHEMES = ("postgresql", "postgres")
+_NAMES = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+# A frozen database is an error within 2 s, not a frozen site.
+_LIMITS = "-c statement_timeout=5000 -c lock_timeout=2000"
+
+
+class UnknownOption(ValueError):
+    """The URL asks for something that PostgreSQL does not know. The text is its name."""
+
+
+def parse(url: str) -> dict[str, str]:
+    """Return libpq's parameters. Raises UnknownOption, ValueError when it is no address."""
+    parts = urlsplit(url)
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {"ssl"}
+    if unknown := [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if name not in known]:
+        raise UnknownOption(unknown[0])
+    try:
+        found = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except ProgrammingError as error:
+        raise ValueError("no address") from error
+    ports = found.get("port", "5432").split(",")
+    if parts.scheme not in SCHEMES or not {"host", "dbname"} <= found.keys() or not all(map(_is_port, ports)):
+        raise ValueError("no address")
+    return found
+
+
+def _is_port(text: str) -> bool:
+    return not text or (text.isdecimal() and 0 < int(text) < 65_536)
+
+
+def django_settings(url: str, *, pgbouncer: bool) -> dict[str, Any]:
+    """Return an entry of DATABASES. What the URL asks for wins over what we would."""
+    given = parse(url)
+    names = {django: given.pop(name, "") for name, django in _NAMES.items()}
+    # PgBouncer takes no options at a connection's start.
+    options = " ".join(filter(None, ("" if pgbouncer else _LIMITS, given.pop("options", ""))))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        **names,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,  # of a pooled connection: it may have died with its server meanwhile
+        # Behind PgBouncer each transaction has another of its connections: nothing of one outlives it.
+        "DISABLE_SERVER_SIDE_CURSORS": pgbouncer,
+        "OPTIONS": {
+            "connect_timeout": 2,
+            "application_name": "liveplatform",
+            "tcp_user_timeout": 2000,
+            **({"options": options} if options else {}),
+            **given,
+            # Its own attempts come ever more rarely: after a minute of outage the next one took up to a minute.
+            "pool": {"min_size": 0, "max_size": 8, "timeout": 2, "reconnect_timeout": 1},
+        },
+    }
