@@ -24,11 +24,11 @@ from channels.generic.http import AsyncHttpConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from realtime import metrics, origins, tickets
+from realtime import devices, metrics, origins, tickets
 from realtime.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, cut
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
 from realtime.cookies import cookie
-from realtime.counting import DEVICE_COOKIE, UNCOUNTED, ViewerKey
+from realtime.counting import UNCOUNTED, ViewerKey
 from realtime.events import ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
 from realtime.frontend import RETRY_MS, TOPICS_MAX, Node
 from realtime.limits import CONNECTIONS_MAX, Limited, Network, NetworkFull, RateLimit, even_out, network_of
@@ -120,25 +120,34 @@ class Request:
         return f"{name}={value}" if value else ""
 
     @property
+    def device(self) -> str:
+        """Which browser asks; "" where we have not given it a cookie."""
+        return devices.read(cookie(self.headers, devices.COOKIE))
+
+    @property
     def person(self) -> str:
-        """Who to count the connection for: the credentials themselves, which need no database."""
+        """Who to count the connection for in the limits: the credentials themselves, which need no database."""
         session = self.cookie(settings.SESSION_COOKIE_NAME)
-        return session or self.headers.get(b"authorization", b"").decode("latin1")
+        return session or self.headers.get(b"authorization", b"").decode("latin1") or self.device
 
-    def key(self, watcher: Watcher, id: ConnectionId) -> ViewerKey:
-        """Return which viewer the connection is counted as: who he says he is, else which browser it is.
+    def key(self, watcher: Watcher, id: ConnectionId, *, is_load: bool = False) -> ViewerKey:
+        """Return which viewer the connection is counted as: who it is, else which browser, else which address.
 
-        No database is asked. A browser's connections and those of its viewer's tokens have different keys, until the
-        browser's are identified (`Node.identify`).
+        Only what is signed counts, and no database is asked: who makes names up is one viewer with all at their
+        address. A browser's connections and those of its viewer's tokens have different keys, until the browser's are
+        identified (`Node.identify`). A load test's connections are a viewer each.
         """
         if not self.is_counted:
             return UNCOUNTED
+        if is_load:
+            return key_of(f"connection {id}")
         viewer_id = watcher.viewer_id
         if not viewer_id and b"authorization" in self.headers and registry.claim is not None:
             viewer_id = registry.claim(self.headers)
         if viewer_id:
             return key_of(f"viewer {viewer_id}")
-        return key_of(self.cookie(DEVICE_COOKIE) or self.cookie(settings.SESSION_COOKIE_NAME) or f"connection {id}")
+        device = self.device
+        return key_of(f"device {device}" if device else f"address {self.network}")
 
 
 def _topics(values: Iterable[str]) -> list[TopicName]:
@@ -443,6 +452,7 @@ class _Stream:
     base_send: Send
     request: Request
     watcher: Watcher = ANONYMOUS
+    _is_load = False
     _seat: Seat | None = None
     _session: Session | None = None
     _stays = True  # until the session has the socket itself
@@ -473,15 +483,14 @@ class _Stream:
             raise Refusal(503, "draining", "This node is shutting down.", retry_seconds=1)
         if len(node.connections) >= CONNECTIONS_MAX:
             raise Refusal(503, "full", "This node is full.", retry_seconds=5)
-        is_load = False
         if self.request.ticket:
             try:
-                self.watcher, is_load = tickets.read(self.request.ticket)
+                self.watcher, self._is_load = tickets.read(self.request.ticket)
             except tickets.BadTicket as error:
                 raise Refusal(401, "bad_ticket", "The ticket is not valid or has expired.") from error
         elif self.request.is_foreign and b"cookie" in self.request.headers:
             raise Refusal(403, "foreign_origin", "Pages of another origin need a ticket.")
-        if settings.LIVE_LIMITS and not is_load:
+        if settings.LIVE_LIMITS and not self._is_load:
             try:
                 seat = (self.request.network, self.request.person)
                 process.connection_limit.enter(*seat)
@@ -519,7 +528,7 @@ class _Stream:
         else:
             wire = AsgiWire(self.base_send, is_sse=is_sse, behind=extensions.get(BEHIND))
         id = ConnectionId(secrets.token_urlsafe(12))
-        key = self.request.key(self.watcher, id)
+        key = self.request.key(self.watcher, id, is_load=self._is_load)
         session.connection = Connection(id, wire, is_sse=is_sse, watcher=self.watcher, key=key)
         session.node.add(session.connection)
         self._session = session

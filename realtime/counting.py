@@ -21,8 +21,6 @@ K = TypeVar("K")
 ViewerKey = NewType("ViewerKey", int)
 """64 bits, signed, as PostgreSQL has them."""
 UNCOUNTED = ViewerKey(0)
-DEVICE_COOKIE = "device"
-"""Tells which browser it is that nobody has signed in with."""
 
 NAMES_MAX = 200  # viewers of one topic that a node tells by their ids
 UNTOLD_MAX = 65_536  # changes of one topic that wait for the shared table; beyond it, the whole roll is told again

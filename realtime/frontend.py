@@ -19,7 +19,7 @@ import os
 import random
 import re
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -83,6 +83,7 @@ ENTER_MAX_TOPICS = 1_000  # that are entered in the shared table at once
 TOPICS_MAX = 50  # of a connection
 VIEWERS_REST = 8  # times as long as for likes: a change of the viewer count alone can wait
 VIEWERS_REST_MAX_SECONDS = 2.0
+ARRIVALS_SECONDS = 0.25  # how often it is seen who has been here long enough to count
 VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it are told in one step
 TOLD_MAX_KEYS = 20_000  # in one step, over all topics: some 80 ms of Redis in calls of 2 ms
 WRITTEN_MAX_KEYS = 5_000  # of new viewers, with each look at the database
@@ -153,6 +154,7 @@ class Feed:
     totals: Totals | None = None
     roll: Roll = field(init=False)
     watched: Watched = NOBODY
+    has_viewers: bool = False  # who is here is counted: not where the video has ended
     elsewhere: int = 0  # viewers on other nodes, in any region, by the last answer of the table
     peak_saved: int = 0
 
@@ -295,6 +297,7 @@ class Node:
         sample_share: float = 0.0,
         presence: Presence | None = None,
         neighbours: Neighbours | None = None,
+        count_after_seconds: float = 0.0,
         key_of: KeyOf = viewer_keys(""),  # noqa: B008  (a function, made once)
         clock: Callable[[], float] = time.monotonic,
         write: Callable[[int, bytes], int] = os.write,
@@ -313,6 +316,9 @@ class Node:
         self._frame_seconds = frame_seconds
         self._renew_seconds = renew_seconds
         self._lease_seconds = lease_seconds
+        self._count_after_seconds = count_after_seconds
+        # Who has come and does not count yet, oldest first, with when that is over.
+        self._arriving: OrderedDict[tuple[Feed, Connection], float] = OrderedDict()
         self._key_of = key_of
         self._clock = clock
         self._write_descriptor = write
@@ -337,6 +343,7 @@ class Node:
             ("slow viewers", self.check_slow, 0.5),
             ("rights", self.check_rights, RIGHTS_SECONDS),
             ("samples", self.expire_samples, 1.0),
+            ("arrivals", self.count_arrived, ARRIVALS_SECONDS),
         ):
             self.spawn(self._every(step, seconds), name=name)
         self.spawn(self._renewing(), name="renew")
@@ -367,14 +374,18 @@ class Node:
 
     def identify(self, connection: Connection, watcher: Watcher) -> None:
         """Note who watches on an open connection: from now on that has to stay true, and he is counted as himself."""
-        feeds = [feed for topic in connection.topics if (feed := self.feeds.get(topic)) is not None]
-        for feed in feeds:
+        counted = [
+            feed
+            for topic in connection.topics
+            if (feed := self.feeds.get(topic)) is not None and (feed, connection) not in self._arriving
+        ]
+        for feed in counted:
             self._count_out(feed, connection)
         connection.watcher = watcher
         if watcher.viewer_id and connection.key != UNCOUNTED:
             connection.key = self._key_of(f"viewer {watcher.viewer_id}")
-        for feed in feeds:
-            self._count_in(feed, connection)
+        for feed in counted:
+            self._count_now(feed, connection)
         if watcher.viewer_id and connection.id in self.connections:
             self._identified.add(connection)
 
@@ -548,6 +559,7 @@ class Node:
             feed.sent_kinds = feed.totals.kinds
             feed.peak_saved = loaded.viewers_peak
             feed.watched = Watched(feed.watched.count, max(feed.watched.peak, loaded.viewers_peak))
+        self._see_whether_counted(feed)
         feed.opening = b""
 
     def _drop(self, feed: Feed) -> None:
@@ -658,6 +670,7 @@ class Node:
         access = feed.kind.access(feed.snapshot)
         if access != before:
             self._expel(feed)
+        self._see_whether_counted(feed)
 
     def _deliver_totals(self, feed: Feed, totals: Totals, passage: Passage | None = None) -> None:
         if feed.totals is None or totals.version <= feed.totals.version:
@@ -1084,12 +1097,42 @@ class Node:
     # Leases and viewer counts
 
     def _count_in(self, feed: Feed, connection: Connection) -> None:
-        if feed.kind.is_counted and feed.roll.enter(connection.key, connection.watcher.viewer_id):
+        """Count the connection's viewer once it has been here for a while: who only looks in is none."""
+        if not feed.has_viewers or connection.key == UNCOUNTED:
+            return
+        if self._count_after_seconds:
+            self._arriving[feed, connection] = self._clock() + self._count_after_seconds
+        else:
+            self._count_now(feed, connection)
+
+    async def count_arrived(self) -> None:
+        """Count those who have been here long enough."""
+        while self._arriving and next(iter(self._arriving.values())) <= self._clock():
+            (feed, connection), _ = self._arriving.popitem(last=False)
+            self._count_now(feed, connection)
+
+    def _count_now(self, feed: Feed, connection: Connection) -> None:
+        if feed.has_viewers and feed.roll.enter(connection.key, connection.watcher.viewer_id):
             self._note_change(feed)
 
     def _count_out(self, feed: Feed, connection: Connection) -> None:
-        if feed.kind.is_counted and feed.roll.leave(connection.key, connection.watcher.viewer_id):
+        if self._arriving.pop((feed, connection), None) is not None or not feed.has_viewers:
+            return
+        if feed.roll.leave(connection.key, connection.watcher.viewer_id):
             self._note_change(feed)
+
+    def _see_whether_counted(self, feed: Feed) -> None:
+        """Count who is here, or nobody any more, as the topic's state says: a video that has ended has no viewers."""
+        has_viewers = feed.kind.has_viewers(feed.snapshot)
+        if has_viewers == feed.has_viewers:
+            return
+        if not has_viewers:
+            for connection in feed.members():
+                self._count_out(feed, connection)
+        feed.has_viewers = has_viewers
+        if has_viewers:
+            for connection in feed.members():
+                self._count_in(feed, connection)
 
     def _note_change(self, feed: Feed) -> None:
         self._changed.add(feed)

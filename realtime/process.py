@@ -106,6 +106,7 @@ class NodeProcess:
                     beat_seconds=settings.LIVE_PRESENCE_SECONDS,
                     tell_abroad=_tell_abroad,
                 ),
+                count_after_seconds=settings.LIVE_COUNT_AFTER_SECONDS,
                 key_of=key_of,
             )
             self._node.start()

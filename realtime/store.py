@@ -115,6 +115,10 @@ class TopicKind(Protocol):
         """Return what viewers read of the snapshot."""
         ...
 
+    def has_viewers(self, snapshot: Mapping[str, Any]) -> bool:
+        """Whether those who are here now count as viewers, in the number, its peak and the number of all."""
+        return self.is_counted
+
     def access(self, snapshot: Mapping[str, Any]) -> Access: ...
 
 

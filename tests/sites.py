@@ -68,6 +68,7 @@ class Site:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "LIVE_DATA_DIR": str(folder),
+            "LIVE_COUNT_AFTER_SECONDS": "0",  # else whoever asks for a count would wait that long
             **env,
         }
         self.nodes: list[Child] = []

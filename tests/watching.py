@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from urllib.parse import quote, urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
+
+from realtime import devices
 
 HANG_SECONDS = 120.0
 """Nothing is expected to take that long: who waits longer waits in vain, and the test says what for."""
@@ -48,14 +51,19 @@ class Seen:
     """When, by the monotonic clock."""
 
 
+def of_browser(device: str) -> dict[str, str]:
+    """Return the headers of a browser that a page has given this device."""
+    return {"Cookie": f"theme=dark; {devices.COOKIE}={devices.signed(device)}"}
+
+
 class Watcher(ABC):
-    """One viewer of one topic. `url` is the node it watches."""
+    """One viewer of one topic. `url` is the node it watches. Without `headers` each is a browser of its own."""
 
     def __init__(self, url: str, topic: str, *, query: str = "", headers: Mapping[str, str] | None = None) -> None:
         self.url = url
         self.topic = topic
         self.query = query
-        self.headers = headers or {}
+        self.headers = of_browser(secrets.token_urlsafe(16)) if headers is None else headers
         self.seen: list[Seen] = []
         self.problems: list[str] = []
         self.hellos = 0
@@ -305,11 +313,15 @@ async def watching(*watchers: W) -> AsyncIterator[Sequence[W]]:
         await asyncio.gather(*(watcher.close() for watcher in watchers))
 
 
-def crowd(urls: Sequence[str], topic: str, count: int, *, query: str = "") -> list[Watcher]:
+def crowd(
+    urls: Sequence[str], topic: str, count: int, *, query: str = "", headers: Mapping[str, str] | None = None
+) -> list[Watcher]:
     """Make viewers, spread over the nodes; every second of a node's by WebSocket."""
     kinds = (SseWatcher, WebSocketWatcher)
     nodes = len(urls)
-    return [kinds[number // nodes % 2](urls[number % nodes], topic, query=query) for number in range(count)]
+    return [
+        kinds[number // nodes % 2](urls[number % nodes], topic, query=query, headers=headers) for number in range(count)
+    ]
 
 
 def check(watchers: Sequence[Watcher], *, reconnected: bool = False) -> None:

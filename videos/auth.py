@@ -6,6 +6,7 @@ done here where it is needed: a session counts only together with its CSRF token
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -20,12 +21,14 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from realtime import devices
 from realtime.connections import ANONYMOUS, Watcher
 from realtime.cookies import cookie
-from realtime.counting import DEVICE_COOKIE
+from realtime.limits import Limited
 from realtime.registry import CommandError
 from realtime.store import Review
 from realtime.threads import backend_threads
+from videos import limits
 from videos.interactions import Claim
 from videos.models import Viewer
 from videos.rights import SEE, holds, sees_all
@@ -168,12 +171,15 @@ def set_session(request: HttpRequest, response: HttpResponse, key: str) -> None:
 def set_device(request: HttpRequest, response: HttpResponse) -> None:
     """Put a cookie on the response that makes all connections of this browser one viewer; a browser keeps its own.
 
-    It says nothing of who that is, and nothing rests on it but who is counted (realtime.consumers).
+    An address that has got too many gets none for a while: its viewers count as one, and nothing else is different.
     """
-    if DEVICE_COOKIE not in request.COOKIES:
+    if devices.read(request.COOKIES.get(devices.COOKIE, "")):
+        return
+    with contextlib.suppress(Limited):
+        limits.take(limits.DEVICES, limits.network(request))
         response.set_cookie(
-            DEVICE_COOKIE,
-            secrets.token_urlsafe(16),
+            devices.COOKIE,
+            devices.issue(),
             max_age=settings.SESSION_COOKIE_AGE,
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,

@@ -21,6 +21,7 @@ def _a_minute(count: int) -> RateLimit:
 
 GUESTS = _a_minute(settings.LIVE_GUESTS_PER_ADDRESS)
 LOGINS = _a_minute(settings.LIVE_LOGINS_PER_ADDRESS)  # guesses of a password
+DEVICES = RateLimit(burst=settings.LIVE_DEVICES_PER_ADDRESS, per_second=settings.LIVE_DEVICES_PER_ADDRESS / 3600)
 
 
 def take(limit: RateLimit, key: str, count: int = 1) -> None:

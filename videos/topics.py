@@ -70,6 +70,9 @@ class VideoTopics(TopicKind):
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         return {**snapshot, "comments": [comment for comment in snapshot["comments"] if "deleted" not in comment]}
 
+    def has_viewers(self, snapshot: Mapping[str, Any]) -> bool:
+        return bool(snapshot["video"]["status"] != Video.Status.ENDED)
+
     def access(self, snapshot: Mapping[str, Any]) -> Access:
         video = snapshot["video"]
         return Access(video["visibility"] != Video.Visibility.PRIVATE, frozenset((video["broadcaster"]["id"],)))

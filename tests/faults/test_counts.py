@@ -6,11 +6,11 @@ import contextlib
 
 from tests.rooms import Room
 from tests.sites import Site
-from tests.watching import SseWatcher, each, eventually, watching
+from tests.watching import SseWatcher, each, eventually, of_browser, watching
 
 
 def browser(site: Site, room: Room, node: int, device: str) -> SseWatcher:
-    return SseWatcher(site.urls[node], room.topic, headers={"Cookie": f"device={device}"})
+    return SseWatcher(site.urls[node], room.topic, headers=of_browser(device))
 
 
 def peaks(*viewers: SseWatcher) -> set[int]:

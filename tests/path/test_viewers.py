@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import httpx
 import psycopg
 import pytest
+from django.conf import settings
+from django.http import HttpResponse
+from django.test import RequestFactory
 
+from realtime import devices, tickets
+from realtime.limits import RateLimit
 from tests.rooms import Person, Room, open_room
 from tests.sites import Site
-from tests.watching import Refused, SseWatcher, Watcher, WebSocketWatcher, crowd, each, eventually, watching
+from tests.watching import Refused, SseWatcher, Watcher, WebSocketWatcher, crowd, each, eventually, of_browser, watching
+from videos import limits
+from videos.auth import set_device
 
 
 @pytest.fixture
@@ -20,10 +28,9 @@ async def room(site: Site) -> AsyncIterator[Room]:
         yield room
 
 
-def browser(room: Room, node: int, *, device: str, session: str = "", query: str = "") -> SseWatcher:
-    """A tab of a browser, known by its cookies."""
-    cookies = f"theme=dark; device={device}" + (f"; sessionid={session}" if session else "")
-    return SseWatcher(room.site.urls[node], room.topic, query=query, headers={"Cookie": cookies})
+def browser(room: Room, node: int, *, device: str, query: str = "") -> SseWatcher:
+    """A tab of a browser, known by its cookie."""
+    return SseWatcher(room.site.urls[node], room.topic, query=query, headers=of_browser(device))
 
 
 def with_token(room: Room, node: int, person: Person, *, query: str = "") -> Watcher:
@@ -59,16 +66,56 @@ async def _is(room: Room, **numbers: int) -> bool:
     return numbers.items() <= (await told(room)).items()
 
 
-async def test_token_and_ticket_of_a_viewer_are_one_and_each_anonymous_connection_is_one(room: Room) -> None:
+async def test_token_and_ticket_of_a_viewer_are_one_and_each_browser_is_one(room: Room) -> None:
     ada = room.people[1]
     hers = [with_token(room, 0, ada), await with_ticket(room, 1, ada), await with_ticket(room, 0, ada)]
-    strangers = [SseWatcher(room.site.urls[node], room.topic) for node in (0, 1)]
-    async with watching(*hers, *strangers) as viewers:
+    browsers = [browser(room, node, device=f"of node {node}") for node in (0, 1)]
+    async with watching(*hers, *browsers) as viewers:
         await each(viewers, lambda viewer: viewer.sees_viewers(3))
 
 
-async def test_browser_without_a_device_is_known_by_its_session_and_its_viewer_once_he_acts(room: Room) -> None:
-    """Identified later: by a command, or a topic of his own on the same connection."""
+async def test_made_up_cookies_of_an_address_are_one_viewer(room: Room) -> None:
+    """3,000 streams with cookies of their own making were 3,000 viewers within 12 s, none of them real."""
+    cookies = [f"device=made up {number}" for number in range(6)]
+    cookies += [f"sessionid={number:032x}" for number in range(3)]
+    cookies += [f"{of_browser('real')['Cookie']}x", "device=", "theme=dark"]
+    forged = [
+        SseWatcher(room.site.urls[number % 2], room.topic, headers={"Cookie": cookie})
+        for number, cookie in enumerate(cookies)
+    ]
+    nothing = WebSocketWatcher(room.site.urls[0], room.topic, headers={})
+    real = browser(room, 1, device="real")
+    async with watching(*forged, nothing, real) as viewers:
+        await each(viewers, lambda viewer: viewer.sees_viewers(2))
+        await eventually(lambda: _is(room, count=2, peak=2, unique=2), "two viewers, of all there were")
+
+
+async def test_connections_of_a_load_test_are_a_viewer_each(room: Room) -> None:
+    """They come from one address, without cookies; the ticket that says so is signed."""
+    ticket = quote(tickets.issue([room.topic], load=True))
+    made = crowd(room.site.urls, room.topic, 6, query=f"&ticket={ticket}", headers={})
+    async with watching(*made) as viewers:
+        await each(viewers, lambda viewer: viewer.sees_viewers(6))
+
+
+async def test_ended_video_has_no_viewers_and_what_it_had_stays(room: Room) -> None:
+    """Peak and unique went on to grow whenever somebody opened the page of an ended video."""
+    async with watching(browser(room, 0, device="one"), browser(room, 1, device="two")) as viewers:
+        await each(viewers, lambda viewer: viewer.sees_viewers(2))
+        await eventually(lambda: _is(room, unique=2), "both to be written down")
+        await room.call("POST", f"/videos/{room.video_id}/end", person=room.people[0])
+        await each(viewers, lambda viewer: viewer.sees_viewers(0))
+        late = [browser(room, number % 2, device=f"late {number}") for number in range(4)]
+        other = dataclasses.replace(room, video_id=await room.new_video())
+        after = [browser(other, number, device=f"after {number}") for number in (0, 1)]
+        async with watching(*late), watching(*after):
+            # Once both nodes have told of who came after them, they would have told of these.
+            await eventually(lambda: _is(other, count=2, peak=2, unique=2), "those who watch another video")
+            assert await _is(room, count=0, peak=2, unique=2)
+
+
+async def test_browser_without_a_device_is_known_by_its_address_and_its_viewer_once_they_act(room: Room) -> None:
+    """Identified later: by a command, or a topic of their own on the same connection."""
     ada = room.people[1]
     headers = {"Cookie": f"sessionid={ada.session}"}
     sockets = [WebSocketWatcher(room.site.urls[node], room.topic, headers=headers) for node in (0, 1)]
@@ -204,20 +251,42 @@ async def test_who_watches_a_private_video_is_nobodys_business(room: Room) -> No
 
 
 async def test_pages_and_new_sessions_give_a_browser_its_device_once(room: Room) -> None:
+    """One that we have not signed, of an older release or made up, is replaced."""
     async with httpx.AsyncClient(base_url=room.site.urls[0], verify=False) as client:
         first = await client.get(f"/videos/{room.video_id}/")
         [cookie] = [text for text in first.headers.get_list("set-cookie") if text.startswith("device=")]
         assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
         device = client.cookies["device"]
-        assert len(device) >= 20
+        assert devices.read(device)
         for path in ("/", f"/videos/{room.video_id}/"):
             assert "device" not in (await client.get(path)).cookies
         joined = await client.post("/api/v1/guests", json={"name": "Bo"})
         assert joined.status_code == 201
         assert client.cookies["device"] == device, "a browser stays the one it is"
         client.cookies.clear()
+        client.cookies["device"] = "of an older release"
+        replaced = await client.get("/")
+        assert devices.read(replaced.cookies["device"])
+        client.cookies.clear()
         joined = await client.post("/api/v1/guests", json={"name": "Cy"})
         assert "device" in joined.cookies
+
+
+def test_address_that_takes_too_many_devices_gets_none_and_pages_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a page, but a program that asks for pages all day was as many viewers as it liked."""
+    monkeypatch.setattr(settings, "LIVE_LIMITS", True)
+    monkeypatch.setattr(limits, "DEVICES", RateLimit(burst=3, per_second=0.001))
+
+    def given(address: str, cookie: str = "") -> str:
+        request = RequestFactory().get("/", REMOTE_ADDR=address)
+        request.COOKIES["device"] = cookie
+        set_device(request, response := HttpResponse())
+        return response.cookies["device"].value if "device" in response.cookies else ""
+
+    own = [given(f"2001:db8::{number}") for number in range(5)]
+    assert [devices.read(device) != "" for device in own] == [True, True, True, False, False]
+    assert given("2001:db8::1", own[0]) == "", "a browser keeps its own"
+    assert given("2001:db8:0:1::1"), "another address has its own"
 
 
 # What lasts

@@ -134,7 +134,7 @@ class FakeTable:
 
 @dataclass
 class FakeKind(TopicKind):
-    """A topic whose snapshot is the list of its notes; `secret` in it closes it to all but `friend`."""
+    """A topic whose snapshot is the list of its notes; `secret` in it closes it to all but `friend`, `over` ends it."""
 
     prefix: str = "video"
 
@@ -149,6 +149,9 @@ class FakeKind(TopicKind):
 
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         return dict(snapshot)
+
+    def has_viewers(self, snapshot: Mapping[str, Any]) -> bool:
+        return "over" not in snapshot["notes"]
 
     def access(self, snapshot: Mapping[str, Any]) -> Access:
         return Access("secret" not in snapshot["notes"], frozenset(("friend",)))

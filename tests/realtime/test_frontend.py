@@ -878,6 +878,83 @@ async def test_viewer_with_two_connections_is_one_until_both_have_gone(node: Nod
     assert await count(node, table) == 0
 
 
+@pytest.fixture
+async def patient(table: FakeTable, store: FakeStore, clock: Clock) -> AsyncIterator[Node]:
+    """A node that counts who has been there for 3 s."""
+    made = Node(
+        NodeId("node-1"),
+        table=table,
+        store=store,
+        kinds={"video": FakeKind()},
+        frame_seconds=0.0,
+        count_after_seconds=3.0,
+        clock=clock,
+        write=write_descriptor,
+    )
+    yield made
+    await made.aclose()
+
+
+async def test_who_only_looks_in_is_no_viewer(patient: Node, table: FakeTable, store: FakeStore, clock: Clock) -> None:
+    """Of 3,000 who opened a stream and closed it at once, peak and unique told for ever."""
+    for key in range(1, 100):
+        patient.remove((await Viewer(patient, key=key).watch()).connection)
+    stays = await Viewer(patient, key=100).watch()
+    clock.advance(seconds=2)
+    late = await Viewer(patient, key=101).watch()
+    await patient.count_arrived()
+    assert await count(patient, table) == 0
+    clock.advance(seconds=1)
+    await patient.count_arrived()
+    assert await count(patient, table) == 1
+    await patient.reconcile()
+    assert store.seen == {VIDEO: {100}}
+    patient.remove(late.connection)
+    clock.advance(seconds=3)
+    await patient.count_arrived()
+    patient.remove(stays.connection)
+    assert await count(patient, table) == 0
+    assert not patient._arriving
+    assert (await table.watched([VIDEO]))[VIDEO].peak == 1
+
+
+async def test_who_is_identified_while_arriving_counts_as_themselves_and_no_sooner(
+    patient: Node, table: FakeTable, clock: Clock
+) -> None:
+    for _ in range(2):
+        viewer = await Viewer(patient).watch()
+        patient.identify(viewer.connection, Watcher("ada"))
+    assert await count(patient, table) == 0
+    clock.advance(seconds=3)
+    await patient.count_arrived()
+    assert await count(patient, table) == 1
+    assert await table.named(VIDEO) == {"ada"}
+
+
+async def test_topic_that_has_ended_has_no_viewers_and_keeps_its_peak(
+    node: Node, patient: Node, table: FakeTable, store: FakeStore, clock: Clock
+) -> None:
+    """Who opened the page of an ended video moved its peak and the number of all its viewers."""
+    here = [await Viewer(node, key=key).watch() for key in (1, 2)]
+    await Viewer(patient, key=3).watch()
+    assert await count(node, table) == 2
+    await node.reconcile()
+    over = to_wire(store.note("over"))
+    for each in (node, patient):
+        each.deliver([over])
+    clock.advance(seconds=3)
+    await patient.count_arrived()
+    for key in range(4, 9):
+        await Viewer(node, key=key).watch()
+    node.remove(here[0].connection)
+    assert await count(node, table) == 0
+    await node.reconcile()
+    assert store.seen == {VIDEO: {1, 2}}
+    assert (await table.watched([VIDEO]))[VIDEO] == Watched(0, 2)
+    await until(lambda: here[1].last("viewers")["count"] == 0)
+    assert here[1].last("viewers")["peak"] == 2
+
+
 async def test_who_watches_without_being_counted_gets_everything(
     node: Node, table: FakeTable, store: FakeStore
 ) -> None:
