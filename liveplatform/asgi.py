@@ -1,10 +1,11 @@
-"""The ASGI application: streams to their consumers, the API past most middleware, static files from memory of
-their paths, everything else to Django's pages. A request for a host that is not ours goes no further.
+"""The ASGI application: streams to their consumers, the API and media past most middleware, static files from memory
+of their paths, everything else to Django's pages. A request for a host that is not ours goes no further.
 """
 
 from __future__ import annotations
 
 # ruff: noqa: E402  (Django must be set up before what uses it is imported)
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from io import BytesIO
@@ -28,6 +29,9 @@ from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
 from realtime import origins
 from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
+from realtime.server import ZERO_COPY
+from realtime.transport import PIECE_BYTES
+from videos.media import FilePart
 
 Scope = Any
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -70,14 +74,35 @@ class ApiHandler(ASGIHandler):
         if method == "OPTIONS" and response.status_code == 405:
             response.status_code, response.content = 204, b""
             del response.headers["Content-Type"]
-        content = response.content
         headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
-        headers += origins.allowance(scope, settings.LIVE_ORIGINS)
+        is_public = response.headers.get("Cache-Control", "").startswith("public")
+        headers += origins.allowance(scope, settings.LIVE_ORIGINS, is_public=is_public)
         headers += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
-        if response.status_code != 204:
-            headers.append((b"Content-Length", b"%d" % len(content)))
+        if response.status_code not in (204, 304) and "Content-Length" not in response:
+            headers.append((b"Content-Length", b"%d" % len(response.content)))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else content})
+        if isinstance(response, FilePart):
+            await _send_part(scope, receive, send, response, at=response.end if method == "HEAD" else response.start)
+        else:
+            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.content})
+
+
+async def _send_part(scope: Scope, receive: Receive, send: Send, part: FilePart, *, at: int) -> None:
+    """Have the server send a part of a file, or send it in pieces, each when the one before has been taken."""
+    with part.file:
+        if ZERO_COPY in scope.get("extensions", {}) and at < part.end:
+            await send({"type": ZERO_COPY, "file": part.file, "offset": at, "count": part.end - at})
+            return
+        gone = asyncio.ensure_future(receive())
+        part.file.seek(at)
+        while at < part.end and not gone.done():
+            piece = await asyncio.to_thread(part.file.read, min(PIECE_BYTES, part.end - at))
+            if not piece:
+                raise EOFError("the file is shorter than was promised")
+            at += len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        gone.cancel()
+        await send({"type": "http.response.body"})
 
 
 def _add_nosniff(headers: Any, path: str, url: str) -> None:
@@ -127,7 +152,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await events_application(scope, receive, send)
     elif path == WEBSOCKET_PATH:
         await _refuse(send, 426, "upgrade_required", "This is a WebSocket.", [(b"upgrade", b"websocket")])
-    elif path.startswith("/api/"):
+    elif path.startswith(("/api/", "/media/")):
         await api(scope, receive, send)
     elif b"%00" in scope["query_string"]:
         await _refuse(send, 400, "bad_request", "The address holds a character that is none.")

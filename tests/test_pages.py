@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -154,7 +158,12 @@ def test_pages_are_only_read(web: httpx.Client, make_video: VideoMaker, method: 
     ("name", "content_type", "cache"),
     [
         ("live.m3u8", "application/vnd.apple.mpegurl", "public, no-cache"),
-        ("s000001.ts", "video/mp2t", "public, max-age=31536000, immutable"),
+        ("1790000000.ts", "video/mp2t", "public, max-age=31536000, immutable"),
+        ("s000001.ts", "video/mp2t", "public, no-cache"),
+        ("init.mp4", "video/mp4", "public, no-cache"),
+        ("1790000000.m4s", "video/iso.segment", "public, max-age=31536000, immutable"),
+        ("1790000000.aac", "audio/aac", "public, max-age=31536000, immutable"),
+        ("captions.vtt", "text/vtt; charset=utf-8", "public, no-cache"),
         ("poster.jpg", "image/jpeg", "public, max-age=5"),
     ],
 )
@@ -171,6 +180,47 @@ def test_each_part_of_a_picture_says_what_it_is_and_how_long_it_holds(
     assert (answer.status_code, answer.content) == (200, b"picture")
     assert answer.headers["Content-Type"] == content_type
     assert answer.headers["Cache-Control"] == cache
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+    url = answer.url
+    head = web.head(url)
+    assert (head.status_code, head.content, head.headers["Content-Length"]) == (200, b"", "7")
+    some = web.get(url, headers={"Range": "bytes=2-4"})
+    assert (some.status_code, some.content, some.headers["Content-Range"]) == (206, b"ctu", "bytes 2-4/7")
+    same = web.get(url, headers={"If-None-Match": answer.headers["ETag"]})
+    assert (same.status_code, same.content) == (304, b"")
+
+
+def test_a_part_that_is_not_there_yet_is_not_missing_for_ever(web: httpx.Client, make_video: VideoMaker) -> None:
+    """A CDN that was asked too early kept the 404."""
+    for name in ("live.m3u8", "1790000000.ts", "poster.jpg", "no-such-kind.exe"):
+        answer = web.get(f"/media/{make_video()}/{name}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
+def test_readers_of_a_segment_who_never_read_cost_no_memory(site: Site, make_video: VideoMaker) -> None:
+    """60 readers of 12 MB cost the nodes 23 MB each, most of it for good: the file was read whole for each."""
+    video_id = make_video()
+    folder = site.folder / "media" / video_id
+    folder.mkdir(parents=True)
+    (folder / "big.ts").write_bytes(b"\0" * 12_000_000)
+    request = f"GET /media/{video_id}/big.ts HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+    def megabytes() -> float:
+        status = Path(f"/proc/{site.nodes[0].pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    with contextlib.ExitStack() as stack:
+        before = megabytes()
+        for _ in range(20):
+            peer = stack.enter_context(socket.socket())
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            peer.connect(("127.0.0.1", urlsplit(site.urls[0]).port))
+            peer.sendall(request)
+            assert peer.recv(9) == b"HTTP/1.1 ", "the answer has begun"
+        assert megabytes() - before < 40
 
 
 @pytest.mark.parametrize(

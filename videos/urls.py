@@ -12,7 +12,7 @@ urlpatterns = [
     path("studio/", views.studio, name="studio"),
     # The pattern admits no separator and no leading dot: a path outside the video's folder cannot be written.
     re_path(
-        r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<name>[A-Za-z0-9_-]{1,64}\.(?:m3u8|ts|jpg))$",
+        r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(?P<name>[A-Za-z0-9_-]{1,64}\.(?:m3u8|ts|mp4|m4s|aac|vtt|jpg))$",
         views.media,
         name="media",
     ),

@@ -16,20 +16,26 @@ from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
 from django.conf import settings
-from django.core.handlers.asgi import ASGIRequest
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseNotFound,
+    JsonResponse,
+)
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from liveplatform.middleware import CONTENT_SECURITY_POLICY_FRAMED
-from realtime import origins
 from realtime.consumers import APART
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
 from videos import words
 from videos.auth import set_device, viewer_of_session
+from videos.media import answer, open_regular
 from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, LikeKind, Video, Viewer
 from videos.rights import FIGURES, may_broadcast
 from videos.text import NotFound
@@ -39,13 +45,6 @@ from videos.watching import uniques
 CARDS_MAX = 24
 STUDIO_VIDEOS_MAX = 100
 POSTER = "poster.jpg"
-
-# What a segment is named is never named again, so it may be kept for ever; the playlist changes each second.
-MEDIA = {
-    ".m3u8": ("application/vnd.apple.mpegurl", "no-cache"),
-    ".ts": ("video/mp2t", "max-age=31536000, immutable"),
-    ".jpg": ("image/jpeg", "max-age=5"),
-}
 
 OPEN_SECONDS = 5.0
 OPEN_MAX = 1_000
@@ -252,22 +251,21 @@ async def _may_see_picture(request: HttpRequest, video_id: UUID) -> str:
     return "public"
 
 
-@page
 async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
-    """Send a playlist, a segment or the poster of a video that the viewer may see.
+    """Send a playlist, a segment, captions or the poster of a video that the viewer may see.
 
-    The URL pattern admits plain names only. A bare 404 for anything missing or not visible: players ask often.
+    The URL pattern admits plain names only. Runs past the pages' middleware: players ask twice a second.
     """
-    path = _folder(video_id) / name
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponseNotAllowed(["GET", "HEAD"])
     try:
         audience = await _may_see_picture(request, UUID(video_id))
-        body = await asyncio.to_thread(path.read_bytes)
+        file = await asyncio.to_thread(open_regular, _folder(video_id) / name)
+    except StoreUnavailable:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
+        detail = "The database is away, try again in a moment."
+        return JsonResponse({"code": "unavailable", "detail": detail}, status=503, headers=headers)
     except (NotFound, OSError):
         # OSError: the segment was deleted meanwhile, or the broadcast has not begun.
-        return HttpResponse("not found\n", status=404, content_type="text/plain")
-    content_type, cache = MEDIA[path.suffix]
-    response = HttpResponse(body, content_type=content_type, headers={"Cache-Control": f"{audience}, {cache}"})
-    assert isinstance(request, ASGIRequest)
-    for header, value in origins.allowance(request.scope, settings.LIVE_ORIGINS, is_public=audience == "public"):
-        response.headers[header.decode()] = value.decode()
-    return response
+        return HttpResponseNotFound()
+    return answer(request, file, name, audience=audience)

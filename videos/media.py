@@ -1,0 +1,106 @@
+"""The files of a picture as answers: what each kind is, how long it holds, and the part of it that is asked for.
+
+Called by the view of /media/ (videos.views), once it knows that the viewer may see the picture. Nothing is read here:
+the answer names a part of an open file, and liveplatform.asgi has the server send it.
+Source: RFC 9110, sections 13 (conditional requests) and 14 (ranges); RFC 8216 (HLS).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from email.utils import formatdate
+from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.cache import get_conditional_response
+from django.utils.http import parse_http_date_safe
+
+KINDS = {
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".ts": "video/mp2t",
+    ".mp4": "video/mp4",
+    ".m4s": "video/iso.segment",
+    ".aac": "audio/aac",
+    ".vtt": "text/vtt; charset=utf-8",
+    ".jpg": "image/jpeg",
+}
+SEGMENTS = (".ts", ".mp4", ".m4s", ".aac", ".vtt")
+# A number of that size is the time at which an encoder began to count: it does not begin there again. Any other name
+# may come back with another picture after a restart.
+NEVER_REPEATS = re.compile(r"(?<![0-9])[1-9][0-9]{9,}(?![0-9])")
+
+
+class FilePart(HttpResponse):
+    """An answer whose body is the bytes of a file from `start` up to `end`, for the server to send."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int, *, status: int = 200) -> None:
+        super().__init__(status=status)
+        self.file = file
+        self.start = start
+        self.end = end
+        self.headers["Content-Length"] = str(end - start)
+
+
+def caching(name: str) -> str:
+    """Return how long a file holds: what may change is asked for again, and mostly answered with 304."""
+    path = Path(name)
+    if path.suffix == ".jpg":
+        return "max-age=5"
+    if path.suffix in SEGMENTS and NEVER_REPEATS.search(path.stem):
+        return "max-age=31536000, immutable"
+    return "no-cache"
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to be read. Raises OSError, also for what is no file."""
+    # Not to wait for the other end, if it is a pipe.
+    file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0)  # noqa: SIM115  (the answer closes it)
+    if not S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise FileNotFoundError(path)
+    return file
+
+
+def answer(request: HttpRequest, file: BinaryIO, name: str, *, audience: str) -> HttpResponse:
+    """Return the file, the part of it that is asked for, or that it has not changed."""
+    found = os.fstat(file.fileno())
+    etag, modified = f'"{found.st_mtime_ns:x}-{found.st_size:x}"', int(found.st_mtime)
+    made = _part(request, file, found.st_size, etag=etag, modified=modified)
+    made.headers["Cache-Control"] = f"{audience}, {caching(name)}"
+    made.headers["ETag"] = etag
+    made.headers["Last-Modified"] = formatdate(modified, usegmt=True)
+    made.headers["Accept-Ranges"] = "bytes"
+    if isinstance(made, FilePart):
+        made.headers["Content-Type"] = KINDS[Path(name).suffix]
+    answered = get_conditional_response(request, etag=etag, last_modified=modified, response=made)
+    if answered is not made or not isinstance(made, FilePart):
+        file.close()
+    assert isinstance(answered, HttpResponse)
+    return answered
+
+
+def _part(request: HttpRequest, file: BinaryIO, size: int, *, etag: str, modified: int) -> HttpResponse:
+    asked = request.headers.get("Range")
+    if asked is None or request.method != "GET" or not _still_same(request.headers.get("If-Range"), etag, modified):
+        return FilePart(file, 0, size)
+    found = re.fullmatch(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", asked)
+    first, last = found.groups() if found else ("", "")
+    if not (first or last) or (first and last and int(last) < int(first)):
+        return FilePart(file, 0, size)  # no range, or several: the whole is always right
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if start >= end:
+        detail = f"This file has {size} bytes."
+        refused = JsonResponse({"code": "range_not_satisfiable", "detail": detail}, status=416)
+        refused.headers["Content-Range"] = f"bytes */{size}"
+        return refused
+    part = FilePart(file, start, end, status=206)
+    part.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    return part
+
+
+def _still_same(if_range: str | None, etag: str, modified: int) -> bool:
+    return if_range is None or if_range == etag or parse_http_date_safe(if_range) == modified
