@@ -29,7 +29,7 @@ from realtime.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, cut
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
 from realtime.cookies import cookie
 from realtime.counting import UNCOUNTED, ViewerKey
-from realtime.events import ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
+from realtime.events import HEARTBEAT, ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
 from realtime.frontend import RETRY_MS, TOPICS_MAX, Node
 from realtime.limits import CONNECTIONS_MAX, Limited, Network, NetworkFull, RateLimit, even_out, network_of
 from realtime.process import key_of, process
@@ -343,7 +343,7 @@ class AsgiWire:
 
     def ping(self) -> None:
         if self._is_sse:  # a WebSocket's server sends pings of its own
-            self.put(b": hb\n\n")
+            self.put(HEARTBEAT)
 
     def put(self, data: bytes) -> None:
         if self._is_ending:
@@ -577,7 +577,7 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         wire = self._open(session, is_sse=True)
         frames = self._hello(session)
         headers = self._headers(b"text/event-stream; charset=utf-8")
-        first = b"retry: %d\n\n" % RETRY_MS + b"".join(frame.text for frame in frames)
+        first = b"retry: %d\n" % RETRY_MS + b"".join(frame.text for frame in frames)
         if isinstance(wire, StreamSocket):
             lines = b"".join(b"%b: %b\r\n" % header for header in (*headers, *STREAM_HEADERS))
             wire.put(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n" + http_chunk(first))
@@ -599,7 +599,7 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         if is_browser and refusal.status in (429, 503):
             # A native EventSource never comes back after a status other than 200.
             await self.send_headers(status=200, headers=self._headers(b"text/event-stream; charset=utf-8"))
-            await self.send_body(b"retry: %d\n\n" % (refusal.retry_seconds * 1000))
+            await self.send_body(b"retry: %d\n" % (refusal.retry_seconds * 1000))
             return
         headers = self._headers(b"application/json")
         if refusal.status == 405:

@@ -265,6 +265,10 @@ def parse_event_id(text: str) -> tuple[TopicName, int] | None:
     return TopicName(topic), int(seq)
 
 
+# A comment line and no block of its own: some clients make an empty message of every blank line.
+HEARTBEAT = b": hb\n"
+
+
 def http_chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from realtime.bound import Bound
 from realtime.connections import Closing, is_full
-from realtime.events import Frame, http_chunk, websocket_frame
+from realtime.events import HEARTBEAT, Frame, http_chunk, websocket_frame
 from realtime.poll import READ, WRITE, Poll
 from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_code
 
@@ -27,7 +27,7 @@ BATCH = 256  # sockets served before the loop gets its turn: about 2 ms
 CLOSE_SECONDS = 5.0  # for the peer to read our goodbye and close
 PINGS_MAX = 1  # unanswered when the next is due: the peer is dead, whatever its kernel acknowledges
 LAST_CHUNK = b"0\r\n\r\n"
-HEARTBEAT_SSE = http_chunk(b": hb\n\n")
+HEARTBEAT_SSE = http_chunk(HEARTBEAT)
 HEARTBEAT_WEBSOCKET = websocket_frame(b"", opcode=PING)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 

@@ -36,6 +36,12 @@ class Message:
 
 def parse_event(block: bytes) -> Message | None:
     """Return the event of an event stream's block, None for a comment or an event without data. Raises Broken."""
+    fields = fields_of(block)
+    return Message(fields[0], _object(fields[1])) if fields else None
+
+
+def fields_of(block: bytes) -> tuple[str, bytes] | None:
+    """Return name and data of an event stream's block, None without data."""
     name, data = b"message", []
     for line in block.split(b"\n"):
         key, _, value = line.partition(b":")
@@ -43,8 +49,8 @@ def parse_event(block: bytes) -> Message | None:
         if key == b"data":
             data.append(value)
         elif key == b"event":
-            name = value
-    return Message(name.decode(), _object(b"\n".join(data))) if data else None
+            name = value or b"message"
+    return (name.decode(), b"\n".join(data)) if data else None
 
 
 def parse_text(block: bytes) -> Message | None:

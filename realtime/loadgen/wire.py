@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from dataclasses import dataclass, field
 from typing import Protocol
 
 HEAD_MAX_BYTES = 16_384
+BOM = b"\xef\xbb\xbf"
 BLOCK_MAX_BYTES = 16 * 1024 * 1024
 SUBPROTOCOL = "live.v1.json"
+_COMMENTS = re.compile(rb"(?::[^\n]*\n)*")  # heartbeats: they belong to no event
 
 
 class Broken(Exception):
@@ -115,27 +118,36 @@ class Chunks:
 class EventStream:
     """The body of a `text/event-stream` response (WHATWG HTML, section 9.2), chunked or until the end."""
 
-    __slots__ = ("_chunks", "_kept")
+    __slots__ = ("_chunks", "_follows_cr", "_has_begun", "_kept")
 
     def __init__(self, *, chunked: bool) -> None:
         self._chunks = Chunks() if chunked else None
         self._kept = b""
+        self._follows_cr = False
+        self._has_begun = False
 
     @property
     def between_blocks(self) -> bool:
-        return not self._kept and (self._chunks is None or self._chunks.between_chunks)
+        return (not self._kept or _COMMENTS.fullmatch(self._kept) is not None) and (
+            self._chunks is None or self._chunks.between_chunks
+        )
 
     @property
     def ended(self) -> bool:
         return self._chunks is not None and self._chunks.ended
 
     def feed(self, data: bytes) -> list[bytes]:
-        text = self._kept + (self._chunks.feed(data) if self._chunks else data)
+        text = self._chunks.feed(data) if self._chunks else data
+        if self._follows_cr and text:
+            text = text.removeprefix(b"\n")  # of a CRLF whose CR was the end of a line already
+            self._follows_cr = False
         if b"\r" in text:
-            # A CR at the very end may be half of a CRLF: it waits for the next bytes.
-            held = b"\r" if text.endswith(b"\r") else b""
-            text = text[: len(text) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n") + held
-        *blocks, self._kept = text.split(b"\n\n")
+            self._follows_cr = text.endswith(b"\r")
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *blocks, self._kept = (self._kept + text).split(b"\n\n")
+        if blocks and not self._has_begun:
+            self._has_begun = True
+            blocks[0] = blocks[0].removeprefix(BOM)
         if len(self._kept) > BLOCK_MAX_BYTES:
             raise Broken("an endless event")
         return blocks

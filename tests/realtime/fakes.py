@@ -13,7 +13,7 @@ from typing import Any
 from realtime.bound import Bound
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
 from realtime.counting import ViewerKey
-from realtime.events import ConnectionId, Durable, Frame, NodeId, TopicName, Totals
+from realtime.events import HEARTBEAT, ConnectionId, Durable, Frame, NodeId, TopicName, Totals
 from realtime.frontend import Node
 from realtime.scripts import TableUnavailable
 from realtime.store import Access, Head, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
@@ -299,7 +299,7 @@ class FakeWire:
         raise AssertionError("the node has no answers")
 
     def ping(self) -> None:
-        self._put(b": hb\n\n" if self._is_sse else b"\x89\x00")
+        self._put(HEARTBEAT if self._is_sse else b"\x89\x00")
 
     def _put(self, data: bytes) -> None:
         if self.closed is not None or self.is_aborted:

@@ -718,7 +718,7 @@ async def test_every_connection_gets_a_heartbeat_within_its_time(node: Node) -> 
         await node.heartbeat()
     for viewer in (sse, websocket):
         viewer.wire.drain()
-    assert sse.wire.socket.taken == b": hb\n\n"
+    assert sse.wire.socket.taken == b": hb\n"
     assert websocket.wire.socket.taken == b"\x89\x00"
 
 

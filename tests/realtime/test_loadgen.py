@@ -21,7 +21,7 @@ import pytest
 
 from realtime.loadgen import host
 from realtime.loadgen.audience import WatcherDied
-from realtime.loadgen.check import KINDS, TICKS_MAX, UNTIMED, LikeCycle, Sightings, parse_event
+from realtime.loadgen.check import KINDS, TICKS_MAX, UNTIMED, LikeCycle, Sightings, fields_of, parse_event
 from realtime.loadgen.hops import Readings, parse_metrics, read_hops
 from realtime.loadgen.host import Address, DoesNotFit, find_site, make_room, reach, source_for
 from realtime.loadgen.latency import Histogram, Ledger
@@ -47,7 +47,7 @@ from tests.realtime.fake_site import TOPIC, Event, FakeSite, FakeViewer, websock
 
 
 def test_an_event_stream_reads_the_same_however_its_bytes_are_cut() -> None:
-    events = b"".join(b"event: e%d\r\ndata: {}\n\n" % number for number in range(3)) + b": hb\n\n"
+    events = b"".join(b"event: e%d\r\ndata: {}\n\n" % number for number in range(3)) + b": hb\n"
     body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (events[:7], events[7:30], events[30:]))
     whole = EventStream(chunked=True).feed(body)
 
@@ -56,7 +56,39 @@ def test_an_event_stream_reads_the_same_however_its_bytes_are_cut() -> None:
         parts = [block for at in range(0, len(body), size) for block in stream.feed(body[at : at + size])]
         assert parts == whole
         assert stream.between_blocks
-    assert [block.splitlines()[0] for block in whole] == [b"event: e0", b"event: e1", b"event: e2", b": hb"]
+    assert [block.splitlines()[0] for block in whole] == [b"event: e0", b"event: e1", b"event: e2"]
+
+
+@pytest.mark.parametrize(
+    ("body", "events"),
+    [
+        (b"\xef\xbb\xbfdata: 1\n\n\xef\xbb\xbfdata: 2\n\ndata: 3\n\n", ["message 1", "message 3"]),
+        (b"\xef\xbb\xbf\xef\xbb\xbfdata: 1\n\ndata: 2\n\ndata: 3\n\n", ["message 2", "message 3"]),
+        (b"data: 1\n:\x00\n:\r\ndata: 2\n:hb\r\n:\rdata: 3\r:data: fail\r\n\r\n", ["message 1,2,3"]),
+        (b"data:1\ndata\ndata:2\n\n", ["message 1,,2"]),
+        (b"event:  \ndata: 1\n\nevent: end\ndata: 2\n\n", ["  1", "end 2"]),
+        (b"event: \ndata: 1\n\n", ["message 1"]),
+        (b"event\ndata: 1\n\n", ["message 1"]),
+        (b"data: 1\r\ndata\ndata: 2\r\r", ["message 1,,2"]),
+        (b"data: 1\r\n\r", ["message 1"]),
+        (b"data: 1\r\n\r\ndata: 2\r\n\r\n", ["message 1", "message 2"]),
+        (b" data: 1\ndata:2\n\n", ["message 2"]),
+        (b"data:\t1\rData:2\ndata:\n\n", ["message \t1,"]),
+        (b"data: 1\nfoobar: 2\nid: 3\nretry: 4\n\n", ["message 1"]),
+        (b"event: 1\n\ndata: 2\n\n", ["message 2"]),
+        (b": hb\n: hb\ndata: 1\n\n: hb\n", ["message 1"]),
+        ("data: \u2026\n\n".encode(), ["message \u2026"]),
+        (b"data: never\n", []),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+def test_an_event_stream_is_read_as_browsers_read_it(body: bytes, events: list[str], size: int) -> None:
+    """What the web platform's own tests send (eventsource/format-*): a BOM, an empty name, a CR at the end."""
+    stream = EventStream(chunked=False)
+    blocks = [block for at in range(0, len(body), size) for block in stream.feed(body[at : at + size])]
+    found = [fields for block in blocks if (fields := fields_of(block)) is not None]
+    assert [f"{name} {data.decode()}".replace("\n", ",") for name, data in found] == events
+    assert stream.between_blocks is (events != [])
 
 
 def test_an_event_stream_knows_when_it_is_inside_a_block_or_chunk() -> None:
