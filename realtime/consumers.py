@@ -30,7 +30,7 @@ from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
 from realtime.cookies import cookie
 from realtime.counting import UNCOUNTED, ViewerKey
 from realtime.events import HEARTBEAT, ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
-from realtime.frontend import RETRY_MS, TOPICS_MAX, Node
+from realtime.frontend import OPENING_MAX_BYTES, RETRY_MS, TOPICS_MAX, Node, Opening
 from realtime.limits import CONNECTIONS_MAX, Limited, Network, NetworkFull, RateLimit, even_out, network_of
 from realtime.process import key_of, process
 from realtime.registry import CommandError, registry
@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 SUBPROTOCOL = "live.v1.json"
 ERRORS_MAX = 10
 NO_NONSENSE = ("too_often", "unavailable", "not_found")  # answers that one gets without a mistake
+COMMAND_BYTES = 16 * 1024  # sent for a command count as one command more
 WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
 CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
 UNKNOWN_POSITION = -1
@@ -194,13 +195,14 @@ def _leave_seat(seat: Seat | None) -> None:
 class Commander(Session):
     """A WebSocket's session: runs its viewer's commands, one after the other, each answered by `ack` or `error`."""
 
-    __slots__ = ("_errors", "_headers", "_is_paused", "_limit", "_network", "_waiting", "_working")
+    __slots__ = ("_caused_bytes", "_errors", "_headers", "_is_paused", "_limit", "_network", "_waiting", "_working")
 
     def __init__(self, node: Node, seat: Seat | None, request: Request) -> None:
         super().__init__(node, seat)
         self._network = request.network
         self._headers = request.credentials
         self._errors = 0
+        self._caused_bytes = 0  # sent for commands, and not yet paid for by the limit
         self._limit: RateLimit | None = None
         self._waiting: deque[str | bytes] = deque()
         self._working: asyncio.Task[None] | None = None
@@ -234,9 +236,12 @@ class Commander(Session):
             return
         ref: object = None
         try:
+            if not await self.node.has_read(self.connection):
+                return
             if settings.LIVE_LIMITS:
                 self._limit = self._limit or RateLimit(burst=200, per_second=50)
-                self._limit.take("")
+                cost, self._caused_bytes = divmod(self._caused_bytes, COMMAND_BYTES)
+                self._limit.take("", 1 + cost)
             command = _command(message)
             ref = command.get("ref")
             await self._run(command, ref)
@@ -281,6 +286,10 @@ class Commander(Session):
             raise CommandError("too_many_topics", f"A connection may have {TOPICS_MAX} topics at most.")
         if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**63):
             raise CommandError("invalid", "after is the last seq you have seen.")
+        if topic in connection.topics and after is None:
+            # It reads this one already: what it has not read yet is on its way.
+            self._answer({"ack": ref, "topic": topic, "seq": self.node.feeds[topic].seq, "snapshot": None})
+            return
         await _prepare(self.node, {topic: after}, connection.watcher, self._identify)
         if connection.id not in self.node.connections:
             return  # closed meanwhile
@@ -289,6 +298,7 @@ class Commander(Session):
         except TopicGone as error:
             raise CommandError("unavailable", "The topic is being read again.") from error
         start = orjson.dumps({"ack": ref, "topic": opening.topic})
+        self._caused_bytes += opening.size
         connection.wire.answer(start[:-1] + b"," + opening.part[1:])
         if opening.frames:
             connection.wire.write(opening.frames)
@@ -302,7 +312,9 @@ class Commander(Session):
         return watcher
 
     def _answer(self, answer: dict[str, Any]) -> None:
-        self.connection.wire.answer(orjson.dumps(answer))
+        body = orjson.dumps(answer)
+        self._caused_bytes += len(body)
+        self.connection.wire.answer(body)
 
     def _close(self, why: Closing) -> None:
         self._waiting.clear()
@@ -535,11 +547,17 @@ class _Stream:
         return wire
 
     def _hello(self, session: Session) -> list[Frame]:
-        """Enter the prepared topics; return the first frames. No await until they are written. Raises TopicGone."""
+        """Enter the prepared topics, of many the first; return the first frames. Raises TopicGone.
+
+        No await until they are written.
+        """
         node, connection = session.node, session.connection
-        openings = [
-            node.enter(connection, topic, after=self.request.positions.get(topic)) for topic in self.request.topics
-        ]
+        topics, openings = deque(self.request.topics), list[Opening]()
+        while topics and sum(opening.size for opening in openings) < OPENING_MAX_BYTES:
+            topic = topics.popleft()
+            openings.append(node.enter(connection, topic, after=self.request.positions.get(topic)))
+        if topics:
+            node.enter_later(connection, {topic: self.request.positions.get(topic) for topic in topics})
         return node.hello(connection, openings)
 
 

@@ -70,6 +70,11 @@ LOOK_MAX_TOPICS = 500  # presence topics read at once: about 15 ms
 RIGHTS_SECONDS = 2.5  # how often those who said who they are have to be still so
 LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
+# A connection reads so much at once, of its first topics or of what it has missed; it gets more when it has read that.
+# So the bound of what waits for a reader (realtime.bound) is never reached by one who only asks for much.
+OPENING_MAX_BYTES = 128 * 1024
+ROOM_BYTES = 32 * 1024
+ROOM_SECONDS = 0.05
 PULL_MAX_EVENTS = 1_000  # behind by more than that, a topic starts again from its snapshot
 PULL_SLICE_EVENTS = 50  # of missed events, delivered at once; then viewers have a moment to read
 PULL_PAUSE_SECONDS = 0.02
@@ -276,6 +281,10 @@ class Opening:
     part: bytes
     frames: list[Frame] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        return len(self.part) + sum(len(made.body) for made in self.frames)
+
 
 class Node:
     """A frontend node. Make it on its event loop, then `start()`; at the end `drain()` and `aclose()`.
@@ -464,9 +473,14 @@ class Node:
 
     async def _subscribe(self, connection: Connection, topic: TopicName, after: int | None) -> int | str:
         try:
-            await self.prepare(topic, connection.watcher, after=after)
+            has_read = False
+            while not has_read:
+                if not await self.has_read(connection):
+                    return "not_found"  # closed meanwhile
+                await self.prepare(topic, connection.watcher, after=after)
+                has_read = connection.wire.pending_bytes() <= ROOM_BYTES
             if connection.id not in self.connections:
-                return "not_found"  # closed meanwhile
+                return "not_found"
             if len(connection.topics) >= TOPICS_MAX and topic not in connection.topics:
                 return "too_many_topics"
             opening = self.enter(connection, topic, after=after)
@@ -477,6 +491,23 @@ class Node:
         head = b'{"topic":"%b",' % topic.encode()
         connection.wire.write([Frame("subscribed", head + opening.part[1:]), *opening.frames])
         return self.feeds[topic].seq
+
+    async def has_read(self, connection: Connection) -> bool:
+        """Return True when the viewer has read most of what was written, False when the connection has ended."""
+        while connection.id in self.connections and connection.wire.pending_bytes() > ROOM_BYTES:  # noqa: ASYNC110
+            await asyncio.sleep(ROOM_SECONDS)
+        return connection.id in self.connections
+
+    def enter_later(self, connection: Connection, topics: Mapping[TopicName, int | None]) -> None:
+        """Make the connection a viewer of more topics, one by one as it reads; each comes with `subscribed`."""
+        self.spawn(self._enter_later(connection, topics), name="more topics")
+
+    async def _enter_later(self, connection: Connection, topics: Mapping[TopicName, int | None]) -> None:
+        for topic, after in topics.items():
+            while (answer := await self._subscribe(connection, topic, after)) == "unavailable":  # noqa: ASYNC110
+                await asyncio.sleep(RETRY_MS / 1000)
+            if isinstance(answer, str) and connection.id in self.connections:
+                connection.wire.write([frame("unsubscribed", {"topic": topic, "reason": "gone"})])
 
     def hello(self, connection: Connection, openings: Sequence[Opening]) -> list[Frame]:
         """Return the frames that open a connection, in order."""
@@ -498,6 +529,9 @@ class Node:
         if after >= 0 and 0 <= missed <= len(feed.ring):
             opening.frames = list(feed.ring)[len(feed.ring) - missed :]
             opening.frames += feed.newest_state()
+            if opening.size > OPENING_MAX_BYTES:
+                metrics.resets.labels("far_behind").inc()
+                opening.frames = [feed.reset_frame("far_behind")]
         else:
             reason = "too_old" if after >= 0 and missed > 0 else "unknown_position"
             metrics.resets.labels(reason).inc()

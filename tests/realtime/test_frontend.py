@@ -276,6 +276,17 @@ async def test_viewers_far_behind_get_a_reset_instead_of_all_that_they_missed(no
     assert viewer.notes() == []
 
 
+async def test_viewer_who_missed_more_than_finds_room_gets_a_reset_instead(node: Node, store: FakeStore) -> None:
+    """Half a megabyte of missed comments would be cut as unread, and the viewer would come back for the same."""
+    for number in range(400):
+        store.note(f"{number} " + "x" * 1_000)
+    await node.reconcile()
+    resumed = await Viewer(node).watch(after=0)
+    assert [(name, data["reason"]) for name, data in resumed.first] == [("reset", "far_behind")]
+    later = await Viewer(node).watch(after=390)
+    assert [name for name, _ in later.first][:10] == ["note"] * 10
+
+
 async def test_viewers_have_time_to_read_what_they_missed(node: Node, store: FakeStore) -> None:
     """More than a mailbox holds, in one pull: whoever reads meanwhile is not cut."""
     reader, sleeper = await Viewer(node).watch(), await Viewer(node).watch()
