@@ -29,7 +29,18 @@ from realtime.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, cut
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
 from realtime.cookies import cookie
 from realtime.counting import UNCOUNTED, ViewerKey
-from realtime.events import HEARTBEAT, ConnectionId, Frame, TopicName, http_chunk, parse_event_id, topic_name
+from realtime.events import (
+    HEARTBEAT,
+    UNKNOWN,
+    ConnectionId,
+    Frame,
+    Position,
+    TopicName,
+    http_chunk,
+    parse_event_id,
+    position_in,
+    topic_name,
+)
 from realtime.frontend import OPENING_MAX_BYTES, RETRY_MS, TOPICS_MAX, Node, Opening
 from realtime.limits import CONNECTIONS_MAX, Limited, Network, NetworkFull, RateLimit, even_out, network_of
 from realtime.process import key_of, process
@@ -47,7 +58,6 @@ NO_NONSENSE = ("too_often", "unavailable", "not_found")  # answers that one gets
 COMMAND_BYTES = 16 * 1024  # sent for a command count as one command more
 WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
 CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
-UNKNOWN_POSITION = -1
 APART = ("embed", "dock")  # what watches without being a viewer: a player on another site, a moderator's tool
 # What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
 STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
@@ -74,7 +84,7 @@ class Request:
 
     headers: dict[bytes, bytes]
     topics: list[TopicName]
-    positions: dict[TopicName, int]
+    positions: dict[TopicName, Position]
     ticket: str
     is_foreign: bool
     network: Network
@@ -89,11 +99,11 @@ class Request:
         except ValueError as error:
             raise Refusal(422, "invalid", "The query is not readable.") from error
         topics = _topics(value for name, value in query if name == "topic")
-        positions: dict[TopicName, int] = {}
+        positions: dict[TopicName, Position] = {}
         for value in (value for name, value in query if name == "after"):
             position = parse_event_id(value)
             if position is None:
-                raise Refusal(422, "invalid", "after looks like video:<id>@<seq>.")
+                raise Refusal(422, "invalid", "after looks like video:<id>@<epoch>.<seq>.")
             positions[position[0]] = position[1]
         if (last := headers.get(b"last-event-id")) is not None:
             # The browser's own, not the page's: what it holds is answered with a fresh state, not with an error.
@@ -101,7 +111,7 @@ class Request:
             if position is not None and position[0] in topics:
                 positions[position[0]] = position[1]
             else:
-                positions = {topic: positions.get(topic, UNKNOWN_POSITION) for topic in topics}
+                positions = {topic: positions.get(topic, UNKNOWN) for topic in topics}
         apart = [value for name, value in query if name == "as"]
         if not set(apart) <= set(APART) or len(apart) > 1:
             raise Refusal(422, "invalid", f"as is one of {', '.join(APART)}.")
@@ -284,17 +294,20 @@ class Commander(Session):
         connection = self.connection
         if len(connection.topics) >= TOPICS_MAX and topic not in connection.topics:
             raise CommandError("too_many_topics", f"A connection may have {TOPICS_MAX} topics at most.")
-        if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**63):
-            raise CommandError("invalid", "after is the last seq you have seen.")
-        if topic in connection.topics and after is None:
+        try:
+            position = position_in(topic, after)
+        except ValueError as error:
+            raise CommandError("invalid", f"{error}.") from error
+        if topic in connection.topics and position is None:
             # It reads this one already: what it has not read yet is on its way.
-            self._answer({"ack": ref, "topic": topic, "seq": self.node.feeds[topic].seq, "snapshot": None})
+            feed = self.node.feeds[topic]
+            self._answer({"ack": ref, "topic": topic, "epoch": feed.epoch, "seq": feed.seq, "snapshot": None})
             return
-        await _prepare(self.node, {topic: after}, connection.watcher, self._identify)
+        await _prepare(self.node, {topic: position}, connection.watcher, self._identify)
         if connection.id not in self.node.connections:
             return  # closed meanwhile
         try:
-            opening = self.node.enter(connection, topic, after=after)
+            opening = self.node.enter(connection, topic, after=position)
         except TopicGone as error:
             raise CommandError("unavailable", "The topic is being read again.") from error
         start = orjson.dumps({"ack": ref, "topic": opening.topic})
@@ -434,7 +447,7 @@ async def _identified(headers: dict[bytes, bytes]) -> Watcher:
 
 async def _prepare(
     node: Node,
-    positions: Mapping[TopicName, int | None],
+    positions: Mapping[TopicName, Position | None],
     watcher: Watcher,
     identify: Callable[[], Awaitable[Watcher]],
 ) -> None:

@@ -17,10 +17,11 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections,
 
 from realtime.batches import Batches
 from realtime.connections import Watcher
+from realtime.epoch import epoch
 from realtime.events import Durable, TopicName, Totals
 from realtime.models import Audience, LoggedEvent, Topic
 from realtime.registry import Registry
-from realtime.store import Head, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
+from realtime.store import Head, Heads, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
 from realtime.threads import DatabaseThreads
 
 P = ParamSpec("P")
@@ -58,9 +59,9 @@ class DatabaseStore:
 
     `replica` is the alias of a read replica (settings.DATABASES) that answers what a node asks again and again, its
     look for what it has missed, while the primary may be far away. A replica is late, so where it is behind what is
-    known it has no news, and where it has no such topic the primary is asked. Whether something has gone back, as after
-    a restored backup, only the primary can tell: it is asked every `CONFIRM_SECONDS`, and whenever the replica does not
-    answer.
+    known it has no news, and where it has no such topic the primary is asked. Whether something has gone back, and
+    whether this still is the history that was known (`epoch`), only the primary can tell: it is asked every
+    `CONFIRM_SECONDS`, and whenever the replica does not answer.
     """
 
     def __init__(
@@ -87,18 +88,20 @@ class DatabaseStore:
             raise TopicGone(topic)
         return loaded
 
-    async def heads(self, known: Mapping[TopicName, Head]) -> Mapping[TopicName, Head]:
+    async def heads(self, known: Mapping[TopicName, Head]) -> Heads:
         if self._replica == DEFAULT_DB_ALIAS or self._clock() - self._confirmed_at >= CONFIRM_SECONDS:
-            found = await self._threads.run(self._heads, DEFAULT_DB_ALIAS, list(known))
+            confirmed = await self._threads.run(self._confirmed_heads, list(known))
             self._confirmed_at = self._clock()
-            return found
+            return confirmed
         found = await self._read(self._heads, list(known))
         if absent := known.keys() - found.keys():
             found |= await self._threads.run(self._heads, DEFAULT_DB_ALIAS, list(absent))
-        return {
-            topic: Head(max(head.seq, known[topic].seq), max(head.version, known[topic].version))
-            for topic, head in found.items()
-        }
+        return Heads(
+            {
+                topic: Head(max(head.seq, known[topic].seq), max(head.version, known[topic].version))
+                for topic, head in found.items()
+            }
+        )
 
     async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:
         return await self._read(self._totals, topics)
@@ -137,6 +140,7 @@ class DatabaseStore:
     @staticmethod
     def _load(kind: TopicKind, topics: Sequence[TopicName]) -> dict[TopicName, Loaded]:
         """Return the topics that there are, all of one kind."""
+        now = epoch()
         with one_moment():
             logged = topics if kind.kept_events else ()
             heads = {TopicName(head.name): head for head in Topic.objects.filter(name__in=logged)}
@@ -146,13 +150,17 @@ class DatabaseStore:
             loaded = {}
             for topic, snapshot in snapshots.items():
                 head = heads.get(topic)
-                found = loaded[topic] = Loaded(Head(0, 0), snapshot, likes.get(topic))
+                found = loaded[topic] = Loaded(Head(0, 0), snapshot, likes.get(topic), epoch=now)
                 if head is not None:
                     found.head, found.viewers_peak = Head(head.seq, head.version), head.viewers_peak
                     if not kind.is_inbox:
                         log = LoggedEvent.objects.filter(topic_id=topic).order_by("-seq")[: kind.kept_events]
                         found.log = [_durable(event) for event in log][::-1]
         return loaded
+
+    def _confirmed_heads(self, topics: Sequence[TopicName]) -> Heads:
+        now = epoch()
+        return Heads(self._heads(DEFAULT_DB_ALIAS, topics), now)
 
     @staticmethod
     def _heads(database: str, topics: Sequence[TopicName]) -> dict[TopicName, Head]:

@@ -19,8 +19,12 @@ from realtime.stamps import Journey
 TopicName = NewType("TopicName", str)
 NodeId = NewType("NodeId", str)
 ConnectionId = NewType("ConnectionId", str)
+Epoch = NewType("Epoch", str)
 
 TOPIC = re.compile(r"(video|user|presence|conversation):[A-Za-z0-9-]{1,64}\Z", re.ASCII)
+POSITION = re.compile(
+    r"^((?:video|user|presence|conversation):[A-Za-z0-9-]{1,64})@(?:([A-Za-z0-9_-]{1,12})\.)?([0-9]{1,18})$", re.ASCII
+)
 WIRE_VERSION = 1
 BURST_TTL_MS = 5_000
 
@@ -35,6 +39,20 @@ def topic_name(text: str) -> TopicName:
     if not TOPIC.match(text):
         raise ValueError("a topic looks like video:<id>")
     return TopicName(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far somebody has followed a topic: up to `seq`, in the history that `epoch` names (realtime.epoch).
+
+    Of an unknown epoch ("") it is a position that nobody can go on from.
+    """
+
+    epoch: Epoch
+    seq: int
+
+
+UNKNOWN = Position(Epoch(""), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,24 +263,44 @@ class Frame:
         return self._websocket
 
 
-def durable_frame(event: Durable) -> Frame:
-    return Frame(event.name, event.body, id=event_id(event.topic, event.seq))
+def durable_frame(event: Durable, epoch: Epoch) -> Frame:
+    return Frame(event.name, event.body, id=event_id(event.topic, Position(epoch, event.seq)))
 
 
 def frame(name: str, data: Mapping[str, Any], *, id: str = "", journey: Journey | None = None) -> Frame:
     return Frame(name, orjson.dumps(data), id=id, journey=journey)
 
 
-def event_id(topic: TopicName, seq: int) -> str:
-    return f"{topic}@{seq}"
+def event_id(topic: TopicName, position: Position) -> str:
+    return f"{topic}@{position.epoch}.{position.seq}" if position.epoch else f"{topic}@{position.seq}"
 
 
-def parse_event_id(text: str) -> tuple[TopicName, int] | None:
-    """Return topic and seq of a `Last-Event-ID`, None when it is none of ours."""
-    topic, at, seq = text.rpartition("@")
-    if not at or not seq.isascii() or not seq.isdigit() or len(seq) > 18 or not TOPIC.match(topic):
+def parse_event_id(text: str) -> tuple[TopicName, Position] | None:
+    """Return the topic and the position in it that `event_id` wrote, None when it is none of ours.
+
+    Those of before there were epochs have none: `<topic>@<seq>`.
+    """
+    found = POSITION.fullmatch(text)
+    if found is None:
         return None
-    return TopicName(topic), int(seq)
+    topic, epoch, seq = found.groups("")
+    return TopicName(topic), Position(Epoch(epoch), int(seq))
+
+
+def position_in(topic: TopicName, after: object) -> Position | None:
+    """Return the position in the topic that a client's `after` names, None for none.
+
+    A bare seq, which was all in the time before epochs, is one of an unknown epoch, and so is one in another topic.
+    Raises ValueError.
+    """
+    if after is None:
+        return None
+    if isinstance(after, int) and not isinstance(after, bool) and 0 <= after < 2**63:
+        return UNKNOWN
+    found = parse_event_id(after) if isinstance(after, str) else None
+    if found is None:
+        raise ValueError("after looks like video:<id>@<epoch>.<seq>")
+    return found[1] if found[0] == topic else UNKNOWN
 
 
 # A comment line and no block of its own: some clients make an empty message of every blank line.

@@ -41,9 +41,11 @@ from realtime.events import (
     Burst,
     ConnectionId,
     Durable,
+    Epoch,
     Event,
     Frame,
     NodeId,
+    Position,
     Signal,
     State,
     TopicName,
@@ -154,6 +156,7 @@ class Feed:
     websocket: Audience[Connection] = field(default_factory=Audience)
     sampled: set[Connection] = field(default_factory=set)
     seq: int = 0
+    epoch: Epoch = Epoch("")  # noqa: RUF009  (a text)
     ring: deque[Frame] = field(init=False)
     snapshot: dict[str, Any] = field(default_factory=dict)
     totals: Totals | None = None
@@ -202,6 +205,10 @@ class Feed:
     def audience_of(self, connection: Connection) -> Audience[Connection]:
         return self.sse if connection.is_sse else self.websocket
 
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.seq)
+
     def members(self) -> list[Connection]:
         return [*self.sse, *self.websocket]
 
@@ -218,7 +225,7 @@ class Feed:
 
     def opening_part(self) -> bytes:
         if not self.opening:
-            self.opening = orjson.dumps({"seq": self.seq, "snapshot": self.full_snapshot()})
+            self.opening = orjson.dumps({"epoch": self.epoch, "seq": self.seq, "snapshot": self.full_snapshot()})
         return self.opening
 
     def likes_frame(
@@ -246,8 +253,8 @@ class Feed:
         return frames
 
     def reset_frame(self, reason: str) -> Frame:
-        data = {"topic": self.topic, "reason": reason, "seq": self.seq, "snapshot": self.full_snapshot()}
-        return frame("reset", data, id=event_id(self.topic, self.seq))
+        data = {"topic": self.topic, "reason": reason, "epoch": self.epoch, "seq": self.seq}
+        return frame("reset", {**data, "snapshot": self.full_snapshot()}, id=event_id(self.topic, self.position))
 
 
 def _tells_more(seen: State, known: State, *, is_fresh: bool) -> bool:
@@ -275,7 +282,7 @@ def parse_public_id(text: str) -> tuple[ConnectionId, NodeId]:
 
 @dataclass(slots=True)
 class Opening:
-    """What a connection reads first of a topic: its part of `hello`, `{"seq", "snapshot"}` encoded, then frames."""
+    """What a connection reads first of a topic: its part of `hello`, `{"epoch", "seq", "snapshot"}`, then frames."""
 
     topic: TopicName
     part: bytes
@@ -398,14 +405,14 @@ class Node:
         if watcher.viewer_id and connection.id in self.connections:
             self._identified.add(connection)
 
-    async def prepare(self, topic: TopicName, watcher: Watcher, *, after: int | None = None) -> None:
+    async def prepare(self, topic: TopicName, watcher: Watcher, *, after: Position | None = None) -> None:
         """Have the topic at hand for a viewer who has seen it up to `after`, so that `enter` can follow at once.
 
         The first viewer of a topic costs one read of the database, all others none.
         Raises TopicGone (also for a topic that this watcher may not see), StoreUnavailable.
         """
         feed = await self._ready_feed(topic)
-        if after is not None and after > feed.seq:
+        if after is not None and after.epoch == feed.epoch and after.seq > feed.seq:
             # It saw it on another node, which was faster. Who asks at the same time shares the one read.
             await asyncio.shield(self._pull_soon(feed, grace_seconds=0))
         if not feed.kind.access(feed.snapshot).allows(topic, watcher):
@@ -419,10 +426,10 @@ class Node:
         feed = self.feeds.get(topic)
         return feed is not None and feed.is_ready
 
-    def enter(self, connection: Connection, topic: TopicName, *, after: int | None = None) -> Opening:
+    def enter(self, connection: Connection, topic: TopicName, *, after: Position | None = None) -> Opening:
         """Make the connection a viewer of a prepared topic; return what it has to read before any later frame.
 
-        `after` is the last durable seq it has seen: then the opening holds the events since, or a `reset` where
+        `after` is how far it has followed the topic: then the opening holds the events since, or a `reset` where
         they are no longer at hand. The caller writes the opening before it awaits anything.
         Raises TopicGone.
         """
@@ -458,20 +465,20 @@ class Node:
     async def change_topics(
         self,
         connection: Connection,
-        subscribe: Mapping[TopicName, int | None],
+        subscribe: Mapping[TopicName, Position | None],
         unsubscribe: Iterable[TopicName],
     ) -> dict[TopicName, int | str]:
         """Change what an open connection watches; the stream says the rest: `subscribed`, then what was missed.
 
-        `subscribe` maps topics to the last seq seen, None: nothing. Returns the seq of each new topic, or why not:
-        not_found, too_many_topics, unavailable.
+        `subscribe` maps topics to how far each was followed, None: not at all. Returns the seq of each new topic, or
+        why not: not_found, too_many_topics, unavailable.
         """
         for topic in unsubscribe:
             self.unsubscribe(connection, topic)
         answers = await asyncio.gather(*(self._subscribe(connection, *item) for item in subscribe.items()))
         return dict(zip(subscribe, answers, strict=True))
 
-    async def _subscribe(self, connection: Connection, topic: TopicName, after: int | None) -> int | str:
+    async def _subscribe(self, connection: Connection, topic: TopicName, after: Position | None) -> int | str:
         try:
             has_read = False
             while not has_read:
@@ -498,11 +505,11 @@ class Node:
             await asyncio.sleep(ROOM_SECONDS)
         return connection.id in self.connections
 
-    def enter_later(self, connection: Connection, topics: Mapping[TopicName, int | None]) -> None:
+    def enter_later(self, connection: Connection, topics: Mapping[TopicName, Position | None]) -> None:
         """Make the connection a viewer of more topics, one by one as it reads; each comes with `subscribed`."""
         self.spawn(self._enter_later(connection, topics), name="more topics")
 
-    async def _enter_later(self, connection: Connection, topics: Mapping[TopicName, int | None]) -> None:
+    async def _enter_later(self, connection: Connection, topics: Mapping[TopicName, Position | None]) -> None:
         for topic, after in topics.items():
             while (answer := await self._subscribe(connection, topic, after)) == "unavailable":  # noqa: ASYNC110
                 await asyncio.sleep(RETRY_MS / 1000)
@@ -521,19 +528,22 @@ class Node:
         )
         return [Frame("hello", body), *(frame for opening in openings for frame in opening.frames)]
 
-    def _opening(self, feed: Feed, after: int | None) -> Opening:
+    def _opening(self, feed: Feed, after: Position | None) -> Opening:
         if after is None or not feed.kind.kept_events:
             return Opening(feed.topic, feed.opening_part())
-        opening = Opening(feed.topic, b'{"seq":%d,"snapshot":null}' % feed.seq)
-        missed = feed.seq - after
-        if after >= 0 and 0 <= missed <= len(feed.ring):
+        opening = Opening(feed.topic, b'{"epoch":"%b","seq":%d,"snapshot":null}' % (feed.epoch.encode(), feed.seq))
+        missed = feed.seq - after.seq
+        if after.epoch == feed.epoch and 0 <= missed <= len(feed.ring):
             opening.frames = list(feed.ring)[len(feed.ring) - missed :]
             opening.frames += feed.newest_state()
             if opening.size > OPENING_MAX_BYTES:
                 metrics.resets.labels("far_behind").inc()
                 opening.frames = [feed.reset_frame("far_behind")]
         else:
-            reason = "too_old" if after >= 0 and missed > 0 else "unknown_position"
+            if after.epoch == feed.epoch:
+                reason = "too_old" if missed > 0 else "unknown_position"
+            else:
+                reason = "database_changed" if after.epoch else "unknown_position"
             metrics.resets.labels(reason).inc()
             opening.frames = [feed.reset_frame(reason)]
         return opening
@@ -581,12 +591,12 @@ class Node:
             self._deliver_to(feed, event, passage)
 
     def _take(self, feed: Feed, loaded: Loaded) -> None:
-        feed.seq = loaded.head.seq
+        feed.seq, feed.epoch = loaded.head.seq, loaded.epoch
         feed.snapshot = loaded.snapshot
         for state in feed.states.values():  # which no row keeps
             feed.kind.apply(feed.snapshot, state.name, state.data)
         feed.ring.clear()
-        feed.ring.extend(durable_frame(event) for event in loaded.log)
+        feed.ring.extend(durable_frame(event, feed.epoch) for event in loaded.log)
         feed.ahead = {seq: came for seq, came in feed.ahead.items() if seq > feed.seq}
         if loaded.likes is not None:
             feed.totals = newest(feed.totals, Totals(feed.topic, loaded.head.version, loaded.likes))
@@ -691,10 +701,12 @@ class Node:
     def _deliver_next(self, feed: Feed, event: Durable, passage: Passage) -> None:
         data = orjson.loads(event.body)
         at_ms = data["at_ms"]
-        made = durable_frame(event)
+        made = durable_frame(event, feed.epoch)
         made.journey = Journey(event.name, passage, at_ms, (at_ms,))
         feed.seq = event.seq
-        feed.ring.append(durable_frame(event))  # as a later reader gets it: of its way there is nothing to say
+        feed.ring.append(
+            durable_frame(event, feed.epoch)
+        )  # as a later reader gets it: of its way there is nothing to say
         before = feed.kind.access(feed.snapshot)
         feed.kind.apply(feed.snapshot, event.name, data)
         feed.opening = b""
@@ -996,7 +1008,7 @@ class Node:
     async def _reload(self, feed: Feed, reason: str) -> None:
         """Start the topic again from the database and tell its viewers so. Raises TopicGone, StoreUnavailable."""
         loaded = await self._store.load(feed.topic)
-        if reason == "database_changed":
+        if reason == "database_changed" or loaded.epoch != feed.epoch:
             feed.totals = None
         self._take(feed, loaded)
         metrics.resets.labels(reason).inc()
@@ -1018,24 +1030,34 @@ class Node:
         """Raises TopicGone, StoreUnavailable."""
         known = {topic: Head(feed.seq, feed.totals.version if feed.totals else 0) for topic, feed in feeds.items()}
         heads = await self._store.heads(known)
-        newer = [topic for topic, head in heads.items() if feeds[topic].totals and head.version > known[topic].version]
+        newer = [
+            topic for topic, head in heads.of.items() if feeds[topic].totals and head.version > known[topic].version
+        ]
         totals = await self._store.newest_totals(newer) if newer else {}
+        changed: list[Feed] = []
         for topic, feed in feeds.items():
             if self.feeds.get(topic) is not feed:
                 continue
-            head = heads.get(topic)
+            head = heads.of.get(topic)
             if head is None:
                 if feed.kind.is_logged:
                     self._end(feed)
                     continue
                 head = Head(0, 0)  # it has had no event yet
-            if head.seq < known[topic].seq or head.version < known[topic].version:
-                # A backup was restored: what this node knew is no longer true.
-                await self._reload(feed, "database_changed")
-            elif head.seq > feed.seq:
+            is_other = heads.epoch is not None and heads.epoch != feed.epoch
+            if is_other or head.seq < known[topic].seq or head.version < known[topic].version:
+                changed.append(feed)
+                continue
+            if head.seq > feed.seq:
                 self._pull_soon(feed, grace_seconds=0)
             if topic in totals:
                 self._deliver_totals(feed, totals[topic])
+        # A backup was restored, or a replica promoted: what this node knew is no longer true.
+        for done in await asyncio.gather(
+            *(self._reload(feed, "database_changed") for feed in changed), return_exceptions=True
+        ):
+            if isinstance(done, BaseException):
+                raise done
 
     async def look_at_presence(self) -> None:
         """See who is online, of all presence topics here, and read again who may see whom: no event tells of the

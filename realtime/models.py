@@ -74,3 +74,18 @@ class SeenViewer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} of {self.topic_id}"
+
+
+class DrawnEpoch(models.Model):
+    """What was drawn to tell this database's history from others (realtime.epoch). One row."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    drawn = models.CharField(max_length=40)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(condition=models.Q(id=1), name="one_drawn_epoch"),
+        ]
+
+    def __str__(self) -> str:
+        return self.drawn

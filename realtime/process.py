@@ -26,7 +26,7 @@ from realtime import figures
 from realtime.connections import Watcher
 from realtime.counting import viewer_keys
 from realtime.database import DatabaseStore
-from realtime.events import NodeId, TopicName, now_ms
+from realtime.events import NodeId, Position, TopicName, event_id, now_ms, position_in
 from realtime.frontend import Node, parse_public_id
 from realtime.limits import ConnectionLimit
 from realtime.presence import PREFIX, Presence
@@ -185,7 +185,7 @@ class NodeProcess:
         connection: str,
         watcher: Watcher,
         *,
-        subscribe: Mapping[TopicName, int | None],
+        subscribe: Mapping[TopicName, Position | None],
         unsubscribe: Sequence[TopicName],
     ) -> dict[TopicName, int | str]:
         """Change what a connection watches, on whichever node it is; `connection` as its `hello` said.
@@ -194,7 +194,7 @@ class NodeProcess:
         """
         ask = {
             "watcher": {**asdict(watcher), "topics": list(watcher.topics)},
-            "subscribe": dict(subscribe),
+            "subscribe": {topic: after and event_id(topic, after) for topic, after in subscribe.items()},
             "unsubscribe": list(unsubscribe),
         }
         answer: dict[TopicName, int | str] = await self._act("node.change_topics", connection, ask)
@@ -254,7 +254,8 @@ class NodeProcess:
             return None
         if not connection.watcher.viewer_id:
             node.identify(connection, replace(asking, topics=asking.topics | connection.watcher.topics))
-        return await node.change_topics(connection, ask["subscribe"], ask["unsubscribe"])
+        subscribe = {topic: position_in(topic, after) for topic, after in ask["subscribe"].items()}
+        return await node.change_topics(connection, subscribe, ask["unsubscribe"])
 
     @staticmethod
     async def _saw(node: Node, ask: dict[str, Any]) -> int | None:

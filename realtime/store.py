@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from realtime.connections import Watcher
-from realtime.events import Durable, TopicName, Totals
+from realtime.events import Durable, Epoch, TopicName, Totals
 
 
 class TopicGone(Exception):
@@ -48,6 +48,14 @@ class Head:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The heads of topics, and the epoch of the database; None where who answered cannot tell it."""
+
+    of: Mapping[TopicName, Head]
+    epoch: Epoch | None = None
+
+
 @dataclass(slots=True)
 class Loaded:
     """A topic as the database has it, read in one snapshot. `log` are its newest durable events, oldest first.
@@ -60,6 +68,7 @@ class Loaded:
     likes: Mapping[str, int] | None = None
     viewers_peak: int = 0
     log: list[Durable] = field(default_factory=list)
+    epoch: Epoch = Epoch("")  # noqa: RUF009  (a text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ class Store(Protocol):
         """Return the topic. Raises TopicGone."""
         ...
 
-    async def heads(self, known: Mapping[TopicName, Head]) -> Mapping[TopicName, Head]:
+    async def heads(self, known: Mapping[TopicName, Head]) -> Heads:
         """Return the heads of the topics, those that are gone left out. `known`: what the asker has of each.
 
         Below what is known is only what has gone back for certain.

@@ -105,6 +105,11 @@ class Room:
         """Return what the node has counted under this name, over all labels that are not given."""
         return counted(await self.client.get(f"{self.site.urls[node]}/metrics"), name, **labels)
 
+    async def position(self, seq: int, *, topic: str | None = None) -> str:
+        """Return how the site writes that place in a topic of the present epoch."""
+        epoch = (await self.call("GET", f"/videos/{self.video_id}")).raise_for_status().json()["epoch"]
+        return f"{topic or self.topic}@{epoch}.{seq}"
+
     def comments_kept(self) -> list[str]:
         """Return the texts of the video's comments, as the database has them."""
         with psycopg.connect(self.site.database_url) as connection:

@@ -71,6 +71,7 @@ class Watcher(ABC):
         self.connection = ""
         """What the site calls it, since the last hello."""
         self.resets = 0
+        self.epoch = ""
         self.seq = -1
         self.comments: list[str] = []
         """The texts of all comments, in the order in which they were shown. A reset starts them again."""
@@ -142,6 +143,11 @@ class Watcher(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({urlsplit(self.url).netloc})"
 
+    @property
+    def position(self) -> str:
+        """How far it has followed its topic, as the site writes it; "" before the first hello."""
+        return f"{self.topic}@{self.epoch}.{self.seq}" if self.seq >= 0 else ""
+
     # The promise
 
     def _take(self, seen: Seen) -> None:
@@ -157,7 +163,7 @@ class Watcher(ABC):
                 self._hello(seen.data["topics"][self.topic])
             case "reset":
                 self.resets += 1
-                self._show(seen.data["seq"], seen.data["snapshot"])
+                self._show(seen.data)
             case "likes":
                 self.likes = {"total": seen.data["total"], "kinds": seen.data["kinds"]}
             case "viewers":
@@ -167,13 +173,14 @@ class Watcher(ABC):
 
     def _hello(self, opening: dict[str, Any]) -> None:
         self.hellos += 1
+        self.epoch = self.epoch or opening["epoch"]
         if opening["snapshot"] is not None:
             if self.seq >= 0:
                 self.problems.append(f"came back at {self.seq} and was started again at {opening['seq']}")
-            self._show(opening["seq"], opening["snapshot"])
+            self._show(opening)
 
-    def _show(self, seq: int, snapshot: dict[str, Any]) -> None:
-        self.seq = seq
+    def _show(self, opening: dict[str, Any]) -> None:
+        self.epoch, self.seq, snapshot = opening["epoch"], opening["seq"], opening["snapshot"]
         if "comments" in snapshot:  # else the topic is no video
             self.comments = [comment["body"] for comment in snapshot["comments"]]
             self.likes, self.viewers = snapshot["likes"], snapshot["viewers"]
@@ -184,9 +191,9 @@ class Watcher(ABC):
             self.problems.append(f"{seen.name} {seq} doubled or late, after {self.seq}")
         elif seq > self.seq + 1:
             self.problems.append(f"{self.seq + 1} to {seq - 1} lost")
-        if seen.id and seen.id != f"{self.topic}@{seq}":
-            self.problems.append(f"{seen.name} {seq} has the id {seen.id}")
         self.seq = max(self.seq, seq)
+        if seen.id and seen.id != self.position:
+            self.problems.append(f"{seen.name} {seq} has the id {seen.id}")
         if seen.name == "comment":
             self.comments.append(seen.data["comment"]["body"])
 
@@ -222,7 +229,7 @@ class SseWatcher(Watcher):
             f"Host: {parts.netloc}",
             "Accept: text/event-stream, application/json",
             *(f"{name}: {value}" for name, value in self.headers.items()),
-            *([f"Last-Event-ID: {self.topic}@{self.seq}"] if self.seq >= 0 else []),
+            *([f"Last-Event-ID: {self.position}"] if self.position else []),
         ]
         self._writer.write("\r\n".join((*lines, "", "")).encode())
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
@@ -268,7 +275,7 @@ class WebSocketWatcher(Watcher):
     _socket: ClientConnection
 
     async def _connect(self) -> None:
-        after = f"&after={quote(self.topic)}@{self.seq}" if self.seq >= 0 else ""
+        after = f"&after={quote(self.position)}" if self.position else ""
         self._socket = await connect(
             f"ws://{urlsplit(self.url).netloc}/ws?topic={quote(self.topic)}{after}{self.query}",
             subprotocols=[Subprotocol("live.v1.json")],

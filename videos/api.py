@@ -27,7 +27,7 @@ from pydantic import Field
 
 from liveplatform import __version__
 from realtime import tickets
-from realtime.events import TopicName, now_ms, topic_name
+from realtime.events import TopicName, now_ms, position_in, topic_name
 from realtime.frontend import TOPICS_MAX
 from realtime.limits import Limited, even_out
 from realtime.process import ConnectionGone, NodeSilent, process
@@ -207,7 +207,7 @@ async def change_subscriptions(request: HttpRequest, body: schemas.Subscriptions
         limits.take(limits.SUBSCRIPTIONS, str(viewer.id))
     else:
         limits.take(limits.ANONYMOUS_SUBSCRIPTIONS, limits.network(request))
-    subscribe = {_topic(asked.topic): asked.after for asked in body.subscribe}
+    subscribe = {(topic := _topic(asked.topic)): position_in(topic, asked.after) for asked in body.subscribe}
     unsubscribe = {_topic(text) for text in body.unsubscribe}
     if len(subscribe.keys() | unsubscribe) < len(body.subscribe) + len(body.unsubscribe):
         raise Invalid("Each topic may be named once.", code="invalid_topic")

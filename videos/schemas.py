@@ -15,6 +15,7 @@ from ninja import Schema
 from ninja.parser import Parser
 from pydantic import BeforeValidator, ConfigDict, Field, Strict
 
+from realtime.events import POSITION
 from realtime.samples import ENTRIES_MAX
 from videos.interactions import REACTION_KINDS, REACTION_MAX
 from videos.models import COMMENT_MAX, NAME_MAX, TITLE_MAX, LikeKind, Video
@@ -134,7 +135,10 @@ class TicketIn(In):
 
 class SubscribeIn(In):
     topic: str
-    after: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(None, description="The last seq seen of the topic.")
+    after: Annotated[str, Field(pattern=POSITION.pattern)] | Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+        None,
+        description="How far the topic was followed: `<topic>@<epoch>.<seq>`. A bare seq is one of an unknown epoch.",
+    )
 
 
 class SubscriptionsIn(In):
@@ -222,6 +226,7 @@ class VideoOut(Schema):
     starts_at_ms: int | None
     started_at_ms: int | None
     ended_at_ms: int | None
+    epoch: str
     seq: int
     likes: Likes
     viewers: Viewers

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from realtime.database import one_moment
+from realtime.epoch import epoch
 from realtime.events import TopicName
 from realtime.models import Topic
 from realtime.scripts import TableUnavailable
@@ -109,13 +110,15 @@ def snapshot_of(video: Video) -> dict[str, Any]:
 
 
 def full_json(videos: Sequence[Video]) -> list[dict[str, Any]]:
-    """Return the videos as REST has them, but for who is watching now: with seq, likes and peak. Three queries."""
+    """Return the videos as REST has them, but for who is watching now: with position, likes and peak. Three queries."""
+    now = epoch()
     topics = [TopicName(video.topic) for video in videos]
     heads = Topic.objects.in_bulk(topics)
     likes = VideoTopics().likes(topics)
     return [
         {
             **video_json(video),
+            "epoch": now,
             "seq": heads[topic].seq,
             "likes": likes_json(dict(likes[topic])),
             "viewers": {"count": 0, "peak": heads[topic].viewers_peak},
@@ -143,7 +146,8 @@ def visible_video(video_id: UUID, viewer: Viewer | None) -> Video:
 
 
 async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
-    """Return the first state of the watch page: `{"topic", "seq", "snapshot", "viewer", "mine", "can_moderate"}`.
+    """Return the first state of the watch page: `{"topic", "epoch", "seq", "snapshot", "viewer", "mine",
+    "can_moderate"}`.
 
     Raises NotFound, StoreUnavailable.
     """
@@ -156,6 +160,7 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
             snapshot = VideoTopics().shown(snapshot_of(video))
         return {
             "topic": video.topic,
+            "epoch": full["epoch"],
             "seq": full["seq"],
             "snapshot": {**snapshot, "likes": full["likes"], "viewers": full["viewers"]},
             "viewer": {**person(viewer), "is_guest": viewer.is_guest} if viewer is not None else None,

@@ -149,9 +149,10 @@ def _compact(ticks: Counter[int]) -> Counter[int]:
 class Viewer:
     """What one viewer has seen of the topic."""
 
-    __slots__ = ("likes", "missing", "seq")
+    __slots__ = ("epoch", "likes", "missing", "seq")
 
     def __init__(self) -> None:
+        self.epoch = ""
         self.seq = -1  # -1: nothing yet
         self.missing: set[int] | None = None  # skipped seqs
         self.likes: Likes | None = None

@@ -13,6 +13,7 @@ import os
 import random
 import re
 import socket
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -247,10 +248,13 @@ class Crowd:
         if viewer.is_websocket:
             request = websocket_request(f"/ws?ticket={ticket}", origin=viewer.address.url)
         else:
-            last = f"{self.watch.topic}@{viewer.seq}" if viewer.seq >= 0 else ""
+            last = self._position(viewer) or ""
             request = event_stream_request(f"/events?topic={self.watch.topic}&ticket={ticket}", last_event_id=last)
         viewer.stage = Stage.ASKED
         self._write(viewer, request.encode(viewer.address.host_header))
+
+    def _position(self, viewer: Viewer) -> str | None:
+        return f"{self.watch.topic}@{viewer.epoch}.{viewer.seq}" if viewer.seq >= 0 else None
 
     def expire(self) -> None:
         """Give up what has been opening for too long, and open what waits. Called about every second."""
@@ -337,7 +341,9 @@ class Crowd:
             viewer.stage = Stage.ANSWERED
             viewer.stream = WebSocketStream() if viewer.is_websocket else EventStream(chunked=head.chunked)
             if viewer.is_websocket:
-                self._command(viewer, {"op": "subscribe", "topic": self.watch.topic, "ref": 1, **_after(viewer)})
+                self._command(
+                    viewer, {"op": "subscribe", "topic": self.watch.topic, "ref": 1, "after": self._position(viewer)}
+                )
             return rest
         retry_seconds = head.headers.get("retry-after", "")
         if head.status in (429, 500, 502, 503, 504):
@@ -400,6 +406,7 @@ class Crowd:
         if topic is None:
             return
         is_new = viewer.seq < 0
+        viewer.epoch = sys.intern(topic["epoch"])
         self.checker.welcome(viewer, topic["seq"], topic.get("snapshot"), tick)
         if viewer.stage is not Stage.ANSWERED:
             return
@@ -576,10 +583,6 @@ def number_of(block: bytes) -> int:
     """Return the number by which a block's frame is to be acknowledged; 0: it is not."""
     found = _NUMBER.search(block)
     return int(found[1]) if found else 0
-
-
-def _after(viewer: Viewer) -> dict[str, int]:
-    return {"after": viewer.seq} if viewer.seq >= 0 else {}
 
 
 def _connect_error(descriptor: int) -> int:

@@ -2,7 +2,7 @@
 // (hub-worker.js) or, where there is none, in each page (line.js). Touches neither document nor window.
 //
 // Promise: a tab gets every durable event of its topics once and in order of seq, from behind the seq that it says it
-// has; what is no longer at hand comes as `reset` with a fresh state. The same after a break. The first topics go into
+// has; what is no longer at hand, or of another epoch, comes as `reset` with a fresh state. The same after a break. The first topics go into
 // the address of the connection, later ones are added by POST /subscriptions. Waiting times are drawn at random over
 // their whole range, so that many viewers who lost a node do not come back in one instant.
 
@@ -11,7 +11,7 @@ import { EVENTS as OF_VIDEO } from "./state.js";
 import { Witness } from "./witness.js";
 
 /** Of the messages between tab and hub. A worker of an older release goes on serving the tabs that it has. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 const EVENTS = new Set([...OF_VIDEO, ...OF_INBOX, "hello", "subscribed", "unsubscribed", "reset", "drain", "bye"]);
 const FIRST_RETRY_MS = 1_000;
@@ -39,7 +39,7 @@ async function subscriptions(body, csrf) {
 
 export class Hub {
   #tabs = new Set();
-  // topic → { tabs: tab → last seq passed on (null: it waits for a state), asked: an answer is under way,
+  // topic → { tabs: tab → last seq passed on (null: it waits for a state), epoch: of these seqs, asked: an answer is under way,
   // ask: "after" or "afresh" or "", gapAt: where an event was missing last, target: the seq that the server has }
   #topics = new Map();
   #source = null;
@@ -90,15 +90,15 @@ export class Hub {
   }
 
   /**
-   * `{viewer}`: who the tab is by its cookies; `{csrf}`: their token; `{leave: [topic]}`; `{watch: [[topic, seq]]}`, null
-   * for a tab that has no state yet; `{online}`: what the browser says. Any of them together, taken in this order.
+   * `{viewer}`: who the tab is by its cookies; `{csrf}`: their token; `{leave: [topic]}`; `{watch: [[topic, seq, epoch]]}`,
+   * seq null for a tab that has no state yet; `{online}`: what the browser says. Any of them together, taken in this order.
    */
   #take(tab, { viewer, csrf, leave = [], watch = [], online }) {
     // A page that the browser has kept comes back after its end.
     this.#tabs.add(tab);
     if (csrf !== undefined) this.#csrf = csrf;
     for (const topic of leave) this.#leave(tab, topic);
-    for (const [topic, seq] of watch) this.#watch(tab, topic, seq);
+    for (const [topic, seq, epoch] of watch) this.#watch(tab, topic, seq, epoch);
     if (viewer !== undefined && viewer !== this.#viewer) {
       // The connection belongs to whom the cookies named when it was opened.
       if (this.#viewer !== undefined && this.#source && this.#topics.size) this.#open({ beside: true });
@@ -115,10 +115,12 @@ export class Hub {
     this.#settleSoon();
   }
 
-  #watch(tab, topic, seq) {
-    const known = this.#topics.get(topic) ?? { tabs: new Map(), asked: false, ask: "", gapAt: -1, target: 0 };
+  #watch(tab, topic, seq, epoch) {
+    const known = this.#topics.get(topic) ?? { tabs: new Map(), epoch: null, asked: false, ask: "", gapAt: -1, target: 0 };
     this.#topics.set(topic, known);
-    known.tabs.set(tab, seq);
+    if (seq !== null) known.epoch ??= epoch;
+    // What a tab has of another history is nothing to go on from.
+    known.tabs.set(tab, epoch === known.epoch ? seq : null);
     // Asked for even where the connection has it: between its drawing and now the page may have missed something.
     known.ask ||= "after";
   }
@@ -148,12 +150,16 @@ export class Hub {
     return [...this.#topics.keys()].sort((a, b) => rank(a) - rank(b)).slice(0, TOPICS_MAX);
   }
 
-  /** Where to go on: behind what the tab that is furthest behind has. null: with the whole state. */
+  /** After which seq to go on: behind what the tab that is furthest behind has. null: with the whole state. */
   #after(topic) {
     const { tabs, ask } = this.#topics.get(topic);
     const seqs = [...tabs.values()];
     // Of presence only the present counts.
     return ask === "afresh" || topic.startsWith("presence:") || seqs.includes(null) ? null : Math.min(...seqs);
+  }
+
+  #position(topic, seq) {
+    return `${topic}@${this.#topics.get(topic).epoch}.${seq}`;
   }
 
   #clearTimer() {
@@ -191,7 +197,7 @@ export class Hub {
     for (const topic of topics) {
       const known = this.#topics.get(topic);
       const after = this.#after(topic);
-      if (after !== null) query.append("after", `${topic}@${after}`);
+      if (after !== null) query.append("after", this.#position(topic, after));
       Object.assign(known, { ask: "", asked: true });
     }
     const source = Object.assign(new EventSource(`/events?${query}`), { connection: "", held: new Set(), witness: null });
@@ -253,7 +259,7 @@ export class Hub {
     const subscribe = asked.map((topic) => {
       const after = this.#after(topic);
       Object.assign(this.#topics.get(topic), { ask: "", asked: true });
-      return after === null ? { topic } : { topic, after };
+      return after === null ? { topic } : { topic, after: this.#position(topic, after) };
     });
     this.#posting = true;
     let answer = { status: 0, topics: {} };
@@ -319,19 +325,20 @@ export class Hub {
   }
 
   /** The connection has a topic: with its state, or with what was missed, which follows. */
-  #begun(source, topic, { seq, snapshot }, { isNew = false } = {}) {
+  #begun(source, topic, { epoch, seq, snapshot }, { isNew = false } = {}) {
     source.held.add(topic);
     const known = this.#topics.get(topic);
     if (!known) return;
     Object.assign(known, { asked: false, target: seq });
     if (!snapshot) return;
     // A tab that has followed this connection has it all; after a break nobody has.
-    const needy = [...known.tabs].filter(([, has]) => isNew || has === null || has < seq).map(([tab]) => tab);
-    this.#renewed(known, { topic, seq, snapshot, reason: "begun" }, needy);
+    const isAll = isNew || epoch !== known.epoch;
+    const needy = [...known.tabs].filter(([, has]) => isAll || has === null || has < seq).map(([tab]) => tab);
+    this.#renewed(known, { topic, epoch, seq, snapshot, reason: "begun" }, needy);
   }
 
   #renewed(known, data, tabs) {
-    Object.assign(known, { gapAt: -1, target: data.seq, asked: false });
+    Object.assign(known, { epoch: data.epoch, gapAt: -1, target: data.seq, asked: false });
     for (const tab of tabs) {
       known.tabs.set(tab, data.seq);
       tab.post({ event: "reset", data });

@@ -87,10 +87,10 @@ const ofConversation = {
   },
 };
 
-function renewed(state, { topic, seq, snapshot }) {
-  if (topic === state.inbox.topic) return inInbox(state, { seq, ...snapshot });
+function renewed(state, { topic, epoch, seq, snapshot }) {
+  if (topic === state.inbox.topic) return inInbox(state, { epoch, seq, ...snapshot });
   if (topic === state.thread?.topic) {
-    const fresh = inThread(state, { seq, ...snapshot });
+    const fresh = inThread(state, { epoch, seq, ...snapshot });
     return snapshot.messages.reduce(arrived, fresh);
   }
   return present(state, topic, snapshot);

@@ -52,7 +52,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
       own = inbox.topic;
       if (own) {
         line.watch(own, {
-          seq: () => (store.state.inbox.topic === own ? store.state.inbox.seq : null),
+          has: () => (store.state.inbox.topic === own ? store.state.inbox : null),
           deliver,
           lost() { /* The session is over: `signedOut` says so. */ },
         });
@@ -64,7 +64,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
       if (dots.has(id)) continue;
       dots.add(id);
       line.watch(`presence:${id}`, {
-        seq: () => null,
+        has: () => null,
         deliver: (name, data) => store.dispatch(name, data),
         lost() {
           // Not for us: they have not written to us, or block us.

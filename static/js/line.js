@@ -33,12 +33,12 @@ export class Line {
   }
 
   /**
-   * Follow a topic. `seq()`: the last durable event that the page has, null while it has no state of the topic;
+   * Follow a topic. `has()`: the page's state of it with its `epoch` and `seq`, null while it has none;
    * `deliver(name, data)`: an event in its order, a whole state as `reset`; `lost(reason)`: no more will come.
    */
   watch(topic, follower) {
     this.#followers.set(topic, follower);
-    if (!this.#paused) this.#say({ watch: [[topic, follower.seq()]] });
+    if (!this.#paused) this.#say({ watch: [this.#asked(topic)] });
   }
 
   leave(topic) {
@@ -55,7 +55,12 @@ export class Line {
   start() {
     if (!this.#paused) return;
     this.#paused = false;
-    this.#say({ watch: [...this.#followers].map(([topic, { seq }]) => [topic, seq()]) });
+    this.#say({ watch: [...this.#followers.keys()].map((topic) => this.#asked(topic)) });
+  }
+
+  #asked(topic) {
+    const { epoch = null, seq = null } = this.#followers.get(topic).has() ?? {};
+    return [topic, seq, epoch];
   }
 
   /** Let go of every topic until start() is called: nobody looks at the page. */
@@ -76,14 +81,14 @@ export class Line {
       this.#outgoing.watch.delete(topic);
       this.#outgoing.leave.add(topic);
     }
-    for (const [topic, seq] of watch) this.#outgoing.watch.set(topic, seq);
+    for (const asked of watch) this.#outgoing.watch.set(asked[0], asked);
   }
 
   #flush() {
     if (!this.#outgoing) return;
     const { leave, watch } = this.#outgoing;
     this.#outgoing = null;
-    this.#send({ viewer: this.#viewer, csrf: csrfToken(), leave: [...leave], watch: [...watch] });
+    this.#send({ viewer: this.#viewer, csrf: csrfToken(), leave: [...leave], watch: [...watch.values()] });
   }
 
   #received({ state, event, data, lost, reason, signedOut }) {

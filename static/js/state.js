@@ -4,8 +4,8 @@
 // the older comments that this page has kept. The server's snapshot follows the same rule (videos/topics.py).
 
 /** Return the state of a page from the JSON island that the server wrote into it. */
-export function first({ topic, seq, snapshot, viewer = null, mine = null, can_moderate = false }) {
-  return { topic, seq, ...snapshot, viewer, mine, canModerate: can_moderate, pending: [], gone: new Set(), over: false };
+export function first({ topic, epoch, seq, snapshot, viewer = null, mine = null, can_moderate = false }) {
+  return { topic, epoch, seq, ...snapshot, viewer, mine, canModerate: can_moderate, pending: [], gone: new Set(), over: false };
 }
 
 /** Return the last `limit` comments and the rest of the state in the shape of the server's snapshot. */
@@ -44,9 +44,9 @@ function deleted(state, id) {
   };
 }
 
-function replacedBy(state, seq, fresh) {
+function replacedBy(state, { epoch, seq, snapshot: fresh }) {
   const confirmed = new Set(fresh.comments.map((comment) => comment.client_id));
-  return { ...state, ...fresh, seq, pending: state.pending.filter((sent) => !confirmed.has(sent.clientId)) };
+  return { ...state, ...fresh, epoch, seq, pending: state.pending.filter((sent) => !confirmed.has(sent.clientId)) };
 }
 
 const pinnedLast = (state, comment) => ({
@@ -70,7 +70,7 @@ const durable = {
 };
 
 const others = {
-  reset: (state, data) => replacedBy(state, data.seq, data.snapshot),
+  reset: (state, data) => replacedBy(state, data),
   likes: (state, data) => ({ ...state, likes: { total: data.total, kinds: data.kinds } }),
   viewers: (state, data) => ({ ...state, viewers: { count: data.count, peak: data.peak } }),
 };

@@ -77,7 +77,7 @@ export function setUpThread({ store, line, isShown, closed }) {
     const { topic } = conversation;
     place.begin(false);
     line.watch(topic, {
-      seq: () => (store.state.thread?.topic === topic ? store.state.thread.seq : null),
+      has: () => (store.state.thread?.topic === topic ? store.state.thread : null),
       deliver,
       lost() {
         if (store.state.thread?.topic !== topic) return;

@@ -142,7 +142,7 @@ function showLine(state) {
 }
 
 line.watch(store.state.topic, {
-  seq: () => store.state.seq,
+  has: () => store.state,
   deliver(name, data) {
     if (name === "typing") return comments.typed(data);
     const before = store.state;

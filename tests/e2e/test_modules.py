@@ -182,7 +182,8 @@ HUB = """
         close() { this.closed = true; }
         say(name, data) { this.dispatchEvent(new MessageEvent(name, { data: JSON.stringify(data) })); }
         hello(seqs, snapshot = null) {
-            const topics = Object.fromEntries(Object.entries(seqs).map(([topic, seq]) => [topic, { seq, snapshot }]));
+            const opening = ([topic, seq]) => [topic, { epoch: "e", seq, snapshot }];
+            const topics = Object.fromEntries(Object.entries(seqs).map(opening));
             this.say("hello", { topics, retry_ms: 1000, connection: `c${sources.indexOf(this)}` });
         }
         get topics() { return this.url.searchParams.getAll("topic"); }
@@ -224,12 +225,12 @@ HUB = """
     const comment = (seq, topic = V) => ["comment", { topic, seq }];
     const tab = open();
 """
-STARTED = HUB + "tab.take({ viewer: null, csrf: 'token', watch: [[V, 5]] }); await settled();"
+STARTED = HUB + "tab.take({ viewer: null, csrf: 'token', watch: [[V, 5, 'e']] }); await settled();"
 
 
 async def test_the_hub_asks_for_what_came_after_the_last_event_of_the_page(window: Window) -> None:
     body = STARTED + "sources[0].hello({ [V]: 5 }); return [sources[0].after, sources[0].url.pathname, tab.states];"
-    assert await run(window, "hub", body) == [["video:1@5"], "/events", ["connecting", "live"]]
+    assert await run(window, "hub", body) == [["video:1@e.5"], "/events", ["connecting", "live"]]
 
 
 async def test_the_hub_is_catching_up_until_it_has_what_the_server_had(window: Window) -> None:
@@ -251,15 +252,15 @@ async def test_a_gap_is_asked_for_and_one_that_stays_is_healed_with_the_whole_st
         sources[0].hello({ [V]: 5 });
         sources[0].say(...comment(7));
         await settled();
-        sources[0].say("subscribed", { topic: V, seq: 7, snapshot: null });
+        sources[0].say("subscribed", { topic: V, epoch: "e", seq: 7, snapshot: null });
         sources[0].say(...comment(7));
         await settled();
-        sources[0].say("subscribed", { topic: V, seq: 7, snapshot: {} });
+        sources[0].say("subscribed", { topic: V, epoch: "e", seq: 7, snapshot: {} });
         return [posts.map(({ subscribe }) => subscribe[0]), tab.events, tab.states];
     """
     )
     asked, events, states = await run(window, "hub", body)
-    assert asked == [{"topic": "video:1", "after": 5}, {"topic": "video:1"}]
+    assert asked == [{"topic": "video:1", "after": "video:1@e.5"}, {"topic": "video:1"}]
     assert events == ["reset 7"]
     assert states == ["connecting", "live", "catching", "live"]
 
@@ -328,11 +329,11 @@ async def test_tabs_share_one_connection_and_each_gets_what_it_has_not_seen(wind
         sources[0].hello({ [V]: 5 });
         for (const seq of [6, 7]) sources[0].say(...comment(seq));
         const second = open();
-        second.take({ viewer: null, watch: [[V, 5]] });
+        second.take({ viewer: null, watch: [[V, 5, "e"]] });
         await settled();
         // Live events may come before the ones asked for.
         sources[0].say(...comment(8));
-        sources[0].say("subscribed", { topic: V, seq: 8, snapshot: null });
+        sources[0].say("subscribed", { topic: V, epoch: "e", seq: 8, snapshot: null });
         for (const seq of [6, 7, 8, 9]) sources[0].say(...comment(seq));
         await settled();
         return [sources.length, posts, tab.events, second.events];
@@ -341,7 +342,12 @@ async def test_tabs_share_one_connection_and_each_gets_what_it_has_not_seen(wind
     opened, posts, first, second = await run(window, "hub", body)
     assert opened == 1
     assert posts == [
-        {"connection": "c0", "subscribe": [{"topic": "video:1", "after": 5}], "unsubscribe": [], "csrf": "token"}
+        {
+            "connection": "c0",
+            "subscribe": [{"topic": "video:1", "after": "video:1@e.5"}],
+            "unsubscribe": [],
+            "csrf": "token",
+        }
     ]
     assert first == second == ["comment 6", "comment 7", "comment 8", "comment 9"]
 
@@ -354,11 +360,35 @@ async def test_a_state_for_one_tab_does_not_disturb_the_other(window: Window) ->
         const second = open();
         second.take({ watch: [[V, null]] });
         await settled();
-        sources[0].say("subscribed", { topic: V, seq: 5, snapshot: {} });
+        sources[0].say("subscribed", { topic: V, epoch: "e", seq: 5, snapshot: {} });
         return [posts[0].subscribe, tab.events, second.events];
     """
     )
     assert await run(window, "hub", body) == [[{"topic": "video:1"}], [], ["reset 5"]]
+
+
+async def test_tabs_of_two_histories_both_start_again(window: Window) -> None:
+    """After a restored backup a seq is another event: a page of before would keep comments that do not exist."""
+    body = (
+        STARTED
+        + """
+        sources[0].hello({ [V]: 5 });
+        const second = open();
+        second.take({ watch: [[V, 9, "old"]] });
+        await settled();
+        sources[0].say("subscribed", { topic: V, epoch: "e", seq: 5, snapshot: {} });
+        sources[0].say("reset", { topic: V, epoch: "new", seq: 2, snapshot: {} });
+        sources[0].say(...comment(3));
+        sources[0].dispatchEvent(new Event("error"));
+        timers.at(-1).work();
+        return [posts[0].subscribe, tab.events, second.events, sources[1].after];
+    """
+    )
+    asked, first, second, after = await run(window, "hub", body)
+    assert asked == [{"topic": "video:1"}], "the whole state, for the tab that is of another history"
+    assert first == ["reset 2", "comment 3"]
+    assert second == ["reset 5", "reset 2", "comment 3"]
+    assert after == ["video:1@new.3"]
 
 
 async def test_topics_come_and_go_without_a_new_connection(window: Window) -> None:
@@ -367,7 +397,7 @@ async def test_topics_come_and_go_without_a_new_connection(window: Window) -> No
         + """
         sources[0].hello({ [V]: 5 });
         const second = open();
-        second.take({ watch: [[V, 5], [W, 3]] });
+        second.take({ watch: [[V, 5, "e"], [W, 3, "e"]] });
         await settled();
         tab.take({ leave: [V] });
         await settled();
@@ -379,7 +409,7 @@ async def test_topics_come_and_go_without_a_new_connection(window: Window) -> No
     opened, posts, closed = await run(window, "hub", body)
     assert opened == 1
     # The first tab's leaving tells the server nothing: the second still watches.
-    assert posts == [[[{"topic": "video:1", "after": 5}, {"topic": "video:2", "after": 3}], []]]
+    assert posts == [[[{"topic": "video:1", "after": "video:1@e.5"}, {"topic": "video:2", "after": "video:2@e.3"}], []]]
     assert closed is True
 
 
@@ -389,7 +419,7 @@ async def test_a_topic_that_nobody_watches_any_more_is_given_back(window: Window
         + """
         sources[0].hello({ [V]: 5 });
         const second = open();
-        second.take({ watch: [[W, 3]] });
+        second.take({ watch: [[W, 3, "e"]] });
         await settled();
         second.close();
         await settled();
@@ -407,14 +437,14 @@ async def test_a_node_that_does_not_know_the_connection_makes_the_hub_come_back_
         + """
         sources[0].hello({ [V]: 5 });
         status = 404;
-        tab.take({ watch: [[W, 3]] });
+        tab.take({ watch: [[W, 3, "e"]] });
         await settled();
         return [sources.map((source) => source.topics), sources[1].after, sources[0].closed];
     """
     )
     topics, after, closed = await run(window, "hub", body)
     assert topics == [["video:1"], ["video:1", "video:2"]]
-    assert after == ["video:1@5", "video:2@3"]
+    assert after == ["video:1@e.5", "video:2@e.3"]
     assert closed is True
 
 
@@ -424,7 +454,7 @@ async def test_a_topic_that_is_refused_or_lost_ends_alone(window: Window) -> Non
         + """
         sources[0].hello({ [V]: 5 });
         errors = { [W]: { code: "not_found", detail: "There is no such topic." } };
-        tab.take({ watch: [[W, 3], [U, 0]] });
+        tab.take({ watch: [[W, 3, "e"], [U, 0, "e"]] });
         await settled();
         sources[0].say("unsubscribed", { topic: U, reason: "gone" });
         sources[0].say(...comment(6));
@@ -442,7 +472,7 @@ async def test_one_refused_topic_does_not_keep_the_others_away(window: Window) -
     body = (
         HUB
         + """
-        tab.take({ viewer: "a", watch: [[V, 5], [U, 0]] });
+        tab.take({ viewer: "a", watch: [[V, 5, "e"], [U, 0, "e"]] });
         await settled();
         for (let round = 0; round < 3; round += 1) {
             sources.at(-1).dispatchEvent(new Event("error"));
@@ -456,7 +486,7 @@ async def test_one_refused_topic_does_not_keep_the_others_away(window: Window) -
     )
     tried, posted, lost, state = await run(window, "hub", body)
     assert tried == [["video:1", "user:a"], ["video:1", "user:a"], ["video:1"], ["user:a"]]
-    assert posted == [{"topic": "video:1", "after": 5}]
+    assert posted == [{"topic": "video:1", "after": "video:1@e.5"}]
     assert (lost, state) == ([["video:1", "not_found"]], "live")
 
 
@@ -477,7 +507,7 @@ async def test_whoever_joins_gets_a_connection_of_that_viewer_before_the_old_one
     before, topics, after, closed, signed_out, posts = await run(window, "hub", body)
     assert before == [False, False]
     assert topics == ["video:1", "user:a"]
-    assert after == ["video:1@5"]
+    assert after == ["video:1@e.5"]
     assert (closed, signed_out, posts) == (True, False, [])
 
 
@@ -485,7 +515,7 @@ async def test_whoever_is_signed_out_keeps_the_public_video(window: Window) -> N
     body = (
         HUB
         + """
-        tab.take({ viewer: "a", watch: [[V, 5], [U, 2]] });
+        tab.take({ viewer: "a", watch: [[V, 5, "e"], [U, 2, "e"]] });
         await settled();
         sources[0].hello({ [V]: 5, [U]: 2 });
         sources[0].say("bye", { reason: "signed_out" });
@@ -501,7 +531,7 @@ async def test_the_hub_acknowledges_on_a_connection_that_asks_for_it_and_no_othe
         STARTED
         + """
         const hops = (n) => ({ written: 3, ...(n && { n }) });
-        const topics = { [V]: { seq: 5, snapshot: null } };
+        const topics = { [V]: { epoch: "e", seq: 5, snapshot: null } };
         sources[0].say("hello", { topics, connection: "c", sample: { every_ms: 5000 } });
         sources[0].say("comment", { topic: V, seq: 6, hops: hops(41) });
         sources[0].say("likes", { topic: V, total: 1, hops: hops() });

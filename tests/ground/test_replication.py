@@ -16,6 +16,7 @@ import pytest
 
 from liveplatform import embedded
 from liveplatform.processes import Child, Program
+from realtime.epoch import OF_CLUSTER
 from tests.machines import DEPLOY
 from tests.sites import wait_for
 
@@ -26,6 +27,14 @@ def answers(url: str) -> bool:
     with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url, connect_timeout=2):
         return True
     return False
+
+
+def cluster_of(url: str) -> tuple[object, ...]:
+    """Return what the epoch holds of the server (realtime.epoch)."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(f"SELECT {OF_CLUSTER}").fetchone()
+        assert found is not None
+        return found
 
 
 @pytest.fixture
@@ -93,9 +102,14 @@ def test_replica_takes_over_with_everything_that_was_acknowledged(folder: Path) 
             wait_for(is_synchronous, "the replica to be waited for")
             for number in range(100):
                 connection.execute("INSERT INTO said VALUES (%s)", [number])
+        before = cluster_of(url)
+        assert cluster_of(other_url) == before, "a replica follows the history of its primary"
         primary.send(signal.SIGQUIT)
         primary.process.wait(30)
         run([str(programs / "pg_ctl"), "promote", "-D", str(copy)])
         with psycopg.connect(other_url, autocommit=True) as connection:
             connection.execute("INSERT INTO said VALUES (100)")
             assert connection.execute("SELECT count(*), max(number) FROM said").fetchone() == (101, 100)
+        promoted = cluster_of(other_url)
+        assert promoted[0] == before[0]
+        assert promoted[1] != before[1], "what was not copied in time is gone: positions are of another epoch"

@@ -123,7 +123,7 @@ async def test_a_conversation_goes_on_where_the_connection_broke(room: Room) -> 
         await first.sees(topic, "message")
     missed = [await send(room, talk, ada, f"note {number}") for number in range(3)]
     second = await listen(room, bea, topic, kind=SseListener, node=0)
-    second.query += f"&after={topic}@{sent['seq']}"
+    second.query += f"&after={await room.position(sent['seq'], topic=topic)}"
     second.seq = -1
     async with watching(second):
         await second.wait_for(lambda: len(second.named("message")) == 3, "what was missed")

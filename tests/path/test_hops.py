@@ -65,7 +65,7 @@ async def test_frames_of_every_event_of_a_video_tell_their_way(room: Room) -> No
         for viewer in viewers:
             check_order(viewer, *names)
             assert viewer.named("viewers")[-1].data["hops"].keys() >= {"node", "written"}
-    later = SseWatcher(room.site.urls[1], room.topic, query=f"&after={room.topic}@0")
+    later = SseWatcher(room.site.urls[1], room.topic, query=f"&after={await room.position(0)}")
     async with watching(later):
         await later.wait_for(lambda: "video" in later.names, "what came before")
         replayed = [seen for seen in later.seen if seen.id]

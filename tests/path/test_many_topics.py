@@ -55,7 +55,8 @@ async def test_a_topic_comes_and_goes_on_an_open_connection(
         await room.comment("in the second", node=0)
         await viewer.wait_for(lambda: comments(viewer, topic) == ["in the second"], "a comment of the second")
 
-        again = await change(room, viewer, subscribe=[{"topic": topic, "after": 1}], node=node)
+        after = await room.position(1, topic=topic)
+        again = await change(room, viewer, subscribe=[{"topic": topic, "after": after}], node=node)
         assert again.json() == {"topics": {topic: {"seq": 2}}}
         await viewer.wait_for(lambda: len(comments(viewer, topic)) == 2, "what came after, once more")
         assert viewer.named("subscribed")[-1].data["snapshot"] is None

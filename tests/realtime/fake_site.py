@@ -16,6 +16,7 @@ from realtime.events import now_ms
 
 KINDS = ("like", "celebrate", "support", "love", "insightful", "funny")
 TOPIC = "video:fake"
+EPOCH = "e"
 
 # What becomes of an event on its way to one viewer: usually itself, once.
 Lie = Callable[["FakeViewer", "Event"], list["Event"]]
@@ -57,6 +58,14 @@ class FakeViewer:
 
     def cut(self) -> None:
         self.writer.transport.abort()
+
+
+def seq_of(position: str | None) -> int | None:
+    """Return the seq of a position in the fake site's history."""
+    if position is None:
+        return None
+    assert position.startswith(f"{TOPIC}@{EPOCH}."), position
+    return int(position.rpartition(".")[2])
 
 
 def websocket_text(payload: bytes, opcode: int = 1) -> bytes:
@@ -186,7 +195,7 @@ class FakeSite:
             return
         viewer = FakeViewer(self.connections, path.startswith("/ws"), writer)
         self.connections += 1
-        after = int(headers["last-event-id"].rpartition("@")[2]) if "last-event-id" in headers else None
+        after = seq_of(headers.get("last-event-id"))
         if viewer.is_websocket:
             accept = hashlib.sha1((headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode())
             writer.write(
@@ -198,7 +207,7 @@ class FakeSite:
             while command.get("op") != "subscribe":
                 self._act(viewer, command, headers.get("authorization", ""))
                 command = await self._command(reader)
-            after = command.get("after")
+            after = seq_of(command.get("after"))
             viewer.write_raw(
                 websocket_text(json.dumps({"ack": command["ref"], "topic": TOPIC, **self._opening(after)}).encode())
             )
@@ -222,7 +231,7 @@ class FakeSite:
             writer.close()
 
     def _opening(self, after: int | None) -> dict[str, Any]:
-        return {"seq": len(self.log), "snapshot": self.snapshot() if after is None else None}
+        return {"epoch": EPOCH, "seq": len(self.log), "snapshot": self.snapshot() if after is None else None}
 
     async def _command(self, reader: asyncio.StreamReader) -> dict[str, Any]:
         """Read a client's frame; what is no text comes as {"opcode": …, "payload": …}."""

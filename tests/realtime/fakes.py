@@ -13,13 +13,14 @@ from typing import Any
 from realtime.bound import Bound
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
 from realtime.counting import ViewerKey
-from realtime.events import HEARTBEAT, ConnectionId, Durable, Frame, NodeId, TopicName, Totals
+from realtime.events import HEARTBEAT, ConnectionId, Durable, Epoch, Frame, NodeId, Position, TopicName, Totals
 from realtime.frontend import Node
 from realtime.scripts import TableUnavailable
-from realtime.store import Access, Head, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
+from realtime.store import Access, Head, Heads, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
 from realtime.subscriptions import SAMPLE_FEW, SAMPLE_MAX, Renewed, Share, Watched
 
 VIDEO = TopicName("video:1")
+EPOCH = Epoch("first")
 NOTHING = Share(0)
 
 
@@ -166,6 +167,7 @@ class FakeStore:
     versions: dict[TopicName, int] = field(default_factory=dict)
     peaks: dict[TopicName, int] = field(default_factory=dict)
     seen: dict[TopicName, set[int]] = field(default_factory=dict)
+    epoch: Epoch = EPOCH
     kept_from: int = 1  # events with a lower seq are gone from the log
     banned: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
@@ -205,11 +207,12 @@ class FakeStore:
         kept = [event for event in log if event.seq >= self.kept_from]
         head = Head(len(log), self.versions[topic])
         likes = dict(self.totals[topic]) if topic in self.totals else None
-        return Loaded(head, {"notes": notes}, likes, self.peaks.get(topic, 0), kept)
+        return Loaded(head, {"notes": notes}, likes, self.peaks.get(topic, 0), kept, self.epoch)
 
-    async def heads(self, topics: Mapping[TopicName, Head]) -> Mapping[TopicName, Head]:
+    async def heads(self, topics: Mapping[TopicName, Head]) -> Heads:
         await self._asked("heads")
-        return {topic: Head(len(self.logs[topic]), self.versions[topic]) for topic in topics if topic in self.logs}
+        there = [topic for topic in topics if topic in self.logs]
+        return Heads({topic: Head(len(self.logs[topic]), self.versions[topic]) for topic in there}, self.epoch)
 
     async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:
         await self._asked("newest_totals")
@@ -372,9 +375,10 @@ class Viewer:
     def _gone(self) -> None:
         self.node.remove(self.connection)
 
-    async def watch(self, topic: TopicName = VIDEO, *, after: int | None = None) -> Viewer:
-        await self.node.prepare(topic, self.connection.watcher, after=after)
-        opening = self.node.enter(self.connection, topic, after=after)
+    async def watch(self, topic: TopicName = VIDEO, *, after: int | None = None, epoch: Epoch = EPOCH) -> Viewer:
+        position = None if after is None else Position(epoch, after)
+        await self.node.prepare(topic, self.connection.watcher, after=position)
+        opening = self.node.enter(self.connection, topic, after=position)
         self.opening = json.loads(opening.part)
         self.first = [(frame.name, json.loads(frame.body)) for frame in opening.frames]
         return self

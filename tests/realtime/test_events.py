@@ -13,7 +13,9 @@ from realtime import events
 from realtime.events import (
     Burst,
     Durable,
+    Epoch,
     Frame,
+    Position,
     Signal,
     State,
     TopicName,
@@ -128,12 +130,28 @@ def test_what_is_no_topic(text: str) -> None:
 
 
 def test_event_id_is_read_back() -> None:
-    assert events.parse_event_id(events.event_id(VIDEO, 42)) == (VIDEO, 42)
+    for position in (Position(Epoch("aB3_-x"), 42), Position(Epoch(""), 7)):
+        assert events.parse_event_id(events.event_id(VIDEO, position)) == (VIDEO, position)
+
+
+def test_position_of_before_there_were_epochs_is_known_and_good_for_nothing() -> None:
+    assert events.parse_event_id("video:1@7") == (VIDEO, Position(Epoch(""), 7))
+    assert events.position_in(VIDEO, 7) == events.UNKNOWN
+    assert events.position_in(VIDEO, "video:2@e.7") == events.UNKNOWN
+    assert events.position_in(VIDEO, "video:1@e.7") == Position(Epoch("e"), 7)
+    assert events.position_in(VIDEO, None) is None
+
+
+@pytest.mark.parametrize("after", [-1, 2**63, True, 1.0, "7", "e.7", [], "video:1@e.x"])
+def test_what_is_no_position_of_a_client(after: object) -> None:
+    with pytest.raises(ValueError, match="after looks like"):
+        events.position_in(VIDEO, after)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "video:1", "video:1@", "video:1@-1", "video:1@x", "@5", "x@5", "video:1@²", "video:1@" + "9" * 19, "a@b@5"],
+    ["", "video:1", "video:1@", "video:1@-1", "video:1@x", "@5", "x@5", "video:1@²", "video:1@" + "9" * 19, "a@b@5"]
+    + [f"video:1@{at}" for at in (".5", "e.", "e.-5", "e.5\n", "e e.5", "é.5", "e.5.5", "x" * 13 + ".5", "e,e.5")],
 )
 def test_what_is_no_event_id(text: str) -> None:
     assert events.parse_event_id(text) is None

@@ -14,11 +14,11 @@ from prometheus_client import REGISTRY
 from realtime import frontend
 from realtime.connections import ANONYMOUS, Closing, Watcher
 from realtime.counting import UNCOUNTED
-from realtime.events import Burst, NodeId, Signal, TopicName, Totals, durable_frame, http_chunk, now_ms, to_wire
+from realtime.events import Burst, Epoch, NodeId, Signal, TopicName, Totals, durable_frame, http_chunk, now_ms, to_wire
 from realtime.frontend import PULL_MAX_EVENTS, Node
-from realtime.store import Head, StoreUnavailable, TopicGone
+from realtime.store import Head, Heads, StoreUnavailable, TopicGone
 from realtime.subscriptions import Watched
-from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, viewers, write_descriptor
+from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, viewers, write_descriptor
 
 OTHER = TopicName("video:2")
 
@@ -229,7 +229,7 @@ async def test_reconcile_knows_of_which_version_the_totals_are_that_it_read(
     read_heads = store.heads
     late: list[Any] = []
 
-    async def heads_and_then_two_likes(topics: Mapping[TopicName, Head]) -> Mapping[TopicName, Head]:
+    async def heads_and_then_two_likes(topics: Mapping[TopicName, Head]) -> Heads:
         found = await read_heads(topics)
         late.append(totals(*store.like()))
         store.like()
@@ -310,6 +310,47 @@ async def test_restored_backup_resets_viewers_who_are_ahead_of_it(node: Node, st
     assert viewer.last("reset")["snapshot"]["notes"] == ["kept"]
 
 
+async def test_restored_backup_that_has_overtaken_its_viewers_resets_them(node: Node, store: FakeStore) -> None:
+    """Seen up to 3, restored to 1, then 3 new notes: one who went on from 3 read 1 of 3 and kept 2 that do not exist.
+
+    Who is connected was told nothing either, for the log had not gone back.
+    """
+    viewer = await Viewer(node).watch()
+    node.deliver([to_wire(store.note(text)) for text in ("kept", "lost 1", "lost 2")])
+    other = await Viewer(node).watch(OTHER)
+    del store.logs[VIDEO][1:]
+    store.epoch = Epoch("second")
+    for number in range(3):
+        store.note(f"new {number}")
+    await node.reconcile()
+    reset = viewer.last("reset")
+    assert (reset["epoch"], reset["seq"]) == ("second", 4)
+    assert reset["snapshot"]["notes"] == ["kept", "new 0", "new 1", "new 2"]
+    assert other.last("reset")["epoch"] == "second", "all that a database has is of one history"
+    back = await Viewer(node).watch(after=3)
+    assert [(name, data["reason"]) for name, data in back.first] == [("reset", "database_changed")]
+    again = await Viewer(node).watch(after=3, epoch=Epoch("second"))
+    assert [data["note"] for name, data in again.first if name == "note"] == ["new 2"]
+    store.calls.clear()
+    await node.reconcile()
+    assert "load" not in store.calls, "once is enough"
+
+
+async def test_who_cannot_tell_the_epoch_changes_nothing(
+    node: Node, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica is asked most of the time: only the primary knows."""
+    viewer = await Viewer(node).watch()
+    found = await store.heads({VIDEO: Head(0, 0)})
+
+    async def heads(topics: Mapping[TopicName, Head]) -> Heads:
+        return Heads(found.of)
+
+    monkeypatch.setattr(store, "heads", heads)
+    await node.reconcile()
+    assert viewer.read() == []
+
+
 async def test_deleted_topic_says_bye(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node).watch()
     del store.logs[VIDEO]
@@ -333,7 +374,7 @@ async def test_viewer_resumes_with_exactly_what_it_missed(node: Node, store: Fak
     await Viewer(node).watch()
     node.deliver([to_wire(store.note(text)) for text in ("seen", "missed 1", "missed 2")])
     back = await Viewer(node).watch(after=1)
-    assert back.opening == {"seq": 3, "snapshot": None}
+    assert back.opening == {"epoch": EPOCH, "seq": 3, "snapshot": None}
     assert [data["note"] for name, data in back.first if name == "note"] == ["missed 1", "missed 2"]
     assert [name for name, _ in back.first][-2:] == ["likes", "viewers"]
 
@@ -350,16 +391,21 @@ async def test_viewer_who_saw_more_on_a_faster_node_is_not_taken_back(node: Node
     await Viewer(node).watch()
     store.note("seen elsewhere")
     back = await Viewer(node).watch(after=1)
-    assert back.opening == {"seq": 1, "snapshot": None}
+    assert back.opening == {"epoch": EPOCH, "seq": 1, "snapshot": None}
     assert "reset" not in [name for name, _ in back.first]
 
 
-@pytest.mark.parametrize("after", [-1, 7])
-async def test_unknown_position_is_answered_with_a_reset(node: Node, store: FakeStore, after: int) -> None:
+@pytest.mark.parametrize(
+    ("after", "epoch", "reason"),
+    [(7, EPOCH, "unknown_position"), (1, Epoch(""), "unknown_position"), (1, Epoch("other"), "database_changed")],
+)
+async def test_position_that_nobody_can_go_on_from_is_answered_with_a_reset(
+    node: Node, store: FakeStore, after: int, epoch: Epoch, reason: str
+) -> None:
     store.note("all there is")
-    back = await Viewer(node).watch(after=after)
+    back = await Viewer(node).watch(after=after, epoch=epoch)
     [(name, data)] = back.first
-    assert (name, data["reason"], data["seq"]) == ("reset", "unknown_position", 1)
+    assert (name, data["reason"], data["epoch"], data["seq"]) == ("reset", reason, EPOCH, 1)
     assert data["snapshot"]["notes"] == ["all there is"]
 
 
@@ -659,7 +705,7 @@ async def test_delivery_leaves_no_object_behind_per_viewer(node: Node, store: Fa
     for number in range(1_000):
         await Viewer(node, is_sse=number % 2 == 0).watch()
     feed = node.feeds[VIDEO]
-    made = durable_frame(store.note("once"))
+    made = durable_frame(store.note("once"), EPOCH)
     feed.ring.append(made)
     out = frontend._Outgoing([made], [], feed.sse.size, feed.websocket.size)
     node._write_descriptor = lambda descriptor, data: len(data)

@@ -41,7 +41,7 @@ from realtime.loadgen.wire import (
     websocket_request,
 )
 from realtime.metrics import quantile_ms
-from tests.realtime.fake_site import TOPIC, Event, FakeSite, FakeViewer, websocket_text
+from tests.realtime.fake_site import EPOCH, TOPIC, Event, FakeSite, FakeViewer, websocket_text
 
 # Bytes
 
@@ -518,7 +518,7 @@ async def test_a_viewer_comes_back_and_gets_what_it_missed(fake: FakeSite, trans
     assert result.reconnects == 1
     assert result.resets == 0
     if transport is Transport.SSE:
-        assert fake.streams[-1]["last-event-id"] == f"{TOPIC}@3"
+        assert fake.streams[-1]["last-event-id"] == f"{TOPIC}@{EPOCH}.3"
 
 
 async def test_a_drained_viewer_comes_back(fake: FakeSite) -> None:
@@ -541,7 +541,9 @@ async def test_a_reset_is_no_loss_when_its_snapshot_has_the_comments(fake: FakeS
             return []
         if event.seq != 5:
             return [event]
-        return [Event("reset", {"topic": TOPIC, "reason": "gap", "seq": 5, "snapshot": fake.snapshot()})]
+        return [
+            Event("reset", {"topic": TOPIC, "reason": "gap", "epoch": EPOCH, "seq": 5, "snapshot": fake.snapshot()})
+        ]
 
     fake.lie = only(3, reset)
     result = await run(fake)
@@ -552,7 +554,7 @@ async def test_a_reset_is_no_loss_when_its_snapshot_has_the_comments(fake: FakeS
 async def test_a_reset_over_comments_that_its_snapshot_lacks_is_a_loss(fake: FakeSite) -> None:
     def reset(viewer: FakeViewer, event: Event) -> list[Event]:
         snapshot = {**fake.snapshot(), "comments": []}
-        reset = Event("reset", {"topic": TOPIC, "reason": "gap", "seq": 5, "snapshot": snapshot})
+        reset = Event("reset", {"topic": TOPIC, "reason": "gap", "epoch": EPOCH, "seq": 5, "snapshot": snapshot})
         return [] if event.seq == 4 else [reset] if event.seq == 5 else [event]
 
     fake.lie = only(3, reset)

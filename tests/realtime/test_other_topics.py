@@ -11,8 +11,8 @@ import pytest
 from realtime.connections import Closing, Watcher
 from realtime.events import NodeId, Signal, State, TopicName, now_ms, to_wire
 from realtime.frontend import Node
-from realtime.store import Access, TopicGone
-from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
+from realtime.store import Access, Heads, TopicGone
+from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 from tests.realtime.test_frontend import Clock, until
 
 INBOX, MOOD = TopicName("user:ana"), TopicName("presence:ana")
@@ -81,7 +81,7 @@ async def node(table: FakeTable, store: FakeStore, clock: Clock) -> AsyncIterato
 async def test_snapshot_of_a_topic_without_viewers_to_count_has_none(node: Node, store: FakeStore) -> None:
     store.note("hello", INBOX)
     viewer = await Viewer(node, watcher=ANA).watch(INBOX)
-    assert viewer.opening == {"seq": 1, "snapshot": {"notes": ["hello"]}}
+    assert viewer.opening == {"epoch": EPOCH, "seq": 1, "snapshot": {"notes": ["hello"]}}
     node.deliver([to_wire(store.note("again", INBOX))])
     assert viewer.notes() == ["again"]
 
@@ -128,7 +128,8 @@ async def test_inbox_whose_row_is_not_in_the_restored_backup_starts_again(node: 
     heads = store.heads
 
     async def without_the_inbox(topics: Any) -> Any:
-        return {topic: head for topic, head in (await heads(topics)).items() if topic != INBOX}
+        found = await heads(topics)
+        return Heads({topic: head for topic, head in found.of.items() if topic != INBOX}, found.epoch)
 
     store.heads = without_the_inbox  # type: ignore[method-assign]
     store.logs[INBOX].clear()

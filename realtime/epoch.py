@@ -1,0 +1,74 @@
+"""The epoch: the name of the database's history, part of every position (realtime.events.Position).
+
+Hop: beside the path; read with what has a `seq` (realtime.database, videos.topics). A `seq` alone says nothing after a
+backup was restored: the same number is another event. So the epoch is another one after the database was made,
+restored, or its replica promoted. PostgreSQL knows most of that by itself: the name of its cluster, the timeline that
+each promotion and each recovery from an archive begins, the identity of the database, and the file in which the
+topics are. What it cannot know, an older data folder put back as it was, a person says: `manage.py drawepoch`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+import uuid
+from collections.abc import Callable
+
+from django.db import NotSupportedError, ProgrammingError, connection, transaction
+
+from realtime.events import Epoch
+from realtime.models import DrawnEpoch
+
+KEPT_SECONDS = 1.0
+
+OF_DATABASE = (
+    "(SELECT oid FROM pg_database WHERE datname = current_database()), pg_relation_filenode('realtime_topic'),"
+    " (SELECT drawn FROM realtime_drawnepoch)"
+)
+# A server in recovery writes no WAL of its own: it has the timeline that it follows.
+OF_CLUSTER = (
+    "(SELECT system_identifier FROM pg_control_system()), CASE WHEN pg_is_in_recovery()"
+    " THEN (SELECT lpad(upper(to_hex(timeline_id)), 8, '0') FROM pg_control_checkpoint())"
+    " ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END"
+)
+
+
+def read_epoch() -> Epoch:
+    """Return the epoch of the primary."""
+    with connection.cursor() as cursor:
+        try:
+            with transaction.atomic():
+                cursor.execute(f"SELECT {OF_DATABASE}, {OF_CLUSTER}")
+        except (ProgrammingError, NotSupportedError):
+            # Some hosts of databases refuse what tells of the cluster: then drawepoch has to be run after a promotion.
+            cursor.execute(f"SELECT {OF_DATABASE}")
+        known = " ".join(map(str, cursor.fetchone()))
+    return Epoch(base64.urlsafe_b64encode(hashlib.blake2b(known.encode(), digest_size=6).digest()).decode())
+
+
+def draw_epoch() -> Epoch:
+    """Begin a new epoch: every viewer starts again from a fresh snapshot. To be called after a restore."""
+    DrawnEpoch.objects.update_or_create(id=1, defaults={"drawn": uuid.uuid4().hex})
+    return read_epoch()
+
+
+class KeptEpoch:
+    """The epoch, read at most once in `KEPT_SECONDS`.
+
+    It must be asked before what it is to be the epoch of is read: one that is too old costs a `reset`, one that is too
+    new would let a position of another history pass.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: tuple[float, Epoch] | None = None
+
+    def __call__(self) -> Epoch:
+        began = self._clock()
+        if self._kept is None or began - self._kept[0] >= KEPT_SECONDS:
+            self._kept = (began, read_epoch())
+        return self._kept[1]
+
+
+epoch = KeptEpoch()
