@@ -78,7 +78,7 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """On whose behalf a connection watches. `topics` are those that a ticket grants whoever holds it.
+    """On whose behalf a connection watches. `topics`: a ticket speaks for the viewer, for these and public ones only.
 
     `is_staff`: has the right to topics that are closed to others but open to staff (the backend says by what).
     `stamp` and `session` are what it was recognized by: they tell later whether it still would be. `is_hidden`: did not
@@ -87,7 +87,7 @@ class Watcher:
 
     viewer_id: str = ""
     is_staff: bool = False
-    topics: frozenset[str] = frozenset()
+    topics: frozenset[str] | None = None
     stamp: str = ""
     session: str = ""
     is_hidden: bool = False

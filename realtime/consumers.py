@@ -602,7 +602,7 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         if not self.request.topics:
             raise Refusal(422, "invalid_topic", "Name at least one topic, like ?topic=video:<id>.")
         await self._prepare(node)
-        if not all(node.is_ready(topic) for topic in self.request.topics):
+        if not all(node.is_open(topic, self.watcher) for topic in self.request.topics):
             raise Refusal(503, "unavailable", "The topic is being read again.", retry_seconds=1)
         session = Session(node, self._seat)
         wire = self._open(session, is_sse=True)

@@ -4,7 +4,8 @@ Hop: the last but one. Fed by the channel layer (`deliver`, from dispatchers) an
 the database); writes through realtime.connections. All state belongs to one event loop: no locks.
 
 Promises, per topic and connection: durable events in order, each once, none missing: a gap is noticed by `seq` and
-repaired from the event log, or the connection gets `reset` with a fresh snapshot. State (likes, viewers): the newest
+repaired from the event log, or the connection gets `reset` with a fresh snapshot. All members of a topic may read it,
+after every step and before anything of that step is written (`_snapshot_changed`). State (likes, viewers): the newest
 wins. Reactions: at most once. Redis, the layer and the dispatcher only make it fast: without them events come from
 the reconcile loop, `RECONCILE_SECONDS` late.
 """
@@ -61,7 +62,7 @@ from realtime.presence import SWEEP_SECONDS, Presence, status
 from realtime.samples import Samples
 from realtime.scripts import TableUnavailable
 from realtime.stamps import Journey, Passage
-from realtime.store import Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
+from realtime.store import Access, Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
 from realtime.subscriptions import Audience, Renewed, Share, Watched
 
 logger = logging.getLogger(__name__)
@@ -159,6 +160,7 @@ class Feed:
     epoch: Epoch = Epoch("")  # noqa: RUF009  (a text)
     ring: deque[Frame] = field(init=False)
     snapshot: dict[str, Any] = field(default_factory=dict)
+    access: Access = Access()  # noqa: RUF009  (frozen)
     totals: Totals | None = None
     roll: Roll = field(init=False)
     watched: Watched = NOBODY
@@ -404,6 +406,9 @@ class Node:
             self._count_now(feed, connection)
         if watcher.viewer_id and connection.id in self.connections:
             self._identified.add(connection)
+        for topic in list(connection.topics):
+            if not self.is_open(topic, watcher):
+                self._lose(connection, topic, "private")
 
     async def prepare(self, topic: TopicName, watcher: Watcher, *, after: Position | None = None) -> None:
         """Have the topic at hand for a viewer who has seen it up to `after`, so that `enter` can follow at once.
@@ -415,16 +420,16 @@ class Node:
         if after is not None and after.epoch == feed.epoch and after.seq > feed.seq:
             # It saw it on another node, which was faster. Who asks at the same time shares the one read.
             await asyncio.shield(self._pull_soon(feed, grace_seconds=0))
-        if not feed.kind.access(feed.snapshot).allows(topic, watcher):
+        if not feed.access.allows(topic, watcher):
             if feed.kind.is_presence:  # nobody has told us of whom he has written to since we looked
                 await self._read_again([feed])
-            if not feed.kind.access(feed.snapshot).allows(topic, watcher):
+            if not feed.access.allows(topic, watcher):
                 raise TopicGone(topic)
 
-    def is_ready(self, topic: TopicName) -> bool:
-        """Whether `enter` would find the topic: prepared, and not dropped since."""
+    def is_open(self, topic: TopicName, watcher: Watcher) -> bool:
+        """Whether `enter` would let the watcher in: the topic is prepared, not dropped nor closed to them since."""
         feed = self.feeds.get(topic)
-        return feed is not None and feed.is_ready
+        return feed is not None and feed.is_ready and feed.access.allows(topic, watcher)
 
     def enter(self, connection: Connection, topic: TopicName, *, after: Position | None = None) -> Opening:
         """Make the connection a viewer of a prepared topic; return what it has to read before any later frame.
@@ -434,7 +439,7 @@ class Node:
         Raises TopicGone.
         """
         feed = self.feeds.get(topic)
-        if feed is None or not feed.is_ready:
+        if feed is None or not self.is_open(topic, connection.watcher):
             raise TopicGone(topic)
         if connection not in (audience := feed.audience_of(connection)):
             audience.add(connection, connection.wire.way)
@@ -595,6 +600,7 @@ class Node:
         feed.snapshot = loaded.snapshot
         for state in feed.states.values():  # which no row keeps
             feed.kind.apply(feed.snapshot, state.name, state.data)
+        self._snapshot_changed(feed)
         feed.ring.clear()
         feed.ring.extend(durable_frame(event, feed.epoch) for event in loaded.log)
         feed.ahead = {seq: came for seq, came in feed.ahead.items() if seq > feed.seq}
@@ -603,8 +609,18 @@ class Node:
             feed.sent_kinds = feed.totals.kinds
             feed.peak_saved = loaded.viewers_peak
             feed.watched = Watched(feed.watched.count, max(feed.watched.peak, loaded.viewers_peak))
-        self._see_whether_counted(feed)
+
+    def _snapshot_changed(self, feed: Feed) -> None:
+        """Take in what a topic's snapshot has become: each change of one ends here, before anything of it is written.
+
+        Who may not read the topic any more loses it now.
+        """
         feed.opening = b""
+        access = feed.kind.access(feed.snapshot)
+        if access != feed.access:
+            feed.access = access
+            self._expel(feed)
+        self._see_whether_counted(feed)
 
     def _drop(self, feed: Feed) -> None:
         if self.feeds.get(feed.topic) is feed:
@@ -680,7 +696,7 @@ class Node:
         feed.states[state.name] = state
         feed.pending_states[state.name] = (state, passage)
         feed.kind.apply(feed.snapshot, state.name, state.data)
-        feed.opening = b""
+        self._snapshot_changed(feed)
         self._flush_soon(feed, feed.rest_seconds)
 
     def _deliver_durable(self, feed: Feed, event: Durable, passage: Passage) -> None:
@@ -707,16 +723,11 @@ class Node:
         feed.ring.append(
             durable_frame(event, feed.epoch)
         )  # as a later reader gets it: of its way there is nothing to say
-        before = feed.kind.access(feed.snapshot)
         feed.kind.apply(feed.snapshot, event.name, data)
-        feed.opening = b""
+        self._snapshot_changed(feed)
         self._count(event.name, at_ms, passage)
         # State that waits for its turn rides along: another write would cost ten times as much as the bytes.
         self._send(feed, [made], self._take_state(feed))
-        access = feed.kind.access(feed.snapshot)
-        if access != before:
-            self._expel(feed)
-        self._see_whether_counted(feed)
 
     def _deliver_totals(self, feed: Feed, totals: Totals, passage: Passage | None = None) -> None:
         if feed.totals is None or totals.version <= feed.totals.version:
@@ -930,10 +941,11 @@ class Node:
                 connection.wire.write(frames)
 
     def _expel(self, feed: Feed) -> None:
-        """Take the topic away from those who may not watch it any more."""
-        access = feed.kind.access(feed.snapshot)
+        """Take the topic away from those who may not watch it."""
+        if feed.access.public:
+            return
         for connection in feed.members():
-            if not access.admits(connection.watcher):
+            if not feed.access.allows(feed.topic, connection.watcher):
                 self._lose(connection, feed.topic, "private")
 
     def _lose(self, connection: Connection, topic: TopicName, reason: str) -> None:
@@ -948,7 +960,15 @@ class Node:
         self._part(connection, frame("bye", {"reason": reason}), why)
 
     async def check_rights(self) -> None:
-        """Send away those who would not be recognized any more: signed out, banned, with another password."""
+        """Send away those who would not be recognized any more (signed out, banned, with another password), and who is
+        where they may not be, named or not: no step lets that happen, but a right is looked at twice.
+        """
+        for number, feed in enumerate(list(self.feeds.values())):
+            if feed.is_ready:
+                feed.access = feed.kind.access(feed.snapshot)
+                self._expel(feed)
+            if number % SLICE_CONNECTIONS == SLICE_CONNECTIONS - 1:
+                await asyncio.sleep(0)
         watchers = {connection.watcher for connection in self._identified}
         if not watchers:
             return
@@ -1008,6 +1028,8 @@ class Node:
     async def _reload(self, feed: Feed, reason: str) -> None:
         """Start the topic again from the database and tell its viewers so. Raises TopicGone, StoreUnavailable."""
         loaded = await self._store.load(feed.topic)
+        if loaded.epoch == feed.epoch and loaded.head.seq < feed.seq and reason != "database_changed":
+            return  # what came meanwhile is newer: it may have closed the topic
         if reason == "database_changed" or loaded.epoch != feed.epoch:
             feed.totals = None
         self._take(feed, loaded)
@@ -1086,8 +1108,7 @@ class Node:
             feed.snapshot, feed.read_at = found[feed.topic], self._clock()
             for state in feed.states.values():
                 feed.kind.apply(feed.snapshot, state.name, state.data)
-            feed.opening = b""
-            self._expel(feed)
+            self._snapshot_changed(feed)
             fresh.add(feed)
         return fresh
 
@@ -1114,7 +1135,7 @@ class Node:
                     feed.read_at = feed.read_at if feed in fresh else 0.0
                 elif known is not None:
                     feed.kind.apply(feed.snapshot, known.name, known.data)
-                feed.opening = b""
+                self._snapshot_changed(feed)
 
     async def _save_peaks(self, feeds: Iterable[Feed]) -> None:
         peaks = {feed.topic: feed.watched.peak for feed in feeds if feed.watched.peak > feed.peak_saved}

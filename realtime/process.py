@@ -13,7 +13,7 @@ import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import msgpack
@@ -193,7 +193,7 @@ class NodeProcess:
         Returns as Node.change_topics does. Raises ConnectionGone (also when it is somebody else's), NodeSilent.
         """
         ask = {
-            "watcher": {**asdict(watcher), "topics": list(watcher.topics)},
+            "watcher": {**asdict(watcher), "topics": []},
             "subscribe": {topic: after and event_id(topic, after) for topic, after in subscribe.items()},
             "unsubscribe": list(unsubscribe),
         }
@@ -249,11 +249,12 @@ class NodeProcess:
     async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int | str] | None:
         """Return the answer; None: there is no such connection, or it is not this watcher's."""
         connection = node.connections.get(ask["connection"])
-        asking = Watcher(**{**ask["watcher"], "topics": frozenset(ask["watcher"]["topics"])})
+        asking = Watcher(**{**ask["watcher"], "topics": None})  # credentials, no ticket
         if connection is None or connection.watcher.viewer_id not in ("", asking.viewer_id):
             return None
-        if not connection.watcher.viewer_id:
-            node.identify(connection, replace(asking, topics=asking.topics | connection.watcher.topics))
+        known = connection.watcher
+        if asking.viewer_id and (not known.viewer_id or known.topics is not None):
+            node.identify(connection, asking)
         subscribe = {topic: position_in(topic, after) for topic, after in ask["subscribe"].items()}
         return await node.change_topics(connection, subscribe, ask["unsubscribe"])
 

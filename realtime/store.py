@@ -23,21 +23,21 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may watch a topic. `staff` False: these viewers and nobody else, neither staff nor by a ticket of before."""
+    """Who may watch a topic. `staff` False: these viewers and nobody else, not even staff."""
 
     public: bool = False
     viewer_ids: frozenset[str] = frozenset()
     staff: bool = True
 
     def allows(self, topic: TopicName, watcher: Watcher) -> bool:
-        """Whether the watcher may come in, in his own right or by a ticket (not where only members may)."""
-        return (self.staff and topic in watcher.topics) or self.admits(watcher)
-
-    def admits(self, watcher: Watcher) -> bool:
-        """Whether the watcher has a right of his own: a ticket opens a topic, it does not keep it open."""
-        return self.public or bool(
-            watcher.viewer_id and ((self.staff and watcher.is_staff) or watcher.viewer_id in self.viewer_ids)
-        )
+        """Whether the watcher may read the topic now. A ticket gives nothing that its viewer has not: less, it is good
+        for its topics only.
+        """
+        if self.public:
+            return True
+        if not watcher.viewer_id or (watcher.topics is not None and topic not in watcher.topics):
+            return False
+        return (self.staff and watcher.is_staff) or watcher.viewer_id in self.viewer_ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,9 @@ class FakeTable:
 
 @dataclass
 class FakeKind(TopicKind):
-    """A topic whose snapshot is the list of its notes; `secret` in it closes it to all but `friend`, `over` ends it."""
+    """A topic whose snapshot is the list of its notes; one that begins with `secret` closes it to all but `friend` and
+    staff, one that begins with `open` opens it again, `over` ends it.
+    """
 
     prefix: str = "video"
 
@@ -152,10 +154,11 @@ class FakeKind(TopicKind):
         return dict(snapshot)
 
     def has_viewers(self, snapshot: Mapping[str, Any]) -> bool:
-        return "over" not in snapshot["notes"]
+        return "over" not in snapshot.get("notes", ())
 
     def access(self, snapshot: Mapping[str, Any]) -> Access:
-        return Access("secret" not in snapshot["notes"], frozenset(("friend",)))
+        said = [note for note in snapshot["notes"] if note.startswith(("secret", "open"))]
+        return Access(not said or said[-1].startswith("open"), frozenset(("friend",)))
 
 
 @dataclass

@@ -532,9 +532,10 @@ async def test_topic_made_private_dismisses_all_but_those_who_may_stay(node: Nod
     staff = await Viewer(node, watcher=Watcher("anyone", is_staff=True)).watch()
     guest = await Viewer(node, watcher=Watcher(topics=frozenset((VIDEO,)))).watch()
     node.deliver([to_wire(store.note("secret"))])
-    for sent_away in (stranger, guest):  # a ticket opens a topic, it does not keep it open
-        assert sent_away.read()[-1] == ("bye", {"reason": "private"})
+    for sent_away in (stranger, guest):
+        assert sent_away.read() == [("bye", {"reason": "private"})], "nothing of what is private now"
         assert sent_away.wire.closed is Closing.GONE
+    assert friend.notes() == ["secret"]
     assert friend.wire.closed is None
     assert staff.wire.closed is None
 
@@ -544,7 +545,67 @@ async def test_private_topic_looks_like_a_missing_one(node: Node, store: FakeSto
     with pytest.raises(TopicGone):
         await Viewer(node).watch()
     assert (await Viewer(node, watcher=Watcher("friend")).watch()).opening["seq"] == 1
-    assert (await Viewer(node, watcher=Watcher(topics=frozenset((VIDEO,)))).watch()).opening["seq"] == 1
+
+
+async def test_ticket_of_before_opens_no_topic_that_was_made_private(node: Node, store: FakeStore) -> None:
+    """Taken while the video was public, it opened streams after that, and they read on without end."""
+    stranger, friend = Watcher(topics=frozenset((VIDEO,))), Watcher("friend", topics=frozenset((VIDEO,)))
+    await Viewer(node, watcher=stranger).watch()
+    node.deliver([to_wire(store.note("secret"))])
+    with pytest.raises(TopicGone):
+        await Viewer(node, watcher=stranger).watch()
+    assert (await Viewer(node, watcher=friend).watch()).opening["seq"] == 1, "who may read it may by a ticket"
+
+
+async def test_ticket_is_good_for_its_topics_only(node: Node, store: FakeStore) -> None:
+    for topic in (VIDEO, OTHER):
+        store.note("secret", topic)
+    viewer = Viewer(node, watcher=Watcher("friend", topics=frozenset((VIDEO,))))
+    await viewer.watch()
+    with pytest.raises(TopicGone):
+        await viewer.watch(OTHER)
+
+
+async def test_topic_that_is_closed_between_preparing_and_entering_is_not_entered(node: Node, store: FakeStore) -> None:
+    viewer = Viewer(node)
+    await node.prepare(VIDEO, viewer.connection.watcher)
+    node.deliver([to_wire(store.note("secret"))])
+    with pytest.raises(TopicGone):
+        node.enter(viewer.connection, VIDEO)
+
+
+@pytest.mark.parametrize("reason", ["far_behind", "history_gone", "database_changed"])
+async def test_reload_sends_nobody_the_private_state_that_they_may_not_read(
+    node: Node, store: FakeStore, reason: str
+) -> None:
+    """1,100 missed events and "private" in one look: all got the private snapshot, and read on."""
+    stranger = await Viewer(node).watch()
+    friend = await Viewer(node, watcher=Watcher("friend")).watch()
+    store.note("secret")
+    if reason == "far_behind":
+        for number in range(PULL_MAX_EVENTS):
+            store.note(str(number))
+    elif reason == "history_gone":
+        store.note("newest")
+        store.kept_from = 2
+    else:
+        store.epoch = Epoch("second")
+    await node.reconcile()
+    await until(lambda: friend.last("reset")["reason"] == reason)
+    assert stranger.read() == [("bye", {"reason": "private"})]
+    assert stranger.connection.id not in node.connections
+    assert friend.wire.closed is None
+
+
+async def test_who_is_where_they_may_not_be_is_sent_away_by_the_next_look(node: Node, store: FakeStore) -> None:
+    """No step lets it happen; should one do so, anonymous viewers and holders of tickets are looked at as well."""
+    watchers = [ANONYMOUS, Watcher(topics=frozenset((VIDEO,))), Watcher("other", topics=frozenset((VIDEO,)))]
+    strangers = [await Viewer(node, watcher=watcher).watch() for watcher in watchers]
+    friend = await Viewer(node, watcher=Watcher("friend")).watch()
+    node.feeds[VIDEO].snapshot["notes"].append("secret")
+    await node.check_rights()
+    assert [viewer.read()[-1] for viewer in strangers] == [("bye", {"reason": "private"})] * 3
+    assert friend.wire.closed is None
 
 
 async def test_who_is_signed_out_in_mid_stream_is_sent_away(node: Node, store: FakeStore) -> None:
@@ -736,7 +797,7 @@ async def test_nothing_follows_a_goodbye(node: Node, store: FakeStore, is_sse: b
     """
     stranger = await Viewer(node, is_sse=is_sse).watch()
     node.deliver([to_wire(store.note("secret")), to_wire(store.note("between us")), totals(1, {"like": 1})])
-    assert [name for name, _ in stranger.read()] == ["note", "bye"]
+    assert [name for name, _ in stranger.read()] == ["bye"]
     assert stranger.connection.id not in node.connections
 
 
