@@ -117,7 +117,8 @@ def program(folder: Path) -> Program:
     }  # fmt: skip
     hls = {
         "-f": "hls", "-hls_time": str(SEGMENT_SECONDS), "-hls_list_size": str(PLAYLIST_SEGMENTS),
-        "-hls_delete_threshold": "3",
+        # A segment stays for as long as a playlist that lists it may be played (RFC 8216, section 6.2.2).
+        "-hls_delete_threshold": str(PLAYLIST_SEGMENTS + 2),
         "-start_number": "0" if listed else str(int(time.time())),
         # omit_endlist: or the end of this ffmpeg would tell players that the broadcast is over.
         "-hls_flags": "append_list+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
