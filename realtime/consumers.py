@@ -41,7 +41,7 @@ from realtime.events import (
     position_in,
     topic_name,
 )
-from realtime.frontend import OPENING_MAX_BYTES, RETRY_MS, TOPICS_MAX, Node, Opening
+from realtime.frontend import OPENING_MAX_BYTES, RETRY_MS, RIGHTS_SECONDS, TOPICS_MAX, Node, Opening
 from realtime.limits import CONNECTIONS_MAX, Limited, Network, NetworkFull, RateLimit, even_out, network_of
 from realtime.process import key_of, process
 from realtime.registry import CommandError, registry
@@ -445,6 +445,14 @@ async def _identified(headers: dict[bytes, bytes]) -> Watcher:
         raise Refusal(503, "unavailable", "The database is away.", retry_seconds=2) from error
 
 
+async def _recognized(node: Node, watcher: Watcher) -> bool:
+    """Whether the viewer of a ticket would still be recognized. Raises Refusal."""
+    try:
+        return await node.recognizes(watcher)
+    except StoreUnavailable as error:
+        raise Refusal(503, "unavailable", "The database is away.", retry_seconds=2) from error
+
+
 async def _prepare(
     node: Node,
     positions: Mapping[TopicName, Position | None],
@@ -478,6 +486,7 @@ class _Stream:
     request: Request
     watcher: Watcher = ANONYMOUS
     _is_load = False
+    _ticket_seconds = 0.0  # its age
     _seat: Seat | None = None
     _session: Session | None = None
     _stays = True  # until the session has the socket itself
@@ -510,9 +519,10 @@ class _Stream:
             raise Refusal(503, "full", "This node is full.", retry_seconds=5)
         if self.request.ticket:
             try:
-                self.watcher, self._is_load = tickets.read(self.request.ticket)
+                ticket = tickets.read(self.request.ticket)
             except tickets.BadTicket as error:
                 raise Refusal(401, "bad_ticket", "The ticket is not valid or has expired.") from error
+            self.watcher, self._is_load, self._ticket_seconds = ticket.watcher, ticket.is_load, ticket.age_seconds
         elif self.request.is_foreign and b"cookie" in self.request.headers:
             raise Refusal(403, "foreign_origin", "Pages of another origin need a ticket.")
         if settings.LIVE_LIMITS and not self._is_load:
@@ -537,6 +547,13 @@ class _Stream:
         return self.watcher
 
     async def _prepare(self, node: Node) -> None:
+        """Have the topics at hand. Raises Refusal."""
+        if (
+            self.watcher.viewer_id
+            and self._ticket_seconds > RIGHTS_SECONDS
+            and not await _recognized(node, self.watcher)
+        ):
+            raise Refusal(401, "bad_ticket", "The ticket's viewer is banned or has a new password.")
         positions = {topic: self.request.positions.get(topic) for topic in self.request.topics}
         await _prepare(node, positions, self.watcher, self._identify)
 

@@ -71,6 +71,7 @@ RECONCILE_SECONDS = 2.0
 RECONCILE_MAX_TOPICS = 2_000  # at once: about 5 ms
 LOOK_MAX_TOPICS = 500  # presence topics read at once: about 15 ms
 RIGHTS_SECONDS = 2.5  # how often those who said who they are have to be still so
+RECOGNIZE_MAX_WATCHERS = 500  # who come back by tickets, looked at together
 LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
 # A connection reads so much at once, of its first topics or of what it has missed; it gets more when it has read that.
@@ -345,6 +346,7 @@ class Node:
         self._changed: set[Feed] = set()
         self._change = asyncio.Event()
         self._entering = Batches(self._enter, keys_max=ENTER_MAX_TOPICS)
+        self._recognizing = Batches(self._recognize, keys_max=RECOGNIZE_MAX_WATCHERS)
         self._loop = asyncio.get_running_loop()
         self._due: deque[Feed] = deque()
         self._slow: set[Connection] = set()
@@ -958,6 +960,16 @@ class Node:
 
     def _dismiss(self, connection: Connection, reason: str, why: Closing = Closing.GONE) -> None:
         self._part(connection, frame("bye", {"reason": reason}), why)
+
+    async def recognizes(self, watcher: Watcher) -> bool:
+        """Whether the watcher still is who they came as: not banned, no new password. Of many who come back together
+        the database is asked once. Raises StoreUnavailable.
+        """
+        return bool(await self._recognizing.ask(watcher))
+
+    async def _recognize(self, watchers: Sequence[Watcher]) -> dict[Watcher, bool]:
+        review = await self._store.review(watchers)
+        return {watcher: watcher not in review.signed_out for watcher in watchers}
 
     async def check_rights(self) -> None:
         """Send away those who would not be recognized any more (signed out, banned, with another password), and who is

@@ -1,18 +1,25 @@
-"""Tickets: a short-lived signed note that lets a connection watch topics, checked by any node alone.
+"""Tickets: a signed note that says for some hours on whose behalf a connection comes, for which topics.
 
-For `EventSource` and `WebSocket` of another origin or client, which cannot send a header. No database, no session.
+For `EventSource` and `WebSocket` of another origin or client, which cannot send a header. A browser's own EventSource
+comes back with the address that it was given, so a ticket is good for as long as a broadcast may last. That is no
+risk to rights: it grants none (realtime.store.Access), and one that is not fresh is looked at in the database before it
+opens anything. No session.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.core import signing
 
 from realtime.connections import ANONYMOUS, Watcher
 
 SALT = "live.ticket"
-EXPIRES_SECONDS = 60
+EXPIRES_SECONDS = 4 * 3_600
+EXPIRES_MIN_SECONDS, EXPIRES_MAX_SECONDS = 10, 24 * 3_600
+LOAD_SECONDS = 60
 MAX_CHARACTERS = 8_192
 
 
@@ -20,13 +27,31 @@ class BadTicket(Exception):
     """The ticket is not ours, was changed, or has expired."""
 
 
-def issue(topics: Sequence[str], watcher: Watcher = ANONYMOUS, *, load: bool = False) -> str:
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a ticket says. `is_load`: a load test's, free of connection limits."""
+
+    watcher: Watcher
+    is_load: bool
+    age_seconds: float
+
+
+def issue(
+    topics: Sequence[str],
+    watcher: Watcher = ANONYMOUS,
+    *,
+    load: bool = False,
+    expires_in_seconds: int = EXPIRES_SECONDS,
+) -> str:
     """Return a ticket for the topics, on behalf of the watcher. `load`: a load test's, free of connection limits.
 
     The session stays behind: it is not for others to read. Signing out does not end a stream opened by ticket; a ban
     or a new password does.
     """
+    now = time.time()
     claims = {
+        "i": now,
+        "x": now + (LOAD_SECONDS if load else expires_in_seconds),
         "t": list(topics),
         "v": watcher.viewer_id,
         "s": watcher.is_staff,
@@ -37,14 +62,17 @@ def issue(topics: Sequence[str], watcher: Watcher = ANONYMOUS, *, load: bool = F
     return signing.dumps(claims, salt=SALT, compress=True)
 
 
-def read(ticket: str) -> tuple[Watcher, bool]:
-    """Return on whose behalf the ticket speaks, and whether it is a load test's. Raises BadTicket."""
+def read(ticket: str) -> Ticket:
+    """Return what the ticket says. Raises BadTicket."""
     if len(ticket) > MAX_CHARACTERS:
         raise BadTicket("too long")
     try:
-        claims = signing.loads(ticket, salt=SALT, max_age=EXPIRES_SECONDS)
+        claims = signing.loads(ticket, salt=SALT)
+        now = time.time()
+        if now > claims["x"]:
+            raise BadTicket("expired")
         topics = frozenset(claims["t"])
         watcher = Watcher(claims["v"], claims["s"], topics, claims["p"], is_hidden=claims["h"])
-        return watcher, claims["l"]
+        return Ticket(watcher, claims["l"], now - claims["i"])
     except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
         raise BadTicket(str(error)) from error

@@ -165,7 +165,7 @@ async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpRespo
 
 @api.post("/tickets", response={200: schemas.TicketOut, **SENDING}, tags=["viewers"], summary="Get a ticket")
 async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpResponse:
-    """Get a short-lived ticket for `EventSource` or `WebSocket` of another origin or client: `?ticket=…`.
+    """Get a ticket for `EventSource` or `WebSocket` of another origin or client: `?ticket=…`.
 
     Needs nobody's identity for public topics.
     """
@@ -178,8 +178,8 @@ async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpRes
         except TopicGone as error:
             await even_out(began)
             raise NotFound("There is no such topic.") from error
-    ticket = tickets.issue(topics, watcher)
-    return answer({"ticket": ticket, "expires_in": tickets.EXPIRES_SECONDS})
+    ticket = tickets.issue(topics, watcher, expires_in_seconds=body.expires_in)
+    return answer({"ticket": ticket, "expires_in": body.expires_in})
 
 
 TOPIC_ERRORS = {

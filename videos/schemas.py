@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, Strict
 
 from realtime.events import POSITION
 from realtime.samples import ENTRIES_MAX
+from realtime.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
 from videos.interactions import REACTION_KINDS, REACTION_MAX
 from videos.models import COMMENT_MAX, NAME_MAX, TITLE_MAX, LikeKind, Video
 from videos.text import CLIENT_ID, Invalid, has_bad_characters, parse_id
@@ -131,6 +132,9 @@ class ReactionIn(In):
 
 class TicketIn(In):
     topics: Annotated[list[str], Field(min_length=1, max_length=50)]
+    expires_in: Annotated[int, Field(ge=EXPIRES_MIN_SECONDS, le=EXPIRES_MAX_SECONDS)] = Field(
+        EXPIRES_SECONDS, description="Seconds for which the ticket opens streams, and lets them come back."
+    )
 
 
 class SubscribeIn(In):

@@ -29,6 +29,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from realtime import tickets
+from realtime.connections import ANONYMOUS, Watcher
 from tests import raw
 from tests.conftest import watched
 from tests.rooms import Person, Room, open_room
@@ -594,11 +595,11 @@ async def test_deleted_video_says_goodbye_once(here: Room) -> None:
 # Tickets
 
 
-def old_ticket(monkeypatch: pytest.MonkeyPatch, topics: list[str], seconds: int) -> str:
+def old_ticket(monkeypatch: pytest.MonkeyPatch, seconds: int, topics: list[str], watcher: Watcher = ANONYMOUS) -> str:
     now = time.time()
     with monkeypatch.context() as then:
         then.setattr("django.core.signing.time.time", lambda: now - seconds)
-        return tickets.issue(topics)
+        return tickets.issue(topics, watcher)
 
 
 async def ticket_of(here: Room, topic: str, *, person: int = 0) -> str:
@@ -617,12 +618,52 @@ async def test_tickets_that_are_none(lobby: Room, monkeypatch: pytest.MonkeyPatc
         good[1:],
         good.swapcase(),
         "A" * 9_000,
-        old_ticket(monkeypatch, [lobby.topic], tickets.EXPIRES_SECONDS + 5),
+        old_ticket(monkeypatch, tickets.EXPIRES_SECONDS + 5, [lobby.topic]),
     ):
         query = f"topic={lobby.topic}&ticket={ticket}"
         async with stream(lobby, query) as viewer:
             assert await viewer.error() == (401, "bad_ticket"), ticket
         assert await closing_code(lobby, f"/ws?{query}") == 4401, ticket
+
+
+@pytest.mark.parametrize("seconds", [64, 600])
+async def test_browser_comes_back_with_the_ticket_in_its_address(
+    here: Room, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    """An EventSource comes back with the address that it was given. Cut after 64 s it got 401, and never came again."""
+    broadcaster = here.people[0]
+    topic = f"video:{await private_video(here)}"
+    said = tickets.read(await ticket_of(here, topic)).watcher
+    query = f"topic={topic}&ticket={old_ticket(monkeypatch, seconds, [topic], said)}"
+    await here.call("POST", f"/videos/{topic.partition(':')[2]}/comments", {"body": "missed"}, person=broadcaster)
+    position = await here.position(1, topic=topic)
+    async with stream(here, query, headers=[("Last-Event-ID", position)]) as viewer:
+        assert (await viewer.named("hello"))["topics"][topic]["snapshot"] is None
+        await viewer.named("comment")
+
+
+async def test_ticket_opens_nothing_for_who_has_lost_their_rights(here: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is good for hours: a browser that is cut comes back every two seconds, and would read on in between."""
+    topic = f"video:{await private_video(here)}"
+    said = tickets.read(await ticket_of(here, topic)).watcher
+    query = f"topic={topic}&ticket={old_ticket(monkeypatch, 64, [topic], said)}"
+    async with stream(here, query) as viewer:
+        await viewer.named("hello")
+        ban(here, here.people[0])
+        assert (await viewer.named("bye"))["reason"] == "signed_out"
+    async with stream(here, query) as viewer:
+        assert await viewer.error() == (401, "bad_ticket")
+    assert await closing_code(here, f"/ws?{query}") == 4401
+
+
+async def test_caller_says_how_long_a_ticket_is_good(lobby: Room) -> None:
+    async def ask(expires_in: object) -> Any:
+        return await lobby.call("POST", "/tickets", {"topics": [lobby.topic], "expires_in": expires_in})
+
+    for seconds in (tickets.EXPIRES_MIN_SECONDS, tickets.EXPIRES_MAX_SECONDS):
+        assert (await ask(seconds)).raise_for_status().json()["expires_in"] == seconds
+    for nonsense in (tickets.EXPIRES_MIN_SECONDS - 1, tickets.EXPIRES_MAX_SECONDS + 1, "60", None, 60.5, True):
+        assert (await ask(nonsense)).status_code == 422, nonsense
 
 
 async def test_ticket_opens_the_topics_that_it_names_and_no_other(lobby: Room) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -119,12 +120,19 @@ async def test_refusals_take_the_same_time_whatever_the_reason() -> None:
 
 def test_ticket_says_who_may_watch_what() -> None:
     ticket = tickets.issue(["video:1"], Watcher("ada", stamp="s1", session="secret"), load=True)
-    assert tickets.read(ticket) == (Watcher("ada", False, frozenset(("video:1",)), "s1"), True)
+    said = tickets.read(ticket)
+    assert (said.watcher, said.is_load) == (Watcher("ada", False, frozenset(("video:1",)), "s1"), True)
 
 
-def test_ticket_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket = tickets.issue(["video:1"])
-    monkeypatch.setattr(tickets, "EXPIRES_SECONDS", -1)
+@pytest.mark.parametrize(
+    ("of", "good", "expired"), [({}, 4 * 3_599, 14_401), ({"expires_in_seconds": 90}, 89, 91), ({"load": True}, 59, 61)]
+)
+def test_ticket_expires(monkeypatch: pytest.MonkeyPatch, of: dict[str, int], good: int, expired: int) -> None:
+    now = time.time()
+    ticket = tickets.issue(["video:1"], **of)  # type: ignore[arg-type]
+    monkeypatch.setattr("realtime.tickets.time.time", lambda: now + good)
+    assert good - 1 < tickets.read(ticket).age_seconds < good + 1
+    monkeypatch.setattr("realtime.tickets.time.time", lambda: now + expired)
     with pytest.raises(tickets.BadTicket):
         tickets.read(ticket)
 
