@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from liveplatform.middleware import RETRY_SECONDS
 from realtime import figures
 from realtime.process import process
 from realtime.scripts import TableUnavailable
@@ -20,7 +23,9 @@ from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
 
 logger = logging.getLogger(__name__)
-_migrated = False
+
+CHECK_SECONDS = 1.0
+ROOM_ROWS = 10_000  # sorted on disk: some 200 kB
 
 
 @require_safe
@@ -31,34 +36,74 @@ async def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 async def readyz(request: HttpRequest) -> HttpResponse:
-    """Whether this node should get viewers: PostgreSQL answers, migrations are applied, no drain is under way.
+    """Whether this node should get viewers: PostgreSQL takes writes, migrations are applied, no drain is under way.
 
     Redis away is told and is no reason: viewers get everything, 2 s late.
     """
     node = process.node()
     checks = {"database": "ok", "redis": "ok", "node": "draining" if node.is_draining else "ok"}
-    try:
-        checks["database"] = await backend_threads.run(_check_database)
-    except StoreUnavailable:
-        checks["database"] = "away"
+    checks["database"] = await database_check.state()
     try:
         await shared_table().ping()
     except TableUnavailable:
         checks["redis"] = "away"
     is_ready = checks["database"] == checks["node"] == "ok"
-    return JsonResponse({"ready": is_ready, "id": node.id, **checks}, status=200 if is_ready else 503)
+    response = JsonResponse({"ready": is_ready, "id": node.id, **checks}, status=200 if is_ready else 503)
+    if not is_ready:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
 
 
-def _check_database() -> str:
-    global _migrated
-    if not _migrated:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            return "migrations are missing"
-        _migrated = True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return "ok"
+class DatabaseCheck:
+    """Whether the database does what it is there for: it answers, takes a write, and has room.
+
+    One look at a time, and its answer is good for `good_seconds`: how often one is asked costs the database nothing.
+    """
+
+    def __init__(self, *, good_seconds: float = CHECK_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._good_seconds = good_seconds
+        self._clock = clock
+        self._until = 0.0
+        self._state = "away"
+        self._is_migrated = False
+        self._look: asyncio.Task[None] | None = None
+
+    async def state(self) -> str:
+        """Return "ok", "away", "read-only", "full", or that migrations are missing."""
+        if self._clock() >= self._until:
+            if self._look is None or self._look.done():
+                self._look = asyncio.create_task(self._look_again(), name="database-check")
+            await asyncio.shield(self._look)
+        return self._state
+
+    async def _look_again(self) -> None:
+        try:
+            self._state = await backend_threads.run(self._check)
+        except StoreUnavailable as error:
+            self._state = error.reason
+        self._until = self._clock() + self._good_seconds
+
+    def _check(self) -> str:
+        if not self._is_migrated:
+            executor = MigrationExecutor(connection)
+            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                return "migrations are missing"
+            self._is_migrated = True
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SHOW transaction_read_only")
+            if cursor.fetchone() == ("on",):
+                return "read-only"
+            # A record of the write-ahead log, flushed at the commit, and a temporary file: both need what a like needs,
+            # and leave nothing in any table.
+            cursor.execute("SELECT pg_logical_emit_message(true, 'liveplatform', 'readyz')")
+            cursor.execute("SET LOCAL work_mem = '64kB'")
+            cursor.execute(
+                "SELECT count(*) FROM (SELECT n FROM generate_series(1, %s) AS n ORDER BY -n) AS s", [ROOM_ROWS]
+            )
+        return "ok"
+
+
+database_check = DatabaseCheck()
 
 
 @require_safe

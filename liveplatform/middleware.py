@@ -10,9 +10,19 @@ from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 from typing import cast
 
-from django.http import HttpRequest, JsonResponse
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import Promise
+
+from realtime.outages import is_outage
+from realtime.store import StoreUnavailable
+from videos.models import Viewer
+
+RETRY_SECONDS = 2
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 AsyncAnswer = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -86,7 +96,7 @@ def _changing_answers(change: Change) -> Callable[[Answer | AsyncAnswer], Answer
     return middleware
 
 
-def _with_headers(response: HttpResponseBase) -> HttpResponseBase:
+def with_headers(response: HttpResponseBase) -> HttpResponseBase:
     """Add `HEADERS`."""
     for name, value in HEADERS.items():
         if name != "X-Frame-Options" or not getattr(response, "xframe_options_exempt", False):
@@ -123,5 +133,42 @@ def _allow(methods: str) -> str:
     return ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
 
 
-security_headers = _changing_answers(_with_headers)
+def unavailable(request: HttpRequest, *, advice: str | Promise = "") -> HttpResponse:
+    """Answer with the page that says to come back in a moment, in an outage of the database or with this advice."""
+    response = render(request, "503.html", {"advice": advice}, status=503)
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def forbidden(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """Answer with the page that says who they are, that this page is not for them, and how to become somebody else."""
+    response = render(request, "403.html", {"who": viewer, "next": request.path}, status=403)
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+class Outages(MiddlewareMixin):
+    """Answers 503 in place of 500 where a view, the admin's too, met a database that cannot serve now."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        away = isinstance(exception, StoreUnavailable) or is_outage(exception)
+        return unavailable(request) if away else None
+
+
+class Sessions(SessionMiddleware):
+    """Django's, but a session that cannot be saved for an outage is 503, not the visitor's mistake."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if response.status_code == 503:
+            return response
+        try:
+            return super().process_response(request, response)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            return unavailable(request)
+
+
+security_headers = _changing_answers(with_headers)
 json_errors = _changing_answers(_in_our_form)

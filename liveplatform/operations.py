@@ -12,10 +12,11 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from liveplatform.middleware import forbidden
 from realtime.events import now_ms
 from realtime.figures import FiguresAway, Told, read, to_plots
 from videos import views
@@ -59,10 +60,10 @@ WORDS: Mapping[str, str | Promise] = {
 async def page(request: HttpRequest) -> HttpResponse:
     """Show the page: to others than operators the sign-in, or that they may not."""
     viewer = await views.viewer_on(request)
-    if viewer is None or viewer.is_guest:
+    if viewer is None:
         return redirect(f"{settings.LOGIN_URL}?next={request.path}")
     if not viewer.has_perm(FIGURES):
-        return render(request, "403.html", status=403)
+        return forbidden(request, viewer)
     context = {"region": settings.LIVE_REGION, "hops": HOPS, "words": WORDS}
     return views.render_page(request, "operator.html", viewer, context)
 
@@ -74,7 +75,7 @@ async def figures(request: HttpRequest) -> HttpResponse:
     `?event=likes`: the hops of one event. 401 and 403 as the page; 503 `redis_away` without Redis.
     """
     viewer = await views.viewer_on(request)
-    if viewer is None or viewer.is_guest:
+    if viewer is None:
         return _refusal(401, "unauthenticated", "Sign in as an operator.")
     if not viewer.has_perm(FIGURES):
         return _refusal(403, "forbidden", "These figures are for operators.")

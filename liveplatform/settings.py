@@ -307,11 +307,12 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "liveplatform.middleware.security_headers",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "liveplatform.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "liveplatform.middleware.Outages",
 ]
 # Each middleware costs a request about 100 us: the API does its own sessions and CSRF check (videos/auth.py).
 API_MIDDLEWARE = ["liveplatform.middleware.security_headers", "liveplatform.middleware.json_errors"]
@@ -368,11 +369,18 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "liveplatform.logs.LineFormatter"}},
+    # Those who met an outage were told; a line for each of them would help to fill the disk that is full.
+    "filters": {
+        "no_outages": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(record, "status_code", 0) != 503,
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "daphne": {"level": "WARNING"},
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["no_outages"]},
         "celery": {"level": "WARNING"},
         # A traceback each second while Redis is away; realtime.process says it once.
         "channels_redis": {"level": "CRITICAL"},

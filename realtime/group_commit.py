@@ -20,6 +20,7 @@ import psycopg
 
 from realtime import metrics
 from realtime.events import Event
+from realtime.outages import first_line, is_outage, reason
 from realtime.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,8 @@ class GroupCommit(Generic[C, R]):
         self._thread: threading.Thread | None = None
         self._connection: psycopg.Connection[Any] | None = None
         self._is_closed = False
+        self._is_away = False
+        self._is_committing = False
         self._is_idle = False  # the thread waits for a command: only then it is to be woken
 
     async def submit(self, command: C) -> R:
@@ -163,15 +166,13 @@ class GroupCommit(Generic[C, R]):
         return [waiting for waiting in batch if waiting.deadline > now]
 
     def _settle(self, batch: Sequence[_Waiting[C, R]]) -> None:
+        was_open = self._connection is not None
         try:
             outcomes = self._commit([waiting.command for waiting in batch])
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            self._disconnect()
-            logger.warning("group commit: database away: %s", str(error).strip().partition("\n")[0])
-            _settle_all([(waiting, StoreUnavailable("the database is away")) for waiting in batch])
-            time.sleep(RECONNECT_SECONDS)
-            return
         except Exception as error:
+            if is_outage(error):
+                self._refuse_or_repeat(batch, error, was_open=was_open)
+                return
             if len(batch) == 1:
                 logger.exception("group commit: a command failed")
                 _settle_all([(batch[0], error)])
@@ -180,10 +181,33 @@ class GroupCommit(Generic[C, R]):
             for waiting in batch:
                 self._settle([waiting])
             return
+        if self._is_away:
+            self._is_away = False
+            logger.info("group commit: the database is back")
         _settle_all(list(zip(batch, outcomes, strict=True)))
+
+    def _refuse_or_repeat(self, batch: Sequence[_Waiting[C, R]], error: Exception, *, was_open: bool) -> None:
+        """Do it again on a new connection where the one of before had died meanwhile, else refuse it.
+
+        Its server was started again, or a standby has taken over: nobody has to hear of that. Only what never got as
+        far as its COMMIT is done again.
+        """
+        has_died = was_open and self._connection is not None and self._connection.closed
+        self._disconnect()
+        if has_died and not self._is_committing:
+            now = self._clock()
+            self._settle([waiting for waiting in batch if waiting.deadline > now])
+            return
+        if not self._is_away:  # once: a line for each refused batch would help to fill a disk
+            self._is_away = True
+            logger.warning("group commit: database away: %s", first_line(error))
+        away = StoreUnavailable("the database is away", reason=reason(error))
+        _settle_all([(waiting, away) for waiting in batch])
+        time.sleep(RECONNECT_SECONDS)
 
     def _commit(self, commands: Sequence[C]) -> list[R | Exception]:
         began = self._clock()
+        self._is_committing = False
         connection = self._connect()
         try:
             with connection.pipeline():
@@ -191,6 +215,7 @@ class GroupCommit(Generic[C, R]):
                 applied = self._apply(connection, commands)
                 # The locks alone would make a commit wait for the disk: a like of a private video would take longer
                 # to refuse than one of a video that there is not.
+                self._is_committing = True
                 connection.execute("COMMIT" if applied.events else "ROLLBACK")
         except BaseException:
             if not connection.closed and not connection.broken:

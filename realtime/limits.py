@@ -86,6 +86,12 @@ class RateLimit:
         if not allowed:
             raise Limited((count - tokens) / self.per_second)
 
+    def give_back(self, key: str, count: int = 1) -> None:
+        """Return tokens that were taken for nothing; a key that was forgotten meanwhile has its burst anyway."""
+        if (bucket := self._buckets.get(key)) is not None:
+            tokens, since = bucket
+            self._buckets[key] = (min(float(self.burst), tokens + count), since)
+
 
 @dataclass(slots=True)
 class ConnectionLimit:

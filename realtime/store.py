@@ -18,7 +18,11 @@ class TopicGone(Exception):
 
 
 class StoreUnavailable(Exception):
-    """The database did not answer in time."""
+    """The database did not answer in time, or takes no writes. `reason`: "away", "read-only" or "full"."""
+
+    def __init__(self, text: str = "", *, reason: str = "away") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import close_old_connections
 
+from realtime.outages import first_line, is_outage, reason
 from realtime.store import StoreUnavailable
 
 P = ParamSpec("P")
@@ -33,8 +34,10 @@ class DatabaseThreads:
             close_old_connections()
             try:
                 return work(*args, **kwargs)
-            except (OperationalError, InterfaceError) as error:
-                raise StoreUnavailable(str(error).strip().partition("\n")[0]) from error
+            except Exception as error:
+                if not is_outage(error):
+                    raise
+                raise StoreUnavailable(first_line(error), reason=reason(error)) from error
             finally:
                 close_old_connections()
 

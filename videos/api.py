@@ -572,6 +572,11 @@ def _unexpected(exception: Exception) -> HttpResponse:
     return error(500, "internal", "This is our mistake; it has been logged.")
 
 
+def _unavailable(_: StoreUnavailable) -> HttpResponse:
+    limits.give_back()
+    return error(503, "unavailable", "The database is away, try again in a moment.", retry_seconds=RETRY_SECONDS)
+
+
 _handle(Refused, lambda refusal: error(STATUSES[type(refusal)], refusal.code, refusal.detail))
 _handle(Unauthorized, lambda problem: error(401, "unauthenticated", str(problem)))
 _handle(CsrfFailed, lambda problem: error(403, "csrf", str(problem)))
@@ -587,10 +592,7 @@ _handle(
         429, "too_often", f"Wait {limited.retry_seconds} s and try again.", retry_seconds=limited.retry_seconds
     ),
 )
-_handle(
-    StoreUnavailable,
-    lambda _: error(503, "unavailable", "The database is away, try again in a moment.", retry_seconds=RETRY_SECONDS),
-)
+_handle(StoreUnavailable, _unavailable)
 _handle(
     NodeSilent,
     lambda _: error(503, "unavailable", "The stream's node did not answer.", retry_seconds=RETRY_SECONDS),

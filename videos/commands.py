@@ -27,6 +27,7 @@ def command(act: Act) -> Command:
     async def run(watcher: Watcher, address: str, message: dict[str, Any]) -> dict[str, Any]:
         if has_bad_characters(message):
             raise CommandError("invalid", "The text holds characters that are none.")
+        limits.begin()
         try:
             # Known by cookie or token since the handshake; the transaction looks whether the account is still there.
             return await act(Claim(UUID(watcher.viewer_id)), message)
@@ -35,6 +36,7 @@ def command(act: Act) -> Command:
         except Limited as limited:
             raise CommandError("too_often", f"Wait {limited.retry_seconds} s and try again.") from limited
         except StoreUnavailable as error:
+            limits.give_back()
             raise CommandError("unavailable", "The database is away, try again in a moment.") from error
 
     return run

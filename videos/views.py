@@ -29,7 +29,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from liveplatform.middleware import CONTENT_SECURITY_POLICY_FRAMED
+from liveplatform.middleware import CONTENT_SECURITY_POLICY_FRAMED, RETRY_SECONDS, forbidden, unavailable
 from realtime.consumers import APART
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
@@ -49,8 +49,6 @@ POSTER = "poster.jpg"
 OPEN_SECONDS = 5.0
 OPEN_MAX = 1_000
 
-RETRY_AFTER_SECONDS = 2
-
 Row = dict[str, Any]
 P = ParamSpec("P")
 Page = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
@@ -68,9 +66,7 @@ def page(view: Page[P]) -> Page[P]:
         try:
             return await view(request, *args, **kwargs)
         except StoreUnavailable:
-            response = render(request, "503.html", status=503)
-            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-            return response
+            return unavailable(request)
 
     return answer
 
@@ -216,8 +212,10 @@ def _videos_of(viewer: Viewer) -> list[Row]:
 async def studio(request: HttpRequest) -> HttpResponse:
     """Show a broadcaster their own videos. Everything done there goes through the REST API."""
     viewer = await viewer_on(request)
-    if viewer is None or viewer.is_guest:
+    if viewer is None:
         return redirect(f"{settings.LOGIN_URL}?next={request.path}")
+    if viewer.is_guest and not may_broadcast(viewer):
+        return forbidden(request, viewer)
     videos = await with_viewers(await backend_threads.run(_videos_of, viewer))
     unique = await backend_threads.run(uniques, [video["topic"] for video in videos])
     for video in videos:
@@ -262,7 +260,7 @@ async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
         audience = await _may_see_picture(request, UUID(video_id))
         file = await asyncio.to_thread(open_regular, _folder(video_id) / name)
     except StoreUnavailable:
-        headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
+        headers = {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
         detail = "The database is away, try again in a moment."
         return JsonResponse({"code": "unavailable", "detail": detail}, status=503, headers=headers)
     except (NotFound, OSError):

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -21,9 +23,18 @@ from tests.rooms import Room, open_room
 from tests.sites import Site, SiteFactory
 from tests.watching import Watcher, check, crowd, each, eventually, watching
 
+DISK_MB = 400
+PASSWORD = "a password of the tests"
+MAKE_ADMIN = f"""
+from videos.models import Viewer
+Viewer.objects.create_superuser("root", password="{PASSWORD}")
+"""
+
 
 class Postgres:
     """A PostgreSQL of this module's own. Durable: what it has acknowledged is there after a crash."""
+
+    has_small_disk = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,6 +53,18 @@ class Postgres:
         self.child.send(signal.SIGQUIT)
         self.child.process.wait(30)
 
+    def take_no_writes(self, database: str) -> None:
+        """Have it answer and refuse to write, as a server does that has become a standby."""
+        self._configure(database, "SET default_transaction_read_only = on")
+
+    def take_writes(self, database: str) -> None:
+        self._configure(database, "RESET default_transaction_read_only")
+
+    def _configure(self, database: str, change: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{database}" {change}'.encode())
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+
     def signal_all(self, number: signal.Signals) -> None:
         """Signal the server and each of its sessions, which are processes of their own."""
         children = Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read_text().split()
@@ -50,10 +73,24 @@ class Postgres:
                 os.kill(pid, number)
 
 
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """Have a disk of its own mounted at the folder, where we may: whether we may."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0711", "tmpfs", str(folder)]
+    if not hasattr(os, "posix_fallocate") or subprocess.run(mount, capture_output=True).returncode:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    with embedded.temporary_folder() as folder:
+    with embedded.temporary_folder() as folder, small_disk(folder) as is_small:
         running = Postgres(folder)
+        running.has_small_disk = is_small
         yield running
         running.child.stop()
 
@@ -82,6 +119,54 @@ def site(own_site: Site, postgres: Postgres) -> Iterator[Site]:
 async def room(site: Site) -> AsyncIterator[Room]:
     async with open_room(site) as room:
         yield room
+
+
+@pytest.fixture(scope="module")
+def admin(own_site: Site) -> str:
+    """Return the name of an administrator."""
+    own_site.manage("shell", "--command", MAKE_ADMIN)
+    return "root"
+
+
+@pytest.fixture
+async def staff(room: Room, admin: str) -> AsyncIterator[httpx.AsyncClient]:
+    """An administrator's, signed in."""
+    async with httpx.AsyncClient(base_url=room.site.urls[0], verify=False, timeout=60, trust_env=False) as client:
+        answer = await sign_in(client, admin)
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/")
+        yield client
+
+
+async def sign_in(client: httpx.AsyncClient, name: str, page: str = "/accounts/login/") -> httpx.Response:
+    await client.get(page)
+    return await client.post(
+        page, data={"username": name, "password": PASSWORD, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
+    )
+
+
+async def pages(staff: httpx.AsyncClient) -> list[httpx.Response]:
+    """Ask for what staff need in an outage, all at once."""
+    return list(
+        await asyncio.gather(
+            staff.get("/"),
+            staff.get("/admin/"),
+            staff.get("/admin/videos/video/"),
+            sign_in(staff, "root"),
+            sign_in(staff, "root", "/admin/login/"),
+        )
+    )
+
+
+def assert_back_in_a_moment(answers: list[httpx.Response]) -> None:
+    assert [answer.status_code for answer in answers] == [503] * len(answers)
+    for answer in answers:
+        assert "Back in a moment" in answer.text
+        assert int(answer.headers["Retry-After"]) >= 1
+
+
+async def readiness(room: Room) -> tuple[int, str, bool]:
+    answer = await room.client.get(f"{room.site.urls[0]}/readyz")
+    return answer.status_code, answer.json()["database"], "Retry-After" in answer.headers
 
 
 @pytest.fixture
@@ -124,29 +209,85 @@ async def recovers(room: Room, viewers: list[Watcher]) -> None:
     assert viewers[0].comments == room.comments_kept() == ["again and again"]
 
 
-async def test_crashed_and_started_again(room: Room, viewers: list[Watcher], postgres: Postgres) -> None:
+async def test_crashed_and_started_again(
+    room: Room, viewers: list[Watcher], postgres: Postgres, staff: httpx.AsyncClient
+) -> None:
+    """The admin and the sign-in are refused as politely as the API is: they said that it was our mistake."""
     postgres.crash()
     for _ in range(3):
         assert_refused_politely(await refusals(room))
+    assert_back_in_a_moment(await pages(staff))
     assert (await room.client.get(f"{room.site.urls[0]}/readyz")).status_code == 503
     postgres.start()
     await recovers(room, viewers)
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
-async def test_frozen(room: Room, viewers: list[Watcher], postgres: Postgres) -> None:
+async def test_frozen(room: Room, viewers: list[Watcher], postgres: Postgres, staff: httpx.AsyncClient) -> None:
     """Every answer comes in time, also when many wait. Stock Channels: every event waits as long as the query."""
     postgres.signal_all(signal.SIGSTOP)
     try:
         for _ in range(3):
             assert_refused_politely(await refusals(room))
         assert (await room.client.get(f"{room.site.urls[0]}/healthz")).status_code == 200
+        assert_back_in_a_moment(await pages(staff))
         # Who comes to a video that is being watched needs no database.
         async with watching(*crowd(room.site.urls, room.topic, 4)) as newcomers:
             await each([*viewers, *newcomers], lambda viewer: viewer.sees_viewers(8))
     finally:
         postgres.signal_all(signal.SIGCONT)
     await recovers(room, viewers)
+
+
+async def test_failed_over_to_a_server_that_takes_no_writes(
+    room: Room, viewers: list[Watcher], postgres: Postgres, staff: httpx.AsyncClient
+) -> None:
+    """It answered 500, "our mistake", to likes and guests, and said that it was ready.
+
+    When it takes writes again the first like and comment on each node are taken: the connections of before are dead.
+    """
+    database = urlsplit(room.site.database_url).path.removeprefix("/")
+    postgres.take_no_writes(database)
+    try:
+        for _ in range(2):
+            assert_refused_politely([answer for answer in await refusals(room) if answer.request.method != "GET"])
+        assert await readiness(room) == (503, "read-only", True)
+        assert_back_in_a_moment([await sign_in(staff, "root")])
+    finally:
+        postgres.take_writes(database)
+    again = [await room.try_to_like(node=node) for node in (0, 1)]
+    again += [await room.try_to_comment(f"back {node}", node=node) for node in (0, 1)]
+    assert [answer.status_code for answer in again] == [200, 200, 201, 201]
+
+    async def is_ready() -> bool:
+        return await readiness(room) == (200, "ok", False)
+
+    await eventually(is_ready, "the node to be ready")
+    await each(viewers, lambda viewer: viewer.sees_comment("back 1"))
+    check(viewers)
+
+
+async def test_full_disk_is_no_readiness(room: Room, postgres: Postgres) -> None:
+    """Every write was refused, and `/readyz` said 200."""
+    if not postgres.has_small_disk:
+        pytest.skip("needs to mount a small disk (tmpfs), which only root may")
+    filling = postgres.folder / "filling"
+    free = os.statvfs(postgres.folder)
+    with filling.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+    try:
+
+        async def is_full() -> bool:
+            return await readiness(room) == (503, "full", True)
+
+        await eventually(is_full, "the full disk to be noticed")
+    finally:
+        filling.unlink()
+
+    async def is_ready() -> bool:
+        return await readiness(room) == (200, "ok", False)
+
+    await eventually(is_ready, "the node to be ready")
 
 
 async def test_query_that_takes_seconds_delays_nobody(room: Room, viewers: list[Watcher]) -> None:

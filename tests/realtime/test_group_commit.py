@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
 import pytest
+from django.db import connection
 
 from realtime import log
 from realtime.events import Burst, Event, TopicName
@@ -30,6 +32,7 @@ class Notes:
 
     def apply(self, connection: psycopg.Connection[Any], commands: Sequence[str]) -> Applied[str]:
         self.hold.wait(20)
+        connection.execute("SELECT 1").fetchone()  # it reads first, as the backend does
         self.batches.append(len(commands))
         for command in commands:
             if command != "bad":
@@ -128,15 +131,59 @@ async def test_database_away_is_an_error_in_time_and_not_for_ever(commit: GroupC
 
 
 async def test_connection_that_died_is_made_again(commit: GroupCommit[str, str], notes: Notes) -> None:
+    """It costs nobody an error: the first one after a restart of PostgreSQL was refused on each node."""
     await commit.submit("before")
     assert commit._connection is not None
-    pid = commit._connection.info.backend_pid
-    with psycopg.connect(**log.connection_parameters(), autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s)", [pid])
-    with pytest.raises(StoreUnavailable):
-        await commit.submit("during")
+    end_sessions(commit)
     assert await commit.submit("after") == "after"
     assert notes.stored() == ["after", "before"]
+
+
+async def test_read_only_database_is_away_and_comes_back(commit: GroupCommit[str, str], notes: Notes) -> None:
+    """After a failover the old primary answered 500 to everybody who liked: the error is not an operational one."""
+    await commit.submit("before")
+    with read_only():
+        end_sessions(commit)
+        with pytest.raises(StoreUnavailable) as refusal:
+            await commit.submit("during")
+        assert refusal.value.reason == "read-only"
+    assert await commit.submit("after") == "after"
+    assert notes.stored() == ["after", "before"]
+
+
+async def test_command_whose_commit_may_have_been_made_is_not_repeated(
+    commit: GroupCommit[str, str], notes: Notes
+) -> None:
+    """The session ends with the COMMIT on its way."""
+    await commit.submit("before")
+
+    def end_in_commit(connection: psycopg.Connection[Any], commands: Sequence[str]) -> Applied[str]:
+        applied = notes.apply(connection, commands)
+        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return applied
+
+    commit._apply = end_in_commit
+    with pytest.raises(StoreUnavailable):
+        await commit.submit("unsure")
+    assert notes.batches == [1, 1]
+
+
+def end_sessions(commit: GroupCommit[str, str]) -> None:
+    assert commit._connection is not None
+    with psycopg.connect(**log.connection_parameters(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [commit._connection.info.backend_pid])
+
+
+@contextlib.contextmanager
+def read_only() -> Iterator[None]:
+    """Have the test's database take no writes of new sessions, as a server does that has become a standby."""
+    name = connection.settings_dict["NAME"]
+    with psycopg.connect(**log.connection_parameters(), autocommit=True) as other:
+        other.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        try:
+            yield
+        finally:
+            other.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
 
 
 async def test_frozen_database_answers_within_the_deadline_and_does_not_store_what_was_given_up(

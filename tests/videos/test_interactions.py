@@ -9,15 +9,19 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.test import AsyncClient
 
+from realtime.connections import Watcher
 from realtime.events import Burst, Durable, Totals
 from realtime.models import LoggedEvent, Topic
+from realtime.registry import CommandError
 from realtime.tasks import retention
 from realtime.threads import backend_threads
 from tests.videos.acts import Stage, allow
-from videos import interactions
-from videos.auth import create_guest
-from videos.interactions import Claim, comment, like, unlike
+from videos import interactions, limits
+from videos.auth import create_guest, issue_token
+from videos.commands import COMMANDS
+from videos.interactions import Claim, comment, group_commit, like, unlike
 from videos.models import Comment, Like, LikeCount, LikeKind, Viewer
 from videos.tasks import recount
 from videos.text import Conflict, Forbidden, Invalid, NotFound, SignedOut
@@ -325,3 +329,33 @@ async def test_claim_is_checked_in_the_transaction(stage: Stage) -> None:
         with pytest.raises(SignedOut):
             await act
     assert await counts(stage) == {"like": 1}
+
+
+async def test_acts_that_the_server_refuses_cost_their_author_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After 20 s of a full disk people were told to slow down whose every comment had been refused: over both paths."""
+    nowhere = {"host": "127.0.0.1", "port": 1, "connect_timeout": 2}
+    fan = stage.viewers[0]
+    headers = {"Authorization": f"Bearer {await run(issue_token, fan)}"}
+    path = f"/api/v1/videos/{stage.video.id}/comments"
+    watcher = Watcher(str(fan.id))
+    message = {"video": str(stage.video.id), "body": "hello"}
+
+    async def by_rest() -> object:
+        answer = await AsyncClient().post(path, {"body": "hello"}, content_type="application/json", headers=headers)
+        return answer.status_code
+
+    async def by_socket() -> object:
+        try:
+            return await COMMANDS["comment"](watcher, "", message)
+        except CommandError as error:
+            return error.code
+
+    await run(group_commit.close)
+    with monkeypatch.context() as patch:
+        patch.setattr(group_commit, "_parameters", lambda: nowhere)
+        assert {await by_rest() for _ in range(limits.COMMENTS.burst)} == {503}
+        assert {await by_socket() for _ in range(limits.COMMENTS.burst)} == {"unavailable"}
+    assert await by_rest() == 201
+    assert isinstance(await by_socket(), dict)
