@@ -51,7 +51,7 @@ class Started:
     is_new: bool
 
 
-def _touch(conversation_id: UUID) -> datetime:
+def touch(conversation_id: UUID) -> datetime:
     """Move the conversation to the top of its members' lists; return the moment, by the database's own clock.
 
     Only with the members' topics locked: then each member's list has the order of his events.
@@ -100,6 +100,10 @@ class Held:
         """Lock the topics of all members, and of `more`: nobody of them is told of anything else meanwhile."""
         self._heads |= log.lock_topics(user_topic(id) for id in (*self.seats, *more))
 
+    def adopt(self, heads: Mapping[TopicName, Topic]) -> None:
+        """Take topics that are locked already: all members', at least."""
+        self._heads |= heads
+
     def require_group(self) -> None:
         if self.conversation.pair is not None:
             raise Conflict("A conversation of two keeps its two members.", code="not_a_group")
@@ -135,6 +139,21 @@ class Held:
     def tell_members(self) -> None:
         """Record that the members are others now."""
         self.tell("conversation", {"conversation": self.shown()}, last=newest_message(self.conversation.id))
+
+    def tell_merged(self, guest_id: UUID, viewer: Mapping[str, Any], *, last: Mapping[str, Any] | None) -> None:
+        """Record that a guest has become an account: what they wrote and saw here is the account's."""
+        shown = self.shown()
+        merged = {
+            "merged": {"from": str(guest_id), "viewer": viewer},
+            "conversation": shown,
+            "seen": {str(seat.id): seat.seen_seq for seat in self.seats.values()},
+        }
+        told: list[Told] = [(self.topic, "merged", merged)]
+        told += [
+            (user_topic(seat.id), "conversation", {"conversation": summary_json(shown, seat, last)})
+            for seat in self.seats.values()
+        ]
+        log.record_many(self._heads, told)
 
     def tell_reader(self, seat: Seat) -> None:
         """Record how far a member has read: for who watches the conversation, and for himself."""
@@ -229,7 +248,7 @@ def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> St
     made = Conversation.objects.create(title=title, creator_id=me.id, pair=pair)
     Member.objects.bulk_create(Member(conversation=made, viewer_id=seat.id) for seat in seats)
     log.create_topic(conversation_topic(made.id))
-    _touch(made.id)
+    touch(made.id)
     shown = conversation_json(made, seats)
     log.record_many(
         heads,
@@ -259,7 +278,7 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
     held.lock_members(new.id)
     _require_reachable(me.id, [viewer_id])
     Member.objects.bulk_create(
-        [Member(conversation=held.conversation, viewer_id=viewer_id, joined_at=_touch(conversation_id), **_fresh(new))],
+        [Member(conversation=held.conversation, viewer_id=viewer_id, joined_at=touch(conversation_id), **_fresh(new))],
         update_conflicts=True,  # he was one before: what he had seen then is told to nobody any more
         unique_fields=["conversation", "viewer"],
         update_fields=["joined_at", "left_at", *_fresh(new)],
@@ -291,7 +310,7 @@ def take_out(held: Held, viewer_id: UUID) -> None:
     """End a member's membership: he and the others are told."""
     held.lock_members()
     Member.objects.filter(conversation=held.conversation, viewer_id=viewer_id).update(
-        left_at=_touch(held.conversation.id), unread=0
+        left_at=touch(held.conversation.id), unread=0
     )
     del held.seats[viewer_id]
     held.tell_members()
@@ -327,7 +346,7 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
         body=body,
         client_id=client_id,
         seq=held.seq + 1,  # of the event that tells of it
-        created_at=_touch(conversation_id),
+        created_at=touch(conversation_id),
     )
     message.save(force_insert=True)
     held.count_unread({id: 1 for id in held.seats if id != me.id})

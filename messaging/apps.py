@@ -9,10 +9,11 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the platform what conversations' and viewers' own topics are, and what may be said on a WebSocket."""
-        from messaging import commands, contacts, removal
+        from messaging import commands, contacts, merging, removal
         from messaging.presence import PresenceTopics
         from messaging.topics import ConversationTopics, UserTopics
         from realtime.registry import registry
+        from videos import merging as videos_merging
         from videos.removal import belongings
         from videos.watching import acquaintances, strangers
 
@@ -22,5 +23,6 @@ class MessagingConfig(AppConfig):
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings.append(removal.MessagesOfViewer())
+        videos_merging.belongings.append(merging.MessagesOfGuest())
         acquaintances.append(contacts.acquaintances)
         strangers.append(contacts.blocked)

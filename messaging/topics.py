@@ -19,6 +19,7 @@ from messaging.reading import (
 )
 from realtime.events import TopicName
 from realtime.store import Access, TopicKind
+from videos.representation import by_account
 from videos.text import parse_id
 
 # Who was away for longer than that gets the snapshot: it is less to read. There is an inbox for each viewer here.
@@ -56,6 +57,10 @@ class ConversationTopics(MembersTopics):
                     tombstone(id, message["seq"]) if message["id"] == id else message
                     for message in snapshot["messages"]
                 ]
+            case "merged":
+                snapshot["messages"] = [by_account(message, data["merged"]) for message in snapshot["messages"]]
+                snapshot["conversation"] = data["conversation"]
+                snapshot["seen"] = data["seen"]
             case "receipt":
                 receipt = data["receipt"]
                 snapshot["seen"] = {**snapshot["seen"], receipt["viewer_id"]: receipt["seen_seq"]}

@@ -96,6 +96,13 @@ def comment_fields(
     }
 
 
+def by_account(written: Mapping[str, Any], merged: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a comment or message as it is after its author, a guest, has become an account."""
+    if written.get("author", {}).get("id") != merged["from"]:
+        return written
+    return {**written, "author": merged["viewer"], "client_id": None}
+
+
 KINDS = tuple(LikeKind.values)
 
 

@@ -66,11 +66,11 @@ def moderators() -> QuerySet[Viewer]:
     return Viewer.objects.filter(pk__in=granted.union(in_group, superusers), is_active=True)
 
 
-_GRANTED = """
-SELECT permission_id FROM videos_viewer_user_permissions WHERE viewer_id = v.id
-UNION ALL
-SELECT permission_id FROM videos_viewer_groups JOIN auth_group_permissions USING (group_id) WHERE viewer_id = v.id
-"""
+_GRANTED = (
+    "SELECT permission_id FROM videos_viewer_user_permissions WHERE viewer_id = v.id UNION ALL"
+    " SELECT permission_id FROM videos_viewer_groups JOIN auth_group_permissions USING (group_id)"
+    " WHERE viewer_id = v.id"
+)
 
 
 def held_sql(*rights: str) -> str:

@@ -20,7 +20,7 @@ from realtime.shared import shared_table
 from realtime.store import Access, TopicKind
 from realtime.threads import backend_threads
 from videos.models import Comment, Like, LikeCount, Video, Viewer
-from videos.representation import comment_json, likes_json, person, video_json, with_authors
+from videos.representation import by_account, comment_json, likes_json, person, video_json, with_authors
 from videos.rights import may_moderate, may_watch
 from videos.text import NotFound
 
@@ -64,6 +64,9 @@ class VideoTopics(TopicKind):
             case "comment_pinned":
                 _set_pinned(snapshot, data["comment"]["id"], True)
                 snapshot["pinned"] = [*snapshot["pinned"], data["comment"]]
+            case "merged":
+                snapshot["comments"] = [by_account(comment, data["merged"]) for comment in snapshot["comments"]]
+                snapshot["pinned"] = [by_account(comment, data["merged"]) for comment in snapshot["pinned"]]
             case "comment_unpinned":
                 _set_pinned(snapshot, data["comment"]["id"], False)
                 snapshot["pinned"] = [c for c in snapshot["pinned"] if c["id"] != data["comment"]["id"]]

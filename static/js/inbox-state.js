@@ -4,6 +4,8 @@
 // Promise: a state and the events that follow it equal a state read afterwards, but for the older messages that the
 // page has kept. The server's snapshots follow the same rule (messaging/topics.py).
 
+import { byAccount } from "./state.js";
+
 /** Return the state before anything has come. `viewer`: who looks, null for nobody. */
 export function first(viewer) {
   return {
@@ -80,6 +82,8 @@ const ofConversation = {
   message: (state, { message }) => arrived(shown(state, message), message),
   message_deleted: (state, { message: { id } }) =>
     inThread(state, { messages: without(state.thread.messages, id), gone: new Set(state.thread.gone).add(id) }),
+  merged: (state, { merged, conversation, seen }) =>
+    inThread(state, { conversation, seen, messages: state.thread.messages.map((message) => byAccount(message, merged)) }),
   receipt: (state, { receipt }) => inThread(state, { seen: later(state.thread.seen, receipt) }),
   conversation: (state, { conversation }) => {
     const seen = Object.fromEntries(conversation.members.map(({ id }) => [id, state.thread.seen[id] ?? 0]));

@@ -49,6 +49,9 @@ function replacedBy(state, { epoch, seq, snapshot: fresh }) {
   return { ...state, ...fresh, epoch, seq, pending: state.pending.filter((sent) => !confirmed.has(sent.clientId)) };
 }
 
+/** Return what a guest wrote as it is once the guest has become an account. */
+export const byAccount = (written, { from, viewer }) => (written.author.id === from ? { ...written, author: viewer, client_id: null } : written);
+
 const pinnedLast = (state, comment) => ({
   ...state,
   comments: replaced(state.comments, comment),
@@ -67,6 +70,11 @@ const durable = {
   comment_pinned: (state, data) => pinnedLast(state, data.comment),
   comment_unpinned: (state, data) => unpinned(state, data.comment.id),
   video: (state, data) => ({ ...state, video: data.video }),
+  merged: (state, { merged }) => ({
+    ...state,
+    comments: state.comments.map((comment) => byAccount(comment, merged)),
+    pinned: state.pinned.map((comment) => byAccount(comment, merged)),
+  }),
 };
 
 const others = {
