@@ -27,6 +27,8 @@ from django.http.request import split_domain_port, validate_host
 from django.http.response import HttpResponseBase
 from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
+from liveplatform import logins
+from liveplatform.turns import PAGES_AT_ONCE, InTurns, Turns
 from realtime import origins
 from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
 from realtime.server import ZERO_COPY
@@ -36,6 +38,10 @@ from videos.media import FilePart
 Scope = Any
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+IN_THREADS = ("/admin/", "/accounts/")
+"""Where Django's own pages are. All others are async."""
 
 
 class ApiHandler(ASGIHandler):
@@ -133,6 +139,7 @@ OPEN_PATHS = ("/api/", "/media/", EVENTS_PATH)
 """What pages of other origins may ask for, as far as `realtime.origins` lets them."""
 
 pages = ASGIHandler()
+in_turns = InTurns(pages, Turns(PAGES_AT_ONCE))
 api = ApiHandler()
 static_files = _static_files()
 
@@ -158,6 +165,8 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await _refuse(send, 400, "bad_request", "The address holds a character that is none.")
     elif path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
         await static_files(scope, receive, send)
+    elif path.startswith(IN_THREADS):
+        await in_turns(scope, receive, send, needs_turn=path not in logins.PATHS)
     else:
         await pages(scope, receive, send)
 

@@ -1,35 +1,163 @@
-"""How often one address may try a password. Wraps the login pages in liveplatform.urls, the admin's too.
+"""How often a password may be tried, and how many are checked at once. Wraps the sign-in pages, the admin's too.
 
-In the memory of each node, like all limits: a site of N nodes allows N times as much at most.
+Two limits, for the whole region and past a restart (realtime.throttle): of one address, and of one account from
+wherever. A browser that has signed in with the account before keeps a signed cookie and has a limit of its own: who
+guesses at an account from a thousand addresses is slowed down, and its owner is not locked out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from functools import wraps
+from typing import Any
 
-from django.http import HttpRequest
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.views import LoginView
+from django.core import signing
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.crypto import salted_hmac
 
-from realtime.limits import Limited
+from liveplatform.middleware import unavailable
+from liveplatform.turns import Busy, busy, sign_ins
+from realtime.limits import Limited, RateLimit
+from realtime.shared import key_prefix, shared_redis
+from realtime.throttle import Throttle
 from videos import limits
+from videos.merging import merge
+from videos.models import Viewer
 
 View = Callable[..., HttpResponseBase]
+AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+
+PATHS = ("/accounts/login/", "/admin/login/")
+KNOWN_COOKIE = "known"
+KNOWN_SALT = "live.known"
+KNOWN_SECONDS = 60 * 60 * 24 * 365
 
 
-def limited(login: View) -> View:
-    """Answer 429 with a page that says when to try again, once an address has guessed too often."""
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A password that is tried: what it counts against. `account` is a keyed hash of the name that was typed."""
+
+    account: str
+    device: str
+    network: str
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Guess:
+        typed = request.POST.get("username", "").strip().casefold()[:200]
+        account = salted_hmac(KNOWN_SALT, typed, algorithm="sha256").hexdigest()[:32]
+        return cls(account, _device(request, account), limits.network(request))
+
+    @property
+    def tries(self) -> list[tuple[RateLimit, str]]:
+        """The limits that it takes a token of, each with its key."""
+        if self.device:
+            return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"device:{self.device}")]
+        return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"account:{self.account}")]
+
+
+def _device(request: HttpRequest, account: str) -> str:
+    """Return the name of the browser, if it has signed in with the account before; else ""."""
+    try:
+        known, device = signing.loads(request.COOKIES.get(KNOWN_COOKIE, ""), salt=KNOWN_SALT, max_age=KNOWN_SECONDS)
+    except (signing.BadSignature, ValueError, TypeError):
+        return ""
+    return str(device) if known == account else ""
+
+
+class SignIn(LoginView):
+    """Django's sign-in page. It also serves people who are signed in: a guest, or somebody with another account."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        who = self.request.user
+        guest = who if isinstance(who, Viewer) and who.is_guest else None
+        return {**super().get_context_data(**kwargs), "guest": guest}
+
+
+def guarded(login: View) -> AsyncView:
+    """Answer 429 with a page that says when to try again, once an address or an account was guessed at too often.
+
+    503 where too many wait for their password to be checked.
+    """
+    in_thread = sync_to_async(_merging(login), thread_sensitive=True)
 
     @wraps(login)
-    def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        if request.method == "POST":
-            try:
-                limits.take(limits.LOGINS, limits.network(request))
-            except Limited as error:
-                response = render(request, "429.html", {"seconds": error.retry_seconds}, status=429)
-                response.headers["Retry-After"] = str(error.retry_seconds)
-                return response
-        return login(request, *args, **kwargs)
+    async def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        if request.method != "POST":
+            return await in_thread(request, *args, **kwargs)
+        guess = Guess.of(request)
+        try:
+            await _take(guess)
+        except Limited as error:
+            return _too_often(request, error)
+        response: HttpResponseBase
+        try:
+            async with sign_ins.turn():
+                response = await in_thread(request, *args, **kwargs)
+        except Busy:
+            response = unavailable(request, advice=busy())
+        if response.status_code == 503:
+            await _give_back(guess)
+        elif type(request.user) is Viewer:  # signed in just now: else it is Django's lazy object
+            await _give_back(guess)
+            _remember(response, guess)
+        return response
 
     return answer
+
+
+def _merging(login: View) -> View:
+    """Have the guest who signs in become the account, together with the sign-in or not at all."""
+
+    def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        guest = request.user
+        if not (request.method == "POST" and isinstance(guest, Viewer) and guest.is_guest):
+            return login(request, *args, **kwargs)
+        with transaction.atomic():
+            response = login(request, *args, **kwargs)
+            if type(request.user) is Viewer and request.user != guest:
+                merge(guest, request.user)
+            return response
+
+    return answer
+
+
+async def _take(guess: Guess) -> None:
+    """Raises Limited."""
+    if settings.LIVE_LIMITS:
+        for limit, key in guess.tries:
+            await _throttle(limit).take(key)
+
+
+async def _give_back(guess: Guess) -> None:
+    if settings.LIVE_LIMITS:
+        for limit, key in guess.tries:
+            await _throttle(limit).give_back(key)
+
+
+def _throttle(limit: RateLimit) -> Throttle:
+    return Throttle(shared_redis(), limit, prefix=f"{key_prefix()}sign-in:")
+
+
+def _remember(response: HttpResponseBase, guess: Guess) -> None:
+    response.set_cookie(
+        KNOWN_COOKIE,
+        signing.dumps([guess.account, guess.device or secrets.token_hex(8)], salt=KNOWN_SALT),
+        max_age=KNOWN_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _too_often(request: HttpRequest, error: Limited) -> HttpResponse:
+    response = render(request, "429.html", {"seconds": error.retry_seconds}, status=429)
+    response.headers["Retry-After"] = str(error.retry_seconds)
+    return response

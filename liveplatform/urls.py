@@ -20,11 +20,11 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path(
         "accounts/login/",
-        logins.limited(auth_views.LoginView.as_view(redirect_authenticated_user=True)),
+        logins.guarded(logins.SignIn.as_view()),
         name="login",
     ),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
-    path("admin/login/", logins.limited(admin.site.login)),
+    path("admin/login/", logins.guarded(admin.site.login)),
     path("admin/", admin.site.urls),
     path("operator/", operations.page, name="operator"),
     path("operator/figures", operations.figures, name="operator-figures"),

@@ -104,6 +104,16 @@ async def redis() -> AsyncIterator[Redis]:
     await client.aclose()
 
 
+@pytest.fixture
+def no_guesses() -> None:
+    """Have no password been tried so far: the limits of sign-in outlive a test."""
+    import redis
+
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        if keys := client.keys("live:*:sign-in:*"):
+            client.delete(*keys)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium. Without one the test is skipped, but in CI it fails."""

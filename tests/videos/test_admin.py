@@ -31,6 +31,7 @@ from videos.interactions import group_commit
 from videos.models import Comment, Like, LikeCount, LikeKind, Video, Viewer
 
 PASSWORD = "a password of the tests"
+pytestmark = pytest.mark.usefixtures("no_guesses")
 
 
 class Console:
@@ -765,6 +766,27 @@ def test_guesses_of_a_password_are_throttled(stage: Stage, monkeypatch: pytest.M
         assert int(answers[-1].headers["Retry-After"]) > 0
         assert "Too many attempts" in answers[-1].content.decode()
         assert Client().post(page, {}, REMOTE_ADDR="10.9.9.9").status_code == 200, "others are unaffected"
+
+
+def test_account_is_guessed_at_from_many_addresses_in_vain(
+    stage: Stage, root: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner, at the browser that they always use, is let in meanwhile; a throttle of an address saw nothing."""
+    monkeypatch.setattr(limits, "GUESSES", RateLimit(burst=5, per_second=0.001))
+    give_password(root.who)
+    owner = Client()
+    right, wrong = {"username": "root", "password": PASSWORD}, {"username": "ROOT ", "password": "guess"}
+    assert owner.post("/accounts/login/", right, REMOTE_ADDR="10.1.1.1").status_code == 302
+    assert owner.post("/accounts/logout/").status_code == 302
+    guesses = [
+        Client().post("/accounts/login/", wrong, REMOTE_ADDR=f"10.2.0.{number}").status_code for number in range(7)
+    ]
+    assert guesses == [200] * 5 + [429] * 2
+    assert Client().post("/admin/login/", right, REMOTE_ADDR="10.3.1.1").status_code == 429
+    assert owner.post("/accounts/login/", right, REMOTE_ADDR="10.1.1.1").status_code == 302
+    stolen = Client()
+    stolen.cookies["known"] = owner.cookies["known"].value + "x"
+    assert stolen.post("/accounts/login/", right, REMOTE_ADDR="10.4.1.1").status_code == 429
 
 
 @pytest.mark.parametrize("page", ["/admin/login/", "/accounts/login/"])

@@ -1,0 +1,154 @@
+"""Turns for what Django does in threads: the admin and sign-in. They wait for each other, and nobody waits for them.
+
+Called by liveplatform.asgi and liveplatform.logins. Each such page has a thread and a pooled connection for as long as
+it takes, and Django bounds neither: forty sign-ins at once held all connections of a node while they hashed, and the
+API answered 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from io import BytesIO
+from typing import Any
+
+from django.core.handlers.asgi import ASGIHandler
+from django.db import connection
+from django.http import HttpResponse
+from django.utils.translation import gettext as _
+
+from liveplatform.middleware import unavailable, with_headers
+from realtime.store import StoreUnavailable
+from realtime.threads import backend_threads
+
+Scope = Any
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+PAGES_AT_ONCE = 4
+SIGN_INS_AT_ONCE = 2  # passwords are hashed: each takes a core for a good part of a second
+WAITING_MAX = 32
+WAIT_SECONDS = 10.0
+PATIENCE_SECONDS = 3.0
+
+
+class Busy(Exception):
+    """Too many wait already, or it did not come to this one in time."""
+
+
+class Turns:
+    """Lets `at_once` in; up to `waiting_max` others wait `wait_seconds` for their turn."""
+
+    def __init__(self, at_once: int, *, waiting_max: int = WAITING_MAX, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._slots = asyncio.Semaphore(at_once)
+        self._waiting_max = waiting_max
+        self._wait_seconds = wait_seconds
+        self._waiting = 0
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Have a turn for the length of the block. Raises Busy."""
+        if self._waiting >= self._waiting_max:
+            raise Busy
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise Busy from error
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+
+sign_ins = Turns(SIGN_INS_AT_ONCE)
+
+
+def busy() -> str:
+    return _("Many people want the same right now. Try again in a few seconds.")
+
+
+class InTurns:
+    """Django's handler for pages that run in threads. Each ends before its turn does, also when its visitor has left.
+
+    A page that a frozen database holds up is answered 503 as soon as that is known, and keeps its turn to its end.
+    """
+
+    def __init__(self, pages: ASGIHandler, turns: Turns) -> None:
+        self._pages = pages
+        self._turns = turns
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, *, needs_turn: bool) -> None:
+        answer = _Answer(send)
+        working = asyncio.create_task(self._work(scope, receive, answer, needs_turn=needs_turn))
+        while not working.done():
+            await asyncio.wait({working}, timeout=PATIENCE_SECONDS)
+            if not working.done() and not answer.has_begun and not await _database_answers():
+                await answer.instead(scope, self._pages)
+                return
+        await working
+
+    async def _work(self, scope: Scope, receive: Receive, answer: _Answer, *, needs_turn: bool) -> None:
+        try:
+            async with self._turns.turn() if needs_turn else contextlib.nullcontext():
+                await self._pages(scope, _until_read(receive), answer.send)
+        except Busy:
+            await answer.instead(scope, self._pages, advice=busy())
+
+
+class _Answer:
+    """What goes out for one request: the page's own answer, or the one in its place; never both."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_replaced = False
+        self.has_begun = False
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        if not self._is_replaced:
+            self.has_begun = True
+            await self._send(message)
+
+    async def instead(self, scope: Scope, pages: ASGIHandler, *, advice: str = "") -> None:
+        if self.has_begun or self._is_replaced:
+            return
+        self._is_replaced = True
+        request, refusal = pages.create_request(scope, BytesIO())
+        response = refusal if request is None else with_headers(unavailable(request, advice=advice))
+        assert isinstance(response, HttpResponse)
+        await pages.send_response(response, self._send)
+
+
+def _until_read(receive: Receive) -> Receive:
+    """Return a `receive` that gives the request and does not tell that its visitor has left.
+
+    Django would end the page then, but not its thread: turns that end before their work does would bound nothing.
+    """
+    is_read = False
+
+    async def receive_request() -> dict[str, Any]:
+        nonlocal is_read
+        if is_read:
+            await asyncio.Event().wait()
+        message = await receive()
+        is_read = not message.get("more_body", False)
+        return message
+
+    return receive_request
+
+
+async def _database_answers() -> bool:
+    try:
+        await backend_threads.run(_look)
+    except StoreUnavailable:
+        return False
+    return True
+
+
+def _look() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
