@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 from typing import cast
 
+from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -98,6 +99,8 @@ def _changing_answers(change: Change) -> Callable[[Answer | AsyncAnswer], Answer
 
 def with_headers(response: HttpResponseBase) -> HttpResponseBase:
     """Add `HEADERS`."""
+    if settings.SECURE_HSTS_SECONDS:
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}")
     for name, value in HEADERS.items():
         if name != "X-Frame-Options" or not getattr(response, "xframe_options_exempt", False):
             response.headers.setdefault(name, value)

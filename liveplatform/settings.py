@@ -88,11 +88,23 @@ PORT = _integer("PORT", 8000, 1, 65535)
 DATA_DIR = embedded.data_dir(BASE_DIR, env.str("LIVE_DATA_DIR", ""))
 
 
+KEY_MIN_DIFFERENT = 10
+
+
+def _is_guessable(secret: str) -> bool:
+    """Return whether nobody has drawn the secret: too few different characters, or what a file came with."""
+    return len(set(secret)) < KEY_MIN_DIFFERENT or secret.startswith(("CHANGE-ME", "django-insecure-"))
+
+
 def _secret_key() -> str:
     """Return SECRET_KEY, or the key kept in the data folder (made at the first start)."""
     if key := env.str("SECRET_KEY", ""):
         if len(key) < 32:
             raise ImproperlyConfigured("SECRET_KEY must have at least 32 characters")
+        if _is_guessable(key):
+            raise ImproperlyConfigured(
+                "SECRET_KEY must be random: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
         return key
     kept = DATA_DIR / "secret_key"
     try:
@@ -107,6 +119,8 @@ SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = _list(
     "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", socket.gethostname()], r"[^/\s:]+|\[.+\]", "host names"
 )
+if DEBUG and "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("DEBUG must be off where ALLOWED_HOSTS is *: its pages show code to strangers")
 _ORIGIN = r"(?i)https?://(\[[\da-f:.]+\]|[a-z\d.-]+)(:[1-9]\d{0,4})?", "origins like https://example.org"
 
 
@@ -170,6 +184,8 @@ def _relay_keys() -> list[Key]:
             raise ImproperlyConfigured(
                 f"LIVE_RELAY_KEYS: the secret of {key.region}:{key.id} needs {SECRET_MIN_LENGTH} characters at least"
             )
+        if _is_guessable(key.secret):
+            raise ImproperlyConfigured(f"LIVE_RELAY_KEYS: the secret of {key.region}:{key.id} must be random")
         if key.secret == SECRET_KEY:
             raise ImproperlyConfigured(f"LIVE_RELAY_KEYS: the secret of {key.region}:{key.id} must not be SECRET_KEY")
         if key.region not in LIVE_PEERS:
@@ -348,7 +364,17 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_COOKIES = _switch("SECURE_COOKIES", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+# Sent by liveplatform.middleware. Browsers keep to it that long, so it begins with a month.
+SECURE_HSTS_SECONDS = _integer("LIVE_HSTS_SECONDS", 30 * 86_400 if SECURE_COOKIES else 0, 0, 10 * 366 * 86_400)
 X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = [
+    "security.W001",  # no SecurityMiddleware: liveplatform.middleware sends its headers, on the API and media too
+    "security.W002",  # no XFrameOptionsMiddleware: the same
+    "security.W005",  # HSTS of subdomains: what else is below the name is not ours to decide
+    "security.W008",  # the proxy that has the certificate redirects to HTTPS
+    "security.W009",  # SECRET_KEY: checked above
+    "security.W021",  # HSTS preloading: as W005
+]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
 
 LANGUAGE_CODE = "en"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -15,9 +16,12 @@ import pytest
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 
 
-def run(checkout: Path, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, *arguments], cwd=checkout, capture_output=True, text=True)
+def run(checkout: Path, *arguments: str, **settings: str) -> str:
+    """Run Python with the arguments, and these settings; return what it printed."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=checkout, env={**os.environ, **settings}, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(arguments)}\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 def test_ruff_finds_nothing(checkout: Path) -> None:
@@ -34,6 +38,32 @@ def test_the_types_are_right(checkout: Path) -> None:
 
 def test_django_finds_nothing(checkout: Path) -> None:
     run(checkout, "manage.py", "check", "--fail-level", "WARNING")
+
+
+@pytest.mark.parametrize(
+    ("production", "hsts"),
+    [({"SECURE_COOKIES": "on"}, 30 * 86_400), ({"SECURE_COOKIES": "on", "LIVE_HSTS_SECONDS": "60"}, 60), ({}, 0)],
+)
+def test_browsers_keep_to_https_where_cookies_do(checkout: Path, production: dict[str, str], hsts: int) -> None:
+    """No setting made the site say so."""
+    show = "from liveplatform.asgi import application; from liveplatform.middleware import with_headers"
+    show += "; from django.http import HttpResponse; print(dict(with_headers(HttpResponse()).headers))"
+    shown = run(checkout, "-c", show, **production)
+    assert (f"'Strict-Transport-Security': 'max-age={hsts}'" in shown) is bool(hsts)
+
+
+def test_django_finds_nothing_in_settings_of_a_site_with_https(checkout: Path) -> None:
+    """Six warnings came, of which four were about what the site does in its own way: nobody could see the other two."""
+    run(checkout, "manage.py", "check", "--deploy", "--fail-level", "WARNING", SECURE_COOKIES="on")
+
+
+def test_debug_pages_are_not_for_everybody(checkout: Path) -> None:
+    """With `ALLOWED_HOSTS=*` any name leads to Django's pages of an error, which show settings and code."""
+    settings = {**os.environ, "DEBUG": "on", "ALLOWED_HOSTS": "*"}
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(command, cwd=checkout, env=settings, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("liveplatform: DEBUG must be off")
 
 
 def test_the_models_have_all_their_migrations(checkout: Path) -> None:

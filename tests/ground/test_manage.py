@@ -31,6 +31,8 @@ def refusal(command: Command) -> str:
         ("PORT", "eighty"),
         ("LIVE_NODES", "0"),
         ("SECRET_KEY", "short"),
+        ("SECRET_KEY", "a" * 40),
+        ("SECRET_KEY", "CHANGE-ME-to-a-key-of-at-least-32-characters"),
         ("LIVE_DEMO", "perhaps"),
         ("DATABASE_URL", "x"),
         ("LIVE_ORIGINS", "example.org"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-KEY = "k" * 32
+KEY = "0123456789abcdefghijklmnopqrstuv"
 GOOD = {"LIVE_REGION": "eu", "LIVE_PEERS": "us=https://us.example.org", "LIVE_RELAY_KEYS": f"us:1:{KEY}"}
 
 
@@ -83,6 +83,7 @@ def test_plain_http_is_for_networks_that_encrypt_by_themselves(read: Any) -> Non
         f"us:1:{KEY}:more",
         f":1:{KEY}",
         "us:1:short",
+        f"us:1:{'k' * 32}",
         f"ap:1:{KEY}",
         f"us:1:{KEY},us:1:{KEY}x",
         f"us:1:{KEY},us:2:{KEY}",
