@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -17,12 +20,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from liveplatform.middleware import RETRY_SECONDS
 from realtime import figures
 from realtime.process import process
+from realtime.scraping import REFUSAL, may_scrape
 from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
 
 logger = logging.getLogger(__name__)
+
+View = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponse]]
 
 CHECK_SECONDS = 1.0
 ROOM_ROWS = 10_000  # sorted on disk: some 200 kB
@@ -106,13 +112,29 @@ class DatabaseCheck:
 database_check = DatabaseCheck()
 
 
+def _for_scrapers(view: View) -> View:
+    """Answer 403 to those who may not read figures."""
+
+    @wraps(view)
+    async def answer(request: HttpRequest) -> HttpResponse:
+        headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
+        address = request.META.get("REMOTE_ADDR", "")
+        if not may_scrape(address, headers, token=settings.LIVE_METRICS_TOKEN):
+            return HttpResponse(REFUSAL, status=403, content_type="text/plain", headers={"Cache-Control": "no-store"})
+        return await view(request)
+
+    return answer
+
+
 @require_safe
+@_for_scrapers
 async def metrics(request: HttpRequest) -> HttpResponse:
     """This process's counters, in Prometheus' text form."""
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 
 @require_safe
+@_for_scrapers
 async def region_metrics(request: HttpRequest) -> HttpResponse:
     """What all processes of the region have counted, each with its label `process`. 503 without Redis."""
     try:

@@ -135,6 +135,14 @@ LIVE_ORIGINS = CSRF_TRUSTED_ORIGINS = [
     for origin in (*_list("LIVE_ORIGINS", [], *_ORIGIN), *_list("CSRF_TRUSTED_ORIGINS", [], *_ORIGIN))
 ]
 TRUSTED_PROXIES = _integer("TRUSTED_PROXIES", 0, 0, 8)
+# What a scraper on another machine sends as bearer token to see /metrics; empty: only this machine sees them.
+LIVE_METRICS_TOKEN = _read(
+    "LIVE_METRICS_TOKEN",
+    env.str,
+    "",
+    lambda token: not token or (re.fullmatch(r"[!-~]{16,}", token) is not None and not _is_guessable(token)),
+    "a random text of 16 characters or more, without spaces",
+)
 
 # The platform
 

@@ -39,6 +39,7 @@ class RelayProcess:
             dispatcher=Dispatcher(shared_table(), send_to_nodes, time.monotonic),
             shared=shared_table(),
             presence=presence_table(),
+            metrics_token=settings.LIVE_METRICS_TOKEN,
         )
         self._sender = Sender(relay_table(), keyring, settings.LIVE_PEERS)
         self._sender.start()

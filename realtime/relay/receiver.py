@@ -30,6 +30,7 @@ from realtime.relay.interest import BITMAP_BYTES
 from realtime.relay.sender import EVENTS_PATH, INTEREST_PATH
 from realtime.relay.signing import Keyring, Signed, Unsigned, WrongTime
 from realtime.relay.table import NonceUsed, RelayTable, TooManyRequests
+from realtime.scraping import REFUSAL, may_scrape
 from realtime.scripts import TableUnavailable
 from realtime.subscriptions import SharedTable
 
@@ -55,8 +56,10 @@ class Receiver:
         dispatcher: Dispatcher,
         shared: SharedTable,
         presence: PresenceTable,
+        metrics_token: str = "",
     ) -> None:
         self._keyring = keyring
+        self._metrics_token = metrics_token
         self._table = table
         self._dispatcher = dispatcher
         self._shared = shared
@@ -74,7 +77,10 @@ class Receiver:
             await _answer(send, 200, {"status": "ok", "region": self._keyring.own})
             return
         if path == "/metrics":
-            await _respond(send, 200, generate_latest(), CONTENT_TYPE_LATEST)
+            if may_scrape((scope.get("client") or ("",))[0], scope["headers"], token=self._metrics_token):
+                await _respond(send, 200, generate_latest(), CONTENT_TYPE_LATEST)
+            else:
+                await _respond(send, 403, REFUSAL.encode(), "text/plain")
             return
         take = {EVENTS_PATH: self._take_events, INTEREST_PATH: self._take_interest}.get(path)
         try:

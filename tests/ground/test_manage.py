@@ -33,6 +33,7 @@ def refusal(command: Command) -> str:
         ("SECRET_KEY", "short"),
         ("SECRET_KEY", "a" * 40),
         ("SECRET_KEY", "CHANGE-ME-to-a-key-of-at-least-32-characters"),
+        ("LIVE_METRICS_TOKEN", "a" * 16),
         ("LIVE_DEMO", "perhaps"),
         ("DATABASE_URL", "x"),
         ("LIVE_ORIGINS", "example.org"),

@@ -1,0 +1,80 @@
+"""Who may read figures: this machine, and those who send the site's token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import RequestFactory
+
+from liveplatform import health
+from realtime.relay.receiver import Receiver
+from realtime.relay.signing import Keyring
+from realtime.scraping import may_scrape
+
+TOKEN = "0123456789abcdef"
+GOOD = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_may(address: str) -> None:
+    assert may_scrape(address, [], token="")
+    assert may_scrape(address, [], token=TOKEN)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "203.0.113.9", "::ffff:10.0.0.1", "2001:db8::1", "", "unix"])
+@pytest.mark.parametrize("sent", ["", "Bearer ", "Bearer", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer ü"])
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_others_may_not_without_the_token(address: str, sent: str, token: str) -> None:
+    assert not may_scrape(address, [(b"authorization", sent.encode())], token=token)
+
+
+@pytest.mark.parametrize("header", [b"X-Forwarded-For", b"x-real-ip", b"forwarded"])
+def test_what_a_proxy_on_this_machine_passes_on_comes_from_elsewhere(header: bytes) -> None:
+    assert not may_scrape("127.0.0.1", [(header, b"127.0.0.1")], token=TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("10.0.0.1", {}, 403),
+        ("10.0.0.1", GOOD, 200),
+        ("127.0.0.1", {"X-Forwarded-For": "10.0.0.1"}, 403),
+        ("127.0.0.1", {"X-Forwarded-For": "10.0.0.1", **GOOD}, 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/region", "relay"])
+async def test_figures_are_for_the_operator(
+    settings: Any, path: str, address: str, headers: dict[str, str], status: int
+) -> None:
+    """They were open to everybody wherever no rule of a proxy stood in front: how many people, what is in trouble."""
+    settings.LIVE_METRICS_TOKEN = TOKEN
+    if path == "relay":
+        assert await status_of_relay(address, headers) == status
+        return
+    view = health.metrics if path == "/metrics" else health.region_metrics
+    answer = await view(RequestFactory().get(path, headers=headers, REMOTE_ADDR=address))
+    assert answer.status_code == status
+    assert (b"live_" in answer.content) is (status == 200)
+
+
+async def status_of_relay(address: str, headers: dict[str, str]) -> int:
+    """Ask a relay of one region for its figures."""
+    nothing: Any = None
+    receiver = Receiver(
+        Keyring("eu", []), nothing, dispatcher=nothing, shared=nothing, presence=nothing, metrics_token=TOKEN
+    )
+    sent = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/metrics", "headers": sent, "client": (address, 1)}
+    await receiver(scope, receive, send)
+    status: int = answers[0]["status"]
+    return status
