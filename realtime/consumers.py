@@ -187,6 +187,9 @@ class Session:
     def received(self, message: str | bytes) -> None:
         """An event stream's viewer says nothing."""
 
+    def said_all(self, goodbye: Callable[[], None]) -> None:
+        goodbye()
+
     def filled(self) -> None:
         self.node.filled(self.connection)
 
@@ -214,7 +217,7 @@ class Commander(Session):
         self._errors = 0
         self._caused_bytes = 0  # sent for commands, and not yet paid for by the limit
         self._limit: RateLimit | None = None
-        self._waiting: deque[str | bytes] = deque()
+        self._waiting: deque[str | bytes | Callable[[], None]] = deque()
         self._working: asyncio.Task[None] | None = None
         self._is_paused = False
 
@@ -226,10 +229,19 @@ class Commander(Session):
             self._is_paused = True
             self.connection.wire.pause()
 
+    def said_all(self, goodbye: Callable[[], None]) -> None:
+        self._waiting.append(goodbye)
+        if self._working is None:
+            self._working = asyncio.create_task(self._work(), name="commands")
+
     async def _work(self) -> None:
         try:
             while self._waiting:
-                await self.take(self._waiting.popleft())
+                message = self._waiting.popleft()
+                if callable(message):
+                    message()
+                    return
+                await self.take(message)
                 if self._is_paused and len(self._waiting) <= WAITING_MAX // 4:
                     self._is_paused = False
                     self.connection.wire.resume()

@@ -36,9 +36,9 @@ from realtime.bound import STALL_MAX_SECONDS, Bound
 from realtime.connections import HEARTBEAT_SECONDS, Closing
 from realtime.events import websocket_frame
 from realtime.limits import CONNECTIONS_MAX
-from realtime.sockets import Listener, Sockets, StreamSocket
+from realtime.sockets import CLOSE_SECONDS, Listener, Sockets, StreamSocket
 from realtime.transport import PIECE_BYTES, Transport, pending_bytes
-from realtime.websocket import BINARY, MESSAGE_MAX_BYTES, TEXT, accept_key
+from realtime.websocket import BINARY, CLOSE, PING, PONG, TEXT, Inbound, ProtocolError, accept_key, close_code
 
 logger = logging.getLogger(__name__)
 reactor: Any = _reactor  # Twisted's stubs know it as a module
@@ -61,6 +61,7 @@ _HTTPChannel: Any = http.HTTPChannel
 # A peer that vanished without a FIN is noticed that long after an unanswered heartbeat, which comes every 15 s: it is
 # gone for everybody within 45 s, what a node takes to tell others included.
 USER_TIMEOUT_MS = 20_000
+SAID_ALL = "live.said_all"  # in the queue of an application, which does not see it: the client says no more
 WIRE = "live.wire"  # called with a Listener (realtime.sockets) it gives the connection's StreamSocket
 BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behind`)
 ZERO_COPY = "http.response.zerocopysend"  # ASGI's own extension: the kernel sends a file
@@ -415,10 +416,12 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     # Listener: an application that leaves its WebSocket to the server is told of messages as ASGI has it.
 
     def received(self, message: str | bytes) -> None:
-        kind = "text" if isinstance(message, str) else "bytes"
-        self.application_queue.put_nowait({"type": "websocket.receive", kind: message})
+        self.application_queue.put_nowait(_received(message))
         if self.application_queue.qsize() > INBOUND_MAX_FRAMES:
             self.socket.pause()
+
+    def said_all(self, goodbye: Callable[[], None]) -> None:
+        self.application_queue.put_nowait({"type": SAID_ALL, "goodbye": goodbye})
 
     def took_one(self) -> None:
         """The application took a message: read on when it has caught up."""
@@ -499,12 +502,41 @@ def _still_reads(channel: Any) -> bool:
 
 
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
-    """Daphne's WebSocket with a bound on frames that wait for the application."""
+    """Daphne's WebSocket, behind TLS: Autobahn does its handshake, pings and writing. What comes is read as everywhere,
+    and what waits for the application is bounded.
+    """
 
     _is_paused = False
+    data: bytes
 
-    def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        super().onMessage(payload, isBinary)
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._inbound: Inbound | None = Inbound()
+
+    def consumeData(self) -> None:
+        if self.state == self.STATE_CONNECTING:
+            super().consumeData()
+            return
+        data, self.data = self.data, b""
+        if self._inbound is None or self.state == self.STATE_CLOSED or not data:
+            return
+        if self.autoPingTimeoutCall:
+            self._cancelAutoPingTimeoutCall()
+        try:
+            for opcode, payload in self._inbound.feed(data):
+                if opcode == CLOSE and isinstance(payload, bytes):
+                    self._hear_no_more(close_code(payload), is_reply=True)
+                    return
+                if self.state == self.STATE_OPEN:
+                    self._take(opcode, payload)
+        except ProtocolError as error:
+            self._hear_no_more(error.code)
+
+    def _take(self, opcode: int, payload: str | bytes) -> None:
+        if opcode == PING:
+            self.sendPong(payload)
+        elif opcode != PONG:
+            self.application_queue.put_nowait(_received(payload))
         if not self._is_paused and self.application_queue.qsize() > INBOUND_MAX_FRAMES:
             self._is_paused = True
             self.transport.pauseProducing()
@@ -520,6 +552,29 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             super().handle_exception(exception)
         else:
             self.serverClose(code=Closing.FAILED.value)
+
+    def _hear_no_more(self, code: int, *, is_reply: bool = False) -> None:
+        """As StreamSocket has it."""
+        self._inbound = None
+        goodbye = partial(self._say_goodbye, code, is_reply=is_reply)
+        reactor.callLater(CLOSE_SECONDS, goodbye)
+        self.application_queue.put_nowait({"type": SAID_ALL, "goodbye": goodbye})
+        if self.state == self.STATE_CLOSING:
+            goodbye()
+
+    def _say_goodbye(self, code: int, *, is_reply: bool) -> None:
+        self.wasClean = is_reply
+        self.serverClose(code)
+        if is_reply:
+            self.dropConnection(abort=False)
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.send" and self.state != self.STATE_CONNECTING:
+            # Daphne sends no empty message.
+            text = message.get("text")
+            self.serverSend(*((message["bytes"], True) if text is None else (text, False)))
+        else:
+            super().handle_reply(message)
 
     def serverClose(self, code: int | None = None) -> None:
         """Close with any code. Autobahn's `sendClose` takes an application's own only: not 1003, 1011, 1012."""
@@ -569,10 +624,7 @@ class Server(server.Server):  # type: ignore[misc]
             autoPingInterval=HEARTBEAT_SECONDS,
             autoPingTimeout=HEARTBEAT_SECONDS,
             allowNullOrigin=True,  # the consumer checks origins, and says so in words
-            failByDrop=False,  # protocol errors are told by their close code
             openHandshakeTimeout=self.websocket_handshake_timeout,
-            maxMessagePayloadSize=MESSAGE_MAX_BYTES,
-            maxFramePayloadSize=MESSAGE_MAX_BYTES,
         )
         observers: list[Any] = [_log_failure]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)
@@ -770,10 +822,19 @@ def _observe_collector(phase: str, info: dict[str, int]) -> None:
         metrics.collector_seconds.observe(time.monotonic() - _collector_began)
 
 
+def _received(message: str | bytes) -> dict[str, Any]:
+    return {"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message}
+
+
 async def _receive(queue: asyncio.Queue[Any], took_one: Callable[[], None]) -> Any:
-    message = await queue.get()
-    took_one()
-    return message
+    """Return the next event. Who asks for one has answered what came before."""
+    while True:
+        message = await queue.get()
+        took_one()
+        if message["type"] != SAID_ALL:
+            return message
+        # Behind what the application has given to a task of its own to send.
+        asyncio.get_running_loop().call_soon(message["goodbye"])
 
 
 def _with_backlog(description: str) -> str:

@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 from realtime.bound import Bound
@@ -37,6 +38,10 @@ class Listener(Protocol):
 
     def received(self, message: str | bytes) -> None:
         """A WebSocket message came."""
+        ...
+
+    def said_all(self, goodbye: Callable[[], None]) -> None:
+        """The client has closed, or broken the protocol. Call `goodbye` when what came before is answered."""
         ...
 
     def filled(self) -> None:
@@ -95,9 +100,9 @@ class Sockets:
         self.bound.forget(self._sockets.pop(descriptor))
         os.close(descriptor)
 
-    def later(self, adopted: StreamSocket) -> None:
-        """End the connection for good when the peer has had the time to do so itself."""
-        self._loop.call_later(CLOSE_SECONDS, adopted.abort)
+    def later(self, act: Callable[[], None]) -> None:
+        """Act when the peer has had the time to do so itself."""
+        self._loop.call_later(CLOSE_SECONDS, act)
 
 
 class StreamSocket:
@@ -200,10 +205,12 @@ class StreamSocket:
             data = b""
         if not data:
             self._finish()
+        elif self._is_ending:
+            pass  # read and forgotten: closing over unread data would take the goodbye back
         elif self._inbound is None:
             # A request is all that a viewer has to say. Not READ: the end is still seen.
             self._watch(self._interest & ~READ)
-        elif not self._is_ending:
+        else:
             self.take(data)
 
     def take(self, data: bytes) -> None:
@@ -215,13 +222,22 @@ class StreamSocket:
                 if opcode == PING and isinstance(payload, bytes):
                     self.put(websocket_frame(payload, opcode=PONG))
                 elif opcode == CLOSE and isinstance(payload, bytes):
-                    self.end(close_code(payload))
+                    self._hear_no_more(close_code(payload))
+                    return
                 elif opcode != PONG:
                     self.listener.received(payload)
                 if self._is_ending or self.descriptor < 0:
                     return
         except ProtocolError as error:
-            self.end(error.code)
+            self._hear_no_more(error.code)
+
+    def _hear_no_more(self, code: int) -> None:
+        """Take nothing further, and say goodbye when what came before is answered, or after `CLOSE_SECONDS`."""
+        self._inbound = None
+        self._watch(self._interest & ~READ)
+        goodbye = partial(self.end, code)
+        self._sockets.later(goodbye)
+        self.listener.said_all(goodbye)
 
     @property
     def is_reading(self) -> bool:
@@ -251,7 +267,7 @@ class StreamSocket:
         self._is_ending = True
         self.way = -1
         self.listener.filled()  # nobody may write after the goodbye
-        self._sockets.later(self)
+        self._sockets.later(self.abort)
         self._watch(self._interest | READ)
         if self._mailbox is None:
             self._half_close()
@@ -291,6 +307,8 @@ class StreamSocket:
 
 class _Nobody:
     def received(self, message: str | bytes) -> None: ...
+
+    def said_all(self, goodbye: Callable[[], None]) -> None: ...
 
     def filled(self) -> None: ...
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import hashlib
+from collections.abc import Iterator
 
 MESSAGE_MAX_BYTES = 64 * 1024
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+_DECODER = codecs.getincrementaldecoder("utf-8")
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -35,18 +38,22 @@ def accept_key(key: bytes) -> bytes:
 class Inbound:
     """Bytes of a client to whole messages: `(TEXT, "…")`, `(BINARY, b"…")`, and control frames with their payload."""
 
-    __slots__ = ("_kept", "_message", "_opcode")
+    __slots__ = ("_checked", "_decoder", "_kept", "_message", "_opcode")
 
     def __init__(self) -> None:
         self._kept = b""
         self._message: bytearray | None = None  # fragments of a message that is not whole yet
         self._opcode = 0
+        self._checked = 0  # bytes of a frame still on its way whose text was looked at
+        self._decoder: codecs.IncrementalDecoder | None = None  # of a text that is not whole yet
 
-    def feed(self, data: bytes) -> list[tuple[int, str | bytes]]:
-        """Take bytes, return what they completed, in order. Raises ProtocolError; what came before it is lost."""
+    def feed(self, data: bytes) -> Iterator[tuple[int, str | bytes]]:
+        """Take bytes, yield what they completed, in order. Raises ProtocolError behind what came before the fault.
+
+        To be read to its end, or the connection is at its own.
+        """
         if self._kept:
             data = self._kept + data
-        found: list[tuple[int, str | bytes]] = []
         at, end = 0, len(data)
         while end - at >= 2:
             first, size = data[at], data[at + 1]
@@ -54,8 +61,11 @@ class Inbound:
             if first & 0x70 or not size & 0x80 or 3 <= opcode <= 7 or opcode > PONG:
                 raise ProtocolError(1002)
             size &= 0x7F
-            if opcode >= CLOSE and (size > 125 or not first & 0x80):
-                raise ProtocolError(1002)
+            if opcode >= CLOSE:
+                if size > 125 or not first & 0x80:
+                    raise ProtocolError(1002)
+            elif (opcode == 0) is (self._message is None):
+                raise ProtocolError(1002)  # goes on with nothing, or begins within another
             body = at + 6
             if size >= 126:
                 width = 2 if size == 126 else 8
@@ -63,37 +73,53 @@ class Inbound:
                 if end < at + 2 + width:
                     break
                 size = int.from_bytes(data[at + 2 : at + 2 + width], "big")
-            if size + len(self._message or b"") > MESSAGE_MAX_BYTES:
+            if opcode < CLOSE and size + len(self._message or b"") > MESSAGE_MAX_BYTES:
                 raise ProtocolError(1009)
             if end < body + size:
+                if opcode < CLOSE and (opcode or self._opcode) == TEXT:
+                    self._check_begun(data, body)
                 break
             payload = _unmasked(data[body : body + size], data[body - 4 : body])
             at = body + size
             if opcode >= CLOSE:
-                found.append((opcode, payload))
+                yield opcode, payload
             elif (message := self._whole(opcode, payload, is_final=bool(first & 0x80))) is not None:
-                found.append(message)
+                yield message
         self._kept = data[at:]
-        return found
 
     def _whole(self, opcode: int, payload: bytes, *, is_final: bool) -> tuple[int, str | bytes] | None:
         """Add a data frame to its message; return the message when it is whole. Raises ProtocolError."""
-        if (opcode == 0) is (self._message is None):
-            raise ProtocolError(1002)  # goes on with nothing, or begins within another
+        checked, self._checked = self._checked, 0
         if opcode:
             self._opcode = opcode
-            if not is_final:
-                self._message = bytearray(payload)
-                return None
-        elif self._message is not None:
-            self._message += payload
-            if not is_final:
-                return None
-            payload, self._message = bytes(self._message), None
+        if not is_final:
+            if self._opcode == TEXT:
+                self._check(payload[checked:])
+            self._message = (self._message or bytearray()) + payload
+            return None
+        if self._message is not None:
+            payload, self._message = bytes(self._message) + payload, None
+        self._decoder = None
         if self._opcode == BINARY:
             return BINARY, payload
         try:
             return TEXT, payload.decode()
+        except UnicodeDecodeError:
+            raise ProtocolError(1007) from None
+
+    def _check_begun(self, data: bytes, body: int) -> None:
+        """Look at the text of a frame that is still on its way. Raises ProtocolError."""
+        begun = data[body + self._checked :]
+        if begun:
+            mask, turn = data[body - 4 : body], self._checked % 4
+            self._checked += len(begun)
+            self._check(_unmasked(begun, mask[turn:] + mask[:turn]))
+
+    def _check(self, text: bytes) -> None:
+        """Notice bad UTF-8 where it stands, not at the end of the message. Raises ProtocolError."""
+        self._decoder = self._decoder or _DECODER()
+        try:
+            self._decoder.decode(text)
         except UnicodeDecodeError:
             raise ProtocolError(1007) from None
 
@@ -105,9 +131,13 @@ def _unmasked(payload: bytes, mask: bytes) -> bytes:
 
 
 def close_code(payload: bytes) -> int:
-    """Return the code to answer a client's close frame with. Source: RFC 6455, section 7.4."""
+    """Return the code to answer a client's close frame with. Source: RFC 6455, sections 5.5.1 and 7.4."""
     if not payload:
         return 1000
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return 1007
     code = int.from_bytes(payload[:2], "big")
     is_known = 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
     return code if len(payload) >= 2 and is_known else 1002

@@ -57,6 +57,9 @@ class Stream:
 
     def received(self, message: str | bytes) -> None: ...
 
+    def said_all(self, goodbye: Callable[[], None]) -> None:
+        goodbye()
+
     def filled(self) -> None: ...
 
     def gone(self) -> None:
@@ -161,6 +164,12 @@ class Application:
         await send({"type": "websocket.accept"})
         await self._hold(scope)
 
+    async def websocket_echo(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({**message, "type": "websocket.send"})
+
     async def websocket_busy(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.accept"})
@@ -240,7 +249,9 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     application = Application()
     ServerUnderTest.on_drain = staticmethod(application.drain)
-    application.server = ServerUnderTest(application=application, endpoints=["tcp:port=0:interface=127.0.0.1"])
+    application.server = ServerUnderTest(
+        application=application, endpoints=[os.environ.get("ENDPOINT", "tcp:port=0:interface=127.0.0.1")]
+    )
     application.server.run()
     print("ended", application.began - application.ended, flush=True)
 

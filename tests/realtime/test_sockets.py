@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -31,6 +31,9 @@ class Ear:
 
     def received(self, message: str | bytes) -> None:
         self.messages.append(message)
+
+    def said_all(self, goodbye: Callable[[], None]) -> None:
+        goodbye()
 
     def filled(self) -> None:
         self.times_filled += 1

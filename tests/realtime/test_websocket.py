@@ -54,7 +54,7 @@ def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(
     stream = b"".join(encoded(*message) for message in sent)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=10)))
     inbound = Inbound()
-    got = []
+    got: list[tuple[int, str | bytes]] = []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         got += inbound.feed(stream[start:end])
     assert got == sent
@@ -70,7 +70,7 @@ def test_fragments_become_one_message_with_control_frames_in_between(text: str, 
         stream += fragment(piece, opcode=0 if number else TEXT, final=number == len(pieces) - 1)
         if number < len(pieces) - 1:
             stream += client_frame(b"p", opcode=PING)
-    assert Inbound().feed(stream) == [(PING, b"p")] * (len(pieces) - 1) + [(TEXT, text)]
+    assert list(Inbound().feed(stream)) == [(PING, b"p")] * (len(pieces) - 1) + [(TEXT, text)]
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_fragments_become_one_message_with_control_frames_in_between(text: str, 
 )  # fmt: skip
 def test_broken_frames_have_their_close_code(data: bytes, code: int) -> None:
     with pytest.raises(ProtocolError) as broken:
-        Inbound().feed(data)
+        list(Inbound().feed(data))
     assert broken.value.code == code
 
 
 def test_longest_message_passes() -> None:
-    assert Inbound().feed(client_frame(b"x" * MESSAGE_MAX_BYTES)) == [(TEXT, "x" * MESSAGE_MAX_BYTES)]
+    assert list(Inbound().feed(client_frame(b"x" * MESSAGE_MAX_BYTES))) == [(TEXT, "x" * MESSAGE_MAX_BYTES)]
 
 
 @pytest.mark.parametrize(
