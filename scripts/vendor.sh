@@ -4,7 +4,7 @@
 # Needs npm; only whoever changes a version runs this.
 set -eu
 cd "$(dirname "$0")/.."
-(cd frontend && npm ci --silent)
+(cd frontend && npm ci --silent --omit=dev --ignore-scripts)
 
 version() { sed -n 's/^  "version": "\(.*\)",*$/\1/p' "frontend/node_modules/$1/package.json"; }
 

@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from liveplatform import embedded
-from tests import servers
+from tests import npm, servers
 from tests.sites import Site, SiteFactory, free_port
 
 if TYPE_CHECKING:
@@ -121,6 +121,15 @@ def chromium() -> str:
     if not found:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"browser: {servers.NO_CHROMIUM}")
     return found
+
+
+@pytest.fixture(scope="session")
+def checkers(checkout: Path) -> Path:
+    """The folder with the programs of frontend/package.json. Without npm the test is skipped, but in CI it fails."""
+    try:
+        return npm.checkers(checkout)
+    except npm.Missing as reason:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"checkers: {reason}")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
