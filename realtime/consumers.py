@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections import deque
@@ -36,6 +37,7 @@ from realtime.events import (
     Frame,
     Position,
     TopicName,
+    frame,
     http_chunk,
     parse_event_id,
     position_in,
@@ -76,6 +78,11 @@ class Refusal(Exception):
         self.code = code
         self.detail = detail
         self.retry_seconds = retry_seconds
+
+    def told(self) -> dict[str, Any]:
+        """Return the event `refused`. When to come back is drawn, so that those refused at once do not come at once."""
+        retry_ms = round(self.retry_seconds * 1000 * random.uniform(1, 2))
+        return {"code": self.code, "detail": self.detail, "retry_ms": retry_ms}
 
 
 @dataclass(slots=True)
@@ -657,9 +664,10 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
     async def _refuse(self, refusal: Refusal) -> None:
         is_browser = dict(self.scope["headers"]).get(b"accept") == b"text/event-stream"
         if is_browser and refusal.status in (429, 503):
-            # A native EventSource never comes back after a status other than 200.
+            # A native EventSource never comes back after a status other than 200, nor does it show one.
+            told = refusal.told()
             await self.send_headers(status=200, headers=self._headers(b"text/event-stream; charset=utf-8"))
-            await self.send_body(b"retry: %d\n" % (refusal.retry_seconds * 1000))
+            await self.send_body(b"retry: %d\n" % told["retry_ms"] + frame("refused", told).text)
             return
         headers = self._headers(b"application/json")
         if refusal.status == 405:
@@ -713,6 +721,9 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
         why = CLOSINGS.get(refusal.status, Closing.DRAIN)
         offered = SUBPROTOCOL in self.scope.get("subprotocols", [])
         await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
+        if refusal.retry_seconds:
+            told = orjson.dumps({"event": "refused", "data": refusal.told()})
+            await self.base_send({"type": "websocket.send", "text": told.decode()})
         await self.base_send({"type": "websocket.close", "code": why.value})
 
 

@@ -14,6 +14,11 @@ WATCH: dict[str, str | Promise] = {
     "catching": _("Catching up…"),
     "lost": _("Connection lost. Trying again…"),
     "offline": _("You are offline. This page goes on as soon as you are back."),
+    "network_full": _("Too many people watch from your network at once. This page tries again in {n} s."),
+    "too_many_connections": _(
+        "You watch on too many pages or devices at once. Close some: this page tries again in {n} s."
+    ),
+    "full": _("The site is full at the moment. This page tries again in {n} s."),
     "bye": _("The server closed the connection: this video is no longer here."),
     "watching.one": _("{n} watching"),
     "watching.other": _("{n} watching"),

@@ -13,9 +13,12 @@ import { Witness } from "./witness.js";
 /** Of the messages between tab and hub. A worker of an older release goes on serving the tabs that it has. */
 export const VERSION = 2;
 
-const EVENTS = new Set([...OF_VIDEO, ...OF_INBOX, "hello", "subscribed", "unsubscribed", "reset", "drain", "bye"]);
+const EVENTS = new Set([...OF_VIDEO, ...OF_INBOX, "hello", "subscribed", "unsubscribed", "reset", "drain", "refused", "bye"]);
 const FIRST_RETRY_MS = 1_000;
 const RETRY_MAX_MS = 20_000;
+const REFUSED_MAX_MS = 120_000;
+/** Refusals that the viewer is told: others are over in a moment. */
+const REFUSALS = new Set(["network_full", "too_many_connections", "full"]);
 const HELLO_TIMEOUT_MS = 15_000;
 const CALL_TIMEOUT_MS = 15_000;
 const WAKE_CHECK_MS = 5_000;
@@ -47,8 +50,10 @@ export class Hub {
   #timer = null;
   #helloTimer;
   #failures = 0;
+  #refusals = 0;
   #retryMs = FIRST_RETRY_MS;
   #state = "connecting";
+  #refusal = null;
   #viewer;
   #csrf = "";
   #offline = false;
@@ -72,8 +77,8 @@ export class Hub {
   }
 
   /**
-   * Let a tab in. `post(message)`: to the tab, `{state}`: connecting, catching, live, lost; `{event, data}`;
-   * `{lost: topic, reason}`: it cannot be watched any more; `{signedOut: true}`.
+   * Let a tab in. `post(message)`: to the tab, `{state}`: connecting, catching, live, lost, or refused with `code` and
+   * `seconds`, until we ask again; `{event, data}`; `{lost: topic, reason}`: it cannot be watched any more; `{signedOut: true}`.
    * Returns `take(message)`: from the tab, and `close()`: it has gone.
    */
   join(post) {
@@ -104,7 +109,7 @@ export class Hub {
       if (this.#viewer !== undefined && this.#source && this.#topics.size) this.#open({ beside: true });
       this.#viewer = viewer;
     }
-    if (watch.length) tab.post({ state: this.#state });
+    if (watch.length) tab.post({ state: this.#state, ...this.#refusal });
     if (online === false) {
       this.#offline = true;
       if (this.#topics.size) this.#lose();
@@ -138,10 +143,11 @@ export class Hub {
     for (const tab of known?.tabs.keys() ?? []) tab.post({ lost: topic, reason });
   }
 
-  #set(state) {
-    if (state === this.#state) return;
+  #set(state, refusal = null) {
+    if (state === this.#state && !refusal) return;
     this.#state = state;
-    for (const tab of this.#tabs) tab.post({ state });
+    this.#refusal = refusal;
+    for (const tab of this.#tabs) tab.post({ state, ...refusal });
   }
 
   // The connection
@@ -294,6 +300,7 @@ export class Hub {
     if (source !== this.#source && source !== this.#next) return;
     source.witness?.saw(data.hops?.n);
     if (name === "hello") return this.#greeted(source, data);
+    if (name === "refused") return this.#refused(source, data);
     if (name === "drain") {
       this.#clearTimer();
       this.#timer = setTimeout(() => this.#open({ beside: true }), this.random() * (data.retry_ms ?? FIRST_RETRY_MS));
@@ -309,13 +316,23 @@ export class Hub {
     this.#show();
   }
 
+  /** The site lets nobody more in: ask again after a time that grows, and say so. */
+  #refused(source, { code, retry_ms: retryMs }) {
+    if (source === this.#next || !REFUSALS.has(code)) return this.#failed(source);
+    this.#close();
+    const ms = Math.min(REFUSED_MAX_MS, retryMs * 2 ** this.#refusals) * (0.5 + this.random() / 2);
+    this.#refusals += 1;
+    this.#set("refused", { code, seconds: Math.ceil(ms / 1_000) });
+    this.#timer = setTimeout(() => this.#open(), ms);
+  }
+
   #greeted(source, data) {
     clearTimeout(this.#helloTimer);
     if (source === this.#next) {
       this.#drop(this.#source);
       [this.#source, this.#next] = [source, null];
     }
-    this.#failures = 0;
+    this.#failures = this.#refusals = 0;
     this.#retryMs = data.retry_ms ?? FIRST_RETRY_MS;
     source.connection = data.connection;
     if (data.sample) source.witness = this.witness(data.connection, data.sample.every_ms);

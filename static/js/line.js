@@ -14,7 +14,7 @@ export class Line {
   #viewer;
   #outgoing = null;
 
-  /** `as`: see hub.js; `viewer`: the id of who looks, null for nobody; `changed(state)`: connecting, catching, live, lost; `signedOut()`. */
+  /** `as`: see hub.js; `viewer`: the id of who looks, null for nobody; `changed(state, refusal)`: see hub.js; `signedOut()`. */
   constructor({ as, viewer, changed, signedOut }) {
     Object.assign(this, { as, changed, signedOut });
     this.#viewer = viewer;
@@ -91,10 +91,10 @@ export class Line {
     this.#send({ viewer: this.#viewer, csrf: csrfToken(), leave: [...leave], watch: [...watch.values()] });
   }
 
-  #received({ state, event, data, lost, reason, signedOut }) {
+  #received({ state, code, seconds, event, data, lost, reason, signedOut }) {
     if (signedOut) return this.signedOut();
     if (this.#paused) return;
-    if (state) this.changed(state);
+    if (state) this.changed(state, { code, seconds });
     if (event) this.#followers.get(data.topic)?.deliver(event, data);
     if (lost) {
       const follower = this.#followers.get(lost);

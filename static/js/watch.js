@@ -46,7 +46,7 @@ const likes = setUpLikes({ store, hearts, asViewer: guest.asViewer });
 const line = new Line({
   as: theatre.dataset.as,
   viewer: store.state.viewer?.id ?? null,
-  changed: (state) => { if (!store.state.over) showLine(state); },
+  changed: (state, refusal) => { if (!store.state.over) showLine(state, refusal); },
   signedOut: () => store.dispatch("local_viewer", { viewer: null }),
 });
 // The session is over: the forms that ask for a name come back, what was written stays.
@@ -125,7 +125,9 @@ setInterval(countDown, 1_000);
 const lineState = byId("line-state");
 const lineText = { connecting: "connecting", catching: "catching", lost: "lost", bye: "bye" };
 let quietTimer;
-function showLine(state) {
+const lineWords = (state, { code, seconds }) =>
+  state === "refused" ? say(code, { n: seconds }) : say(state === "lost" && !navigator.onLine ? "offline" : lineText[state]);
+function showLine(state, refusal = {}) {
   lineState.dataset.state = state;
   clearTimeout(quietTimer);
   if (state === "live") {
@@ -135,9 +137,9 @@ function showLine(state) {
   }
   const show = () => {
     lineState.dataset.shown = "";
-    byId("line-text").textContent = say(state === "lost" && !navigator.onLine ? "offline" : lineText[state]);
+    byId("line-text").textContent = lineWords(state, refusal);
   };
-  if ("shown" in lineState.dataset || state === "bye") show();
+  if ("shown" in lineState.dataset || state === "bye" || state === "refused") show();
   else quietTimer = setTimeout(show, QUIET_MS);
 }
 

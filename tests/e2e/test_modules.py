@@ -284,6 +284,43 @@ async def test_a_lost_connection_comes_back_after_a_random_share_of_a_growing_ti
     assert states == ["connecting", "live", "lost"]
 
 
+async def test_who_is_not_let_in_hears_why_and_asks_again_ever_more_rarely(window: Window) -> None:
+    """Whoever was refused asked again each 5 s for ever, and read "Connection lost"."""
+    body = (
+        STARTED
+        + """
+        const said = [], waits = [];
+        hub.join(({ state, code, seconds }) => { if (state) said.push([state, code, seconds]); });
+        for (let round = 0; round < 7; round += 1) {
+            sources.at(-1).say("refused", { code: "network_full", retry_ms: 5000 });
+            waits.push(timers.at(-1).ms);
+            timers.at(-1).work();
+        }
+        sources.at(-1).say("refused", { code: "draining", retry_ms: 1000 });
+        const short = timers.at(-1).ms;
+        timers.at(-1).work();
+        sources.at(-1).hello({ [V]: 5 });
+        sources.at(-1).say("refused", { code: "full", retry_ms: 5000 });
+        const late = open();
+        late.take({ watch: [[V, 5]] });
+        await settled();
+        const closed = sources.every((source) => source.closed);
+        return [said, waits, short, timers.at(-1).ms, closed, late.states];
+    """
+    )
+    said, waits, short, again, closed, late = await run(window, "hub", body)
+    assert waits == [3_750, 7_500, 15_000, 30_000, 60_000, 90_000, 90_000]
+    assert said[0] == ["refused", "network_full", 4]
+    assert said[6:] == [
+        ["refused", "network_full", 90],
+        ["lost", None, None],
+        ["live", None, None],
+        ["refused", "full", 4],
+    ]
+    assert (short, again, closed) == (500, 3_750, True)
+    assert late == ["refused"], "a tab that comes meanwhile is told as well"
+
+
 async def test_a_draining_node_is_left_without_a_gap_and_not_at_once(window: Window) -> None:
     body = (
         STARTED
