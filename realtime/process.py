@@ -79,9 +79,9 @@ class NodeProcess:
     def node(self) -> Node:
         """Return the node of this process, started."""
         if self._node is None:
-            host = socket.gethostname().partition(".")[0][:32]
-            # The node's id is its channel of the layer: what the shared table says is where dispatchers send.
-            id = NodeId(f"live.node.{settings.LIVE_REGION}.{host}.{uuid.uuid4().hex[:12]}")
+            # The node's id is its channel of the layer: what the shared table says is where dispatchers send. Strangers
+            # read it too, so it names no machine.
+            id = NodeId(f"live.node.{settings.LIVE_REGION}.{uuid.uuid4().hex[:12]}")
             replica = "replica" if "replica" in settings.DATABASES else DEFAULT_DB_ALIAS
             store = DatabaseStore(registry, replica=replica)
             neighbours = None
@@ -114,7 +114,7 @@ class NodeProcess:
                 asyncio.create_task(self._listen(self._node), name="listen"),
                 asyncio.create_task(figures.tell_forever("node"), name="figures"),
             ]
-            logger.info("node %s joined", id)
+            logger.info("node %s joined, on %s", id, socket.gethostname())
         return self._node
 
     async def start(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -14,6 +15,7 @@ import pytest
 from tests import raw
 from tests.rooms import AnySite, Room, open_room
 from tests.sites import Site
+from tests.watching import SseWatcher, watching
 
 JSON = ("Content-Type", "application/json")
 
@@ -116,6 +118,14 @@ async def test_private_video_is_missing_whatever_is_asked_of_it(here: Room) -> N
             assert (kept[0][0], kept[0][2]) == (kept[1][0], kept[1][2]), (method, path)
             names = [[name for name, _ in headers] for _, headers, _ in kept]
             assert names[0] == names[1], (method, path)
+
+
+async def test_nodes_name_no_machine_to_strangers(here: Room) -> None:
+    """`hello` and `/readyz` gave everybody the host's name."""
+    node = httpx.get(f"{here.site.urls[0]}/readyz").json()["id"]
+    assert re.fullmatch(r"live\.node\.local\.[0-9a-f]{12}", node)
+    async with watching(SseWatcher(here.site.urls[0], here.topic)) as (stranger,):
+        assert [hello.data["node"] for hello in stranger.named("hello")] == [node]
 
 
 async def test_account_that_was_closed_acts_no_more(here: Room) -> None:
