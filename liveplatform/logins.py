@@ -15,7 +15,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, LogoutView
 from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -29,6 +29,7 @@ from realtime.limits import Limited, RateLimit
 from realtime.shared import key_prefix, shared_redis
 from realtime.throttle import Throttle
 from videos import limits
+from videos.auth import end_guest
 from videos.merging import merge
 from videos.models import Viewer
 
@@ -79,6 +80,16 @@ class SignIn(LoginView):
         who = self.request.user
         guest = who if isinstance(who, Viewer) and who.is_guest else None
         return {**super().get_context_data(**kwargs), "guest": guest}
+
+
+class SignOut(LogoutView):
+    """Django's, and the end of a guest everywhere: nobody else could revoke their tokens."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        who = request.user
+        if isinstance(who, Viewer) and who.is_guest:
+            end_guest(who)
+        return super().post(request, *args, **kwargs)
 
 
 def guarded(login: View) -> AsyncView:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
 from liveplatform import health, logins, operations
@@ -23,7 +22,7 @@ urlpatterns = [
         logins.guarded(logins.SignIn.as_view()),
         name="login",
     ),
-    path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("accounts/logout/", logins.SignOut.as_view(), name="logout"),
     path("admin/login/", logins.guarded(admin.site.login)),
     path("admin/", admin.site.urls),
     path("operator/", operations.page, name="operator"),

@@ -163,6 +163,22 @@ async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpRespo
     return response
 
 
+@api.delete(
+    "/guests/me",
+    response={204: None, **ACTING},
+    tags=["viewers"],
+    auth=viewer_auth,
+    summary="Stop being a guest",
+)
+async def delete_guest(request: HttpRequest) -> HttpResponse:
+    """End the guest's tokens, sessions and streams everywhere, as logging out does. What they have written stays."""
+    viewer = acting_viewer(request)
+    if not viewer.is_guest:
+        raise Forbidden("This is for guests: an account signs out, or gets a new password.")
+    await backend_threads.run(auth.end_guest, viewer)
+    return HttpResponse(status=204)
+
+
 @api.post("/tickets", response={200: schemas.TicketOut, **SENDING}, tags=["viewers"], summary="Get a ticket")
 async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpResponse:
     """Get a ticket for `EventSource` or `WebSocket` of another origin or client: `?ticket=…`.

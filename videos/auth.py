@@ -36,7 +36,7 @@ from videos.sessions import SessionStore
 from videos.text import clean_name
 
 TOKEN_SALT = "live.token"
-TOKEN_DAYS = 90
+TOKEN_DAYS = 30
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -49,7 +49,7 @@ class CsrfFailed(Exception):
 
 
 def issue_token(viewer: Viewer) -> str:
-    """Return a bearer token for the viewer, good for `TOKEN_DAYS` or until a new password."""
+    """Return a bearer token for the viewer, good for `TOKEN_DAYS`, or until a new password or the guest's end."""
     return signing.dumps([viewer.id.hex, viewer.stamp()], salt=TOKEN_SALT)
 
 
@@ -145,6 +145,15 @@ def create_guest(name: str) -> Viewer:
     viewer.set_unusable_password()
     viewer.save(force_insert=True)
     return viewer
+
+
+def end_guest(viewer: Viewer) -> None:
+    """Make the guest's tokens, sessions and streams worthless, wherever they are. One query.
+
+    A guest has no password to change: what all of them are stamped with is drawn anew.
+    """
+    viewer.set_unusable_password()
+    viewer.save(update_fields=["password"])
 
 
 def sign_in(request: HttpRequest, viewer: Viewer) -> str:

@@ -128,6 +128,30 @@ async def test_nodes_name_no_machine_to_strangers(here: Room) -> None:
         assert [hello.data["node"] for hello in stranger.named("hello")] == [node]
 
 
+async def test_guest_who_logs_out_is_gone_everywhere(here: Room) -> None:
+    """A guest's token was good for 90 days, and nothing could end it: there is no password to change."""
+    path = f"/api/v1/videos/{here.video_id}/comments"
+    for leave in ("/accounts/logout/", "/api/v1/guests/me"):
+        async with httpx.AsyncClient(base_url=here.site.urls[0]) as browser:
+            guest = (await browser.post("/api/v1/guests", json={"name": "Browser"})).json()
+            elsewhere = {
+                "Authorization": f"Bearer {guest['token']}",
+                "Cookie": f"sessionid={browser.cookies['sessionid']}",
+            }
+            guard = {"X-CSRFToken": browser.cookies["csrftoken"]}
+            async with watching(SseWatcher(here.site.urls[0], f"user:{guest['viewer']['id']}", headers=elsewhere)) as (
+                stream,
+            ):
+                method = "POST" if leave.startswith("/accounts") else "DELETE"
+                assert (await browser.request(method, leave, headers=guard)).status_code in (204, 302)
+                await stream.is_closed()
+            for credential in ("Authorization", "Cookie"):
+                kept = {credential: elsewhere[credential], **guard}
+                async with httpx.AsyncClient(base_url=here.site.urls[0]) as other:
+                    assert (await other.post(path, json={"body": "x"}, headers=kept)).status_code == 401, credential
+    assert here.comments_kept() == []
+
+
 async def test_account_that_was_closed_acts_no_more(here: Room) -> None:
     """Row 23: neither with its token nor with its session."""
     async with httpx.AsyncClient(base_url=here.site.urls[0]) as browser:
