@@ -7,6 +7,7 @@ Source: RFC 9110, sections 13 (conditional requests) and 14 (ranges); RFC 8216 (
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from email.utils import formatdate
@@ -14,9 +15,12 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_http_date_safe
+
+logger = logging.getLogger(__name__)
 
 KINDS = {
     ".m3u8": "application/vnd.apple.mpegurl",
@@ -42,6 +46,21 @@ class FilePart(HttpResponse):
         self.start = start
         self.end = end
         self.headers["Content-Length"] = str(end - start)
+
+
+def keep_folder() -> None:
+    """Make the folder of all pictures one that no other user of the machine can enter: some are of private videos.
+
+    A folder that LIVE_MEDIA_DIR names, and that is there already, is not ours to change.
+    """
+    folder = Path(settings.MEDIA_ROOT)
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_new or folder == settings.DATA_DIR / "media":
+            folder.chmod(0o700)
+    except OSError as error:
+        logger.warning("%s cannot be kept from other users: %s", folder, error.strerror)
 
 
 def caching(name: str) -> str:

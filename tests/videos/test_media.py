@@ -6,12 +6,13 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from videos.media import FilePart, answer, caching, open_regular
+from videos.media import FilePart, answer, caching, keep_folder, open_regular
 
 BODY = b"0123456789"
 Ask = Callable[..., HttpResponse]
@@ -129,3 +130,19 @@ def test_what_is_no_file_is_missing(tmp_path: Path) -> None:
     for name in ("1.ts", "2.ts", "3.ts"):
         with pytest.raises(OSError):
             open_regular(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("named", "before", "after"),
+    [("", None, 0o700), ("", 0o755, 0o700), ("pictures/live", None, 0o700), ("pictures", 0o755, 0o755)],
+)
+def test_pictures_are_kept_from_other_users_of_the_machine(
+    settings: Any, tmp_path: Path, named: str, before: int | None, after: int
+) -> None:
+    """Some are of private videos. The folder was 0755. One that the operator has made and named stays as it is."""
+    settings.DATA_DIR = tmp_path
+    folder = settings.MEDIA_ROOT = tmp_path / (named or "media")
+    if before is not None:
+        folder.mkdir(mode=before)
+    keep_folder()
+    assert folder.stat().st_mode & 0o777 == after
