@@ -136,11 +136,18 @@ class _Site:
         url = f"http://{_shown_host()}:{self._listening.getsockname()[1]}"
         text = f"\n  Ready: {url}/\n"
         if password := await _with_database(preparation.make_first_admin):
-            text += (
-                f"  Sign in at {url}/admin/ as admin with the password {password}\n"
-                "  It is shown this once; choose another with ./run manage.py changepassword admin\n"
-            )
+            text += await asyncio.to_thread(self._first_sign_in, url, password)
         self._stream.plain(f"{text}  Data: {self._claim.folder} · Stop: Ctrl-C\n\n")
+
+    def _first_sign_in(self, url: str, password: str) -> str:
+        """Return how to sign in. The password is shown on a terminal alone: what else reads this is kept as a log."""
+        head = f"  Sign in at {url}/admin/ as admin with the password"
+        change = "choose another with ./run manage.py changepassword admin\n"
+        if self._stream.is_terminal:
+            return f"{head} {password}\n  It is shown this once; {change}"
+        kept = self._claim.folder / "admin_password"
+        embedded.write_private(kept, f"{password}\n")
+        return f"{head} in {kept}\n  Only you can read that file. Delete it when you have signed in; {change}"
 
     async def _broadcast_demo(self) -> None:
         """Broadcast the demo until a moderator ends its video. Without it the site is as good as ever."""

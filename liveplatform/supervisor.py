@@ -50,6 +50,11 @@ class LogStream:
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person looks at it, and nothing keeps it."""
+        return self._output.isatty()
+
     def line(self, name: str, text: str) -> None:
         """Add a line. Never blocks."""
         stamp = time.strftime("%H:%M:%SZ", time.gmtime())

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,7 +55,7 @@ async def test_like_crosses_from_one_regions_page_to_the_others(manage: Manage, 
     # The operator of the one sees the other.
     await ada.context.clear_cookies()
     await ada.goto(f"http://localhost:{ports}/accounts/login/?next=/operator/")
-    password = regions.wait_for_line("with the password").split()[-1]
+    password = Path(regions.wait_for_line("with the password").split()[-1]).read_text().strip()
     await ada.locator("[name=username]").fill("admin")
     await ada.locator("[name=password]").fill(password)
     await ada.locator("[name=password]").press("Enter")

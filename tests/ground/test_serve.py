@@ -42,8 +42,10 @@ def test_the_site_starts_serves_stops_and_keeps_its_data(
 ) -> None:
     site = serve()
     assert site.wait_for_line("Ready:").split() == ["Ready:", f"http://localhost:{port}/"]
-    password = site.wait_for_line("Sign in at").split()[-1]
-    assert len(password) >= 16
+    kept = Path(site.wait_for_line("Sign in at").split()[-1])
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert len(password := kept.read_text().strip()) >= 16
+    assert password not in site.output, "what a pipe reads is kept as a log"
     assert answers(f"http://127.0.0.1:{port}/readyz")
     wait_for(lambda: bool(list(folder.glob("media/*/live.m3u8"))), "the demo broadcast")
 
