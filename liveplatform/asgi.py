@@ -25,9 +25,11 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.http.response import HttpResponseBase
+from django.urls import is_valid_path
 from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
 from liveplatform import logins
+from liveplatform.middleware import ERRORS
 from liveplatform.turns import PAGES_AT_ONCE, InTurns, Turns
 from realtime import origins
 from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
@@ -135,7 +137,8 @@ def _static_files() -> ServeStaticASGI:
     return files
 
 
-OPEN_PATHS = ("/api/", "/media/", EVENTS_PATH)
+API_PATHS = ("/api/", "/media/")
+OPEN_PATHS = (*API_PATHS, EVENTS_PATH)
 """What pages of other origins may ask for, as far as `realtime.origins` lets them."""
 
 pages = ASGIHandler()
@@ -146,20 +149,21 @@ static_files = _static_files()
 
 async def http(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
+    if not scope["method"].isupper():
+        scope = {**scope, "method": "UNKNOWN"}  # Django and others would take `post` for POST
     if not _is_our_host(scope):
         await _refuse(send, 400, "unknown_host", "This site does not answer to that host name; see ALLOWED_HOSTS.")
-    elif not scope["method"].isupper():
-        # Django and others would take `post` for POST.
-        await _refuse(send, 405, "method_not_allowed", "The name of a method is written in capitals.")
     elif path.startswith(OPEN_PATHS) and origins.is_preflight(scope):
         headers = [*origins.allowance(scope, settings.LIVE_ORIGINS), *origins.PREFLIGHT]
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body"})
+    elif scope["method"] not in _methods(path) and _is_there(path):
+        await _say_methods(scope, send)
     elif path == EVENTS_PATH:
         await events_application(scope, receive, send)
     elif path == WEBSOCKET_PATH:
-        await _refuse(send, 426, "upgrade_required", "This is a WebSocket.", [(b"upgrade", b"websocket")])
-    elif path.startswith(("/api/", "/media/")):
+        await _refuse(send, 426, "upgrade_required", "This is a WebSocket.", UPGRADE)
+    elif path.startswith(API_PATHS):
         await api(scope, receive, send)
     elif b"%00" in scope["query_string"]:
         await _refuse(send, 400, "bad_request", "The address holds a character that is none.")
@@ -185,6 +189,40 @@ def _is_our_host(scope: Scope) -> bool:
         return False
     domain, port = split_domain_port(hosts[0].decode("latin1"))
     return bool(domain) and (not port or int(port) < 65_536) and validate_host(domain, settings.ALLOWED_HOSTS)
+
+
+UPGRADE = [(b"upgrade", b"websocket"), (b"connection", b"upgrade"), (b"sec-websocket-version", b"13")]
+METHODS = {EVENTS_PATH: ("GET",), "/accounts/logout/": ("POST",)}
+READING = ("GET", "HEAD")
+
+
+def _methods(path: str) -> tuple[str, ...]:
+    """Return what may be done at an address that is not the API's. Forms are on Django's own pages only."""
+    return METHODS.get(path) or ((*READING, "POST") if path.startswith(IN_THREADS) else READING)
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is such an address outside the API, which answers for its own."""
+    if path.startswith(API_PATHS):
+        return False
+    if path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
+        return path in static_files.files
+    return path in (EVENTS_PATH, WEBSOCKET_PATH) or bool(is_valid_path(path))
+
+
+async def _say_methods(scope: Scope, send: Send) -> None:
+    """Answer a method that does not go here with those that do: OPTIONS with 204, any other with 405.
+
+    Before Django checks forms: it would say that a token is missing, whatever the method.
+    """
+    allow = [(b"allow", ", ".join((*_methods(scope["path"]), "OPTIONS")).encode("ascii"))]
+    if scope["path"].startswith(OPEN_PATHS):
+        allow += origins.allowance(scope, settings.LIVE_ORIGINS)
+    if scope["method"] == "OPTIONS":
+        await send({"type": "http.response.start", "status": 204, "headers": allow})
+        await send({"type": "http.response.body"})
+    else:
+        await _refuse(send, 405, *ERRORS[405], allow)
 
 
 async def _refuse(

@@ -629,8 +629,6 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         raise StopConsumer
 
     async def _start(self) -> None:
-        if self.scope["method"] != "GET":
-            raise Refusal(405, "method_not_allowed", "Only GET opens an event stream.")
         accept = dict(self.scope["headers"]).get(b"accept", b"*/*").lower()
         if not any(kind in accept for kind in (b"text/event-stream", b"text/*", b"*/*")):
             raise Refusal(406, "not_acceptable", "This is text/event-stream.")
@@ -670,8 +668,6 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
             await self.send_body(b"retry: %d\n" % told["retry_ms"] + frame("refused", told).text)
             return
         headers = self._headers(b"application/json")
-        if refusal.status == 405:
-            headers.append((b"allow", b"GET"))
         if refusal.retry_seconds:
             headers.append((b"retry-after", b"%d" % refusal.retry_seconds))
         await self.send_headers(status=refusal.status, headers=headers)

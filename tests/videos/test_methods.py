@@ -1,4 +1,4 @@
-"""Every path of the API answers every method: as documented, by its rule, or with what is allowed there instead."""
+"""Every address answers every method: as documented, by its rule, or with what is allowed there instead."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests import raw
 from tests.sites import Site
 
 
@@ -66,6 +67,44 @@ def test_a_missing_path_is_missing_for_every_method(client: httpx.Client) -> Non
         answer = client.request(method, "/api/v1/nothing")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert client.head("/api/v1/nothing").status_code == 404
+
+
+# Beyond the API
+
+READ = {"GET", "HEAD", "OPTIONS"}
+PAGES = {
+    **dict.fromkeys(("/", "/studio/", "/operator/", f"/videos/{uuid4()}/", "/healthz", "/readyz", "/metrics"), READ),
+    **dict.fromkeys(("/ws", "/robots.txt", "/static/css/site.css"), READ),
+    **dict.fromkeys(("/accounts/login/", "/admin/", "/admin/login/", "/admin/videos/video/"), READ | {"POST"}),
+    "/events": {"GET", "OPTIONS"},
+    "/accounts/logout/": {"POST", "OPTIONS"},
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "TRACE", "BREW", "post", "POST", "PUT", "PATCH", "DELETE"])
+def test_methods_that_do_not_go_are_refused_everywhere(client: httpx.Client, method: str) -> None:
+    """A page answered 403 "reload the page and try again", as for a form without its token; `/ws` 426 to a DELETE."""
+    for path, methods in PAGES.items():
+        if method not in methods:
+            answer = raw.request(str(client.base_url), method, path)
+            assert answer.status == 405, path
+            assert method == "HEAD" or answer.error == (405, "method_not_allowed"), path
+            assert set(answer.headers["allow"].split(", ")) == methods, path
+            assert answer.headers["cache-control"] == "no-store", path
+
+
+def test_options_says_what_is_allowed_everywhere(client: httpx.Client) -> None:
+    """It was 405, on `/accounts/login/` 200 with a PUT that never was."""
+    for path, methods in PAGES.items():
+        answer = client.options(path)
+        assert (answer.status_code, answer.content) == (204, b""), path
+        assert set(answer.headers["Allow"].split(", ")) == methods, path
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "DELETE", "get"])
+@pytest.mark.parametrize("path", ["/nothing", "/static/nothing.css", "/videos/"])
+def test_a_missing_page_is_missing_for_every_method(client: httpx.Client, method: str, path: str) -> None:
+    assert raw.request(str(client.base_url), method, path).status == 404
 
 
 # What browsers, phones and search engines ask for at the root
