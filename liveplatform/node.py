@@ -38,6 +38,9 @@ def main() -> int:
     NodeServer.on_start = staticmethod(process.start)
     NodeServer.on_drain = staticmethod(process.drain)
     NodeServer.trusted_proxies = settings.TRUSTED_PROXIES
+    if settings.LIVE_LIMITS:
+        NodeServer.connects_per_address = settings.LIVE_CONNECTS_PER_ADDRESS
+        NodeServer.idle_per_address = settings.LIVE_IDLE_PER_ADDRESS
     # Verbosity 0: no access log, and no second configuration of the logs.
     Cli().run(["-v", "0", *sys.argv[1:], "liveplatform.asgi:application"])
     return 0

@@ -48,7 +48,7 @@ from realtime.limits import CONNECTIONS_MAX, Limited, Network, NetworkFull, Rate
 from realtime.process import key_of, process
 from realtime.registry import CommandError, registry
 from realtime.samples import entries_of
-from realtime.server import BEHIND, WIRE, PeerGone
+from realtime.server import BEHIND, EXEMPT, WIRE, PeerGone
 from realtime.sockets import StreamSocket
 from realtime.store import StoreUnavailable, TopicGone
 
@@ -544,6 +544,8 @@ class _Stream:
             self.watcher, self._is_load, self._ticket_seconds = ticket.watcher, ticket.is_load, ticket.age_seconds
         elif self.request.is_foreign and b"cookie" in self.request.headers:
             raise Refusal(403, "foreign_origin", "Pages of another origin need a ticket.")
+        if self._is_load and (exempt := self.scope.get("extensions", {}).get(EXEMPT)) is not None:
+            exempt()
         if settings.LIVE_LIMITS and not self._is_load:
             try:
                 seat = (self.request.network, self.request.person)

@@ -16,7 +16,7 @@ import os
 import socket
 import time
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -35,8 +35,8 @@ from realtime import metrics
 from realtime.bound import STALL_MAX_SECONDS, Bound
 from realtime.connections import HEARTBEAT_SECONDS, Closing
 from realtime.events import websocket_frame
-from realtime.limits import CONNECTIONS_MAX
-from realtime.sockets import CLOSE_SECONDS, Listener, Sockets, StreamSocket
+from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, network_of
+from realtime.sockets import CLOSE_SECONDS, MESSAGE_SECONDS, Listener, Sockets, StreamSocket
 from realtime.transport import PIECE_BYTES, Transport, pending_bytes
 from realtime.websocket import BINARY, CLOSE, PING, PONG, TEXT, Inbound, ProtocolError, accept_key, close_code
 
@@ -53,6 +53,7 @@ SWEEP_SECONDS = 0.2
 LAG_SECONDS = 0.05
 REST_SECONDS = 0.05
 LINGER_SECONDS = 2.0
+CONNECTS_BURST = 20
 INBOUND_MAX_FRAMES = 64
 CLOSE_TIMEOUT_SECONDS = 10.0
 STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
@@ -63,6 +64,7 @@ _HTTPChannel: Any = http.HTTPChannel
 USER_TIMEOUT_MS = 20_000
 SAID_ALL = "live.said_all"  # in the queue of an application, which does not see it: the client says no more
 WIRE = "live.wire"  # called with a Listener (realtime.sockets) it gives the connection's StreamSocket
+EXEMPT = "live.exempt"  # called, the connection does not count in the limit of its address
 BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behind`)
 ZERO_COPY = "http.response.zerocopysend"  # ASGI's own extension: the kernel sends a file
 
@@ -112,6 +114,11 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
     """Twisted's reader of requests, with words where that one closes or says a bare status line."""
 
     is_refused = False
+    network = ""  # of the peer, where connections are counted by address
+
+    def exempt(self) -> None:
+        if self.network:
+            self.factory.server.connects.give_back(self.network)
 
     def refuse(self, status: int, code: str, detail: str) -> None:
         """Answer what cannot be read further, then drop what still comes for a moment.
@@ -288,7 +295,11 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         """Return what the application may use besides ASGI: the socket itself, or what waits in Twisted's buffers."""
         if self._may_part:
             can_send_files = isinstance(self.channel.transport, Transport)
-            return {WIRE: self._give_socket, **({ZERO_COPY: {}} if can_send_files else {})}
+            return {
+                WIRE: self._give_socket,
+                EXEMPT: self.channel.exempt,
+                **({ZERO_COPY: {}} if can_send_files else {}),
+            }
         with contextlib.suppress(PeerGone):
             _notice_the_vanished(_plain(self.channel and self.channel.transport).socket)
         return {BEHIND: Behind(lambda: self.channel and self.channel.transport)}
@@ -450,9 +461,18 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
     def buildProtocol(self, addr: Any) -> Any:
         if len(self.server.sockets) >= self.server.crowded_at:
             self.server.rest()
+        network = self.server.network_of(addr)
+        if network:
+            try:
+                self.server.connects.take(network)
+            except Limited:
+                metrics.refused.labels("too_many_connects").inc()
+                return None
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = WebRequest
-        self.server.request_deadlines.start(getattr(protocol, "_channel", protocol))
+        channel = protocol._channel
+        channel.network = network
+        self.server.request_deadlines.start(channel)
         return protocol
 
 
@@ -476,6 +496,22 @@ class Deadlines:
 
     def stop(self, channel: Any) -> None:
         self._due.pop(weakref.ref(channel), None)
+
+    def note(self, channel: Any, *, has_come: bool, is_unfinished: bool) -> None:
+        """Give what has begun its time; what came before it had its own."""
+        if has_come or not is_unfinished:
+            self.stop(channel)
+        if is_unfinished and weakref.ref(channel) not in self._due:
+            self.start(channel)
+
+    def waiting(self, seconds: float) -> Iterator[Any]:
+        """Yield those that have waited for so long already, longest first."""
+        before = time.monotonic() + self._seconds - seconds
+        for reference, due in list(self._due.items()):
+            if due > before:
+                return
+            if (channel := reference()) is not None and channel.transport is not None:
+                yield channel
 
     def sweep(self) -> None:
         """Drop those whose time is up."""
@@ -522,15 +558,23 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             return
         if self.autoPingTimeoutCall:
             self._cancelAutoPingTimeoutCall()
+        has_come = False
         try:
             for opcode, payload in self._inbound.feed(data):
+                has_come |= opcode < CLOSE
                 if opcode == CLOSE and isinstance(payload, bytes):
                     self._hear_no_more(close_code(payload), is_reply=True)
                     return
                 if self.state == self.STATE_OPEN:
                     self._take(opcode, payload)
+            self.server.message_deadlines.note(self, has_come=has_come, is_unfinished=self._inbound.is_unfinished)
         except ProtocolError as error:
             self._hear_no_more(error.code)
+
+    def sendPing(self, payload: bytes | None = None) -> None:
+        super().sendPing(payload)
+        if self._inbound is not None:
+            self._inbound.extras = 0
 
     def _take(self, opcode: int, payload: str | bytes) -> None:
         if opcode == PING:
@@ -609,6 +653,9 @@ class Server(server.Server):  # type: ignore[misc]
     on_start: Callable[[], Awaitable[None]] | None = None
     on_drain: Callable[[], Awaitable[None]] | None = None
     trusted_proxies = 0
+    connects_per_address: int | None = None  # a second, and twenty times as many at once; None: no limit
+    idle_per_address: int | None = None
+    young_seconds = 2.0  # a crowd that has just come is none that does nothing
     crowded_at = CONNECTIONS_MAX * 9 // 10
 
     def run(self) -> None:
@@ -617,7 +664,10 @@ class Server(server.Server):  # type: ignore[misc]
         self.ports: list[Any] = []
         self.request_deadlines = Deadlines(self.request_seconds)
         self.idle_deadlines = Deadlines(self.idle_seconds, spares=_still_reads)
+        self.message_deadlines = Deadlines(MESSAGE_SECONDS, spares=lambda protocol: bool(protocol._is_paused))
         self.bound = Bound(stall_seconds=self.stall_seconds)
+        per_second = self.connects_per_address or 0
+        self.connects = RateLimit(burst=CONNECTS_BURST * per_second, per_second=per_second)
         self.http_factory = HTTPFactory(self)
         self.ws_factory = WebSocketFactory(self, server=self.server_name)
         self.ws_factory.setProtocolOptions(
@@ -671,8 +721,31 @@ class Server(server.Server):  # type: ignore[misc]
         while True:
             self.request_deadlines.sweep()
             self.idle_deadlines.sweep()
+            self.message_deadlines.sweep()
             self.bound.sweep()
+            self.sockets.sweep()
+            self._close_excess()
             await asyncio.sleep(SWEEP_SECONDS)
+
+    def network_of(self, peer: Any) -> str:
+        """Return what a connection is counted by; empty: it is not, for it is not limited or a proxy's of our own."""
+        if self.connects_per_address is None or self.trusted_proxies:
+            return ""
+        return network_of(getattr(peer, "host", ""))
+
+    def _close_excess(self) -> None:
+        """Of one address, keep so many connections that wait for a request: those that have waited least."""
+        if self.idle_per_address is None:
+            return
+        waiting: dict[str, list[Any]] = {}
+        for deadlines in (self.request_deadlines, self.idle_deadlines):
+            for channel in deadlines.waiting(self.young_seconds):
+                if getattr(channel, "network", ""):
+                    waiting.setdefault(channel.network, []).append(channel)
+        for channels in waiting.values():
+            for channel in channels[: max(0, len(channels) - self.idle_per_address)]:
+                metrics.refused.labels("too_many_idle").inc()
+                channel.transport.abortConnection()
 
     async def _collect(self) -> None:
         """Run Python's cyclic collector on our own terms: it would walk every live connection again and again.

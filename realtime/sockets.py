@@ -25,8 +25,10 @@ from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_
 
 READ_BYTES = 64 * 1024
 BATCH = 256  # sockets served before the loop gets its turn: about 2 ms
+MESSAGE_SECONDS = 30.0  # for a message to come whole, from its first byte
 CLOSE_SECONDS = 5.0  # for the peer to read our goodbye and close
 PINGS_MAX = 1  # unanswered when the next is due: the peer is dead, whatever its kernel acknowledges
+UNFINISHED = 1008  # close code: policy
 LAST_CHUNK = b"0\r\n\r\n"
 HEARTBEAT_SSE = http_chunk(HEARTBEAT)
 HEARTBEAT_WEBSOCKET = websocket_frame(b"", opcode=PING)
@@ -61,6 +63,7 @@ class Sockets:
         self._loop = asyncio.get_running_loop()
         self._poll = Poll()
         self._sockets: dict[int, StreamSocket] = {}
+        self._unfinished: dict[StreamSocket, float] = {}  # until when a message that has begun has to be whole
         self._loop.add_reader(self._poll.fileno(), self._serve)
 
     def __len__(self) -> int:
@@ -97,8 +100,27 @@ class Sockets:
 
     def forget(self, descriptor: int) -> None:
         self._poll.remove(descriptor)
-        self.bound.forget(self._sockets.pop(descriptor))
+        forgotten = self._sockets.pop(descriptor)
+        self.bound.forget(forgotten)
+        self._unfinished.pop(forgotten, None)
         os.close(descriptor)
+
+    def note_message(self, adopted: StreamSocket, *, has_come: bool, is_unfinished: bool) -> None:
+        """Give a message that has begun its time; those before it, that have come, had their own."""
+        if has_come or not is_unfinished:
+            self._unfinished.pop(adopted, None)
+        if is_unfinished:
+            self._unfinished.setdefault(adopted, self._loop.time() + MESSAGE_SECONDS)
+
+    def sweep(self) -> None:
+        """End those whose message has not come whole in its time. While we do not read, it cannot."""
+        now = self._loop.time()
+        for adopted in [adopted for adopted, due in self._unfinished.items() if due < now]:
+            del self._unfinished[adopted]
+            if adopted.is_reading:
+                adopted.end(UNFINISHED)
+            else:
+                self._unfinished[adopted] = now + MESSAGE_SECONDS
 
     def later(self, act: Callable[[], None]) -> None:
         """Act when the peer has had the time to do so itself."""
@@ -142,6 +164,8 @@ class StreamSocket:
             self.abort()
         else:
             self._pings += 1
+            if self._inbound is not None:
+                self._inbound.extras = 0
             self.put(HEARTBEAT_WEBSOCKET)
 
     def put(self, data: bytes) -> None:
@@ -217,6 +241,7 @@ class StreamSocket:
         """Take bytes that the client of a WebSocket has sent."""
         assert self._inbound is not None
         self._pings = 0
+        has_come = False
         try:
             for opcode, payload in self._inbound.feed(data):
                 if opcode == PING and isinstance(payload, bytes):
@@ -225,9 +250,11 @@ class StreamSocket:
                     self._hear_no_more(close_code(payload))
                     return
                 elif opcode != PONG:
+                    has_come = True
                     self.listener.received(payload)
                 if self._is_ending or self.descriptor < 0:
                     return
+            self._sockets.note_message(self, has_come=has_come, is_unfinished=self._inbound.is_unfinished)
         except ProtocolError as error:
             self._hear_no_more(error.code)
 

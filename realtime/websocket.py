@@ -12,6 +12,8 @@ import hashlib
 from collections.abc import Iterator
 
 MESSAGE_MAX_BYTES = 64 * 1024
+# Frames that are no whole message, between two heartbeats. Pings, pongs and fragments cost time; no command is counted.
+EXTRAS_MAX = 3_000
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 _DECODER = codecs.getincrementaldecoder("utf-8")
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -38,14 +40,20 @@ def accept_key(key: bytes) -> bytes:
 class Inbound:
     """Bytes of a client to whole messages: `(TEXT, "…")`, `(BINARY, b"…")`, and control frames with their payload."""
 
-    __slots__ = ("_checked", "_decoder", "_kept", "_message", "_opcode")
+    __slots__ = ("_checked", "_decoder", "_kept", "_message", "_opcode", "extras")
 
     def __init__(self) -> None:
+        self.extras = 0  # frames that were no whole message; the owner sets it back from time to time
         self._kept = b""
         self._message: bytearray | None = None  # fragments of a message that is not whole yet
         self._opcode = 0
         self._checked = 0  # bytes of a frame still on its way whose text was looked at
         self._decoder: codecs.IncrementalDecoder | None = None  # of a text that is not whole yet
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a message or a frame has begun and is not whole."""
+        return bool(self._kept) or self._message is not None
 
     def feed(self, data: bytes) -> Iterator[tuple[int, str | bytes]]:
         """Take bytes, yield what they completed, in order. Raises ProtocolError behind what came before the fault.
@@ -81,6 +89,10 @@ class Inbound:
                 break
             payload = _unmasked(data[body : body + size], data[body - 4 : body])
             at = body + size
+            if not 0 < opcode < CLOSE or not first & 0x80:
+                self.extras += 1
+                if self.extras > EXTRAS_MAX:
+                    raise ProtocolError(1008)
             if opcode >= CLOSE:
                 yield opcode, payload
             elif (message := self._whole(opcode, payload, is_final=bool(first & 0x80))) is not None:

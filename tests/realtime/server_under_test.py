@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import os
@@ -19,8 +18,7 @@ from typing import Any
 
 from realtime.connections import Closing
 from realtime.events import frame, http_chunk
-from realtime.server import WIRE, ZERO_COPY, Server, WebRequest
-from realtime.transport import Transport
+from realtime.server import EXEMPT, WIRE, ZERO_COPY, Server, WebRequest
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -34,6 +32,9 @@ class ServerUnderTest(Server):
     finish_seconds = 0.5
     stall_seconds = float(os.environ.get("STALL_SECONDS", "10"))
     trusted_proxies = int(os.environ.get("PROXIES", "0"))
+    connects_per_address = int(os.environ.get("CONNECTS", "0")) or None
+    idle_per_address = int(os.environ.get("IDLE", "0")) or None
+    young_seconds = 0.1
     crowded_at = int(os.environ.get("CROWDED_AT", "1000"))
 
     def rest(self) -> None:
@@ -104,6 +105,10 @@ class Application:
         await _start_stream(send)
         raise RuntimeError("the application failed after its answer began")
 
+    async def http_exempt(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        scope["extensions"][EXEMPT]()
+        await _answer(send, {})
+
     async def http_page(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """A page of the size that is asked for."""
         size = int(scope["query_string"])
@@ -140,7 +145,7 @@ class Application:
             "connections": len(self.server.connections) - 1,
             "streams": len(self.streams),
             "rests": getattr(self.server, "rests", 0),
-            "pending": max((transport.pending_bytes() for transport in _transports()), default=0),
+            "pending": max((reader.pending_bytes() for reader in self.server.bound._since), default=0),
             "running": self.began - self.ended - 1,
             "taken": self.taken,
             "waiting": sum(request.application_queue.qsize() for request in plain),
@@ -222,10 +227,6 @@ class Application:
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" + http_chunk(
     b": welcome\n\n"
 )
-
-
-def _transports() -> list[Transport]:
-    return [found for found in gc.get_objects() if isinstance(found, Transport) and found.connected]
 
 
 def _user_timeout_ms(descriptor: int) -> int:

@@ -23,6 +23,8 @@ from liveplatform.processes import Child, Program
 from liveplatform.programs import CHECKOUT, DRAIN_SECONDS
 from realtime.consumers import AsgiWire
 from realtime.events import frame
+from realtime.loadgen.wire import client_frame
+from realtime.websocket import EXTRAS_MAX
 from tests.certificates import certificate
 from tests.rooms import Room, open_room
 from tests.sites import Site, wait_for
@@ -116,6 +118,17 @@ async def test_websocket_behind_tls_takes_commands_and_delivers(node: TlsNode, r
             while True:
                 await opened.recv()
         assert opened.close_code == 1003
+
+
+async def test_flood_of_empty_fragments_behind_tls_is_cut(node: TlsNode, room: Room) -> None:
+    async with asyncio.timeout(HANG_SECONDS), await open_socket(node, room) as opened:
+        assert json.loads(await opened.recv())["event"] == "hello"
+        empty = client_frame(b"")[1:]
+        opened.transport.write(b"\x01" + empty + (b"\x00" + empty) * (EXTRAS_MAX + 1))
+        with pytest.raises(ConnectionClosed):
+            while True:
+                await opened.recv()
+        assert opened.close_code == 1008
 
 
 async def test_letter_in_a_header_begins_no_header_of_its_own(node: TlsNode, room: Room) -> None:

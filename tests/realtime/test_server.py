@@ -171,9 +171,17 @@ def hasty_server() -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
+def guarded_server() -> Iterator[Running]:
+    """A server that takes one connection a second of an address, twenty at once, and keeps three that do nothing."""
+    running = Running(CONNECTS="1", IDLE="3")
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="module")
 def proxied_server() -> Iterator[Running]:
     """A server behind one proxy of its own."""
-    running = Running(PROXIES="1")
+    running = Running(PROXIES="1", CONNECTS="1", IDLE="1")
     yield running
     running.kill()
 
@@ -465,8 +473,12 @@ async def test_readers_who_take_nothing_cost_no_more_than_the_bound(server: Runn
         async def all_are_answered() -> bool:
             return bool((await server.state())["running"] >= 10)
 
+        async def waits() -> bool:
+            return bool((await server.state())["pending"])
+
         await eventually(all_are_answered, "the pages to be made")
-        assert 0 < (await server.state())["pending"] <= WAITING_MAX_BYTES
+        await eventually(waits, "something to wait for them")
+        assert (await server.state())["pending"] <= WAITING_MAX_BYTES
     await eventually(server.is_empty, "the readers to be forgotten")
 
 
@@ -499,6 +511,41 @@ async def test_the_kernel_sends_a_file_or_a_part_of_it(server: Running) -> None:
         for target, part in (("/file?0", whole), ("/file?100", whole[100:]), ("/file?10+20", whole[10:30])):
             line.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
             assert await line.answer() == (200, part), "on one connection after the other"
+
+
+# One address
+
+
+async def test_what_is_exempt_does_not_count_as_connects_of_its_address(guarded_server: Running) -> None:
+    """A load test comes from one address, with a ticket that says so."""
+    for _ in range(40):
+        assert await guarded_server.request("GET /exempt") == (200, {})
+
+
+async def test_of_too_many_idle_connections_of_an_address_the_oldest_are_closed(guarded_server: Running) -> None:
+    """2,000 of one address stayed. Those that come are let in: a school has one address for all."""
+    async with contextlib.AsyncExitStack() as stack:
+        lines = [await stack.enter_async_context(Line.to(guarded_server.port)) for _ in range(6)]
+        for line in lines[:3]:
+            await line.is_cut()
+        for line in lines[3:]:
+            line.send("GET /exempt HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await line.answer() == (200, {})
+
+
+async def test_connects_of_one_address_have_a_rate(guarded_server: Running) -> None:
+    """254 a second passed."""
+    for _ in range(60):
+        async with Line.to(guarded_server.port) as line:
+            line.send("GET /page?1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            if not await line.rest():
+                return
+    pytest.fail("there is no limit")
+
+
+async def test_a_proxy_of_our_own_connects_as_often_as_it_likes(proxied_server: Running) -> None:
+    for _ in range(40):
+        assert (await proxied_server.request("GET /page?1"))[0] == 200
 
 
 # L11: slow requests

@@ -210,6 +210,31 @@ async def test_pings_of_a_peer_that_reads_nothing_do_not_pile_up(ours: Sockets) 
         await eventually(dropped, "the flood to be cut off")
 
 
+FRAME = client_frame(b"half a frame")
+
+
+@pytest.mark.parametrize(
+    ("beginning", "rest"),
+    [(FRAME[:-1], FRAME[-1:]), (b"\x01" + FRAME[1:], b"\x80" + client_frame(b"")[1:])],
+    ids=["frame", "message"],
+)
+async def test_message_that_never_comes_whole_ends_the_connection(
+    ours: Sockets, monkeypatch: pytest.MonkeyPatch, beginning: bytes, rest: bytes
+) -> None:
+    """It waited for ever."""
+    monkeypatch.setattr(sockets, "MESSAGE_SECONDS", -1.0)
+    async with stream(ours, is_sse=False) as silent, stream(ours, is_sse=False) as lively:
+        for made in (silent, lively):
+            made.peer.send(client_frame(b"whole") + beginning)
+        lively.peer.send(rest)
+        await eventually(lambda: len(lively.ear.messages) == 2, "the whole message")
+        await eventually(lambda: silent.ear.messages == ["whole"], "the message before")
+        ours.sweep()
+        assert (await silent.reads(b"\x88")).endswith(b"\x88\x02\x03\xf0"), "1008"
+        lively.wire.put(b"still here")
+        await lively.reads(b"still here")
+
+
 async def test_idle_stream_is_a_handful_of_objects(ours: Sockets) -> None:
     """What an idle viewer costs: no task, no queue, no buffer, no dictionary."""
     async with stream(ours) as sse, stream(ours, is_sse=False) as websocket:

@@ -10,6 +10,7 @@ from realtime.loadgen.wire import client_frame
 from realtime.websocket import (
     BINARY,
     CLOSE,
+    EXTRAS_MAX,
     MESSAGE_MAX_BYTES,
     PING,
     PONG,
@@ -99,6 +100,22 @@ def test_broken_frames_have_their_close_code(data: bytes, code: int) -> None:
     with pytest.raises(ProtocolError) as broken:
         list(Inbound().feed(data))
     assert broken.value.code == code
+
+
+def test_frames_that_are_no_message_are_counted_until_they_are_too_many() -> None:
+    """Three million empty fragments in 5 s cost a third of a core, and no limit counted them."""
+    for flood in (fragment(b"", opcode=0, final=False), client_frame(b"", opcode=PING), client_frame(b"", opcode=10)):
+        inbound = Inbound()
+        list(inbound.feed(fragment(b"", opcode=TEXT, final=False)))
+        list(inbound.feed(flood * (EXTRAS_MAX - 1)))
+        inbound.extras = 0
+        list(inbound.feed(flood * EXTRAS_MAX))
+        with pytest.raises(ProtocolError) as broken:
+            list(inbound.feed(flood))
+        assert broken.value.code == 1008
+    inbound = Inbound()
+    list(inbound.feed(client_frame(b"a command") * EXTRAS_MAX))
+    assert inbound.extras == 0
 
 
 def test_longest_message_passes() -> None:
