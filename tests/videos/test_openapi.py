@@ -202,6 +202,7 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("GET", f"/videos/{uuid4()}", None, guest),
         ("POST", "/videos", {"title": ""}, broadcaster),
         ("POST", f"{video}/start", None, broadcaster),
+        ("DELETE", "/guests/me", None, other),
     ):
         answer = await here.call(method, path, body, person=person)
         template = f"/api/v1{path}".partition("?")[0]
