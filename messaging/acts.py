@@ -215,7 +215,7 @@ def _not_reachable() -> Forbidden:
 
 def _clean_title(text: str) -> str:
     title = " ".join(clean_text(text).split())
-    if len(title) > TITLE_MAX:
+    if max(len(text), len(title)) > TITLE_MAX:
         raise Invalid(f"A title may have {TITLE_MAX} characters at most.", code="too_long")
     if title and not is_visible(title):
         raise Invalid("Nothing of the title can be seen.")

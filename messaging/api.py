@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
@@ -31,7 +30,6 @@ from videos.api import (
     answer,
     check_query,
     claim_auth,
-    read_cursor,
     viewer_auth,
 )
 from videos.interactions import Claim
@@ -40,7 +38,8 @@ from videos.representation import person
 from videos.schemas import Id
 from videos.text import clean_body
 
-CURSOR_SALT = "live.inbox"
+PLACE = r"^[0-9]{1,16}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+"""A cursor: when the last conversation of a page was active, in epoch microseconds, and its id."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 router = Router()
@@ -80,26 +79,24 @@ async def start_conversation(request: HttpRequest, body: schemas.ConversationIn)
 )
 async def list_conversations(
     request: HttpRequest,
-    before: Annotated[str | None, Query(max_length=300)] = None,
+    before: Annotated[str | None, Query(pattern=PLACE)] = None,
     limit: Limit = 20,
 ) -> HttpResponse:
     """Newest activity first; `next` is the `before` of the following page."""
     check_query(request, "before", "limit")
     viewer_id = acting_claim(request).id
-    salt = f"{CURSOR_SALT}.{viewer_id}"
-    items, last = await backend_threads.run(
-        reading.inbox_page, viewer_id, before=read_cursor(before, salt, _place), limit=limit
-    )
-    return answer({"items": items, "next": None if last is None else _cursor(*last, salt)})
+    place = None if before is None else _place(before)
+    items, last = await backend_threads.run(reading.inbox_page, viewer_id, before=place, limit=limit)
+    return answer({"items": items, "next": None if last is None else _cursor(*last)})
 
 
-def _cursor(moment: datetime, id: UUID, salt: str) -> str:
-    return signing.dumps([(moment - EPOCH) // timedelta(microseconds=1), str(id)], salt=salt)
+def _cursor(moment: datetime, id: UUID) -> str:
+    return f"{(moment - EPOCH) // timedelta(microseconds=1)}.{id}"
 
 
-def _place(cursor: list[Any]) -> tuple[datetime, UUID]:
-    microseconds, id = cursor
-    return EPOCH + timedelta(microseconds=microseconds), UUID(id)
+def _place(cursor: str) -> tuple[datetime, UUID]:
+    microseconds, _, id = cursor.partition(".")
+    return EPOCH + timedelta(microseconds=int(microseconds)), UUID(id)
 
 
 @router.get(

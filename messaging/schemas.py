@@ -9,14 +9,15 @@ from ninja import Schema
 from pydantic import Field
 
 from messaging.models import MEMBERS_MAX
-from videos.models import COMMENT_MAX, TITLE_MAX
-from videos.schemas import Id, In, Person
-from videos.text import CLIENT_ID
+from videos.models import TITLE_MAX
+from videos.schemas import SEEN_TEXT, Body, ClientId, Id, In, Person, like
 
 
 class ConversationIn(In):
-    members: list[Id] = Field(description=f"Viewers, with or without yourself: 2 to {MEMBERS_MAX} of you.")
-    title: str = Field("", description=f"{TITLE_MAX} characters at most")
+    members: Annotated[list[Id], Field(min_length=1, max_length=MEMBERS_MAX - 1)] = Field(
+        description=f"The others: with you, 2 to {MEMBERS_MAX}.", examples=[["01a20c4b-3598-7508-8132-5e721642feef"]]
+    )
+    title: Annotated[str, like(rf"^({SEEN_TEXT[1:-1]})?$", 0, TITLE_MAX)] = ""
 
 
 class MemberIn(In):
@@ -24,10 +25,8 @@ class MemberIn(In):
 
 
 class MessageIn(In):
-    body: str = Field(description=f"1 to {COMMENT_MAX} characters")
-    client_id: Annotated[str, Field(pattern=CLIENT_ID.pattern)] | None = Field(
-        None, description="Your own id of it: sent again, it answers the same message."
-    )
+    body: Body = Field(examples=["See you at nine."])
+    client_id: ClientId | None = Field(None, description="Your own id of it: sent again, it answers the same message.")
 
 
 class SeenIn(In):
@@ -65,7 +64,7 @@ class MessageOut(Schema):
 
 class MessagePage(Schema):
     items: list[MessageOut]
-    next: int | None
+    next: int | None = Field(description="The `before` of the following page.")
 
 
 class ConversationSummary(Schema):
@@ -82,7 +81,7 @@ class ConversationSummary(Schema):
 
 class ConversationPage(Schema):
     items: list[ConversationSummary]
-    next: str | None
+    next: str | None = Field(description="The `before` of the following page.")
 
 
 class SeenOut(Schema):

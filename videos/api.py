@@ -11,16 +11,14 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
-from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.core import signing
 from django.core.exceptions import SuspiciousOperation
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
-from ninja import NinjaAPI, Path, Query
+from ninja import Path, Query
 from ninja.errors import HttpError, ValidationError
 from ninja.security import APIKeyCookie, HttpBearer
 from pydantic import Field
@@ -38,6 +36,7 @@ from videos.auth import CsrfFailed, Unauthorized, require_claim, require_viewer,
 from videos.commands import react
 from videos.interactions import Claim
 from videos.models import Comment, Video, Viewer
+from videos.openapi import ANYBODY, TAGS, Api
 from videos.representation import comment_json, person, with_authors
 from videos.text import (
     Conflict,
@@ -58,7 +57,6 @@ from videos.watching import viewers_json
 logger = logging.getLogger(__name__)
 
 PAGE_MAX = 100
-CURSOR_SALT = "live.cursor"
 RETRY_SECONDS = 2
 
 
@@ -90,13 +88,18 @@ class Session(APIKeyCookie):
 
 viewer_auth = [Bearer(require_viewer), Session(require_viewer)]
 claim_auth = [Bearer(require_claim), Session(require_claim)]
-api = NinjaAPI(
+api = Api(
     title="liveplatform",
     version=__version__,
     description=(
-        "Live interactions on live video. Ids are UUIDs, times epoch milliseconds, errors {code, detail}. "
-        "A session cookie counts together with its CSRF token: send the csrftoken cookie's value as X-CSRFToken."
+        "Live interactions on live video. Ids are UUIDs, times epoch milliseconds, errors {code, detail}; 429 and 503"
+        " carry Retry-After. What happens meanwhile comes over event streams and WebSockets: docs/protocol.md."
     ),
+    servers=[{"url": "/", "description": "This site"}],
+    openapi_extra={
+        "info": {"license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"}},
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+    },
     parser=schemas.StrictParser(),
     urls_namespace="api",
     docs_decorator=require_safe,
@@ -179,7 +182,13 @@ async def delete_guest(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-@api.post("/tickets", response={200: schemas.TicketOut, **SENDING}, tags=["viewers"], summary="Get a ticket")
+@api.post(
+    "/tickets",
+    response={200: schemas.TicketOut, **SENDING},
+    tags=["viewers"],
+    summary="Get a ticket",
+    openapi_extra=ANYBODY,
+)
 async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpResponse:
     """Get a ticket for `EventSource` or `WebSocket` of another origin or client: `?ticket=…`.
 
@@ -210,6 +219,7 @@ TOPIC_ERRORS = {
     response={200: schemas.SubscriptionsOut, **SENDING},
     tags=["viewers"],
     summary="Change what an open stream watches",
+    openapi_extra=ANYBODY,
 )
 async def change_subscriptions(request: HttpRequest, body: schemas.SubscriptionsIn) -> HttpResponse:
     """Add topics to an open stream and take topics from it, without reconnecting. Any node takes the call.
@@ -285,25 +295,24 @@ async def saw(request: HttpRequest, body: schemas.SawIn) -> HttpResponse:
 async def list_videos(
     request: HttpRequest,
     status: Literal["upcoming", "live", "ended"] | None = None,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[schemas.Id | None, Query()] = None,
     limit: Limit = 20,
 ) -> HttpResponse:
     """Newest first; `next` is the cursor of the following page."""
     check_query(request, "status", "cursor", "limit")
-    before = read_cursor(cursor, CURSOR_SALT, UUID)
 
     def read() -> list[dict[str, Any]]:
         chosen = Q(visibility=Video.Visibility.PUBLIC)
         if status is not None:
             chosen &= Q(status=status)
-        if before is not None:
-            chosen &= Q(id__lt=before)
+        if cursor is not None:
+            chosen &= Q(id__lt=cursor)
         return full_json(list(Video.objects.filter(chosen).select_related("owner").order_by("-id")[: limit + 1]))
 
     found = await backend_threads.run(read)
     items = await with_viewers(found[:limit])
     more = len(found) > limit
-    return answer({"items": items, "next": signing.dumps(items[-1]["id"], salt=CURSOR_SALT) if more else None})
+    return answer({"items": items, "next": items[-1]["id"] if more else None})
 
 
 def check_query(request: HttpRequest, *names: str) -> None:
@@ -313,17 +322,13 @@ def check_query(request: HttpRequest, *names: str) -> None:
             raise Invalid(f"Only {', '.join(names)} can be asked for here, each once.", code="unknown_filter")
 
 
-def read_cursor(cursor: str | None, salt: str, parse: Callable[[Any], T]) -> T | None:
-    """Return where a page begins, as `parse` reads it; None: at the start. Raises Invalid for one that is not ours."""
-    if cursor is None:
-        return None
-    try:
-        return parse(signing.loads(cursor, salt=salt))
-    except (signing.BadSignature, ValueError, TypeError, AttributeError) as error:
-        raise Invalid("The cursor is not one of ours.", code="invalid_cursor") from error
-
-
-@api.get("/videos/{video_id}", response={200: schemas.VideoOut, **READING}, tags=["videos"], summary="Get a video")
+@api.get(
+    "/videos/{video_id}",
+    response={200: schemas.VideoOut, **READING},
+    tags=["videos"],
+    summary="Get a video",
+    openapi_extra=ANYBODY,
+)
 async def get_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     viewer = await viewer_of(request)
     return answer(await _full(await backend_threads.run(visible_video, video_id, viewer)))
@@ -350,11 +355,7 @@ async def create_video(request: HttpRequest, body: schemas.VideoIn) -> HttpRespo
     summary="Change a video (its broadcaster)",
 )
 async def update_video(request: HttpRequest, video_id: VideoId, body: schemas.VideoPatch) -> HttpResponse:
-    given = body.model_dump(exclude_unset=True)
-    for name, value in given.items():
-        if value is None and name != "starts_at_ms":
-            raise Invalid(f"{name} cannot be null.")
-    fields = _video_fields(given)
+    fields = _video_fields(body.model_dump(exclude_unset=True))
     video = await backend_threads.run(interactions.update_video, video_id, acting_viewer(request), **fields)
     return answer(await _full(video))
 
@@ -398,6 +399,7 @@ async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     response={200: schemas.ViewersOut, **READING},
     tags=["videos"],
     summary="Get who watches a video",
+    openapi_extra=ANYBODY,
 )
 async def get_viewers(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     """How many watch now, at the peak and in all, each viewer counted once; and whom of them you may know.
@@ -472,6 +474,7 @@ async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.
     response={200: schemas.CommentPage, **READING},
     tags=["comments"],
     summary="List comments",
+    openapi_extra=ANYBODY,
 )
 async def list_comments(
     request: HttpRequest,

@@ -15,12 +15,12 @@ from ninja import Schema
 from ninja.parser import Parser
 from pydantic import BeforeValidator, ConfigDict, Field, Strict
 
-from realtime.events import POSITION
+from realtime.events import POSITION, TOPIC
 from realtime.samples import ENTRIES_MAX
 from realtime.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
 from videos.interactions import REACTION_KINDS, REACTION_MAX
 from videos.models import COMMENT_MAX, NAME_MAX, TITLE_MAX, LikeKind, Video
-from videos.text import CLIENT_ID, Invalid, has_bad_characters, parse_id
+from videos.text import CLIENT_ID, PLAYLIST, Invalid, has_bad_characters, parse_id
 
 MS_MAX = 253_402_300_799_000  # the last moment of the year 9999
 
@@ -44,11 +44,11 @@ def _no_constant(name: str) -> Any:
     raise Malformed(f"{name} is not JSON.")
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | int:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise Malformed("A number is too large.")
-    return value
+    return int(value) if value.is_integer() else value  # 5.0 is an integer, says JSON Schema
 
 
 class StrictParser(Parser):
@@ -83,33 +83,73 @@ class In(Schema):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+def like(pattern: str, lowest: int, highest: int, **more: Any) -> Any:
+    """Return what the description says of a text whose own rules (videos.text) decide and name their refusals."""
+    return Field(json_schema_extra={"minLength": lowest, "maxLength": highest, "pattern": pattern, **more})
+
+
 def _id(value: object) -> object:
     return parse_id(value) if isinstance(value, str) else value
 
 
 Id = Annotated[UUID, Strict(False), BeforeValidator(_id)]
+# A letter, a digit, a mark of punctuation or a symbol that is seen; the second part is what looks blank all the same.
+SEEN = r"(?![\u115f\u1160\u2800\u3164\uffa0])[\p{L}\p{N}\p{P}\p{S}]"
+TEXT = r"^[^\u0000]*$"
+SEEN_TEXT = rf"^[^\u0000]*{SEEN}[^\u0000]*$"
+NAME = r"^ *(?:[\p{L}\p{N}\p{P}\p{S}][\p{M}\u200d]?)+ *$"
+CONNECTION = r"^[A-Za-z0-9_-]{1,64}@live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}$"
+
+Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX, json_schema_extra={"pattern": SEEN_TEXT})]
+Description = Annotated[str, Field(max_length=2_000, json_schema_extra={"pattern": TEXT})]
+Playlist = Annotated[
+    str,
+    Field(
+        max_length=300,
+        description="An HLS playlist on this site, or empty.",
+        json_schema_extra={"pattern": rf"^({PLAYLIST.pattern})?$"},
+    ),
+]
+Visibility = Literal["public", "unlisted", "private"]
+Body = Annotated[str, like(SEEN_TEXT, 1, COMMENT_MAX)]
+ClientId = Annotated[str, Field(pattern=CLIENT_ID.pattern)]
+Topic = Annotated[str, Field(json_schema_extra={"pattern": f"^{TOPIC.pattern.removesuffix(chr(92) + 'Z')}$"})]
+Connection = Annotated[
+    str,
+    Field(
+        max_length=200,
+        description="What the stream's `hello` said.",
+        json_schema_extra={"pattern": CONNECTION},
+    ),
+]
 Milliseconds = Annotated[int, Field(ge=0, le=MS_MAX)]
 
 
+UNCHANGED: Any = None
+"""Of a field that a change may leave out. It is no null: `exclude_unset` keeps it from being read."""
+
+
 class GuestIn(In):
-    name: str = Field(description=f"1 to {NAME_MAX} characters")
+    name: Annotated[str, like(NAME, 1, NAME_MAX)] = Field(
+        description="Letters, digits, marks and symbols; no word mixes alphabets.", examples=["Ada"]
+    )
 
 
 class VideoIn(In):
-    title: Annotated[str, Field(min_length=1, max_length=TITLE_MAX)]
-    description: Annotated[str, Field(max_length=2_000)] = ""
-    visibility: Literal["public", "unlisted", "private"] = "public"
+    title: Title = Field(examples=["Sunrise over the lake"])
+    description: Description = ""
+    visibility: Visibility = "public"
     comments_enabled: bool = True
-    playlist: Annotated[str, Field(max_length=300)] = Field("", description="HLS playlist on this site, /media/…")
+    playlist: Playlist = ""
     starts_at_ms: Milliseconds | None = None
 
 
 class VideoPatch(In):
-    title: Annotated[str, Field(min_length=1, max_length=TITLE_MAX)] | None = None
-    description: Annotated[str, Field(max_length=2_000)] | None = None
-    visibility: Literal["public", "unlisted", "private"] | None = None
-    comments_enabled: bool | None = None
-    playlist: Annotated[str, Field(max_length=300)] | None = None
+    title: Title = UNCHANGED
+    description: Description = UNCHANGED
+    visibility: Visibility = UNCHANGED
+    comments_enabled: bool = UNCHANGED
+    playlist: Playlist = UNCHANGED
     starts_at_ms: Milliseconds | None = None
 
 
@@ -118,11 +158,9 @@ class LikeIn(In):
 
 
 class CommentIn(In):
-    body: str = Field(description=f"1 to {COMMENT_MAX} characters")
+    body: Body = Field(examples=["Good morning!"])
     reply_to: Id | None = None
-    client_id: Annotated[str, Field(pattern=CLIENT_ID.pattern)] | None = Field(
-        None, description="Your own id of it: sent again, it answers the same comment."
-    )
+    client_id: ClientId | None = Field(None, description="Your own id of it: sent again, it answers the same comment.")
 
 
 class ReactionIn(In):
@@ -131,14 +169,16 @@ class ReactionIn(In):
 
 
 class TicketIn(In):
-    topics: Annotated[list[str], Field(min_length=1, max_length=50)]
+    topics: Annotated[list[Topic], Field(min_length=1, max_length=50)] = Field(
+        examples=[["video:01a20c4b-3598-7508-8132-5e721642feef"]]
+    )
     expires_in: Annotated[int, Field(ge=EXPIRES_MIN_SECONDS, le=EXPIRES_MAX_SECONDS)] = Field(
         EXPIRES_SECONDS, description="Seconds for which the ticket opens streams, and lets them come back."
     )
 
 
 class SubscribeIn(In):
-    topic: str
+    topic: Topic
     after: Annotated[str, Field(pattern=POSITION.pattern)] | Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
         None,
         description="How far the topic was followed: `<topic>@<epoch>.<seq>`. A bare seq is one of an unknown epoch.",
@@ -146,16 +186,16 @@ class SubscribeIn(In):
 
 
 class SubscriptionsIn(In):
-    connection: Annotated[str, Field(max_length=200)] = Field(description="What the stream's `hello` said.")
+    connection: Connection
     subscribe: Annotated[list[SubscribeIn], Field(max_length=50, default_factory=list)]
-    unsubscribe: Annotated[list[str], Field(max_length=50, default_factory=list)]
+    unsubscribe: Annotated[list[Topic], Field(max_length=50, default_factory=list)]
 
 
 Sighting = Annotated[list[Annotated[int, Field(ge=0, le=MS_MAX)]], Field(min_length=2, max_length=2)]
 
 
 class SawIn(In):
-    connection: Annotated[str, Field(max_length=200)] = Field(description="What the stream's `hello` said.")
+    connection: Connection
     frames: Annotated[list[Sighting], Field(max_length=ENTRIES_MAX)] = Field(
         description="Of each frame the `n` of its `hops`, and when it was read, by the server's clock, in epoch ms."
     )
@@ -238,7 +278,7 @@ class VideoOut(Schema):
 
 class VideoPage(Schema):
     items: list[VideoOut]
-    next: str | None
+    next: UUID | None = Field(description="The `cursor` of the following page.")
 
 
 class CommentOut(Schema):
@@ -254,7 +294,7 @@ class CommentOut(Schema):
 
 class CommentPage(Schema):
     items: list[CommentOut]
-    next: int | None
+    next: int | None = Field(description="The `before` of the following page.")
 
 
 class TicketOut(Schema):

@@ -65,10 +65,11 @@ def clean_body(text: str, *, what: str = "comment") -> str:
 
     Raises Invalid when nothing visible is left, or too much.
     """
+    is_long = len(text) > COMMENT_MAX
     text = clean_text(text)
     if not is_visible(text):
         raise Invalid("Write something first.", code="empty")
-    if len(text) > COMMENT_MAX or len(text.encode()) > COMMENT_MAX_BYTES:
+    if is_long or len(text) > COMMENT_MAX or len(text.encode()) > COMMENT_MAX_BYTES:
         raise Invalid(f"A {what} may have {COMMENT_MAX:,} characters at most.", code="too_long")
     return text
 
@@ -112,7 +113,7 @@ def clean_name(text: str) -> str:
     name = unicodedata.normalize("NFKC", trimmed)
     if trimmed != trimmed.strip() or not name:
         raise Invalid("Write a name first." if not name else "A name starts and ends with a visible character.")
-    if len(name) > NAME_MAX:
+    if max(len(text), len(name)) > NAME_MAX:
         raise Invalid(f"A name may have {NAME_MAX} characters at most.")
     # Invisible characters and mixed alphabets are how one name is made to look like another. The joiner of emoji
     # families and the variation selector are not: they change what is seen.

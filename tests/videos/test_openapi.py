@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +17,7 @@ import pytest
 from tests.rooms import Room, open_room
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
+from videos.openapi import SESSION
 
 OPEN_TO_ALL: dict[str, Any] = {"/tickets": {"topics": ["video:1"]}, "/subscriptions": {"connection": "x"}}
 """Anybody may watch."""
@@ -97,7 +102,7 @@ def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
     schemes = document["components"]["securitySchemes"]
     assert schemes == {
         "Bearer": {"type": "http", "scheme": "bearer"},
-        "Session": {"type": "apiKey", "in": "cookie", "name": "sessionid"},
+        "Session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": SESSION},
     }
 
     def walk(schema: Any) -> None:
@@ -130,6 +135,22 @@ def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
         if "requestBody" in operation:
             assert "application/json" in operation["requestBody"]["content"]
             assert {"400", "413", "415", "422"} <= set(operation["responses"])
+
+
+def test_redocly_finds_no_error(checkers: Path, document: dict[str, Any], tmp_path: Path) -> None:
+    """It found ten: no `servers`, and calls that did not say whether they need an identity (`security`)."""
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    quiet = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
+    command = [str(checkers / "redocly"), "lint", "openapi.json"]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | quiet, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_operations_have_names_that_a_client_would_give_its_methods(document: dict[str, Any]) -> None:
+    """They were named after our files: `videos_api_create_guest`."""
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert "createGuest" in ids
+    assert [id for id in ids if not re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", id)] == []
 
 
 async def test_answers_are_what_the_document_says(here: Room, document: dict[str, Any]) -> None:

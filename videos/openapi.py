@@ -1,0 +1,99 @@
+"""What the API says of itself: `openapi.json`, as strict as the server is, and what the docs page is made of.
+
+Called by videos.api, which makes an `Api`, and by videos.docs. What django-ninja cannot say is added here, once:
+short names of operations, who may call them, how the answer of one names the path of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cached_property
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from ninja import NinjaAPI
+from ninja.operation import Operation
+
+Document = dict[str, Any]
+
+ANYBODY: Document = {"security": [{}, {"Bearer": []}, {"Session": []}]}
+"""Of a call that needs nobody's identity, but shows more to some."""
+
+TAGS = {
+    "viewers": "Become somebody, and say what your streams watch.",
+    "videos": "What is live, what comes and what was; for broadcasters: announce, start and end.",
+    "likes": "One like per viewer and video, and bursts of taps.",
+    "comments": "Read, write, delete and pin.",
+    "messages": "Conversations of two and of groups, how far each has read, and blocks.",
+}
+SESSION = (
+    "Of a signed-in viewer, or of a guest. With POST, PUT, PATCH and DELETE send the value of the cookie csrftoken"
+    " as X-CSRFToken too."
+)
+RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
+# Operation that makes a thing -> the parameter by which others name it, and how their paths begin.
+MADE = {
+    "createVideo": ("video_id", "/api/v1/videos/"),
+    "createComment": ("comment_id", "/api/v1/videos/"),
+    "startConversation": ("conversation_id", "/api/v1/conversations/"),
+    "sendMessage": ("message_id", "/api/v1/conversations/"),
+}
+
+
+class Api(NinjaAPI):
+    """The API with a description that can be relied on. Made once; described when it is first asked for."""
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        first, *more = operation.view_func.__name__.split("_")
+        return first + "".join(word.title() for word in more)
+
+    @cached_property
+    def document(self) -> Document:
+        """The description, complete."""
+        found: Document = orjson.loads(orjson.dumps(self.get_openapi_schema(), option=orjson.OPT_NON_STR_KEYS))
+        operations = [each for methods in found["paths"].values() for each in methods.values()]
+        for operation in operations:
+            operation.setdefault("security", [])
+            for status in ("429", "503"):
+                if status in operation["responses"]:
+                    operation["responses"][status]["headers"] = RETRY_AFTER
+        found["components"]["securitySchemes"]["Session"]["description"] = SESSION
+        _link(found)
+        return found
+
+    @cached_property
+    def body(self) -> bytes:
+        return orjson.dumps(self.document)
+
+
+def _link(document: Document) -> None:
+    """Say which calls take the id that a call answers."""
+    by_id = {each["operationId"]: each for methods in document["paths"].values() for each in methods.values()}
+    for maker, (name, beginning) in MADE.items():
+        links = {}
+        for path, methods in document["paths"].items():
+            others = set(re.findall(r"{(\w+)}", path)) - {name}
+            if path.startswith(beginning) and f"{{{name}}}" in path and not others - {"video_id", "conversation_id"}:
+                for each in methods.values():
+                    known = {other: f"$request.path.{other}" for other in sorted(others)}
+                    parameters = {name: "$response.body#/id", **known}
+                    links[each["operationId"]] = {"operationId": each["operationId"], "parameters": parameters}
+        for status in by_id[maker]["responses"].keys() & {"200", "201"}:
+            by_id[maker]["responses"][status]["links"] = links
+
+
+def openapi_json(api: Api) -> Any:
+    """Return the view of the description, which caches may ask again whether it is still the same."""
+
+    @require_safe
+    async def view(request: HttpRequest) -> HttpResponse:
+        tag = f'"{hashlib.blake2b(api.body, digest_size=12).hexdigest()}"'
+        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        if request.headers.get("If-None-Match") == tag:
+            return HttpResponse(status=304, headers=headers)
+        return HttpResponse(api.body, content_type="application/json", headers=headers)
+
+    return view
