@@ -98,7 +98,7 @@ TOLD_MAX_KEYS = 20_000  # in one step, over all topics: some 80 ms of Redis in c
 WRITTEN_MAX_KEYS = 5_000  # of new viewers, with each look at the database
 LIKES_MAX = 512  # batches of likes in one frame whose times are kept; of more, every second
 NOBODY = Watched(0, 0)
-NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}", re.ASCII)
+NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[0-9a-f]{12}", re.ASCII)
 
 
 class Neighbours(Protocol):

@@ -43,6 +43,7 @@ CANARY_SECONDS = 5.0
 DEAF_SECONDS = 12.0
 RESUBSCRIBE_SECONDS = 1.0
 ASK_SECONDS = 2.0
+ASK_AGAIN_SECONDS = 0.1
 
 
 class ConnectionGone(Exception):
@@ -229,9 +230,13 @@ class NodeProcess:
         message = {"type": question, "ask": ask, "ref": ref, "asker": node.id}
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                # What RedisPubSubChannelLayer.send does; but this way we hear whether anybody listens.
-                if not await layer_redis(holder).publish(holder, msgpack.packb(message)):
-                    return None
+                # What RedisPubSubChannelLayer.send does; but this way we hear whether anybody listens. A node that has
+                # just started, or subscribes again, is deaf for a moment.
+                deaf_until = time.monotonic() + RESUBSCRIBE_SECONDS
+                while not await layer_redis(holder).publish(holder, msgpack.packb(message)):
+                    if time.monotonic() > deaf_until:
+                        return None
+                    await asyncio.sleep(ASK_AGAIN_SECONDS)
                 return await self._asked[ref]
         except (TimeoutError, RedisError, OSError) as error:
             raise NodeSilent(holder) from error

@@ -16,7 +16,7 @@ from tests.watching import SseWatcher, watching
 
 MAKE_STAFF = f"""
 from videos.models import Viewer
-Viewer.objects.create_user("opal", password="{PASSWORD}", name="Opal", is_superuser=True)
+Viewer.objects.create_user("opal", password="{PASSWORD}", name="Opal", is_staff=True, is_superuser=True)
 """
 
 
@@ -99,7 +99,7 @@ async def test_page_is_for_staff_alone(site: Site, broadcaster: Broadcaster, ope
     refused = httpx.get(f"{site.urls[0]}/operator/figures")
     assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
     window = await signed_in(open_window, site, broadcaster.username)
-    await expect(window.page.get_by_role("heading", name="You may not do this")).to_be_visible()
+    await expect(window.page.get_by_role("heading", name="This page is not for this account")).to_be_visible()
     answer = await window.page.request.get(f"{site.urls[0]}/operator/figures")
     assert (answer.status, (await answer.json())["code"]) == (403, "forbidden")
     await window.page.goto(f"{site.urls[0]}/")

@@ -93,7 +93,7 @@ async def test_connection_belongs_to_who_used_it_first(room: Room) -> None:
         assert (await change(room, viewer, person=owner)).status_code == 200
 
 
-@pytest.mark.parametrize("connection", ["", "x", "x@y", "x@live.node.local.nowhere.0123456789ab", "a\nb@c", "y" * 200])
+@pytest.mark.parametrize("connection", ["", "x", "x@y", "x@live.node.local.0123456789ab", "a\nb@c", "y" * 200])
 async def test_connection_that_nobody_holds(room: Room, connection: str) -> None:
     answer = await room.call("POST", "/subscriptions", {"connection": connection})
     assert (answer.status_code, answer.json()["code"]) == (404, "connection_gone")

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
+import msgpack
 import pytest
 
 from realtime import process as process_module
@@ -142,3 +143,25 @@ async def test_message_that_is_not_understood_is_passed_over(node: FakeNode, lay
     layer.publish(HEARD)
     await until(lambda: node.delivered == ["an event"])
     assert layer.subscriptions == 1
+
+
+async def test_node_that_is_deaf_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that had just started heard nothing yet: its open connections were said to be gone (404)."""
+    asking = NodeProcess()
+    deaf_for = iter((0, 0, 1))
+
+    class Redis:
+        async def publish(self, channel: str, message: bytes) -> int:
+            if heard := next(deaf_for):
+                asking._asked[msgpack.unpackb(message)["ref"]].set_result("an answer")
+            return heard
+
+    monkeypatch.setattr(process_module, "layer_redis", lambda node: Redis())
+    monkeypatch.setattr(process_module, "ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(process_module, "RESUBSCRIBE_SECONDS", 60.0)
+    monkeypatch.setattr(process_module, "ASK_SECONDS", 60.0)
+    asker = cast(Node, FakeNode())
+    assert await asking._ask(asker, NodeId("deaf"), "node.saw", {}) == "an answer"
+    monkeypatch.setattr(process_module, "RESUBSCRIBE_SECONDS", 0.0)
+    deaf_for = iter((0, 0))
+    assert await asking._ask(asker, NodeId("gone"), "node.saw", {}) is None
