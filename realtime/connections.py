@@ -97,9 +97,14 @@ ANONYMOUS = Watcher()
 
 
 class Connection:
-    """One SSE or WebSocket connection, in the hands of its node. `key`: which viewer it is counted as."""
+    """One SSE or WebSocket connection, in the hands of its node.
 
-    __slots__ = ("id", "is_sampled", "is_sse", "key", "slot", "stale", "topics", "watcher", "wire")
+    `key`: which viewer it is counted as. `has_ids_of_all`: an event's id is to name the positions of all its topics.
+    """
+
+    __slots__ = (
+        "has_ids_of_all", "id", "is_sampled", "is_sse", "key", "name_all", "slot", "stale", "topics", "watcher", "wire",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -109,6 +114,7 @@ class Connection:
         is_sse: bool,
         watcher: Watcher = ANONYMOUS,
         key: ViewerKey = UNCOUNTED,
+        has_ids_of_all: bool = True,
     ) -> None:
         self.id = id
         self.wire = wire
@@ -119,6 +125,17 @@ class Connection:
         self.slot = hash(id) % HEARTBEAT_SECONDS
         self.topics: set[TopicName] = set()
         self.stale = False  # missed a frame of state: owed the newest one
+        self.has_ids_of_all = has_ids_of_all and is_sse
+        # Set while there are several topics: turns frames into those that only this connection gets.
+        self.name_all: Callable[[Sequence[Frame]], Sequence[Frame]] | None = None
+
+    @property
+    def way(self) -> int:
+        """The descriptor to which what is for many may be written as it is, else -1."""
+        return -1 if self.name_all is not None else self.wire.way
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        self.wire.write(frames if self.name_all is None else self.name_all(frames))
 
     def heartbeat(self) -> None:
         """Show that the line is alive, unless something is on its way already."""
@@ -181,7 +198,7 @@ def _write_around(
             frames = durable
         if not frames:
             return False
-    connection.wire.write(frames)
+    connection.write(frames)
     return True
 
 

@@ -40,6 +40,7 @@ from realtime.events import (
     frame,
     http_chunk,
     parse_event_id,
+    parse_event_ids,
     position_in,
     topic_name,
 )
@@ -96,6 +97,7 @@ class Request:
     is_foreign: bool
     network: Network
     is_counted: bool = True
+    has_ids_of_all: bool = True
 
     @classmethod
     def parse(cls, scope: Scope) -> Request:
@@ -114,18 +116,21 @@ class Request:
             positions[position[0]] = position[1]
         if (last := headers.get(b"last-event-id")) is not None:
             # The browser's own, not the page's: what it holds is answered with a fresh state, not with an error.
-            position = parse_event_id(last.decode("latin1"))
-            if position is not None and position[0] in topics:
-                positions[position[0]] = position[1]
+            named = parse_event_ids(last.decode("latin1"))
+            if named.keys() & set(topics):
+                positions |= named
             else:
                 positions = {topic: positions.get(topic, UNKNOWN) for topic in topics}
         apart = [value for name, value in query if name == "as"]
         if not set(apart) <= set(APART) or len(apart) > 1:
             raise Refusal(422, "invalid", f"as is one of {', '.join(APART)}.")
+        ids = [value for name, value in query if name == "ids"]
+        if ids not in ([], ["each"]):
+            raise Refusal(422, "invalid", "ids is each, or not there.")
         ticket = next((value for name, value in query if name == "ticket"), "")
         client = scope.get("client") or ("", 0)
         is_foreign = origins.page(scope, settings.LIVE_ORIGINS) is origins.Page.FOREIGN
-        return cls(headers, topics, positions, ticket, is_foreign, network_of(client[0]), not apart)
+        return cls(headers, topics, positions, ticket, is_foreign, network_of(client[0]), not apart, not ids)
 
     @property
     def credentials(self) -> dict[bytes, bytes]:
@@ -592,7 +597,9 @@ class _Stream:
             wire = AsgiWire(self.base_send, is_sse=is_sse, behind=extensions.get(BEHIND))
         id = ConnectionId(secrets.token_urlsafe(12))
         key = self.request.key(self.watcher, id, is_load=self._is_load)
-        session.connection = Connection(id, wire, is_sse=is_sse, watcher=self.watcher, key=key)
+        session.connection = Connection(
+            id, wire, is_sse=is_sse, watcher=self.watcher, key=key, has_ids_of_all=self.request.has_ids_of_all
+        )
         session.node.add(session.connection)
         self._session = session
         return wire

@@ -287,6 +287,12 @@ def parse_event_id(text: str) -> tuple[TopicName, Position] | None:
     return TopicName(topic), Position(Epoch(epoch), int(seq))
 
 
+def parse_event_ids(text: str) -> dict[TopicName, Position]:
+    """Return the positions that a `Last-Event-ID` names, one of each topic; none when it is not one of ours."""
+    found = [parse_event_id(part) for part in text.split(",")]
+    return {} if None in found else dict(position for position in found if position is not None)
+
+
 def position_in(topic: TopicName, after: object) -> Position | None:
     """Return the position in the topic that a client's `after` names, None for none.
 

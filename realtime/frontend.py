@@ -23,6 +23,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -57,6 +58,7 @@ from realtime.events import (
     from_wire,
     newest,
     now_ms,
+    parse_event_id,
 )
 from realtime.presence import SWEEP_SECONDS, Presence, status
 from realtime.samples import Samples
@@ -212,6 +214,17 @@ class Feed:
     def position(self) -> Position:
         return Position(self.epoch, self.seq)
 
+    @property
+    def written(self) -> str:
+        """The position up to which all viewers have been written to, as an id; "" where that is no position."""
+        if not self.kind.kept_events:
+            return ""
+        waiting = next((made for out in self.outbox for made in out.durable if made.id), None)
+        if waiting is None:
+            return event_id(self.topic, self.position)
+        found = None if waiting.name == "reset" else parse_event_id(waiting.id)
+        return event_id(self.topic, Position(found[1].epoch, found[1].seq - 1)) if found else ""
+
     def members(self) -> list[Connection]:
         return [*self.sse, *self.websocket]
 
@@ -290,10 +303,26 @@ class Opening:
     topic: TopicName
     part: bytes
     frames: list[Frame] = field(default_factory=list)
+    before: str = ""  # the position before the frames, as an id; "": none that one could go on from
 
     @property
     def size(self) -> int:
         return len(self.part) + sum(len(made.body) for made in self.frames)
+
+
+def _named(frames: Iterable[Frame], positions: dict[TopicName, str]) -> list[Frame]:
+    """Return the frames as one connection gets them: who is cut behind any of them can go on in all its topics.
+
+    `positions`: the ids of what was written before.
+    """
+    named = []
+    for made in frames:
+        if made.id:
+            positions[TopicName(made.id.partition("@")[0])] = made.id
+            named.append(Frame(made.name, made.body, id=",".join(positions.values())))
+        else:
+            named.append(made)
+    return named
 
 
 class Node:
@@ -444,8 +473,9 @@ class Node:
         if feed is None or not self.is_open(topic, connection.watcher):
             raise TopicGone(topic)
         if connection not in (audience := feed.audience_of(connection)):
-            audience.add(connection, connection.wire.way)
+            audience.add(connection, connection.way)
             connection.topics.add(topic)
+            self._see_whether_named(connection)
             if connection.is_sampled:
                 feed.sampled.add(connection)
             if feed.kind.is_inbox and self._presence is not None and len(feed) == 1:
@@ -461,6 +491,7 @@ class Node:
             return
         feed.sampled.discard(connection)
         feed.audience_of(connection).discard(connection)
+        self._see_whether_named(connection)
         if not feed.outbox:
             feed.audience_of(connection).compact()
         if not len(feed):
@@ -503,7 +534,8 @@ class Node:
         except StoreUnavailable:
             return "unavailable"
         head = b'{"topic":"%b",' % topic.encode()
-        connection.wire.write([Frame("subscribed", head + opening.part[1:]), *opening.frames])
+        begun = Frame("subscribed", head + opening.part[1:], id=opening.before)
+        connection.write([begun, *opening.frames])
         return self.feeds[topic].seq
 
     async def has_read(self, connection: Connection) -> bool:
@@ -521,7 +553,7 @@ class Node:
             while (answer := await self._subscribe(connection, topic, after)) == "unavailable":  # noqa: ASYNC110
                 await asyncio.sleep(RETRY_MS / 1000)
             if isinstance(answer, str) and connection.id in self.connections:
-                connection.wire.write([frame("unsubscribed", {"topic": topic, "reason": "gone"})])
+                connection.write([frame("unsubscribed", {"topic": topic, "reason": "gone"})])
 
     def hello(self, connection: Connection, openings: Sequence[Opening]) -> list[Frame]:
         """Return the frames that open a connection, in order."""
@@ -533,19 +565,38 @@ class Node:
             RETRY_MS,
             b',"sample":{"every_ms":%d}' % self.samples.every_ms if connection.is_sampled else b"",
         )
-        return [Frame("hello", body), *(frame for opening in openings for frame in opening.frames)]
+        frames = [made for opening in openings for made in opening.frames]
+        begun = {opening.topic: opening.before for opening in openings if opening.before}
+        hello = Frame("hello", body, id=",".join(begun.values()))
+        return [hello, *(frames if connection.name_all is None else _named(frames, begun))]
+
+    def _see_whether_named(self, connection: Connection) -> None:
+        """Have the ids of a connection name all its topics while there are several that have positions."""
+        if not connection.has_ids_of_all:
+            return
+        feeds = [feed for topic in connection.topics if (feed := self.feeds.get(topic)) and feed.kind.kept_events]
+        is_named = len(feeds) > 1
+        if is_named != (connection.name_all is not None):
+            connection.name_all = partial(self._name_all, connection) if is_named else None
+            self._set_ways(connection)
+
+    def _name_all(self, connection: Connection, frames: Sequence[Frame]) -> list[Frame]:
+        feeds = [feed for topic in connection.topics if (feed := self.feeds.get(topic)) is not None]
+        return _named(frames, {feed.topic: written for feed in feeds if (written := feed.written)})
 
     def _opening(self, feed: Feed, after: Position | None) -> Opening:
         if after is None or not feed.kind.kept_events:
-            return Opening(feed.topic, feed.opening_part())
+            before = event_id(feed.topic, feed.position) if feed.kind.kept_events else ""
+            return Opening(feed.topic, feed.opening_part(), before=before)
         opening = Opening(feed.topic, b'{"epoch":"%b","seq":%d,"snapshot":null}' % (feed.epoch.encode(), feed.seq))
         missed = feed.seq - after.seq
         if after.epoch == feed.epoch and 0 <= missed <= len(feed.ring):
             opening.frames = list(feed.ring)[len(feed.ring) - missed :]
             opening.frames += feed.newest_state()
+            opening.before = event_id(feed.topic, after)
             if opening.size > OPENING_MAX_BYTES:
                 metrics.resets.labels("far_behind").inc()
-                opening.frames = [feed.reset_frame("far_behind")]
+                opening.frames, opening.before = [feed.reset_frame("far_behind")], ""
         else:
             if after.epoch == feed.epoch:
                 reason = "too_old" if missed > 0 else "unknown_position"
@@ -921,7 +972,7 @@ class Node:
     def _set_ways(self, connection: Connection) -> None:
         for topic in connection.topics:
             if (feed := self.feeds.get(topic)) is not None:
-                feed.audience_of(connection).set_way(connection, connection.wire.way)
+                feed.audience_of(connection).set_way(connection, connection.way)
 
     async def check_slow(self) -> None:
         """Pay what is owed to viewers that have caught up."""
@@ -940,7 +991,7 @@ class Node:
         for topic in connection.topics:
             feed = self.feeds.get(topic)
             if feed is not None and (frames := feed.newest_state()):
-                connection.wire.write(frames)
+                connection.write(frames)
 
     def _expel(self, feed: Feed) -> None:
         """Take the topic away from those who may not watch it."""
@@ -956,7 +1007,7 @@ class Node:
             self._dismiss(connection, reason)
         else:
             self.unsubscribe(connection, topic)
-            connection.wire.write([frame("unsubscribed", {"topic": topic, "reason": reason})])
+            connection.write([frame("unsubscribed", {"topic": topic, "reason": reason})])
 
     def _dismiss(self, connection: Connection, reason: str, why: Closing = Closing.GONE) -> None:
         self._part(connection, frame("bye", {"reason": reason}), why)

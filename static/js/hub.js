@@ -198,7 +198,8 @@ export class Hub {
     // One topic that is refused refuses them all, and a browser does not say why: try them one by one, the others are
     // added by POST, which answers for each.
     if (this.#failures > 1) topics = [topics[(this.#failures - 2) % topics.length]];
-    const query = new URLSearchParams(this.as && { as: this.as });
+    // The hub keeps the positions itself: ids that name all topics would cost the server a writing of its own for each.
+    const query = new URLSearchParams({ ids: "each", ...(this.as && { as: this.as }) });
     for (const topic of topics) query.append("topic", topic);
     for (const topic of topics) {
       const known = this.#topics.get(topic);

@@ -269,6 +269,48 @@ async def test_position_of_the_header_wins(here: Room) -> None:
         assert (await viewer.named("comment"))["comment"]["body"] == "one"
 
 
+async def test_stream_of_several_topics_goes_on_in_all_of_them_where_it_was_cut(here: Room) -> None:
+    """The id named the topic of the last event alone: what was missed in the other came only inside a snapshot.
+
+    Who was cut before the first event had no id at all, for `hello` had none.
+    """
+    topics = [here.topic, f"video:{await here.new_video('Another')}"]
+    query = "&".join(f"topic={topic}" for topic in topics)
+
+    async def comment(topic: str, text: str) -> None:
+        path = f"/videos/{topic.partition(':')[2]}/comments"
+        (await here.call("POST", path, {"body": text}, person=here.people[-1])).raise_for_status()
+
+    async with stream(here, query) as viewer:
+        name, _, first = await viewer.event()
+        await comment(topics[0], "seen")
+        while (event := await viewer.event())[0] != "comment":
+            pass
+        last = event[2]
+    assert name == "hello"
+    assert first == ",".join([await here.position(1, topic=topic) for topic in topics])
+    assert set(last.split(",")) == {await here.position(2 - place, topic=topic) for place, topic in enumerate(topics)}
+    for topic in topics:
+        await comment(topic, "missed")
+    for id, missed in ((first, ["seen", "missed", "missed"]), (last, ["missed", "missed"])):
+        async with stream(here, query, headers=[("Last-Event-ID", id)]) as viewer:
+            assert {opening["snapshot"] for opening in (await viewer.named("hello"))["topics"].values()} == {None}
+            assert [(await viewer.named("comment"))["comment"]["body"] for _ in missed] == missed
+
+
+async def test_ids_of_each_topic_alone_are_for_who_asks(here: Room) -> None:
+    other = f"video:{await here.new_video('Another')}"
+    async with stream(here, f"topic={here.topic}&topic={other}&ids=each") as viewer:
+        await viewer.named("hello")
+        await here.comment("one")
+        while (event := await viewer.event())[0] != "comment":
+            pass
+        assert event[2] == await here.position(2)
+    for query in ("ids=all", "ids=", "ids=each&ids=each"):
+        async with stream(here, f"topic={here.topic}&{query}") as viewer:
+            assert await viewer.error() == (422, "invalid")
+
+
 async def test_what_is_no_request_for_an_event_stream(lobby: Room) -> None:
     """Row 43."""
     async with stream(lobby, headers=[("Accept", "text/html, image/png")]) as viewer:
@@ -432,7 +474,7 @@ async def test_ids_and_names_of_events_are_never_text_of_users(here: Room) -> No
     async with stream(here, f"topic={here.topic}&after={position}") as viewer:
         seen = [await viewer.event() for _ in range(4)]
     assert [name for name, _, _ in seen] == ["hello", "video", "comment", "video"]
-    assert [id for _, _, id in seen] == ["", *[await here.position(seq) for seq in (1, 2, 3)]]
+    assert [id for _, _, id in seen] == [await here.position(seq) for seq in (0, 1, 2, 3)]
 
 
 async def test_viewer_who_never_reads_is_cut_and_costs_the_others_nothing(here: Room) -> None:
