@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from realtime.websocket import CLOSE, PING, PONG, TEXT, Inbound, ProtocolError, close_code
+from realtime.websocket import CLOSE, MESSAGE_MAX_BYTES, PING, PONG, TEXT, Inbound, ProtocolError, close_code
 from tests.certificates import certificate
-from tests.realtime.autobahn import CASES, Answer, Case, chopped, close
+from tests.realtime.autobahn import CASES, Answer, Case, chopped, close, pieces, send
 from tests.realtime.test_server import HANDSHAKE, Running
 from tests.watching import HANG_SECONDS
 
@@ -108,7 +108,6 @@ def test_cases_end_the_same_however_their_bytes_are_cut(size: int) -> None:
 
 def test_ping_within_a_long_message_is_no_part_of_it() -> None:
     """Its bytes were counted with the message's: 1009."""
-    long = next(case for case in CASES if case.id == "10.1.1")
-    ping = next(case for case in CASES if case.id == "2.4")
-    *frames, last = long.chops
-    assert [opcode for opcode, _ in Inbound().feed(b"".join((*frames, *ping.chops, last)))] == [PING, TEXT]
+    begun, rest = pieces(b"x" * (MESSAGE_MAX_BYTES - 1), b"x")
+    stream = b"".join((begun, send(PING, b"ping"), rest))
+    assert [opcode for opcode, _ in Inbound().feed(stream)] == [PING, TEXT]
