@@ -1,5 +1,5 @@
-"""The ASGI application: streams to their consumers, the API and media past most middleware, static files from memory
-of their paths, everything else to Django's pages. A request for a host that is not ours goes no further.
+"""The ASGI application: streams to their consumers, the API, media and pages past most middleware, static files from
+memory of their paths, everything else to Django. A request for a host that is not ours goes no further.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 # ruff: noqa: E402  (Django must be set up before what uses it is imported)
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from io import BytesIO
 from typing import Any
@@ -46,17 +47,22 @@ IN_THREADS = ("/admin/", "/accounts/")
 """Where Django's own pages are. All others are async."""
 
 
-class ApiHandler(ASGIHandler):
-    """Django's handler with `API_MIDDLEWARE` in place of `MIDDLEWARE`, for views that stay on the event loop.
+class LoopHandler(ASGIHandler):
+    """Django's handler with another list in place of `MIDDLEWARE`, for views that stay on the event loop.
 
     Without Django's request signals, whose receivers look after the database connections of a thread that such a view
     does not have, and without its watch for a client that leaves: each costs a request two hand-overs to a thread made
-    for it. The views' own database threads look after their connections (realtime.threads).
+    for it. So does each of Django's middlewares. The views' own database threads look after their connections
+    (realtime.threads); what they need of sessions and CSRF is in videos.auth.
     """
+
+    def __init__(self, middleware: list[str]) -> None:
+        self._middleware = middleware
+        super().__init__()
 
     def load_middleware(self, is_async: bool = False) -> None:
         full = settings.MIDDLEWARE
-        settings.MIDDLEWARE = settings.API_MIDDLEWARE
+        settings.MIDDLEWARE = self._middleware
         try:
             super().load_middleware(is_async=is_async)
         finally:
@@ -78,7 +84,7 @@ class ApiHandler(ASGIHandler):
                 break
         request, refusal = self.create_request(scope, BytesIO(b"".join(chunks)))
         response = refusal if request is None else await self._middleware_chain(request)
-        assert isinstance(response, HttpResponse), "the API streams nothing"
+        assert isinstance(response, HttpResponse), "views on the event loop stream nothing"
         if method == "OPTIONS" and response.status_code == 405:
             response.status_code, response.content = 204, b""
             del response.headers["Content-Type"]
@@ -141,9 +147,13 @@ API_PATHS = ("/api/", "/media/")
 OPEN_PATHS = (*API_PATHS, EVENTS_PATH)
 """What pages of other origins may ask for, as far as `realtime.origins` lets them."""
 
-pages = ASGIHandler()
-in_turns = InTurns(pages, Turns(PAGES_AT_ONCE))
-api = ApiHandler()
+ON_THE_LOOP = re.compile(r"/(videos/[^/]+/|studio/|operator/(figures)?|healthz|readyz|metrics(/region)?)?")
+"""Paths of views that are coroutines and touch neither Django's session nor its user."""
+
+others = ASGIHandler()
+in_turns = InTurns(others, Turns(PAGES_AT_ONCE))
+pages = LoopHandler(settings.PAGES_MIDDLEWARE)
+api = LoopHandler(settings.API_MIDDLEWARE)
 static_files = _static_files()
 
 
@@ -171,8 +181,10 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await static_files(scope, receive, send)
     elif path.startswith(IN_THREADS):
         await in_turns(scope, receive, send, needs_turn=path not in logins.PATHS)
-    else:
+    elif ON_THE_LOOP.fullmatch(path):
         await pages(scope, receive, send)
+    else:
+        await others(scope, receive, send)
 
 
 async def websocket(scope: Scope, receive: Receive, send: Send) -> None:

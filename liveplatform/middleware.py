@@ -1,7 +1,7 @@
 """Security headers on every answer that Django gives: pages, the API, media, the admin.
 
-Called first in MIDDLEWARE and alone in API_MIDDLEWARE. Promises: no thread hop, one dict loop per answer; a view
-that sets one of these headers itself keeps its own value.
+Called first in MIDDLEWARE, API_MIDDLEWARE and PAGES_MIDDLEWARE. Promises: no thread hop, one dict loop per answer;
+a view that sets one of these headers itself keeps its own value.
 """
 
 from __future__ import annotations

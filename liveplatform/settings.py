@@ -340,8 +340,10 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "liveplatform.middleware.Outages",
 ]
-# Each middleware costs a request about 100 us: the API does its own sessions and CSRF check (videos/auth.py).
+# Each middleware of Django's costs a request two hand-overs to a thread: the API and the pages that stay on the event
+# loop (liveplatform/asgi.py) do what they need of sessions and CSRF by themselves (videos/auth.py).
 API_MIDDLEWARE = ["liveplatform.middleware.security_headers", "liveplatform.middleware.json_errors"]
+PAGES_MIDDLEWARE = ["liveplatform.middleware.security_headers"]
 
 ROOT_URLCONF = "liveplatform.urls"
 ASGI_APPLICATION = "liveplatform.asgi.application"

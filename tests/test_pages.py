@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import re
 import socket
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from django.urls import resolve
 
 from liveplatform.middleware import CONTENT_SECURITY_POLICY
 from tests.sites import Site
@@ -149,6 +151,36 @@ def test_the_studio_asks_a_stranger_to_sign_in(web: httpx.Client) -> None:
 def test_pages_are_only_read(web: httpx.Client, make_video: VideoMaker, method: str) -> None:
     for path in ("/", f"/videos/{make_video()}/", f"/media/{uuid.uuid4()}/live.m3u8"):
         assert web.request(method, path).status_code == 405
+
+
+# What a page costs
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", f"/videos/{uuid.NAMESPACE_DNS}/", "/studio/", "/operator/", "/operator/figures", "/healthz", "/readyz"],
+)
+def test_a_page_on_the_event_loop_is_a_coroutine(path: str) -> None:
+    """Those pages are past Django's middlewares, each of which took them to a thread and back: 3 ms of CPU a page."""
+    from liveplatform.asgi import ON_THE_LOOP
+
+    assert ON_THE_LOOP.fullmatch(path)
+    assert inspect.iscoroutinefunction(resolve(path).func)
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/accounts/login/", "/accounts/logout/", f"/videos/{uuid.NAMESPACE_DNS}"])
+def test_what_needs_djangos_session_or_its_redirects_is_not_on_the_event_loop(path: str) -> None:
+    from liveplatform.asgi import ON_THE_LOOP
+
+    assert not ON_THE_LOOP.fullmatch(path)
+
+
+def test_a_page_keeps_the_csrf_token_that_the_browser_has(web: httpx.Client, make_video: VideoMaker) -> None:
+    """A new one with each page would make what another tab sends invalid."""
+    with httpx.Client(base_url=web.base_url) as browser:
+        first = browser.get(f"/videos/{make_video()}/").cookies["csrftoken"]
+        again = browser.get("/").cookies.get("csrftoken", first)
+    assert again == first
 
 
 # The picture

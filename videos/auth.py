@@ -17,7 +17,7 @@ from django.contrib.sessions.models import Session
 from django.core import signing
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.csrf import CsrfViewMiddleware, get_token
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
@@ -139,6 +139,17 @@ def check_csrf(request: HttpRequest) -> None:
         raise CsrfFailed("Send the csrftoken cookie's value as X-CSRFToken, from a page of this site.")
 
 
+def begin_csrf(request: HttpRequest) -> None:
+    """Make the page's CSRF token that of the cookie, or a new one; `set_csrf` puts it on the response."""
+    _csrf.process_request(request)
+    get_token(request)
+
+
+def set_csrf(request: HttpRequest, response: HttpResponse) -> None:
+    """Put the cookie on the response that scripts send back as X-CSRFToken."""
+    _csrf.process_response(request, response)
+
+
 def create_guest(name: str) -> Viewer:
     """Make a viewer of a name alone. Raises Invalid."""
     viewer = Viewer(username=f"guest-{secrets.token_hex(12)}", name=clean_name(name), is_guest=True)
@@ -174,7 +185,7 @@ def set_session(request: HttpRequest, response: HttpResponse, key: str) -> None:
         httponly=True,
         samesite="Lax",
     )
-    _csrf.process_response(request, response)
+    set_csrf(request, response)
 
 
 def set_device(request: HttpRequest, response: HttpResponse) -> None:

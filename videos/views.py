@@ -24,7 +24,6 @@ from django.http import (
     HttpResponseNotFound,
     JsonResponse,
 )
-from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -34,7 +33,7 @@ from realtime.consumers import APART
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
 from videos import words
-from videos.auth import set_device, viewer_of_session
+from videos.auth import begin_csrf, set_csrf, set_device, viewer_of_session
 from videos.media import answer, open_regular
 from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, LikeKind, Video, Viewer
 from videos.rights import FIGURES, may_broadcast
@@ -87,12 +86,12 @@ def _viewer_with_rights(key: str) -> Viewer | None:
 def render_page(request: HttpRequest, template: str, viewer: Viewer | None, context: Row) -> HttpResponse:
     """Render a page that belongs to this viewer alone.
 
-    Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer` and must not touch
-    `user`: it would be loaded from the database inside the event loop.
+    Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer`; there is no `user`.
     """
-    get_token(request)
+    begin_csrf(request)
     response = render(request, template, {"viewer": viewer, "name_max": NAME_MAX, **_doors(viewer), **context})
     response.headers["Cache-Control"] = "private, no-cache"
+    set_csrf(request, response)
     set_device(request, response)
     return response
 
