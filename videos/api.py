@@ -37,7 +37,7 @@ from videos.commands import react
 from videos.interactions import Claim
 from videos.models import Comment, Video, Viewer
 from videos.openapi import ANYBODY, TAGS, Api
-from videos.representation import comment_json, person, with_authors
+from videos.representation import person
 from videos.text import (
     Conflict,
     Forbidden,
@@ -51,7 +51,7 @@ from videos.text import (
     clean_text,
     clean_title,
 )
-from videos.topics import full_json, visible_video, with_viewers
+from videos.topics import comments_json, full_json, visible_video, with_viewers
 from videos.watching import viewers_json
 
 logger = logging.getLogger(__name__)
@@ -488,13 +488,10 @@ async def list_comments(
 
     def read() -> list[dict[str, Any]]:
         video = visible_video(video_id, viewer)
-        chosen = with_authors(Comment.objects.filter(video=video, deleted_at=None)).order_by("-seq")
+        chosen = Comment.objects.filter(video=video, deleted_at=None).order_by("-seq")
         if before is not None:
             chosen = chosen.filter(seq__lt=before)
-        comments = list(chosen[: limit + 1])
-        for comment in comments:
-            comment.video = video
-        return [comment_json(comment) for comment in comments]
+        return comments_json(chosen[: limit + 1], video)
 
     found = await backend_threads.run(read)
     items = found[:limit]

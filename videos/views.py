@@ -124,12 +124,12 @@ def _poster_urls(video_ids: list[str]) -> dict[str, str]:
 async def home(request: HttpRequest) -> HttpResponse:
     """Show what is live, what comes and what was, newest first."""
     viewer = await viewer_on(request)
-    live, upcoming, recent = [await list_cards(status, CARDS_MAX) for status in ("live", "upcoming", "ended")]
-    cards = [*live, *upcoming, *recent]
+    found = await list_cards(CARDS_MAX)
+    cards = [card for cards in found.values() for card in cards]
     posters = await asyncio.to_thread(_poster_urls, [card["id"] for card in cards])
     for card in cards:
         card["poster"] = posters.get(card["id"], "")
-    context = {"live": live, "upcoming": upcoming, "recent": recent, "words": words.HOME}
+    context = {"live": found["live"], "upcoming": found["upcoming"], "recent": found["ended"], "words": words.HOME}
     return render_page(request, "videos/home.html", viewer, context)
 
 

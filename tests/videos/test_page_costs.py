@@ -1,0 +1,47 @@
+"""What a page asks of the database: as many queries for many rows as for one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+import pytest
+from django.db import connection
+
+from realtime.threads import DatabaseThreads, backend_threads
+from tests.videos.acts import Stage
+from videos import interactions
+from videos.topics import list_cards, page_state
+
+
+async def test_the_first_state_of_a_watch_page_takes_few_queries(stage: Stage) -> None:
+    """Its video, the topic's head, like counts, comments with their authors, pinned ones; what the viewer liked."""
+    for number in range(5):
+        await interactions.comment(stage.video.id, stage.viewers[0], f"Comment {number}")
+    assert await queries_of(page_state(stage.video.id, None)) == 5
+    viewer = stage.viewers[0]
+    await backend_threads.run(viewer.get_all_permissions)  # read with the viewer, before the page's state
+    assert await queries_of(page_state(stage.video.id, viewer)) == 6
+
+
+async def test_home_takes_as_many_queries_for_many_videos_as_for_one(stage: Stage) -> None:
+    """A list a status, the heads of all and the likes of all; it was three times that."""
+    await backend_threads.run(interactions.create_video, stage.owner, title="Another")
+    assert await queries_of(list_cards(24)) == 5
+
+
+async def queries_of(work: Awaitable[object]) -> int:
+    """Return how many queries of rows the work asks: not what begins a transaction, nor the epoch, read each second."""
+
+    def switch() -> list[dict[str, str]]:
+        found = list(connection.queries_log)
+        connection.queries_log.clear()
+        connection.force_debug_cursor = not connection.force_debug_cursor
+        return found
+
+    counted = DatabaseThreads(1, answer_seconds=30.0, name="counted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("videos.topics.backend_threads", counted)
+        await counted.run(switch)
+        await work
+        log = await counted.run(switch)
+    return sum(query["sql"].startswith("SELECT") and "drawnepoch" not in query["sql"] for query in log)
