@@ -391,7 +391,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
-USE_I18N = True
+# There is one language so far, the one that the texts are written in: to look each of them up was a tenth of a page.
+USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "/static/"

@@ -26,7 +26,7 @@ export function setUpComments({ store, asViewer, message }) {
   const videoPath = `/videos/${store.state.video.id}`;
   const path = `${videoPath}/comments`;
   const [scroller, list, form] = ["scroller", "list", "write"].map(byId);
-  const items = new Map([...list.children].map((item) => [item.dataset.id, item]));
+  const items = new Map();
   const drawn = new WeakMap();
   let replyTo = null;
 
@@ -94,6 +94,8 @@ export function setUpComments({ store, asViewer, message }) {
   let pendingViews = new Map();
 
   function draw(state) {
+    // The server draws comments to be read: what can be done with one comes with the items that are made here.
+    if (items.size === 0) list.replaceChildren();
     const views = new Map();
     for (const sent of state.viewer ? state.pending : []) {
       const known = pendingViews.get(sent);

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache, lru_cache
 
 from django import template
 from django.utils.html import format_html
@@ -18,6 +19,7 @@ from django.utils.translation import gettext as _
 register = template.Library()
 
 HUES = 12
+NAMES_KEPT = 4_096
 _UNITS = ("", "K", "M", "B", "T")
 _JOINER = "\u200d"
 
@@ -48,16 +50,21 @@ def offset(at_ms: object, started_at_ms: object) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-@register.filter
-def moment(at_ms: object) -> datetime | None:
-    """Return epoch milliseconds as a date for the `date` filter, in UTC."""
+def _moment(at_ms: object) -> datetime | None:
     return datetime.fromtimestamp(at_ms / 1000, UTC) if isinstance(at_ms, int) else None
+
+
+@register.filter
+def iso(at_ms: object) -> str:
+    """Return epoch milliseconds for a <time>, as a script writes them: 2026-11-29T02:44:00.123Z."""
+    date = _moment(at_ms)
+    return f"{date:%Y-%m-%dT%H:%M:%S}.{date.microsecond // 1000:03}Z" if date else ""
 
 
 @register.filter
 def clock(at_ms: object) -> str:
     """Return day and time in UTC; the script turns it into the viewer's own time."""
-    date = moment(at_ms)
+    date = _moment(at_ms)
     return _("{date} UTC").format(date=f"{date:%d %b %Y, %H:%M}") if date else ""
 
 
@@ -73,6 +80,7 @@ def _continues(before: str, character: str) -> bool:
 
 
 @register.filter
+@lru_cache(NAMES_KEPT)
 def initial(name: str) -> str:
     """Return the first sign of a name, in capitals: what stands in the circle beside a comment."""
     name = name.strip()
@@ -85,6 +93,7 @@ def initial(name: str) -> str:
 
 
 @register.filter
+@lru_cache(NAMES_KEPT)
 def hue(name: str) -> int:
     """Return the colour of a name's circle, 0 to HUES - 1; the same name has the same colour everywhere."""
     number = 0
@@ -100,6 +109,7 @@ def get(texts: dict[str, object], key: str) -> object:
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """Return a drawing of templates/videos/_icons.html. Always beside a text or in a button that has a label."""
-    return format_html('<svg class="icon" aria-hidden="true" focusable="false"><use href="#i-{}"/></svg>', name)
+    return format_html('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>', name)
