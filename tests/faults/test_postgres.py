@@ -321,6 +321,8 @@ async def test_client_older_than_the_log_is_given_a_fresh_start(site: Site, room
         )
     done = site.manage("shell", "--command", "from realtime.tasks import retention; print('deleted', retention())")
     assert "deleted 500" in done.stdout.splitlines()
+    # Their nodes have seen it: a sleeper who comes sooner shares their reset, which has another reason.
+    await each(viewers[1:], lambda viewer: viewer.wait_for(lambda: viewer.resets == 1, "a reset"))
 
     await sleeper.open()
     await sleeper.wait_for(lambda: sleeper.resets == 1, "a reset")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -40,6 +41,8 @@ class Elsewhere:
 
 @pytest.fixture
 def elsewhere() -> Iterator[Elsewhere]:
+    if shutil.which("ip") is None:
+        pytest.skip("needs the command ip (iproute2)")
     name, number = f"live-{os.getpid()}", os.getpid() % 250
     host, phone = f"10.213.{number}.1", f"10.213.{number}.2"
     commands = (
@@ -52,10 +55,7 @@ def elsewhere() -> Iterator[Elsewhere]:
     )
     try:
         for command in commands:
-            try:
-                done = subprocess.run(command.split(), capture_output=True, text=True)
-            except FileNotFoundError:
-                pytest.skip("needs the command ip (iproute2)")
+            done = subprocess.run(command.split(), capture_output=True, text=True)
             if done.returncode:
                 pytest.skip(f"needs rights to make a network namespace: {command}: {done.stderr.strip()}")
         yield Elsewhere(name, host)
