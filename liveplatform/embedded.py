@@ -368,6 +368,8 @@ def _postgres(folder: Path, *, durable: bool) -> Server:
     }
     if not durable:
         options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        # Its sessions keep a database from being dropped, or copied.
+        options |= {"autovacuum": "off"}
     argv = [str(programs / "postgres"), "-D", str(cluster)]
     for name, value in options.items():
         argv += ["-c", f"{name}={value}"]
