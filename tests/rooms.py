@@ -13,6 +13,7 @@ import psycopg
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.sites import METRICS_TOKEN
 from tests.watching import HANG_SECONDS
 
 
@@ -103,7 +104,8 @@ class Room:
 
     async def metric(self, name: str, *, node: int = 0, **labels: str) -> float:
         """Return what the node has counted under this name, over all labels that are not given."""
-        return counted(await self.client.get(f"{self.site.urls[node]}/metrics"), name, **labels)
+        headers = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+        return counted(await self.client.get(f"{self.site.urls[node]}/metrics", headers=headers), name, **labels)
 
     async def position(self, seq: int, *, topic: str | None = None) -> str:
         """Return how the site writes that place in a topic of the present epoch."""

@@ -26,6 +26,7 @@ from liveplatform.processes import Child, Program
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 120.0
+METRICS_TOKEN = "read-these-figures-57"
 LOG_LINES_SHOWN = 60
 
 
@@ -68,6 +69,7 @@ class Site:
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
             "LIVE_DATA_DIR": str(folder),
+            "LIVE_METRICS_TOKEN": METRICS_TOKEN,
             "LIVE_COUNT_AFTER_SECONDS": "0",  # else whoever asks for a count would wait that long
             **env,
         }
