@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from liveplatform import embedded
+from liveplatform import embedded, environment
 
 CONNECT_SECONDS = 5
 # They touch no table, or run what does.
@@ -24,6 +24,7 @@ WITHOUT_SERVERS = {
 def main() -> int:
     """Run the command of the command line and return the exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
+    environment.forget_empty()
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     needs_servers = command not in WITHOUT_SERVERS and not {"-h", "--help"} & set(sys.argv)
     try:

@@ -20,11 +20,12 @@ from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
 from kombu import Queue
 
-from liveplatform import databases, embedded
+from liveplatform import databases, embedded, environment
 from realtime import addresses
 from realtime.relay.signing import SECRET_MIN_LENGTH, Key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+environment.forget_empty()
 env = Env()
 
 

@@ -12,20 +12,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from liveplatform import embedded
-
-# What settings read. A site's own values must not reach the tests, its database least of all.
-SITE_VARIABLES = (
-    "DATABASE_URL",
-    "DATABASE_REPLICA_URL",
-    "REDIS_URL",
-    "SECRET_KEY",
-    "ALLOWED_HOSTS",
-    "HOST",
-    "PORT",
-    "DEBUG",
-    "LOG_LEVEL",
-)
+from liveplatform import embedded, environment
 
 
 def _start() -> contextlib.ExitStack:
@@ -33,7 +20,8 @@ def _start() -> contextlib.ExitStack:
     atexit.register(stack.close)
     database, redis = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
     folder = stack.enter_context(embedded.throw_away(postgres=not database, valkey=not redis))
-    for name in [name for name in os.environ if name in SITE_VARIABLES or name.startswith("LIVE_")]:
+    # A site's own values must not reach the tests, its database least of all.
+    for name in [name for name in os.environ if environment.is_ours(name)]:
         del os.environ[name]
     os.environ["DATABASE_URL"] = database or embedded.database_url(folder)
     # The processes over which the run may be spread (tests.spread) share it.

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from liveplatform import embedded
-from tests import servers
+from liveplatform.environment import NAMES
 from tests.sites import CHECKOUT, free_port, wait_for
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would all commands that are started here.
@@ -36,7 +36,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def environment_of(folder: Path) -> dict[str, str]:
     """Return the environment of somebody who starts commands with no settings but the data folder."""
-    kept = {name: value for name, value in os.environ.items() if name not in servers.SITE_VARIABLES}
+    kept = {name: value for name, value in os.environ.items() if name not in NAMES}
     return {**kept, "LIVE_DATA_DIR": str(folder)}
 
 

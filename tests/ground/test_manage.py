@@ -27,19 +27,7 @@ def refusal(command: Command) -> str:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("PORT", "eighty"),
-        ("LIVE_NODES", "0"),
-        ("SECRET_KEY", "short"),
-        ("SECRET_KEY", "a" * 40),
-        ("SECRET_KEY", "CHANGE-ME-to-a-key-of-at-least-32-characters"),
-        ("LIVE_METRICS_TOKEN", "a" * 16),
-        ("LIVE_DEMO", "perhaps"),
-        ("DATABASE_URL", "x"),
-        ("LIVE_ORIGINS", "example.org"),
-        ("LIVE_ORIGINS", "https://example.org/page"),
-        ("LIVE_ORIGINS", "*"),
-    ],
+    [("PORT", "80 or so"), ("DATABASE_URL", "x")],
 )
 def test_a_nonsense_setting_is_one_line_that_names_it(manage: Manage, name: str, value: str) -> None:
     assert refusal(manage("serve", **{name: value})).startswith(f"liveplatform: {name} ")

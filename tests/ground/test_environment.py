@@ -1,0 +1,61 @@
+"""The names and values of the environment: which are settings, and which only look like it."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from liveplatform import environment
+
+Read = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def read(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Read the settings anew, with these variables."""
+
+    def read(**variables: str) -> dict[str, Any]:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return runpy.run_path(str(checkout / "liveplatform" / "settings.py"))
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LIVE_NODES", "0"),
+        ("SECRET_KEY", "short"),
+        ("SECRET_KEY", "a" * 40),
+        ("SECRET_KEY", "CHANGE-ME-to-a-key-of-at-least-32-characters"),
+        ("LIVE_METRICS_TOKEN", "a" * 16),
+        ("LIVE_DEMO", "perhaps"),
+        ("LIVE_ORIGINS", "example.org"),
+        ("LIVE_ORIGINS", "https://example.org/page"),
+        ("LIVE_ORIGINS", "*"),
+    ],
+)
+def test_a_nonsense_value_is_refused_with_its_name(read: Read, name: str, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"^{name} must "):
+        read(**{name: value})
+
+
+def test_an_empty_variable_counts_as_absent(read: Read) -> None:
+    """With `ALLOWED_HOSTS=` the site started, and waited for ever for its own /readyz, which answered 400."""
+    names = ("ALLOWED_HOSTS", "PORT", "HOST", "LIVE_RELAY_HOST", "LIVE_NODES", "LIVE_MEDIA_DIR", "DATABASE_REPLICA_URL")
+    found = read(**dict.fromkeys(names, ""))
+    assert "localhost" in found["ALLOWED_HOSTS"]
+    assert (found["HOST"], found["PORT"], found["LIVE_NODES"]) == ("127.0.0.1", 8000, 2)
+    assert found["LIVE_RELAY_HOST"] == "127.0.0.1"
+    assert list(found["DATABASES"]) == ["default"]
+
+
+def test_every_setting_is_known_before_settings_are_read(read: Read) -> None:
+    names = set(read(DATABASE_REPLICA_URL="postgresql://replica/live")["env"].dump())
+    assert {name for name in names if not name.startswith(environment.PREFIX)} == environment.NAMES
