@@ -1,11 +1,14 @@
-"""The site's part of the environment: empty variables count as absent.
+"""The site's part of the environment: empty variables count as absent, and names that are nearly right are said.
 
 Standard library only: `manage.py` and the tests need it before settings are read.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
+import sys
+from collections.abc import Iterable, Iterator
 
 PREFIX = "LIVE_"
 NAMES = frozenset(
@@ -25,6 +28,8 @@ NAMES = frozenset(
     )
 )
 """The settings whose names do not begin with `PREFIX`."""
+# How alike two names are. Above the second are PORTS, LOGLEVEL and DATABASE_URI; below it HOSTNAME, HOME and POST.
+_LIKE, _SURELY = 0.6, 0.85
 
 
 def is_ours(name: str) -> bool:
@@ -35,3 +40,24 @@ def forget_empty() -> None:
     """Take the site's empty variables out of the environment: `ALLOWED_HOSTS=` is how many files say "not set"."""
     for name in [name for name, value in os.environ.items() if not value and is_ours(name)]:
         del os.environ[name]
+
+
+def say_doubts(read: Iterable[str]) -> None:
+    """Say in one line each which variables are no settings but look like it. `read` are the settings' names.
+
+    They leave the environment: each process of the site would say it again.
+    """
+    for name, doubt in list(_doubts({*read, *NAMES})):
+        print(f"liveplatform: {name} is no setting{doubt}", file=sys.stderr)
+        del os.environ[name]
+
+
+def _doubts(settings: set[str]) -> Iterator[tuple[str, str]]:
+    known = {name.removeprefix(PREFIX): name for name in settings}
+    for name in sorted(os.environ.keys() - settings):
+        cutoff = _LIKE if name.startswith(PREFIX) else _SURELY
+        near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=cutoff)
+        if near:
+            yield name, f": is {known[near[0]]} meant?"
+        elif name.startswith(PREFIX):
+            yield name, ""

@@ -429,3 +429,6 @@ LOGGING = {
         "asyncio": {"level": "WARNING"},
     },
 }
+
+# Last: all names have been read. Every process of the site comes by here.
+environment.say_doubts(env.dump())

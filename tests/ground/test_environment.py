@@ -46,6 +46,20 @@ def test_a_nonsense_value_is_refused_with_its_name(read: Read, name: str, value:
         read(**{name: value})
 
 
+def test_a_name_that_is_nearly_right_is_said_with_the_right_one(read: Read, capsys: pytest.CaptureFixture[str]) -> None:
+    """`LIVE_NODE=3` was ignored without a word."""
+    names = dict.fromkeys(("LIVE_NODE", "PORTS", "NODES", "LIVE_QWERTZ", "HOSTNAME", "POST", "LIVE_NODES"), "3")
+    read(**names)
+    assert capsys.readouterr().err.splitlines() == [
+        "liveplatform: LIVE_NODE is no setting: is LIVE_NODES meant?",
+        "liveplatform: LIVE_QWERTZ is no setting",
+        "liveplatform: NODES is no setting: is LIVE_NODES meant?",
+        "liveplatform: PORTS is no setting: is PORT meant?",
+    ]
+    read()
+    assert capsys.readouterr().err == "", "the site's other processes need not say it again"
+
+
 def test_an_empty_variable_counts_as_absent(read: Read) -> None:
     """With `ALLOWED_HOSTS=` the site started, and waited for ever for its own /readyz, which answered 400."""
     names = ("ALLOWED_HOSTS", "PORT", "HOST", "LIVE_RELAY_HOST", "LIVE_NODES", "LIVE_MEDIA_DIR", "DATABASE_REPLICA_URL")
