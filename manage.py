@@ -67,7 +67,9 @@ def _run(*, checks_database: bool) -> None:
     # Read them here: some commands would go on without, or print a traceback.
     _ = settings.INSTALLED_APPS
     if checks_database:
-        _check_database(settings.DATABASE_URL)
+        _check_database("DATABASE_URL", settings.DATABASE_URL)
+    if sys.argv[1:2] == ["serve"] and "replica" in settings.DATABASES:
+        _check_database("DATABASE_REPLICA_URL", os.environ["DATABASE_REPLICA_URL"])
     if sys.argv[1:] == ["serve"] and embedded.held:
         # Django's set-up takes longer than the rest of the start: the site does it beside the nodes'.
         from liveplatform import site
@@ -83,7 +85,7 @@ def _run(*, checks_database: bool) -> None:
 def _nothing(*_: object) -> None: ...
 
 
-def _check_database(url: str) -> None:
+def _check_database(name: str, url: str) -> None:
     """Raise ImproperlyConfigured when the database does not let us in: the pool would only say that time is up."""
     import psycopg
     from django.core.exceptions import ImproperlyConfigured
@@ -91,7 +93,7 @@ def _check_database(url: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=CONNECT_SECONDS).close()
     except psycopg.Error as error:
-        raise ImproperlyConfigured(f"DATABASE_URL: {_reason(error)}") from error
+        raise ImproperlyConfigured(f"{name}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

@@ -31,10 +31,11 @@ def main() -> int:
         import liveplatform.asgi  # noqa: F401  (sets Django up)
         from realtime.process import process
         from videos.media import keep_folder
+
+        keep_folder()
     except ImproperlyConfigured as error:
         print(f"liveplatform: {error}", file=sys.stderr)
         return 2
-    keep_folder()
     NodeServer.on_start = staticmethod(process.start)
     NodeServer.on_drain = staticmethod(process.drain)
     NodeServer.trusted_proxies = settings.TRUSTED_PROXIES

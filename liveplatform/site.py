@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import http.client
 import os
@@ -27,6 +28,7 @@ from django.db.utils import OperationalError
 from liveplatform import embedded, preparation, programs
 from liveplatform.processes import Child
 from liveplatform.supervisor import LogStream, Supervisor, until_asked
+from videos.media import keep_folder
 
 BACKLOG = 4_096
 READY_CHECK_SECONDS = 0.05
@@ -35,6 +37,7 @@ SLOW_SECONDS = 60.0
 # Wrappers pass Ctrl-C on to a process that has received it from the terminal already.
 SAME_SIGNAL_SECONDS = 1.0
 DEMO_CHECK_SECONDS = 2.0
+RELAY_NAMES = ("LIVE_RELAY_HOST", "LIVE_RELAY_PORT")
 # Valkey's advice about saving to disk, which this one never does.
 HIDDEN_LINES = ("Memory overcommit must be enabled",)
 
@@ -47,6 +50,10 @@ def serve(claim: embedded.Claim) -> None:
 
     Raises ServersError, ImproperlyConfigured when it cannot start: one line each.
     """
+    # Nodes and relay would say so as well, again and again.
+    keep_folder()
+    if settings.LIVE_PEERS or "LIVE_RELAY_HOST" in os.environ:
+        listen(settings.LIVE_RELAY_HOST, settings.LIVE_RELAY_PORT, names=RELAY_NAMES).close()
     with (
         contextlib.closing(listen(settings.HOST, settings.PORT)) as listening,
         open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
@@ -221,12 +228,12 @@ class _Site:
 # Sockets
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return the socket that every node accepts from. Raises ImproperlyConfigured naming HOST or PORT."""
+def listen(host: str, port: int, *, names: tuple[str, str] = ("HOST", "PORT")) -> socket.socket:
+    """Return the socket that every node accepts from. Raises ImproperlyConfigured naming the variable at fault."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise ImproperlyConfigured(f"HOST: {host} is no address of this machine: {error.strerror}") from error
+        raise ImproperlyConfigured(f"{names[0]}: {host} is no address of this machine: {error.strerror}") from error
     family, kind, _, _, address = found[0]
     listening = socket.socket(family, kind)
     try:
@@ -235,7 +242,9 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
-        raise ImproperlyConfigured(f"PORT: cannot listen on {host}:{port}: {error.strerror}") from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ImproperlyConfigured(f"{names[0]}: {host} is no address of this machine") from error
+        raise ImproperlyConfigured(f"{names[1]}: cannot listen on {host}:{port}: {error.strerror}") from error
     return listening
 
 

@@ -16,6 +16,7 @@ from stat import S_ISREG
 from typing import BinaryIO
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_http_date_safe
@@ -51,12 +52,16 @@ class FilePart(HttpResponse):
 def keep_folder() -> None:
     """Make the folder of all pictures one that no other user of the machine can enter: some are of private videos.
 
-    A folder that LIVE_MEDIA_DIR names, and that is there already, is not ours to change.
+    A folder that LIVE_MEDIA_DIR names, and that is there already, is not ours to change. Raises `ImproperlyConfigured`
+    when it cannot be a folder.
     """
     folder = Path(settings.MEDIA_ROOT)
     is_new = not folder.exists()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"LIVE_MEDIA_DIR: {folder} cannot be a folder: {error.strerror}") from error
+    try:
         if is_new or folder == settings.DATA_DIR / "media":
             folder.chmod(0o700)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from liveplatform import site
 from tests.ground.conftest import Command
 from tests.sites import CHECKOUT
 
@@ -27,10 +30,26 @@ def refusal(command: Command) -> str:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "80 or so"), ("DATABASE_URL", "x")],
+    [("PORT", "80 or so"), ("DATABASE_URL", "x"), ("LIVE_MEDIA_DIR", "/etc/passwd"), ("LIVE_RELAY_HOST", "no.invalid")],
 )
 def test_a_nonsense_setting_is_one_line_that_names_it(manage: Manage, name: str, value: str) -> None:
-    assert refusal(manage("serve", **{name: value})).startswith(f"liveplatform: {name} ")
+    """A folder of pictures and an address of the relay that cannot be had were taken."""
+    assert re.match(rf"liveplatform: {name}:? ", refusal(manage("serve", **{name: value})))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nonsense.invalid"])
+def test_a_host_that_is_not_ours_is_blamed_itself(host: str) -> None:
+    """The blame for HOST went to PORT."""
+    with pytest.raises(ImproperlyConfigured, match=f"^HOST: {host} is no address of this machine"):
+        site.listen(host, 0)
+
+
+def test_a_replica_that_does_not_answer_is_one_line(manage: Manage, port: int) -> None:
+    """The site started, and its nodes looked in vain for what they had missed."""
+    line = refusal(manage("serve", DATABASE_REPLICA_URL=f"postgresql://me:secret@127.0.0.1:{port}/live"))
+    assert line.startswith("liveplatform: DATABASE_REPLICA_URL: ")
+    assert "refused" in line
+    assert "secret" not in line
 
 
 @pytest.mark.parametrize("arguments", [("serve",), ("migrate",)])
@@ -53,10 +72,6 @@ def test_a_port_in_use_is_one_line(manage: Manage) -> None:
         line = refusal(manage("serve", PORT=str(other.getsockname()[1])))
     assert line.startswith("liveplatform: PORT: ")
     assert line.endswith("Address already in use")
-
-
-def test_a_host_that_is_not_ours_is_one_line(manage: Manage) -> None:
-    assert refusal(manage("serve", HOST="192.0.2.1")).startswith("liveplatform: PORT: cannot listen on 192.0.2.1:")
 
 
 def test_a_full_disk_is_one_line(environment: dict[str, str], folder: Path, port: int) -> None:

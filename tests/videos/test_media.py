@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.test import RequestFactory
 
@@ -146,3 +147,11 @@ def test_pictures_are_kept_from_other_users_of_the_machine(
         folder.mkdir(mode=before)
     keep_folder()
     assert folder.stat().st_mode & 0o777 == after
+
+
+@pytest.mark.parametrize("named", ["/etc/passwd", "/etc/passwd/live", "/proc/live"])
+def test_pictures_are_in_a_folder_that_can_be_had(settings: Any, named: str) -> None:
+    """A site started with any of these, said that it was ready, and had no picture for anybody."""
+    settings.MEDIA_ROOT = Path(named)
+    with pytest.raises(ImproperlyConfigured, match=f"^LIVE_MEDIA_DIR: {named} cannot be a folder: "):
+        keep_folder()
