@@ -14,9 +14,10 @@ from pathlib import Path
 from liveplatform import embedded, environment
 
 CONNECT_SECONDS = 5
+UNDEFINED_TABLE = "42P01"
 # They touch no table, or run what does.
 WITHOUT_SERVERS = {
-    "help", "version", "--version", "collectstatic", "compilemessages", "diffsettings", "findstatic",
+    "help", "version", "--version", "check", "collectstatic", "compilemessages", "diffsettings", "findstatic",
     "makemessages", "regions", "startapp", "startproject",
 }  # fmt: skip
 
@@ -37,10 +38,12 @@ def main() -> int:
     except Exception as error:
         # Imported here: only now is it certain that Django is there, and a good start must not pay for it.
         from django.core.exceptions import ImproperlyConfigured
-        from django.db.utils import OperationalError
+        from django.db.utils import OperationalError, ProgrammingError
 
         if isinstance(error, ImproperlyConfigured):
             return _refuse(str(error))
+        if isinstance(error, ProgrammingError) and getattr(error.__cause__, "sqlstate", None) == UNDEFINED_TABLE:
+            return _refuse(f"the database lacks tables ({_reason(error)}): manage.py migrate makes them")
         if isinstance(error, OperationalError):
             return _refuse(f"DATABASE_URL: {_reason(error)}")
         raise
@@ -56,6 +59,10 @@ def _embedded(command: str) -> contextlib.AbstractContextManager[None]:
     missing = {name for name in ("DATABASE_URL", "REDIS_URL") if name not in os.environ}
     if not missing:
         return contextlib.nullcontext()
+    if "DATABASE_URL" in missing and not embedded.has_database(folder) and command != "migrate":
+        raise embedded.ServersError(
+            f"there is no site in {folder} yet: start it by ./run, or name its folder in LIVE_DATA_DIR"
+        )
     return embedded.running(
         folder, command=f"manage.py {command}", postgres="DATABASE_URL" in missing, valkey="REDIS_URL" in missing
     )

