@@ -37,7 +37,7 @@ export function setUpComments({ store, asViewer, message }) {
   }
 
   /** Write a comment into its item. Text only. */
-  function fill(item, comment, state) {
+  function fill(item, comment, parent, state) {
     const { author } = comment;
     const mine = author.id === state.viewer?.id;
     item.dataset.id = comment.id ?? "";
@@ -54,7 +54,7 @@ export function setUpComments({ store, asViewer, message }) {
     const time = item.querySelector("time");
     time.dateTime = isoTime(comment.at_ms);
     time.textContent = offset(comment.at_ms, state.video.started_at_ms);
-    fillQuote(item, comment, state);
+    fillQuote(item, comment, parent);
     const status = item.querySelector(".comment-state");
     status.hidden = !comment.failed;
     status.firstElementChild.textContent = comment.failed ? say("not_sent") : "";
@@ -65,11 +65,10 @@ export function setUpComments({ store, asViewer, message }) {
     item.querySelector(".tools").hidden = tools.every((tool) => tool.hidden);
   }
 
-  function fillQuote(item, comment, state) {
+  function fillQuote(item, comment, parent) {
     const quote = item.querySelector(".quote");
     quote.hidden = !comment.reply_to;
     if (!comment.reply_to) return;
-    const parent = [...state.comments, ...state.pinned].find((other) => other.id === comment.reply_to);
     const text = quote.querySelector("span");
     if (!parent) {
       text.textContent = say("earlier");
@@ -86,8 +85,8 @@ export function setUpComments({ store, asViewer, message }) {
   });
 
   // What an item was drawn from; drawn again only when that changed.
-  const inputs = (comment, state) => [
-    comment, state.viewer?.id, state.canModerate, state.video.started_at_ms, state.video.comments_enabled, isOpen(state),
+  const inputs = (comment, parent, state) => [
+    comment, parent, state.viewer?.id, state.canModerate, state.video.started_at_ms, state.video.comments_enabled, isOpen(state),
   ];
   const same = (a, b) => a && a.every((value, at) => value === b[at]);
 
@@ -105,12 +104,14 @@ export function setUpComments({ store, asViewer, message }) {
     const rows = [...state.comments, ...views.values()].map((comment) => (
       { key: comment.id ?? sentKey(comment.client_id), clientId: comment.client_id, comment }
     ));
+    const known = new Map([...state.pinned, ...state.comments].map((comment) => [comment.id, comment]));
     drawRows(list, items, rows, {
       create,
       fill(item, { comment }) {
-        const now = inputs(comment, state);
+        const parent = known.get(comment.reply_to);
+        const now = inputs(comment, parent, state);
         if (same(drawn.get(item), now)) return;
-        fill(item, comment, state);
+        fill(item, comment, parent, state);
         drawn.set(item, now);
       },
       instead: (item) => item.nextElementSibling ?? item.previousElementSibling ?? scroller,
@@ -231,10 +232,13 @@ export function setUpComments({ store, asViewer, message }) {
     });
   });
 
-  function reply(comment) {
+  function answer(comment) {
     replyTo = comment ?? null;
     byId("replying").hidden = !comment;
     byId("replying-text").textContent = comment ? say("replying_to", { name: comment.author.name }) : "";
+  }
+  function reply(comment) {
+    answer(comment);
     composer.field.focus();
   }
   byId("reply-stop").addEventListener("click", () => reply(null));
@@ -314,6 +318,8 @@ export function setUpComments({ store, asViewer, message }) {
     typed: (data) => typists.heard(data, store.state.viewer?.id),
     render(state, before) {
       place.keepingPlace(() => draw(state));
+      // Nobody can answer what is deleted.
+      if (replyTo && state.gone.has(replyTo.id)) answer(null);
       const open = state.video.comments_enabled && state.video.status !== "ended";
       byId("nothing").hidden = state.comments.length + state.pending.length > 0 || !open;
       if (state.pinned !== before?.pinned || !before) drawPinned(state);

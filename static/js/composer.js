@@ -1,6 +1,6 @@
 // Where one writes, a comment or a message: a field that grows, what is left of its room, what went wrong. Enter sends.
 
-import { note, toast } from "./dom.js";
+import { isComposing, note, toast } from "./dom.js";
 import { keep, kept } from "./kept.js";
 import { count, say } from "./words.js";
 
@@ -63,9 +63,10 @@ export function setUpComposer(form, { send, wait, draft, escape = () => false, t
   });
   field.addEventListener("blur", () => typing(false));
   field.addEventListener("keydown", (event) => {
+    // Enter picks a word there, Escape drops it.
+    if (isComposing(event)) return event.stopPropagation();
     if (event.key === "Escape" && escape()) event.stopPropagation();
-    // Enter while an input method composes picks a word.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
     form.requestSubmit();
   });

@@ -38,6 +38,19 @@ export function toast(text) {
   toastTimer = setTimeout(() => note(element, ""), 4000);
 }
 
+/** A text's paragraphs and lines, as the server draws them (Django's `linebreaks`). */
+export const paragraphs = (text) => text.split(/\n{2,}/).map((part) => {
+  const paragraph = document.createElement("p");
+  paragraph.append(...part.split("\n").flatMap((line, at) => (at ? [document.createElement("br"), line] : [line])));
+  return paragraph;
+});
+
+/**
+ * Whether a key belongs to an input method, which composes a word. Safari ends the composition before it tells of the
+ * key that ended it: only 229, the code of keys that went to an input method, says so.
+ */
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
 const EDGE_PX = 8;
 
 /** Put a popover below the button that opens it, above it where there is no room, always within the window. */

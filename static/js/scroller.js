@@ -45,6 +45,8 @@ export function setUpScroller({ scroller, list, pill, loader, unseenText, loadOl
   let unseen = 0;
   let hasOlder = false;
   let loading = false;
+  // What the last change has left undone, because a browser rounds scroll positions: else it adds up.
+  let rest = 0;
 
   const atEnd = () => scroller.scrollTop > -NEAR_END_PX;
 
@@ -94,7 +96,11 @@ export function setUpScroller({ scroller, list, pill, loader, unseenText, loadOl
       const anchor = [...list.children].find((item) => item.getBoundingClientRect().bottom > top);
       const before = anchor?.getBoundingClientRect().top;
       change();
-      if (anchor?.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+      if (!anchor?.isConnected) return;
+      const moved = () => anchor.getBoundingClientRect().top - before + rest;
+      scroller.scrollTop += moved();
+      const left = moved();
+      rest = Math.abs(left) < 1 ? left : 0;
     },
     /** One more has come at the end. */
     came() {

@@ -1,0 +1,81 @@
+"""Parts of the pages' scripts, each on an empty page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.html import linebreaks
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+TEXTS = ["One", "One\nof two lines", "One\n\nTwo\nof two lines\n\nThree", "<b>1</b> & 2"]
+PARAGRAPHS = """async (texts) => {
+    const { paragraphs } = await import("/js/dom.js");
+    return texts.map((text) => paragraphs(text).map((paragraph) => paragraph.outerHTML).join("\\n\\n"));
+}"""
+COMPOSER = """async () => {
+    const { setUpComposer } = await import("/js/composer.js");
+    const form = document.createElement("form");
+    form.dataset.max = form.dataset.maxBytes = "100";
+    const parts = { textarea: "textarea", error: "p", left: "p", submit: "button" };
+    for (const [name, tag] of Object.entries(parts)) {
+        const part = document.createElement(tag);
+        part.className = name;
+        if (tag === "button") part.type = "submit";
+        form.append(part);
+    }
+    document.body.append(form);
+    const done = [];
+    const { field } = setUpComposer(form, {
+        draft: () => "", send: (text) => done.push(text), escape: () => done.push("escaped"),
+    });
+    form.addEventListener("keydown", ({ key }) => done.push(`outside: ${key}`));
+    field.value = "\u65e5\u672c";
+    for (const key of ["Enter", "Escape"]) for (const keyCode of [229, 1]) {
+        field.dispatchEvent(new KeyboardEvent("keydown", { key, keyCode, bubbles: true, cancelable: true }));
+    }
+    return done;
+}"""
+SCROLLER = """async () => {
+    const { setUpScroller } = await import("/js/scroller.js");
+    const make = (tag) => document.createElement(tag);
+    const [scroller, content, list, pill, loader] = ["div", "div", "ol", "p", "p"].map(make);
+    scroller.style = "height: 400px; display: flex; flex-direction: column-reverse; overflow: auto";
+    scroller.style.overflowAnchor = "none";
+    pill.append(document.createElement("span"));
+    content.append(list);
+    scroller.append(content);
+    document.body.append(scroller);
+    const add = () => {
+        const item = document.createElement("li");
+        item.style.height = "53.46px";
+        list.append(item);
+    };
+    for (let number = 0; number < 50; number += 1) add();
+    const place = setUpScroller({ scroller, list, pill, loader, unseenText: String, loadOlder: async () => false });
+    scroller.scrollTop = -1000;
+    const read = list.children[30];
+    const before = read.getBoundingClientRect().top;
+    let furthest = 0;
+    for (let number = 0; number < 300; number += 1) {
+        place.keepingPlace(add);
+        furthest = Math.max(furthest, Math.abs(read.getBoundingClientRect().top - before));
+    }
+    return furthest;
+}"""
+
+
+async def test_a_description_has_the_paragraphs_that_the_server_draws(page: Page) -> None:
+    """One that was edited while people watched became one block of text until they loaded the page again."""
+    assert await page.evaluate(PARAGRAPHS, TEXTS) == [linebreaks(text, autoescape=True) for text in TEXTS]
+
+
+async def test_a_key_that_went_to_an_input_method_neither_sends_nor_leaves(page: Page) -> None:
+    """Safari ends the composition before it tells of the Enter that picked the word: half a sentence was sent."""
+    assert await page.evaluate(COMPOSER) == ["\u65e5\u672c", "outside: Enter", "escaped"]
+
+
+async def test_three_hundred_comments_do_not_move_what_one_reads(page: Page) -> None:
+    """The browser rounds each scroll position: what was cut off added up to 11 pixels."""
+    assert await page.evaluate(SCROLLER) < 1
