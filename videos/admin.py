@@ -583,15 +583,15 @@ class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
     @admin.display(description=gettext_lazy("activity"))
     def activity(self, viewer: Viewer) -> str:
         """Links to what the account has made."""
-        comments = at_most(bounded_count(viewer.comments.all()))
+        videos, comments = viewer.videos.count(), bounded_count(viewer.comments.all())
         return format_html(
             '<a href="{}?q={}">{}</a> · <a href="{}?q={}">{}</a>',
             reverse("admin:videos_video_changelist"),
             viewer.pk,
-            _("%(count)s videos") % {"count": viewer.videos.count()},
+            ngettext("%(count)s video", "%(count)s videos", videos) % {"count": f"{videos:,}"},
             reverse("admin:videos_comment_changelist"),
             viewer.pk,
-            _("%(count)s comments") % {"count": comments},
+            ngettext("%(count)s comment", "%(count)s comments", comments) % {"count": at_most(comments)},
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Viewer | None = None) -> tuple[str, ...]:

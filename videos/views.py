@@ -36,6 +36,7 @@ from videos import words
 from videos.auth import begin_csrf, set_csrf, set_device, viewer_of_session
 from videos.media import answer, open_regular
 from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, LikeKind, Video, Viewer
+from videos.representation import to_ms
 from videos.rights import FIGURES, may_broadcast
 from videos.text import NotFound
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
@@ -89,7 +90,8 @@ def render_page(request: HttpRequest, template: str, viewer: Viewer | None, cont
     Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer`; there is no `user`.
     """
     begin_csrf(request)
-    response = render(request, template, {"viewer": viewer, "name_max": NAME_MAX, **_doors(viewer), **context})
+    context = {"viewer": viewer, "name_max": NAME_MAX, "now_ms": to_ms(timezone.now()), **_doors(viewer), **context}
+    response = render(request, template, context)
     response.headers["Cache-Control"] = "private, no-cache"
     set_csrf(request, response)
     set_device(request, response)
@@ -183,7 +185,6 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "kinds": like_rows(state["snapshot"]["likes"]),
         "top_kinds": [row for row in sorted(like_rows(state["snapshot"]["likes"]), key=_by_count) if row["count"]][:3],
         "poster": posters.get(str(video_id), ""),
-        "now_ms": round(timezone.now().timestamp() * 1000),
         "comment_max": COMMENT_MAX,
         "comment_max_bytes": COMMENT_MAX_BYTES,
         "apart": apart,
@@ -191,7 +192,7 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
     }
     if apart != "embed":
         return render_page(request, "videos/watch.html", viewer, context)
-    response = render(request, "videos/watch.html", context)
+    response = render(request, "videos/watch.html", {"name_max": NAME_MAX, "now_ms": to_ms(timezone.now()), **context})
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_FRAMED
     response.xframe_options_exempt = True

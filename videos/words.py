@@ -24,6 +24,8 @@ WATCH: dict[str, str | Promise] = {
     "watching.other": _("{n} watching"),
     "likes.one": _("{n} like"),
     "likes.other": _("{n} likes"),
+    "likes_word.one": _("like"),
+    "likes_word.other": _("likes"),
     "new.one": _("{n} new comment"),
     "new.other": _("{n} new comments"),
     "left.one": _("{n} character left"),
@@ -59,6 +61,8 @@ WATCH: dict[str, str | Promise] = {
     "welcome": _("Hello {name}"),
     "starts_in": _("Starts in"),
     "starting": _("Starting in a moment"),
+    "not_started": _("Not started yet"),
+    "planned_for": _("The planned start was {ago}"),
     "days.one": _("{n} day"),
     "days.other": _("{n} days"),
     "play": _("Play"),
@@ -108,9 +112,10 @@ WATCH: dict[str, str | Promise] = {
     "comments_hide": _("Hide comments"),
 }
 
+_CARDS = "likes_word.one likes_word.other"
 _SHARED = "wait blocked not_reachable unreachable unavailable not_allowed gone failed copied copy_failed"
 
-STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in _SHARED.split()} | {
+STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHARED} not_started".split()} | {
     "upcoming": _("Upcoming"),
     "live": _("Live"),
     "ended_status": _("Ended"),
@@ -121,4 +126,4 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in _SHARED.split()} 
     "ended": _("The broadcast has ended"),
 }
 
-HOME: dict[str, str | Promise] = {key: WATCH[key] for key in ("watching.one", "watching.other")}
+HOME: dict[str, str | Promise] = {key: WATCH[key] for key in _CARDS.split()}

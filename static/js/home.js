@@ -5,6 +5,7 @@ import { localise } from "./page.js";
 import { call } from "./api.js";
 import { byId } from "./dom.js";
 import { compact } from "./format.js";
+import { count } from "./words.js";
 
 const EVERY_MS = 8_000;
 const PICTURE_WIDTH = 640;
@@ -14,7 +15,9 @@ const liveCards = () => [...document.querySelectorAll("[data-live] > [data-video
 function show(card, video) {
   const [viewers, likes] = [card.querySelector("[data-viewers]"), card.querySelector("[data-likes]")];
   if (viewers && video.viewers) viewers.textContent = compact(video.viewers.count);
-  if (likes && video.likes) likes.textContent = compact(video.likes.total);
+  if (!likes || !video.likes) return;
+  likes.textContent = compact(video.likes.total);
+  card.querySelector("[data-likes-word]").textContent = count("likes_word", video.likes.total);
 }
 
 /** Replace a card's picture once the newer one is there. */
@@ -42,6 +45,7 @@ async function redraw() {
 
 async function refresh() {
   if (document.hidden) return;
+  localise(byId("main"));
   try {
     const { items } = await call("GET", "/videos?status=live&limit=24");
     const byVideo = new Map(items.map((video) => [video.id, video]));

@@ -179,6 +179,7 @@ export function setUpLikes({ store, hearts, asViewer }) {
     render(state) {
       const { likes, mine, video } = state;
       total.set(likes.total);
+      byId("likes-word").textContent = count("likes_word", likes.total);
       byId("liked").title = count("likes", likes.total, { shown: new Intl.NumberFormat(document.documentElement.lang).format(likes.total) });
       renderKinds(likes, mine);
       button.disabled = !isOpen(state);

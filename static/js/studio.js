@@ -1,10 +1,10 @@
 // The studio: a broadcaster's own videos, through the REST API.
 
-import "./page.js";
+import { isLate } from "./page.js";
 import { ApiError, call } from "./api.js";
 import { byId, copyLink, note, toast } from "./dom.js";
 import { compact, moment } from "./format.js";
-import { say } from "./words.js";
+import { count, say } from "./words.js";
 
 const EVERY_MS = 5_000;
 
@@ -24,14 +24,21 @@ function show(video) {
   fact(item, "status").classList.toggle("live", video.status === "live");
   const visibility = [...byId("f-visibility").options].find((option) => option.value === video.visibility);
   fact(item, "visibility").textContent = visibility?.textContent ?? video.visibility;
-  fact(item, "likes").textContent = compact(video.likes?.total ?? 0);
+  const likes = video.likes?.total ?? 0;
+  fact(item, "likes").textContent = compact(likes);
+  fact(item, "likes-word").textContent = count("likes_word", likes);
   fact(item, "count").textContent = compact(video.viewers?.count ?? 0);
   fact(item, "peak").textContent = compact(video.viewers?.peak ?? 0);
   if ("unique" in video) fact(item, "unique").textContent = compact(video.unique);
-  const at = video.ended_at_ms ?? video.started_at_ms ?? video.starts_at_ms;
-  item.querySelector("[data-when]").textContent = at === null ? "" : moment(at);
+  showWhen(item, video);
   act(item, "start").hidden = video.status !== "upcoming";
   act(item, "end").hidden = video.status !== "live";
+}
+
+function showWhen(item, { status, ended_at_ms: ended, started_at_ms: started, starts_at_ms: starts }) {
+  const at = ended ?? started ?? starts;
+  const late = status === "upcoming" && isLate(starts);
+  item.querySelector("[data-when]").textContent = [at === null ? "" : moment(at), late ? say("not_started") : ""].filter(Boolean).join(" · ");
 }
 
 async function load(id) {
@@ -167,5 +174,6 @@ if (list) {
   setInterval(() => {
     if (document.hidden) return;
     for (const item of list.querySelectorAll('[data-status="live"]')) void load(item.dataset.video);
+    for (const item of list.querySelectorAll('[data-status="upcoming"]')) showWhen(item, videos.get(item.dataset.video));
   }, EVERY_MS);
 }

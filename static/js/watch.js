@@ -1,11 +1,11 @@
 // The watch page: one state, changed by events, drawn by its parts. The order of an event:
 // hub.js receives it for all tabs, line.js for this one, state.js says what it changes, likes.js and comments.js draw it.
 
-import "./page.js";
+import { isLate, serverNow } from "./page.js";
 import { whenNameless } from "./api.js";
 import { setUpComments } from "./comments.js";
-import { byId, copyLink, note, perFrame, toast } from "./dom.js";
-import { compact, duration, moment } from "./format.js";
+import { byId, copyLink, note, paragraphs, perFrame, toast } from "./dom.js";
+import { ago, compact, duration, moment } from "./format.js";
 import { setUpGuest } from "./guest.js";
 import { Hearts } from "./hearts.js";
 import { setUpInbox } from "./inbox.js";
@@ -23,8 +23,6 @@ const HIDDEN_MS = 15_000;
 const DAY_SECONDS = 86_400;
 
 const theatre = byId("main");
-// The server's clock: a viewer's own may be minutes off.
-const skewMs = Number(theatre.dataset.nowMs) - Date.now();
 
 let drawn = null;
 const render = perFrame(draw);
@@ -81,6 +79,7 @@ function draw() {
 
 function drawEnd({ likes: { total }, viewers: { peak } }) {
   byId("end-likes").textContent = compact(total);
+  byId("end-likes-word").textContent = count("likes_word", total);
   byId("end-peak").textContent = compact(peak);
 }
 
@@ -88,12 +87,9 @@ function drawVideo({ video, over }, before) {
   theatre.dataset.status = video.status;
   document.title = video.title;
   document.querySelector("h1").textContent = video.title;
+  byId("picture").setAttribute("aria-label", video.title);
   const description = byId("description");
-  if (before && video.description !== before.description) {
-    const paragraph = document.createElement("p");
-    paragraph.textContent = video.description;
-    description.replaceChildren(paragraph);
-  }
+  if (before && video.description !== before.description) description.replaceChildren(...paragraphs(video.description));
   description.hidden = !video.description;
   for (const status of ["live", "upcoming", "ended"]) byId(`badge-${status}`).hidden = over || video.status !== status;
   byId("watching").hidden = over || video.status === "ended";
@@ -111,10 +107,11 @@ function drawVideo({ video, over }, before) {
 function countDown() {
   const { status, starts_at_ms: startsAtMs } = store.state.video;
   if (status !== "upcoming" || startsAtMs === null) return;
-  const seconds = Math.ceil((startsAtMs - Date.now() - skewMs) / 1_000);
+  const seconds = Math.ceil((startsAtMs - serverNow()) / 1_000);
   const days = Math.floor(seconds / DAY_SECONDS);
-  byId("countdown-label").textContent = seconds > 0 ? say("starts_in") : "";
-  byId("countdown").textContent = seconds <= 0 ? say("starting")
+  const late = isLate(startsAtMs);
+  byId("countdown-label").textContent = seconds > 0 ? say("starts_in") : late ? say("planned_for", { ago: ago(startsAtMs, serverNow()) }) : "";
+  byId("countdown").textContent = late ? say("not_started") : seconds <= 0 ? say("starting")
     : days > 0 ? `${count("days", days)} ${duration(seconds % DAY_SECONDS)}` : duration(seconds);
   note(byId("starts-at"), moment(startsAtMs));
 }

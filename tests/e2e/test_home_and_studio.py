@@ -80,7 +80,7 @@ async def test_home_shows_what_starts_and_drops_what_ends_by_itself(
 
     broadcaster.call("PUT", f"/videos/{video_id}/like", {"kind": "love"})
     await look_again(window.page)
-    await expect(card.locator("[data-likes]")).to_have_text("1")
+    await expect(card.locator(".likes-figure")).to_have_text("1 like")
 
     broadcaster.call("POST", f"/videos/{video_id}/end")
     await look_again(window.page)

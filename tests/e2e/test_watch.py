@@ -6,6 +6,7 @@ Windows are on different nodes where two take part, so every event crosses the d
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -35,7 +36,7 @@ async def test_a_like_and_a_comment_reach_the_other_browser_while_the_picture_ru
     await ada.write("Hello from the first browser")
 
     await bo.sees_comment("Hello from the first browser")
-    await expect(bo.page.locator("#likes")).to_have_text("1")
+    await expect(bo.page.locator("#liked")).to_have_text(re.compile(r"1\s+like$"))
     await expect(bo.page.locator("#liked-by")).to_contain_text("Ada")
     await ada.sees_comment("Hello from the first browser")
     await expect(ada.page.locator("#like")).to_have_attribute("aria-pressed", "true")
@@ -211,12 +212,17 @@ async def test_what_a_moderator_deletes_or_pins_changes_at_the_other(
     await viewer.join("Rude")
     await viewer.write("Something unkind")
     moderator = await signed_in(open_window, site, broadcaster, video_id)
-    unkind = moderator.page.locator(".comment", has_text="Something unkind")
+    unkind = moderator.page.locator(".comment", has_text="Something unkind").first
+    unkind_id = await unkind.get_attribute("data-id")
+    broadcaster.call("POST", f"/videos/{video_id}/comments", {"body": "Stop that", "reply_to": unkind_id})
+    quote = viewer.page.locator(".comment", has_text="Stop that").locator(".quote")
+    await expect(quote).to_contain_text("Something unkind")
 
     await unkind.hover()
     await unkind.get_by_role("button", name="Delete").click()
     await moderator.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(viewer.page.locator(".comment", has_text="Something unkind")).to_have_count(0)
+    await expect(quote).to_have_text("an earlier comment")
     await expect(unkind).to_have_count(0)
 
     rules = moderator.page.locator(".comment", has_text="Rules: be kind")
@@ -439,10 +445,15 @@ async def test_text_of_viewers_is_only_ever_text(site: Site, broadcaster: Broadc
 
 
 async def test_start_and_end_reach_the_page(site: Site, broadcaster: Broadcaster, open_window: OpenWindow) -> None:
-    video_id = broadcaster.new_video(title="From start to end", live=False)
+    an_hour_ago = round((time.time() - 3_700) * 1_000)
+    video_id = broadcaster.new_video(title="From start to end", live=False, starts_at_ms=an_hour_ago)
     window = await open_window(watch(site, video_id))
     await window.is_live()
     await expect(window.page.locator("#curtain-upcoming")).to_be_visible()
+    await expect(window.page.locator("#countdown")).to_have_text("Not started yet")
+    await expect(window.page.locator("#countdown-label")).to_have_text("The planned start was 1 hour ago")
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"description": "One.\n\nTwo,\nof two lines."})
+    await expect(window.page.locator("#description p")).to_have_count(2)
     await window.join("Early bird")
     await window.write("I am early")
     await window.sees_comment("I am early")

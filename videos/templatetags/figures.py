@@ -6,6 +6,7 @@ would jump when the script starts. tests/e2e/test_modules.py compares them.
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -15,10 +16,12 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 register = template.Library()
 
 HUES = 12
+LATE_MS = 60_000
 NAMES_KEPT = 4_096
 _UNITS = ("", "K", "M", "B", "T")
 _JOINER = "\u200d"
@@ -41,6 +44,12 @@ def compact(number: object) -> str:
 
 
 @register.filter
+def likes_word(number: int) -> str:
+    """Return the word beside a number of likes."""
+    return ngettext("like", "likes", number)
+
+
+@register.filter
 def offset(at_ms: object, started_at_ms: object) -> str:
     """Return the time into the broadcast, like 4:05 or 1:04:05. Before the start: an empty text."""
     if not isinstance(at_ms, int) or not isinstance(started_at_ms, int) or at_ms < started_at_ms:
@@ -52,6 +61,12 @@ def offset(at_ms: object, started_at_ms: object) -> str:
 
 def _moment(at_ms: object) -> datetime | None:
     return datetime.fromtimestamp(at_ms / 1000, UTC) if isinstance(at_ms, int) else None
+
+
+@register.filter
+def is_late(starts_at_ms: object) -> bool:
+    """Say whether a planned start has passed, by more than a moment."""
+    return isinstance(starts_at_ms, int) and time.time() * 1000 - starts_at_ms > LATE_MS
 
 
 @register.filter

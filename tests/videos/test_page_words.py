@@ -1,0 +1,39 @@
+"""What the pages write beside a number or a time, as the server draws it."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+from django.template.loader import render_to_string
+
+NOW_MS = round(time.time() * 1000)
+
+
+def card(**fields: Any) -> str:
+    """Return a card of the home page as one reads it."""
+    video = {
+        "id": "1",
+        "title": "A",
+        "status": "live",
+        "broadcaster": {"name": "Ada"},
+        "likes": {"total": 0},
+        "starts_at_ms": None,
+        **fields,
+    }
+    drawn = re.sub(r"<[^>]*\bhidden>.*?</span>", "", render_to_string("videos/_card.html", {"card": video}))
+    return " ".join(re.sub(r"<[^>]*>", "", drawn).split())
+
+
+@pytest.mark.parametrize(("total", "words"), [(0, "0 likes"), (1, "1 like"), (2, "2 likes"), (1_234, "1.2K likes")])
+def test_one_like_is_not_many(total: int, words: str) -> None:
+    assert words in card(likes={"total": total})
+
+
+@pytest.mark.parametrize(("minutes", "is_late"), [(-5, False), (0, False), (2, True), (60, True)])
+def test_a_planned_start_that_has_passed_is_said(minutes: int, is_late: bool) -> None:
+    """It looked like one that was still to come; the watch page said "Starting in a moment" for hours."""
+    drawn = card(status="upcoming", starts_at_ms=NOW_MS - minutes * 60_000)
+    assert ("Not started yet" in drawn) is is_late
