@@ -220,6 +220,7 @@ LIVE_DRAIN_SECONDS = _integer("LIVE_DRAIN_SECONDS", 2, 0, 600)
 LIVE_PRESENCE_SECONDS = _integer("LIVE_PRESENCE_SECONDS", 10, 1, 300)
 LIVE_COUNT_AFTER_SECONDS = _integer("LIVE_COUNT_AFTER_SECONDS", 3, 0, 60)
 LIVE_SAMPLE = _share("LIVE_SAMPLE", 0.01)
+LIVE_KEEP_SEGMENTS_HOURS = _integer("LIVE_KEEP_SEGMENTS_HOURS", 24, 0, 10 * 366 * 24)
 LIVE_DEMO = _switch("LIVE_DEMO", True)
 
 # Limits, each in the memory of a node (realtime.limits). An address is one of IPv4, or a /64 of IPv6: a household, but
@@ -313,6 +314,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "retention": {"task": "realtime.tasks.retention", "schedule": 3600.0},
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
+    "forget-sessions": {"task": "videos.tasks.forget_sessions", "schedule": 3600.0},
+    "forget-guests": {"task": "videos.tasks.forget_guests", "schedule": 86_400.0},
+    "clear-pictures": {"task": "videos.tasks.clear_pictures", "schedule": 3600.0},
 }
 
 # Django

@@ -6,6 +6,7 @@ wherever it was interrupted, and everybody concerned is told by events.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from uuid import UUID
 
@@ -45,6 +46,9 @@ class MessagesOfViewer:
             or Message.objects.filter(author_id=viewer_id).exists()
             or Block.objects.filter(Q(blocker_id=viewer_id) | Q(blocked_id=viewer_id)).exists()
         )
+
+    def forget(self, viewer_ids: Sequence[UUID]) -> None:
+        Topic.objects.filter(name__in=[user_topic(id) for id in viewer_ids]).delete()
 
 
 def _take_messages_back(viewer_id: UUID) -> None:

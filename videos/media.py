@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 from email.utils import formatdate
 from pathlib import Path
 from stat import S_ISREG
@@ -66,6 +67,21 @@ def keep_folder() -> None:
             folder.chmod(0o700)
     except OSError as error:
         logger.warning("%s cannot be kept from other users: %s", folder, error.strerror)
+
+
+def remove_pictures(video_id: object) -> bool:
+    """Delete the folder of a deleted video. Returns whether there was one; what cannot be deleted is logged, and tried
+    again by the jobs.
+    """
+    folder = Path(settings.MEDIA_ROOT) / str(video_id)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        logger.warning("the pictures of a deleted video stay in %s: %s", folder, error.strerror)
+        return False
+    return True
 
 
 def caching(name: str) -> str:

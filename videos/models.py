@@ -131,6 +131,16 @@ class Video(models.Model):
         return f"video:{self.id}"
 
 
+class DeletedVideo(models.Model):
+    """The id of a video that was deleted: its pictures go wherever a machine or a region still has them."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    deleted_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
 class LikeKind(models.TextChoices):
     LIKE = "like", _("like")
     CELEBRATE = "celebrate", _("celebrate")

@@ -7,6 +7,7 @@ the nodes see that a topic is gone and say `bye`, deleted comments are events, t
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Protocol
 from uuid import UUID
@@ -16,7 +17,8 @@ from django.db.models import F
 
 from realtime.models import Topic
 from videos import interactions, rights
-from videos.models import Comment, Like, Video, Viewer
+from videos.media import remove_pictures
+from videos.models import Comment, DeletedVideo, Like, Video, Viewer
 from videos.text import Conflict, NotFound
 
 logger = logging.getLogger(__name__)
@@ -59,12 +61,16 @@ class Belongings(Protocol):
         """Return whether there is anything that has to be told about."""
         ...
 
+    def forget(self, viewer_ids: Sequence[UUID]) -> None:
+        """Delete what is kept of viewers to whom no row belongs. In the transaction that deletes them."""
+        ...
+
 
 belongings: list[Belongings] = []
 
 
 def delete_video(video_id: UUID, actor: Viewer) -> None:
-    """Delete a video and everything of it, its topic last. Raises NotFound, Forbidden.
+    """Delete a video and everything of it, its topic and its pictures last. Raises NotFound, Forbidden.
 
     It is ended and made private first: from then on nothing is added and viewers get `bye`.
     """
@@ -80,6 +86,8 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
         Topic.objects.select_for_update().filter(name=video.topic).first()
         Video.objects.filter(id=video_id).delete()
         Topic.objects.filter(name=video.topic).delete()
+        DeletedVideo.objects.bulk_create([DeletedVideo(id=video_id)], ignore_conflicts=True)
+        transaction.on_commit(lambda: remove_pictures(video_id))
     logger.info("%s deleted by %s", video.topic, actor.id)
 
 

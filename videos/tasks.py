@@ -8,6 +8,7 @@ from celery import shared_task
 from django.db import connection, transaction
 
 from realtime.models import Topic
+from videos import cleaning
 
 logger = logging.getLogger(__name__)
 
@@ -40,3 +41,27 @@ def recount() -> int:
                 Topic.objects.filter(name=topic).update(version=head.version + 1)
             logger.error("recount: the like counters of %s were wrong and are mended", topic)
     return len(wrong)
+
+
+@shared_task(name="videos.tasks.forget_sessions")  # type: ignore[untyped-decorator]
+def forget_sessions() -> int:
+    """Delete expired sessions; return how many."""
+    return _said(cleaning.forget_sessions(), "expired sessions")
+
+
+@shared_task(name="videos.tasks.forget_guests")  # type: ignore[untyped-decorator]
+def forget_guests() -> int:
+    """Delete guests who cannot come back and have left nothing; return how many."""
+    return _said(cleaning.forget_guests(), "guests without a trace")
+
+
+@shared_task(name="videos.tasks.clear_pictures")  # type: ignore[untyped-decorator]
+def clear_pictures() -> int:
+    """Delete pictures of deleted videos and old live segments of ended ones; return how many."""
+    return _said(cleaning.clear_pictures(), "old segments and folders")
+
+
+def _said(count: int, what: str) -> int:
+    if count:
+        logger.info("deleted %d %s", count, what)
+    return count
