@@ -8,6 +8,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 from django.utils.crypto import constant_time_compare
 
 FORWARDED = (b"x-forwarded-for", b"x-real-ip", b"forwarded")
@@ -19,17 +21,33 @@ REFUSAL = (
 def may_scrape(address: str, headers: Iterable[tuple[bytes, bytes]], *, token: str) -> bool:
     """Return whether the asker may read figures. `token`: the site's; empty: there is none.
 
-    What came through a proxy on this machine is not from this machine, whatever the address says.
+    What came through a proxy on this machine is not from this machine, whatever the address says. Nor is what asks by
+    a name that is not the site's: a page of another site can have its own name lead to a browser's machine.
     """
     sent = {name.lower(): value for name, value in headers}
     if token and constant_time_compare(sent.get(b"authorization", b""), f"Bearer {token}".encode()):
         return True
-    return _is_loopback(address) and not any(name in sent for name in FORWARDED)
+    if not _is_loopback(address) or any(name in sent for name in FORWARDED):
+        return False
+    return _is_name_of_ours(sent.get(b"host", b"").decode("latin1"))
+
+
+def _is_name_of_ours(host: str) -> bool:
+    domain, _ = split_domain_port(host)
+    return (
+        not host
+        or _address(domain.strip("[]")) is not None
+        or validate_host(domain, ["localhost", *settings.ALLOWED_HOSTS])
+    )
 
 
 def _is_loopback(address: str) -> bool:
+    ip = _address(address)
+    return ip is not None and bool((getattr(ip, "ipv4_mapped", None) or ip).is_loopback)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ip = ipaddress.ip_address(address)
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
+        return None

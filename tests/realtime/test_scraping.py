@@ -35,6 +35,27 @@ def test_what_a_proxy_on_this_machine_passes_on_comes_from_elsewhere(header: byt
 
 
 @pytest.mark.parametrize(
+    ("host", "may"),
+    [
+        ("127.0.0.1:8000", True),
+        ("[::1]:8000", True),
+        ("localhost", True),
+        ("live.example.org", True),
+        ("evil.example", False),
+        ("evil.example:8000", False),
+        ("..", False),
+    ],
+)
+def test_this_machine_asks_by_an_address_or_a_name_of_the_site(settings: Any, host: str, may: bool) -> None:
+    """Figures are open to any name of a node; but a page whose own name leads to 127.0.0.1 must not read them."""
+    settings.ALLOWED_HOSTS = ["live.example.org"]
+    assert may_scrape("127.0.0.1", [(b"host", host.encode())], token="") is may
+    assert may_scrape(
+        "10.0.0.1", [(b"host", host.encode()), (b"authorization", f"Bearer {TOKEN}".encode())], token=TOKEN
+    )
+
+
+@pytest.mark.parametrize(
     ("address", "headers", "status"),
     [
         ("127.0.0.1", {}, 200),

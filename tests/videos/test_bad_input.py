@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests import raw
 from tests.rooms import Room, open_room
 from tests.sites import Site
 
@@ -400,6 +401,21 @@ async def test_host_that_is_not_ours(here: Room, host: str) -> None:
     for path in ("/", "/api/v1/videos", f"/events?topic={here.topic}", "/static/css/site.css"):
         answer = await here.client.get(f"{here.site.urls[0]}{path}", headers={"Host": host})
         assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(("host", "figures"), [("10.1.2.3:8000", 200), ("node-1:8000", 403), ("evil.example", 403)])
+async def test_probes_ask_by_any_name(here: Room, host: str, figures: int) -> None:
+    """A balancer's or Prometheus' question was 400 wherever ALLOWED_HOSTS names what viewers call the site. Figures
+    need the token then, except by an address from the same machine."""
+    for path, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", figures), ("/metrics/region", figures)):
+        answer = await here.client.get(f"{here.site.urls[0]}{path}", headers={"Host": host})
+        assert answer.status_code == status, path
+
+
+def test_probe_of_the_older_kind_names_nothing(site: Site) -> None:
+    """HAProxy's `option httpchk` as it comes."""
+    for path, status in (("/healthz", 200), ("/", 400)):
+        assert raw.parse(raw.talk(site.urls[0], f"GET {path} HTTP/1.0\r\n\r\n".encode())).status == status
 
 
 @pytest.mark.parametrize(
