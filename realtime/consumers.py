@@ -61,6 +61,7 @@ NO_NONSENSE = ("too_often", "unavailable", "not_found")  # answers that one gets
 COMMAND_BYTES = 16 * 1024  # sent for a command count as one command more
 WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
 CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
+POLL_MAX_SECONDS = 30  # how long a stream may be asked to last
 APART = ("embed", "dock")  # what watches without being a viewer: a player on another site, a moderator's tool
 # What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
 STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
@@ -98,6 +99,7 @@ class Request:
     network: Network
     is_counted: bool = True
     has_ids_of_all: bool = True
+    seconds: int | None = None  # after which the stream ends by itself: a poll
 
     @classmethod
     def parse(cls, scope: Scope) -> Request:
@@ -130,7 +132,17 @@ class Request:
         ticket = next((value for name, value in query if name == "ticket"), "")
         client = scope.get("client") or ("", 0)
         is_foreign = origins.page(scope, settings.LIVE_ORIGINS) is origins.Page.FOREIGN
-        return cls(headers, topics, positions, ticket, is_foreign, network_of(client[0]), not apart, not ids)
+        return cls(
+            headers,
+            topics,
+            positions,
+            ticket,
+            is_foreign,
+            network_of(client[0]),
+            is_counted=not apart,
+            has_ids_of_all=not ids,
+            seconds=_seconds([value for name, value in query if name == "seconds"]),
+        )
 
     @property
     def credentials(self) -> dict[bytes, bytes]:
@@ -185,6 +197,15 @@ def _topics(values: Iterable[str]) -> list[TopicName]:
     return topics
 
 
+def _seconds(values: list[str]) -> int | None:
+    if not values:
+        return None
+    [value, *others] = values
+    if others or not (value.isascii() and value.isdigit() and len(value) <= 2 and int(value) <= POLL_MAX_SECONDS):
+        raise Refusal(422, "invalid", f"seconds is a whole number from 0 to {POLL_MAX_SECONDS}.")
+    return int(value)
+
+
 class Session:
     """An open connection's place in the node and in the limits. Implements realtime.sockets.Listener."""
 
@@ -204,6 +225,12 @@ class Session:
 
     def filled(self) -> None:
         self.node.filled(self.connection)
+
+    def end_poll(self) -> None:
+        """The stream was asked to end now. The next one goes on from its positions."""
+        if self.connection.id in self.node.connections:
+            self.node.end_poll(self.connection)
+            self.connection.wire.close(Closing.DRAIN)
 
     def gone(self) -> None:
         """Give the place up. A second time changes nothing."""
@@ -658,6 +685,8 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         elif isinstance(wire, AsgiWire):
             wire.begin({"type": "http.response.start", "status": 200, "headers": headers})
             wire.put(first)
+        if self.request.seconds is not None:
+            asyncio.get_running_loop().call_later(self.request.seconds, session.end_poll)
 
     def _headers(self, content_type: bytes) -> list[tuple[bytes, bytes]]:
         return [

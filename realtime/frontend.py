@@ -37,7 +37,7 @@ from realtime.connections import (
     Watcher,
     write_slice,
 )
-from realtime.counting import UNCOUNTED, KeyOf, Roll, viewer_keys
+from realtime.counting import UNCOUNTED, KeyOf, Roll, ViewerKey, viewer_keys
 from realtime.events import (
     BURST_TTL_MS,
     Burst,
@@ -94,6 +94,7 @@ ENTER_MAX_TOPICS = 1_000  # that are entered in the shared table at once
 TOPICS_MAX = 50  # of a connection
 VIEWERS_REST = 8  # times as long as for likes: a change of the viewer count alone can wait
 VIEWERS_REST_MAX_SECONDS = 2.0
+POLL_REST_SECONDS = 2.0  # between the end of a viewer's poll and the next, at most
 ARRIVALS_SECONDS = 0.25  # how often it is seen who has been here long enough to count
 VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it are told in one step
 TOLD_MAX_KEYS = 20_000  # in one step, over all topics: some 80 ms of Redis in calls of 2 ms
@@ -123,6 +124,15 @@ class Table(Protocol):
     async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None: ...
 
     async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A viewer of a topic between two polls."""
+
+    viewer_id: str
+    until: float  # when the next poll no longer comes
+    counts_at: float | None  # None: counts already
 
 
 _NO_ROLL = Roll()  # of topics whose viewers nobody counts: there may be one for each viewer here
@@ -367,6 +377,8 @@ class Node:
         self._count_after_seconds = count_after_seconds
         # Who has come and does not count yet, oldest first, with when that is over.
         self._arriving: OrderedDict[tuple[Feed, Connection], float] = OrderedDict()
+        # Whose poll has ended and whose next is on its way, oldest first.
+        self._between: OrderedDict[tuple[Feed, ViewerKey], Between] = OrderedDict()
         self._key_of = key_of
         self._clock = clock
         self._write_descriptor = write
@@ -420,6 +432,19 @@ class Node:
         metrics.connections.labels("sse" if connection.is_sse else "websocket").dec()
         for topic in list(connection.topics):
             self.unsubscribe(connection, topic)
+
+    def end_poll(self, connection: Connection) -> None:
+        """Forget a stream that ended when it was asked to. Its viewer counts on for a while: the next is on its way."""
+        key, viewer_id = connection.key, connection.watcher.viewer_id
+        until = self._clock() + self._count_after_seconds + POLL_REST_SECONDS
+        for feed in [self.feeds[topic] for topic in connection.topics if topic in self.feeds]:
+            if feed.has_viewers and key != UNCOUNTED:
+                self._end_between(feed, key)
+                counts_at = self._arriving.get((feed, connection))
+                if counts_at is None:
+                    feed.roll.enter(key, viewer_id)
+                self._between[feed, key] = Between(viewer_id, until, counts_at)
+        self.remove(connection)
 
     def identify(self, connection: Connection, watcher: Watcher) -> None:
         """Note who watches on an open connection: from now on that has to stay true, and he is counted as himself."""
@@ -1240,16 +1265,29 @@ class Node:
         """Count the connection's viewer once it has been here for a while: who only looks in is none."""
         if not feed.has_viewers or connection.key == UNCOUNTED:
             return
-        if self._count_after_seconds:
+        before = self._between.get((feed, connection.key))
+        if before is not None and before.counts_at is not None:
+            self._arriving[feed, connection] = before.counts_at
+            self._arriving.move_to_end((feed, connection), last=False)
+        elif self._count_after_seconds and before is None:
             self._arriving[feed, connection] = self._clock() + self._count_after_seconds
         else:
             self._count_now(feed, connection)
+        self._end_between(feed, connection.key)
 
     async def count_arrived(self) -> None:
-        """Count those who have been here long enough."""
-        while self._arriving and next(iter(self._arriving.values())) <= self._clock():
+        """Count those who have been here long enough, and no more those who poll no more."""
+        now = self._clock()
+        while self._arriving and next(iter(self._arriving.values())) <= now:
             (feed, connection), _ = self._arriving.popitem(last=False)
             self._count_now(feed, connection)
+        while self._between and next(iter(self._between.values())).until <= now:
+            self._end_between(*next(iter(self._between)))
+
+    def _end_between(self, feed: Feed, key: ViewerKey) -> None:
+        between = self._between.pop((feed, key), None)
+        if between is not None and between.counts_at is None and feed.roll.leave(key, between.viewer_id):
+            self._note_change(feed)
 
     def _count_now(self, feed: Feed, connection: Connection) -> None:
         if feed.has_viewers and feed.roll.enter(connection.key, connection.watcher.viewer_id):
@@ -1269,6 +1307,8 @@ class Node:
         if not has_viewers:
             for connection in feed.members():
                 self._count_out(feed, connection)
+            for _, key in [each for each in self._between if each[0] is feed]:
+                self._end_between(feed, key)
         feed.has_viewers = has_viewers
         if has_viewers:
             for connection in feed.members():
@@ -1301,7 +1341,10 @@ class Node:
             idle = [
                 feed
                 for feed in self.feeds.values()
-                if feed.is_ready and feed.empty_since is not None and self._clock() - feed.empty_since > LINGER_SECONDS
+                if feed.is_ready
+                and feed.empty_since is not None
+                and not len(feed.roll)
+                and self._clock() - feed.empty_since > LINGER_SECONDS
             ]
             for feed in idle:
                 self._drop(feed)

@@ -1,17 +1,19 @@
-// The connection of a whole browser: one EventSource on /events for the topics of all its tabs. Runs in a SharedWorker
-// (hub-worker.js) or, where there is none, in each page (line.js). Touches neither document nor window.
+// The connection of a whole browser: one stream of events (transports.js) for the topics of all its tabs. Runs in a
+// SharedWorker (hub-worker.js) or, where there is none, in each page (line.js). Touches neither document nor window.
 //
 // Promise: a tab gets every durable event of its topics once and in order of seq, from behind the seq that it says it
-// has; what is no longer at hand, or of another epoch, comes as `reset` with a fresh state. The same after a break. The first topics go into
-// the address of the connection, later ones are added by POST /subscriptions. Waiting times are drawn at random over
-// their whole range, so that many viewers who lost a node do not come back in one instant.
+// has; what is no longer at hand, or of another epoch, comes as `reset` with a fresh state. The same after a break. The
+// first topics go into the address of the connection, later ones are added by POST /subscriptions. Where a transport is
+// mute the next one is tried, and the pages show nothing of it. Waiting times are drawn at random over their whole
+// range, so that many viewers who lost a node do not come back in one instant.
 
 import { EVENTS as OF_INBOX } from "./inbox-state.js";
 import { EVENTS as OF_VIDEO } from "./state.js";
+import { Ladder } from "./transports.js";
 import { Witness } from "./witness.js";
 
 /** Of the messages between tab and hub. A worker of an older release goes on serving the tabs that it has. */
-export const VERSION = 2;
+export const VERSION = 3;
 
 const EVENTS = new Set([...OF_VIDEO, ...OF_INBOX, "hello", "subscribed", "unsubscribed", "reset", "drain", "refused", "bye"]);
 const FIRST_RETRY_MS = 1_000;
@@ -19,7 +21,6 @@ const RETRY_MAX_MS = 20_000;
 const REFUSED_MAX_MS = 120_000;
 /** Refusals that the viewer is told: others are over in a moment. */
 const REFUSALS = new Set(["network_full", "too_many_connections", "full"]);
-const HELLO_TIMEOUT_MS = 15_000;
 const CALL_TIMEOUT_MS = 15_000;
 const WAKE_CHECK_MS = 5_000;
 const SLEPT_MS = 25_000;
@@ -49,6 +50,7 @@ export class Hub {
   #next = null;
   #timer = null;
   #helloTimer;
+  #ladder = new Ladder();
   #failures = 0;
   #refusals = 0;
   #retryMs = FIRST_RETRY_MS;
@@ -71,14 +73,18 @@ export class Hub {
     let lastCheck = Date.now();
     setInterval(() => {
       // The machine slept: the connection is dead without knowing it.
-      if (Date.now() - lastCheck > SLEPT_MS && this.#topics.size && isAwake()) this.#open();
+      if (Date.now() - lastCheck > SLEPT_MS && this.#topics.size && isAwake()) {
+        this.#ladder.begin(0);
+        this.#open();
+      }
       lastCheck = Date.now();
     }, WAKE_CHECK_MS);
   }
 
   /**
    * Let a tab in. `post(message)`: to the tab, `{state}`: connecting, catching, live, lost, or refused with `code` and
-   * `seconds`, until we ask again; `{event, data}`; `{lost: topic, reason}`: it cannot be watched any more; `{signedOut: true}`.
+   * `seconds`, until we ask again; `{event, data}`; `{lost: topic, reason}`: it cannot be watched any more; `{signedOut: true}`;
+   * `{rung}`: which transport came through (transports.js).
    * Returns `take(message)`: from the tab, and `close()`: it has gone.
    */
   join(post) {
@@ -96,12 +102,14 @@ export class Hub {
 
   /**
    * `{viewer}`: who the tab is by its cookies; `{csrf}`: their token; `{leave: [topic]}`; `{watch: [[topic, seq, epoch]]}`,
-   * seq null for a tab that has no state yet; `{online}`: what the browser says. Any of them together, taken in this order.
+   * seq null for a tab that has no state yet; `{online}`: what the browser says;
+   * `{rung}`: where to begin. Any of them together, taken in this order.
    */
-  #take(tab, { viewer, csrf, leave = [], watch = [], online }) {
+  #take(tab, { viewer, csrf, leave = [], watch = [], online, rung }) {
     // A page that the browser has kept comes back after its end.
     this.#tabs.add(tab);
     if (csrf !== undefined) this.#csrf = csrf;
+    if (rung && !this.#source && !this.#failures) this.#ladder.begin(rung);
     for (const topic of leave) this.#leave(tab, topic);
     for (const [topic, seq, epoch] of watch) this.#watch(tab, topic, seq, epoch);
     if (viewer !== undefined && viewer !== this.#viewer) {
@@ -115,6 +123,7 @@ export class Hub {
       if (this.#topics.size) this.#lose();
     } else if (online || (watch.length && this.#state === "lost" && !this.#offline)) {
       this.#offline = false;
+      if (online) this.#ladder.begin(0);
       if (this.#state === "lost" && this.#topics.size) this.#open();
     }
     this.#settleSoon();
@@ -207,18 +216,27 @@ export class Hub {
       if (after !== null) query.append("after", this.#position(topic, after));
       Object.assign(known, { ask: "", asked: true });
     }
-    const source = Object.assign(new EventSource(`/events?${query}`), { connection: "", held: new Set(), witness: null });
+    const Transport = this.#ladder.transport;
+    const source = Object.assign(new Transport(query, {
+      names: EVENTS,
+      isFirst: !this.#source?.connection,
+      received: (name, data) => this.#received(source, name, data),
+      failed: () => this.#failed(source),
+      ended: () => (source === this.#source && source.connection ? this.#open({ beside: true }) : this.#failed(source)),
+    }), { connection: "", held: new Set(), witness: null });
     if (beside && this.#source) this.#next = source;
     else this.#source = source;
     clearTimeout(this.#helloTimer);
-    this.#helloTimer = setTimeout(() => this.#failed(source), HELLO_TIMEOUT_MS);
-    for (const name of EVENTS) source.addEventListener(name, (event) => this.#received(source, name, JSON.parse(event.data)));
-    source.addEventListener("error", () => this.#failed(source));
+    this.#helloTimer = setTimeout(() => this.#failed(source, { isMute: true }), this.#ladder.helloMs);
   }
 
-  #failed(source) {
+  /** `isMute`: it has said no hello for as long as its transport may take. */
+  #failed(source, { isMute = false } = {}) {
     if (source !== this.#source && source !== this.#next) return;
-    if (source === this.#next) {
+    if (!source.connection && !this.#offline && this.#ladder.failed({ isMute })) {
+      return this.#open({ beside: source === this.#next && Boolean(this.#source.connection) });
+    }
+    if (source === this.#next && !source.isPoll) {
       // The old connection still serves; it will fail by itself when its node is gone.
       this.#drop(source);
       this.#next = null;
@@ -258,7 +276,8 @@ export class Hub {
       return;
     }
     const source = this.#source;
-    if (!source.connection || this.#next || this.#posting) return;
+    // A poll is over when it is read: the next one names what is wanted by then.
+    if (!source.connection || source.isPoll || this.#next || this.#posting) return;
     const wanted = this.#wanted();
     const asked = wanted.filter((topic) => !source.held.has(topic) || this.#topics.get(topic).ask);
     const left = [...source.held].filter((topic) => !wanted.includes(topic));
@@ -334,6 +353,7 @@ export class Hub {
       [this.#source, this.#next] = [source, null];
     }
     this.#failures = this.#refusals = 0;
+    if (this.#ladder.greeted(source.constructor)) for (const tab of this.#tabs) tab.post({ rung: this.#ladder.rung });
     this.#retryMs = data.retry_ms ?? FIRST_RETRY_MS;
     source.connection = data.connection;
     if (data.sample) source.witness = this.witness(data.connection, data.sample.every_ms);

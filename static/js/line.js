@@ -3,6 +3,7 @@
 
 import { csrfToken } from "./api.js";
 import { Hub, VERSION } from "./hub.js";
+import { keep, kept } from "./kept.js";
 
 const READY_MS = 5_000;
 
@@ -88,10 +89,12 @@ export class Line {
     if (!this.#outgoing) return;
     const { leave, watch } = this.#outgoing;
     this.#outgoing = null;
-    this.#send({ viewer: this.#viewer, csrf: csrfToken(), leave: [...leave], watch: [...watch.values()] });
+    const rung = Number(kept("rung"));
+    this.#send({ viewer: this.#viewer, csrf: csrfToken(), rung, leave: [...leave], watch: [...watch.values()] });
   }
 
-  #received({ state, code, seconds, event, data, lost, reason, signedOut }) {
+  #received({ state, code, seconds, event, data, lost, reason, signedOut, rung }) {
+    if (rung !== undefined) return keep("rung", rung ? String(rung) : "");
     if (signedOut) return this.signedOut();
     if (this.#paused) return;
     if (state) this.changed(state, { code, seconds });

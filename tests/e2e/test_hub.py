@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -164,3 +166,74 @@ async def test_whoever_joins_or_likes_in_one_tab_has_done_so_in_all(
     await expect(second.page.locator("#likes")).to_have_text("0")
     assert connections(quiet) == 1
     assert first.problems == second.problems == []
+
+
+@asynccontextmanager
+async def holding_back(site: Site) -> AsyncIterator[str]:
+    """A proxy that passes an answer on when it is complete, as some antivirus programs do, and knows no WebSocket.
+
+    It lets the pages wait for less time. Yields its URL.
+    """
+    node = urlsplit(site.urls[0])
+
+    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"\r\nupgrade: websocket" in head.lower():
+            writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        head = re.sub(rb"(?i)\r\n(connection|accept-encoding): [^\r]*", b"", head)
+        size = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        body = await reader.readexactly(int(size[1])) if size else b""
+        upper, lower = await asyncio.open_connection(node.hostname, node.port)
+        try:
+            lower.write(head[:-2] + b"Connection: close\r\n\r\n" + body)
+            async with asyncio.TaskGroup() as tasks:
+                whole = tasks.create_task(upper.read())
+                left = tasks.create_task(reader.read())
+                await asyncio.wait((whole, left), return_when=asyncio.FIRST_COMPLETED)
+                if whole.done():
+                    answer = whole.result().replace(b"POLL_SECONDS = 4", b"POLL_SECONDS = 1")
+                    writer.write(answer.replace(b"STREAM_HELLO_MS = 8_000", b"STREAM_HELLO_MS =   700"))
+                whole.cancel()
+                left.cancel()
+        finally:
+            lower.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await exchange(reader, writer)
+        except* (OSError, asyncio.IncompleteReadError):
+            pass  # one of the two has gone
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_page_whose_event_streams_are_held_back_polls(
+    quiet: Site, host: Broadcaster, open_window: OpenWindow
+) -> None:
+    """Behind a proxy that waits for the end of an answer the page read "Connection lost" for ever."""
+    video = host.new_video(title="Behind an antivirus")
+    async with holding_back(quiet) as url:
+        window = await open_window("about:blank")
+        await window.page.context.add_init_script(
+            "globalThis.said = [];"
+            "new MutationObserver(() => { const line = document.querySelector('#line-state');"
+            " if (line) said.push(line.dataset.state); }).observe(document, { subtree: true, attributes: true });"
+        )
+        await window.page.goto(f"{url}/videos/{video}/")
+        await window.is_live()
+
+        host.comment(video, "Comes through")
+        host.call("PUT", f"/videos/{video}/like", {"kind": "like"})
+        await window.sees_comment("Comes through")
+        await expect(window.page.locator("#likes")).to_have_text("1")
+        host.comment(video, "And goes on")
+        await window.sees_comment("And goes on")
+
+        assert not {"lost", "refused"} & set(await window.page.evaluate("said"))
+        assert await window.page.evaluate("sessionStorage.rung") == "2"
+        await window.page.close()

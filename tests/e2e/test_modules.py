@@ -284,6 +284,66 @@ async def test_a_lost_connection_comes_back_after_a_random_share_of_a_growing_ti
     assert states == ["connecting", "live", "lost"]
 
 
+async def test_the_hub_takes_the_next_transport_when_event_streams_stay_mute(window: Window) -> None:
+    """Behind a proxy that passes on complete answers alone the page read "Connection lost" for ever."""
+    body = (
+        """
+        const sockets = [], polls = [], rungs = [];
+        window.WebSocket = class extends EventTarget {
+            constructor(url) { super(); this.url = url; sockets.push(this); }
+            close() {}
+        };
+        window.fetch = (url) => new Promise((resolve) => {
+            const answer = (text) => resolve({ ok: true, text: async () => text });
+            polls.push({ query: new URL(url, location).searchParams, answer });
+        });
+        """
+        + STARTED
+        + r"""
+        hub.join(({ rung }) => { if (rung !== undefined) rungs.push(rung); });
+        const waits = [];
+        for (let stream = 0; stream < 2; stream += 1) {
+            waits.push(timers.at(-1).ms);
+            timers.at(-1).work();
+        }
+        for (let socket = 0; socket < 2; socket += 1) sockets[socket].dispatchEvent(new Event("close"));
+        const event = (name, data) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+        const hello = (seq) => "retry: 2000\n" + event("hello", {
+            topics: { [V]: { epoch: "e", seq, snapshot: null } }, connection: "c", retry_ms: 1000,
+        });
+        polls[0].answer(hello(5));
+        while (!polls[1]) await settled();
+        tab.take({ watch: [[W, 3, "e"]] });
+        await settled();
+        polls[1].answer(hello(6) + ": hb\n" + event(...comment(6)));
+        while (!polls[2]) await settled();
+        const now = Date.now();
+        Date.now = () => now + 20 * 60_000;
+        polls[2].answer(hello(6));
+        while (sources.length < 3) await settled();
+        tab.close();
+        return {
+            waits, rungs, posts: posts.length, states: tab.states,
+            opened: [sources.length, sockets.length, polls.length],
+            events: tab.events,
+            seconds: polls.map(({ query }) => query.get("seconds")),
+            after: [...polls.map(({ query }) => query.getAll("after")), sources[2].after],
+        };
+    """
+    )
+    found = await run(window, "hub", body)
+    assert found == {
+        "waits": [8_000, 16_000],
+        "opened": [3, 2, 3],
+        "rungs": [2],
+        "seconds": ["0", "4", "4"],
+        "after": [["video:1@e.5"], ["video:1@e.5"], *[["video:1@e.6", "video:2@e.3"]] * 2],
+        "events": ["comment 6"],
+        "posts": 0,
+        "states": ["connecting", "live", "catching", "live"],
+    }
+
+
 async def test_who_is_not_let_in_hears_why_and_asks_again_ever_more_rarely(window: Window) -> None:
     """Whoever was refused asked again each 5 s for ever, and read "Connection lost"."""
     body = (

@@ -104,6 +104,12 @@ async def test_event_stream_behind_tls_says_hello_and_delivers(node: TlsNode, ro
         assert seen[0] == "hello"
 
 
+async def test_poll_behind_tls_ends_by_itself(node: TlsNode, room: Room) -> None:
+    url = f"https://127.0.0.1:{node.port}/events?topic={room.topic}&seconds=0"
+    async with asyncio.timeout(HANG_SECONDS), httpx.AsyncClient(verify=node.trust, trust_env=False) as client:
+        assert "event: hello" in (await client.get(url)).text
+
+
 async def test_websocket_behind_tls_takes_commands_and_delivers(node: TlsNode, room: Room) -> None:
     async with asyncio.timeout(HANG_SECONDS), await open_socket(node, room) as opened:
         assert json.loads(await opened.recv())["event"] == "hello"

@@ -311,6 +311,21 @@ async def test_ids_of_each_topic_alone_are_for_who_asks(here: Room) -> None:
             assert await viewer.error() == (422, "invalid")
 
 
+async def test_poll_ends_by_itself_and_the_next_goes_on(here: Room) -> None:
+    for seconds in (0, 1):
+        async with stream(here, f"topic={here.topic}&seconds={seconds}") as viewer:
+            assert here.topic in (await viewer.named("hello"))["topics"]
+            await viewer.ended()
+    await here.comment("between two polls")
+    async with stream(here, f"topic={here.topic}&after={await here.position(1)}&seconds=0") as viewer:
+        assert (await viewer.named("comment"))["comment"]["body"] == "between two polls"
+        await viewer.ended()
+    await nobody_is_left(here)
+    for query in ("seconds=31", "seconds=-1", "seconds=1.5", "seconds=", "seconds=²", "seconds=1&seconds=1"):
+        async with stream(here, f"topic={here.topic}&{quote(query, safe='=&')}") as viewer:
+            assert await viewer.error() == (422, "invalid")
+
+
 async def test_what_is_no_request_for_an_event_stream(lobby: Room) -> None:
     """Row 43."""
     async with stream(lobby, headers=[("Accept", "text/html, image/png")]) as viewer:

@@ -1036,6 +1036,48 @@ async def test_who_only_looks_in_is_no_viewer(patient: Node, table: FakeTable, s
     assert (await table.watched([VIDEO]))[VIDEO].peak == 1
 
 
+async def test_who_polls_is_one_viewer_all_the_time(
+    patient: Node, table: FakeTable, store: FakeStore, clock: Clock
+) -> None:
+    """Each poll had to wait until it counted, and took its viewer out at its end: the number went up and down."""
+
+    async def poll(seconds: float) -> int:
+        viewer = await Viewer(patient, key=7).watch()
+        clock.advance(seconds=seconds)
+        await patient.count_arrived()
+        patient.end_poll(viewer.connection)
+        return await count(patient, table)
+
+    async def rest(seconds: float) -> int:
+        clock.advance(seconds=seconds)
+        await patient.count_arrived()
+        return await count(patient, table)
+
+    assert [await poll(0.0), await rest(0.5), await poll(2.0)] == [0, 0, 0], "here for less than 3 s"
+    assert await poll(1.0) == 1
+    for _ in range(3):
+        assert [await rest(0.5), await poll(4.0)] == [1, 1]
+    assert [await rest(4.0), await rest(1.5)] == [1, 0], "no other poll came"
+    assert not patient._between
+    await poll(0.0)
+    await rest(6.0)
+    await patient.reconcile()
+    assert store.seen == {VIDEO: {7}}
+    assert await count(patient, table) == 0, "who looked in once"
+
+
+async def test_poll_that_ends_after_the_video_leaves_no_viewer(
+    node: Node, table: FakeTable, store: FakeStore, clock: Clock
+) -> None:
+    first, second = [await Viewer(node, key=key).watch() for key in (1, 2)]
+    node.end_poll(first.connection)
+    assert await count(node, table) == 2
+    node.deliver([to_wire(store.note("over"))])
+    node.end_poll(second.connection)
+    assert await count(node, table) == 0
+    assert not node._between
+
+
 async def test_who_is_identified_while_arriving_counts_as_themselves_and_no_sooner(
     patient: Node, table: FakeTable, clock: Clock
 ) -> None:
