@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import warnings
 from typing import Any
 
@@ -87,7 +88,7 @@ def leave_what_is_loaded(**_: Any) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def tell_figures(sender: Any, **_: Any) -> None:
-    """Tell the region what this worker counts; its name (`dispatcher@host`) says what it is."""
+    """Tell the region what this worker counts; its name (`dispatcher-1@host`) says what it is."""
     from realtime import figures  # reads the settings
 
-    figures.start_telling(sender.hostname.partition("@")[0])
+    figures.start_telling(re.split("[-@]", sender.hostname)[0])

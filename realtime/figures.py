@@ -10,6 +10,7 @@ figures.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import re
@@ -20,9 +21,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import orjson
+from django.conf import settings
 from prometheus_client import PROCESS_COLLECTOR, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
@@ -82,12 +85,33 @@ def _encoded(family: Metric) -> list[Any]:
     return [family.name, family.type, family.documentation, samples]
 
 
+def take_number(part: str, folder: Path) -> int:
+    """Return the lowest number that no other process of this part has on this machine; ours until this process ends.
+
+    A process that is started again has the number of the one before, so its series go on: with the process id for a
+    number hundreds of them would begin anew. The kernel ends the lock with the process, however that ended. Where the
+    folder cannot be written to, the process id has to do.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for number in range(1, PROCESSES_MAX + 1):
+            lock = os.open(folder / f"{part}-{number}", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return number
+            except BlockingIOError:
+                os.close(lock)
+    except OSError as error:
+        logger.warning("figures: %s cannot be written to, so this process has its id for a number: %s", folder, error)
+    return os.getpid()
+
+
 class Teller:
     """What this process tells. `name` is its part in the site (node, dispatcher, jobs, relay)."""
 
     def __init__(self, name: str) -> None:
         host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:32]
-        self.process = f"{name}-{host}-{os.getpid()}"
+        self.process = f"{name}-{host}-{take_number(name, settings.DATA_DIR / 'processes')}"
         self._name = name
         self._began_ms = now_ms()
         self._slot = now_ms() // 1000 // SLOT_SECONDS

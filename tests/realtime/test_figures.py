@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,6 +75,21 @@ async def test_what_a_process_counts_is_read_with_its_name(clock: list[int]) -> 
         "live_hop_seconds_count": 1,
         "live_hop_seconds_sum": 0.012,
     }
+
+
+def test_process_that_starts_again_is_known_by_its_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The label had the process id: each restart of a node made 611 new series."""
+    script = "import sys, pathlib; from realtime.figures import take_number as take; "
+    script += "print(take('node', pathlib.Path(sys.argv[1])), flush=True); sys.stdin.read()"
+    folder = tmp_path / "processes"
+    assert [figures.take_number(part, folder) for part in ("node", "dispatcher")] == [1, 1]
+    with subprocess.Popen([sys.executable, "-c", script, folder], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout and other.stdout.readline() == "2\n"
+        other.kill()
+    assert figures.take_number("node", folder) == 2
+    (tmp_path / "file").touch()
+    assert figures.take_number("node", tmp_path / "file" / "processes") == os.getpid()
+    assert "has its id for a number" in caplog.text
 
 
 async def test_slot_holds_what_came_in_it_alone(clock: list[int]) -> None:
