@@ -328,7 +328,6 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "ninja",
     "channels",
     "liveplatform",
     "realtime",

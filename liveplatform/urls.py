@@ -8,6 +8,7 @@ from django.urls import include, path
 from liveplatform import health, logins, operations
 from messaging.api import router as messages
 from videos.api import api
+from videos.docs import docs_page
 from videos.openapi import openapi_json
 
 admin.site.site_header = "liveplatform"
@@ -18,6 +19,7 @@ api.add_router("", messages)
 urlpatterns = [
     path("", include("videos.urls")),
     path("api/v1/openapi.json", openapi_json(api)),
+    path("api/v1/docs", docs_page(api)),
     path("api/v1/", api.urls),
     path(
         "accounts/login/",

@@ -30,9 +30,23 @@ TAGS = {
     "messages": "Conversations of two and of groups, how far each has read, and blocks.",
 }
 SESSION = (
-    "Of a signed-in viewer, or of a guest. With POST, PUT, PATCH and DELETE send the value of the cookie csrftoken"
-    " as X-CSRFToken too."
+    "Of a signed-in viewer, or of a guest. With POST, PUT, PATCH and DELETE send the value of the cookie `csrftoken`"
+    " as `X-CSRFToken` too."
 )
+BEARER = "What `createGuest` answered, or what the operator has given out: `Authorization: Bearer <token>`."
+# Of each error the same, whatever the call; `code` says more.
+ERRORS = {
+    "400": "The body is not JSON (`malformed`), or the request is none.",
+    "401": "There is no identity, or it is good no longer.",
+    "403": "It is not for this viewer (`forbidden`), or a session came without its token (`csrf`).",
+    "404": "There is no such thing, or it is not for this viewer: the two look the same.",
+    "409": "It does not go with how things are, as a comment on a video that has ended (`video_ended`).",
+    "413": "The body is too large.",
+    "415": "The body is not sent as `application/json` in UTF-8.",
+    "422": "A field or a filter is not valid: `detail` names it.",
+    "429": "Too often: wait for the seconds that `Retry-After` says.",
+    "503": "The database or a node is away: come back after the seconds that `Retry-After` says.",
+}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
 # Operation that makes a thing -> the parameter by which others name it, and how their paths begin.
 MADE = {
@@ -57,10 +71,12 @@ class Api(NinjaAPI):
         operations = [each for methods in found["paths"].values() for each in methods.values()]
         for operation in operations:
             operation.setdefault("security", [])
-            for status in ("429", "503"):
-                if status in operation["responses"]:
+            for status in operation["responses"].keys() & ERRORS.keys():
+                operation["responses"][status]["description"] = ERRORS[status]
+                if status in ("429", "503"):
                     operation["responses"][status]["headers"] = RETRY_AFTER
-        found["components"]["securitySchemes"]["Session"]["description"] = SESSION
+        for name, text in (("Bearer", BEARER), ("Session", SESSION)):
+            found["components"]["securitySchemes"][name]["description"] = text
         _link(found)
         return found
 

@@ -146,13 +146,17 @@ class Window:
             await asyncio.sleep(0.05)
 
     async def serious_axe_findings(self) -> list[str]:
+        return await self.axe_findings("serious", "critical")
+
+    async def axe_findings(self, *impacts: str) -> list[str]:
+        """Return what axe finds, of these impacts or of any."""
         from axe_playwright_python.async_playwright import Axe
 
         results = await Axe().run(self.page)
         return [
             f"{found['id']}: {[node['html'][:200] for node in found['nodes'][:3]]}"
             for found in results.response["violations"]
-            if found["impact"] in ("serious", "critical")
+            if not impacts or found["impact"] in impacts
         ]
 
 

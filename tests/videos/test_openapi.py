@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import html
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -17,7 +20,7 @@ import pytest
 from tests.rooms import Room, open_room
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
-from videos.openapi import SESSION
+from videos.openapi import BEARER, SESSION
 
 OPEN_TO_ALL: dict[str, Any] = {"/tickets": {"topics": ["video:1"]}, "/subscriptions": {"connection": "x"}}
 """Anybody may watch."""
@@ -101,7 +104,7 @@ def test_document_is_valid_openapi(document: dict[str, Any]) -> None:
     assert len(ids) == len(set(ids)) > 10
     schemes = document["components"]["securitySchemes"]
     assert schemes == {
-        "Bearer": {"type": "http", "scheme": "bearer"},
+        "Bearer": {"type": "http", "scheme": "bearer", "description": BEARER},
         "Session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": SESSION},
     }
 
@@ -261,13 +264,66 @@ async def test_every_unsafe_call_asks_who_it_is_and_guards_the_session(here: Roo
     assert here.comments_kept() == []
 
 
-def test_docs_page_needs_nothing_from_elsewhere(site: Site) -> None:
+# The docs page
+
+
+@pytest.fixture(scope="module")
+def docs(site: Site) -> str:
     page = httpx.get(f"{site.urls[0]}/api/v1/docs")
     assert page.status_code == 200
-    needed = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert needed
+    return page.text
+
+
+def test_docs_page_needs_nothing_from_elsewhere(site: Site, docs: str) -> None:
+    needed = set(re.findall(r'(?:src|href)="([^"#]+)"', docs)) - {"/"}
+    assert "/api/v1/openapi.json" in needed
     for url in needed:
-        assert url.startswith("/static/")
+        assert url.startswith("/")
         assert httpx.get(f"{site.urls[0]}{url}").status_code == 200
-    assert "<script>" not in page.text
-    assert " style=" not in page.text
+    assert "<script>" not in docs
+    assert " style=" not in docs
+
+
+def test_docs_page_has_every_operation_and_its_links_lead_somewhere(docs: str, document: dict[str, Any]) -> None:
+    ids = re.findall(r' id="([^"]+)"', docs)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', docs)) - set(ids) == set()
+    assert document["components"]["schemas"].keys() - set(ids) == set()
+    for path, method, operation in operations(document):
+        shown = docs.partition(f' id="{operation["operationId"]}">')[2].partition("</section>")[0]
+        assert operation["summary"] in html.unescape(shown)
+        assert f"{method.upper()}</span> <code>{path}</code>" in shown
+        fields = {name for schema in bodies(operation) for name in resolve(document, schema)["properties"]}
+        for name in fields | {parameter["name"] for parameter in operation["parameters"]}:
+            assert f'<th scope="row"><code>{name}</code>' in shown
+        for status, answer in operation["responses"].items():
+            assert status in shown
+            if status < "400" and "content" in answer:
+                name = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                assert f'<a href="#{name}">{name}</a>' in shown
+    assert "$ref" not in docs
+
+
+def bodies(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    return [content["schema"] for content in operation.get("requestBody", {}).get("content", {}).values()]
+
+
+async def test_examples_of_the_docs_page_are_calls_that_the_server_takes(
+    here: Room, docs: str, document: dict[str, Any]
+) -> None:
+    """Each may find that there is no such thing, never that the call itself is wrong."""
+    examples = [html.unescape(text) for text in re.findall(r"<pre><code>(curl .*?)</code></pre>", docs, re.DOTALL)]
+    assert len(examples) == len(list(operations(document)))
+    values = {"SITE": here.site.urls[0], "TOKEN": here.people[1].token, "video_id": here.video_id}
+    for example in sorted(examples, key=lambda text: "/guests/me" in text):  # last: it ends the token
+        filled = re.sub(r"\$(\w+)", lambda name: values.get(name[1], str(uuid4())), example)
+        words = argparse.ArgumentParser()
+        words.add_argument("url")
+        words.add_argument("-X", default="GET")
+        words.add_argument("-H", action="append", default=[])
+        words.add_argument("-d")
+        call = words.parse_args(shlex.split(filled.replace("\\\n", ""))[1:])
+        headers = dict(header.split(": ") for header in call.H)
+        answer = await here.client.request(call.X, call.url, content=call.d, headers=headers)
+        here.client.cookies.clear()
+        assert answer.status_code < 500 and answer.status_code not in (400, 401, 405, 415, 422), (example, answer.text)
