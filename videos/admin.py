@@ -29,9 +29,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from realtime.models import Topic
 from videos import interactions, removal
 from videos.models import Comment, LikeCount, LikeKind, Video, Viewer
+from videos.names import clean_name
 from videos.quick_lists import QuickListMixin, at_most, bounded_count
 from videos.rights import MODERATE, may_broadcast
-from videos.text import Invalid, Refused, check_playlist, clean_name, clean_text, clean_title
+from videos.text import Invalid, Refused, check_playlist, clean_text, clean_title
 
 ACTION_MAX_VIDEOS = 50
 ACTION_MAX_VIEWERS = 50

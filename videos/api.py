@@ -35,6 +35,7 @@ from videos.auth import CsrfFailed, Unauthorized, require_claim, require_viewer,
 from videos.commands import react
 from videos.interactions import Claim
 from videos.models import Comment, Video, Viewer
+from videos.names import clean_name
 from videos.openapi import ANYBODY, TAGS, Api
 from videos.representation import person
 from videos.text import (
@@ -46,7 +47,6 @@ from videos.text import (
     SignedOut,
     check_playlist,
     clean_body,
-    clean_name,
     clean_text,
     clean_title,
 )

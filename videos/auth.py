@@ -31,9 +31,9 @@ from realtime.threads import backend_threads
 from videos import limits
 from videos.interactions import Claim
 from videos.models import Viewer
+from videos.names import clean_name
 from videos.rights import SEE, holds, sees_all
 from videos.sessions import SessionStore
-from videos.text import clean_name
 
 TOKEN_SALT = "live.token"
 TOKEN_DAYS = 30

@@ -97,7 +97,7 @@ Id = Annotated[UUID, Strict(False), BeforeValidator(_id)]
 SEEN = r"(?![\u115f\u1160\u2800\u3164\uffa0])[\p{L}\p{N}\p{P}\p{S}]"
 TEXT = r"^[^\u0000]*$"
 SEEN_TEXT = rf"^[^\u0000]*{SEEN}[^\u0000]*$"
-NAME = r"^ *(?:[\p{L}\p{N}\p{P}\p{S}][\p{M}\u200d]?)+ *$"
+NAME = r"^ *(?:[\p{L}\p{N}\p{P}\p{S}]\p{M}?)+ *$"
 CONNECTION = r"^[A-Za-z0-9_-]{1,64}@live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}$"
 
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX, json_schema_extra={"pattern": SEEN_TEXT})]

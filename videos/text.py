@@ -1,6 +1,6 @@
-"""Refusals, and the rules for what people type: comments, names, ids of their own. Pure functions.
+"""Refusals, and the rules for what people type: comments, titles, ids of their own; names are in videos.names.
 
-Called by everything that takes input: API, WebSocket commands, interactions, admin.
+Pure functions. Called by everything that takes input: API, WebSocket commands, interactions, admin.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import unicodedata
 from typing import Any
 from uuid import UUID
 
-from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, TITLE_MAX
+from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, TITLE_MAX
 
 CLIENT_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$", re.ASCII)
 PLAYLIST = re.compile(r"/media/[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*\.m3u8", re.ASCII)
@@ -18,11 +18,10 @@ ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNO
 _BAD = re.compile("[\0\ud800-\udfff]")
 DEPTH_MAX = 20
 MARKS_MAX = 8
-RESERVED_NAMES = frozenset(("admin", "administrator", "moderator", "staff", "support", "system", "liveplatform"))
 # Direction overrides can disguise what follows them; a viewer's own direction is the browser's work (<bdi>).
 _BIDI = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F))
 # Letters and symbols by their category, blank on every screen: fillers of Hangul, the empty pattern of Braille.
-_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 class Refused(Exception):
@@ -85,7 +84,7 @@ def clean_title(text: str) -> str:
 
 
 def is_visible(text: str) -> bool:
-    return any(unicodedata.category(char)[0] in "LNPS" and char not in _BLANKS for char in text)
+    return any(unicodedata.category(char)[0] in "LNPS" and char not in BLANKS for char in text)
 
 
 def clean_text(text: str) -> str:
@@ -105,34 +104,6 @@ def clean_text(text: str) -> str:
             continue
         kept.append(char)
     return "".join(kept).strip()
-
-
-def clean_name(text: str) -> str:
-    """Return a display name as it is stored: NFKC, trimmed. Raises Invalid for one that could deceive."""
-    trimmed = text.strip(" ")
-    name = unicodedata.normalize("NFKC", trimmed)
-    if trimmed != trimmed.strip() or not name:
-        raise Invalid("Write a name first." if not name else "A name starts and ends with a visible character.")
-    if max(len(text), len(name)) > NAME_MAX:
-        raise Invalid(f"A name may have {NAME_MAX} characters at most.")
-    # Invisible characters and mixed alphabets are how one name is made to look like another. The joiner of emoji
-    # families and the variation selector are not: they change what is seen.
-    if any(unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") and char != "\u200d" for char in name):
-        raise Invalid("A name may not hold invisible characters.")
-    if not any(unicodedata.category(char)[0] in "LNS" for char in name) or any(char in _BLANKS for char in name):
-        raise Invalid("A name needs a letter, a digit or a symbol, and no blank ones.")
-    if any(len(_scripts(word)) > 1 for word in name.split()):
-        raise Invalid("A word of a name may not mix alphabets.")
-    if "".join(name.casefold().split()) in RESERVED_NAMES:
-        raise Invalid("This name is reserved.", code="reserved")
-    if sum(unicodedata.combining(char) > 0 for char in name) > len(name) // 2:
-        raise Invalid("Too many marks on a letter.")
-    return name
-
-
-def _scripts(word: str) -> set[str]:
-    names = {unicodedata.name(char, "").partition(" ")[0] for char in word if char.isalpha()}
-    return names & {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE"}
 
 
 def parse_id(text: str) -> UUID:

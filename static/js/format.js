@@ -60,7 +60,7 @@ export function offset(atMs, startedAtMs) {
 }
 
 const continues = (before, sign) =>
-  sign === "\u200d" || before.endsWith("\u200d") || /^\p{M}$/u.test(sign) || /^[\u{1f3fb}-\u{1f3ff}]$/u.test(sign) ||
+  sign === "\u200d" || before.endsWith("\u200d") || /^\p{M}$/u.test(sign) || /^[\u{1f3fb}-\u{1f3ff}\u{e0020}-\u{e007f}]$/u.test(sign) ||
   /^[\u{1f1e6}-\u{1f1ff}]{2}$/u.test(before + sign);
 
 /** The first sign of a name, in capitals: what stands in the circle beside a comment. */

@@ -162,6 +162,8 @@ async def test_faces_are_drawn_as_the_server_draws_them(window: Window) -> None:
         "👩‍🚀 Sally",
         "👍🏽 up",
         "🇳🇱 Jan",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f Jock",
+        "علی\u200cرضا",
         " x ",
         "",
         "1st",

@@ -84,12 +84,13 @@ def clock(at_ms: object) -> str:
 
 
 def _continues(before: str, character: str) -> bool:
-    """Say whether the character belongs to the sign before it: an accent, a skin tone, the next of a joined emoji."""
+    """Say whether the character belongs to the sign before it: an accent, a skin tone, a part of an emoji or flag."""
     return (
         character == _JOINER
         or before[-1] == _JOINER
         or unicodedata.category(character) in ("Mn", "Me", "Mc")
         or 0x1F3FB <= ord(character) <= 0x1F3FF
+        or 0xE0020 <= ord(character) <= 0xE007F
         or (len(before) == 1 and all(0x1F1E6 <= ord(sign) <= 0x1F1FF for sign in (before, character)))
     )
 

@@ -1,0 +1,76 @@
+"""What a display name may hold: the rule of every name that people choose.
+
+Called by the API, the admin, and whatever makes guests. The rule is PRECIS (RFC 8264, its profile for nicknames, RFC
+8266) with emoji as they are: a half-space between Persian letters joins or parts what one sees, the same character
+between Latin letters is invisible, and only makes one name look like another.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from precis_i18n import get_profile
+
+from videos.models import NAME_MAX
+from videos.text import BLANKS, Invalid
+
+RESERVED_NAMES = frozenset(("admin", "administrator", "moderator", "staff", "support", "system", "liveplatform"))
+_NICKNAME = get_profile("NicknameCasePreserved")
+# Another shape of the sign before them, which few fonts have: without them it is the same name.
+_VARIANTS = dict.fromkeys((*range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0), 0x180B, 0x180C, 0x180D, 0x180F))
+# Joiner, text and emoji style, end of a flag: what emoji are made with.
+_OF_EMOJI = frozenset("\u200d\ufe0e\ufe0f\U000e007f")
+_SIGN = "\u263a"
+# Seen well, but no part of identifiers: the dot between the names of 阿达·洛芙莱斯, the line that stretches محـمد.
+_KEPT = f"\u00b7\u0640{_SIGN}"
+
+
+def clean_name(text: str) -> str:
+    """Return a display name as it is stored: NFKC, trimmed. Raises Invalid for one that could deceive."""
+    trimmed = text.strip(" ")
+    name = unicodedata.normalize("NFKC", trimmed)
+    if trimmed != trimmed.strip() or not name:
+        raise Invalid("Write a name first." if not name else "A name starts and ends with a visible character.")
+    if max(len(text), len(name)) > NAME_MAX:
+        raise Invalid(f"A name may have {NAME_MAX} characters at most.")
+    name = _enforced(name.translate(_VARIANTS))
+    if not any(unicodedata.category(char)[0] in "LNS" for char in name) or any(char in BLANKS for char in name):
+        raise Invalid("A name needs a letter, a digit or a symbol, and no blank ones.")
+    if any(len(_scripts(word)) > 1 for word in _words(name)):
+        raise Invalid("A word of a name may not mix alphabets.")
+    if "".join(name.casefold().split()) in RESERVED_NAMES:
+        raise Invalid("This name is reserved.", code="reserved")
+    if sum(unicodedata.combining(char) > 0 for char in name) > len(name) // 2:
+        raise Invalid("Too many marks on a letter.")
+    return name
+
+
+def _enforced(name: str) -> str:
+    """Return the name as PRECIS has it, each emoji as it was written. Raises Invalid."""
+    signs = _signs(name)
+    kept = [sign for sign in signs if len(sign) > 1 or sign in _KEPT]
+    try:
+        found = _NICKNAME.enforce("".join(_SIGN if len(sign) > 1 or sign in _KEPT else sign for sign in signs))
+    except UnicodeEncodeError:
+        raise Invalid("A name may not hold invisible or unknown characters.") from None
+    first, *rest = found.split(_SIGN)
+    return first + "".join(sign + part for sign, part in zip(kept, rest, strict=True))
+
+
+def _signs(name: str) -> list[str]:
+    """Return the characters of a name, but an emoji of several as one. Those that nobody draws are none."""
+    if _OF_EMOJI.isdisjoint(name):
+        return list(name)
+    # Its table is 8 MB, which a process keeps that has met such an emoji.
+    import emoji
+
+    return [token.chars for token in emoji.analyze(name, non_emoji=True, join_emoji=False)]
+
+
+def _words(name: str) -> list[str]:
+    return "".join(" " if unicodedata.category(char)[0] in "PZ" else char for char in name).split()
+
+
+def _scripts(word: str) -> set[str]:
+    names = {unicodedata.name(char, "").partition(" ")[0] for char in word if char.isalpha()}
+    return names & {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE"}
