@@ -15,6 +15,7 @@ class MessagingConfig(AppConfig):
         from realtime.registry import registry
         from videos import merging as videos_merging
         from videos.removal import belongings
+        from videos.topics import muted
         from videos.watching import acquaintances, strangers
 
         registry.add_kind(ConversationTopics())
@@ -26,3 +27,4 @@ class MessagingConfig(AppConfig):
         videos_merging.belongings.append(merging.MessagesOfGuest())
         acquaintances.append(contacts.acquaintances)
         strangers.append(contacts.blocked)
+        muted.append(contacts.blocks)

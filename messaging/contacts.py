@@ -42,6 +42,11 @@ def blocked(viewer_id: UUID) -> set[UUID]:
     return {id for pair in pairs for id in pair} - {viewer_id}
 
 
+def blocks(viewer_id: UUID) -> set[UUID]:
+    """Return whom the viewer blocks. One query."""
+    return set(Block.objects.filter(blocker_id=viewer_id).values_list("blocked_id", flat=True))
+
+
 def may_see(ids: Sequence[UUID]) -> dict[UUID, frozenset[str]]:
     """Return for each viewer to whom he shows himself: himself too, as text. One query."""
     found = {id: {str(id)} for id in ids}

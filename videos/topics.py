@@ -7,7 +7,7 @@ first state. The rule of it all: snapshot + events = fresh snapshot, for every e
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -185,9 +185,18 @@ def like_of(video: Video, viewer: Viewer | None) -> str | None:
     return Like.objects.filter(video=video, viewer=viewer).values_list("kind", flat=True).first()
 
 
+muted: list[Callable[[UUID], Collection[UUID]]] = []
+"""Whose comments a viewer does not read: whom they block. Apps that know add theirs in AppConfig.ready()."""
+
+
+def blocked_by(viewer: Viewer | None) -> list[str]:
+    """Return those whose comments the viewer does not read, as text."""
+    return sorted(str(id) for ids in muted for id in ids(viewer.id)) if viewer is not None else []
+
+
 async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     """Return the first state of the watch page: `{"topic", "epoch", "seq", "snapshot", "viewer", "mine",
-    "can_moderate"}`.
+    "blocked", "can_moderate"}`.
 
     Raises NotFound, StoreUnavailable.
     """
@@ -197,6 +206,7 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
             video = visible_video(video_id, viewer)
             [full] = full_json([video])
             mine = like_of(video, viewer)
+            blocked = blocked_by(viewer)
             snapshot = VideoTopics().shown(snapshot_of(video))
         return {
             "topic": video.topic,
@@ -205,6 +215,7 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
             "snapshot": {**snapshot, "likes": full["likes"], "viewers": full["viewers"]},
             "viewer": {**person(viewer), "is_guest": viewer.is_guest} if viewer is not None else None,
             "mine": mine,
+            "blocked": blocked,
             "can_moderate": may_moderate(video, viewer),
         }
 

@@ -135,10 +135,21 @@ async def home(request: HttpRequest) -> HttpResponse:
     return render_page(request, "videos/home.html", viewer, context)
 
 
+def read_comments(state: Row, part: str) -> list[Row]:
+    """Return the comments that the viewer reads: not of those whom they block, unless it is theirs to moderate.
+
+    static/js/state.js follows the same rule.
+    """
+    found = state["snapshot"][part]
+    if state["can_moderate"]:
+        return list(found)
+    return [comment for comment in found if comment["author"]["id"] not in state["blocked"]]
+
+
 def comment_rows(state: Row) -> list[Row]:
     """Return the comments of a page's state with what a template needs beside them: the one replied to, whose it is."""
-    snapshot = state["snapshot"]
-    by_id = {comment["id"]: comment for comment in (*snapshot["pinned"], *snapshot["comments"])}
+    pinned, comments = (read_comments(state, part) for part in ("pinned", "comments"))
+    by_id = {comment["id"]: comment for comment in (*pinned, *comments)}
     mine = state["viewer"]["id"] if state["viewer"] else None
     return [
         {
@@ -146,7 +157,7 @@ def comment_rows(state: Row) -> list[Row]:
             "parent": by_id.get(comment["reply_to"]),
             "mine": comment["author"]["id"] == mine,
         }
-        for comment in snapshot["comments"]
+        for comment in comments
     ]
 
 
@@ -180,7 +191,7 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "video": state["snapshot"]["video"],
         "likes": state["snapshot"]["likes"],
         "viewers": state["snapshot"]["viewers"],
-        "pinned": state["snapshot"]["pinned"][-1:],
+        "pinned": read_comments(state, "pinned")[-1:],
         "rows": comment_rows(state),
         "kinds": like_rows(state["snapshot"]["likes"]),
         "top_kinds": [row for row in sorted(like_rows(state["snapshot"]["likes"]), key=_by_count) if row["count"]][:3],

@@ -102,6 +102,7 @@ WATCH: dict[str, str | Promise] = {
     "messages_said.other": _("{n} new messages. The last, from {name}: {text}"),
     "blocked": _("You block this person. Unblock them to write."),
     "not_reachable": _("This person takes no messages from you."),
+    "blocked_said": _("A message from somebody you block"),
     "you_block": _("You block {name}: neither of you can write to the other."),
     "conversation_over": _("You are not in this conversation any more."),
     "write_to": _("Message {name}"),

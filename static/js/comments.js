@@ -5,7 +5,7 @@ import { newClientId, setUpComposer } from "./composer.js";
 import { announcer, byId, paintFace } from "./dom.js";
 import { compact, offset } from "./format.js";
 import { drawRows, sentKey, setUpScroller } from "./scroller.js";
-import { isOpen } from "./state.js";
+import { isOpen, isRead } from "./state.js";
 import { tellTyping, TypingLine } from "./typing.js";
 import { count, say } from "./words.js";
 
@@ -101,10 +101,11 @@ export function setUpComments({ store, asViewer, message }) {
       views.set(sent, known ?? asComment(sent, state.viewer));
     }
     pendingViews = views;
-    const rows = [...state.comments, ...views.values()].map((comment) => (
+    const [comments, pinned] = [state.comments, state.pinned].map((some) => some.filter(({ author }) => isRead(state, author)));
+    const rows = [...comments, ...views.values()].map((comment) => (
       { key: comment.id ?? sentKey(comment.client_id), clientId: comment.client_id, comment }
     ));
-    const known = new Map([...state.pinned, ...state.comments].map((comment) => [comment.id, comment]));
+    const known = new Map([...pinned, ...comments].map((comment) => [comment.id, comment]));
     drawRows(list, items, rows, {
       create,
       fill(item, { comment }) {
@@ -297,8 +298,9 @@ export function setUpComments({ store, asViewer, message }) {
     if (isWriting && open && !viewer) byId("join-name").focus();
   }
 
-  function drawPinned({ pinned, canModerate }) {
-    const top = pinned.at(-1);
+  function drawPinned(state) {
+    const { pinned, canModerate } = state;
+    const top = pinned.findLast(({ author }) => isRead(state, author));
     byId("pinned").hidden = !top;
     byId("pinned-name").textContent = top?.author.name ?? "";
     byId("pinned-body").textContent = top?.body ?? "";
@@ -310,19 +312,20 @@ export function setUpComments({ store, asViewer, message }) {
     /** A comment came as an event. */
     commented({ comment }) {
       typists.silence(comment.author.id);
-      if (comment.author.id === store.state.viewer?.id) return;
+      if (comment.author.id === store.state.viewer?.id || !isRead(store.state, comment.author)) return;
       place.came();
       announce(comment);
     },
     /** Somebody is writing one. */
-    typed: (data) => typists.heard(data, store.state.viewer?.id),
+    typed: (data) => { if (isRead(store.state, data.viewer)) typists.heard(data, store.state.viewer?.id); },
     render(state, before) {
       place.keepingPlace(() => draw(state));
       // Nobody can answer what is deleted.
       if (replyTo && state.gone.has(replyTo.id)) answer(null);
       const open = state.video.comments_enabled && state.video.status !== "ended";
-      byId("nothing").hidden = state.comments.length + state.pending.length > 0 || !open;
-      if (state.pinned !== before?.pinned || !before) drawPinned(state);
+      byId("nothing").hidden = items.size > 0 || !open;
+      if (state.blocked !== before?.blocked) state.blocked.forEach((id) => typists.silence(id));
+      if (state.pinned !== before?.pinned || state.blocked !== before?.blocked) drawPinned(state);
       // What was wrong was wrong with somebody else.
       if (before && state.viewer && state.viewer.id !== before.viewer?.id) composer.complain("");
       if (state.video !== before?.video || state.viewer !== before?.viewer || state.over !== before?.over) drawComposer(state);

@@ -62,7 +62,9 @@ function shown(state, message) {
 
 function blocked(state, id, is) {
   const rest = state.inbox.blocked.filter((other) => other !== id);
-  return inInbox(state, { blocked: is ? [...rest, id].sort() : rest });
+  // Whom one blocks is not there for one, from now on.
+  const { [id]: gone, ...presence } = state.presence;
+  return inInbox(is ? { ...state, presence } : state, { blocked: is ? [...rest, id].sort() : rest });
 }
 
 const later = (seen, { viewer_id: id, seen_seq: seq }) => ({ ...seen, [id]: Math.max(seen[id] ?? 0, seq) });

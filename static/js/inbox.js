@@ -4,7 +4,7 @@
 import { ApiError, call } from "./api.js";
 import { announcer, byId, isolated, perFrame, toast } from "./dom.js";
 import { shortly } from "./format.js";
-import { apply, first, partnerOf, unreadOf } from "./inbox-state.js";
+import { apply, first, isBlocked, partnerOf, unreadOf } from "./inbox-state.js";
 import { keep, kept } from "./kept.js";
 import { nameOf, paintConversation } from "./people.js";
 import { setUpThread } from "./thread.js";
@@ -17,8 +17,11 @@ const NEAR_END_PX = 240;
 
 const capped = (number) => (number > BADGE_MAX ? `${BADGE_MAX}+` : String(number));
 
-/** `viewer`: who looks; `line`: the page's end of the hub; `asViewer(work)`: run it once the viewer has a name. */
-export function setUpInbox({ viewer, line, asViewer }) {
+/**
+ * `viewer`: who looks; `line`: the page's end of the hub; `asViewer(work)`: run it once the viewer has a name;
+ * `blocked(ids)`: whom the viewer blocks, when it becomes known and when it changes.
+ */
+export function setUpInbox({ viewer, line, asViewer, blocked }) {
   const [panel, list] = ["messages", "conversations"].map(byId);
   const column = `column ${location.pathname}`;
   const tabs = setUpTabs(["comments", "messages"], (name) => {
@@ -32,7 +35,10 @@ export function setUpInbox({ viewer, line, asViewer }) {
   const store = {
     state: first(viewer),
     dispatch(name, data) {
+      const before = store.state.inbox;
       store.state = apply(store.state, name, data);
+      const { inbox } = store.state;
+      if (inbox.seq !== null && (before.seq === null || inbox.blocked !== before.blocked)) blocked(inbox.blocked);
       follow();
       render();
     },
@@ -82,7 +88,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
   function peopleShown() {
     const { viewer: who, inbox, thread: open } = store.state;
     const partners = [open?.conversation, ...inbox.conversations].map((each) => each && partnerOf(each, who)?.id).filter(Boolean);
-    return [...new Set(partners)].slice(0, DOTS_MAX);
+    return [...new Set(partners)].filter((id) => !isBlocked(store.state, id)).slice(0, DOTS_MAX);
   }
 
   const announce = announcer(byId("said"), (last, n) => {
@@ -96,7 +102,7 @@ export function setUpInbox({ viewer, line, asViewer }) {
     else if (name === "blocked") refused.clear();
     store.dispatch(name, data);
     if (name === "reset") void reopen();
-    if (name === "message" && data.seq > seq && data.message.author.id !== store.state.viewer?.id) announce(data.message);
+    if (name === "message" && data.seq > seq && data.message.author.id !== store.state.viewer?.id && !isBlocked(store.state, data.message.author.id)) announce(data.message);
     if (name === "conversation" && data.conversation.left && data.conversation.id === store.state.thread?.conversation.id) thread.close();
   }
 
@@ -164,7 +170,8 @@ export function setUpInbox({ viewer, line, asViewer }) {
     time.textContent = shortly(at);
     item.querySelector(".last").textContent = !last ? say("nothing_said")
       : last.author.id === state.viewer?.id ? say("own_last", { text: last.body })
-        : !conversation.is_group ? last.body : say("said", { name: isolated(last.author.name), text: last.body });
+        : !conversation.is_group ? last.body
+          : isBlocked(state, last.author.id) ? say("blocked_said") : say("said", { name: isolated(last.author.name), text: last.body });
     item.classList.toggle("unread", unread > 0);
     item.querySelector(".count").hidden = unread === 0;
     item.querySelector(".unread-badge").textContent = capped(unread);

@@ -4,8 +4,8 @@
 // the older comments that this page has kept. The server's snapshot follows the same rule (videos/topics.py).
 
 /** Return the state of a page from the JSON island that the server wrote into it. */
-export function first({ topic, epoch, seq, snapshot, viewer = null, mine = null, can_moderate = false }) {
-  return { topic, epoch, seq, ...snapshot, viewer, mine, canModerate: can_moderate, pending: [], gone: new Set(), over: false };
+export function first({ topic, epoch, seq, snapshot, viewer = null, mine = null, blocked = [], can_moderate = false }) {
+  return { topic, epoch, seq, ...snapshot, viewer, mine, blocked, canModerate: can_moderate, pending: [], gone: new Set(), over: false };
 }
 
 /** Return the last `limit` comments and the rest of the state in the shape of the server's snapshot. */
@@ -49,6 +49,9 @@ function replacedBy(state, { epoch, seq, snapshot: fresh }) {
   return { ...state, ...fresh, epoch, seq, pending: state.pending.filter((sent) => !confirmed.has(sent.clientId)) };
 }
 
+/** Say whether one reads what somebody writes: not of whom one blocks, unless it is one's own to moderate. */
+export const isRead = ({ blocked, canModerate }, author) => canModerate || !blocked.includes(author.id);
+
 /** Return what a guest wrote as it is once the guest has become an account. */
 export const byAccount = (written, { from, viewer }) => (written.author.id === from ? { ...written, author: viewer, client_id: null } : written);
 
@@ -85,7 +88,9 @@ const others = {
 
 // What happens on this page: the viewer joins, likes, writes; an answer of the API comes back.
 const local = {
-  local_viewer: (state, { viewer }) => ({ ...state, viewer, mine: viewer?.id === state.viewer?.id ? state.mine : null }),
+  local_viewer: (state, { viewer }) =>
+    (viewer?.id === state.viewer?.id ? { ...state, viewer } : { ...state, viewer, mine: null, blocked: [] }),
+  local_blocked: (state, { blocked }) => ({ ...state, blocked }),
   local_mine: (state, { mine }) => ({ ...state, mine }),
   // An answer may be older than an event that came meanwhile: a new like never takes a total down.
   local_liked: (state, { total, kinds, mine }) =>

@@ -111,7 +111,7 @@ export function setUpThread({ store, line, isShown, closed }) {
 
   function deliver(name, data) {
     const { thread, viewer } = store.state;
-    if (name === "typing") return typists.heard(data, viewer?.id);
+    if (name === "typing") return isBlocked(store.state, data.viewer.id) ? undefined : typists.heard(data, viewer?.id);
     store.dispatch(name, data);
     if (name === "reset") place.begin(data.snapshot.messages.length >= PAGE);
     if (name !== "message" || store.state.thread.messages === thread.messages) return;
@@ -177,7 +177,8 @@ export function setUpThread({ store, line, isShown, closed }) {
     return byId(template).content.firstElementChild.cloneNode(true);
   }
 
-  function fill(item, row, { thread, viewer }) {
+  function fill(item, row, state) {
+    const { thread, viewer } = state;
     if (row.day) {
       item.textContent = row.day;
       return;
@@ -195,7 +196,9 @@ export function setUpThread({ store, line, isShown, closed }) {
     paintFace(face, message.author.name);
     author.classList.toggle("hidden", !isGroup || mine || !starts);
     author.firstElementChild.textContent = mine ? say("you") : message.author.name;
-    item.querySelector(".bubble").textContent = message.body;
+    const isRead = !isGroup || !isBlocked(state, message.author.id);
+    item.classList.toggle("unread-of", !isRead);
+    item.querySelector(".bubble").textContent = isRead ? message.body : say("blocked_said");
     const time = item.querySelector("time");
     time.dateTime = new Date(message.at_ms).toISOString();
     time.textContent = clock(message.at_ms);
@@ -210,8 +213,9 @@ export function setUpThread({ store, line, isShown, closed }) {
   }
 
   /** Say under the last own message that somebody has seen who has. */
-  function drawSeen({ thread, viewer }, wanted) {
-    const others = othersOf(thread.conversation, viewer);
+  function drawSeen(state, wanted) {
+    const { thread, viewer } = state;
+    const others = othersOf(thread.conversation, viewer).filter(({ id }) => !thread.conversation.is_group || !isBlocked(state, id));
     const by = (message) => others.filter(({ id }) => (thread.seen[id] ?? 0) >= message.seq);
     const last = wanted.findLast(({ message }) => message?.id && message.author.id === viewer?.id && by(message).length);
     for (const [key, item] of items) {
@@ -241,6 +245,7 @@ export function setUpThread({ store, line, isShown, closed }) {
     const known = partner && presence[partner.id];
     note(byId("thread-status"), conversation.is_group ? sizeOf(conversation) : known ? whenSeen(known) : "");
     const blocked = Boolean(partner) && isBlocked(state, partner.id);
+    if (blocked) typists.silence(partner.id);
     byId("block").hidden = !partner || blocked;
     byId("unblock").hidden = !blocked;
     byId("leave").hidden = !conversation.is_group;

@@ -55,7 +55,15 @@ whenNameless(() => {
 });
 // A page apart, an embed or a dock, shows no messages, and nobody is online by it.
 const reader = (viewer) => (theatre.dataset.as ? null : viewer);
-const inbox = setUpInbox({ viewer: reader(store.state.viewer), line, asViewer: guest.asViewer });
+const inbox = setUpInbox({
+  viewer: reader(store.state.viewer), line, asViewer: guest.asViewer,
+  blocked(ids) {
+    store.dispatch("local_blocked", { blocked: ids });
+    tell("blocked", { viewer: store.state.viewer, blocked: ids });
+  },
+});
+// A dock follows no inbox.
+hear("blocked", ({ viewer, blocked }) => { if (viewer?.id === store.state.viewer?.id) store.dispatch("local_blocked", { blocked }); });
 const comments = setUpComments({ store, asViewer: guest.asViewer, message: inbox.message });
 const watchers = setUpWatchers({ videoId: store.state.video.id, message: inbox.message });
 const viewers = new Counter(byId("viewers"), store.state.viewers.count);
@@ -72,7 +80,7 @@ function draw() {
   likes.render(state);
   comments.render(state, before);
   viewers.set(state.viewers.count);
-  if (state.viewers !== before?.viewers) watchers.counted(state.viewers);
+  if (state.viewers !== before?.viewers || state.blocked !== before?.blocked) watchers.counted(state.viewers);
   if (state.video !== before?.video || state.viewers !== before?.viewers || state.likes !== before?.likes) drawEnd(state);
   if (state.video !== before?.video || state.over !== before?.over) drawVideo(state, before?.video);
 }

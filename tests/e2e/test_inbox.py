@@ -194,6 +194,12 @@ async def test_whom_one_blocks_can_neither_write_nor_see_the_dot(
     await expect(ana.page.locator("#blocked-text")).to_contain_text("neither of you can write")
     await expect(ana.field).to_be_hidden()
     await expect(ana.page.locator("#unblock-here")).to_be_focused()
+    await expect(ana.page.locator("#thread-status")).to_be_hidden()
+    # Neither does one read their comments, also those that come now.
+    comments = ana.page.locator("#comments-panel .comment")
+    await expect(comments.filter(has_text="Bo is here")).to_have_count(0)
+    broadcaster.comment(video_id, "Said after the block")
+    await expect(comments).to_have_count(2)
 
     await bo.write("Are you there?")
     await expect(bo.page.locator("#message-error")).to_have_text("This person takes no messages from you.")
@@ -203,6 +209,8 @@ async def test_whom_one_blocks_can_neither_write_nor_see_the_dot(
 
     await ana.page.locator("#unblock-here").click()
     await expect(ana.field).to_be_focused()
+    await expect(comments.filter(has_text="Bo is here")).to_have_count(1)
+    await expect(ana.page.locator("#thread-status")).to_have_text("online")
     await bo.thread.get_by_role("button", name="Send").click()
     await ana.sees("Are you there?")
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.template.loader import render_to_string
 
+from videos.views import comment_rows
+
 NOW_MS = round(time.time() * 1000)
 
 
@@ -37,3 +39,20 @@ def test_a_planned_start_that_has_passed_is_said(minutes: int, is_late: bool) ->
     """It looked like one that was still to come; the watch page said "Starting in a moment" for hours."""
     drawn = card(status="upcoming", starts_at_ms=NOW_MS - minutes * 60_000)
     assert ("Not started yet" in drawn) is is_late
+
+
+def written(id: str, author: str, reply_to: str | None = None) -> dict[str, Any]:
+    return {"id": id, "author": {"id": author}, "reply_to": reply_to}
+
+
+@pytest.mark.parametrize(("can_moderate", "shown"), [(False, [("2", None)]), (True, [("1", None), ("2", "1")])])
+def test_page_leaves_out_what_blocked_people_wrote(can_moderate: bool, shown: list[tuple[str, str | None]]) -> None:
+    """Blocking somebody hid none of their comments. Who moderates the video reads them all the same."""
+    state = {
+        "snapshot": {"pinned": [], "comments": [written("1", "troll"), written("2", "ada", reply_to="1")]},
+        "viewer": {"id": "me"},
+        "blocked": ["troll"],
+        "can_moderate": can_moderate,
+    }
+    rows = comment_rows(state)
+    assert [(row["comment"]["id"], row["parent"] and row["parent"]["id"]) for row in rows] == shown
