@@ -33,6 +33,7 @@ from liveplatform import logins
 from liveplatform.middleware import ERRORS
 from liveplatform.turns import PAGES_AT_ONCE, InTurns, Turns
 from realtime import origins
+from realtime.metrics import http_requests_of
 from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
 from realtime.server import ZERO_COPY
 from realtime.transport import PIECE_BYTES
@@ -256,4 +257,30 @@ async def _refuse(
     await send({"type": "http.response.body", "body": orjson.dumps({"code": code, "detail": detail})})
 
 
-application = ProtocolTypeRouter({"http": http, "websocket": websocket})
+KINDS = (
+    ("/api/", "api"),
+    ("/media/", "media"),
+    (settings.STATIC_URL, "static"),
+    (EVENTS_PATH, "stream"),
+    *((path, "probe") for path in ANY_HOST),
+)
+
+
+async def counted_http(scope: Scope, receive: Receive, send: Send) -> None:
+    """Count each answer by kind and status. Of streams only failures: more would cost each of their frames."""
+    path = scope["path"]
+    kind = next((kind for start, kind in KINDS if path.startswith(start)), "page")
+
+    async def counting(message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            http_requests_of(kind, message["status"]).inc()
+        await send(message)
+
+    try:
+        await http(scope, receive, send if path == EVENTS_PATH else counting)
+    except Exception:
+        http_requests_of(kind, 500).inc()  # which the server answers
+        raise
+
+
+application = ProtocolTypeRouter({"http": counted_http, "websocket": websocket})

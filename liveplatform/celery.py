@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 from celery import Celery
-from celery.signals import setup_logging, worker_ready
+from celery.signals import setup_logging, task_success, worker_ready
 from kombu import serialization
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as kombu_redis
@@ -84,6 +84,25 @@ def leave_what_is_loaded(**_: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def watch_periodic_tasks(sender: Any, **_: Any) -> None:
+    """Note when each periodic task last ended well, in the worker that runs them."""
+    if app.conf.task_default_queue not in sender.app.amqp.queues.consume_from:
+        return
+    from realtime import metrics
+
+    names = {entry["task"]: name for name, entry in app.conf.beat_schedule.items()}
+    for name, entry in app.conf.beat_schedule.items():
+        metrics.task_interval.labels(name).set(entry["schedule"])
+        metrics.task_success.labels(name).set(0)
+
+    def note(sender: Any, **_: Any) -> None:
+        if sender.name in names:
+            metrics.task_success.labels(names[sender.name]).set_to_current_time()
+
+    task_success.connect(note, weak=False)
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -136,12 +137,16 @@ async def metrics(request: HttpRequest) -> HttpResponse:
 @require_safe
 @_for_scrapers
 async def region_metrics(request: HttpRequest) -> HttpResponse:
-    """What all processes of the region have counted, each with its label `process`. 503 without Redis."""
-    try:
-        told = await figures.read()
-    except figures.FiguresAway:
-        return HttpResponse("Redis is away.\n", content_type="text/plain", status=503)
-    return HttpResponse(await asyncio.to_thread(figures.to_metrics, told), content_type=CONTENT_TYPE_LATEST)
+    """What all processes of the region have counted, each with its label `process`, and whether its servers are up.
+
+    Without Redis that is all there is.
+    """
+    told: list[figures.Told] = []
+    queues = None
+    with contextlib.suppress(figures.FiguresAway):
+        told, queues = await asyncio.gather(figures.read(), figures.queue_lengths())
+    site = figures.of_site(database_is_up=await database_check.state() == "ok", queues=queues)
+    return HttpResponse(await asyncio.to_thread(figures.to_metrics, told, site), content_type=CONTENT_TYPE_LATEST)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -28,7 +28,7 @@ import orjson
 from django.conf import settings
 from prometheus_client import PROCESS_COLLECTOR, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from redis.exceptions import RedisError
 
@@ -247,11 +247,36 @@ class Told:
     slots: Sequence[Mapping[str, Any]]
 
 
-class _AsMetrics(Collector):
-    """Everything that was told, each sample with the process that told it."""
+async def queue_lengths() -> dict[str, int]:
+    """Return how many tasks wait in each of the broker's queues. Raises FiguresAway."""
+    names = [queue.name for queue in settings.CELERY_TASK_QUEUES]
+    pipe = shared_redis().pipeline(transaction=False)
+    for name in names:
+        pipe.llen(name)
+    try:
+        return dict(zip(names, await pipe.execute(), strict=True))
+    except (RedisError, OSError) as error:
+        raise FiguresAway(str(error)) from error
 
-    def __init__(self, told: Iterable[Told]) -> None:
+
+def of_site(*, database_is_up: bool, queues: Mapping[str, int] | None) -> list[Metric]:
+    """Return what no process counts, as metrics. `queues`: their lengths; None: Redis does not answer."""
+    waiting = GaugeMetricFamily("live_queue_length", "Tasks that wait for a worker", labels=["queue"])
+    for name, length in (queues or {}).items():
+        waiting.add_metric([name], length)
+    return [
+        GaugeMetricFamily("live_postgres_up", "1: PostgreSQL takes writes and has room", value=database_is_up),
+        GaugeMetricFamily("live_redis_up", "1: Redis answers", value=queues is not None),
+        waiting,
+    ]
+
+
+class _AsMetrics(Collector):
+    """Everything that was told, each sample with the process that told it; and what is `more`."""
+
+    def __init__(self, told: Iterable[Told], more: Iterable[Metric]) -> None:
         self._told = list(told)
+        self._more = list(more)
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
@@ -266,12 +291,13 @@ class _AsMetrics(Collector):
                 HopSeconds.add(hops, (*labels, process), counts)
         yield from families.values()
         yield hops
+        yield from self._more
 
 
-def to_metrics(told: Iterable[Told]) -> bytes:
-    """Return all of it in Prometheus' text form, with the label `process`."""
+def to_metrics(told: Iterable[Told], more: Iterable[Metric] = ()) -> bytes:
+    """Return all of it in Prometheus' text form, what was told with the label `process`."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_AsMetrics(told))
+    registry.register(_AsMetrics(told, more))
     return generate_latest(registry)
 
 

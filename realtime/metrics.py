@@ -107,6 +107,14 @@ unknown_events = Counter("live_unknown_events", "Messages of the layer that this
 table_errors = Counter("live_table_errors", "Shared table calls that failed")
 store_errors = Counter("live_store_errors", "Database calls of the node that failed")
 
+http_requests = Counter(
+    "live_http_requests", "Answers by kind and status, of streams failures alone", ["kind", "status"]
+)
+task_success = Gauge(
+    "live_task_last_success_timestamp_seconds", "When a periodic task last ended well; 0: not since a start", ["task"]
+)
+task_interval = Gauge("live_task_interval_seconds", "How often a periodic task is to run", ["task"])
+
 heartbeats = Counter("live_heartbeats", "Heartbeats of viewers entered into the presence table")
 presence_changes = Counter("live_presence_changes", "Viewers seen to come online or go offline")
 
@@ -149,3 +157,4 @@ loop_lag_seconds = Histogram(
 
 # Looking a label up costs as much as the rest of a count.
 frames_sent_of = cache(frames_sent.labels)
+http_requests_of = cache(http_requests.labels)

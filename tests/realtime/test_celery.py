@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,8 +13,11 @@ import redis
 from django.conf import settings
 from kombu import serialization
 from kombu.utils import json as kombu_json
+from prometheus_client import REGISTRY
 
-from liveplatform.celery import app
+from liveplatform.celery import app, watch_periodic_tasks
+from realtime.tasks import retention
+from videos.tasks import recount
 
 BATCH = [[[["d", "video:1", 1, "comment", '{"body":"ü \\u2028 \\"🎉"}'], ["t", "video:1", 2, {"like": 3}, [], 0]]], {}]
 SPECIAL = [[Decimal("1.5"), datetime(2026, 1, 2, tzinfo=UTC)], {}]
@@ -50,3 +55,23 @@ def test_worker_keeps_nothing_of_what_it_takes() -> None:
         assert len(taken) == 1
         assert client.exists(channel.unacked_key, "dispatch") == 0
         assert (len(channel.qos._dirty), len(channel.qos._delivered)) == (0, 0)
+
+
+@pytest.mark.django_db
+def test_worker_of_periodic_tasks_notes_when_each_ended_well() -> None:
+    """A recount that failed every five minutes was a traceback in a log, and nothing else."""
+
+    def noted(name: str) -> float | None:
+        return REGISTRY.get_sample_value("live_task_last_success_timestamp_seconds", {"task": name})
+
+    amqp = SimpleNamespace(queues=SimpleNamespace(consume_from={"jobs": None}))
+    watch_periodic_tasks(SimpleNamespace(app=SimpleNamespace(amqp=amqp)))
+    assert {name: noted(name) for name in settings.CELERY_BEAT_SCHEDULE} == dict.fromkeys(
+        settings.CELERY_BEAT_SCHEDULE, 0
+    )
+    assert REGISTRY.get_sample_value("live_task_interval_seconds", {"task": "recount"}) == 300
+    before = time.time()
+    recount.apply()
+    retention.apply(args=["one too many"])
+    assert (noted("recount") or 0) >= before
+    assert noted("retention") == 0

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import redis
 from django.test import RequestFactory
 
 from liveplatform import health
+from realtime import figures
 from realtime.relay.receiver import Receiver
 from realtime.relay.signing import Keyring
 from realtime.scraping import may_scrape
 
 TOKEN = "0123456789abcdef"
+OF_THE_REGION = pytest.param("/metrics/region", marks=pytest.mark.django_db(transaction=True))
 GOOD = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -65,7 +68,7 @@ def test_this_machine_asks_by_an_address_or_a_name_of_the_site(settings: Any, ho
         ("127.0.0.1", {"X-Forwarded-For": "10.0.0.1", **GOOD}, 200),
     ],
 )
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/region", "relay"])
+@pytest.mark.parametrize("path", ["/metrics", OF_THE_REGION, "relay"])
 async def test_figures_are_for_the_operator(
     settings: Any, path: str, address: str, headers: dict[str, str], status: int
 ) -> None:
@@ -78,6 +81,19 @@ async def test_figures_are_for_the_operator(
     answer = await view(RequestFactory().get(path, headers=headers, REMOTE_ADDR=address))
     assert answer.status_code == status
     assert (b"live_" in answer.content) is (status == 200)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_figures_without_redis_say_that_it_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were 503: Prometheus could not tell it from a site where no node answers."""
+
+    def away() -> Any:
+        raise redis.ConnectionError("away")
+
+    monkeypatch.setattr(figures, "shared_redis", away)
+    answer = await health.region_metrics(RequestFactory().get("/metrics/region", REMOTE_ADDR="127.0.0.1"))
+    assert answer.status_code == 200
+    assert {"live_redis_up 0.0", "live_postgres_up 1.0"} <= set(answer.content.decode().splitlines())
 
 
 async def status_of_relay(address: str, headers: dict[str, str]) -> int:
