@@ -20,6 +20,7 @@ WITHOUT_SERVERS = {
     "help", "version", "--version", "check", "collectstatic", "compilemessages", "diffsettings", "findstatic",
     "makemessages", "regions", "startapp", "startproject",
 }  # fmt: skip
+MAKE_DATABASES = {"migrate", "restore"}
 
 
 def main() -> int:
@@ -59,12 +60,16 @@ def _embedded(command: str) -> contextlib.AbstractContextManager[None]:
     missing = {name for name in ("DATABASE_URL", "REDIS_URL") if name not in os.environ}
     if not missing:
         return contextlib.nullcontext()
-    if "DATABASE_URL" in missing and not embedded.has_database(folder) and command != "migrate":
+    if "DATABASE_URL" in missing and not embedded.has_database(folder) and command not in MAKE_DATABASES:
         raise embedded.ServersError(
             f"there is no site in {folder} yet: start it by ./run, or name its folder in LIVE_DATA_DIR"
         )
     return embedded.running(
-        folder, command=f"manage.py {command}", postgres="DATABASE_URL" in missing, valkey="REDIS_URL" in missing
+        folder,
+        command=f"manage.py {command}",
+        postgres="DATABASE_URL" in missing,
+        valkey="REDIS_URL" in missing,
+        alone=command == "restore",
     )
 
 

