@@ -22,6 +22,7 @@ from liveplatform.archive import Unusable
 
 SYSTEM = "/usr/lib/postgresql"
 CONNECT_SECONDS = 5
+TIMEOUT_MAJOR = 17  # from there on pg_restore sets something that older servers do not know, and ends
 
 
 def connect(url: str, *, database: str = "") -> psycopg.Connection:
@@ -45,6 +46,8 @@ def server_major(url: str) -> int:
 def programs(*, at_least: int) -> tuple[int, Path]:
     """Return the oldest programs of that major version or newer, and which they are. Raises Unusable."""
     found = [(major, folder) for folder in _folders() if (major := _major(folder)) >= at_least]
+    if at_least < TIMEOUT_MAJOR:
+        found = [(major, folder) for major, folder in found if major < TIMEOUT_MAJOR]
     if not found:
         raise Unusable(f"pg_dump and pg_restore of PostgreSQL {at_least} are needed: install its client programs")
     return min(found, key=lambda one: one[0])

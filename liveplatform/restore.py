@@ -39,11 +39,15 @@ def restore(path: Path, *, replace: bool, say: Callable[[str], object]) -> None:
         manifest = backup.manifest
         _refuse_newer(path, manifest)
         _refuse_busy()
+        if (present := dumps.server_major(settings.DATABASE_URL)) < manifest.postgres:
+            raise Unusable(
+                f"{path} is of PostgreSQL {manifest.postgres}, and this is {present}: restore into a newer one"
+            )
         is_empty = dumps.is_empty(settings.DATABASE_URL)
         if not replace and not (is_empty and not any(_pictures())):
             raise Unusable("there is a site already; --replace puts the backup in its place")
         try:
-            _restore(backup, is_empty=is_empty)
+            _restore(backup, is_empty=is_empty, at_least=max(present, manifest.dumped_by))
         except OSError as error:
             raise Unusable(f"{error.filename or path}: {error.strerror or error}") from error
         say(f"Restored: the backup of {manifest.made_at}, made by release {manifest.version}.")
@@ -76,9 +80,9 @@ def _refuse_busy() -> None:
         raise Unusable(f"a restore was cut short and has left {left}: move or delete it first")
 
 
-def _restore(backup: Reader, *, is_empty: bool) -> None:
+def _restore(backup: Reader, *, is_empty: bool, at_least: int) -> None:
     url, own = settings.DATABASE_URL, _database()
-    _, programs = dumps.programs(at_least=max(backup.manifest.dumped_by, dumps.server_major(url)))
+    _, programs = dumps.programs(at_least=at_least)
     with ExitStack() as undo:
         keep_folder()
         new_media = _media() / NEW_MEDIA

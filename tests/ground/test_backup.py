@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import tarfile
@@ -242,25 +243,50 @@ def test_restore_that_fails_late_changes_nothing(
     assert (tmp_path / "secret_key").read_text() == settings.SECRET_KEY
 
 
-def test_backup_of_an_older_release_is_brought_up_to_date_and_one_of_a_newer_refused(
-    made: Callable[[], str], tmp_path: Path, settings: Any
-) -> None:
-    paths = [tmp_path / name for name in ("now.tar", "older.tar", "newer.tar")]
-    backup.write(paths[0])
+def test_backup_of_an_older_release_is_brought_up_to_date(made: Callable[[], str], tmp_path: Path) -> None:
+    backup.write(tmp_path / "now.tar")
     made()
-    do_restore(paths[0])
+    do_restore(tmp_path / "now.tar")
     call_command("migrate", "videos", "0004", verbosity=0)
-    backup.write(paths[1])
+    backup.write(tmp_path / "older.tar")
     url = made()
-    do_restore(paths[1])
+    do_restore(tmp_path / "older.tar")
     assert "videos_deletedvideo" in content(url)
-    with psycopg.connect(url) as database:
-        database.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('videos', '0999_x', now())")
-    backup.write(paths[2])
+
+
+def test_backup_of_a_newer_release_is_refused(made: Callable[[], str], tmp_path: Path) -> None:
     url = made()
-    with pytest.raises(Unusable, match=r"newer release, .* does not know the tables of videos\.0999_x$"):
-        do_restore(paths[2])
+    newer = dataclasses.replace(MANIFEST, version="7.0", migrations={"videos": ["0001_initial", "0999_x"]})
+    with pytest.raises(
+        Unusable, match=r"made by a newer release, 7\.0: .* does not know the tables of videos\.0999_x$"
+    ):
+        do_restore(written(tmp_path / "site.tar", newer))
     assert dumps.is_empty(url)
+
+
+def test_backup_of_a_newer_postgresql_is_refused(made: Callable[[], str], tmp_path: Path) -> None:
+    """`pg_restore` said `unrecognized configuration parameter "transaction_timeout"`."""
+    made()
+    with pytest.raises(Unusable, match=r"is of PostgreSQL 99, and this is \d+: restore into a newer one$"):
+        do_restore(written(tmp_path / "site.tar", dataclasses.replace(MANIFEST, postgres=99)))
+
+
+def test_programs_are_such_that_what_they_write_can_be_restored_by_the_same_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of 17 and later write for servers from 17 on. The nearest ones are taken, the system's before our own."""
+    for major in (15, 17, 18):
+        (tmp_path / f"{major}/bin").mkdir(parents=True)
+        for name in ("pg_dump", "pg_restore"):
+            (tmp_path / f"{major}/bin" / name).write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {major}.4'\n")
+            (tmp_path / f"{major}/bin" / name).chmod(0o755)
+    monkeypatch.setattr(dumps, "SYSTEM", str(tmp_path))
+    monkeypatch.setenv("PATH", "/nowhere")
+    for at_least, found in ((14, 15), (15, 15), (17, 17), (18, 18)):
+        assert dumps.programs(at_least=at_least) == (found, tmp_path / f"{found}/bin")
+    for at_least in (16, 99):
+        with pytest.raises(Unusable, match=f"of PostgreSQL {at_least} are needed"):
+            dumps.programs(at_least=at_least)
 
 
 def test_restore_is_refused_while_somebody_uses_the_database(made: Callable[[], str], tmp_path: Path) -> None:
