@@ -229,13 +229,13 @@ def _clean_title(text: str) -> str:
 def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> Started:
     """Start a conversation with others; with one other, the one that there is already.
 
-    Raises SignedOut, NotFound (no such viewer), Forbidden (blocked), Invalid.
+    Raises SignedOut, NotFound (no such viewer), Forbidden (blocked), Conflict (nobody else), Invalid.
     """
     title = _clean_title(title)
     me = _acting(who)
     ids = sorted({*others, me.id})
     if len(ids) < 2:
-        raise Invalid("Name somebody else.", code="too_few_members")
+        raise Conflict("Name somebody else.", code="too_few_members")
     if len(ids) > MEMBERS_MAX:
         raise Invalid(f"A conversation has {MEMBERS_MAX} members at most.", code="too_many_members")
     seats = sorted([me, *_named(id for id in ids if id != me.id)], key=lambda seat: seat.id)
@@ -263,7 +263,7 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
     """Bring a viewer into a group, as a member of it; return the actor's summary. A member is added once.
 
     He reads what was written before, none of it unread. Raises SignedOut, NotFound, Forbidden (blocked), Conflict
-    (not a group), Invalid (too many).
+    (not a group, too many).
     """
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
@@ -271,7 +271,7 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
     if viewer_id in held.seats:
         return summary(conversation_id, me.id)
     if len(held.seats) >= MEMBERS_MAX:
-        raise Invalid(f"A conversation has {MEMBERS_MAX} members at most.", code="too_many_members")
+        raise Conflict(f"A conversation has {MEMBERS_MAX} members at most.", code="too_many_members")
     [new] = _named([viewer_id])
     new = replace(new, joined_seq=held.seq + 1)  # of the event that tells of it
     log.ensure_topics([user_topic(viewer_id)])
@@ -393,7 +393,7 @@ def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
     """Note that the viewer has seen all up to the topic's `seq`; return `{"seen_seq", "unread"}` as committed.
 
     It only moves on: late or again it changes nothing, waits for nobody and tells nobody.
-    Raises SignedOut, NotFound, Invalid (beyond the newest message).
+    Raises SignedOut, NotFound, Conflict (beyond the newest message).
     """
     me = _acting(who)
     mine = Member.objects.filter(conversation_id=conversation_id, viewer_id=me.id, left_at=None)
@@ -404,7 +404,7 @@ def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
         return {"seen_seq": known["seen_seq"], "unread": known["unread"]}
     held = Held.lock_for(me, conversation_id)
     if not Message.objects.filter(conversation_id=conversation_id, seq__gte=seq).exists():
-        raise Invalid("There is no such message yet.", code="future")
+        raise Conflict("There is no such message yet.", code="future")
     with connection.cursor() as cursor:
         # What is passed now was never passed before: each message is counted once per member, however often he looks.
         cursor.execute(
@@ -427,10 +427,10 @@ def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
 
 @transaction.atomic
 def block(who: Viewer | Claim, viewer_id: UUID) -> None:
-    """Hear nothing of a viewer any more. Again changes nothing. Raises SignedOut, NotFound, Conflict, Invalid."""
+    """Hear nothing of a viewer any more. Again changes nothing. Raises SignedOut, NotFound, Conflict."""
     me = _acting(who)
     if viewer_id == me.id:
-        raise Invalid("Nobody can block himself.")
+        raise Conflict("You cannot block yourself.")
     [other] = _named([viewer_id])
     head = _locked_user(me.id)
     mine = Block.objects.filter(blocker_id=me.id)

@@ -97,7 +97,6 @@ Id = Annotated[UUID, Strict(False), BeforeValidator(_id)]
 SEEN = r"(?![\u115f\u1160\u2800\u3164\uffa0])[\p{L}\p{N}\p{P}\p{S}]"
 TEXT = r"^[^\u0000]*$"
 SEEN_TEXT = rf"^[^\u0000]*{SEEN}[^\u0000]*$"
-NAME = r"^ *(?:[\p{L}\p{N}\p{P}\p{S}]\p{M}?)+ *$"
 CONNECTION = r"^[A-Za-z0-9_-]{1,64}@live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}$"
 
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX, json_schema_extra={"pattern": SEEN_TEXT})]
@@ -130,8 +129,8 @@ UNCHANGED: Any = None
 
 
 class GuestIn(In):
-    name: Annotated[str, like(NAME, 1, NAME_MAX)] = Field(
-        description="Letters, digits, marks and symbols; no word mixes alphabets.", examples=["Ada"]
+    name: Annotated[str, like(SEEN_TEXT, 1, NAME_MAX)] = Field(
+        description="Letters, digits, marks and symbols, nothing invisible; no word mixes alphabets.", examples=["Ada"]
     )
 
 

@@ -398,7 +398,7 @@ def test_block_is_told_to_oneself_once(circle: Circle) -> None:
     assert [event["is_blocked"] for event in told(circle, 0)] == [True, False]
     assert told(circle, 0)[0]["viewer"] == {"id": str(other.id), "name": "Person 1"}
     assert told(circle, 1) == []
-    assert code_of(lambda: acts.block(me, me.id)) == "invalid"
+    assert code_of(lambda: acts.block(me, me.id)) == "conflict"
     for act in (acts.block, acts.unblock):
         assert code_of(lambda act=act: act(me, uuid4())) == "not_found"  # type: ignore[misc]
 

@@ -75,7 +75,7 @@ async def test_two_people_talk(here: Room) -> None:
     for _ in range(2):
         assert await ok(here, "PUT", f"{path}/seen", {"seq": 2}, person=ada) == {"seen_seq": 2, "unread": 0}
     assert await ok(here, "PUT", f"{path}/seen", {"seq": 1}, person=ada) == {"seen_seq": 2, "unread": 0}
-    refused(await here.call("PUT", f"{path}/seen", {"seq": 4}, person=ada), 422, "future")
+    refused(await here.call("PUT", f"{path}/seen", {"seq": 4}, person=ada), 409, "future")
     await ok(here, "POST", f"{path}/typing", {"is_typing": True}, person=ada, status=204)
     refused(await here.call("DELETE", f"{path}/messages/{sent[0]['id']}", person=bea), 403)
     await ok(here, "DELETE", f"{path}/messages/{sent[0]['id']}", person=ada, status=204)
@@ -116,7 +116,7 @@ async def test_block_and_take_it_back(here: Room) -> None:
     refused(await try_to_send(here, pair, ada, "x"), 403, "blocked")
     refused(await try_to_send(here, pair, bea, "x"), 403, "not_reachable")
     refused(await here.call("POST", "/conversations", {"members": [ada.id]}, person=cem), 403, "not_reachable")
-    refused(await here.call("PUT", f"/blocks/{ada.id}", person=ada), 422)
+    refused(await here.call("PUT", f"/blocks/{ada.id}", person=ada), 409)
     for method in ("PUT", "DELETE"):
         refused(await here.call(method, f"/blocks/{uuid4()}", person=ada), 404)
     for _ in range(2):
@@ -191,7 +191,7 @@ async def test_message_that_is_none(here: Room, body: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("path", "method", "bodies"),
     [
-        ("/seen", "PUT", [{}, {"seq": -1}, {"seq": "1"}, {"seq": 1.0}, {"seq": True}, {"seq": 2**63}, {"seq": None}]),
+        ("/seen", "PUT", [{}, {"seq": -1}, {"seq": "1"}, {"seq": True}, {"seq": 2**63}, {"seq": None}]),
         ("/typing", "POST", [{}, {"is_typing": 1}, {"is_typing": "yes"}, {"is_typing": True, "viewer": "x"}]),
         ("/members", "POST", [{}, {"viewer_id": 1}, {"viewer_id": "x"}, {"viewer_id": None}, {"viewer": "x"}]),
     ],
@@ -209,8 +209,8 @@ async def test_conversations_that_are_none(here: Room) -> None:
     for body, status in (
         ({}, 422),
         ({"members": []}, 422),
-        ({"members": [ada.id]}, 422),
-        ({"members": [ada.id, ada.id]}, 422),
+        ({"members": [ada.id]}, 409),
+        ({"members": [ada.id, ada.id]}, 409),
         ({"members": [str(uuid4()) for _ in range(50)]}, 422),
         ({"members": [str(uuid4()) for _ in range(1_500)]}, 422),
         ({"members": [bea.id, str(uuid4())]}, 404),
