@@ -22,6 +22,7 @@ from psycopg import sql
 from liveplatform import archive, backup, dumps, embedded, preparation, restore
 from liveplatform.archive import Manifest, Reader, Unusable, Writer
 from realtime.epoch import read_epoch
+from realtime.models import DrawnEpoch
 from tests.sites import Site
 from tests.videos.acts import Stage
 from videos import interactions
@@ -191,10 +192,11 @@ def test_site_is_restored_with_its_pictures_and_its_key(
     path = tmp_path / "site.tar"
     backup.write(path)
     assert path.stat().st_mode & 0o777 == 0o600
-    before, epochs = content(source), [read_epoch()]
+    before, epochs, drawn = content(source), [read_epoch()], [DrawnEpoch.objects.get().drawn]
     url = made()
     do_restore(path)
     epochs.append(read_epoch())
+    drawn.append(DrawnEpoch.objects.get().drawn)
     interactions.update_video(stage.video.id, stage.owner, title="Later")
     picture = settings.MEDIA_ROOT / str(stage.video.id) / "poster.jpg"
     picture.write_bytes(b"later")
@@ -207,7 +209,7 @@ def test_site_is_restored_with_its_pictures_and_its_key(
     epochs.append(read_epoch())
     assert content(url) == before
     assert databases(url) == known
-    assert len(set(epochs)) == 3
+    assert (len(set(epochs)), len(set(drawn))) == (3, 2)
     assert [path.relative_to(settings.MEDIA_ROOT) for path in settings.MEDIA_ROOT.rglob("*.*")] == [
         picture.relative_to(settings.MEDIA_ROOT)
     ]
