@@ -132,6 +132,19 @@ def checkers(checkout: Path) -> Path:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"checkers: {reason}")
 
 
+@pytest.fixture
+def html_errors(checkers: Path, tmp_path: Path) -> npm.HtmlErrors:
+    """What is wrong with the HTML of pages, given by name. Call it once: Java takes seconds to start."""
+
+    def check(pages: dict[str, str]) -> list[str]:
+        try:
+            return npm.html_errors(checkers, pages, tmp_path)
+        except npm.Missing as reason:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"checkers: {reason}")
+
+    return check
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
     """A headless Chromium that the whole run shares; each test has contexts of its own, and closes them.

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+
+HtmlErrors = Callable[[dict[str, str]], list[str]]
+"""Called with pages by name; returns what is wrong with them."""
 
 
 class Missing(Exception):
@@ -27,6 +32,22 @@ def checkers(checkout: Path) -> Path:
         if not folder.exists():
             _install(files, folder)
     return folder / "node_modules" / ".bin"
+
+
+def html_errors(programs: Path, pages: dict[str, str], folder: Path) -> list[str]:
+    """Return what the Nu Html Checker finds wrong with pages of these names, all read in one run."""
+    if shutil.which("java") is None:
+        raise Missing("no Java for the Nu Html Checker: apt install default-jre-headless")
+    for name, page in pages.items():
+        (folder / f"{name}.html").write_text(page)
+    jar = programs.parent / "vnu-jar" / "build" / "dist" / "vnu.jar"
+    command = ["java", "-Xss4m", "-XX:TieredStopAtLevel=1", "-jar", str(jar)]
+    command += ["--errors-only", "--format", "json", "--exit-zero-always", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [
+        f"{Path(found['url']).name}:{found['lastLine']}: {found['message']} {found.get('extract', '')!r}"
+        for found in json.loads(done.stderr)["messages"]
+    ]
 
 
 def _install(files: list[Path], folder: Path) -> None:

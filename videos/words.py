@@ -60,6 +60,7 @@ WATCH: dict[str, str | Promise] = {
     "name_missing": _("Write a name first."),
     "welcome": _("Hello {name}"),
     "starts_in": _("Starts in"),
+    "no_time": _("The time is not set yet"),
     "starting": _("Starting in a moment"),
     "not_started": _("Not started yet"),
     "planned_for": _("The planned start was {ago}"),

@@ -2,7 +2,7 @@
 
 import { ApiError, call } from "./api.js";
 import { newClientId, setUpComposer } from "./composer.js";
-import { announcer, byId, paintFace } from "./dom.js";
+import { announcer, byId, paintFace, writeTime } from "./dom.js";
 import { compact, offset } from "./format.js";
 import { drawRows, sentKey, setUpScroller } from "./scroller.js";
 import { isOpen, isRead } from "./state.js";
@@ -16,7 +16,6 @@ const QUOTE_MAX = 60;
 const TYPISTS_VIEWERS_MAX = 50;
 
 const shorten = (text) => (text.length > QUOTE_MAX ? `${text.slice(0, QUOTE_MAX - 1)}…` : text);
-const isoTime = (atMs) => new Date(atMs).toISOString();
 
 /**
  * Wire the column. `store`: the page's state; `asViewer(work)`: run it once the viewer has a name; `message(person)`:
@@ -51,9 +50,7 @@ export function setUpComments({ store, asViewer, message }) {
     item.querySelector(".comment-body").textContent = comment.body;
     for (const badge of item.querySelectorAll(".role")) badge.hidden = badge.dataset.role !== author.role;
     item.querySelector(".you").hidden = !mine;
-    const time = item.querySelector("time");
-    time.dateTime = isoTime(comment.at_ms);
-    time.textContent = offset(comment.at_ms, state.video.started_at_ms);
+    writeTime(item, comment.at_ms, offset(comment.at_ms, state.video.started_at_ms));
     fillQuote(item, comment, parent);
     const status = item.querySelector(".comment-state");
     status.hidden = !comment.failed;

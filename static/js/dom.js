@@ -23,6 +23,18 @@ export function paintFace(element, name) {
 /** A name of either direction, kept to itself within a text. */
 export const isolated = (name) => `\u2068${name}\u2069`;
 
+/** Write a moment into the `<time>` of an item; it stands in the place that the template keeps for it. */
+export function writeTime(item, atMs, text) {
+  let time = item.querySelector("time");
+  if (!time) {
+    time = document.createElement("time");
+    time.className = "num";
+    item.querySelector("[data-time]").replaceWith(time);
+  }
+  time.dateTime = new Date(atMs).toISOString();
+  time.textContent = text;
+}
+
 /** Show a text, or hide the element when there is none. */
 export function note(element, text) {
   element.textContent = text ?? "";

@@ -2,7 +2,7 @@
 // conversation is thread.js. State and the rule of its change are inbox-state.js.
 
 import { ApiError, call } from "./api.js";
-import { announcer, byId, isolated, perFrame, toast } from "./dom.js";
+import { announcer, byId, isolated, perFrame, toast, writeTime } from "./dom.js";
 import { shortly } from "./format.js";
 import { apply, first, isBlocked, partnerOf, unreadOf } from "./inbox-state.js";
 import { keep, kept } from "./kept.js";
@@ -164,10 +164,8 @@ export function setUpInbox({ viewer, line, asViewer, blocked }) {
     paintConversation(item.querySelector(".face"), conversation, state);
     item.querySelector(".is-online").hidden = item.querySelector(".face").parentElement.dataset.online !== "true";
     item.querySelector(".who").textContent = nameOf(conversation, state.viewer);
-    const time = item.querySelector("time");
     const at = last?.at_ms ?? conversation.created_at_ms;
-    time.dateTime = new Date(at).toISOString();
-    time.textContent = shortly(at);
+    writeTime(item, at, shortly(at));
     item.querySelector(".last").textContent = !last ? say("nothing_said")
       : last.author.id === state.viewer?.id ? say("own_last", { text: last.body })
         : !conversation.is_group ? last.body

@@ -2,7 +2,7 @@
 
 import { ApiError, call } from "./api.js";
 import { newClientId, setUpComposer } from "./composer.js";
-import { byId, isolated, note, paintFace, placeAt, toast } from "./dom.js";
+import { byId, isolated, note, paintFace, placeAt, toast, writeTime } from "./dom.js";
 import { ago, clock, compact, day, listed } from "./format.js";
 import { isBlocked, othersOf, partnerOf } from "./inbox-state.js";
 import { keep, kept } from "./kept.js";
@@ -199,9 +199,7 @@ export function setUpThread({ store, line, isShown, closed }) {
     const isRead = !isGroup || !isBlocked(state, message.author.id);
     item.classList.toggle("unread-of", !isRead);
     item.querySelector(".bubble").textContent = isRead ? message.body : say("blocked_said");
-    const time = item.querySelector("time");
-    time.dateTime = new Date(message.at_ms).toISOString();
-    time.textContent = clock(message.at_ms);
+    writeTime(item, message.at_ms, clock(message.at_ms));
     item.querySelector(".comment-state").hidden = !message.failed;
     item.querySelector(".comment-state span").textContent = message.failed ? say("not_sent") : "";
   }

@@ -4,7 +4,7 @@
 import { isLate, serverNow } from "./page.js";
 import { whenNameless } from "./api.js";
 import { setUpComments } from "./comments.js";
-import { byId, copyLink, note, paragraphs, perFrame, toast } from "./dom.js";
+import { byId, copyLink, paragraphs, perFrame, toast, writeTime } from "./dom.js";
 import { ago, compact, duration, moment } from "./format.js";
 import { setUpGuest } from "./guest.js";
 import { Hearts } from "./hearts.js";
@@ -114,14 +114,20 @@ function drawVideo({ video, over }, before) {
 
 function countDown() {
   const { status, starts_at_ms: startsAtMs } = store.state.video;
-  if (status !== "upcoming" || startsAtMs === null) return;
+  if (status !== "upcoming") return;
+  byId("starts-at").hidden = startsAtMs === null;
+  if (startsAtMs === null) {
+    byId("countdown-label").textContent = "";
+    byId("countdown").textContent = say("no_time");
+    return;
+  }
   const seconds = Math.ceil((startsAtMs - serverNow()) / 1_000);
   const days = Math.floor(seconds / DAY_SECONDS);
   const late = isLate(startsAtMs);
   byId("countdown-label").textContent = seconds > 0 ? say("starts_in") : late ? say("planned_for", { ago: ago(startsAtMs, serverNow()) }) : "";
   byId("countdown").textContent = late ? say("not_started") : seconds <= 0 ? say("starting")
     : days > 0 ? `${count("days", days)} ${duration(seconds % DAY_SECONDS)}` : duration(seconds);
-  note(byId("starts-at"), moment(startsAtMs));
+  writeTime(byId("starts-at"), startsAtMs, moment(startsAtMs));
 }
 setInterval(countDown, 1_000);
 

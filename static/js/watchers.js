@@ -58,7 +58,6 @@ export function setUpWatchers({ videoId, message }) {
   }
 
   popover.addEventListener("toggle", (event) => {
-    button.setAttribute("aria-expanded", String(event.newState === "open"));
     if (event.newState !== "open") return;
     placeAt(button, popover);
     askSoon();

@@ -13,6 +13,7 @@ from playwright.async_api import Locator, expect
 
 from tests.e2e.conftest import Broadcaster, OpenWindow, Window
 from tests.e2e.test_watch import tab_to, watch
+from tests.npm import HtmlErrors
 from tests.sites import Site
 
 LISTEN_IN = """
@@ -80,7 +81,7 @@ async def people(site: Site, video_id: str, open_window: OpenWindow, *names: str
 
 
 async def test_two_talk_beside_the_video_and_a_third_sees_the_dot_and_nothing_else(
-    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow, html_errors: HtmlErrors
 ) -> None:
     video_id = broadcaster.new_video(title="Three people")
     ana, bo = await people(site, video_id, open_window, "Ana", "Bo")
@@ -124,6 +125,7 @@ async def test_two_talk_beside_the_video_and_a_third_sees_the_dot_and_nothing_el
     for inbox in (ana, bo, cy):
         assert await inbox.window.serious_axe_findings() == []
         assert inbox.window.problems == []
+    drawn = {"ana": await ana.page.content()}
 
     # Ana leaves: her dot goes out, here by expiry.
     await cy.page.get_by_role("button", name="All messages").click()
@@ -140,6 +142,8 @@ async def test_two_talk_beside_the_video_and_a_third_sees_the_dot_and_nothing_el
         assert unheard not in heard
         await expect(cy.page.get_by_text(unheard)).to_have_count(0)
     await expect(cy.page.locator("#conversations li")).to_have_count(1)
+    # What the scripts have made of the page is as good HTML as the page.
+    assert html_errors({**drawn, "cy": await cy.page.content()}) == []
 
 
 async def test_typing_that_is_never_stopped_goes_away_by_itself(

@@ -1,0 +1,87 @@
+"""Every page in its states is HTML without an error: the Nu Html Checker reads them all in one run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.template.loader import render_to_string
+from django.test import Client
+from django.utils import timezone
+
+from tests.npm import HtmlErrors
+from tests.videos.acts import Stage
+from videos import interactions
+from videos.models import LikeKind, Video, Viewer
+
+HOUR = timedelta(hours=1)
+ERRORS = ("400", "403", "403_csrf", "404", "429", "500", "503")
+
+
+class Visitors:
+    """Browsers of people who look at the pages of a site with videos of every kind."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.pages: dict[str, str] = {}
+
+    def look(self, name: str, path: str, viewer: Viewer | None = None, *, status: int = 200, **post: Any) -> None:
+        client = Client()
+        if viewer is not None:
+            client.force_login(viewer)
+        answer = client.post(path, post) if post else client.get(path)
+        assert answer.status_code == status, path
+        self.pages[name] = answer.content.decode()
+
+    def video(self, title: str, **fields: Any) -> Video:
+        return interactions.create_video(self.stage.owner, title=title, **fields)
+
+
+@pytest.fixture
+def visitors(stage: Stage) -> Visitors:
+    return Visitors(stage)
+
+
+@pytest.mark.usefixtures("no_guesses")
+def test_no_page_has_an_error_of_html(visitors: Visitors, html_errors: HtmlErrors) -> None:
+    """The watch page had 54: six digits of a second in each `datetime`, `maxlength=""`, empty <time>, …"""
+    stage, look = visitors.stage, visitors.look
+    owner, viewer = stage.owner, stage.viewers[0]
+    now = timezone.now()
+    look("home-empty", "/")
+    upcoming = [visitors.video("Soon", starts_at=now + HOUR), visitors.video("Late", starts_at=now - HOUR), stage.video]
+    live = visitors.video("Live <b>now</b>", description="One.\n\nTwo,\nof two lines.", playlist="/media/1/live.m3u8")
+    ended = visitors.video("Over")
+    for video in (live, ended):
+        interactions.start_video(video.id, owner)
+        first = async_to_sync(interactions.comment)(video.id, owner, "Hello\n<b>there</b>")
+        async_to_sync(interactions.comment)(video.id, viewer, "Hello", reply_to=UUID(first["id"]))
+        interactions.pin_comment(video.id, UUID(first["id"]), owner)
+        async_to_sync(interactions.like)(video.id, viewer, LikeKind.LOVE)
+    interactions.end_video(ended.id, owner)
+    silent = visitors.video("Silent", comments_enabled=False, visibility="unlisted")
+    root = Viewer.objects.create_superuser("root", name="Root")
+
+    for number, video in enumerate([*upcoming, live, ended, silent]):
+        look(f"watch-{number}", f"/videos/{video.id}/")
+    look("watch-guest", f"/videos/{live.id}/", viewer)
+    look("watch-broadcaster", f"/videos/{live.id}/", owner)
+    for apart in ("embed", "dock"):
+        look(f"watch-{apart}", f"/videos/{live.id}/?as={apart}")
+    people: dict[str, Viewer | None] = {"nobody": None, "guest": viewer, "broadcaster": owner, "root": root}
+    for name, who in people.items():
+        look(f"home-{name}", "/", who)
+        look(f"login-{name}", "/accounts/login/?next=/studio/", who)
+    look("login-refused", "/accounts/login/", username="", password="")
+    look("studio", "/studio/", owner)
+    look("studio-empty", "/studio/", root)
+    look("studio-not-yours", "/studio/", Viewer.objects.create_user("plain", name="Plain"))
+    look("studio-guest", "/studio/", viewer, status=403)
+    look("operator", "/operator/", root)
+    look("missing", "/nowhere", status=404)
+    visitors.pages |= {f"error-{code}": render_to_string(f"{code}.html", {"seconds": 3}) for code in ERRORS}
+
+    assert html_errors(visitors.pages) == []
