@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.operation import Operation
@@ -108,8 +109,7 @@ def openapi_json(api: Api) -> Any:
     async def view(request: HttpRequest) -> HttpResponse:
         tag = f'"{hashlib.blake2b(api.body, digest_size=12).hexdigest()}"'
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
-        if request.headers.get("If-None-Match") == tag:
-            return HttpResponse(status=304, headers=headers)
-        return HttpResponse(api.body, content_type="application/json", headers=headers)
+        response = HttpResponse(api.body, content_type="application/json", headers=headers)
+        return get_conditional_response(request, etag=tag, response=response) or response
 
     return view

@@ -108,6 +108,17 @@ def test_a_missing_page_is_missing_for_every_method(client: httpx.Client, method
     assert raw.request(str(client.base_url), method, path).status == 404
 
 
+@pytest.mark.parametrize("path", ["/static/css/site.css", "/favicon.ico", "/api/v1/openapi.json"])
+def test_what_has_not_changed_is_304_behind_a_proxy_that_compresses_too(client: httpx.Client, path: str) -> None:
+    """nginx makes the ETag of what it compresses a weak one: all was sent again with each page, styles and scripts."""
+    first = client.get(path)
+    for etag in (first.headers["ETag"], f"W/{first.headers['ETag']}"):
+        again = client.get(path, headers={"If-None-Match": etag})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
+    assert client.get(path, headers={"If-None-Match": 'W/"another"'}).status_code == 200
+
+
 # What browsers, phones and search engines ask for at the root
 
 
