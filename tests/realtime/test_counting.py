@@ -390,8 +390,9 @@ async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis:
     assert not await redis.exists(f"{table._prefix}refs:{{{TOPIC}}}")
 
 
-async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(redis: Redis) -> None:
-    table = SharedTable(redis, lease_seconds=0.3, prefix=f"test:{uuid.uuid4().hex}:")
+async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(
+    redis: Redis, table: SharedTable
+) -> None:
     region = Region(table, nodes=2)
     one, two = region.rolls
     people = crowd(0, 20_000)
@@ -399,6 +400,7 @@ async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(
     region.enter(two, people[:50])
     assert await region.settle() == Watched(20_000, 20_000)
     del region.rolls[one]
+    await redis.zadd(table._keys(TOPIC)[0], {one: 0}, xx=True)  # its lease has ended
     region.enter(two, people[50:100])
     while (watched := await region.settle()).count != 100:
         assert watched == Watched(20_000, 20_000)
