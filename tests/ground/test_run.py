@@ -7,6 +7,7 @@ place where the whole process group can be killed, as a crash, a power cut or Ct
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import pytest
 
 from tests.sites import wait_for
@@ -182,3 +184,8 @@ def test_the_second_start_sets_nothing_up(fresh: Fresh) -> None:
 def test_scripts_of_the_venv_do_not_name_the_folder_in_which_they_were_made() -> None:
     scripts = [path for path in Path(sys.prefix, "bin").iterdir() if path.is_file() and not path.is_symlink()]
     assert [path.name for path in scripts if b".venv.new" in path.read_bytes()[:500]] == []
+
+
+def test_libraries_are_compiled_when_they_are_installed() -> None:
+    """With PYTHONDONTWRITEBYTECODE each process compiled them anew: 6.5 s of processor time in place of 3."""
+    assert Path(importlib.util.cache_from_source(django.__file__)).exists()
