@@ -111,7 +111,8 @@ class Teller:
 
     def __init__(self, name: str) -> None:
         host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:32]
-        self.process = f"{name}-{host}-{take_number(name, settings.DATA_DIR / 'processes')}"
+        part = f"{name}-{host}"  # the folder may be one of several machines
+        self.process = f"{part}-{take_number(part, settings.DATA_DIR / 'processes')}"
         self._name = name
         self._began_ms = now_ms()
         self._slot = now_ms() // 1000 // SLOT_SECONDS
