@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -109,6 +112,47 @@ def test_files_that_containers_use_are_there(deploy: Path, compose: dict[str, di
     named = [str(volume).partition(":")[0] for service in compose.values() for volume in service.get("volumes", [])]  # type: ignore[attr-defined]
     missing = [name for name in named if name.startswith(".") and not (deploy / "container" / name).exists()]
     assert named and missing == []
+
+
+@pytest.mark.parametrize("more", [{}, {"ALLOWED_HOSTS": "live.example.org", "SECURE_COOKIES": "on"}])
+def test_containers_have_settings_that_work_as_pasted(
+    deploy: Path,
+    checkout: Path,
+    compose: dict[str, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: dict[str, str],
+) -> None:
+    """`http://localhost` was refused, and nobody could sign in: cookies were for HTTPS, and port 80 all there was."""
+    text = (deploy / "container/compose.yaml").read_text()
+    [command] = re.findall(r"^#   (\(umask(?:.|\n#)+?\.env\))$", text, re.MULTILINE)
+    subprocess.run(["sh", "-ec", command.replace("\n#", "\n")], cwd=tmp_path, check=True)
+    made = tmp_path / ".env"
+    assert made.stat().st_mode & 0o777 == 0o600
+    kept = {**dict(line.split("=", 1) for line in made.read_text().splitlines()), **more}
+
+    def filled(value: str) -> str:
+        """Return the text with variables as compose fills them in."""
+        return re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", lambda found: kept.get(found[1], found[2]), value)
+
+    node = compose["node-1"]
+    assert node["env_file"] == ".env"
+    given = {name: filled(value) for name, value in node["environment"].items()}
+    for name, value in {**kept, **given, "LIVE_DATA_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    settings = runpy.run_path(str(checkout / "liveplatform/settings.py"))
+    assert settings["ALLOWED_HOSTS"] == [more.get("ALLOWED_HOSTS", "localhost")]
+    assert settings["SESSION_COOKIE_SECURE"] is bool(more)
+    assert compose["nginx"]["ports"] == ["80:80"]
+    assert urlsplit(settings["DATABASE_URL"]).password == filled(
+        compose["database"]["environment"]["POSTGRES_PASSWORD"]
+    )
+    password = urlsplit(settings["REDIS_URL"]).password
+    assert ["--requirepass", password] == [filled(part) for part in compose["redis"]["command"][2:4]]
+    assert (
+        len({kept[name] for name in ("SECRET_KEY", "DATABASE_PASSWORD", "REDIS_PASSWORD", "LIVE_METRICS_TOKEN")}) == 4
+    )
+    assert "CHANGE-ME" not in text
 
 
 def nginx_configuration(folder: Path, deploy: Path, **changed: str) -> list[str]:
