@@ -81,6 +81,12 @@ def test_no_page_has_an_error_of_html(visitors: Visitors, html_errors: HtmlError
     look("studio-not-yours", "/studio/", Viewer.objects.create_user("plain", name="Plain"))
     look("studio-guest", "/studio/", viewer, status=403)
     look("operator", "/operator/", root)
+    look("docs", "/api/v1/docs")
+    # Not the form of an account: Django's own field for a password is a <div disabled>.
+    look("admin", "/admin/", root)
+    for kind in ("video", "comment", "viewer"):
+        look(f"admin-{kind}s", f"/admin/videos/{kind}/", root)
+    look("admin-video", f"/admin/videos/video/{live.id}/change/", root)
     look("missing", "/nowhere", status=404)
     visitors.pages |= {f"error-{code}": render_to_string(f"{code}.html", {"seconds": 3}) for code in ERRORS}
 
