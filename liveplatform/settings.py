@@ -254,6 +254,12 @@ REDIS_URL = _read(
 LIVE_LAYER_URLS = _read(
     "LIVE_LAYER_URLS", env.str, REDIS_URL, addresses.is_valid_list, "URLs like REDIS_URL's, separated by commas"
 )
+for _name, _urls in (("REDIS_URL", REDIS_URL), ("LIVE_LAYER_URLS", LIVE_LAYER_URLS)):
+    for _address in addresses.parse_list(_urls):
+        try:
+            _address.check_files()
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{_name}: {error}") from error
 _broker_url, _broker_options = addresses.RedisAddress.parse(REDIS_URL).broker()
 
 LIVE_PGBOUNCER = _switch("LIVE_PGBOUNCER", False)

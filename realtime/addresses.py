@@ -9,6 +9,7 @@ settings, used by realtime.shared, the channel layer and Celery.
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -71,6 +72,19 @@ class RedisAddress:
             sentinels.append((host["host"].strip("[]"), port))
         user, password = unquote(found["user"] or ""), unquote(found["password"] or "")
         return cls(url, tuple(sentinels), unquote(found["name"]), user, password, int(found["db"] or 0))
+
+    def check_files(self) -> None:
+        """Raises ValueError with the reason when a file that the URL names is of no use: the clients would say nothing
+        and try again for ever.
+        """
+        options = dict(parse_qsl(urlsplit(self.url).query))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for name, use in (("ssl_ca_certs", context.load_verify_locations), ("ssl_certfile", context.load_cert_chain)):
+            try:
+                if name in options:
+                    use(options[name], options.get("ssl_keyfile") if name == "ssl_certfile" else None)
+            except OSError as error:  # SSLError is one
+                raise ValueError(f"{name}={options[name]} cannot be used: {error.strerror or error}") from error
 
     @property
     def _login(self) -> dict[str, str]:

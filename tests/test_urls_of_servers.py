@@ -119,6 +119,21 @@ def test_option_of_redis_that_not_all_know_is_one_line(read: Read, variable: str
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("variable", ["REDIS_URL", "LIVE_LAYER_URLS"])
+@pytest.mark.parametrize("option", ["ssl_ca_certs=none.pem", "ssl_ca_certs=empty.pem", "ssl_certfile=certificate.pem"])
+def test_file_of_redis_that_is_of_no_use_is_one_line(
+    read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, option: str
+) -> None:
+    """The site said that it was ready, and tried again for ever without a word."""
+    certificate(tmp_path)
+    (tmp_path / "empty.pem").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImproperlyConfigured, match=f"^{variable}: {option} cannot be used: ") as refused:
+        read(**{variable: f"rediss://:secret@host/0?{option}"})
+    assert "secret" not in str(refused.value)
+    read(**{variable: "rediss://host/0?ssl_ca_certs=certificate.pem&ssl_certfile=certificate.pem&ssl_keyfile=key.pem"})
+
+
 @pytest.fixture
 async def tls_redis(tmp_path: Path) -> AsyncIterator[str]:
     """The run's Valkey behind TLS, with a certificate that nobody knows; the beginning of a URL."""
