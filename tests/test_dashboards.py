@@ -64,12 +64,13 @@ ALL = list(questions())
 def test_every_metric_that_is_asked_for_exists_with_its_labels(place: str, question: str) -> None:
     names = {name: labels for name, labels in _SELECTOR.findall(question) if name.startswith(("live_", "process_"))}
     samples = known()
-    asked = {label for group in _GROUPING.findall(question) for label in re.findall(r"\w+", group)}
+    grouped = {label for group in _GROUPING.findall(question) for label in re.findall(r"\w+", group)}
     assert names or OF_PROMETHEUS & set(re.findall(r"\w+", question)), f"{place} asks for nothing of ours"
     for name, selector in names.items():
         assert name in samples, f"{place}: there is no {name}"
-        asked |= set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector))
+        asked = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector))
         assert asked <= samples[name] | ADDED, (place, name)
+    assert grouped <= ADDED.union(*(samples[name] for name in names)), place
 
 
 def test_hops_that_are_asked_for_are_told() -> None:
