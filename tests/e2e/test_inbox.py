@@ -29,6 +29,9 @@ LISTEN_IN = """
 """
 
 
+BLOCK = "async (id) => { await (await import('/static/js/api.js')).call('PUT', `/blocks/${id}`); }"
+
+
 class Inbox:
     """A window's column of messages."""
 
@@ -336,6 +339,11 @@ async def test_a_group_says_who_has_seen_and_can_be_left(
     await expect(ana.seen).to_contain_text("Bo")
     await expect(ana.seen).to_contain_text("Cy")
     assert await ana.window.serious_axe_findings() == []
+
+    # A group has one order for all: there stands a line for what one does not read.
+    await cy.page.evaluate(BLOCK, next(member["id"] for member in group["members"] if member["name"] == "Ana"))
+    await expect(cy.thread.locator(".bubble")).to_have_text("A message from somebody you block")
+    assert await cy.window.serious_axe_findings() == []
 
     await cy.thread.get_by_role("button", name="More").click()
     await cy.page.get_by_role("button", name="Leave the conversation").click()
