@@ -48,7 +48,8 @@ WATCH: dict[str, str | Promise] = {
     "replying_to": _("Replying to {name}"),
     "earlier": _("an earlier comment"),
     "sending": _("Sending…"),
-    "not_sent": _("Not sent."),
+    "not_sent": _("Not sent. {reason}"),
+    "waits": _("Not sent yet. Trying again…"),
     "wait_comment": _("Wait {n} s to comment again."),
     "wait": _("Wait {n} s, then try again."),
     "unreachable": _("The server did not answer. Try again in a moment."),
@@ -56,6 +57,8 @@ WATCH: dict[str, str | Promise] = {
     "not_allowed": _("This is not allowed for you. Reload the page if you have just signed in."),
     "nameless": _("You have no name here any more. Choose one, or sign in, to go on."),
     "gone": _("This is no longer here."),
+    "video_ended": _("The broadcast has ended."),
+    "comments_off": _("Comments are turned off."),
     "failed": _("This did not work: {detail}"),
     "name_missing": _("Write a name first."),
     "welcome": _("Hello {name}"),
@@ -72,8 +75,8 @@ WATCH: dict[str, str | Promise] = {
     "unmute": _("Sound on"),
     "fullscreen": _("Full screen"),
     "fullscreen_exit": _("Leave full screen"),
-    "picture_failed": _("The picture does not come through right now. Comments and likes go on."),
-    "picture_unsupported": _("This browser cannot play the picture. Comments and likes work."),
+    "picture_failed": _("The picture does not come through right now."),
+    "picture_unsupported": _("This browser cannot play the picture."),
     "more": _("more"),
     "less": _("less"),
     "copied": _("Link copied"),
@@ -115,7 +118,8 @@ WATCH: dict[str, str | Promise] = {
 }
 
 _CARDS = "likes_word.one likes_word.other"
-_SHARED = "wait blocked not_reachable unreachable unavailable not_allowed gone failed copied copy_failed"
+_REFUSED = "blocked not_reachable video_ended comments_off not_allowed gone"
+_SHARED = f"{_REFUSED} wait unreachable unavailable failed copied copy_failed"
 
 STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHARED} not_started".split()} | {
     "upcoming": _("Upcoming"),

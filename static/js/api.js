@@ -3,6 +3,8 @@
 import { say } from "./words.js";
 
 const TIMEOUT_MS = 15_000;
+/** Refusals that say themselves what is the matter. */
+const SAID = new Set(["blocked", "not_reachable", "video_ended", "comments_off"]);
 
 export class ApiError extends Error {
   constructor({ status = 0, code = "unreachable", detail = "", retryAfter = 0 }) {
@@ -15,7 +17,7 @@ export class ApiError extends Error {
     if (this.status === 429 || (this.status === 503 && this.retryAfter > 1)) return say("wait", { n: this.retryAfter });
     if (this.status === 0) return say("unreachable");
     if (this.status >= 500) return say("unavailable");
-    if (this.code === "blocked" || this.code === "not_reachable") return say(this.code);
+    if (SAID.has(this.code)) return say(this.code);
     if (this.status === 401) return say("nameless");
     if (this.status === 403) return say("not_allowed");
     if (this.status === 404) return say("gone");

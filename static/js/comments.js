@@ -4,6 +4,7 @@ import { ApiError, call } from "./api.js";
 import { newClientId, setUpComposer } from "./composer.js";
 import { announcer, byId, paintFace, writeTime } from "./dom.js";
 import { compact, offset } from "./format.js";
+import { paintUnsent, setUpOutbox } from "./outbox.js";
 import { drawRows, sentKey, setUpScroller } from "./scroller.js";
 import { isOpen, isRead } from "./state.js";
 import { tellTyping, TypingLine } from "./typing.js";
@@ -43,8 +44,7 @@ export function setUpComments({ store, asViewer, message }) {
     item.className = "comment";
     item.classList.toggle("mine", mine);
     item.classList.toggle("is-pinned", Boolean(comment.pinned));
-    item.classList.toggle("sending", comment.id === null && !comment.failed);
-    item.classList.toggle("failed", Boolean(comment.failed));
+    paintUnsent(item, comment);
     paintFace(item.querySelector(".face"), author.name);
     item.querySelector(".comment-name").textContent = author.name;
     item.querySelector(".comment-body").textContent = comment.body;
@@ -52,9 +52,6 @@ export function setUpComments({ store, asViewer, message }) {
     item.querySelector(".you").hidden = !mine;
     writeTime(item, comment.at_ms, offset(comment.at_ms, state.video.started_at_ms));
     fillQuote(item, comment, parent);
-    const status = item.querySelector(".comment-state");
-    status.hidden = !comment.failed;
-    status.firstElementChild.textContent = comment.failed ? say("not_sent") : "";
     const open = state.video.comments_enabled && isOpen(state);
     const may = { reply: open, message: !mine && comment.id !== null, pin: state.canModerate && !comment.pinned, delete: state.canModerate || mine };
     const tools = [...item.querySelectorAll(".tool")];
@@ -78,7 +75,7 @@ export function setUpComments({ store, asViewer, message }) {
 
   const asComment = (sent, viewer) => ({
     id: null, author: { ...viewer, role: null }, body: sent.body, reply_to: sent.replyTo, client_id: sent.clientId,
-    at_ms: sent.atMs, pinned: false, failed: sent.failed,
+    at_ms: sent.atMs, pinned: false, state: sent.state, reason: sent.reason,
   });
 
   // What an item was drawn from; drawn again only when that changed.
@@ -191,7 +188,7 @@ export function setUpComments({ store, asViewer, message }) {
     message: (item) => message(commentOf(item).author),
     pin: (item) => void moderate(() => call("PUT", `${path}/${item.dataset.id}/pin`)),
     delete: (item) => askToDelete(commentOf(item)),
-    again: (item) => void send(sentOf(item)),
+    again: (item) => outbox.send(sentOf(item)),
     drop: (item) => store.dispatch("local_dropped", { clientId: sentOf(item).clientId }),
   };
 
@@ -257,31 +254,18 @@ export function setUpComments({ store, asViewer, message }) {
       const sent = { clientId: newClientId(), body: text, replyTo: replyTo?.id ?? null, atMs: Date.now() };
       if (replyTo) reply(null);
       place.toEnd();
-      void send(sent);
+      outbox.send(sent);
     },
   });
 
-  async function send(sent) {
-    const { clientId, body: text, replyTo: parent } = sent;
-    store.dispatch("local_sending", sent);
-    try {
-      const comment = await call("POST", path, { body: text, client_id: clientId, ...(parent && { reply_to: parent }) });
-      store.dispatch("local_posted", { comment });
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      notSent(error, clientId, text);
-    }
-  }
-
-  /** A refused comment goes back into the field; one that may pass later stays in the list. */
-  function notSent(error, clientId, text) {
-    if (error.passing) {
-      store.dispatch("local_failed", { clientId });
-      return;
-    }
-    store.dispatch("local_dropped", { clientId });
-    composer.refused(error, text);
-  }
+  const outbox = setUpOutbox({
+    store,
+    key: ({ id }) => `unsent ${id} ${store.state.topic}`,
+    post: ({ clientId, body, replyTo: parent }) =>
+      call("POST", path, { body, client_id: clientId, ...(parent && { reply_to: parent }) }),
+    posted: (comment) => store.dispatch("local_posted", { comment }),
+    takesBack: (error, { body }) => composer.takesBack(error, body),
+  });
 
   function drawComposer(state) {
     const { video, viewer, over } = state;
@@ -315,7 +299,10 @@ export function setUpComments({ store, asViewer, message }) {
     },
     /** Somebody is writing one. */
     typed: (data) => { if (isRead(store.state, data.viewer)) typists.heard(data, store.state.viewer?.id); },
+    /** The connection is back. */
+    wake: outbox.wake,
     render(state, before) {
+      outbox.remember(state);
       place.keepingPlace(() => draw(state));
       // Nobody can answer what is deleted.
       if (replyTo && state.gone.has(replyTo.id)) answer(null);

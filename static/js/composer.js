@@ -96,12 +96,14 @@ export function setUpComposer(form, { send, wait, draft, escape = () => false, t
     field,
     begin,
     complain,
-    /** A text that was refused goes back into the field with the reason. */
-    refused(error, text) {
-      field.value ||= text;
+    /** A text that was refused goes back into the field with the reason. Returns false where another one is there. */
+    takesBack(error, text) {
+      if (field.value.trim()) return false;
+      field.value = text;
       measure();
       if (error.status === 429) waitFor(error.retryAfter);
       else complain(error.advice);
+      return true;
     },
   };
 }

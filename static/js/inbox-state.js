@@ -4,7 +4,7 @@
 // Promise: a state and the events that follow it equal a state read afterwards, but for the older messages that the
 // page has kept. The server's snapshots follow the same rule (messaging/topics.py).
 
-import { byAccount } from "./state.js";
+import { byAccount, unsent } from "./state.js";
 
 /** Return the state before anything has come. `viewer`: who looks, null for nobody. */
 export function first(viewer) {
@@ -124,15 +124,7 @@ const local = {
   local_seen: (state, { id, seen_seq, unread }) =>
     listed(state, state.inbox.conversations.map((other) => (other.id === id && other.seen_seq <= seen_seq ? { ...other, seen_seq, unread } : other))),
   local_older: (state, { topic, items }) => (topic === state.thread?.topic ? items.reduce(shown, state) : state),
-  local_sending: (state, sent) => ({
-    ...state,
-    pending: [...state.pending.filter(({ clientId }) => clientId !== sent.clientId), { ...sent, failed: false }],
-  }),
-  local_failed: (state, { clientId }) => ({
-    ...state,
-    pending: state.pending.map((sent) => (sent.clientId === clientId ? { ...sent, failed: true } : sent)),
-  }),
-  local_dropped: (state, { clientId }) => ({ ...state, pending: state.pending.filter((sent) => sent.clientId !== clientId) }),
+  ...unsent,
   local_posted: (state, { message }) =>
     arrived(message.conversation_id === state.thread?.conversation.id ? shown(state, message) : state, message),
   local_unknown: (state, { id }) => {

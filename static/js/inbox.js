@@ -236,6 +236,7 @@ export function setUpInbox({ viewer, line, asViewer, blocked }) {
     byId("unread-words").textContent = unread ? count("unread", unread) : "";
     byId("comments-toggle").classList.toggle("has-unread", unread > 0);
     follow();
+    thread.remember(state);
     if (!isShown()) return;
     byId("inbox-join").hidden = Boolean(state.viewer);
     byId("inbox").hidden = !state.viewer || state.thread !== null;
@@ -276,6 +277,8 @@ export function setUpInbox({ viewer, line, asViewer, blocked }) {
     }),
     /** The page is looked at again. */
     seen: () => thread.seen(),
+    /** The connection is back. */
+    wake: thread.wake,
   };
 }
 

@@ -13,6 +13,7 @@ const BURST_MS = 350;
 const BURST_MAX = 20;
 const NAMES_MS = 3_000;
 const NOTE_MS = 6_000;
+const RETRY_MS = 10_000;
 
 /** A number on the page that counts up to its value and goes down at once. It never becomes narrower. */
 export class Counter {
@@ -80,7 +81,9 @@ export function setUpLikes({ store, hearts, asViewer }) {
   // What the server last said, and what the viewer wants by now.
   let confirmed = store.state.mine;
   let wanted = confirmed;
+  let viewerId = store.state.viewer?.id;
   let sending = false;
+  let retryTimer;
   let noteTimer;
 
   function complain(error) {
@@ -89,10 +92,11 @@ export function setUpLikes({ store, hearts, asViewer }) {
     noteTimer = setTimeout(() => note(byId("act-note"), ""), NOTE_MS);
   }
 
-  // One call at a time; of what was pressed meanwhile only the last is sent.
+  // One call at a time; of what was pressed meanwhile only the last is sent. While nobody answers it waits.
   async function settle() {
     if (sending) return;
     sending = true;
+    clearTimeout(retryTimer);
     while (wanted !== confirmed) {
       const asked = wanted;
       try {
@@ -102,6 +106,12 @@ export function setUpLikes({ store, hearts, asViewer }) {
         store.dispatch("local_liked", { ...answer, mine: wanted });
         note(byId("act-note"), "");
       } catch (error) {
+        if (error.passing) {
+          retryTimer = setTimeout(settle, RETRY_MS);
+          clearTimeout(noteTimer);
+          note(byId("act-note"), say("waits"));
+          break;
+        }
         wanted = confirmed;
         store.dispatch("local_mine", { mine: confirmed });
         complain(error);
@@ -113,11 +123,13 @@ export function setUpLikes({ store, hearts, asViewer }) {
   hear("mine", ({ video, mine }) => {
     if (video !== store.state.video.id || sending) return;
     wanted = confirmed = mine;
+    note(byId("act-note"), "");
     store.dispatch("local_mine", { mine });
   });
 
   const want = (kind) => asViewer(() => {
     wanted = kind;
+    note(byId("act-note"), "");
     if (kind) hearts.riseOwn(kind);
     store.dispatch("local_mine", { mine: kind });
     void settle();
@@ -164,6 +176,8 @@ export function setUpLikes({ store, hearts, asViewer }) {
   }
 
   return {
+    /** The connection is back. */
+    wake: () => void settle(),
     /** A frame of likes: signs rise for the kinds that grew. */
     liked(data, before) {
       hearts.rise(mapped(data.kinds, (kind, amount) => amount - (before.likes.kinds[kind] ?? 0)));
@@ -177,7 +191,9 @@ export function setUpLikes({ store, hearts, asViewer }) {
       }));
     },
     render(state) {
-      const { likes, mine, video } = state;
+      const { likes, mine, video, viewer } = state;
+      if (viewer?.id !== viewerId && !sending) wanted = confirmed = mine;
+      viewerId = viewer?.id;
       total.set(likes.total);
       byId("likes-word").textContent = count("likes_word", likes.total);
       byId("liked").title = count("likes", likes.total, { shown: new Intl.NumberFormat(document.documentElement.lang).format(likes.total) });

@@ -86,24 +86,42 @@ const others = {
   viewers: (state, data) => ({ ...state, viewers: { count: data.count, peak: data.peak } }),
 };
 
+const named = (id, change) => (sent) => (sent.clientId === id ? { ...sent, ...change } : sent);
+
+/**
+ * What becomes of the texts in `pending`, which are sent and not acknowledged (outbox.js). Their `state`: sending; waiting:
+ * for an answer of the server; failed: refused, for a `reason`. `hasWaited`: it was not sent at once.
+ */
+export const unsent = {
+  local_sending: (state, sent) => {
+    const isNew = state.pending.every(({ clientId }) => clientId !== sent.clientId);
+    const change = { state: "sending", reason: "" };
+    const pending = isNew ? [...state.pending, { ...sent, ...change }] : state.pending.map(named(sent.clientId, change));
+    return { ...state, pending };
+  },
+  local_waiting: (state) => ({
+    ...state,
+    pending: state.pending.map((sent) => (sent.state === "failed" ? sent : { ...sent, state: "waiting", hasWaited: true })),
+  }),
+  local_refused: (state, { clientId, reason }) =>
+    ({ ...state, pending: state.pending.map(named(clientId, { state: "failed", reason, hasWaited: true })) }),
+  local_dropped: (state, { clientId }) => ({ ...state, pending: state.pending.filter((sent) => sent.clientId !== clientId) }),
+  local_left: (state, { left }) => {
+    const waiting = left.map((sent) => (sent.state === "failed" ? sent : { ...sent, state: "waiting", hasWaited: true }));
+    return { ...state, pending: [...waiting, ...state.pending] };
+  },
+};
+
 // What happens on this page: the viewer joins, likes, writes; an answer of the API comes back.
 const local = {
   local_viewer: (state, { viewer }) =>
-    (viewer?.id === state.viewer?.id ? { ...state, viewer } : { ...state, viewer, mine: null, blocked: [] }),
+    (viewer?.id === state.viewer?.id ? { ...state, viewer } : { ...state, viewer, mine: null, blocked: [], pending: [] }),
   local_blocked: (state, { blocked }) => ({ ...state, blocked }),
   local_mine: (state, { mine }) => ({ ...state, mine }),
   // An answer may be older than an event that came meanwhile: a new like never takes a total down.
   local_liked: (state, { total, kinds, mine }) =>
     mine !== null && total < state.likes.total ? { ...state, mine } : { ...state, mine, likes: { total, kinds } },
-  local_sending: (state, sent) => ({
-    ...state,
-    pending: [...state.pending.filter((other) => other.clientId !== sent.clientId), { ...sent, failed: false }],
-  }),
-  local_failed: (state, { clientId }) => ({
-    ...state,
-    pending: state.pending.map((sent) => (sent.clientId === clientId ? { ...sent, failed: true } : sent)),
-  }),
-  local_dropped: (state, { clientId }) => ({ ...state, pending: state.pending.filter((sent) => sent.clientId !== clientId) }),
+  ...unsent,
   local_posted: (state, { comment }) => shown(state, comment),
   local_deleted: (state, { id }) => deleted(state, id),
   local_older: (state, { items }) => {

@@ -7,6 +7,7 @@ import { ago, clock, compact, day, listed } from "./format.js";
 import { isBlocked, othersOf, partnerOf } from "./inbox-state.js";
 import { keep, kept } from "./kept.js";
 import { nameOf, paintConversation } from "./people.js";
+import { paintUnsent, setUpOutbox } from "./outbox.js";
 import { drawRows, sentKey, setUpScroller } from "./scroller.js";
 import { tellTyping, TypingLine } from "./typing.js";
 import { count, say } from "./words.js";
@@ -48,23 +49,19 @@ export function setUpThread({ store, line, isShown, closed }) {
     typing: tellTyping(() => (store.state.thread ? `${path()}/typing` : "")),
     send(text) {
       place.toEnd();
-      void send({ clientId: newClientId(), conversationId: store.state.thread.conversation.id, body: text, atMs: Date.now() });
+      outbox.send({ clientId: newClientId(), conversationId: store.state.thread.conversation.id, body: text, atMs: Date.now() });
     },
   });
 
-  async function send(sent) {
-    const { clientId, conversationId, body } = sent;
-    store.dispatch("local_sending", sent);
-    try {
-      const message = await call("POST", `/conversations/${conversationId}/messages`, { body, client_id: clientId });
-      store.dispatch("local_posted", { message });
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.passing || conversationId !== store.state.thread?.conversation.id) return store.dispatch("local_failed", { clientId });
-      store.dispatch("local_dropped", { clientId });
-      composer.refused(error, body);
-    }
-  }
+  const outbox = setUpOutbox({
+    store,
+    key: ({ id }) => `unsent ${id}`,
+    post: ({ clientId, conversationId, body }) =>
+      call("POST", `/conversations/${conversationId}/messages`, { body, client_id: clientId }),
+    posted: (message) => store.dispatch("local_posted", { message }),
+    takesBack: (error, { conversationId, body }) =>
+      conversationId === store.state.thread?.conversation.id && composer.takesBack(error, body),
+  });
 
   // Opening and closing
 
@@ -153,7 +150,7 @@ export function setUpThread({ store, line, isShown, closed }) {
   // Drawing
 
   const asMessage = (sent, viewer) => ({
-    id: null, author: viewer, body: sent.body, client_id: sent.clientId, at_ms: sent.atMs, failed: sent.failed,
+    id: null, author: viewer, body: sent.body, client_id: sent.clientId, at_ms: sent.atMs, state: sent.state, reason: sent.reason,
   });
 
   /** What there is to draw, in order: `{day}` before the first message of a day, then messages and how they hang together. */
@@ -188,9 +185,8 @@ export function setUpThread({ store, line, isShown, closed }) {
     const isGroup = thread.conversation.is_group;
     item.className = "message";
     item.dataset.id = message.id ?? "";
-    for (const [name, on] of Object.entries({ mine, starts, ends, sending: !message.id && !message.failed, failed: message.failed })) {
-      item.classList.toggle(name, Boolean(on));
-    }
+    for (const [name, on] of Object.entries({ mine, starts, ends })) item.classList.toggle(name, Boolean(on));
+    paintUnsent(item, message);
     const [face, author] = [item.querySelector(".face"), item.querySelector(".message-author")];
     face.hidden = mine || !isGroup;
     paintFace(face, message.author.name);
@@ -200,8 +196,6 @@ export function setUpThread({ store, line, isShown, closed }) {
     item.classList.toggle("unread-of", !isRead);
     item.querySelector(".bubble").textContent = isRead ? message.body : say("blocked_said");
     writeTime(item, message.at_ms, clock(message.at_ms));
-    item.querySelector(".comment-state").hidden = !message.failed;
-    item.querySelector(".comment-state span").textContent = message.failed ? say("not_sent") : "";
   }
 
   function drawMessages(state) {
@@ -317,12 +311,12 @@ export function setUpThread({ store, line, isShown, closed }) {
     const item = event.target.closest(".message");
     const sent = what && store.state.pending.find(({ clientId }) => items.get(sentKey(clientId)) === item);
     if (!sent) return;
-    if (what === "again") void send(sent);
+    if (what === "again") outbox.send(sent);
     else store.dispatch("local_dropped", { clientId: sent.clientId });
   });
 
   /** The id of the conversation that was open before the page was loaded again, "" for none. */
   const before = () => kept(openKey());
 
-  return { open, close, render, seen, before };
+  return { open, close, render, seen, before, remember: outbox.remember, wake: outbox.wake };
 }

@@ -14,7 +14,7 @@ import "./me.js";
 import { Player } from "./player.js";
 import { Line } from "./line.js";
 import { hear, tell } from "./tabs.js";
-import { apply, first } from "./state.js";
+import { apply, first, isOpen } from "./state.js";
 import { setUpWatchers } from "./watchers.js";
 import { count, say } from "./words.js";
 
@@ -106,6 +106,7 @@ function drawVideo({ video, over }, before) {
   byId("curtain-ended").hidden = over || video.status !== "ended";
   byId("curtain-none").hidden = over || video.status !== "live" || Boolean(video.playlist);
   player.play(video.status === "live" && !over && theatre.dataset.as !== "dock" ? video.playlist : "");
+  drawGoesOn();
   countDown();
   if (before && before.status !== video.status && video.status !== "upcoming") toast(say(video.status === "live" ? "started" : "ended"));
 }
@@ -136,12 +137,20 @@ setInterval(countDown, 1_000);
 const lineState = byId("line-state");
 const lineText = { connecting: "connecting", catching: "catching", lost: "lost", bye: "bye" };
 let quietTimer;
+/** Where there is no picture: the rest goes on, if it does. */
+function drawGoesOn() {
+  const { state } = store;
+  const goesOn = lineState.dataset.state === "live" && isOpen(state) && state.video.comments_enabled && !theatre.dataset.as;
+  for (const said of document.querySelectorAll("[data-goes-on]")) said.hidden = !goesOn;
+}
 const lineWords = (state, { code, seconds }) =>
   state === "refused" ? say(code, { n: seconds }) : say(state === "lost" && !navigator.onLine ? "offline" : lineText[state]);
 function showLine(state, refusal = {}) {
   lineState.dataset.state = state;
+  drawGoesOn();
   clearTimeout(quietTimer);
   if (state === "live") {
+    for (const part of [comments, likes, inbox]) part.wake();
     delete lineState.dataset.shown;
     byId("line-text").textContent = "";
     return;

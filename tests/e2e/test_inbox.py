@@ -275,25 +275,23 @@ async def test_a_page_that_is_loaded_again_shows_what_was_open_and_what_was_not_
     await expect(ana.field).to_have_value("")
 
 
-async def test_a_message_that_does_not_get_through_is_kept_and_sent_again(
+async def test_messages_written_offline_wait_and_are_sent_in_order(
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:
     video_id = broadcaster.new_video(title="Bad line for two")
     ana, bo = await people(site, video_id, open_window, "Ana", "Bo")
     await ana.message_author_of("Bo is here")
-    messages = "**/api/v1/conversations/*/messages"
-    await ana.page.route(messages, lambda route: route.abort())
-    await ana.write("Worth keeping")
-    failed = ana.thread.locator(".message.failed", has_text="Worth keeping")
-    await expect(failed.get_by_text("Not sent.")).to_be_visible()
+    await ana.page.context.set_offline(True)
+    for text in ("Worth keeping", "This too"):
+        await ana.write(text)
+    waiting = ana.thread.locator(".message.waiting")
+    await expect(waiting.get_by_text("Not sent yet. Trying again…")).to_have_count(2)
 
-    await ana.page.unroute(messages)
-    await failed.get_by_role("button", name="Try again").click()
-
-    await ana.sees("Worth keeping")
+    await ana.page.context.set_offline(False)
+    await ana.sees("This too")
     await bo.open("Ana")
-    await bo.sees("Worth keeping")
-    await expect(bo.thread.locator(".bubble")).to_have_count(1)
+    await bo.sees("This too")
+    await expect(bo.thread.locator(".bubble")).to_have_text(["Worth keeping", "This too"])
 
 
 async def test_older_messages_come_when_one_scrolls_up(

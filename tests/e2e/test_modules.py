@@ -175,6 +175,92 @@ async def test_faces_are_drawn_as_the_server_draws_them(window: Window) -> None:
     assert written == [[figures.initial(name), figures.hue(name)] for name in names]
 
 
+# What waits to be sent, with a stand-in for the server
+
+OUTBOX = """
+    const { first, apply } = await import("/static/js/state.js");
+    const { ApiError } = await import("/static/js/api.js");
+    const timers = [], calls = [];
+    let refusal = { status: 0 };
+    window.setTimeout = (work) => timers.push(work);
+    const settled = async () => { for (let turn = 0; turn < 50; turn += 1) await null; };
+    function page(viewer) {
+        const store = {
+            state: first({ ...argument, viewer }),
+            dispatch(name, data) { store.state = apply(store.state, name, data); outbox.remember(store.state); },
+        };
+        const outbox = module.setUpOutbox({
+            store,
+            key: ({ id }) => `unsent ${id}`,
+            async post(sent) {
+                calls.push(sent.clientId);
+                await null;
+                const wrong = sent.body === "rude" ? { status: 403, code: "comments_off" } : refusal;
+                if (wrong) throw new ApiError(wrong);
+                return { id: sent.clientId, client_id: sent.clientId, author: viewer, seq: 10 + calls.length };
+            },
+            posted: (comment) => store.dispatch("local_posted", { comment }),
+            takesBack: () => false,
+        });
+        outbox.remember(store.state);
+        return { store, outbox, states: () => store.state.pending.map(({ clientId, state }) => [clientId, state]) };
+    }
+    const ada = { id: "a", name: "Ada" };
+    const write = (to, clientId, body = "") => to.outbox.send({ clientId, body, replyTo: null, atMs: 1 });
+    const here = page(ada);
+"""
+
+
+async def test_texts_wait_in_their_order_and_are_sent_once(window: Window) -> None:
+    body = (
+        OUTBOX
+        + """
+        write(here, "one");
+        const first_state = here.states();
+        write(here, "two", "rude");
+        write(here, "three");
+        await settled();
+        const waiting = here.states();
+        refusal = { status: 429, retryAfter: 3 };
+        timers.at(-1)();
+        await settled();
+        refusal = null;
+        here.outbox.wake();
+        here.outbox.wake();
+        await settled();
+        return [first_state, waiting, calls, here.states(), here.store.state.comments.map(({ id }) => id)];
+    """
+    )
+    first, waiting, calls, left, shown = await run(window, "outbox", body, island())
+    assert first == [["one", "sending"]]
+    assert waiting == [["one", "waiting"], ["two", "waiting"], ["three", "waiting"]]
+    assert calls == ["one", "one", "one", "two", "three"]
+    assert left == [["two", "failed"]], "what is refused says why, and holds nothing else up"
+    assert shown == ["c1", "c2", "one", "three"]
+
+
+async def test_what_waits_outlives_a_reload_and_belongs_to_who_wrote_it(window: Window) -> None:
+    """Another viewer of the tab neither sends nor sees it."""
+    body = (
+        OUTBOX
+        + """
+        write(here, "one");
+        await settled();
+        const other = page({ id: "b", name: "Bo" });
+        const kept = page(ada);
+        const taken = [other.states(), kept.states()];
+        refusal = null;
+        await settled();
+        kept.outbox.wake();
+        await settled();
+        const sent = kept.states();
+        here.store.dispatch("local_viewer", { viewer: null });
+        return [...taken, sent, here.states(), page(ada).states()];
+    """
+    )
+    assert await run(window, "outbox", body, island()) == [[], [["one", "waiting"]], [], [], []]
+
+
 # The hub, with stand-ins for the browser's EventSource and for POST /subscriptions
 
 HUB = """

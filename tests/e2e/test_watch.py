@@ -324,23 +324,45 @@ async def test_an_author_deletes_an_own_comment(site: Site, broadcaster: Broadca
     await expect(own).to_have_count(0)
 
 
-async def test_a_comment_that_does_not_get_through_is_kept_and_sent_again(
+async def test_what_is_written_offline_waits_and_is_sent_when_the_connection_is_back(
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:
+    """It was never sent, though its client_id makes that safe; and the page said: "Comments and likes go on."."""
     video_id = broadcaster.new_video(title="Bad line")
     window = await open_window(watch(site, video_id))
     await window.join("Jan")
-    comments = f"**/api/v1/videos/{video_id}/comments"
+    await window.is_live()
+    goes_on = window.page.locator("#curtain-none").get_by_text("Comments and likes go on.")
+    await expect(goes_on).to_be_visible()
 
-    await window.page.route(comments, lambda route: route.abort())
-    await window.write("Worth keeping")
-    failed = window.page.locator(".comment.failed", has_text="Worth keeping")
-    await expect(failed.get_by_text("Not sent.")).to_be_visible()
-    await window.page.unroute(comments)
-    await failed.get_by_role("button", name="Try again").click()
+    await window.page.context.set_offline(True)
+    await expect(goes_on).to_be_hidden()
+    await window.write("First")
+    await window.write("Second")
+    await window.page.locator("#like").click()
+    waiting = window.page.locator(".comment.waiting")
+    await expect(waiting.get_by_text("Not sent yet. Trying again…")).to_have_count(2)
+    await expect(window.page.locator("#act-note")).to_have_text("Not sent yet. Trying again…")
+    await window.page.context.set_offline(False)
 
-    await window.sees_comment("Worth keeping")
-    await expect(window.page.locator(".comment", has_text="Worth keeping")).to_have_count(1)
+    await window.sees_comment("Second")
+    await expect(window.page.locator(".comment .comment-body")).to_have_text(["First", "Second"])
+    await expect(window.page.locator("#likes")).to_have_text("1")
+    await expect(window.page.locator("#act-note")).to_be_hidden()
+    await expect(goes_on).to_be_visible()
+
+    await window.page.context.set_offline(True)
+    await window.write("Too late")
+    await expect(waiting).to_have_count(1)
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"comments_enabled": False})
+    await window.page.context.set_offline(False)
+    refused = window.page.locator(".comment.failed", has_text="Too late")
+    await expect(refused.get_by_text("Not sent. Comments are turned off.")).to_be_visible()
+    await expect(goes_on).to_be_hidden()
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"comments_enabled": True})
+    await refused.get_by_role("button", name="Try again").click()
+    await window.sees_comment("Too late")
+    await expect(window.page.locator(".comment")).to_have_count(3)
 
 
 async def test_whoever_comments_too_fast_is_told_how_long_to_wait_and_keeps_the_text(
