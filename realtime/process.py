@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 CANARY_SECONDS = 5.0
 DEAF_SECONDS = 12.0
 RESUBSCRIBE_SECONDS = 1.0
-ASK_SECONDS = 2.0
+ASK_SECONDS = 10.0  # fifty snapshots take a busy node some; a dead one is noticed at once: nobody listens
 ASK_AGAIN_SECONDS = 0.1
 
 

@@ -32,6 +32,7 @@ async def test_restored_log_that_has_grown_again_is_another_one(
             await stays.sees_comment("after 5")
             await leaves.open()
             await leaves.wait_for(lambda: leaves.resets == 1, "a reset")
+            await leaves.sees_comment("after 5")
             assert leaves.named("reset")[-1].data["reason"] == "database_changed"
             expected = ["before 0", "before 1", *(f"after {number}" for number in range(6))]
             assert stays.comments == leaves.comments == expected
