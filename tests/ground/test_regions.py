@@ -21,8 +21,11 @@ Manage = Callable[..., Command]
 
 @pytest.fixture
 def ports() -> Iterator[int]:
-    """Return a port that is free together with the next one, for pages; the relays' are 100 above."""
-    for port in range(21_000, 31_000, 7):
+    """Return a port that is free together with the next one, for pages; the relays' are 100 above.
+
+    Below those that embedded servers and the kernel take by chance.
+    """
+    for port in range(12_000, 19_000, 7):
         with ExitStack() as stack:
             try:
                 for number in (port, port + 1, port + 100, port + 101):

@@ -11,8 +11,6 @@ from django.template.loader import render_to_string
 
 from videos.views import comment_rows
 
-NOW_MS = round(time.time() * 1000)
-
 
 def card(**fields: Any) -> str:
     """Return a card of the home page as one reads it."""
@@ -37,7 +35,7 @@ def test_one_like_is_not_many(total: int, words: str) -> None:
 @pytest.mark.parametrize(("minutes", "is_late"), [(-5, False), (0, False), (2, True), (60, True)])
 def test_a_planned_start_that_has_passed_is_said(minutes: int, is_late: bool) -> None:
     """It looked like one that was still to come; the watch page said "Starting in a moment" for hours."""
-    drawn = card(status="upcoming", starts_at_ms=NOW_MS - minutes * 60_000)
+    drawn = card(status="upcoming", starts_at_ms=round(time.time() * 1000) - minutes * 60_000)
     assert ("Not started yet" in drawn) is is_late
 
 
