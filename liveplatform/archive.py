@@ -137,10 +137,13 @@ class Reader:
     def _read_manifest(self, member: tarfile.TarInfo) -> Manifest:
         if member.name != MANIFEST or member.size > SMALL_BYTES:
             raise ValueError("it does not begin like one")
-        fields = json.loads(self._file(member).read())
-        if fields["format"] > FORMAT:
-            raise Unusable(f"{self._path} was made by a newer release, {fields['version']}")
-        return Manifest(**fields)
+        try:
+            fields = json.loads(self._file(member).read())
+            if fields["format"] > FORMAT:
+                raise Unusable(f"{self._path} was made by a newer release, {fields['version']}")
+            return Manifest(**fields)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError("what it says of itself makes no sense") from error
 
     def _file(self, member: tarfile.TarInfo) -> IO[bytes]:
         file = self._tar.extractfile(member)

@@ -7,6 +7,7 @@ is written beside and renamed: under its name there is a whole backup or none.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +34,27 @@ class Made:
 def write(path: Path, *, replace: bool = False) -> Made:
     """Write a backup of the site. Raises Unusable; then there is nothing new."""
     path = path.absolute()
-    if path.exists() and not replace:
-        raise Unusable(f"{path} is there already; --force writes over it")
     try:
+        _check_place(path, replace=replace)
         # Its mode lets nobody else in: whoever has the secret key is everybody.
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
             return _write(path, Path(folder))
     except OSError as error:
         raise Unusable(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _check_place(path: Path, *, replace: bool) -> None:
+    """Raise Unusable where no backup belongs: a device, a link, a folder, or among the pictures. Raises OSError."""
+    if path.is_relative_to(Path(settings.MEDIA_ROOT).resolve()):
+        raise Unusable(f"{path} is among the pictures, which are backed up")
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(found.st_mode):
+        raise Unusable(f"{path} is there already, and is no file that could be replaced")
+    if not replace:
+        raise Unusable(f"{path} is there already; --force writes over it")
 
 
 def _write(path: Path, folder: Path) -> Made:

@@ -577,9 +577,8 @@ def _first_problem(problem: ValidationError) -> HttpResponse:
         return error(404, "not_found", "There is no such thing.")
     if tuple(first["loc"]) == ("body", "body"):
         return error(400, "malformed", "The body is empty.")
-    # The first part is the name of the argument, which callers do not know.
-    field = ".".join(where[1:] if first["loc"][:1] == ("body",) else where)
-    detail = f"{field}: {first['msg']}" if field else str(first["msg"])
+    message = str(first["msg"]).removeprefix("Value error, ")
+    detail = f"{'.'.join(where)}: {message}" if where else message
     return error(422, "invalid", detail[:300])
 
 

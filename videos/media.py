@@ -126,7 +126,7 @@ def _part(request: HttpRequest, file: BinaryIO, size: int, *, etag: str, modifie
     asked = request.headers.get("Range")
     if asked is None or request.method != "GET" or not _still_same(request.headers.get("If-Range"), etag, modified):
         return FilePart(file, 0, size)
-    found = re.fullmatch(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", asked)
+    found = re.fullmatch(r"bytes=\s*([0-9]{0,100})-([0-9]{0,100})\s*", asked)
     first, last = found.groups() if found else ("", "")
     if not (first or last) or (first and last and int(last) < int(first)):
         return FilePart(file, 0, size)  # no range, or several: the whole is always right

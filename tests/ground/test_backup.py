@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,6 +110,32 @@ def test_what_is_no_backup_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(Unusable, match="not a whole one"):
         Reader(path)
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "link", "dangling link", "folder", "long name", "picture"])
+def test_backup_has_a_place_of_its_own(tmp_path: Path, settings: Any, kind: str) -> None:
+    """As root, `backup /dev/full --force` made a file of the device; a pipe and a link were replaced as well."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    path = tmp_path / "there"
+    match kind:
+        case "device":
+            path = Path("/dev/full")
+        case "pipe":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to(written(tmp_path / "precious"))
+        case "dangling link":
+            path.symlink_to(path)
+        case "folder":
+            path.mkdir()
+        case "long name":
+            path = tmp_path / ("x" * 300)
+        case _:
+            path = tmp_path / "media" / "site.tar"
+    with pytest.raises(Unusable, match=re.escape(str(path))):
+        backup.write(path, replace=True)
+    assert Path("/dev/full").is_char_device()
+    assert {entry.name for entry in tmp_path.iterdir()} <= {"there", "precious"}
 
 
 def test_newer_file_is_refused_by_its_release(tmp_path: Path) -> None:

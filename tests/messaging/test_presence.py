@@ -144,13 +144,14 @@ async def test_hidden_viewer_looks_as_if_he_had_never_come(room: Room) -> None:
         await watcher.wait_for(lambda: statuses(watcher) == ["online"], "ana online")
         answer = await room.call("PUT", "/me/presence", {"is_hidden": True}, person=ana)
         assert answer.json() == {"viewer": {"id": ana.id, "name": ana.name}, "is_hidden": True}
-        await watcher.wait_for(lambda: statuses(watcher) == ["online", "offline"], "ana hidden")
-        assert watcher.named("presence")[-1].data["last_active_ms"] is None
+        # On a busy machine a heartbeat may come late: then it was told before that she had gone, and since when.
+        hidden = {"status": "offline", "last_active_ms": None}
+        await watcher.wait_for(lambda: hidden.items() <= watcher.named("presence")[-1].data.items(), "ana hidden")
         assert (await presence_of(room, ana, bo))["last_active_ms"] is None
         assert (await room.call("GET", "/me", person=ana)).json()["is_hidden"] is True
         async with watching(await online(room, ana, node=1)):  # another tab
             await asyncio.sleep(BEAT_SECONDS * 1.2)
-        assert statuses(watcher) == ["online", "offline"], "no heartbeat of hers shows her"
+        assert statuses(watcher).count("online") == 1, "no heartbeat of hers shows her"
         await room.call("PUT", "/me/presence", {"is_hidden": False}, person=ana)
         await watcher.wait_for(lambda: statuses(watcher)[-1] == "online", "ana seen again")
 

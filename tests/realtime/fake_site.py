@@ -81,6 +81,7 @@ class FakeSite:
         self.lie: Lie = honest
         self.on_comment: Callable[[dict[str, Any]], None] = lambda comment: None
         self.viewers: list[FakeViewer] = []
+        self._writers: set[asyncio.StreamWriter] = set()
         self.connections = 0
         self.log: list[Event] = []
         self.likes: dict[str, str] = {}
@@ -104,8 +105,8 @@ class FakeSite:
     async def __aexit__(self, *error: object) -> None:
         assert self._server
         self._server.close()
-        for viewer in list(self.viewers):
-            viewer.cut()
+        for writer in self._writers:  # of those, too, that have not become viewers
+            writer.transport.abort()
 
     # What it knows
 
@@ -130,7 +131,8 @@ class FakeSite:
     # HTTP
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        self._writers.add(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError), contextlib.closing(writer):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 first, *lines = head.strip().split("\r\n")
@@ -139,12 +141,12 @@ class FakeSite:
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 if path.startswith(("/events", "/ws")):
                     await self._stream(reader, writer, path, headers)
-                    return
+                    break
                 self.requests.append((method, path))
                 status, answer = self._answer(method, path, headers, body)
                 text = json.dumps(answer).encode()
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(text), text))
-        writer.close()
+        self._writers.discard(writer)
 
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
         if method == "GET":

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.videos.acts import Stage
+from tests.watching import HANG_SECONDS
 from videos.interactions import group_commit
 
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[Stage]:
     """A video with its people, on the real database. Published events are kept, not sent."""
+    monkeypatch.setattr("realtime.group_commit.WAIT_SECONDS", HANG_SECONDS)  # a busy machine is no outage
     yield Stage(monkeypatch)
     group_commit.close()

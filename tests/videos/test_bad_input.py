@@ -360,6 +360,22 @@ async def test_video_that_is_none(here: Room, body: dict[str, Any]) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/guests", {"nam": "Ada"}, "name"),
+        ("/guests", {"name": "Ada", "x": 1}, "x"),
+        ("/guests", {"name": 7}, "name"),
+        ("/subscriptions", {"connection": "a@b", "subscribe": ["x"]}, "subscribe.0"),
+    ],
+)
+async def test_refusal_names_the_field(here: Room, path: str, body: object, field: str) -> None:
+    """Of bodies it did not: "Field required"."""
+    answer = await here.call("POST", path, body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert answer.json()["detail"].startswith(f"{field}: ")
+
+
 async def test_guests_do_not_broadcast(here: Room) -> None:
     guest = here.people[-1]
     refused(await here.call("POST", "/videos", {"title": "Mine"}, person=guest), 403)
