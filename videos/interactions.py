@@ -34,7 +34,6 @@ from videos.representation import (
     likes_json,
     person,
     role_of,
-    to_ms,
     video_json,
     with_authors,
 )
@@ -313,19 +312,8 @@ class _Batch:
 
     @staticmethod
     def _comment_json(row: Mapping[str, Any], viewer: _Actor, video: Mapping[str, Any]) -> dict[str, Any]:
-        return comment_fields(
-            id=row["id"],
-            author={
-                **person(viewer),
-                "role": role_of(viewer.id, is_moderator=viewer.is_moderator, owner_id=video["owner_id"]),
-            },
-            body=row["body"],
-            reply_to=row["reply_to_id"],
-            client_id=row["client_id"],
-            seq=row["seq"],
-            at_ms=to_ms(row["created_at"]) or 0,
-            pinned=row["pinned_at"] is not None,
-        )
+        role = role_of(viewer.id, is_moderator=viewer.is_moderator, owner_id=video["owner_id"])
+        return comment_fields(row, {**person(viewer), "role": role})
 
     def write(self) -> list[Event]:
         """Write what has changed, in one round trip; return the events to publish after the commit."""

@@ -61,38 +61,20 @@ def comment_json(comment: Any) -> dict[str, Any]:
     """The comment, one of `with_authors`. Needs `comment.video`."""
     author = comment.author
     role = role_of(author.id, is_moderator=comment.is_by_moderator, owner_id=comment.video.owner_id)
-    return comment_fields(
-        id=comment.id,
-        author={**person(author), "role": role},
-        body=comment.body,
-        reply_to=comment.reply_to_id,
-        client_id=comment.client_id,
-        seq=comment.seq,
-        at_ms=to_ms(comment.created_at) or 0,
-        pinned=comment.pinned_at is not None,
-    )
+    return comment_fields(vars(comment), {**person(author), "role": role})
 
 
-def comment_fields(
-    *,
-    id: UUID,
-    author: dict[str, Any],
-    body: str,
-    reply_to: UUID | None,
-    client_id: str | None,
-    seq: int,
-    at_ms: int,
-    pinned: bool = False,
-) -> dict[str, Any]:
+def comment_fields(row: Mapping[str, Any], author: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the comment of a row of its table, by the names of the columns, as clients get it."""
     return {
-        "id": str(id),
+        "id": str(row["id"]),
         "author": author,
-        "body": body,
-        "reply_to": str(reply_to) if reply_to else None,
-        "client_id": client_id,
-        "seq": seq,
-        "at_ms": at_ms,
-        "pinned": pinned,
+        "body": row["body"],
+        "reply_to": str(row["reply_to_id"]) if row["reply_to_id"] else None,
+        "client_id": row["client_id"],
+        "seq": row["seq"],
+        "at_ms": to_ms(row["created_at"]) or 0,
+        "pinned": row["pinned_at"] is not None,
     }
 
 

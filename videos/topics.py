@@ -22,7 +22,7 @@ from realtime.shared import shared_table
 from realtime.store import Access, TopicKind
 from realtime.threads import backend_threads
 from videos.models import Comment, Like, LikeCount, Video, Viewer
-from videos.representation import by_account, comment_fields, likes_json, person, role_of, to_ms, video_json
+from videos.representation import by_account, comment_fields, likes_json, person, role_of, video_json
 from videos.rights import MODERATE, holds, may_moderate, may_watch
 from videos.text import NotFound
 
@@ -130,16 +130,7 @@ def comments_json(chosen: QuerySet[Comment], video: Video) -> list[dict[str, Any
 
 def _comment_json(row: Mapping[str, Any], video: Video) -> dict[str, Any]:
     role = role_of(row["author_id"], is_moderator=row["is_by_moderator"], owner_id=video.owner_id)
-    return comment_fields(
-        id=row["id"],
-        author={"id": str(row["author_id"]), "name": row["author__name"], "role": role},
-        body=row["body"],
-        reply_to=row["reply_to_id"],
-        client_id=row["client_id"],
-        seq=row["seq"],
-        at_ms=to_ms(row["created_at"]) or 0,
-        pinned=row["pinned_at"] is not None,
-    )
+    return comment_fields(row, {"id": str(row["author_id"]), "name": row["author__name"], "role": role})
 
 
 def full_json(videos: Sequence[Video]) -> list[dict[str, Any]]:
