@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import runpy
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pytest
 import pytest_asyncio
@@ -184,3 +185,15 @@ async def page(browser: Browser, checkout: Path) -> AsyncIterator[Page]:
 def checkout() -> Path:
     """The folder of this checkout."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def read_settings(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Read the settings anew: `read_settings(PORT="80")`."""
+
+    def read(**variables: str) -> dict[str, Any]:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return runpy.run_path(str(checkout / "liveplatform" / "settings.py"))
+
+    return read

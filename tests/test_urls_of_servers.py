@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import runpy
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -26,24 +25,12 @@ from tests.certificates import certificate
 Read = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture
-def read(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
-    """Read the settings with these variables."""
-
-    def read(**variables: str) -> dict[str, Any]:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        return runpy.run_path(str(checkout / "liveplatform" / "settings.py"))
-
-    return read
-
-
 # PostgreSQL
 
 
 @pytest.mark.parametrize(("variable", "alias"), [("DATABASE_URL", "default"), ("DATABASE_REPLICA_URL", "replica")])
 def test_tls_that_the_url_requires_is_required(
-    read: Read, monkeypatch: pytest.MonkeyPatch, variable: str, alias: str
+    read_settings: Read, monkeypatch: pytest.MonkeyPatch, variable: str, alias: str
 ) -> None:
     """The options of the URL were dropped: the site connected without TLS where psycopg itself refuses. The test's
     server has no TLS.
@@ -51,7 +38,7 @@ def test_tls_that_the_url_requires_is_required(
     url = os.environ["DATABASE_URL"] + "?sslmode=require"
     with pytest.raises(psycopg.OperationalError, match="SSL"):
         psycopg.connect(url)
-    databases = read(**{variable: url})["DATABASES"]
+    databases = read_settings(**{variable: url})["DATABASES"]
     assert databases[alias]["OPTIONS"]["pool"], "the pool has the same parameters"
     databases[alias]["OPTIONS"]["pool"] = False
     django = ConnectionHandler(databases)[alias]
@@ -62,10 +49,10 @@ def test_tls_that_the_url_requires_is_required(
         psycopg.connect(**log.connection_parameters())
 
 
-def test_options_of_the_url_win_over_ours(read: Read) -> None:
+def test_options_of_the_url_win_over_ours(read_settings: Read) -> None:
     query = "sslrootcert=/etc/ca.pem&target_session_attrs=read-write&channel_binding=require&connect_timeout=9"
     url = f"postgresql://me:p%40ss@one:5433,two/live?{query}&options=-c%20search_path%3Dlive"
-    found = read(DATABASE_URL=url)["DATABASES"]["default"]
+    found = read_settings(DATABASE_URL=url)["DATABASES"]["default"]
     assert (found["HOST"], found["PORT"], found["USER"], found["PASSWORD"]) == ("one,two", "5433,", "me", "p@ss")
     assert found["OPTIONS"] | {"pool": None} == {
         "sslrootcert": "/etc/ca.pem",
@@ -77,7 +64,7 @@ def test_options_of_the_url_win_over_ours(read: Read) -> None:
         "options": "-c statement_timeout=5000 -c lock_timeout=2000 -c search_path=live",
         "pool": None,
     }
-    behind = read(DATABASE_URL=url, LIVE_PGBOUNCER="on")["DATABASES"]["default"]["OPTIONS"]
+    behind = read_settings(DATABASE_URL=url, LIVE_PGBOUNCER="on")["DATABASES"]["default"]["OPTIONS"]
     assert behind["options"] == "-c search_path=live"
 
 
@@ -96,9 +83,9 @@ def test_options_of_the_url_win_over_ours(read: Read) -> None:
         "postgresql://me:secret@host/live?conn_max_age=60",
     ],
 )
-def test_what_is_no_database_is_one_line_without_the_secret(read: Read, variable: str, url: str) -> None:
+def test_what_is_no_database_is_one_line_without_the_secret(read_settings: Read, variable: str, url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"^{variable} ") as refused:
-        read(**{variable: url})
+        read_settings(**{variable: url})
     assert "sec" not in str(refused.value)
     assert "\n" not in str(refused.value)
     if "?" in url:
@@ -112,26 +99,28 @@ def test_what_is_no_database_is_one_line_without_the_secret(read: Read, variable
     "query", ["ssl_cert_reqs=none", "ssl_cert_reqs=perhaps", "ssl_ca_cert=x", "db=1", "protocol=2", "x", "ssl_keyfile="]
 )
 @pytest.mark.parametrize("variable", ["REDIS_URL", "LIVE_LAYER_URLS"])
-def test_option_of_redis_that_not_all_know_is_one_line(read: Read, variable: str, query: str) -> None:
+def test_option_of_redis_that_not_all_know_is_one_line(read_settings: Read, variable: str, query: str) -> None:
     scheme = "redis" if query == "ssl_cert_reqs=none" else "rediss"
     with pytest.raises(ImproperlyConfigured, match=f"^{variable} ") as refused:
-        read(**{variable: f"{scheme}://:secret@host/0?{query}"})
+        read_settings(**{variable: f"{scheme}://:secret@host/0?{query}"})
     assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("variable", ["REDIS_URL", "LIVE_LAYER_URLS"])
 @pytest.mark.parametrize("option", ["ssl_ca_certs=none.pem", "ssl_ca_certs=empty.pem", "ssl_certfile=certificate.pem"])
 def test_file_of_redis_that_is_of_no_use_is_one_line(
-    read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, option: str
+    read_settings: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, option: str
 ) -> None:
     """The site said that it was ready, and tried again for ever without a word."""
     certificate(tmp_path)
     (tmp_path / "empty.pem").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ImproperlyConfigured, match=f"^{variable}: {option} cannot be used: ") as refused:
-        read(**{variable: f"rediss://:secret@host/0?{option}"})
+        read_settings(**{variable: f"rediss://:secret@host/0?{option}"})
     assert "secret" not in str(refused.value)
-    read(**{variable: "rediss://host/0?ssl_ca_certs=certificate.pem&ssl_certfile=certificate.pem&ssl_keyfile=key.pem"})
+    read_settings(
+        **{variable: "rediss://host/0?ssl_ca_certs=certificate.pem&ssl_certfile=certificate.pem&ssl_keyfile=key.pem"}
+    )
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,18 +11,6 @@ from django.core.exceptions import ImproperlyConfigured
 from liveplatform import environment
 
 Read = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def read(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
-    """Read the settings anew, with these variables."""
-
-    def read(**variables: str) -> dict[str, Any]:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        return runpy.run_path(str(checkout / "liveplatform" / "settings.py"))
-
-    return read
 
 
 @pytest.mark.parametrize(
@@ -41,35 +27,37 @@ def read(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
         ("LIVE_ORIGINS", "*"),
     ],
 )
-def test_a_nonsense_value_is_refused_with_its_name(read: Read, name: str, value: str) -> None:
+def test_a_nonsense_value_is_refused_with_its_name(read_settings: Read, name: str, value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"^{name} must "):
-        read(**{name: value})
+        read_settings(**{name: value})
 
 
-def test_a_name_that_is_nearly_right_is_said_with_the_right_one(read: Read, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_nearly_right_is_said_with_the_right_one(
+    read_settings: Read, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`LIVE_NODE=3` was ignored without a word."""
     names = dict.fromkeys(("LIVE_NODE", "PORTS", "NODES", "LIVE_QWERTZ", "HOSTNAME", "POST", "LIVE_NODES"), "3")
-    read(**names)
+    read_settings(**names)
     assert capsys.readouterr().err.splitlines() == [
         "liveplatform: LIVE_NODE is no setting: is LIVE_NODES meant?",
         "liveplatform: LIVE_QWERTZ is no setting",
         "liveplatform: NODES is no setting: is LIVE_NODES meant?",
         "liveplatform: PORTS is no setting: is PORT meant?",
     ]
-    read()
+    read_settings()
     assert capsys.readouterr().err == "", "the site's other processes need not say it again"
 
 
-def test_an_empty_variable_counts_as_absent(read: Read) -> None:
+def test_an_empty_variable_counts_as_absent(read_settings: Read) -> None:
     """With `ALLOWED_HOSTS=` the site started, and waited for ever for its own /readyz, which answered 400."""
     names = ("ALLOWED_HOSTS", "PORT", "HOST", "LIVE_RELAY_HOST", "LIVE_NODES", "LIVE_MEDIA_DIR", "DATABASE_REPLICA_URL")
-    found = read(**dict.fromkeys(names, ""))
+    found = read_settings(**dict.fromkeys(names, ""))
     assert "localhost" in found["ALLOWED_HOSTS"]
     assert (found["HOST"], found["PORT"], found["LIVE_NODES"]) == ("127.0.0.1", 8000, 2)
     assert found["LIVE_RELAY_HOST"] == "127.0.0.1"
     assert list(found["DATABASES"]) == ["default"]
 
 
-def test_every_setting_is_known_before_settings_are_read(read: Read) -> None:
-    names = set(read(DATABASE_REPLICA_URL="postgresql://replica/live")["env"].dump())
+def test_every_setting_is_known_before_settings_are_read(read_settings: Read) -> None:
+    names = set(read_settings(DATABASE_REPLICA_URL="postgresql://replica/live")["env"].dump())
     assert {name for name in names if not name.startswith(environment.PREFIX)} == environment.NAMES
