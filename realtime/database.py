@@ -90,7 +90,7 @@ class DatabaseStore:
 
     async def heads(self, known: Mapping[TopicName, Head]) -> Heads:
         if self._replica == DEFAULT_DB_ALIAS or self._clock() - self._confirmed_at >= CONFIRM_SECONDS:
-            confirmed = await self._threads.run(self._confirmed_heads, list(known))
+            confirmed = await self._threads.run(self._confirmed_heads, known)
             self._confirmed_at = self._clock()
             return confirmed
         found = await self._read(self._heads, list(known))
@@ -158,9 +158,14 @@ class DatabaseStore:
                         found.log = [_durable(event) for event in log][::-1]
         return loaded
 
-    def _confirmed_heads(self, topics: Sequence[TopicName]) -> Heads:
+    def _confirmed_heads(self, known: Mapping[TopicName, Head]) -> Heads:
         now = epoch()
-        return Heads(self._heads(DEFAULT_DB_ALIAS, topics), now)
+        heads = self._heads(DEFAULT_DB_ALIAS, list(known))
+        if any(head.seq < known[topic].seq or head.version < known[topic].version for topic, head in heads.items()):
+            # No history goes back. What is loaded next must not get the epoch of the one before, which may be kept:
+            # its viewers would be reset twice.
+            epoch.forget()
+        return Heads(heads, now)
 
     @staticmethod
     def _heads(database: str, topics: Sequence[TopicName]) -> dict[TopicName, Head]:

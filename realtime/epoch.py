@@ -66,9 +66,14 @@ class KeptEpoch:
 
     def __call__(self) -> Epoch:
         began = self._clock()
-        if self._kept is None or began - self._kept[0] >= KEPT_SECONDS:
-            self._kept = (began, read_epoch())
-        return self._kept[1]
+        kept = self._kept
+        if kept is None or began - kept[0] >= KEPT_SECONDS:
+            kept = self._kept = (began, read_epoch())
+        return kept[1]
+
+    def forget(self) -> None:
+        """Read it again the next time: to be called by who sees that the history is another one."""
+        self._kept = None
 
 
 epoch = KeptEpoch()

@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 
 from realtime import database
 from realtime.database import DatabaseStore
+from realtime.epoch import KeptEpoch, draw_epoch
 from realtime.events import TopicName
 from realtime.log import ensure_topics, lock_topic, record
 from realtime.models import Topic
@@ -101,6 +102,21 @@ async def test_only_the_primary_can_tell_that_something_has_gone_back(store: Dat
     clock.now += database.CONFIRM_SECONDS
     assert (await store.heads({ONE: Head(7, 7)})).of == {ONE: Head(2, 2)}
     assert (await store.heads({ONE: Head(7, 7)})).of == {ONE: Head(7, 7)}
+
+
+async def test_epoch_is_read_again_when_something_has_gone_back(
+    store: DatabaseStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kept one, of before the restore, was given to what was loaded after it: its viewers were reset twice."""
+    await backend_threads.run(write, ONE, seq=2, version=2)
+    clock.now += database.CONFIRM_SECONDS
+    monkeypatch.setattr(database, "epoch", KeptEpoch(clock=lambda: 0.0))
+    before = (await store.heads({ONE: Head(2, 2)})).epoch
+    drawn = await backend_threads.run(draw_epoch)
+    for _ in range(2):
+        clock.now += database.CONFIRM_SECONDS
+        found = await store.heads({ONE: Head(7, 2)})
+    assert found.epoch == drawn != before
 
 
 async def test_primary_answers_for_a_replica_that_is_away(
