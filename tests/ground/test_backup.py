@@ -22,7 +22,7 @@ from psycopg import sql
 
 from liveplatform import archive, backup, dumps, embedded, preparation, restore
 from liveplatform.archive import Manifest, Reader, Unusable, Writer
-from realtime.epoch import read_epoch
+from realtime.epoch import draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
 from tests.sites import Site
 from tests.videos.acts import Stage
@@ -185,6 +185,7 @@ def made(stage: Stage, tmp_path: Path, settings: Any, monkeypatch: pytest.Monkey
     (tmp_path / "media" / str(stage.video.id)).mkdir(parents=True)
     (tmp_path / "media" / str(stage.video.id) / "poster.jpg").write_bytes(b"poster")
     use(own)
+    draw_epoch()  # another test may have emptied the tables
     yield make
     url = use(own)
     for name in names:
@@ -201,8 +202,10 @@ def content(url: str) -> dict[str, list[Any]]:
 
 
 def databases(url: str) -> set[str]:
+    """Return the site's database and what a restore makes beside it; other tests make databases of other names."""
     with psycopg.connect(url) as database:
-        return {name for (name,) in database.execute("SELECT datname FROM pg_database")}
+        own = "SELECT datname FROM pg_database WHERE starts_with(datname, current_database())"
+        return {name for (name,) in database.execute(own)}
 
 
 def do_restore(path: Path, *, replace: bool = False) -> list[str]:
