@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from liveplatform import embedded, environment
+from host import embedded, environment
 
 CONNECT_SECONDS = 5
 UNDEFINED_TABLE = "42P01"
@@ -84,7 +84,7 @@ def _run(*, checks_database: bool) -> None:
         _check_database("DATABASE_REPLICA_URL", os.environ["DATABASE_REPLICA_URL"])
     if sys.argv[1:] == ["serve"] and embedded.held:
         # Django's set-up takes longer than the rest of the start: the site does it beside the nodes'.
-        from liveplatform import site
+        from host import site
 
         site.serve(embedded.held)
         return

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from django.utils.module_loading import import_string
 
-from liveplatform.embedded import PORTS
+from host.embedded import PORTS
 from realtime.events import Burst, TopicName, frame, now_ms, to_wire
 
 HERE = Path(__file__).resolve().parent
@@ -338,7 +338,7 @@ class Ours:
 
     def _make_site(self) -> object:
         import tests.servers  # noqa: F401  (starts PostgreSQL and Valkey for this process)
-        from liveplatform import embedded
+        from host import embedded
         from tests.rooms import open_room
         from tests.sites import SiteFactory
 
@@ -484,7 +484,7 @@ class Channels:
 
     @contextlib.contextmanager
     def start(self, websocket: bool) -> Iterator[Running]:
-        from liveplatform import embedded
+        from host import embedded
 
         with contextlib.ExitStack() as stack:
             pids: list[int] = []

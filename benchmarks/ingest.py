@@ -31,8 +31,8 @@ from benchmarks.ingest_client import (
     run_websockets,
     write_figures,
 )
-from liveplatform.processes import Program
-from liveplatform.programs import CHECKOUT, DRAIN_SECONDS, PYTHON
+from host.processes import Program
+from host.programs import CHECKOUT, DRAIN_SECONDS, PYTHON
 from tests.sites import Site
 
 VIEWERS = 40_000

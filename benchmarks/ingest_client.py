@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from liveplatform import embedded
+from host import embedded
 from tests.sites import Site, SiteFactory
 
 TICKS = os.sysconf("SC_CLK_TCK")

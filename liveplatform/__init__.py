@@ -1,3 +1,3 @@
-"""The site: settings, URLs, ASGI and Celery entry points, the embedded servers and the `serve` command."""
+"""The site: settings, URLs, ASGI and Celery entry points."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The site as a Django app: it brings the commands and makes its Celery application the current one."""
+"""The site as a Django app: it makes its Celery application the current one."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
 from kombu import Queue
 
-from liveplatform import databases, embedded, environment
+from host import databases, embedded, environment
 from realtime import addresses
 from realtime.relay.signing import SECRET_MIN_LENGTH, Key
 
@@ -336,6 +336,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "liveplatform",
+    "host",
     "realtime",
     "videos",
     "messaging",

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from liveplatform import embedded
+from host import embedded
 from tests import npm, servers
 from tests.sites import Site, SiteFactory, free_port
 

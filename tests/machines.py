@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from liveplatform.processes import Child, Program
+from host.processes import Child, Program
 from tests.sites import CHECKOUT
 
 DEPLOY = CHECKOUT / "deploy"

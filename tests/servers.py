@@ -12,7 +12,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from liveplatform import embedded, environment
+from host import embedded, environment
 
 
 def _start() -> contextlib.ExitStack:

@@ -21,8 +21,8 @@ import psycopg
 import redis
 from psycopg import sql
 
-from liveplatform import embedded, programs
-from liveplatform.processes import Child, Program
+from host import embedded, programs
+from host.processes import Child, Program
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 120.0

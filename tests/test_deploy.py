@@ -17,8 +17,8 @@ import httpx
 import pytest
 import yaml
 
-from liveplatform import programs
-from liveplatform.processes import Program
+from host import programs
+from host.processes import Program
 from tests.machines import environment, needed, unit_program
 from tests.sites import answers, free_port, wait_for
 

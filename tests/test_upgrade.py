@@ -19,8 +19,8 @@ from django.apps import apps
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import AddField
 
-from liveplatform import programs
-from liveplatform.processes import Program
+from host import programs
+from host.processes import Program
 from tests.rooms import Room, open_room
 from tests.sites import CHECKOUT, Site
 from tests.watching import SseWatcher, watching

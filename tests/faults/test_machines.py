@@ -22,8 +22,8 @@ import pytest
 import redis
 from websockets.exceptions import WebSocketException
 
-from liveplatform import embedded
-from liveplatform.processes import Child, Program
+from host import embedded
+from host.processes import Child, Program
 from tests.conftest import watched
 from tests.faults.conftest import fast_path_works
 from tests.machines import DEPLOY, Machine, environment, machines, needed, unit_program

@@ -15,8 +15,8 @@ import httpx
 import psycopg
 import pytest
 
-from liveplatform import embedded
-from liveplatform.processes import Child
+from host import embedded
+from host.processes import Child
 from tests.conftest import watched
 from tests.faults.conftest import fast_path_works
 from tests.rooms import Room, open_room

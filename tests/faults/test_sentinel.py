@@ -14,8 +14,8 @@ import pytest
 import redis
 from redis.sentinel import Sentinel
 
-from liveplatform import embedded
-from liveplatform.processes import Child, Program
+from host import embedded
+from host.processes import Child, Program
 from tests.conftest import watched
 from tests.faults.conftest import Talk, fast_path_works
 from tests.machines import DEPLOY

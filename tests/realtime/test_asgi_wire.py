@@ -19,8 +19,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from liveplatform.processes import Child, Program
-from liveplatform.programs import CHECKOUT, DRAIN_SECONDS
+from host.processes import Child, Program
+from host.programs import CHECKOUT, DRAIN_SECONDS
 from realtime.consumers import AsgiWire
 from realtime.events import frame
 from realtime.loadgen.wire import client_frame

@@ -14,7 +14,7 @@ from django.conf import settings
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from liveplatform import embedded
+from host import embedded
 from realtime import shared
 from realtime.addresses import parse_list
 from realtime.events import NodeId

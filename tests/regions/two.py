@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from liveplatform.line import Line
+from host.line import Line
 from tests.rooms import counted
 from tests.sites import Site, SiteFactory, free_port
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from liveplatform import embedded, site
+from host import embedded, site
 
 
 class Command(BaseCommand):

@@ -20,8 +20,8 @@ from django.core.management import call_command
 from django.db import connection
 from psycopg import sql
 
-from liveplatform import archive, backup, dumps, embedded, preparation, restore
-from liveplatform.archive import Manifest, Reader, Unusable, Writer
+from host import archive, backup, dumps, embedded, preparation, restore
+from host.archive import Manifest, Reader, Unusable, Writer
 from realtime.epoch import draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
 from tests.sites import Site

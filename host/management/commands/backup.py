@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from liveplatform import backup
-from liveplatform.archive import Unusable
+from host import backup
+from host.archive import Unusable
 
 
 class Command(BaseCommand):

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of the ground: data folders, and `manage.py` as a process of its own."""
+"""Fixtures for the tests of host/: data folders, and `manage.py` as a process of its own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from liveplatform import embedded
-from liveplatform.environment import NAMES
+from host import embedded
+from host.environment import NAMES
 from tests.sites import CHECKOUT, free_port, wait_for
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would all commands that are started here.

@@ -11,9 +11,9 @@ from typing import IO
 
 import pytest
 
-from liveplatform import supervisor
-from liveplatform.processes import Program
-from liveplatform.supervisor import LogStream, Supervisor
+from host import supervisor
+from host.processes import Program
+from host.supervisor import LogStream, Supervisor
 from tests.sites import WAIT_SECONDS
 
 

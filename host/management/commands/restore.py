@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from liveplatform.archive import Unusable
-from liveplatform.restore import restore
+from host.archive import Unusable
+from host.restore import restore
 
 
 class Command(BaseCommand):

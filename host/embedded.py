@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from liveplatform.processes import Child, Program
+from host.processes import Child, Program
 
 POSTGRES_MAJOR = "18"
 MAJOR_VERSIONS = "docs/operations.md#major-versions-of-postgresql"

@@ -18,9 +18,9 @@ import psycopg
 import pytest
 import redis
 
-from liveplatform import embedded
-from liveplatform.processes import Child, Program
-from tests.ground.conftest import alive
+from host import embedded
+from host.processes import Child, Program
+from tests.host.conftest import alive
 from tests.sites import CHECKOUT, wait_for
 
 
@@ -40,7 +40,7 @@ def setting(folder: Path, name: str) -> str:
 def another_owner(folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """Have a process that runs the folder's servers, and stops them when it reads a line."""
     code = (
-        "import sys; from pathlib import Path; from liveplatform import embedded\n"
+        "import sys; from pathlib import Path; from host import embedded\n"
         "with embedded.running(Path(sys.argv[1]), command='test'):\n    print('running', flush=True); input()"
     )
     with subprocess.Popen(
@@ -220,7 +220,7 @@ def test_roots_data_lie_where_nobody_can_reach_them(monkeypatch: pytest.MonkeyPa
 
 
 def test_setpriv_is_not_needed_to_start_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("liveplatform.processes.shutil.which", lambda name: None)
+    monkeypatch.setattr("host.processes.shutil.which", lambda name: None)
     child = Child(Program("child", ("/bin/sh", "-c", "exit 7")))
     assert child.process.wait(60) == 7
     assert child.exit_code() == 7

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from liveplatform.processes import Program
+from host.processes import Program
 from videos import interactions
 from videos.models import Video, VideoId, Viewer
 

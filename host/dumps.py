@@ -17,8 +17,8 @@ from typing import IO
 import psycopg
 from psycopg import conninfo, sql
 
-from liveplatform import databases, embedded
-from liveplatform.archive import Unusable
+from host import databases, embedded
+from host.archive import Unusable
 
 SYSTEM = "/usr/lib/postgresql"
 CONNECT_SECONDS = 5

@@ -1,7 +1,7 @@
 """Several complete regions on one machine, for a look. Called by `manage.py regions`.
 
 Each region is a site of its own (`manage.py serve`), with its own Valkey, nodes, dispatcher and relay. The first has
-the PostgreSQL that all share, and the demo broadcast; the others start when it serves. A line (liveplatform.line)
+the PostgreSQL that all share, and the demo broadcast; the others start when it serves. A line (host.line)
 stands for the distance between two relays.
 """
 
@@ -20,11 +20,11 @@ from typing import IO
 
 from django.conf import settings
 
-from liveplatform import embedded, site
-from liveplatform.line import Line
-from liveplatform.processes import Child, Program
-from liveplatform.programs import CHECKOUT, PYTHON
-from liveplatform.supervisor import LogStream, Supervisor, until_asked
+from host import embedded, site
+from host.line import Line
+from host.processes import Child, Program
+from host.programs import CHECKOUT, PYTHON
+from host.supervisor import LogStream, Supervisor, until_asked
 
 REGIONS_MAX = 5
 RELAY_HOST = "127.0.0.1"

@@ -18,8 +18,9 @@ from django.core.management import call_command
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 
-from liveplatform import __version__, databases, dumps, embedded, preparation
-from liveplatform.archive import DATABASE, SECRET_KEY, Manifest, Reader, Unusable
+from host import databases, dumps, embedded, preparation
+from host.archive import DATABASE, SECRET_KEY, Manifest, Reader, Unusable
+from liveplatform import __version__
 from realtime.epoch import draw_epoch
 from videos.media import keep_folder
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from liveplatform import regions
+from host import regions
 
 LINK_MAX_MS = 10_000
 

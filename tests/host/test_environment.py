@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from liveplatform import environment
+from host import environment
 
 Read = Callable[..., dict[str, Any]]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import django
 from django.conf import settings
 
-from liveplatform import embedded
+from host import embedded
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ground.conftest import Command, alive
+from tests.host.conftest import Command, alive
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page

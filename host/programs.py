@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from liveplatform.processes import Program
+from host.processes import Program
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # Unbuffered: what a process has to say before it is killed counts most.

@@ -17,8 +17,9 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from liveplatform import __version__, dumps
-from liveplatform.archive import DATABASE, FORMAT, SECRET_KEY, Manifest, Unusable, Writer, walk
+from host import dumps
+from host.archive import DATABASE, FORMAT, SECRET_KEY, Manifest, Unusable, Writer, walk
+from liveplatform import __version__
 from videos.media import open_regular
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from liveplatform import embedded
-from tests.ground.conftest import Command, alive, environment_of
+from host import embedded
+from tests.host.conftest import Command, alive, environment_of
 from tests.sites import answers, free_port, wait_for
 
 Manage = Callable[..., Command]

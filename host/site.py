@@ -26,9 +26,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.utils import OperationalError
 
-from liveplatform import embedded, preparation, programs
-from liveplatform.processes import Child
-from liveplatform.supervisor import LogStream, Supervisor, until_asked
+from host import embedded, preparation, programs
+from host.processes import Child
+from host.supervisor import LogStream, Supervisor, until_asked
 from videos.media import keep_folder
 
 BACKLOG = 4_096
@@ -159,7 +159,7 @@ class _Site:
 
     async def _broadcast_demo(self) -> None:
         """Broadcast the demo until a moderator ends its video. Without it the site is as good as ever."""
-        from liveplatform import demo
+        from host import demo
 
         try:
             if not settings.LIVE_DEMO:
@@ -184,7 +184,7 @@ class _Site:
         self._supervisor.say("the demo broadcast has been ended")
 
     async def _take_posters(self, folder: Path) -> None:
-        from liveplatform import demo
+        from host import demo
 
         # The first as soon as there is a picture.
         while not await self._stops_within(DEMO_CHECK_SECONDS):
@@ -199,7 +199,7 @@ class _Site:
         return self._stop_asked.is_set()
 
     async def _demo_is_live(self, video_id: Any) -> bool:
-        from liveplatform import demo
+        from host import demo
 
         try:
             return await _with_database(demo.is_live, video_id)

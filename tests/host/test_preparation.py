@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from liveplatform import preparation
+from host import preparation
 
 
 @pytest.fixture

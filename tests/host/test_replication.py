@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from liveplatform import embedded
-from liveplatform.processes import Child, Program
+from host import embedded
+from host.processes import Child, Program
 from realtime.epoch import OF_CLUSTER
 from tests.machines import DEPLOY
 from tests.sites import wait_for

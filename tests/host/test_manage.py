@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from liveplatform import site
-from tests.ground.conftest import Command
+from host import site
+from tests.host.conftest import Command
 from tests.sites import CHECKOUT
 
 Manage = Callable[..., Command]

@@ -1,0 +1,1 @@
+"""What runs a site on one machine: embedded servers, programs, supervisor, `serve`, the demo, regions, backups."""
