@@ -63,7 +63,7 @@ def django_settings(url: str, *, pgbouncer: bool) -> dict[str, Any]:
             **given,
             # Its own attempts come ever more rarely: after a minute of outage the next one took up to a minute.
             # One for each thread that may want one, so that none waits for another's: backend 4, node 2, admin 4 and
-            # sign-in 2 (liveplatform.turns), and two for what sessions need around these.
+            # sign-in 2 (web.turns), and two for what sessions need around these.
             "pool": {"min_size": 0, "max_size": 14, "timeout": 2, "reconnect_timeout": 1},
         },
     }

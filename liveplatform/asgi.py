@@ -30,14 +30,14 @@ from django.urls import is_valid_path
 from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
 from liveplatform import logins
-from liveplatform.middleware import ERRORS
-from liveplatform.turns import PAGES_AT_ONCE, InTurns, Turns
 from realtime import origins
 from realtime.metrics import http_requests_of
 from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
 from realtime.server import ZERO_COPY
 from realtime.transport import PIECE_BYTES
 from videos.media import FilePart
+from web.middleware import ERRORS
+from web.turns import PAGES_AT_ONCE, InTurns, Turns
 
 Scope = Any
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -18,7 +18,6 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from liveplatform.middleware import RETRY_SECONDS
 from realtime import figures
 from realtime.process import process
 from realtime.scraping import REFUSAL, may_scrape
@@ -26,6 +25,7 @@ from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
+from web.middleware import RETRY_SECONDS
 
 logger = logging.getLogger(__name__)
 

@@ -23,8 +23,6 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.crypto import salted_hmac
 
-from liveplatform.middleware import unavailable
-from liveplatform.turns import Busy, busy, sign_ins
 from realtime.limits import Limited, RateLimit
 from realtime.shared import key_prefix, shared_redis
 from realtime.throttle import Throttle
@@ -32,6 +30,8 @@ from videos import limits
 from videos.auth import end_guest
 from videos.merging import merge
 from videos.models import Viewer
+from web.middleware import unavailable
+from web.turns import Busy, busy, sign_ins
 
 View = Callable[..., HttpResponseBase]
 AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]

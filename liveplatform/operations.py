@@ -16,11 +16,11 @@ from django.shortcuts import redirect
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from liveplatform.middleware import forbidden
 from realtime.events import now_ms
 from realtime.figures import FiguresAway, Told, read, to_plots
 from videos import views
 from videos.rights import FIGURES
+from web.middleware import forbidden
 
 RELAY = "live_relay_"
 RETRY_SECONDS = 2

@@ -343,18 +343,18 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "liveplatform.middleware.security_headers",
-    "liveplatform.middleware.Sessions",
+    "web.middleware.security_headers",
+    "web.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "liveplatform.middleware.Outages",
+    "web.middleware.Outages",
 ]
 # Each middleware of Django's costs a request two hand-overs to a thread: the API and the pages that stay on the event
 # loop (liveplatform/asgi.py) do what they need of sessions and CSRF by themselves (videos/auth.py).
-API_MIDDLEWARE = ["liveplatform.middleware.security_headers", "liveplatform.middleware.json_errors"]
-PAGES_MIDDLEWARE = ["liveplatform.middleware.security_headers"]
+API_MIDDLEWARE = ["web.middleware.security_headers", "web.middleware.json_errors"]
+PAGES_MIDDLEWARE = ["web.middleware.security_headers"]
 
 ROOT_URLCONF = "liveplatform.urls"
 ASGI_APPLICATION = "liveplatform.asgi.application"
@@ -381,17 +381,17 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
-SESSION_ENGINE = "videos.sessions"
+SESSION_ENGINE = "web.sessions"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 90
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_COOKIES = _switch("SECURE_COOKIES", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
-# Sent by liveplatform.middleware. Browsers keep to it that long, so it begins with a month.
+# Sent by web.middleware. Browsers keep to it that long, so it begins with a month.
 SECURE_HSTS_SECONDS = _integer("LIVE_HSTS_SECONDS", 30 * 86_400 if SECURE_COOKIES else 0, 0, 10 * 366 * 86_400)
 X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = [
-    "security.W001",  # no SecurityMiddleware: liveplatform.middleware sends its headers, on the API and media too
+    "security.W001",  # no SecurityMiddleware: web.middleware sends its headers, on the API and media too
     "security.W002",  # no XFrameOptionsMiddleware: the same
     "security.W005",  # HSTS of subdomains: what else is below the name is not ours to decide
     "security.W008",  # the proxy that has the certificate redirects to HTTPS

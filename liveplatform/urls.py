@@ -9,7 +9,7 @@ from liveplatform import health, logins, operations
 from messaging.api import router as messages
 from videos.api import api
 from videos.docs import docs_page
-from videos.openapi import openapi_json
+from web.openapi import openapi_json
 
 admin.site.site_header = "liveplatform"
 admin.site.site_title = "liveplatform"

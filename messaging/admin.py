@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from messaging.models import Block, Conversation, Member, Message
 from messaging.reading import seats_of
 from videos.admin import uuid_of
-from videos.quick_lists import QuickListMixin, at_most, bounded_count
+from web.quick_lists import QuickListMixin, at_most, bounded_count
 
 
 class LookOnlyMixin(QuickListMixin):

@@ -46,7 +46,7 @@ def test_django_finds_nothing(checkout: Path) -> None:
 )
 def test_browsers_keep_to_https_where_cookies_do(checkout: Path, production: dict[str, str], hsts: int) -> None:
     """No setting made the site say so."""
-    show = "from liveplatform.asgi import application; from liveplatform.middleware import with_headers"
+    show = "from liveplatform.asgi import application; from web.middleware import with_headers"
     show += "; from django.http import HttpResponse; print(dict(with_headers(HttpResponse()).headers))"
     shown = run(checkout, "-c", show, **production)
     assert (f"'Strict-Transport-Security': 'max-age={hsts}'" in shown) is bool(hsts)
@@ -93,7 +93,7 @@ def test_the_site_imports_nothing_that_its_lock_does_not_hold(checkout: Path) ->
     """The locks differ in the tools for tests and types: a site installed without them must start too."""
     owners = packages_distributions()
     pinned = set(re.findall(r"^([\w.-]+)==", (checkout / "requirements.lock").read_text(), re.MULTILINE))
-    ours = {"liveplatform", "realtime", "videos", "messaging"}
+    ours = {"liveplatform", "realtime", "web", "videos", "messaging"}
     missing = {
         f"{path.relative_to(checkout)} imports {module}"
         for package in sorted(ours)

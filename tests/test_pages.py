@@ -16,8 +16,8 @@ import httpx
 import pytest
 from django.urls import resolve
 
-from liveplatform.middleware import CONTENT_SECURITY_POLICY
 from tests.sites import Site
+from web.middleware import CONTENT_SECURITY_POLICY
 
 MAKE_PEOPLE = """
 from videos.auth import issue_token

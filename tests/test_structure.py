@@ -48,7 +48,14 @@ def test_core_knows_no_framework(checkout: Path, name: str) -> None:
     assert not imports(checkout / "realtime" / f"{name}.py") & FRAMEWORKS
 
 
-@pytest.mark.parametrize(("folder", "above"), [("realtime", {"videos", "messaging"}), ("videos", {"messaging"})])
+@pytest.mark.parametrize(
+    ("folder", "above"),
+    [
+        ("realtime", {"web", "videos", "messaging"}),
+        ("web", {"videos", "messaging"}),
+        ("videos", {"messaging"}),
+    ],
+)
 def test_platform_knows_nothing_of_the_backend(checkout: Path, folder: str, above: set[str]) -> None:
     """And videos know nothing of messages."""
     knowing = [path.name for path in (checkout / folder).rglob("*.py") if above & imports(path)]
@@ -58,7 +65,7 @@ def test_platform_knows_nothing_of_the_backend(checkout: Path, folder: str, abov
 def test_every_module_says_what_it_is(checkout: Path) -> None:
     silent = [
         str(path.relative_to(checkout))
-        for folder in ("liveplatform", "host", "realtime", "videos", "messaging")
+        for folder in ("liveplatform", "host", "realtime", "web", "videos", "messaging")
         for path in (checkout / folder).rglob("*.py")
         if path.name not in ("__init__.py", "apps.py")
         and "migrations" not in path.parts

@@ -30,9 +30,9 @@ from realtime.models import Topic
 from videos import interactions, removal
 from videos.models import Comment, LikeCount, LikeKind, Video, Viewer
 from videos.names import clean_name
-from videos.quick_lists import QuickListMixin, at_most, bounded_count
 from videos.rights import MODERATE, may_broadcast
 from videos.text import Invalid, Refused, check_playlist, clean_text, clean_title
+from web.quick_lists import QuickListMixin, at_most, bounded_count
 
 ACTION_MAX_VIDEOS = 50
 ACTION_MAX_VIEWERS = 50

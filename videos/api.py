@@ -36,7 +36,6 @@ from videos.commands import react
 from videos.interactions import Claim
 from videos.models import Comment, Video, Viewer
 from videos.names import clean_name
-from videos.openapi import ANYBODY, TAGS, Api
 from videos.representation import person
 from videos.text import (
     Conflict,
@@ -52,6 +51,7 @@ from videos.text import (
 )
 from videos.topics import comments_json, full_json, visible_video, with_viewers
 from videos.watching import viewers_json
+from web.openapi import ANYBODY, TAGS, Api
 
 logger = logging.getLogger(__name__)
 

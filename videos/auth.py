@@ -33,7 +33,7 @@ from videos.interactions import Claim
 from videos.models import Viewer
 from videos.names import clean_name
 from videos.rights import SEE, holds, sees_all
-from videos.sessions import SessionStore
+from web.sessions import SessionStore
 
 TOKEN_SALT = "live.token"
 TOKEN_DAYS = 30

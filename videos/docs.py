@@ -17,8 +17,8 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from videos.openapi import Api, Document
 from videos.views import Page, page, render_page, viewer_on
+from web.openapi import Api, Document
 
 ID = "01a20c4b-3598-7508-8132-5e721642feef"
 AT_MS = 1_796_000_000_000

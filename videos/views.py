@@ -28,7 +28,6 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from liveplatform.middleware import CONTENT_SECURITY_POLICY_FRAMED, RETRY_SECONDS, forbidden, unavailable
 from realtime.consumers import APART
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
@@ -41,6 +40,7 @@ from videos.rights import FIGURES, may_broadcast
 from videos.text import NotFound
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
+from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, RETRY_SECONDS, forbidden, unavailable
 
 CARDS_MAX = 24
 STUDIO_VIDEOS_MAX = 100

@@ -95,7 +95,7 @@ def test_nobody_keys_a_limit_on_a_bare_address(checkout: Path) -> None:
     """Limits per address go through `network_of`. Who else reads one asks whether it is this machine (health.py)."""
     source = [
         path
-        for folder in ("liveplatform", "messaging", "realtime", "videos")
+        for folder in ("liveplatform", "messaging", "realtime", "videos", "web")
         for path in (checkout / folder).rglob("*.py")
     ]
     readers = {path.name for path in source if "REMOTE_ADDR" in path.read_text()}

@@ -24,11 +24,12 @@ from realtime.events import Durable
 from realtime.limits import RateLimit
 from realtime.models import LoggedEvent, Topic
 from tests.videos.acts import Stage, allow
-from videos import interactions, limits, quick_lists, removal
+from videos import interactions, limits, removal
 from videos.admin import ACTION_MAX_COMMENTS, CommentAdmin, VideoAdmin
 from videos.auth import create_guest
 from videos.interactions import group_commit
 from videos.models import Comment, Like, LikeCount, LikeKind, Video, Viewer
+from web import quick_lists
 
 PASSWORD = "a password of the tests"
 pytestmark = pytest.mark.usefixtures("no_guesses")

@@ -22,7 +22,7 @@ import pytest
 from tests.rooms import Room, open_room
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
-from videos.openapi import BEARER, SESSION
+from web.openapi import BEARER, SESSION
 
 OPEN_TO_ALL: dict[str, Any] = {"/tickets": {"topics": ["video:1"]}, "/subscriptions": {"connection": "x"}}
 """Anybody may watch."""

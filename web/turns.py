@@ -18,9 +18,9 @@ from django.db import connection
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
-from liveplatform.middleware import unavailable, with_headers
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
+from web.middleware import unavailable, with_headers
 
 Scope = Any
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.handlers.asgi import ASGIHandler
 
-from liveplatform.turns import Busy, InTurns, Turns
+from web.turns import Busy, InTurns, Turns
 
 SCOPE: dict[str, Any] = {
     "type": "http",
@@ -93,7 +93,7 @@ async def test_turn_that_does_not_come_in_time_is_no_turn() -> None:
 @pytest.mark.django_db(transaction=True)
 async def test_page_that_takes_long_is_waited_for_while_the_database_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deleting a video with two million comments takes most of a minute."""
-    monkeypatch.setattr("liveplatform.turns.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("web.turns.PATIENCE_SECONDS", 0.01)
     pages = SlowPages()
     visitor = Visitor(InTurns(pages, Turns(1)))
     await asyncio.sleep(0.2)

@@ -11,6 +11,7 @@ from inspect import iscoroutinefunction
 from typing import cast
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -21,7 +22,6 @@ from django.utils.functional import Promise
 
 from realtime.outages import is_outage
 from realtime.store import StoreUnavailable
-from videos.models import Viewer
 
 RETRY_SECONDS = 2
 
@@ -144,7 +144,7 @@ def unavailable(request: HttpRequest, *, advice: str | Promise = "") -> HttpResp
     return response
 
 
-def forbidden(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+def forbidden(request: HttpRequest, viewer: AbstractBaseUser) -> HttpResponse:
     """Answer with the page that says who they are, that this page is not for them, and how to become somebody else."""
     response = render(request, "403.html", {"who": viewer, "next": request.path}, status=403)
     response.headers["Cache-Control"] = "private, no-store"

@@ -1,6 +1,6 @@
 """Lists of the admin that stay quick on tables of millions of rows, and bear any parameters.
 
-Used by videos.admin. No full counts, an order that an index has, a deadline for searches.
+Used by the admins of the apps. No full counts, an order that an index has, a deadline for searches.
 """
 
 from __future__ import annotations
