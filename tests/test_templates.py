@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
-SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
+SCRIPTS = sorted((ROOT / "static" / "js").rglob("*.js"))
 STYLES = sorted((ROOT / "static" / "css").glob("*.css"))
 
 
@@ -90,7 +90,7 @@ def test_every_text_colour_has_enough_contrast_on_every_surface(scheme: int) -> 
 def test_every_text_that_a_script_asks_for_exists() -> None:
     from videos import words
 
-    for script, texts in (("watch", words.WATCH), ("studio", words.STUDIO)):
+    for script, texts in (("watch/watch", words.WATCH), ("studio/studio", words.STUDIO)):
         modules = _imported(ROOT / "static" / "js" / f"{script}.js")
         asked = {key for path in modules for key in re.findall(r'\bsay\("([a-z_.]+)"', path.read_text())}
         counted = {key for path in modules for key in re.findall(r'\bcount\("([a-z_.]+)"', path.read_text())}
@@ -105,7 +105,5 @@ def _imported(script: Path) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += [
-                path.parent / name for name in re.findall(r'from "\./([a-z-]+\.js)"|', path.read_text()) if name
-            ]
+            waiting += [(path.parent / name).resolve() for name in re.findall(r'from "(\.[^"]+)"', path.read_text())]
     return found

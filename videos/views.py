@@ -138,7 +138,7 @@ async def home(request: HttpRequest) -> HttpResponse:
 def read_comments(state: Row, part: str) -> list[Row]:
     """Return the comments that the viewer reads: not of those whom they block, unless it is theirs to moderate.
 
-    static/js/state.js follows the same rule.
+    static/js/watch/state.js follows the same rule.
     """
     found = state["snapshot"][part]
     if state["can_moderate"]:

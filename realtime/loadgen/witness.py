@@ -1,8 +1,8 @@
 """What the sampled viewers of a watcher acknowledge, so that the site's own figures can be compared with ours.
 
 Called by `watcher`, as often as the site asks for it and before it answers a question. As a page does
-(static/js/witness.js): the clock's offset is estimated first, and event streams acknowledge by POST /saw, WebSockets by
-a command.
+(static/js/core/acknowledgements.js): the clock's offset is estimated first, and event streams acknowledge by POST /saw,
+WebSockets by a command.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ LISTEN_IN = """
 """
 
 
-BLOCK = "async (id) => { await (await import('/static/js/api.js')).call('PUT', `/blocks/${id}`); }"
+BLOCK = "async (id) => { await (await import('/static/js/core/api.js')).call('PUT', `/blocks/${id}`); }"
 
 
 class Inbox:

@@ -68,7 +68,7 @@ APPLY = """
 
 
 async def applied(window: Window, *events: tuple[str, dict[str, Any]]) -> dict[str, Any]:
-    state: dict[str, Any] = await run(window, "state", APPLY, {"island": island(), "events": events})
+    state: dict[str, Any] = await run(window, "watch/state", APPLY, {"island": island(), "events": events})
     return state
 
 
@@ -140,13 +140,13 @@ async def test_an_unknown_event_changes_nothing(window: Window) -> None:
 async def test_counts_are_written_as_the_server_writes_them(window: Window) -> None:
     numbers = [0, 1, 9, 99, 999, 1_000, 1_049, 1_050, 1_949, 1_950, 9_949, 9_950, 9_999, 10_499, 10_500, 99_499, 99_500]
     numbers += [123_456, 999_499, 999_500, 999_999, 1_000_000, 1_250_000, 9_950_000, 12_345_678, 999_500_000, 5 * 10**9]
-    written = await run(window, "format", "return argument.map(module.compact);", numbers)
+    written = await run(window, "parts/format", "return argument.map(module.compact);", numbers)
     assert written == [figures.compact(number) for number in numbers]
 
 
 async def test_times_into_the_broadcast_are_written_as_the_server_writes_them(window: Window) -> None:
     moments = [0, 999, 1_000, 59_999, 60_000, 3_599_999, 3_600_000, 36_061_000]
-    written = await run(window, "format", "return argument.map((at) => module.offset(at + 5, 5));", moments)
+    written = await run(window, "parts/format", "return argument.map((at) => module.offset(at + 5, 5));", moments)
     assert written == [figures.offset(at + 5, 5) for at in moments]
 
 
@@ -170,7 +170,7 @@ async def test_faces_are_drawn_as_the_server_draws_them(window: Window) -> None:
         "ǆ",
     ]
     written = await run(
-        window, "format", "return argument.map((name) => [module.initial(name), module.hue(name)]);", names
+        window, "parts/format", "return argument.map((name) => [module.initial(name), module.hue(name)]);", names
     )
     assert written == [[figures.initial(name), figures.hue(name)] for name in names]
 
@@ -178,8 +178,8 @@ async def test_faces_are_drawn_as_the_server_draws_them(window: Window) -> None:
 # What waits to be sent, with a stand-in for the server
 
 OUTBOX = """
-    const { first, apply } = await import("/static/js/state.js");
-    const { ApiError } = await import("/static/js/api.js");
+    const { first, apply } = await import("/static/js/watch/state.js");
+    const { ApiError } = await import("/static/js/core/api.js");
     const timers = [], calls = [];
     let refusal = { status: 0 };
     window.setTimeout = (work) => timers.push(work);
@@ -231,7 +231,7 @@ async def test_texts_wait_in_their_order_and_are_sent_once(window: Window) -> No
         return [first_state, waiting, calls, here.states(), here.store.state.comments.map(({ id }) => id)];
     """
     )
-    first, waiting, calls, left, shown = await run(window, "outbox", body, island())
+    first, waiting, calls, left, shown = await run(window, "core/sending", body, island())
     assert first == [["one", "sending"]]
     assert waiting == [["one", "waiting"], ["two", "waiting"], ["three", "waiting"]]
     assert calls == ["one", "one", "one", "two", "three"]
@@ -258,7 +258,7 @@ async def test_what_waits_outlives_a_reload_and_belongs_to_who_wrote_it(window: 
         return [...taken, sent, here.states(), page(ada).states()];
     """
     )
-    assert await run(window, "outbox", body, island()) == [[], [["one", "waiting"]], [], [], []]
+    assert await run(window, "core/sending", body, island()) == [[], [["one", "waiting"]], [], [], []]
 
 
 # The hub, with stand-ins for the browser's EventSource and for POST /subscriptions
@@ -318,7 +318,7 @@ STARTED = HUB + "tab.take({ viewer: null, csrf: 'token', watch: [[V, 5, 'e']] })
 
 async def test_the_hub_asks_for_what_came_after_the_last_event_of_the_page(window: Window) -> None:
     body = STARTED + "sources[0].hello({ [V]: 5 }); return [sources[0].after, sources[0].url.pathname, tab.states];"
-    assert await run(window, "hub", body) == [["video:1@e.5"], "/events", ["connecting", "live"]]
+    assert await run(window, "core/hub", body) == [["video:1@e.5"], "/events", ["connecting", "live"]]
 
 
 async def test_the_hub_is_catching_up_until_it_has_what_the_server_had(window: Window) -> None:
@@ -330,7 +330,7 @@ async def test_the_hub_is_catching_up_until_it_has_what_the_server_had(window: W
         return [tab.states, tab.events];
     """
     )
-    assert await run(window, "hub", body) == [["connecting", "catching", "live"], ["comment 6", "comment 7"]]
+    assert await run(window, "core/hub", body) == [["connecting", "catching", "live"], ["comment 6", "comment 7"]]
 
 
 async def test_a_gap_is_asked_for_and_one_that_stays_is_healed_with_the_whole_state(window: Window) -> None:
@@ -347,7 +347,7 @@ async def test_a_gap_is_asked_for_and_one_that_stays_is_healed_with_the_whole_st
         return [posts.map(({ subscribe }) => subscribe[0]), tab.events, tab.states];
     """
     )
-    asked, events, states = await run(window, "hub", body)
+    asked, events, states = await run(window, "core/hub", body)
     assert asked == [{"topic": "video:1", "after": "video:1@e.5"}, {"topic": "video:1"}]
     assert events == ["reset 7"]
     assert states == ["connecting", "live", "catching", "live"]
@@ -367,7 +367,7 @@ async def test_a_lost_connection_comes_back_after_a_random_share_of_a_growing_ti
         return [waits, tab.states];
     """
     )
-    waits, states = await run(window, "hub", body)
+    waits, states = await run(window, "core/hub", body)
     assert waits == [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
     assert states == ["connecting", "live", "lost"]
 
@@ -419,7 +419,7 @@ async def test_the_hub_takes_the_next_transport_when_event_streams_stay_mute(win
         };
     """
     )
-    found = await run(window, "hub", body)
+    found = await run(window, "core/hub", body)
     assert found == {
         "waits": [8_000, 16_000],
         "opened": [3, 2, 3],
@@ -456,7 +456,7 @@ async def test_who_is_not_let_in_hears_why_and_asks_again_ever_more_rarely(windo
         return [said, waits, short, timers.at(-1).ms, closed, late.states];
     """
     )
-    said, waits, short, again, closed, late = await run(window, "hub", body)
+    said, waits, short, again, closed, late = await run(window, "core/hub", body)
     assert waits == [3_750, 7_500, 15_000, 30_000, 60_000, 90_000, 90_000]
     assert said[0] == ["refused", "network_full", 4]
     assert said[6:] == [
@@ -485,7 +485,7 @@ async def test_a_draining_node_is_left_without_a_gap_and_not_at_once(window: Win
         return [wait, before, sources.map((source) => source.closed), tab.states, tab.events];
     """
     )
-    wait, before, after, states, events = await run(window, "hub", body)
+    wait, before, after, states, events = await run(window, "core/hub", body)
     assert (wait, before, after) == (1_500, [False, False], [True, False])
     assert states == ["connecting", "live"]
     assert events == ["comment 6", "comment 7"]
@@ -503,7 +503,7 @@ async def test_after_a_goodbye_the_topic_is_over_and_is_not_asked_for_again(wind
         return [sources.length, sources[0].closed, tab.lost];
     """
     )
-    assert await run(window, "hub", body) == [1, True, [["video:1", "gone"]]]
+    assert await run(window, "core/hub", body) == [1, True, [["video:1", "gone"]]]
 
 
 async def test_tabs_share_one_connection_and_each_gets_what_it_has_not_seen(window: Window) -> None:
@@ -524,7 +524,7 @@ async def test_tabs_share_one_connection_and_each_gets_what_it_has_not_seen(wind
         return [sources.length, posts, tab.events, second.events];
     """
     )
-    opened, posts, first, second = await run(window, "hub", body)
+    opened, posts, first, second = await run(window, "core/hub", body)
     assert opened == 1
     assert posts == [
         {
@@ -549,7 +549,7 @@ async def test_a_state_for_one_tab_does_not_disturb_the_other(window: Window) ->
         return [posts[0].subscribe, tab.events, second.events];
     """
     )
-    assert await run(window, "hub", body) == [[{"topic": "video:1"}], [], ["reset 5"]]
+    assert await run(window, "core/hub", body) == [[{"topic": "video:1"}], [], ["reset 5"]]
 
 
 async def test_tabs_of_two_histories_both_start_again(window: Window) -> None:
@@ -569,7 +569,7 @@ async def test_tabs_of_two_histories_both_start_again(window: Window) -> None:
         return [posts[0].subscribe, tab.events, second.events, sources[1].after];
     """
     )
-    asked, first, second, after = await run(window, "hub", body)
+    asked, first, second, after = await run(window, "core/hub", body)
     assert asked == [{"topic": "video:1"}], "the whole state, for the tab that is of another history"
     assert first == ["reset 2", "comment 3"]
     assert second == ["reset 5", "reset 2", "comment 3"]
@@ -591,7 +591,7 @@ async def test_topics_come_and_go_without_a_new_connection(window: Window) -> No
         return [sources.length, posts.map(({ subscribe, unsubscribe }) => [subscribe, unsubscribe]), sources[0].closed];
     """
     )
-    opened, posts, closed = await run(window, "hub", body)
+    opened, posts, closed = await run(window, "core/hub", body)
     assert opened == 1
     # The first tab's leaving tells the server nothing: the second still watches.
     assert posts == [[[{"topic": "video:1", "after": "video:1@e.5"}, {"topic": "video:2", "after": "video:2@e.3"}], []]]
@@ -611,7 +611,7 @@ async def test_a_topic_that_nobody_watches_any_more_is_given_back(window: Window
         return posts.map(({ unsubscribe }) => unsubscribe);
     """
     )
-    assert await run(window, "hub", body) == [[], ["video:2"]]
+    assert await run(window, "core/hub", body) == [[], ["video:2"]]
 
 
 async def test_a_node_that_does_not_know_the_connection_makes_the_hub_come_back_with_all_topics(
@@ -627,7 +627,7 @@ async def test_a_node_that_does_not_know_the_connection_makes_the_hub_come_back_
         return [sources.map((source) => source.topics), sources[1].after, sources[0].closed];
     """
     )
-    topics, after, closed = await run(window, "hub", body)
+    topics, after, closed = await run(window, "core/hub", body)
     assert topics == [["video:1"], ["video:1", "video:2"]]
     assert after == ["video:1@e.5", "video:2@e.3"]
     assert closed is True
@@ -647,7 +647,7 @@ async def test_a_topic_that_is_refused_or_lost_ends_alone(window: Window) -> Non
         return [tab.lost, tab.events, sources.length, posts.length];
     """
     )
-    lost, events, opened, posted = await run(window, "hub", body)
+    lost, events, opened, posted = await run(window, "core/hub", body)
     assert lost == [["video:2", "not_found"], ["user:a", "gone"]]
     assert (events, opened, posted) == (["comment 6"], 1, 1)
 
@@ -669,7 +669,7 @@ async def test_one_refused_topic_does_not_keep_the_others_away(window: Window) -
         return [sources.map((source) => source.topics), posts[0].subscribe, tab.lost, tab.states.at(-1)];
     """
     )
-    tried, posted, lost, state = await run(window, "hub", body)
+    tried, posted, lost, state = await run(window, "core/hub", body)
     assert tried == [["video:1", "user:a"], ["video:1", "user:a"], ["video:1"], ["user:a"]]
     assert posted == [{"topic": "video:1", "after": "video:1@e.5"}]
     assert (lost, state) == ([["video:1", "not_found"]], "live")
@@ -689,7 +689,7 @@ async def test_whoever_joins_gets_a_connection_of_that_viewer_before_the_old_one
         return [before, sources[1].topics, sources[1].after, sources[0].closed, tab.signedOut, posts];
     """
     )
-    before, topics, after, closed, signed_out, posts = await run(window, "hub", body)
+    before, topics, after, closed, signed_out, posts = await run(window, "core/hub", body)
     assert before == [False, False]
     assert topics == ["video:1", "user:a"]
     assert after == ["video:1@e.5"]
@@ -708,7 +708,7 @@ async def test_whoever_is_signed_out_keeps_the_public_video(window: Window) -> N
         return [tab.signedOut, tab.lost, sources[1].topics];
     """
     )
-    assert await run(window, "hub", body) == [True, [], ["video:1"]]
+    assert await run(window, "core/hub", body) == [True, [], ["video:1"]]
 
 
 async def test_the_hub_acknowledges_on_a_connection_that_asks_for_it_and_no_other(window: Window) -> None:
@@ -727,7 +727,7 @@ async def test_the_hub_acknowledges_on_a_connection_that_asks_for_it_and_no_othe
         return [witnesses, tab.events];
         """
     )
-    witnesses, events = await run(window, "hub", body)
+    witnesses, events = await run(window, "core/hub", body)
     assert witnesses == [{"connection": "c", "everyMs": 5_000, "seen": [41, None], "closed": True}]
     assert events == ["comment 6", "likes", "comment 7"]
 
@@ -751,7 +751,7 @@ async def test_the_clocks_offset_is_that_of_the_shortest_way_but_for_the_first(w
         const offset = await module.clockOffset({ read, now: () => now });
         return [offset, ways.length];
     """
-    assert await run(window, "witness", body) == [5_000.5, 0]
+    assert await run(window, "core/acknowledgements", body) == [5_000.5, 0]
 
 
 async def test_a_witness_tells_what_was_read_by_the_servers_clock_until_its_connection_is_gone(window: Window) -> None:
@@ -782,5 +782,5 @@ async def test_a_witness_tells_what_was_read_by_the_servers_clock_until_its_conn
         const calls = told.map(({ connection, frames }) => [connection, frames.length]);
         return [early, calls, number, isToday, ticks[0].ms, ticks[1]];
     """
-    found = await run(window, "witness", body)
+    found = await run(window, "core/acknowledgements", body)
     assert found == [0, [["c", 1], ["c", 1]], 41, True, 5_000, {"cleared": 7}]

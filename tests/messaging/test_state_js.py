@@ -1,4 +1,4 @@
-"""The inbox as the page keeps it: static/js/inbox-state.js, fed with random events, equals a fresh snapshot."""
+"""The inbox as the page keeps it: static/js/inbox/state.js, fed with random events, equals a fresh snapshot."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # A conversation is opened as the page does it; its own topic is followed beside the viewer's.
 FOLLOW = """async ([viewer, begins, events]) => {
-    const { first, apply, inboxSnapshot, threadSnapshot } = await import("/js/inbox-state.js");
+    const { first, apply, inboxSnapshot, threadSnapshot } = await import("/js/inbox/state.js");
     let state = first(viewer);
     for (const begin of begins) {
         if (begin.topic.startsWith("conversation:")) {
@@ -85,7 +85,7 @@ async def test_a_group_stays_one_however_few_are_left(page: Page) -> None:
     """A group of two was taken for a pair: it could not be left, and whom one blocks silenced it."""
     ana, bo = {"id": "a", "name": "Ana"}, {"id": "b", "name": "Bo"}
     script = """async ([conversation, viewer]) => {
-        const { partnerOf } = await import("/js/inbox-state.js");
+        const { partnerOf } = await import("/js/inbox/state.js");
         return partnerOf(conversation, viewer);
     }"""
 

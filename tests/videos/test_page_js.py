@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 TEXTS = ["One", "One\nof two lines", "One\n\nTwo\nof two lines\n\nThree", "<b>1</b> & 2"]
 PARAGRAPHS = """async (texts) => {
-    const { paragraphs } = await import("/js/dom.js");
+    const { paragraphs } = await import("/js/parts/dom.js");
     return texts.map((text) => paragraphs(text).map((paragraph) => paragraph.outerHTML).join("\\n\\n"));
 }"""
 COMPOSER = """async () => {
-    const { setUpComposer } = await import("/js/composer.js");
+    const { setUpComposer } = await import("/js/parts/composer.js");
     const form = document.createElement("form");
     form.dataset.max = form.dataset.maxBytes = "100";
     const parts = { textarea: "textarea", error: "p", left: "p", submit: "button" };
@@ -38,7 +38,7 @@ COMPOSER = """async () => {
     return done;
 }"""
 SCROLLER = """async () => {
-    const { setUpScroller } = await import("/js/scroller.js");
+    const { setUpScroller } = await import("/js/parts/scroller.js");
     const make = (tag) => document.createElement(tag);
     const [scroller, content, list, pill, loader] = ["div", "div", "ol", "p", "p"].map(make);
     scroller.style = "height: 400px; display: flex; flex-direction: column-reverse; overflow: auto";

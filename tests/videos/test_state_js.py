@@ -1,4 +1,4 @@
-"""The page's half of the rule: static/js/state.js, fed with the events of random acts, equals a freshly loaded page."""
+"""The rule of the page (static/js/watch/state.js), fed with the events of random acts, equals a freshly loaded page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
 FOLLOW = """async ([island, events]) => {
-    const { first, apply, snapshot } = await import("/js/state.js");
+    const { first, apply, snapshot } = await import("/js/watch/state.js");
     let state = first(island);
     for (const [name, data] of events) {
         if (data.seq > state.seq + 1) throw new Error("a hole before " + JSON.stringify(data));

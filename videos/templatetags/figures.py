@@ -1,4 +1,4 @@
-"""Numbers, times and names as the pages print them. static/js/format.js follows the same rules.
+"""Numbers, times and names as the pages print them. static/js/parts/format.js follows the same rules.
 
 The server prints the first state and the script goes on from there: a number that is written differently by the two
 would jump when the script starts. tests/e2e/test_modules.py compares them.

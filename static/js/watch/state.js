@@ -89,7 +89,7 @@ const others = {
 const named = (id, change) => (sent) => (sent.clientId === id ? { ...sent, ...change } : sent);
 
 /**
- * What becomes of the texts in `pending`, which are sent and not acknowledged (outbox.js). Their `state`: sending; waiting:
+ * What becomes of the texts in `pending`, which are sent and not acknowledged (core/sending.js). Their `state`: sending; waiting:
  * for an answer of the server; failed: refused, for a `reason`. `hasWaited`: it was not sent at once.
  */
 export const unsent = {

@@ -1,10 +1,10 @@
 // The studio: a broadcaster's own videos, through the REST API.
 
-import { isLate } from "./page.js";
-import { ApiError, call } from "./api.js";
-import { byId, copyLink, note, toast } from "./dom.js";
-import { compact, moment } from "./format.js";
-import { count, say } from "./words.js";
+import { isLate } from "../parts/page.js";
+import { ApiError, call } from "../core/api.js";
+import { byId, copyLink, note, toast } from "../parts/dom.js";
+import { compact, moment } from "../parts/format.js";
+import { count, say } from "../core/words.js";
 
 const EVERY_MS = 5_000;
 

@@ -1,8 +1,8 @@
 // Where one writes, a comment or a message: a field that grows, what is left of its room, what went wrong. Enter sends.
 
 import { isComposing, note, toast } from "./dom.js";
-import { keep, kept } from "./kept.js";
-import { count, say } from "./words.js";
+import { keep, kept } from "../core/storage.js";
+import { count, say } from "../core/words.js";
 
 const LEFT_SHOWN_FROM = 50;
 

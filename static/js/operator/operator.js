@@ -1,10 +1,10 @@
 // The operator's page: asks for the region's figures every few seconds and draws them.
 
-import "./page.js";
-import { byId, note } from "./dom.js";
-import { compact } from "./format.js";
+import "../parts/page.js";
+import { byId, note } from "../parts/dom.js";
+import { compact } from "../parts/format.js";
 import { LinePlot } from "./plots.js";
-import { say } from "./words.js";
+import { say } from "../core/words.js";
 
 const EVERY_MS = 2_500;
 const CALL_TIMEOUT_MS = 10_000;

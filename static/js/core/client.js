@@ -3,7 +3,7 @@
 
 import { csrfToken } from "./api.js";
 import { Hub, VERSION } from "./hub.js";
-import { keep, kept } from "./kept.js";
+import { keep, kept } from "./storage.js";
 
 const READY_MS = 5_000;
 
@@ -125,7 +125,7 @@ export class Line {
    * has gone, however it went. The worker may die with the process of another tab.
    */
   #share() {
-    const worker = new SharedWorker(new URL("hub-worker.js", import.meta.url), { type: "module", name: `hub ${VERSION}` });
+    const worker = new SharedWorker(new URL("../worker.js", import.meta.url), { type: "module", name: `hub ${VERSION}` });
     const { port } = worker;
     const life = new AbortController();
     const { signal } = life;

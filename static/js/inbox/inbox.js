@@ -1,14 +1,14 @@
 // The inbox beside the video: its tab and badge, the list of conversations, who is online, how one starts. The open
-// conversation is thread.js. State and the rule of its change are inbox-state.js.
+// conversation is thread.js. State and the rule of its change are state.js.
 
-import { ApiError, call } from "./api.js";
-import { announcer, byId, isolated, perFrame, toast, writeTime } from "./dom.js";
-import { shortly } from "./format.js";
-import { apply, first, isBlocked, partnerOf, unreadOf } from "./inbox-state.js";
-import { keep, kept } from "./kept.js";
+import { ApiError, call } from "../core/api.js";
+import { announcer, byId, isolated, perFrame, toast, writeTime } from "../parts/dom.js";
+import { shortly } from "../parts/format.js";
+import { apply, first, isBlocked, partnerOf, unreadOf } from "./state.js";
+import { keep, kept } from "../core/storage.js";
 import { nameOf, paintConversation } from "./people.js";
 import { setUpThread } from "./thread.js";
-import { count, say } from "./words.js";
+import { count, say } from "../core/words.js";
 
 const DOTS_MAX = 20;
 const BADGE_MAX = 99;

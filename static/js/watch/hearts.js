@@ -1,6 +1,6 @@
 // Hearts and other signs that rise over the picture: drawn on one canvas, MAX at a time, none where less motion is asked.
 
-import { byId, reducedMotion } from "./dom.js";
+import { byId, reducedMotion } from "../parts/dom.js";
 
 const MAX = 60;
 const BURST_MAX = 16;

@@ -1,9 +1,9 @@
 // A name, and one is a viewer: one field, one click, remembered on this device.
 
-import { ApiError, call, csrfToken } from "./api.js";
-import { byId, note, paintFace, toast } from "./dom.js";
-import { tell } from "./tabs.js";
-import { say } from "./words.js";
+import { ApiError, call, csrfToken } from "../core/api.js";
+import { byId, note, paintFace, toast } from "../parts/dom.js";
+import { tell } from "../core/tabs.js";
+import { say } from "../core/words.js";
 
 const KEPT = "guest-name";
 

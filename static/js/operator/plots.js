@@ -1,7 +1,7 @@
 // A plot over time, drawn by uPlot in the colours of the page. Touches its element and the page's colours alone.
 
-import uPlot from "../vendor/uplot-1.6.32/uPlot.esm.js";
-import { clock, compact } from "./format.js";
+import uPlot from "../../vendor/uplot-1.6.32/uPlot.esm.js";
+import { clock, compact } from "../parts/format.js";
 
 const HEIGHT_PX = 180;
 const AXIS_PX = 68;

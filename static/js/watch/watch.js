@@ -1,22 +1,22 @@
 // The watch page: one state, changed by events, drawn by its parts. The order of an event:
-// hub.js receives it for all tabs, line.js for this one, state.js says what it changes, likes.js and comments.js draw it.
+// core/hub.js receives it for all tabs, core/client.js for this one, state.js says what it changes, likes.js and comments.js draw it.
 
-import { isLate, serverNow } from "./page.js";
-import { whenNameless } from "./api.js";
+import { isLate, serverNow } from "../parts/page.js";
+import { whenNameless } from "../core/api.js";
 import { setUpComments } from "./comments.js";
-import { byId, copyLink, paragraphs, perFrame, toast, writeTime } from "./dom.js";
-import { ago, compact, duration, moment } from "./format.js";
+import { byId, copyLink, paragraphs, perFrame, toast, writeTime } from "../parts/dom.js";
+import { ago, compact, duration, moment } from "../parts/format.js";
 import { setUpGuest } from "./guest.js";
 import { Hearts } from "./hearts.js";
-import { setUpInbox } from "./inbox.js";
+import { setUpInbox } from "../inbox/inbox.js";
 import { Counter, setUpLikes } from "./likes.js";
 import "./me.js";
 import { Player } from "./player.js";
-import { Line } from "./line.js";
-import { hear, tell } from "./tabs.js";
+import { Line } from "../core/client.js";
+import { hear, tell } from "../core/tabs.js";
 import { apply, first, isOpen } from "./state.js";
 import { setUpWatchers } from "./watchers.js";
-import { count, say } from "./words.js";
+import { count, say } from "../core/words.js";
 
 const QUIET_MS = 2_000;
 const HIDDEN_MS = 15_000;

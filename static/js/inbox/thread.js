@@ -1,16 +1,16 @@
 // One conversation: its messages by author and day, who has seen them, who types, what one can do about it.
 
-import { ApiError, call } from "./api.js";
-import { newClientId, setUpComposer } from "./composer.js";
-import { byId, isolated, note, paintFace, placeAt, toast, writeTime } from "./dom.js";
-import { ago, clock, compact, day, listed } from "./format.js";
-import { isBlocked, othersOf, partnerOf } from "./inbox-state.js";
-import { keep, kept } from "./kept.js";
+import { ApiError, call } from "../core/api.js";
+import { newClientId, setUpComposer } from "../parts/composer.js";
+import { byId, isolated, note, paintFace, placeAt, toast, writeTime } from "../parts/dom.js";
+import { ago, clock, compact, day, listed } from "../parts/format.js";
+import { isBlocked, othersOf, partnerOf } from "./state.js";
+import { keep, kept } from "../core/storage.js";
 import { nameOf, paintConversation } from "./people.js";
-import { paintUnsent, setUpOutbox } from "./outbox.js";
-import { drawRows, sentKey, setUpScroller } from "./scroller.js";
-import { tellTyping, TypingLine } from "./typing.js";
-import { count, say } from "./words.js";
+import { paintUnsent, setUpOutbox } from "../core/sending.js";
+import { drawRows, sentKey, setUpScroller } from "../parts/scroller.js";
+import { tellTyping, TypingLine } from "../parts/typing.js";
+import { count, say } from "../core/words.js";
 
 const PAGE = 50;
 const RUN_MS = 300_000;

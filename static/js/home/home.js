@@ -1,11 +1,11 @@
 // The home page: viewers, likes and pictures of what is live move; asked for now and then, because looking at a card is
 // not watching and must not count as a viewer.
 
-import { localise } from "./page.js";
-import { call } from "./api.js";
-import { byId } from "./dom.js";
-import { compact } from "./format.js";
-import { count } from "./words.js";
+import { localise } from "../parts/page.js";
+import { call } from "../core/api.js";
+import { byId } from "../parts/dom.js";
+import { compact } from "../parts/format.js";
+import { count } from "../core/words.js";
 
 const EVERY_MS = 8_000;
 const PICTURE_WIDTH = 640;

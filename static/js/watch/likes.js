@@ -1,12 +1,12 @@
 // Likes and reactions: the buttons, the totals, the signs over the picture.
 
-import { ApiError, call } from "./api.js";
-import { byId, icon, note, reducedMotion } from "./dom.js";
-import { compact } from "./format.js";
-import { pickable } from "./picker.js";
+import { ApiError, call } from "../core/api.js";
+import { byId, icon, note, reducedMotion } from "../parts/dom.js";
+import { compact } from "../parts/format.js";
+import { pickable } from "../parts/picker.js";
 import { isOpen } from "./state.js";
-import { hear, tell } from "./tabs.js";
-import { count, say } from "./words.js";
+import { hear, tell } from "../core/tabs.js";
+import { count, say } from "../core/words.js";
 
 const COUNT_UP_MS = 300;
 const BURST_MS = 350;

@@ -1,5 +1,5 @@
 // The connection of a whole browser: one stream of events (transports.js) for the topics of all its tabs. Runs in a
-// SharedWorker (hub-worker.js) or, where there is none, in each page (line.js). Touches neither document nor window.
+// SharedWorker (worker.js) or, where there is none, in each page (client.js). Touches neither document nor window.
 //
 // Promise: a tab gets every durable event of its topics once and in order of seq, from behind the seq that it says it
 // has; what is no longer at hand, or of another epoch, comes as `reset` with a fresh state. The same after a break. The
@@ -7,10 +7,10 @@
 // mute the next one is tried, and the pages show nothing of it. Waiting times are drawn at random over their whole
 // range, so that many viewers who lost a node do not come back in one instant.
 
-import { EVENTS as OF_INBOX } from "./inbox-state.js";
-import { EVENTS as OF_VIDEO } from "./state.js";
+import { EVENTS as OF_INBOX } from "../inbox/state.js";
+import { EVENTS as OF_VIDEO } from "../watch/state.js";
 import { Ladder } from "./transports.js";
-import { Witness } from "./witness.js";
+import { Witness } from "./acknowledgements.js";
 
 /** Of the messages between tab and hub. A worker of an older release goes on serving the tabs that it has. */
 export const VERSION = 3;
@@ -64,7 +64,7 @@ export class Hub {
 
   /**
    * `as`: embed or dock watch without being counted; `call(body, csrf)`: POST /subscriptions; `isAwake()`: false while
-   * nobody looks and timers are held back; `witness(connection, everyMs)`: what acknowledges frames (witness.js).
+   * nobody looks and timers are held back; `witness(connection, everyMs)`: what acknowledges frames (acknowledgements.js).
    */
   constructor({
     as = "", call = subscriptions, random = Math.random, isAwake = () => true, witness = (...of) => new Witness(...of),

@@ -1,10 +1,10 @@
 // The picture: hls.js where Media Source Extensions exist, else the browser's own HLS (iPhones). When it does not come
 // through, the page says so, goes on without it and tries again.
 
-import { byId, note } from "./dom.js";
-import { say } from "./words.js";
+import { byId, note } from "../parts/dom.js";
+import { say } from "../core/words.js";
 
-const VENDOR = "../vendor/hls.js-1.7.4/";
+const VENDOR = "../../vendor/hls.js-1.7.4/";
 const STILL_MS = 2_600;
 const SPINNER_AFTER_MS = 600;
 const RETRY_MS = [2_000, 4_000, 8_000, 15_000, 30_000];

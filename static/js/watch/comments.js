@@ -1,14 +1,14 @@
 // The comments: the list, what is new, older ones, the composer, and what a moderator may do.
 
-import { ApiError, call } from "./api.js";
-import { newClientId, setUpComposer } from "./composer.js";
-import { announcer, byId, paintFace, writeTime } from "./dom.js";
-import { compact, offset } from "./format.js";
-import { paintUnsent, setUpOutbox } from "./outbox.js";
-import { drawRows, sentKey, setUpScroller } from "./scroller.js";
+import { ApiError, call } from "../core/api.js";
+import { newClientId, setUpComposer } from "../parts/composer.js";
+import { announcer, byId, paintFace, writeTime } from "../parts/dom.js";
+import { compact, offset } from "../parts/format.js";
+import { paintUnsent, setUpOutbox } from "../core/sending.js";
+import { drawRows, sentKey, setUpScroller } from "../parts/scroller.js";
 import { isOpen, isRead } from "./state.js";
-import { tellTyping, TypingLine } from "./typing.js";
-import { count, say } from "./words.js";
+import { tellTyping, TypingLine } from "../parts/typing.js";
+import { count, say } from "../core/words.js";
 
 const PAGE = 50;
 const KEPT_MAX = 300;

@@ -1,9 +1,9 @@
 // The account menu's switch "Appear offline": asked for when the menu opens, for another device may have changed it;
 // other tabs are told.
 
-import { ApiError, call } from "./api.js";
-import { byId } from "./dom.js";
-import { hear, tell } from "./tabs.js";
+import { ApiError, call } from "../core/api.js";
+import { byId } from "../parts/dom.js";
+import { hear, tell } from "../core/tabs.js";
 
 const [menu, button, failed] = ["menu", "appear-offline", "appear-failed"].map(byId);
 

@@ -1,9 +1,9 @@
 // The hub of all tabs of this browser, in a SharedWorker.
 
-import { Hub } from "./hub.js";
+import { Hub } from "./core/hub.js";
 
 const hub = new Hub();
-// Held as long as this worker lives; see line.js.
+// Held as long as this worker lives; see core/client.js.
 const life = `hub ${crypto.randomUUID()}`;
 const alive = new Promise((resolve) => {
   void navigator.locks.request(life, () => {

@@ -1,8 +1,8 @@
 // "Ana is typing…": what others do, shown until it expires by itself, and what we do, told now and then.
 
-import { ApiError, call } from "./api.js";
+import { ApiError, call } from "../core/api.js";
 import { isolated } from "./dom.js";
-import { say } from "./words.js";
+import { say } from "../core/words.js";
 
 const TELL_EVERY_MS = 2_000;
 const NAMED_MAX = 2;

@@ -1,9 +1,9 @@
 // Names and faces of conversations.
 
-import { isolated, paintFace } from "./dom.js";
-import { listed } from "./format.js";
-import { othersOf, partnerOf } from "./inbox-state.js";
-import { say } from "./words.js";
+import { isolated, paintFace } from "../parts/dom.js";
+import { listed } from "../parts/format.js";
+import { othersOf, partnerOf } from "./state.js";
+import { say } from "../core/words.js";
 
 /** What a conversation is called: its title, or who else is in it, if anybody is. */
 export const nameOf = (conversation, viewer) =>

@@ -3,12 +3,12 @@
 // there once. What waits outlives a reload of the page.
 
 import { ApiError } from "./api.js";
-import { keep, kept } from "./kept.js";
+import { keep, kept } from "./storage.js";
 import { say } from "./words.js";
 
 const RETRY_MS = [2_000, 5_000, 10_000, 20_000];
 
-/** The row of a text in a list: `state` of outbox.js, what is said of it, and what can be done. */
+/** The row of a text in a list: `state` of what is sent, what is said of it, and what can be done. */
 export function paintUnsent(row, { state = "", reason = "" }) {
   for (const name of ["sending", "waiting", "failed"]) row.classList.toggle(name, state === name);
   const line = row.querySelector(".comment-state");

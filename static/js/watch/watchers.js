@@ -1,9 +1,9 @@
 // Who watches with you: behind the figure of viewers. Names while the room is small, their number when it is not.
 
-import { ApiError, call } from "./api.js";
-import { byId, note, paintFace, placeAt } from "./dom.js";
-import { compact } from "./format.js";
-import { count, say } from "./words.js";
+import { ApiError, call } from "../core/api.js";
+import { byId, note, paintFace, placeAt } from "../parts/dom.js";
+import { compact } from "../parts/format.js";
+import { count, say } from "../core/words.js";
 
 const AGAIN_MS = 2_000;
 
