@@ -187,6 +187,13 @@ def checkout() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(scope="session")
+def packages(checkout: Path) -> list[str]:
+    """The top-level packages of the site, as it is installed without its tests and benchmarks."""
+    found = (path.parent.name for path in checkout.glob("*/__init__.py"))
+    return sorted(name for name in found if name not in ("tests", "benchmarks"))
+
+
 @pytest.fixture
 def read_settings(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Read the settings anew: `read_settings(PORT="80")`."""

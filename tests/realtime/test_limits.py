@@ -91,13 +91,9 @@ def test_address_counts_as_what_one_customer_gets(address: str, network: str) ->
     assert network_of(address) == network
 
 
-def test_nobody_keys_a_limit_on_a_bare_address(checkout: Path) -> None:
+def test_nobody_keys_a_limit_on_a_bare_address(checkout: Path, packages: list[str]) -> None:
     """Limits per address go through `network_of`. Who else reads one asks whether it is this machine (health.py)."""
-    source = [
-        path
-        for folder in ("liveplatform", "messaging", "realtime", "videos", "web")
-        for path in (checkout / folder).rglob("*.py")
-    ]
+    source = [path for folder in packages for path in (checkout / folder).rglob("*.py")]
     readers = {path.name for path in source if "REMOTE_ADDR" in path.read_text()}
     assert readers == {"health.py", "limits.py"}
 
