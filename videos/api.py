@@ -34,7 +34,7 @@ from videos import auth, interactions, limits, schemas
 from videos.auth import CsrfFailed, Unauthorized, require_claim, require_viewer, viewer_of
 from videos.commands import react
 from videos.interactions import Claim
-from videos.models import Comment, Video, Viewer
+from videos.models import Video, Viewer
 from videos.names import clean_name
 from videos.representation import person
 from videos.text import (
@@ -56,6 +56,7 @@ from web.openapi import ANYBODY, TAGS, Api
 logger = logging.getLogger(__name__)
 
 PAGE_MAX = 100
+SEQ_MAX = 2**63 - 1  # of a bigint
 RETRY_SECONDS = 2
 
 
@@ -488,10 +489,8 @@ async def list_comments(
 
     def read() -> list[dict[str, Any]]:
         video = visible_video(video_id, viewer)
-        chosen = Comment.objects.filter(video=video, deleted_at=None).order_by("-seq")
-        if before is not None:
-            chosen = chosen.filter(seq__lt=before)
-        return comments_json(chosen[: limit + 1], video)
+        chosen = "AND c.deleted_at IS NULL AND c.seq < %s ORDER BY c.seq DESC LIMIT %s"
+        return comments_json(video, chosen, SEQ_MAX if before is None else before, limit + 1)
 
     found = await backend_threads.run(read)
     items = found[:limit]

@@ -11,26 +11,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
-
 from realtime.database import one_moment
 from realtime.epoch import epoch
 from realtime.events import TopicName
-from realtime.models import Topic
 from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
 from realtime.store import Access, TopicKind
 from realtime.threads import backend_threads
-from videos.models import Comment, Like, LikeCount, Video, Viewer
+from videos.models import Like, LikeCount, Video, Viewer
+from videos.reading import read_comments, read_video, read_videos, standings
 from videos.representation import by_account, comment_fields, likes_json, person, role_of, video_json
-from videos.rights import MODERATE, holds, may_moderate, may_watch
+from videos.rights import may_moderate, may_watch
 from videos.text import NotFound
 
 SNAPSHOT_COMMENTS = 50
-COMMENT_COLUMNS = (
-    "id", "author_id", "author__name", "is_by_moderator", "body", "reply_to_id", "client_id", "seq", "created_at",
-    "pinned_at", "deleted_at",
-)  # fmt: skip
 
 
 class VideoTopics(TopicKind):
@@ -44,7 +38,7 @@ class VideoTopics(TopicKind):
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         id = video_id(topic)
-        video = Video.objects.select_related("owner").filter(id=id).first() if id is not None else None
+        video = read_video(id) if id is not None else None
         return None if video is None else snapshot_of(video)
 
     def likes(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
@@ -109,45 +103,39 @@ def video_id(topic: TopicName) -> UUID | None:
 
 def snapshot_of(video: Video) -> dict[str, Any]:
     """Return the video's snapshot, without what the node counts. Needs `video.owner`. Two queries."""
-    comments = Comment.objects.filter(video=video)
-    newest = comments_json(comments.order_by("-seq")[:SNAPSHOT_COMMENTS], video)
-    pinned = comments_json(comments.filter(pinned_at__isnull=False, deleted_at=None).order_by("pinned_at"), video)
+    newest = comments_json(video, "ORDER BY c.seq DESC LIMIT %s", SNAPSHOT_COMMENTS)
+    pinned = comments_json(video, "AND c.pinned_at IS NOT NULL AND c.deleted_at IS NULL ORDER BY c.pinned_at")
     return {"video": video_json(video), "comments": newest[::-1], "pinned": pinned}
 
 
-def comments_json(chosen: QuerySet[Comment], video: Video) -> list[dict[str, Any]]:
-    """Return the chosen comments of the video, a deleted one without its text. One query.
-
-    It makes no models: fifty comments and their authors were half of what a watch page spends on the database.
-    """
+def comments_json(video: Video, chosen: str, *values: Any) -> list[dict[str, Any]]:
+    """Return the comments that `read_comments` does, a deleted one without its text. One query."""
     return [
         _comment_json(row, video)
         if row["deleted_at"] is None
         else _tombstone({"id": str(row["id"]), "seq": row["seq"]})
-        for row in chosen.annotate(is_by_moderator=holds(MODERATE, of="author__")).values(*COMMENT_COLUMNS)
+        for row in read_comments(video, chosen, *values)
     ]
 
 
 def _comment_json(row: Mapping[str, Any], video: Video) -> dict[str, Any]:
     role = role_of(row["author_id"], is_moderator=row["is_by_moderator"], owner_id=video.owner_id)
-    return comment_fields(row, {"id": str(row["author_id"]), "name": row["author__name"], "role": role})
+    return comment_fields(row, {"id": str(row["author_id"]), "name": row["author_name"], "role": role})
 
 
 def full_json(videos: Sequence[Video]) -> list[dict[str, Any]]:
-    """Return the videos as REST has them, but for who is watching now: with position, likes and peak. Three queries."""
+    """Return the videos as REST has them, but for who is watching now: with position, likes and peak. Two queries."""
     now = epoch()
-    topics = [TopicName(video.topic) for video in videos]
-    heads = Topic.objects.in_bulk(topics)
-    likes = VideoTopics().likes(topics)
+    standing = standings(videos)
     return [
         {
             **video_json(video),
             "epoch": now,
-            "seq": heads[topic].seq,
-            "likes": likes_json(dict(likes[topic])),
-            "viewers": {"count": 0, "peak": heads[topic].viewers_peak},
+            "seq": standing[video.id].seq,
+            "likes": likes_json(standing[video.id].likes),
+            "viewers": {"count": 0, "peak": standing[video.id].viewers_peak},
         }
-        for video, topic in zip(videos, topics, strict=True)
+        for video in videos
     ]
 
 
@@ -162,8 +150,8 @@ async def with_viewers(videos: Sequence[dict[str, Any]]) -> list[dict[str, Any]]
 
 
 def visible_video(video_id: UUID, viewer: Viewer | None) -> Video:
-    """Return the video, with its owner. Raises NotFound, also for a video that this viewer may not see."""
-    video = Video.objects.select_related("owner").filter(id=video_id).first()
+    """Return the video, with its owner's name. Raises NotFound, also for a video that this viewer may not see."""
+    video = read_video(video_id)
     if video is None or not may_watch(video, viewer):
         raise NotFound("There is no such video.")
     return video
@@ -216,16 +204,20 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     return state
 
 
-CARDS = {"live": ("-started_at", "-id"), "upcoming": ("starts_at", "id"), "ended": ("-ended_at", "-id")}
+CARDS = {
+    "live": "video.started_at DESC, video.id DESC",
+    "upcoming": "video.starts_at, video.id",
+    "ended": "video.ended_at DESC, video.id DESC",
+}
 
 
 async def list_cards(limit: int) -> dict[str, list[dict[str, Any]]]:
     """Return the newest public videos of each status, as REST has them. Raises StoreUnavailable."""
 
     def read() -> list[dict[str, Any]]:
-        public = Video.objects.filter(visibility=Video.Visibility.PUBLIC).select_related("owner")
+        chosen = "WHERE visibility = 'public' AND status = %s ORDER BY {} LIMIT %s"
         return full_json(
-            [v for status, order in CARDS.items() for v in public.filter(status=status).order_by(*order)[:limit]]
+            [video for status, by in CARDS.items() for video in read_videos(chosen.format(by), status, limit)]
         )
 
     found = await with_viewers(await backend_threads.run(read))
