@@ -26,10 +26,11 @@ from django.utils.crypto import salted_hmac
 from realtime.limits import Limited, RateLimit
 from realtime.shared import key_prefix, shared_redis
 from realtime.throttle import Throttle
-from videos import limits
 from videos.auth import end_guest
+from videos.limits import GUESSES, LOGINS
 from videos.merging import merge
 from videos.models import Viewer
+from web.limits import network
 from web.middleware import unavailable
 from web.turns import Busy, busy, sign_ins
 
@@ -54,14 +55,14 @@ class Guess:
     def of(cls, request: HttpRequest) -> Guess:
         typed = request.POST.get("username", "").strip().casefold()[:200]
         account = salted_hmac(KNOWN_SALT, typed, algorithm="sha256").hexdigest()[:32]
-        return cls(account, _device(request, account), limits.network(request))
+        return cls(account, _device(request, account), network(request))
 
     @property
     def tries(self) -> list[tuple[RateLimit, str]]:
         """The limits that it takes a token of, each with its key."""
         if self.device:
-            return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"device:{self.device}")]
-        return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"account:{self.account}")]
+            return [(LOGINS, f"address:{self.network}"), (GUESSES, f"device:{self.device}")]
+        return [(LOGINS, f"address:{self.network}"), (GUESSES, f"account:{self.account}")]
 
 
 def _device(request: HttpRequest, account: str) -> str:

@@ -34,9 +34,10 @@ from realtime import log
 from realtime.events import TopicName
 from realtime.models import Topic
 from videos.interactions import Claim
-from videos.models import TITLE_MAX, Viewer, stamp_of
+from videos.models import Viewer, stamp_of
 from videos.representation import person
-from videos.text import Conflict, Forbidden, Invalid, NotFound, SignedOut, clean_body, clean_text, is_visible
+from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
+from web.text import TITLE_MAX, clean_body, clean_text, is_visible
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ from messaging.limits import CONVERSATIONS, MESSAGES
 from messaging.presence import presence_of, set_hidden
 from realtime.database import one_moment
 from realtime.threads import backend_threads
-from videos import limits
 from videos.api import (
     ACTING,
     READING,
@@ -32,11 +31,11 @@ from videos.api import (
     claim_auth,
     viewer_auth,
 )
-from videos.interactions import Claim
 from videos.models import Viewer
 from videos.representation import person
-from videos.schemas import Id
-from videos.text import clean_body
+from web.limits import take
+from web.schemas import Id
+from web.text import clean_body
 
 PLACE = r"^[0-9]{1,16}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 """A cursor: when the last conversation of a page was active, in epoch microseconds, and its id."""
@@ -46,10 +45,6 @@ router = Router()
 ConversationId = Annotated[Id, Path()]
 MessageId = Annotated[Id, Path()]
 ViewerId = Annotated[Id, Path()]
-
-
-def _take(limit: Any, who: Viewer | Claim) -> None:
-    limits.take(limit, str(who.id))
 
 
 # Conversations
@@ -65,7 +60,7 @@ def _take(limit: Any, who: Viewer | Claim) -> None:
 async def start_conversation(request: HttpRequest, body: schemas.ConversationIn) -> HttpResponse:
     """Two people have one conversation: it is answered with 200 when it is there already. More make a new group."""
     who = acting_claim(request)
-    _take(CONVERSATIONS, who)
+    take(CONVERSATIONS, who)
     started = await backend_threads.run(acts.start, who, body.members, title=body.title)
     return answer(started.summary, 201 if started.is_new else 200)
 
@@ -126,7 +121,7 @@ async def get_conversation(request: HttpRequest, conversation_id: ConversationId
 async def add_member(request: HttpRequest, conversation_id: ConversationId, body: schemas.MemberIn) -> HttpResponse:
     """Any member may. Who is a member already stays one."""
     who = acting_claim(request)
-    _take(CONVERSATIONS, who)
+    take(CONVERSATIONS, who)
     return answer(await backend_threads.run(acts.add_member, conversation_id, who, body.viewer_id))
 
 
@@ -139,7 +134,7 @@ async def add_member(request: HttpRequest, conversation_id: ConversationId, body
 )
 async def remove_member(request: HttpRequest, conversation_id: ConversationId, viewer_id: ViewerId) -> HttpResponse:
     who = acting_claim(request)
-    _take(CONVERSATIONS, who)
+    take(CONVERSATIONS, who)
     await backend_threads.run(acts.remove_member, conversation_id, who, viewer_id)
     return HttpResponse(status=204)
 
@@ -179,7 +174,7 @@ async def list_messages(
 async def send_message(request: HttpRequest, conversation_id: ConversationId, body: schemas.MessageIn) -> HttpResponse:
     who = acting_claim(request)
     clean_body(body.body, what="message")
-    _take(MESSAGES, who)
+    take(MESSAGES, who)
     sent = await backend_threads.run(acts.send, conversation_id, who, body.body, client_id=body.client_id)
     return answer(sent, 201)
 
@@ -193,7 +188,7 @@ async def send_message(request: HttpRequest, conversation_id: ConversationId, bo
 )
 async def delete_message(request: HttpRequest, conversation_id: ConversationId, message_id: MessageId) -> HttpResponse:
     who = acting_claim(request)
-    _take(MESSAGES, who)
+    take(MESSAGES, who)
     await backend_threads.run(acts.delete, conversation_id, who, message_id)
     return HttpResponse(status=204)
 
@@ -262,7 +257,7 @@ async def list_blocks(request: HttpRequest) -> HttpResponse:
 async def put_block(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
     """Neither of you can write to the other alone, nor bring the other into a group. Groups that you share stay."""
     who = acting_claim(request)
-    _take(CONVERSATIONS, who)
+    take(CONVERSATIONS, who)
     await backend_threads.run(acts.block, who, viewer_id)
     return HttpResponse(status=204)
 
@@ -276,7 +271,7 @@ async def put_block(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
 )
 async def delete_block(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
     who = acting_claim(request)
-    _take(CONVERSATIONS, who)
+    take(CONVERSATIONS, who)
     await backend_threads.run(acts.unblock, who, viewer_id)
     return HttpResponse(status=204)
 
@@ -304,7 +299,7 @@ async def get_me(request: HttpRequest) -> HttpResponse:
 async def put_presence(request: HttpRequest, body: schemas.PresenceIn) -> HttpResponse:
     """Who hides looks offline to everybody, without a time, and stands in no list of who watches."""
     viewer = acting_viewer(request)
-    _take(CONVERSATIONS, viewer)
+    take(CONVERSATIONS, viewer)
     await set_hidden(viewer, body.is_hidden)
     return _me(viewer, is_hidden=body.is_hidden)
 

@@ -9,10 +9,12 @@ from messaging import acts, typists
 from messaging.limits import MESSAGES
 from realtime.registry import Command
 from realtime.threads import backend_threads
-from videos import limits
 from videos.commands import client_id_of, command, text_of
 from videos.interactions import Claim
-from videos.text import Refused, clean_body, parse_id
+from web.ids import parse_id
+from web.limits import take
+from web.refusals import Refused
+from web.text import clean_body
 
 
 def _id(text: str, what: str) -> UUID:
@@ -29,7 +31,7 @@ def _conversation(message: dict[str, Any]) -> UUID:
 async def _message(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     conversation_id = _conversation(message)
     body, client_id = clean_body(text_of(message, "body"), what="message"), client_id_of(message)
-    limits.take(MESSAGES, str(who.id))
+    take(MESSAGES, who)
     return {"message": await backend_threads.run(acts.send, conversation_id, who, body, client_id=client_id)}
 
 

@@ -15,7 +15,9 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from videos.models import COMMENT_MAX, TITLE_MAX, Viewer, new_id
+from videos.models import Viewer
+from web.ids import new_id
+from web.text import BODY_MAX, TITLE_MAX
 
 ConversationId = NewType("ConversationId", UUID)
 MessageId = NewType("MessageId", UUID)
@@ -92,7 +94,7 @@ class Message(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages", db_index=False)
     author = models.ForeignKey(Viewer, models.CASCADE, related_name="messages")
-    body = models.TextField(blank=True, validators=[MaxLengthValidator(COMMENT_MAX)])
+    body = models.TextField(blank=True, validators=[MaxLengthValidator(BODY_MAX)])
     # Null, not empty: many messages without one must not count as the same.
     client_id = models.CharField(max_length=64, null=True)  # noqa: DJ001
     seq = models.BigIntegerField()

@@ -23,7 +23,7 @@ from realtime.threads import backend_threads
 from videos.auth import watcher_on
 from videos.models import Viewer
 from videos.representation import person, to_ms
-from videos.text import NotFound
+from web.refusals import NotFound
 
 
 class PresenceTopics(TopicKind):

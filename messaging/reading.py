@@ -19,7 +19,7 @@ from messaging.representation import Seat, conversation_json, message_json, summ
 from realtime.database import one_moment
 from videos.models import Viewer
 from videos.representation import person
-from videos.text import NotFound
+from web.refusals import NotFound
 
 SNAPSHOT_MESSAGES = 50
 SNAPSHOT_CONVERSATIONS = 50

@@ -9,8 +9,9 @@ from ninja import Schema
 from pydantic import Field
 
 from messaging.models import MEMBERS_MAX
-from videos.models import TITLE_MAX
-from videos.schemas import SEEN_TEXT, Body, ClientId, Id, In, Person, like
+from videos.schemas import Person
+from web.schemas import SEEN_TEXT, Body, ClientId, Id, In, like
+from web.text import TITLE_MAX
 
 
 class ConversationIn(In):

@@ -20,7 +20,7 @@ from messaging.reading import (
 from realtime.events import TopicName
 from realtime.store import Access, TopicKind
 from videos.representation import by_account
-from videos.text import parse_id
+from web.ids import parse_id
 
 # Who was away for longer than that gets the snapshot: it is less to read. There is an inbox for each viewer here.
 KEPT_EVENTS = 200

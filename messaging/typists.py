@@ -24,8 +24,8 @@ from videos.commands import viewer_of
 from videos.interactions import Claim
 from videos.models import Video, Viewer
 from videos.representation import person
-from videos.text import Forbidden, NotFound, Refused
 from videos.topics import visible_video
+from web.refusals import Forbidden, NotFound, Refused
 
 EXPIRES_MS = 6_000
 ROOM_MAX_VIEWERS = 50

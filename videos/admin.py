@@ -31,8 +31,10 @@ from videos import interactions, removal
 from videos.models import Comment, LikeCount, LikeKind, Video, Viewer
 from videos.names import clean_name
 from videos.rights import MODERATE, may_broadcast
-from videos.text import Invalid, Refused, check_playlist, clean_text, clean_title
+from videos.text import check_playlist, clean_title
 from web.quick_lists import QuickListMixin, at_most, bounded_count
+from web.refusals import Invalid, Refused
+from web.text import clean_text
 
 ACTION_MAX_VIDEOS = 50
 ACTION_MAX_VIEWERS = 50

@@ -30,28 +30,22 @@ from realtime.limits import Limited, even_out
 from realtime.process import ConnectionGone, NodeSilent, process
 from realtime.store import StoreUnavailable, TopicGone
 from realtime.threads import backend_threads
-from videos import auth, interactions, limits, schemas
+from videos import auth, interactions, schemas
 from videos.auth import CsrfFailed, Unauthorized, require_claim, require_viewer, viewer_of
 from videos.commands import react
 from videos.interactions import Claim
+from videos.limits import ANONYMOUS_SUBSCRIPTIONS, COMMENTS, GUESTS, LIKES, SAW, SUBSCRIPTIONS
 from videos.models import Video, Viewer
 from videos.names import clean_name
 from videos.representation import person
-from videos.text import (
-    Conflict,
-    Forbidden,
-    Invalid,
-    NotFound,
-    Refused,
-    SignedOut,
-    check_playlist,
-    clean_body,
-    clean_text,
-    clean_title,
-)
+from videos.text import check_playlist, clean_title
 from videos.topics import comments_json, full_json, visible_video, with_viewers
 from videos.watching import viewers_json
+from web import limits, parsing
 from web.openapi import ANYBODY, TAGS, Api
+from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
+from web.schemas import Error, Id
+from web.text import clean_body, clean_text
 
 logger = logging.getLogger(__name__)
 
@@ -100,19 +94,19 @@ api = Api(
         "info": {"license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"}},
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
     },
-    parser=schemas.StrictParser(),
+    parser=parsing.StrictParser(),
     urls_namespace="api",
     openapi_url=None,  # liveplatform.urls has views of our own for both
     docs_url=None,
 )
 
-VideoId = Annotated[schemas.Id, Path()]
-CommentId = Annotated[schemas.Id, Path()]
+VideoId = Annotated[Id, Path()]
+CommentId = Annotated[Id, Path()]
 Limit = Annotated[int, Field(ge=1, le=PAGE_MAX)]
 
 
 def _errors(*statuses: int) -> dict[Any, Any]:
-    return dict.fromkeys(statuses, schemas.Error)
+    return dict.fromkeys(statuses, Error)
 
 
 READING = _errors(400, 401, 404, 422, 503)
@@ -154,7 +148,7 @@ async def _full(video: Video) -> dict[str, Any]:
 async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpResponse:
     """Become a viewer with a name: answers a bearer token and sets the session."""
     clean_name(body.name)
-    limits.take(limits.GUESTS, limits.network(request))
+    limits.take(GUESTS, limits.network(request))
 
     def create() -> tuple[Viewer, str]:
         viewer = auth.create_guest(body.name)
@@ -233,9 +227,9 @@ async def change_subscriptions(request: HttpRequest, body: schemas.Subscriptions
     viewer = await viewer_of(request)
     session = "" if "Authorization" in request.headers else request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
     if viewer:
-        limits.take(limits.SUBSCRIPTIONS, str(viewer.id))
+        limits.take(SUBSCRIPTIONS, viewer)
     else:
-        limits.take(limits.ANONYMOUS_SUBSCRIPTIONS, limits.network(request))
+        limits.take(ANONYMOUS_SUBSCRIPTIONS, limits.network(request))
     subscribe = {(topic := _topic(asked.topic)): position_in(topic, asked.after) for asked in body.subscribe}
     unsubscribe = {_topic(text) for text in body.unsubscribe}
     began = time.monotonic()
@@ -282,7 +276,7 @@ async def saw(request: HttpRequest, body: schemas.SawIn) -> HttpResponse:
 
     `seen` is how many of them were waited for: what comes twice, too late, or was never sent there changes nothing.
     """
-    limits.take(limits.SAW, limits.network(request))
+    limits.take(SAW, limits.network(request))
     try:
         return answer({"seen": await process.saw(body.connection, body.frames)})
     except ConnectionGone as error:
@@ -296,7 +290,7 @@ async def saw(request: HttpRequest, body: schemas.SawIn) -> HttpResponse:
 async def list_videos(
     request: HttpRequest,
     status: Literal["upcoming", "live", "ended"] | None = None,
-    cursor: Annotated[schemas.Id | None, Query()] = None,
+    cursor: Annotated[Id | None, Query()] = None,
     limit: Limit = 20,
 ) -> HttpResponse:
     """Newest first; `next` is the cursor of the following page."""
@@ -423,7 +417,7 @@ async def get_viewers(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn) -> HttpResponse:
     """One like per viewer and video: repeating changes nothing, another kind replaces it."""
     who = acting_claim(request)
-    limits.take(limits.LIKES, str(who.id))
+    limits.take(LIKES, who)
     return answer(await interactions.like(video_id, who, body.kind))
 
 
@@ -436,7 +430,7 @@ async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn
 )
 async def delete_like(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     who = acting_claim(request)
-    limits.take(limits.LIKES, str(who.id))
+    limits.take(LIKES, who)
     return answer(await interactions.unlike(video_id, who))
 
 
@@ -465,7 +459,7 @@ async def create_reaction(request: HttpRequest, video_id: VideoId, body: schemas
 async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.CommentIn) -> HttpResponse:
     who = acting_claim(request)
     clean_body(body.body)
-    limits.take(limits.COMMENTS, str(who.id))
+    limits.take(COMMENTS, who)
     made = await interactions.comment(video_id, who, body.body, reply_to=body.reply_to, client_id=body.client_id)
     return answer(made, 201)
 
@@ -594,8 +588,8 @@ def _unavailable(_: StoreUnavailable) -> HttpResponse:
 _handle(Refused, lambda refusal: error(STATUSES[type(refusal)], refusal.code, refusal.detail))
 _handle(Unauthorized, lambda problem: error(401, "unauthenticated", str(problem)))
 _handle(CsrfFailed, lambda problem: error(403, "csrf", str(problem)))
-_handle(schemas.Malformed, lambda problem: error(400, "malformed", str(problem)))
-_handle(schemas.UnsupportedMediaType, lambda problem: error(415, "unsupported_media_type", str(problem)))
+_handle(parsing.Malformed, lambda problem: error(400, "malformed", str(problem)))
+_handle(parsing.UnsupportedMediaType, lambda problem: error(415, "unsupported_media_type", str(problem)))
 _handle(ValidationError, _first_problem)
 _handle(Http404, lambda _: error(404, "not_found", "There is no such thing."))
 _handle(HttpError, _http_error)

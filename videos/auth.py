@@ -28,11 +28,12 @@ from realtime.limits import Limited
 from realtime.registry import CommandError
 from realtime.store import Review
 from realtime.threads import backend_threads
-from videos import limits
 from videos.interactions import Claim
+from videos.limits import DEVICES
 from videos.models import Viewer
 from videos.names import clean_name
 from videos.rights import SEE, holds, sees_all
+from web import limits
 from web.sessions import SessionStore
 
 TOKEN_SALT = "live.token"
@@ -196,7 +197,7 @@ def set_device(request: HttpRequest, response: HttpResponse) -> None:
     if devices.read(request.COOKIES.get(devices.COOKIE, "")):
         return
     with contextlib.suppress(Limited):
-        limits.take(limits.DEVICES, limits.network(request))
+        limits.take(DEVICES, limits.network(request))
         response.set_cookie(
             devices.COOKIE,
             devices.issue(),

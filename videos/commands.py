@@ -7,15 +7,19 @@ from typing import Any
 from uuid import UUID
 
 from realtime.connections import Watcher
-from realtime.limits import Limited, RateLimit
+from realtime.limits import Limited
 from realtime.registry import Command, CommandError
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
-from videos import interactions, limits
+from videos import interactions
 from videos.interactions import Claim
+from videos.limits import COMMENTS, LIKES, REACTIONS
 from videos.models import Viewer
-from videos.text import CLIENT_ID, Refused, SignedOut, clean_body, has_bad_characters, parse_id
 from videos.topics import visible_video
+from web import limits
+from web.ids import parse_id
+from web.refusals import Refused, SignedOut
+from web.text import CLIENT_ID, clean_body, has_bad_characters
 
 Act = Callable[[Claim, dict[str, Any]], Awaitable[dict[str, Any]]]
 ActOnVideo = Callable[[Claim, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -83,12 +87,12 @@ def client_id_of(message: dict[str, Any]) -> str | None:
 
 
 async def _like(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
-    _take(limits.LIKES, who)
+    limits.take(LIKES, who)
     return await interactions.like(video_id, who, text_of({"kind": "like", **message}, "kind"))
 
 
 async def _unlike(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
-    _take(limits.LIKES, who)
+    limits.take(LIKES, who)
     return await interactions.unlike(video_id, who)
 
 
@@ -101,7 +105,7 @@ async def _comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[
         except ValueError as error:
             raise Refused("reply_to is the id of a comment.", code="invalid") from error
     client_id = client_id_of(message)
-    _take(limits.COMMENTS, who)
+    limits.take(COMMENTS, who)
     return {"comment": await interactions.comment(video_id, who, body, reply_to=reply_to, client_id=client_id)}
 
 
@@ -118,13 +122,9 @@ async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[st
 async def react(viewer: Viewer, video_id: UUID, kind: str, count: int) -> None:
     """Check and publish a burst of taps. Raises Refused, Limited, StoreUnavailable."""
     interactions.check_reaction(kind, count)
-    limits.take(limits.REACTIONS, str(viewer.id), count)
+    limits.take(REACTIONS, viewer, count)
     video = await backend_threads.run(visible_video, video_id, viewer)
     interactions.react(video, kind, count)
-
-
-def _take(limit: RateLimit, who: Claim) -> None:
-    limits.take(limit, str(who.id))
 
 
 COMMANDS: dict[str, Command] = {

@@ -26,7 +26,7 @@ from realtime.group_commit import Applied, GroupCommit
 from realtime.models import Topic
 from realtime.publisher import publisher
 from videos import rights
-from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, new_id, stamp_of
+from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, stamp_of
 from videos.representation import (
     KINDS,
     comment_fields,
@@ -38,7 +38,9 @@ from videos.representation import (
     with_authors,
 )
 from videos.rights import may_watch
-from videos.text import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut, clean_body
+from web.ids import new_id
+from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
+from web.text import clean_body
 
 logger = logging.getLogger(__name__)
 

@@ -15,22 +15,16 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
-from uuid_utils.compat import uuid7
+
+from web.ids import new_id
+from web.text import BODY_MAX, TITLE_MAX
 
 VideoId = NewType("VideoId", UUID)
 ViewerId = NewType("ViewerId", UUID)
 CommentId = NewType("CommentId", UUID)
 
 NAME_MAX = 40
-TITLE_MAX = 120
-COMMENT_MAX = 1_000
-COMMENT_MAX_BYTES = 4_000
 _STAMP_SALT = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
-
-
-def new_id() -> UUID:
-    """Return a UUID version 7: ordered by time, so that new rows land at the end of their indexes."""
-    return uuid7()
 
 
 def stamp_of(password: str) -> str:
@@ -192,7 +186,7 @@ class Comment(models.Model):
     video = models.ForeignKey(Video, models.CASCADE, related_name="comments", verbose_name=_("video"))
     author = models.ForeignKey(Viewer, models.CASCADE, related_name="comments", verbose_name=_("author"))
     reply_to = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="replies")
-    body = models.TextField(_("body"), validators=[MaxLengthValidator(COMMENT_MAX)])
+    body = models.TextField(_("body"), validators=[MaxLengthValidator(BODY_MAX)])
     # Null, not empty: many comments without one must not count as the same.
     client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
     seq = models.BigIntegerField()

@@ -12,7 +12,8 @@ import unicodedata
 from precis_i18n import get_profile
 
 from videos.models import NAME_MAX
-from videos.text import BLANKS, Invalid
+from web.refusals import Invalid
+from web.text import BLANKS
 
 RESERVED_NAMES = frozenset(("admin", "administrator", "moderator", "staff", "support", "system", "liveplatform"))
 _NICKNAME = get_profile("NicknameCasePreserved")

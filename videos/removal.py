@@ -19,7 +19,7 @@ from realtime.models import Topic
 from videos import interactions, rights
 from videos.media import remove_pictures
 from videos.models import Comment, DeletedVideo, Like, Video, Viewer
-from videos.text import Conflict, NotFound
+from web.refusals import Conflict, NotFound
 
 logger = logging.getLogger(__name__)
 

@@ -1,102 +1,22 @@
-"""What the API takes and gives, as OpenAPI shows it; and the one strict reader of request bodies.
-
-django-ninja reads JSON whatever the content type says and lets NUL, lone surrogates, NaN and doubled keys pass;
-each of them ends later as a database error or as JSON that nobody can read. Here they end at the door.
-"""
+"""What the API of videos takes and gives, as OpenAPI shows it."""
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from django.http import HttpRequest
 from ninja import Schema
-from ninja.parser import Parser
-from pydantic import BeforeValidator, ConfigDict, Field, Strict
+from pydantic import Field
 
 from realtime.events import POSITION, TOPIC
 from realtime.samples import ENTRIES_MAX
 from realtime.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
 from videos.interactions import REACTION_KINDS, REACTION_MAX
-from videos.models import COMMENT_MAX, NAME_MAX, TITLE_MAX, LikeKind, Video
-from videos.text import CLIENT_ID, PLAYLIST, Invalid, has_bad_characters, parse_id
+from videos.models import NAME_MAX, LikeKind, Video
+from videos.text import PLAYLIST
+from web.schemas import MS_MAX, SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Error, Id, In, Milliseconds, like
+from web.text import TITLE_MAX
 
-MS_MAX = 253_402_300_799_000  # the last moment of the year 9999
-
-
-class Malformed(Exception):
-    """A body that is not JSON. 400."""
-
-
-class UnsupportedMediaType(Exception):
-    """A body that does not say it is JSON in UTF-8. 415: such a request can come from any page without a preflight."""
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Malformed("A key stands twice.")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise Malformed(f"{name} is not JSON.")
-
-
-def _finite(text: str) -> float | int:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise Malformed("A number is too large.")
-    return int(value) if value.is_integer() else value  # 5.0 is an integer, says JSON Schema
-
-
-class StrictParser(Parser):
-    """The API's parser. Raises UnsupportedMediaType, Malformed, Invalid."""
-
-    def parse_body(self, request: HttpRequest) -> Any:
-        content_type, _, parameters = request.headers.get("Content-Type", "").partition(";")
-        charset = parameters.replace(" ", "").replace('"', "").lower()
-        if content_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-            raise UnsupportedMediaType("Send application/json in UTF-8.")
-        if request.headers.get("Content-Encoding", "identity") != "identity":
-            raise UnsupportedMediaType("Send the body as it is, not compressed.")
-        try:
-            value = json.loads(
-                request.body.decode("utf-8"),
-                object_pairs_hook=_pairs,
-                parse_constant=_no_constant,
-                parse_float=_finite,
-            )
-        except (ValueError, RecursionError) as error:
-            raise Malformed("The body is not JSON.") from error
-        if not isinstance(value, dict):
-            raise Malformed("The body is not a JSON object.")
-        if has_bad_characters(value):
-            raise Invalid("The text holds characters that are none.")
-        return value
-
-
-class In(Schema):
-    """A request's body: unknown fields and wrong types are errors, not guesses."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-def like(pattern: str, lowest: int, highest: int, **more: Any) -> Any:
-    """Return what the description says of a text whose own rules (videos.text) decide and name their refusals."""
-    return Field(json_schema_extra={"minLength": lowest, "maxLength": highest, "pattern": pattern, **more})
-
-
-def _id(value: object) -> object:
-    return parse_id(value) if isinstance(value, str) else value
-
-
-Id = Annotated[UUID, Strict(False), BeforeValidator(_id)]
-# A letter, a digit, a mark of punctuation or a symbol that is seen; the second part is what looks blank all the same.
-SEEN = r"(?![\u115f\u1160\u2800\u3164\uffa0])[\p{L}\p{N}\p{P}\p{S}]"
-TEXT = r"^[^\u0000]*$"
-SEEN_TEXT = rf"^[^\u0000]*{SEEN}[^\u0000]*$"
 CONNECTION = r"^[A-Za-z0-9_-]{1,64}@live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}$"
 
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX, json_schema_extra={"pattern": SEEN_TEXT})]
@@ -110,8 +30,6 @@ Playlist = Annotated[
     ),
 ]
 Visibility = Literal["public", "unlisted", "private"]
-Body = Annotated[str, like(SEEN_TEXT, 1, COMMENT_MAX)]
-ClientId = Annotated[str, Field(pattern=CLIENT_ID.pattern)]
 Topic = Annotated[str, Field(json_schema_extra={"pattern": f"^{TOPIC.pattern.removesuffix(chr(92) + 'Z')}$"})]
 Connection = Annotated[
     str,
@@ -121,11 +39,6 @@ Connection = Annotated[
         json_schema_extra={"pattern": CONNECTION},
     ),
 ]
-Milliseconds = Annotated[int, Field(ge=0, le=MS_MAX)]
-
-
-UNCHANGED: Any = None
-"""Of a field that a change may leave out. It is no null: `exclude_unset` keeps it from being read."""
 
 
 class GuestIn(In):
@@ -206,11 +119,6 @@ class SawOut(Schema):
 
 class TimeOut(Schema):
     now_ms: int
-
-
-class Error(Schema):
-    code: str
-    detail: str
 
 
 class Subscribed(Schema):

@@ -22,7 +22,7 @@ from videos.models import Like, LikeCount, Video, Viewer
 from videos.reading import read_comments, read_video, read_videos, standings
 from videos.representation import by_account, comment_fields, likes_json, person, role_of, video_json
 from videos.rights import may_moderate, may_watch
-from videos.text import NotFound
+from web.refusals import NotFound
 
 SNAPSHOT_COMMENTS = 50
 

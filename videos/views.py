@@ -34,13 +34,14 @@ from realtime.threads import backend_threads
 from videos import words
 from videos.auth import begin_csrf, set_csrf, set_device, viewer_of_session
 from videos.media import answer, open_regular
-from videos.models import COMMENT_MAX, COMMENT_MAX_BYTES, NAME_MAX, LikeKind, Video, Viewer
+from videos.models import NAME_MAX, LikeKind, Video, Viewer
 from videos.representation import to_ms
 from videos.rights import FIGURES, may_broadcast
-from videos.text import NotFound
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
 from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, RETRY_SECONDS, forbidden, unavailable
+from web.refusals import NotFound
+from web.text import BODY_MAX, BODY_MAX_BYTES
 
 CARDS_MAX = 24
 STUDIO_VIDEOS_MAX = 100
@@ -196,8 +197,8 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "kinds": like_rows(state["snapshot"]["likes"]),
         "top_kinds": [row for row in sorted(like_rows(state["snapshot"]["likes"]), key=_by_count) if row["count"]][:3],
         "poster": posters.get(str(video_id), ""),
-        "comment_max": COMMENT_MAX,
-        "comment_max_bytes": COMMENT_MAX_BYTES,
+        "comment_max": BODY_MAX,
+        "comment_max_bytes": BODY_MAX_BYTES,
         "apart": apart,
         "words": words.WATCH,
     }

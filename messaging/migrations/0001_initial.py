@@ -4,7 +4,7 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
-import videos.models
+import web.ids
 
 
 class Migration(migrations.Migration):
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(default=videos.models.new_id, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(default=web.ids.new_id, editable=False, primary_key=True, serialize=False),
                 ),
                 ("title", models.CharField(blank=True, max_length=120, verbose_name="title")),
                 ("pair", models.CharField(editable=False, max_length=73, null=True)),
@@ -87,7 +87,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(default=videos.models.new_id, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(default=web.ids.new_id, editable=False, primary_key=True, serialize=False),
                 ),
                 ("body", models.TextField(blank=True, validators=[django.core.validators.MaxLengthValidator(1000)])),
                 ("client_id", models.CharField(max_length=64, null=True)),
@@ -118,7 +118,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(default=videos.models.new_id, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(default=web.ids.new_id, editable=False, primary_key=True, serialize=False),
                 ),
                 (
                     "created_at",

@@ -15,7 +15,7 @@ from messaging.representation import user_topic
 from realtime.events import Durable, Event, TopicName
 from videos.auth import create_guest
 from videos.interactions import Claim
-from videos.text import Refused
+from web.refusals import Refused
 
 
 class Circle:

@@ -23,7 +23,7 @@ from tests.messaging.circle import Circle
 from videos.auth import create_guest
 from videos.interactions import Claim
 from videos.models import Viewer
-from videos.text import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
+from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
 
 THREADS = 7  # of the pool's 8 connections the test has one
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-import videos.limits
 from realtime import tickets
 from realtime.connections import Watcher
 from realtime.limits import REFUSAL_SECONDS, ConnectionLimit, Limited, NetworkFull, RateLimit, even_out, network_of
+from videos.limits import GUESTS, LOGINS
 
 
 class Clock:
@@ -99,8 +99,8 @@ def test_nobody_keys_a_limit_on_a_bare_address(checkout: Path, packages: list[st
 
 
 def test_guests_and_sign_ins_of_an_address_are_settings() -> None:
-    assert (videos.limits.GUESTS.burst, videos.limits.GUESTS.per_second) == (settings.LIVE_GUESTS_PER_ADDRESS, 5)
-    assert videos.limits.LOGINS.burst == settings.LIVE_LOGINS_PER_ADDRESS
+    assert (GUESTS.burst, GUESTS.per_second) == (settings.LIVE_GUESTS_PER_ADDRESS, 5)
+    assert LOGINS.burst == settings.LIVE_LOGINS_PER_ADDRESS
 
 
 async def test_refusals_take_the_same_time_whatever_the_reason() -> None:

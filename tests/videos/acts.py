@@ -17,7 +17,7 @@ from videos import interactions
 from videos.auth import create_guest
 from videos.interactions import group_commit
 from videos.models import Comment, LikeKind, Video, Viewer
-from videos.text import Refused
+from web.refusals import Refused
 
 
 def allow(who: Viewer, *codenames: str) -> None:

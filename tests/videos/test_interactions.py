@@ -24,7 +24,7 @@ from videos.commands import COMMANDS
 from videos.interactions import Claim, comment, group_commit, like, unlike
 from videos.models import Comment, Like, LikeCount, LikeKind, Viewer
 from videos.tasks import recount
-from videos.text import Conflict, Forbidden, Invalid, NotFound, SignedOut
+from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
 
 run = backend_threads.run
 

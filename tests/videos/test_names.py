@@ -6,7 +6,9 @@ import pytest
 
 from messaging.acts import _clean_title
 from videos.names import clean_name
-from videos.text import Invalid, clean_body, clean_text, clean_title
+from videos.text import clean_title
+from web.refusals import Invalid
+from web.text import clean_body, clean_text
 
 SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 NAMES = [

@@ -17,8 +17,8 @@ from videos import interactions, rights
 from videos.auth import review, watcher_of
 from videos.models import Comment, Viewer
 from videos.representation import comment_json, with_authors
-from videos.text import Forbidden, NotFound
 from videos.topics import visible_video
+from web.refusals import Forbidden, NotFound
 
 run = backend_threads.run
 Act = Callable[[Stage, Viewer, UUID], object]

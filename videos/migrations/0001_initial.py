@@ -9,7 +9,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import videos.models
+import web.ids
 
 
 class Migration(migrations.Migration):
@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
                 (
                     "id",
-                    models.UUIDField(default=videos.models.new_id, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(default=web.ids.new_id, editable=False, primary_key=True, serialize=False),
                 ),
                 (
                     "username",
@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(default=videos.models.new_id, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(default=web.ids.new_id, editable=False, primary_key=True, serialize=False),
                 ),
                 ("title", models.CharField(max_length=120, verbose_name="title")),
                 (
@@ -239,7 +239,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.UUIDField(default=videos.models.new_id, editable=False, primary_key=True, serialize=False),
+                    models.UUIDField(default=web.ids.new_id, editable=False, primary_key=True, serialize=False),
                 ),
                 (
                     "body",
