@@ -21,7 +21,7 @@ def _add_endpoints() -> None:
     from ninja import NinjaAPI
 
     from liveplatform import urls
-    from videos.api import api
+    from liveplatform.api import api
 
     class Stock(ASGIHandler):
         def load_middleware(self, is_async: bool = False) -> None:

@@ -6,15 +6,12 @@ from django.contrib import admin
 from django.urls import include, path
 
 from liveplatform import health, logins, operations
-from messaging.api import router as messages
-from videos.api import api
+from liveplatform.api import api
 from videos.docs import docs_page
 from web.openapi import openapi_json
 
 admin.site.site_header = "liveplatform"
 admin.site.site_title = "liveplatform"
-
-api.add_router("", messages)
 
 urlpatterns = [
     path("", include("videos.urls")),

@@ -1,6 +1,6 @@
 """The REST API of direct messages, below `/api/v1/`: parse, ask who it is, act, answer.
 
-Calls acts and reading; errors and their statuses are those of videos.api. A conversation of others and one that
+Calls acts and reading; errors are answered by web.errors. A conversation of others and one that
 there is not look the same.
 """
 
@@ -18,21 +18,10 @@ from messaging.limits import CONVERSATIONS, MESSAGES
 from messaging.presence import presence_of, set_hidden
 from realtime.database import one_moment
 from realtime.threads import backend_threads
-from videos.api import (
-    ACTING,
-    READING,
-    SENDING,
-    Limit,
-    VideoId,
-    acting_claim,
-    acting_viewer,
-    answer,
-    check_query,
-    claim_auth,
-    viewer_auth,
-)
+from videos.auth import acting_claim, acting_viewer, claim_auth, viewer_auth
 from videos.models import Viewer
 from videos.representation import person
+from web.answers import ACTING, READING, SENDING, Limit, answer, check_query
 from web.limits import take
 from web.schemas import Id
 from web.text import clean_body
@@ -43,6 +32,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 router = Router()
 ConversationId = Annotated[Id, Path()]
+VideoId = Annotated[Id, Path()]
 MessageId = Annotated[Id, Path()]
 ViewerId = Annotated[Id, Path()]
 

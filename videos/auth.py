@@ -1,8 +1,4 @@
-"""Who is asking: bearer tokens, sessions, guests. Used by the API, by streams (`identify`) and by pages.
-
-The API runs without Django's session, auth and CSRF middleware (each costs a request about 100 us); what they do is
-done here where it is needed: a session counts only together with its CSRF token on unsafe methods.
-"""
+"""Who is asking: bearer tokens, sessions, guests. Used by the API, by streams (`identify`) and by pages."""
 
 from __future__ import annotations
 
@@ -17,7 +13,6 @@ from django.contrib.sessions.models import Session
 from django.core import signing
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import CsrfViewMiddleware, get_token
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
@@ -34,19 +29,11 @@ from videos.models import Viewer
 from videos.names import clean_name
 from videos.rights import SEE, holds, sees_all
 from web import limits
+from web.door import SAFE_METHODS, Unauthorized, bearer, by_token_or_session, check_csrf
 from web.sessions import SessionStore
 
 TOKEN_SALT = "live.token"
 TOKEN_DAYS = 30
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-
-
-class Unauthorized(Exception):
-    """No valid credentials. The text says what to do."""
-
-
-class CsrfFailed(Exception):
-    """A session without its CSRF token, or from a foreign page."""
 
 
 def issue_token(viewer: Viewer) -> str:
@@ -86,7 +73,7 @@ async def viewer_of(request: HttpRequest) -> Viewer | None:
     Raises Unauthorized (a token that is none), CsrfFailed, StoreUnavailable.
     """
     if header := request.headers.get("Authorization"):
-        return await backend_threads.run(viewer_of_token, _bearer(header))
+        return await backend_threads.run(viewer_of_token, bearer(header))
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if not key:
         return None
@@ -110,45 +97,24 @@ async def require_claim(request: HttpRequest) -> Viewer | Claim:
     A bearer token costs no query here. Raises Unauthorized, CsrfFailed, StoreUnavailable.
     """
     if header := request.headers.get("Authorization"):
-        return claim_of_token(_bearer(header))
+        return claim_of_token(bearer(header))
     return await require_viewer(request)
 
 
-def _bearer(header: str) -> str:
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise Unauthorized("Authorization looks like: Bearer <token>.")
-    return token.strip()
+viewer_auth = by_token_or_session(require_viewer)
+claim_auth = by_token_or_session(require_claim)
 
 
-def _no_view(request: HttpRequest) -> HttpResponse:
-    return HttpResponse()
+def acting_viewer(request: HttpRequest) -> Viewer:
+    """Return who acts, after `viewer_auth`."""
+    viewer: Viewer = request.auth  # type: ignore[attr-defined]
+    return viewer
 
 
-_csrf = CsrfViewMiddleware(_no_view)
-
-
-def check_csrf(request: HttpRequest) -> None:
-    """Check the CSRF token and the origin of a request that a session vouches for. Raises CsrfFailed.
-
-    A page of a listed origin cannot read the token's cookie; the Origin that its browser says is proof enough.
-    """
-    if request.headers.get("Origin") in settings.LIVE_ORIGINS:
-        return
-    _csrf.process_request(request)
-    if _csrf.process_view(request, _no_view, (), {}) is not None:
-        raise CsrfFailed("Send the csrftoken cookie's value as X-CSRFToken, from a page of this site.")
-
-
-def begin_csrf(request: HttpRequest) -> None:
-    """Make the page's CSRF token that of the cookie, or a new one; `set_csrf` puts it on the response."""
-    _csrf.process_request(request)
-    get_token(request)
-
-
-def set_csrf(request: HttpRequest, response: HttpResponse) -> None:
-    """Put the cookie on the response that scripts send back as X-CSRFToken."""
-    _csrf.process_response(request, response)
+def acting_claim(request: HttpRequest) -> Viewer | Claim:
+    """Return who acts, after `claim_auth`."""
+    who: Viewer | Claim = request.auth  # type: ignore[attr-defined]
+    return who
 
 
 def create_guest(name: str) -> Viewer:
@@ -176,19 +142,6 @@ def sign_in(request: HttpRequest, viewer: Viewer) -> str:
     return str(request.session.session_key)
 
 
-def set_session(request: HttpRequest, response: HttpResponse, key: str) -> None:
-    """Put the session's cookie and its CSRF cookie on the response."""
-    response.set_cookie(
-        settings.SESSION_COOKIE_NAME,
-        key,
-        max_age=settings.SESSION_COOKIE_AGE,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
-    set_csrf(request, response)
-
-
 def set_device(request: HttpRequest, response: HttpResponse) -> None:
     """Put a cookie on the response that makes all connections of this browser one viewer; a browser keeps its own.
 
@@ -212,7 +165,7 @@ async def identify(headers: dict[bytes, bytes]) -> Watcher:
     """Return on whose behalf a stream is opened, by token or session. Raises CommandError, StoreUnavailable."""
     try:
         if header := headers.get(b"authorization"):
-            return await backend_threads.run(_watcher_of_token, _bearer(header.decode("latin1")))
+            return await backend_threads.run(_watcher_of_token, bearer(header.decode("latin1")))
         if session := cookie(headers, settings.SESSION_COOKIE_NAME):
             return await backend_threads.run(_watcher_of_session, session)
     except Unauthorized as error:
@@ -231,7 +184,7 @@ def _watcher_of_session(key: str) -> Watcher:
 def claimed_id(headers: dict[bytes, bytes]) -> str:
     """Return the id that a bearer token speaks for, by its signature alone; "" without one. No query."""
     try:
-        return str(claim_of_token(_bearer(headers.get(b"authorization", b"").decode("latin1"))).id)
+        return str(claim_of_token(bearer(headers.get(b"authorization", b"").decode("latin1"))).id)
     except Unauthorized:
         return ""
 

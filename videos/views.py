@@ -32,13 +32,14 @@ from realtime.consumers import APART
 from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
 from videos import words
-from videos.auth import begin_csrf, set_csrf, set_device, viewer_of_session
+from videos.auth import set_device, viewer_of_session
 from videos.media import answer, open_regular
 from videos.models import NAME_MAX, LikeKind, Video, Viewer
 from videos.representation import to_ms
 from videos.rights import FIGURES, may_broadcast
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
+from web.door import begin_csrf, set_csrf
 from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, RETRY_SECONDS, forbidden, unavailable
 from web.refusals import NotFound
 from web.text import BODY_MAX, BODY_MAX_BYTES

@@ -1,6 +1,6 @@
 """What the API says of itself: `openapi.json`, as strict as the server is, and what the docs page is made of.
 
-Called by videos.api, which makes an `Api`, and by videos.docs. What django-ninja cannot say is added here, once:
+The site makes one `Api`; its docs page reads the description. What django-ninja cannot say is added here, once:
 short names of operations, who may call them, how the answer of one names the path of another.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -23,13 +24,6 @@ Document = dict[str, Any]
 ANYBODY: Document = {"security": [{}, {"Bearer": []}, {"Session": []}]}
 """Of a call that needs nobody's identity, but shows more to some."""
 
-TAGS = {
-    "viewers": "Become somebody, and say what your streams watch.",
-    "videos": "What is live, what comes and what was; for broadcasters: announce, start and end.",
-    "likes": "One like per viewer and video, and bursts of taps.",
-    "comments": "Read, write, delete and pin.",
-    "messages": "Conversations of two and of groups, how far each has read, and blocks.",
-}
 SESSION = (
     "Of a signed-in viewer, or of a guest. With POST, PUT, PATCH and DELETE send the value of the cookie `csrftoken`"
     " as `X-CSRFToken` too."
@@ -49,17 +43,17 @@ ERRORS = {
     "503": "The database or a node is away: come back after the seconds that `Retry-After` says.",
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
-# Operation that makes a thing -> the parameter by which others name it, and how their paths begin.
-MADE = {
-    "createVideo": ("video_id", "/api/v1/videos/"),
-    "createComment": ("comment_id", "/api/v1/videos/"),
-    "startConversation": ("conversation_id", "/api/v1/conversations/"),
-    "sendMessage": ("message_id", "/api/v1/conversations/"),
-}
 
 
 class Api(NinjaAPI):
-    """The API with a description that can be relied on. Made once; described when it is first asked for."""
+    """The API with a description that can be relied on. Made once; described when it is first asked for.
+
+    `made`: operation that makes a thing -> the parameter by which others name it.
+    """
+
+    def __init__(self, *, made: Mapping[str, str], **options: Any) -> None:
+        super().__init__(**options)
+        self._made = made
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
         first, *more = operation.view_func.__name__.split("_")
@@ -78,7 +72,7 @@ class Api(NinjaAPI):
                     operation["responses"][status]["headers"] = RETRY_AFTER
         for name, text in (("Bearer", BEARER), ("Session", SESSION)):
             found["components"]["securitySchemes"][name]["description"] = text
-        _link(found)
+        _link(found, self._made)
         return found
 
     @cached_property
@@ -86,20 +80,22 @@ class Api(NinjaAPI):
         return orjson.dumps(self.document)
 
 
-def _link(document: Document) -> None:
+def _link(document: Document, made: Mapping[str, str]) -> None:
     """Say which calls take the id that a call answers."""
-    by_id = {each["operationId"]: each for methods in document["paths"].values() for each in methods.values()}
-    for maker, (name, beginning) in MADE.items():
+    at = {each["operationId"]: path for path, methods in document["paths"].items() for each in methods.values()}
+    for maker, name in made.items():
+        own = set(re.findall(r"{(\w+)}", at[maker]))
         links = {}
         for path, methods in document["paths"].items():
-            others = set(re.findall(r"{(\w+)}", path)) - {name}
-            if path.startswith(beginning) and f"{{{name}}}" in path and not others - {"video_id", "conversation_id"}:
+            names = set(re.findall(r"{(\w+)}", path))
+            if name in names and names - {name} <= own:
+                known = {other: f"$request.path.{other}" for other in sorted(names - {name})}
+                parameters = {name: "$response.body#/id", **known}
                 for each in methods.values():
-                    known = {other: f"$request.path.{other}" for other in sorted(others)}
-                    parameters = {name: "$response.body#/id", **known}
                     links[each["operationId"]] = {"operationId": each["operationId"], "parameters": parameters}
-        for status in by_id[maker]["responses"].keys() & {"200", "201"}:
-            by_id[maker]["responses"][status]["links"] = links
+        responses = document["paths"][at[maker]]["post"]["responses"]
+        for status in responses.keys() & {"200", "201"}:
+            responses[status]["links"] = links
 
 
 def openapi_json(api: Api) -> Any:

@@ -21,11 +21,12 @@ from tests.messaging.circle import Circle
 from tests.messaging.test_state_and_events import Follower, follow
 from tests.videos.acts import Stage
 from videos import interactions
-from videos.auth import Unauthorized, issue_token, review, viewer_of_token, watcher_of
+from videos.auth import issue_token, review, viewer_of_token, watcher_of
 from videos.interactions import group_commit
 from videos.merging import merge
 from videos.models import Comment, Like, LikeCount, Viewer
 from videos.topics import VideoTopics, snapshot_of
+from web.door import Unauthorized
 
 PASSWORD = "a password of the tests"
 pytestmark = pytest.mark.usefixtures("no_guesses")

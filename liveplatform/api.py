@@ -1,0 +1,46 @@
+"""The REST API, `/api/v1/`, made of those of the apps. OpenAPI at `openapi.json`, docs at `docs`."""
+
+from __future__ import annotations
+
+from liveplatform import __version__
+from messaging.api import router as messages
+from videos.api import ROUTERS
+from web.errors import answer_errors
+from web.openapi import Api
+from web.parsing import StrictParser
+
+TAGS = {
+    "viewers": "Become somebody, and say what your streams watch.",
+    "videos": "What is live, what comes and what was; for broadcasters: announce, start and end.",
+    "likes": "One like per viewer and video, and bursts of taps.",
+    "comments": "Read, write, delete and pin.",
+    "messages": "Conversations of two and of groups, how far each has read, and blocks.",
+}
+# Operation that makes a thing -> the parameter by which others name it.
+MADE = {
+    "createVideo": "video_id",
+    "createComment": "comment_id",
+    "startConversation": "conversation_id",
+    "sendMessage": "message_id",
+}
+api = Api(
+    title="liveplatform",
+    version=__version__,
+    description=(
+        "Live interactions on live video. Ids are UUIDs, times epoch milliseconds, errors {code, detail}; 429 and 503"
+        " carry Retry-After. What happens meanwhile comes over event streams and WebSockets: docs/protocol.md."
+    ),
+    servers=[{"url": "/", "description": "This site"}],
+    openapi_extra={
+        "info": {"license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"}},
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+    },
+    made=MADE,
+    parser=StrictParser(),
+    urls_namespace="api",
+    openapi_url=None,  # liveplatform.urls has views of our own for both
+    docs_url=None,
+)
+answer_errors(api)
+for router in (*ROUTERS, messages):
+    api.add_router("", router)

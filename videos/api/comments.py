@@ -1,0 +1,103 @@
+"""Comments in the API: read, write, delete and pin."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Query, Router
+
+from realtime.threads import backend_threads
+from videos import interactions, schemas
+from videos.auth import acting_claim, acting_viewer, claim_auth, viewer_auth, viewer_of
+from videos.limits import COMMENTS
+from videos.topics import comments_json, visible_video
+from web import limits
+from web.answers import ACTING, READING, SENDING, Limit, answer, check_query
+from web.openapi import ANYBODY
+from web.schemas import Id
+from web.text import clean_body
+
+SEQ_MAX = 2**63 - 1  # of a bigint
+
+router = Router()
+VideoId = Annotated[Id, Path()]
+CommentId = Annotated[Id, Path()]
+
+
+@router.post(
+    "/videos/{video_id}/comments",
+    response={201: schemas.CommentOut, **SENDING},
+    tags=["comments"],
+    auth=claim_auth,
+    summary="Write a comment",
+)
+async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.CommentIn) -> HttpResponse:
+    who = acting_claim(request)
+    clean_body(body.body)
+    limits.take(COMMENTS, who)
+    made = await interactions.comment(video_id, who, body.body, reply_to=body.reply_to, client_id=body.client_id)
+    return answer(made, 201)
+
+
+@router.get(
+    "/videos/{video_id}/comments",
+    response={200: schemas.CommentPage, **READING},
+    tags=["comments"],
+    summary="List comments",
+    openapi_extra=ANYBODY,
+)
+async def list_comments(
+    request: HttpRequest,
+    video_id: VideoId,
+    before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+    limit: Limit = 50,
+) -> HttpResponse:
+    """Newest first; `next` is the `before` of the following page."""
+    check_query(request, "before", "limit")
+    viewer = await viewer_of(request)
+
+    def read() -> list[dict[str, Any]]:
+        video = visible_video(video_id, viewer)
+        chosen = "AND c.deleted_at IS NULL AND c.seq < %s ORDER BY c.seq DESC LIMIT %s"
+        return comments_json(video, chosen, SEQ_MAX if before is None else before, limit + 1)
+
+    found = await backend_threads.run(read)
+    items = found[:limit]
+    return answer({"items": items, "next": items[-1]["seq"] if len(found) > limit else None})
+
+
+@router.delete(
+    "/videos/{video_id}/comments/{comment_id}",
+    response={204: None, **ACTING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Delete a comment (its author, moderators)",
+)
+async def delete_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
+    await backend_threads.run(interactions.delete_comment, video_id, comment_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+@router.put(
+    "/videos/{video_id}/comments/{comment_id}/pin",
+    response={204: None, **ACTING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Pin a comment (moderators)",
+)
+async def pin_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
+    await backend_threads.run(interactions.pin_comment, video_id, comment_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+@router.delete(
+    "/videos/{video_id}/comments/{comment_id}/pin",
+    response={204: None, **ACTING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Unpin a comment (moderators)",
+)
+async def unpin_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
+    await backend_threads.run(interactions.unpin_comment, video_id, comment_id, acting_viewer(request))
+    return HttpResponse(status=204)

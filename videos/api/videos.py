@@ -1,0 +1,145 @@
+"""Videos in the API: lists, one video, who watches it; for broadcasters to announce, change, start and end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Query, Router
+
+from realtime.threads import backend_threads
+from videos import interactions, schemas
+from videos.auth import acting_viewer, viewer_auth, viewer_of
+from videos.models import Video
+from videos.text import check_playlist, clean_title
+from videos.topics import full_json, visible_video, with_viewers
+from videos.watching import viewers_json
+from web.answers import ACTING, READING, SENDING, Limit, answer, check_query
+from web.openapi import ANYBODY
+from web.schemas import Id
+from web.text import clean_text
+
+router = Router()
+VideoId = Annotated[Id, Path()]
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
+
+
+async def _full(video: Video) -> dict[str, Any]:
+    [found] = await with_viewers(await backend_threads.run(full_json, [video]))
+    return found
+
+
+@router.get("/videos", response={200: schemas.VideoPage, **READING}, tags=["videos"], summary="List public videos")
+async def list_videos(
+    request: HttpRequest,
+    status: Literal["upcoming", "live", "ended"] | None = None,
+    cursor: Annotated[Id | None, Query()] = None,
+    limit: Limit = 20,
+) -> HttpResponse:
+    """Newest first; `next` is the cursor of the following page."""
+    check_query(request, "status", "cursor", "limit")
+
+    def read() -> list[dict[str, Any]]:
+        chosen = Q(visibility=Video.Visibility.PUBLIC)
+        if status is not None:
+            chosen &= Q(status=status)
+        if cursor is not None:
+            chosen &= Q(id__lt=cursor)
+        return full_json(list(Video.objects.filter(chosen).select_related("owner").order_by("-id")[: limit + 1]))
+
+    found = await backend_threads.run(read)
+    items = await with_viewers(found[:limit])
+    more = len(found) > limit
+    return answer({"items": items, "next": items[-1]["id"] if more else None})
+
+
+@router.get(
+    "/videos/{video_id}",
+    response={200: schemas.VideoOut, **READING},
+    tags=["videos"],
+    summary="Get a video",
+    openapi_extra=ANYBODY,
+)
+async def get_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    viewer = await viewer_of(request)
+    return answer(await _full(await backend_threads.run(visible_video, video_id, viewer)))
+
+
+@router.post(
+    "/videos",
+    response={201: schemas.VideoOut, **SENDING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Announce a video (broadcasters)",
+)
+async def create_video(request: HttpRequest, body: schemas.VideoIn) -> HttpResponse:
+    fields = _video_fields(body.model_dump())
+    video = await backend_threads.run(interactions.create_video, acting_viewer(request), **fields)
+    return answer(await _full(video), 201)
+
+
+@router.patch(
+    "/videos/{video_id}",
+    response={200: schemas.VideoOut, **SENDING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Change a video (its broadcaster)",
+)
+async def update_video(request: HttpRequest, video_id: VideoId, body: schemas.VideoPatch) -> HttpResponse:
+    fields = _video_fields(body.model_dump(exclude_unset=True))
+    video = await backend_threads.run(interactions.update_video, video_id, acting_viewer(request), **fields)
+    return answer(await _full(video))
+
+
+def _video_fields(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the model's fields of a body. Raises Invalid."""
+    fields = dict(given)
+    if "starts_at_ms" in fields:
+        fields["starts_at"] = _moment(fields.pop("starts_at_ms"))
+    for name, clean in (("title", clean_title), ("description", clean_text)):
+        if name in fields:
+            fields[name] = clean(fields[name])
+    check_playlist(fields.get("playlist", ""))
+    return fields
+
+
+@router.post(
+    "/videos/{video_id}/start",
+    response={200: schemas.VideoOut, **ACTING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Go live (its broadcaster)",
+)
+async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    return answer(await _full(await backend_threads.run(interactions.start_video, video_id, acting_viewer(request))))
+
+
+@router.post(
+    "/videos/{video_id}/end",
+    response={200: schemas.VideoOut, **ACTING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="End the broadcast (its broadcaster)",
+)
+async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    return answer(await _full(await backend_threads.run(interactions.end_video, video_id, acting_viewer(request))))
+
+
+@router.get(
+    "/videos/{video_id}/viewers",
+    response={200: schemas.ViewersOut, **READING},
+    tags=["videos"],
+    summary="Get who watches a video",
+    openapi_extra=ANYBODY,
+)
+async def get_viewers(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    """How many watch now, at the peak and in all, each viewer counted once; and whom of them you may know.
+
+    `people` is null in a room of more than 50 viewers: there `known` tells how many they are.
+    """
+    return answer(await viewers_json(video_id, await viewer_of(request)))
