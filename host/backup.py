@@ -19,8 +19,7 @@ from django.utils import timezone
 
 from host import dumps
 from host.archive import DATABASE, FORMAT, SECRET_KEY, Manifest, Unusable, Writer, walk
-from liveplatform import __version__
-from videos.media import open_regular
+from web.pictures import open_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def _write(path: Path, folder: Path) -> Made:
         raise Unusable("the database has no tables: there is nothing to back up")
     manifest = Manifest(
         format=FORMAT,
-        version=__version__,
+        version=settings.VERSION,
         made_at=timezone.now().isoformat(timespec="seconds"),
         postgres=postgres,
         dumped_by=major,

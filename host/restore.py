@@ -20,9 +20,8 @@ from django.db.migrations.loader import MigrationLoader
 
 from host import databases, dumps, embedded, preparation
 from host.archive import DATABASE, SECRET_KEY, Manifest, Reader, Unusable
-from liveplatform import __version__
 from realtime.epoch import draw_epoch
-from videos.media import keep_folder
+from web.pictures import keep_folder
 
 # Beside the database and in the media folder: of the backup, and of what was there before.
 NEW_DATABASE, OLD_DATABASE = "{}_restored", "{}_before_restore"
@@ -66,8 +65,8 @@ def _refuse_newer(path: Path, manifest: Manifest) -> None:
         for migration in migrations:
             if (app, migration) not in names:
                 raise Unusable(
-                    f"{path} was made by a newer release, {manifest.version}: this one, {__version__}, does not know"
-                    f" the tables of {app}.{migration}"
+                    f"{path} was made by a newer release, {manifest.version}: this one, {settings.VERSION}, does not"
+                    f" know the tables of {app}.{migration}"
                 )
 
 

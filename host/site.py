@@ -29,7 +29,7 @@ from django.db.utils import OperationalError
 from host import embedded, preparation, programs
 from host.processes import Child
 from host.supervisor import LogStream, Supervisor, until_asked
-from videos.media import keep_folder
+from web.pictures import keep_folder
 
 BACKLOG = 4_096
 READY_CHECK_SECONDS = 0.05

@@ -30,7 +30,7 @@ def main() -> int:
 
         import liveplatform.asgi  # noqa: F401  (sets Django up)
         from realtime.process import process
-        from videos.media import keep_folder
+        from web.pictures import keep_folder
 
         keep_folder()
     except ImproperlyConfigured as error:

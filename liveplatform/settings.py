@@ -21,6 +21,7 @@ from environs import Env, EnvError
 from kombu import Queue
 
 from host import databases, embedded, environment
+from liveplatform import __version__
 from realtime import addresses
 from realtime.relay.signing import SECRET_MIN_LENGTH, Key
 
@@ -83,6 +84,7 @@ def _database_url(name: str, default: str) -> str:
 
 # The process
 
+VERSION = __version__
 DEBUG = _switch("DEBUG", False)
 HOST = env.str("HOST", "127.0.0.1")
 PORT = _integer("PORT", 8000, 1, 65535)

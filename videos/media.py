@@ -13,11 +13,9 @@ import re
 import shutil
 from email.utils import formatdate
 from pathlib import Path
-from stat import S_ISREG
 from typing import BinaryIO
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_http_date_safe
@@ -50,25 +48,6 @@ class FilePart(HttpResponse):
         self.headers["Content-Length"] = str(end - start)
 
 
-def keep_folder() -> None:
-    """Make the folder of all pictures one that no other user of the machine can enter: some are of private videos.
-
-    A folder that LIVE_MEDIA_DIR names, and that is there already, is not ours to change. Raises `ImproperlyConfigured`
-    when it cannot be a folder.
-    """
-    folder = Path(settings.MEDIA_ROOT)
-    is_new = not folder.exists()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImproperlyConfigured(f"LIVE_MEDIA_DIR: {folder} cannot be a folder: {error.strerror}") from error
-    try:
-        if is_new or folder == settings.DATA_DIR / "media":
-            folder.chmod(0o700)
-    except OSError as error:
-        logger.warning("%s cannot be kept from other users: %s", folder, error.strerror)
-
-
 def remove_pictures(video_id: object) -> bool:
     """Delete the folder of a deleted video. Returns whether there was one; what cannot be deleted is logged, and tried
     again by the jobs.
@@ -92,16 +71,6 @@ def caching(name: str) -> str:
     if path.suffix in SEGMENTS and NEVER_REPEATS.search(path.stem):
         return "max-age=31536000, immutable"
     return "no-cache"
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file to be read. Raises OSError, also for what is no file."""
-    # Not to wait for the other end, if it is a pipe.
-    file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0)  # noqa: SIM115  (the answer closes it)
-    if not S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise FileNotFoundError(path)
-    return file
 
 
 def answer(request: HttpRequest, file: BinaryIO, name: str, *, audience: str) -> HttpResponse:

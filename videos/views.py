@@ -33,7 +33,7 @@ from realtime.store import StoreUnavailable
 from realtime.threads import backend_threads
 from videos import words
 from videos.auth import set_device, viewer_of_session
-from videos.media import answer, open_regular
+from videos.media import answer
 from videos.models import NAME_MAX, LikeKind, Video, Viewer
 from videos.representation import to_ms
 from videos.rights import FIGURES, may_broadcast
@@ -41,6 +41,7 @@ from videos.topics import full_json, list_cards, page_state, visible_video, with
 from videos.watching import uniques
 from web.door import begin_csrf, set_csrf
 from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, RETRY_SECONDS, forbidden, unavailable
+from web.pictures import open_regular
 from web.refusals import NotFound
 from web.text import BODY_MAX, BODY_MAX_BYTES
 
