@@ -134,7 +134,7 @@ async def home(request: HttpRequest) -> HttpResponse:
     posters = await asyncio.to_thread(_poster_urls, [card["id"] for card in cards])
     for card in cards:
         card["poster"] = posters.get(card["id"], "")
-    context = {"live": found["live"], "upcoming": found["upcoming"], "recent": found["ended"], "words": words.HOME}
+    context = {"live": found["live"], "upcoming": found["upcoming"], "recent": found["ended"]}
     return render_page(request, "videos/home.html", viewer, context)
 
 
@@ -202,7 +202,6 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "comment_max": BODY_MAX,
         "comment_max_bytes": BODY_MAX_BYTES,
         "apart": apart,
-        "words": words.WATCH,
     }
     if apart != "embed":
         return render_page(request, "videos/watch.html", viewer, context)
@@ -238,7 +237,6 @@ async def studio(request: HttpRequest) -> HttpResponse:
         "videos": videos,
         "statuses": dict(Video.Status.choices),
         "visibilities": dict(Video.Visibility.choices),
-        "words": words.STUDIO,
     }
     return render_page(request, "videos/studio.html", viewer, context)
 

@@ -1,0 +1,45 @@
+"""`{% once %}…{% endonce %}`: what is the same on every page for everybody, drawn once in a process."""
+
+from __future__ import annotations
+
+from django import template
+from django.template import Context, Node, NodeList, TemplateSyntaxError
+from django.template.base import Parser, Token, VariableNode
+from django.template.defaulttags import ForNode, IfNode
+from django.utils.html import json_script
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
+
+from videos import words
+
+register = template.Library()
+
+
+class Once(Node):
+    """Keeps its text, one a language. It gets an empty context: nothing of one request can get to another."""
+
+    def __init__(self, nodelist: NodeList) -> None:
+        self.nodelist = nodelist
+        self._drawn: dict[str | None, SafeString] = {}
+
+    def render(self, context: Context) -> SafeString:
+        language = get_language()
+        drawn = self._drawn.get(language)
+        if drawn is None:
+            drawn = self._drawn[language] = self.nodelist.render(context.new())
+        return drawn
+
+
+@register.tag
+def once(parser: Parser, token: Token) -> Once:
+    nodelist = parser.parse(("endonce",))
+    parser.delete_first_token()
+    if nodelist.get_nodes_by_type((VariableNode, IfNode, ForNode)):  # type: ignore[arg-type]
+        raise TemplateSyntaxError("what is drawn once has no variables, conditions and loops")
+    return Once(nodelist)
+
+
+@register.simple_tag
+def words_of(page: str) -> SafeString:
+    """Return the texts of the page's scripts, for `static/js/words.js`."""
+    return json_script(getattr(words, page.upper()), "words")
