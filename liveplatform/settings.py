@@ -342,6 +342,7 @@ INSTALLED_APPS = [
     "realtime",
     "videos",
     "messaging",
+    "loadtest",
 ]
 
 MIDDLEWARE = [

@@ -1,6 +1,8 @@
-"""The load generator: 10,000 viewers on half a core, and a checker that misses nothing. Knows no Django.
+"""The load generator: 10,000 viewers on half a core, and a checker that misses nothing.
 
-Called by `manage.py loadtest`, which makes the video and the viewers. Read in this order:
+`manage.py loadtest` (`management/commands/loadtest.py`) makes the video and the viewers (`stage`) and runs it. Those
+two know Django and the site's models; all others know neither. Nothing of the site imports this package. Read in this
+order:
 
 - `wire`: bytes to blocks (HTTP, event streams, WebSocket), no I/O.
 - `check`: what a viewer has seen; lost, doubled and out of order; frames shared by all viewers.

@@ -18,11 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from realtime.loadgen.check import Sightings, Tally
-from realtime.loadgen.viewers import OPENING_MAX, Counts, Watch
-from realtime.loadgen.watcher import Channel, Expected, Orders, Report, Word
+from loadtest.check import Sightings, Tally
+from loadtest.viewers import OPENING_MAX, Counts, Watch
+from loadtest.watcher import Channel, Expected, Orders, Report, Word
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 TICKET_SECONDS = 10.0
 END_SECONDS = 5.0
 SILENCE_SECONDS = 60
@@ -46,7 +46,7 @@ class _Process:
         self._end, other = socket.socketpair()
         with other:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from realtime.loadgen.watcher import main; main()", str(other.fileno())],
+                [sys.executable, "-c", "from loadtest.watcher import main; main()", str(other.fileno())],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stderr=self._errors,

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from realtime.loadgen.wire import Broken
+from loadtest.wire import Broken
 
 KINDS = ("like", "celebrate", "support", "love", "insightful", "funny")
 PERSONAL = frozenset(("hello", "reset", "drain", "bye", "ack", "error"))  # never the same bytes for two viewers

@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from realtime.loadgen.host import Address
-from realtime.loadgen.requests import Refused, connect
-from realtime.loadgen.wire import Broken, Request
+from loadtest.host import Address
+from loadtest.requests import Refused, connect
+from loadtest.wire import Broken, Request
 from realtime.metrics import QUANTILES, Buckets, quantile_ms
 
 _SINCE_RECEIVED = "live_hop_seconds"

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from realtime.loadgen.check import UNTIMED, Sightings
+from loadtest.check import UNTIMED, Sightings
 from realtime.metrics import QUANTILES
 
 TICKS_PER_MS = 10

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from html import escape
 
-from realtime.loadgen.host import Cost, describe_machine
-from realtime.loadgen.plots import Plot, bar_plot, compact, line_plot
-from realtime.loadgen.run import Result, Sample
+from loadtest.host import Cost, describe_machine
+from loadtest.plots import Plot, bar_plot, compact, line_plot
+from loadtest.run import Result, Sample
 from realtime.metrics import QUANTILES
 
 STYLE = """

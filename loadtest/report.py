@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from realtime.loadgen.host import Cost
-from realtime.loadgen.run import Progress, Result
+from loadtest.host import Cost
+from loadtest.run import Progress, Result
 from realtime.metrics import QUANTILES
 
 OWN_PARTS = ("supervisor", "node", "dispatcher", "jobs")

@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
-from realtime.loadgen.host import Address
-from realtime.loadgen.wire import Broken, Chunks, Head, Request, WebSocketStream, client_frame, parse_head
+from loadtest.host import Address
+from loadtest.wire import Broken, Chunks, Head, Request, WebSocketStream, client_frame, parse_head
 
 IN_FLIGHT_MAX = 500
 """Unanswered requests of one kind. A site that takes 5 s for each of 100 a second still gets them on time."""

@@ -15,15 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from realtime.loadgen.audience import Audience
-from realtime.loadgen.check import LikeCycle
-from realtime.loadgen.hops import Readings, read_hops
-from realtime.loadgen.host import Address, Cost, Site, busy_seconds, own_rss_bytes
-from realtime.loadgen.latency import TICKS_PER_MS, Histogram, Ledger
-from realtime.loadgen.requests import Client, Command, Pace, now_tick
-from realtime.loadgen.viewers import Watch
-from realtime.loadgen.watcher import Expected
-from realtime.loadgen.wire import Request
+from loadtest.audience import Audience
+from loadtest.check import LikeCycle
+from loadtest.hops import Readings, read_hops
+from loadtest.host import Address, Cost, Site, busy_seconds, own_rss_bytes
+from loadtest.latency import TICKS_PER_MS, Histogram, Ledger
+from loadtest.requests import Client, Command, Pace, now_tick
+from loadtest.viewers import Watch
+from loadtest.watcher import Expected
+from loadtest.wire import Request
 from realtime.metrics import QUANTILES
 
 SETTLE_SECONDS = 20.0

@@ -23,9 +23,9 @@ from typing import Any
 
 import orjson
 
-from realtime.loadgen.check import UNTIMED, Checker, Likes, Message, Viewer, parse_event, parse_text
-from realtime.loadgen.host import Address, source_for
-from realtime.loadgen.wire import (
+from loadtest.check import UNTIMED, Checker, Likes, Message, Viewer, parse_event, parse_text
+from loadtest.host import Address, source_for
+from loadtest.wire import (
     Broken,
     EventStream,
     Stream,

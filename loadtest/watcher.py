@@ -16,10 +16,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from realtime.loadgen.check import Checker, LikeCycle, Sightings, Tally
-from realtime.loadgen.host import own_rss_bytes
-from realtime.loadgen.viewers import Counts, Crowd, Watch
-from realtime.loadgen.witness import Witness
+from loadtest.check import Checker, LikeCycle, Sightings, Tally
+from loadtest.host import own_rss_bytes
+from loadtest.viewers import Counts, Crowd, Watch
+from loadtest.witness import Witness
 
 REPORT_SECONDS = 1.0
 

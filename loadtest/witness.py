@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 import orjson
 
-from realtime.loadgen.host import Address
-from realtime.loadgen.requests import Client, Refused
-from realtime.loadgen.viewers import Crowd
-from realtime.loadgen.wire import Request
+from loadtest.host import Address
+from loadtest.requests import Client, Refused
+from loadtest.viewers import Crowd
+from loadtest.wire import Request
 
 GETS = 4
 TELL_SECONDS = 5.0

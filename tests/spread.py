@@ -30,7 +30,7 @@ FIRST = (
     "tests/e2e/test_inbox.py",
     "tests/messaging/test_presence.py",
     "tests/host/test_regions.py",
-    "tests/videos/test_loadtest.py",
+    "tests/loadtest/test_command.py",
     "tests/test_checks.py",
     "tests/test_benchmarks.py",
 )

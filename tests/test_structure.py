@@ -48,16 +48,28 @@ def test_core_knows_no_framework(checkout: Path, name: str) -> None:
     assert not imports(checkout / "realtime" / f"{name}.py") & FRAMEWORKS
 
 
+def test_load_generator_knows_no_framework_and_no_app(checkout: Path) -> None:
+    """What makes its video and viewers in the database does; a process that watches starts without Django."""
+    site = {"stage.py", "apps.py"}
+    modules = [path for path in (checkout / "loadtest").glob("*.py") if path.name not in site]
+    knowing = [path.name for path in modules if imports(path) & (FRAMEWORKS | {"videos", "messaging", "liveplatform"})]
+    assert len(modules) > 10
+    assert knowing == []
+
+
 @pytest.mark.parametrize(
     ("folder", "above"),
     [
-        ("realtime", {"web", "videos", "messaging"}),
-        ("web", {"videos", "messaging"}),
-        ("videos", {"messaging"}),
+        ("realtime", {"web", "videos", "messaging", "loadtest"}),
+        ("web", {"videos", "messaging", "loadtest"}),
+        ("videos", {"messaging", "loadtest"}),
+        ("messaging", {"loadtest"}),
+        ("loadtest", {"messaging", "liveplatform"}),
+        ("liveplatform", {"loadtest"}),
     ],
 )
 def test_platform_knows_nothing_of_the_backend(checkout: Path, folder: str, above: set[str]) -> None:
-    """And videos know nothing of messages."""
+    """Nor videos of messages, nor any of them of the load test."""
     knowing = [path.name for path in (checkout / folder).rglob("*.py") if above & imports(path)]
     assert knowing == []
 

@@ -19,19 +19,19 @@ from typing import Any
 
 import pytest
 
-from realtime.loadgen import host
-from realtime.loadgen.audience import WatcherDied
-from realtime.loadgen.check import KINDS, TICKS_MAX, UNTIMED, LikeCycle, Sightings, fields_of, parse_event
-from realtime.loadgen.hops import Readings, parse_metrics, read_hops
-from realtime.loadgen.host import Address, DoesNotFit, find_site, make_room, reach, source_for
-from realtime.loadgen.latency import Histogram, Ledger
-from realtime.loadgen.page import to_html
-from realtime.loadgen.plots import Plot, compact, line_plot, nice_step
-from realtime.loadgen.report import to_json, to_line, to_text
-from realtime.loadgen.requests import Command
-from realtime.loadgen.run import LoadTest, Plan, Progress, Result, Sample
-from realtime.loadgen.viewers import OPENING_MAX, Manner, Transport, Watch
-from realtime.loadgen.wire import (
+from loadtest import host
+from loadtest.audience import WatcherDied
+from loadtest.check import KINDS, TICKS_MAX, UNTIMED, LikeCycle, Sightings, fields_of, parse_event
+from loadtest.hops import Readings, parse_metrics, read_hops
+from loadtest.host import Address, DoesNotFit, find_site, make_room, reach, source_for
+from loadtest.latency import Histogram, Ledger
+from loadtest.page import to_html
+from loadtest.plots import Plot, compact, line_plot, nice_step
+from loadtest.report import to_json, to_line, to_text
+from loadtest.requests import Command
+from loadtest.run import LoadTest, Plan, Progress, Result, Sample
+from loadtest.viewers import OPENING_MAX, Manner, Transport, Watch
+from loadtest.wire import (
     Broken,
     EventStream,
     Request,
@@ -41,7 +41,7 @@ from realtime.loadgen.wire import (
     websocket_request,
 )
 from realtime.metrics import quantile_ms
-from tests.realtime.fake_site import EPOCH, TOPIC, Event, FakeSite, FakeViewer, websocket_text
+from tests.loadtest.fake_site import EPOCH, TOPIC, Event, FakeSite, FakeViewer, websocket_text
 
 # Bytes
 
@@ -649,7 +649,7 @@ async def test_a_process_that_dies_ends_the_load_test_with_its_name(fake: FakeSi
 async def test_a_process_that_says_nothing_any_more_is_as_good_as_dead(
     fake: FakeSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("realtime.loadgen.audience.SILENCE_SECONDS", 3)
+    monkeypatch.setattr("loadtest.audience.SILENCE_SECONDS", 3)
     test = load_test(fake, processes=2, seconds=60)
     fake.on_comment = lambda comment: os.kill(test.audience.pids[0], signal.SIGSTOP)
     with pytest.raises(WatcherDied, match=r"^generator process 1 of 2 has said nothing for 3 s$"):
@@ -662,7 +662,7 @@ async def test_a_process_that_fails_says_why_in_its_last_line(fake: FakeSite) ->
 
 
 async def test_processes_are_told_each_new_ticket(fake: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.loadgen.audience.TICKET_SECONDS", 0.02)
+    monkeypatch.setattr("loadtest.audience.TICKET_SECONDS", 0.02)
     tickets = iter(range(1_000_000))
     test = load_test(fake, viewers=1, seconds=0.5)
     test.audience._ticket = lambda: f"ticket-{next(tickets)}"

@@ -23,8 +23,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from loadtest.wire import client_frame, parse_head
 from realtime.bound import WAITING_MAX_BYTES
-from realtime.loadgen.wire import client_frame, parse_head
 from realtime.server import BODY_MAX_BYTES, INBOUND_MAX_FRAMES, USER_TIMEOUT_MS
 from realtime.websocket import MESSAGE_MAX_BYTES
 from tests.watching import HANG_SECONDS, eventually

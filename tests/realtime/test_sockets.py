@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from loadtest.wire import client_frame
 from realtime import poll, sockets
 from realtime.bound import Bound
 from realtime.connections import Closing
 from realtime.events import frame
-from realtime.loadgen.wire import client_frame
 from realtime.sockets import PINGS_MAX, Sockets, StreamSocket
 from tests.watching import HANG_SECONDS, eventually
 

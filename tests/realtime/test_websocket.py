@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.loadgen.wire import client_frame
+from loadtest.wire import client_frame
 from realtime.websocket import (
     BINARY,
     CLOSE,

@@ -1,7 +1,7 @@
 """Watch a video of its own with thousands of viewers, send likes and comments, and check that each viewer saw all.
 
-Called by people and by CI. Makes its video and viewers in the site's database (videos.management.stage), runs
-realtime.loadgen against the site's public addresses, and removes everything again: also after a failure, after
+Called by people and by CI. Makes its video and viewers in the site's database (loadtest.stage), runs
+loadtest.run against the site's public addresses, and removes everything again: also after a failure, after
 Ctrl-C, and what a killed run left.
 """
 
@@ -28,19 +28,19 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
+from loadtest.audience import WatcherDied
+from loadtest.host import PROCESSES_MAX, Address, DoesNotFit, find_site, make_room, reach
+from loadtest.page import to_html
+from loadtest.report import to_json, to_line, to_text
+from loadtest.requests import Command as Spoken
+from loadtest.requests import Refused
+from loadtest.run import LoadTest, Plan, Progress, Result
+from loadtest.stage import Stage
+from loadtest.viewers import Transport, Watch
+from loadtest.wire import Request, websocket_request
 from realtime import tickets
 from realtime.connections import Watcher
-from realtime.loadgen.audience import WatcherDied
-from realtime.loadgen.host import PROCESSES_MAX, Address, DoesNotFit, find_site, make_room, reach
-from realtime.loadgen.page import to_html
-from realtime.loadgen.report import to_json, to_line, to_text
-from realtime.loadgen.requests import Command as Spoken
-from realtime.loadgen.requests import Refused
-from realtime.loadgen.run import LoadTest, Plan, Progress, Result
-from realtime.loadgen.viewers import Transport, Watch
-from realtime.loadgen.wire import Request, websocket_request
 from videos.auth import issue_token
-from videos.management.stage import Stage
 
 VIEWERS_MAX = 1_000_000
 RATE_MAX = 100_000
