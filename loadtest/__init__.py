@@ -7,7 +7,8 @@ order:
 - `wire`: bytes to blocks (HTTP, event streams, WebSocket), no I/O.
 - `check`: what a viewer has seen; lost, doubled and out of order; frames shared by all viewers.
 - `latency`: from the moment a request was sent to the moment each viewer read it.
-- `viewers`: the connections of one process, on one epoll.
+- `connection`: one viewer and its socket; `unruly`: those that read slowly or come and go.
+- `viewers`: all connections of one process, on one epoll.
 - `watcher`, `audience`: the processes that watch, and the one that started them.
 - `requests`: likes and comments over a few kept-alive connections or WebSockets, paced by a schedule.
 - `witness`: acknowledges frames where the site asks for it, as a page does.

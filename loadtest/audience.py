@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from loadtest.check import Sightings, Tally
-from loadtest.viewers import OPENING_MAX, Counts, Watch
+from loadtest.connection import OPENING_MAX, Counts, Watch
 from loadtest.watcher import Channel, Expected, Orders, Report, Word
 
 ROOT = Path(__file__).resolve().parent.parent

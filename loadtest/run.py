@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 
 from loadtest.audience import Audience
 from loadtest.check import LikeCycle
+from loadtest.connection import Watch
 from loadtest.hops import Readings, read_hops
 from loadtest.host import Address, Cost, Site, busy_seconds, own_rss_bytes
 from loadtest.latency import TICKS_PER_MS, Histogram, Ledger
 from loadtest.requests import Client, Command, Pace, now_tick
-from loadtest.viewers import Watch
 from loadtest.watcher import Expected
 from loadtest.wire import Request
 from realtime.metrics import QUANTILES

@@ -12,19 +12,17 @@ import errno
 import os
 import random
 import re
-import socket
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 import orjson
 
 from loadtest.check import UNTIMED, Checker, Likes, Message, Viewer, parse_event, parse_text
-from loadtest.host import Address, source_for
+from loadtest.connection import RETRY_MS, Connection, Counts, Manner, Phase, Watch, connect_error, dial
+from loadtest.unruly import Unruly
 from loadtest.wire import (
     Broken,
     EventStream,
@@ -37,112 +35,14 @@ from loadtest.wire import (
 )
 from realtime.poll import READ, WRITE, Poll
 
-OPENING_MAX = 1_024
-"""Connections that are being opened at a time, by all processes: below any server's listen backlog, enough to keep it
-busy. With six times as many, 100,000 viewers waited for a busy site until they gave up and made it busier."""
 OPENING_SECONDS = 10.0
 STALLED_SECONDS = 15.0
 TOO_MANY = 4429
 OWN_WILL = "own will"
-RETRY_MS = 1_000
 RETRY_MAX_MS = 5_000
 ACKNOWLEDGE_SECONDS = 5.0  # where the site does not say how often
 READ_BYTES = 65_536
-SLOW_BYTES, SLOW_SECONDS = 64, 0.25
-"""A slow viewer reads so much, so often: 256 bytes a second, where a busy video sends thousands."""
-SLOW_BUFFER_BYTES, SLOW_SEGMENT_BYTES = 8_192, 1_400
-"""As of a phone behind a thin line. Loopback's segments of 64 KB and a small buffer together stall for minutes: the
-window stays shut until the buffer has room for a whole segment."""
 BATCH = 512  # sockets read before the loop sends the next request: about 2 ms
-IP_BIND_ADDRESS_NO_PORT = 24  # Linux: choose the port at connect, so that it need only be unused towards that address
-
-
-class Transport(Enum):
-    SSE = "sse"
-    WEBSOCKET = "ws"
-    MIX = "mix"  # every second viewer by WebSocket
-
-    def is_websocket(self, number: int) -> bool:
-        return self is Transport.WEBSOCKET or (self is Transport.MIX and number % 2 == 1)
-
-
-class Manner(Enum):
-    """How a viewer behaves under load."""
-
-    STEADY = "steady"
-    SLOW = "slow"  # reads far too slowly
-    FLAPPING = "flapping"  # closes and comes back, again and again
-
-
-class Stage(Enum):
-    """Where a connection is between the first packet and the last."""
-
-    CLOSED = 0  # waits for its turn
-    CONNECTING = 1
-    ASKED = 2  # the request is written, the head has not come
-    ANSWERED = 3  # the head has come, the hello has not
-    WATCHING = 4
-    GONE = 5  # told not to come back
-
-
-class Connection(Viewer):
-    """One viewer and its present socket."""
-
-    __slots__ = (
-        "address", "attempts", "deadline", "descriptor", "is_websocket", "kept", "manner", "name", "number", "plain",
-        "retry_ms", "seen", "stage", "stream", "visit",
-    )  # fmt: skip
-
-    def __init__(self, number: int, address: Address, *, is_websocket: bool, manner: Manner) -> None:
-        super().__init__()
-        self.number = number
-        self.address = address
-        self.is_websocket = is_websocket
-        self.manner = manner
-        self.visit = 0  # counts its connections
-        self.stage = Stage.CLOSED
-        self.descriptor = -1
-        self.stream: Stream | None = None
-        self.kept = b""  # of an incomplete head
-        self.plain = False  # watching, and between two blocks: bytes that were read before need no parsing
-        self.attempts = 0
-        self.retry_ms = RETRY_MS
-        self.deadline = 0.0
-        self.name = ""  # what the site calls the connection, of one that is to acknowledge frames
-        self.seen: list[tuple[int, float]] = []  # by number, and when by `time.time()`
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What the viewers watch, and how they get there."""
-
-    topic: str
-    addresses: Sequence[Address]
-    transport: Transport
-    ramp_seconds: float = 0.0
-    openings_max: int = OPENING_MAX  # of each process
-    slow_percent: int = 0
-    flapping_percent: int = 0
-    stay_seconds: tuple[float, float] = (0.5, 5.0)  # how long a flapping viewer stays, at random between the two
-
-    def manner(self, number: int) -> Manner:
-        place = number * 37 % 100  # takes every place once in a hundred, by either transport
-        if place < self.slow_percent:
-            return Manner.SLOW
-        return Manner.FLAPPING if place < self.slow_percent + self.flapping_percent else Manner.STEADY
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened to the connections. What becomes of a slow viewer's is no trouble: it asked for it."""
-
-    frames: int = 0
-    connected_once: int = 0
-    reconnects: int = 0
-    gone: int = 0
-    flaps: int = 0  # of flapping viewers, by themselves
-    evictions: int = 0  # of slow viewers, by the site
-    troubles: Counter[str] = field(default_factory=Counter)
 
 
 class Crowd:
@@ -172,8 +72,7 @@ class Crowd:
         self._poll = Poll()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._poll.fileno(), self._read_batch)
-        self._unruly = False  # slow and flapping viewers behave as such
-        self._slow: dict[Connection, None] = {}  # not polled
+        self.unruly = Unruly(watch, self._poll, read=self._read, leave=self._flap)
         self._change = asyncio.Event()
         self._closed = False
 
@@ -212,29 +111,16 @@ class Crowd:
             self._open(self._waiting.popleft())
 
     def _open(self, viewer: Connection) -> None:
-        viewer.stage = Stage.CONNECTING
+        viewer.phase = Phase.CONNECTING
         viewer.deadline = time.monotonic() + OPENING_SECONDS
         self._opening[viewer] = None
-        family, address = viewer.address.family, viewer.address.socket_address
         try:
-            plain = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            viewer.descriptor, code = dial(viewer)
         except OSError as error:
             self._end(viewer, f"no socket: {error.strerror}")
             return
-        viewer.descriptor = plain.fileno()
         self._sockets[viewer.descriptor] = viewer
         viewer.visit += 1
-        try:
-            if viewer.manner is Manner.SLOW:
-                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_BYTES)
-                plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SLOW_SEGMENT_BYTES)
-            if source := source_for(viewer.address, viewer.number):
-                plain.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-                plain.bind((source, 0))
-            code = plain.connect_ex(address)
-        except OSError as error:
-            code = error.errno or errno.EINVAL
-        plain.detach()
         if code in (0, errno.EINPROGRESS):
             self._poll.add(viewer.descriptor, READ | WRITE if code else READ)
             if code == 0:
@@ -250,7 +136,7 @@ class Crowd:
         else:
             last = self._position(viewer) or ""
             request = event_stream_request(f"/events?topic={self.watch.topic}&ticket={ticket}", last_event_id=last)
-        viewer.stage = Stage.ASKED
+        viewer.phase = Phase.ASKED
         self._write(viewer, request.encode(viewer.address.host_header))
 
     def _position(self, viewer: Viewer) -> str | None:
@@ -276,7 +162,7 @@ class Crowd:
             viewer = sockets.get(descriptor)
             if viewer is None:
                 continue  # ended earlier in this batch
-            if events != READ and viewer.stage is Stage.CONNECTING:
+            if events != READ and viewer.phase is Phase.CONNECTING:
                 self._connected(viewer)
                 continue
             try:
@@ -313,7 +199,7 @@ class Crowd:
             self._end(viewer, "connection closed")
 
     def _connected(self, viewer: Connection) -> None:
-        code = _connect_error(viewer.descriptor)
+        code = connect_error(viewer.descriptor)
         if code:
             self._end(viewer, os.strerror(code))
             return
@@ -338,7 +224,7 @@ class Crowd:
         viewer.kept = b""
         head, rest = parsed
         if head.status == (101 if viewer.is_websocket else 200):
-            viewer.stage = Stage.ANSWERED
+            viewer.phase = Phase.ANSWERED
             viewer.stream = WebSocketStream() if viewer.is_websocket else EventStream(chunked=head.chunked)
             if viewer.is_websocket:
                 self._command(
@@ -377,7 +263,7 @@ class Crowd:
             self._end_as_told(viewer, stream)
             return
         # Who is to acknowledge frames has each of them looked at.
-        viewer.plain = viewer.stage is Stage.WATCHING and stream.between_blocks and not viewer.name
+        viewer.plain = viewer.phase is Phase.WATCHING and stream.between_blocks and not viewer.name
         if alone and viewer.plain:
             self.checker.known[data] = tuple(frames)
 
@@ -408,9 +294,9 @@ class Crowd:
         is_new = viewer.seq < 0
         viewer.epoch = sys.intern(topic["epoch"])
         self.checker.welcome(viewer, topic["seq"], topic.get("snapshot"), tick)
-        if viewer.stage is not Stage.ANSWERED:
+        if viewer.phase is not Phase.ANSWERED:
             return
-        viewer.stage = Stage.WATCHING
+        viewer.phase = Phase.WATCHING
         viewer.attempts = 0
         del self._opening[viewer]
         self.connected += 1
@@ -419,47 +305,8 @@ class Crowd:
             self.last_connect_at = time.monotonic()
         else:
             self.counts.reconnects += 1
-        if self._unruly and viewer.manner is not Manner.STEADY:
-            self._misbehave(viewer)
+        self.unruly.take(viewer)
         self._change.set()
-
-    # Slow and flapping viewers
-
-    def set_unruly(self, unruly: bool) -> None:
-        """Let slow and flapping viewers begin to behave as such, or make them all steady and read what waits."""
-        if unruly == self._unruly:
-            return
-        self._unruly = unruly
-        if unruly:
-            for viewer in self.viewers:
-                if viewer.manner is not Manner.STEADY and viewer.stage is Stage.WATCHING:
-                    self._misbehave(viewer)
-            if self.watch.slow_percent:
-                self._loop.call_later(SLOW_SECONDS, self._read_slowly)
-        else:
-            for viewer in self._slow:
-                self._poll.add(viewer.descriptor)
-            self._slow.clear()
-
-    def _misbehave(self, viewer: Connection) -> None:
-        if viewer.manner is Manner.SLOW:
-            self._poll.remove(viewer.descriptor)
-            self._slow[viewer] = None
-        else:
-            self._loop.call_later(random.uniform(*self.watch.stay_seconds), self._flap, viewer, viewer.visit)
-
-    def _flap(self, viewer: Connection, visit: int) -> None:
-        """End the visit that the timer was set for."""
-        if self._unruly and not self._closed and viewer.visit == visit and viewer.stage is Stage.WATCHING:
-            self.counts.flaps += 1
-            self._end(viewer, OWN_WILL)
-
-    def _read_slowly(self) -> None:
-        if self._closed or not self._unruly:
-            return
-        for viewer in list(self._slow):
-            self._read(viewer, SLOW_BYTES)
-        self._loop.call_later(SLOW_SECONDS, self._read_slowly)
 
     # Acknowledging
 
@@ -481,7 +328,7 @@ class Crowd:
 
     def command(self, viewer: Connection, command: Mapping[str, Any]) -> None:
         """Send a command over the viewer's WebSocket, if it has one now."""
-        if viewer.stage is Stage.WATCHING:
+        if viewer.phase is Phase.WATCHING:
             self._command(viewer, command)
 
     def _command(self, viewer: Connection, command: Mapping[str, Any]) -> None:
@@ -503,14 +350,14 @@ class Crowd:
             return
         self._forget_socket(viewer)
         if reason not in ("drain", OWN_WILL):
-            if viewer.manner is Manner.SLOW and viewer.stage is Stage.WATCHING:
+            if viewer.manner is Manner.SLOW and viewer.phase is Phase.WATCHING:
                 self.counts.evictions += 1
             else:
                 self.counts.troubles[reason or "no reason"] += 1
-        if viewer.stage is Stage.WATCHING:
+        if viewer.phase is Phase.WATCHING:
             self.connected -= 1
         self._opening.pop(viewer, None)
-        viewer.stage = Stage.GONE if for_good else Stage.CLOSED
+        viewer.phase = Phase.GONE if for_good else Phase.CLOSED
         viewer.stream = None
         viewer.kept = b""
         viewer.plain = False
@@ -525,6 +372,10 @@ class Crowd:
             viewer.attempts += 1
             self._later(random.uniform(0, most_ms) / 1_000, viewer)
 
+    def _flap(self, viewer: Connection) -> None:
+        self.counts.flaps += 1
+        self._end(viewer, OWN_WILL)
+
     def _end_as_told(self, viewer: Connection, stream: Stream) -> None:
         """End after the site did, in the protocol's own way."""
         if isinstance(stream, WebSocketStream):
@@ -534,9 +385,7 @@ class Crowd:
             self._end(viewer, "stream ended")
 
     def _forget_socket(self, viewer: Connection) -> None:
-        if viewer in self._slow:
-            del self._slow[viewer]
-        else:
+        if not self.unruly.drop(viewer):
             self._poll.remove(viewer.descriptor)
         del self._sockets[viewer.descriptor]
         os.close(viewer.descriptor)
@@ -570,6 +419,7 @@ class Crowd:
         if self._closed:
             return
         self._closed = True
+        self.unruly.close()
         self._loop.remove_reader(self._poll.fileno())
         for viewer in list(self._sockets.values()):
             self._forget_socket(viewer)
@@ -583,15 +433,6 @@ def number_of(block: bytes) -> int:
     """Return the number by which a block's frame is to be acknowledged; 0: it is not."""
     found = _NUMBER.search(block)
     return int(found[1]) if found else 0
-
-
-def _connect_error(descriptor: int) -> int:
-    """Return the error number of a finished connect, 0 for none."""
-    borrowed = socket.socket(fileno=descriptor)
-    try:
-        return borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    finally:
-        borrowed.detach()
 
 
 async def _wait(event: asyncio.Event, *, seconds: float) -> None:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtest.check import Checker, LikeCycle, Sightings, Tally
+from loadtest.connection import Counts, Watch
 from loadtest.host import own_rss_bytes
-from loadtest.viewers import Counts, Crowd, Watch
+from loadtest.viewers import Crowd
 from loadtest.witness import Witness
 
 REPORT_SECONDS = 1.0
@@ -125,7 +126,7 @@ class Watcher:
         while True:
             word: Word = await self._channel.receive()
             self._crowd.ticket = word.ticket
-            self._crowd.set_unruly(word.unruly)
+            self._crowd.unruly.set(word.unruly, self._crowd.viewers)
             await self._witness.tell()
             await self._report(word)
 

@@ -22,6 +22,7 @@ import pytest
 from loadtest import host
 from loadtest.audience import WatcherDied
 from loadtest.check import KINDS, TICKS_MAX, UNTIMED, LikeCycle, Sightings, fields_of, parse_event
+from loadtest.connection import OPENING_MAX, Manner, Transport, Watch
 from loadtest.hops import Readings, parse_metrics, read_hops
 from loadtest.host import Address, DoesNotFit, find_site, make_room, reach, source_for
 from loadtest.latency import Histogram, Ledger
@@ -30,7 +31,6 @@ from loadtest.plots import Plot, compact, line_plot, nice_step
 from loadtest.report import to_json, to_line, to_text
 from loadtest.requests import Command
 from loadtest.run import LoadTest, Plan, Progress, Result, Sample
-from loadtest.viewers import OPENING_MAX, Manner, Transport, Watch
 from loadtest.wire import (
     Broken,
     EventStream,

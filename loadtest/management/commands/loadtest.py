@@ -29,6 +29,7 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from loadtest.audience import WatcherDied
+from loadtest.connection import Transport, Watch
 from loadtest.host import PROCESSES_MAX, Address, DoesNotFit, find_site, make_room, reach
 from loadtest.page import to_html
 from loadtest.report import to_json, to_line, to_text
@@ -36,7 +37,6 @@ from loadtest.requests import Command as Spoken
 from loadtest.requests import Refused
 from loadtest.run import LoadTest, Plan, Progress, Result
 from loadtest.stage import Stage
-from loadtest.viewers import Transport, Watch
 from loadtest.wire import Request, websocket_request
 from realtime import tickets
 from realtime.connections import Watcher

@@ -1,0 +1,136 @@
+"""One viewer and its socket: what it watches, how it behaves, how it connects. Called by `viewers`."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from loadtest.check import Viewer
+from loadtest.host import Address, source_for
+from loadtest.wire import Stream
+
+OPENING_MAX = 1_024
+"""Connections that are being opened at a time, by all processes: below any server's listen backlog, enough to keep it
+busy. With six times as many, 100,000 viewers waited for a busy site until they gave up and made it busier."""
+RETRY_MS = 1_000
+SLOW_BUFFER_BYTES, SLOW_SEGMENT_BYTES = 8_192, 1_400
+"""As of a phone behind a thin line. Loopback's segments of 64 KB and a small buffer together stall for minutes: the
+window stays shut until the buffer has room for a whole segment."""
+IP_BIND_ADDRESS_NO_PORT = 24  # Linux: choose the port at connect, so that it need only be unused towards that address
+
+
+class Transport(Enum):
+    SSE = "sse"
+    WEBSOCKET = "ws"
+    MIX = "mix"  # every second viewer by WebSocket
+
+    def is_websocket(self, number: int) -> bool:
+        return self is Transport.WEBSOCKET or (self is Transport.MIX and number % 2 == 1)
+
+
+class Manner(Enum):
+    """How a viewer behaves under load."""
+
+    STEADY = "steady"
+    SLOW = "slow"  # reads far too slowly
+    FLAPPING = "flapping"  # closes and comes back, again and again
+
+
+class Phase(Enum):
+    """Where a connection is between the first packet and the last."""
+
+    CLOSED = 0  # waits for its turn
+    CONNECTING = 1
+    ASKED = 2  # the request is written, the head has not come
+    ANSWERED = 3  # the head has come, the hello has not
+    WATCHING = 4
+    GONE = 5  # the site has said not to come back
+
+
+class Connection(Viewer):
+    """One viewer and its present socket."""
+
+    __slots__ = (
+        "address", "attempts", "deadline", "descriptor", "is_websocket", "kept", "manner", "name", "number", "phase",
+        "plain", "retry_ms", "seen", "stream", "visit",
+    )  # fmt: skip
+
+    def __init__(self, number: int, address: Address, *, is_websocket: bool, manner: Manner) -> None:
+        super().__init__()
+        self.number = number
+        self.address = address
+        self.is_websocket = is_websocket
+        self.manner = manner
+        self.visit = 0  # counts its connections
+        self.phase = Phase.CLOSED
+        self.descriptor = -1
+        self.stream: Stream | None = None
+        self.kept = b""  # of an incomplete head
+        self.plain = False  # watching, and between two blocks: bytes that were read before need no parsing
+        self.attempts = 0
+        self.retry_ms = RETRY_MS
+        self.deadline = 0.0
+        self.name = ""  # what the site calls the connection, of one that is to acknowledge frames
+        self.seen: list[tuple[int, float]] = []  # by number, and when by `time.time()`
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the viewers watch, and how they get there."""
+
+    topic: str
+    addresses: Sequence[Address]
+    transport: Transport
+    ramp_seconds: float = 0.0
+    openings_max: int = OPENING_MAX  # of each process
+    slow_percent: int = 0
+    flapping_percent: int = 0
+    stay_seconds: tuple[float, float] = (0.5, 5.0)  # how long a flapping viewer stays, at random between the two
+
+    def manner(self, number: int) -> Manner:
+        place = number * 37 % 100  # takes every place once in a hundred, by either transport
+        if place < self.slow_percent:
+            return Manner.SLOW
+        return Manner.FLAPPING if place < self.slow_percent + self.flapping_percent else Manner.STEADY
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened to the connections. What becomes of a slow viewer's is no trouble: it asked for it."""
+
+    frames: int = 0
+    connected_once: int = 0
+    reconnects: int = 0
+    gone: int = 0
+    flaps: int = 0  # of flapping viewers, by themselves
+    evictions: int = 0  # of slow viewers, by the site
+    troubles: Counter[str] = field(default_factory=Counter)
+
+
+def dial(viewer: Connection) -> tuple[int, int]:
+    """Begin to connect the viewer; return the descriptor and the error number so far. Raises OSError: no socket."""
+    plain = socket.socket(viewer.address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        if viewer.manner is Manner.SLOW:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_BYTES)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SLOW_SEGMENT_BYTES)
+        if source := source_for(viewer.address, viewer.number):
+            plain.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            plain.bind((source, 0))
+        code = plain.connect_ex(viewer.address.socket_address)
+    except OSError as error:
+        code = error.errno or errno.EINVAL
+    return plain.detach(), code
+
+
+def connect_error(descriptor: int) -> int:
+    """Return the error number of a finished connect, 0 for none."""
+    borrowed = socket.socket(fileno=descriptor)
+    try:
+        return borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    finally:
+        borrowed.detach()
