@@ -18,7 +18,8 @@ from typing import Any
 import orjson
 
 from loadtest.host import Address
-from loadtest.wire import Broken, Chunks, Head, Request, WebSocketStream, client_frame, parse_head
+from loadtest.wire import Broken, Chunks, Head, Request, WebSocketStream, parse_head
+from realtime.websocket import client_frame
 
 IN_FLIGHT_MAX = 500
 """Unanswered requests of one kind. A site that takes 5 s for each of 100 a second still gets them on time."""

@@ -28,12 +28,12 @@ from loadtest.wire import (
     EventStream,
     Stream,
     WebSocketStream,
-    client_frame,
     event_stream_request,
     parse_head,
     websocket_request,
 )
 from realtime.poll import READ, WRITE, Poll
+from realtime.websocket import client_frame
 
 OPENING_SECONDS = 10.0
 STALLED_SECONDS = 15.0

@@ -1,16 +1,17 @@
-"""Bytes to blocks and back: HTTP heads, event streams (SSE) and WebSocket, as a viewer reads them. No I/O.
+"""Bytes to blocks: HTTP heads, event streams (SSE) and WebSocket, as a viewer reads them; and requests. No I/O.
 
-Called by `viewers` and `requests`. A *block* is the smallest thing a stream carries: one event of an event stream
-without its blank line, or the text of one WebSocket message. `messages` gives a block its meaning.
+Called by `viewers` and `requests`. Frames of WebSockets are those of realtime.websocket, as in the server. A *block* is
+the smallest thing a stream carries: one event of an event stream without its blank line, or the text of one WebSocket
+message. `check` gives a block its meaning.
 """
 
 from __future__ import annotations
 
-import base64
-import os
 import re
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from realtime.websocket import CLOSE, PING, PONG, TEXT, FromServer, ProtocolError, client_frame, new_key
 
 HEAD_MAX_BYTES = 16_384
 BOM = b"\xef\xbb\xbf"
@@ -157,100 +158,50 @@ class EventStream:
 
 
 class WebSocketStream:
-    """The frames a WebSocket server sends (RFC 6455, section 5): text, pieces of text, ping and close."""
+    """What a WebSocket server sends: texts, which are blocks, pings and the close frame."""
 
-    __slots__ = ("_kept", "_pieces", "_replies", "close_code", "ended")
+    __slots__ = ("_frames", "_replies", "close_code", "ended")
 
     def __init__(self) -> None:
-        self._kept = b""
-        self._pieces: list[bytes] = []
+        self._frames = FromServer()
         self._replies = bytearray()
         self.ended = False
         self.close_code = 1005  # none was given
 
     @property
     def between_blocks(self) -> bool:
-        return not self._kept and not self._pieces
+        return not self._frames.is_unfinished
 
     def feed(self, data: bytes) -> list[bytes]:
-        if self._kept:
-            data = self._kept + data
         blocks: list[bytes] = []
-        at = 0
-        while not self.ended and (frame := _frame_at(data, at)):
-            self._take(frame, blocks)
-            at = frame.end
-        self._kept = data[at:]
+        try:
+            for opcode, payload in self._frames.feed(data):
+                assert isinstance(payload, bytes)
+                if opcode == TEXT:
+                    blocks.append(payload)
+                elif self._is_last(opcode, payload):
+                    break
+        except ProtocolError as error:
+            raise Broken(f"no WebSocket frame of a server ({error.code})") from None
         return blocks
 
-    def _take(self, frame: _ServerFrame, blocks: list[bytes]) -> None:
-        match frame.opcode:
-            case 0 | 1:
-                self._pieces.append(frame.payload)
-                if frame.final:
-                    blocks.append(b"".join(self._pieces))
-                    self._pieces.clear()
-            case 8:
-                self.ended = True
-                if len(frame.payload) >= 2:
-                    self.close_code = int.from_bytes(frame.payload[:2], "big")
-                self._replies += client_frame(frame.payload[:2], opcode=8)
-            case 9:
-                self._replies += client_frame(frame.payload, opcode=10)
-            case 10:
-                pass
-            case opcode:
-                raise Broken(f"a WebSocket frame of opcode {opcode}")
+    def _is_last(self, opcode: int, payload: bytes) -> bool:
+        """Answer a frame that is no text. True: it is the goodbye. Raises Broken."""
+        if opcode == CLOSE:
+            self.ended = True
+            if len(payload) >= 2:
+                self.close_code = int.from_bytes(payload[:2], "big")
+            self._replies += client_frame(payload[:2], opcode=CLOSE)
+        elif opcode == PING:
+            self._replies += client_frame(payload, opcode=PONG)
+        elif opcode != PONG:
+            raise Broken(f"a WebSocket frame of opcode {opcode}")
+        return self.ended
 
     def take_replies(self) -> bytes:
         replies = bytes(self._replies)
         self._replies.clear()
         return replies
-
-
-@dataclass(frozen=True, slots=True)
-class _ServerFrame:
-    opcode: int
-    final: bool
-    payload: bytes
-    end: int
-
-
-def _frame_at(data: bytes, at: int) -> _ServerFrame | None:
-    """Return the frame at `at`, None while it is incomplete. Raises Broken."""
-    if len(data) < at + 2:
-        return None
-    first, size = data[at], data[at + 1]
-    if size & 0x80 or first & 0x70:
-        raise Broken("a masked or compressed WebSocket frame")
-    body = at + 2
-    if size >= 126:
-        width = 2 if size == 126 else 8
-        if len(data) < body + width:
-            return None
-        size = int.from_bytes(data[body : body + width], "big")
-        body += width
-    if size > BLOCK_MAX_BYTES:
-        raise Broken(f"a WebSocket frame of {size} bytes")
-    end = body + size
-    if len(data) < end:
-        return None
-    return _ServerFrame(first & 0x0F, bool(first & 0x80), data[body:end], end)
-
-
-def client_frame(payload: bytes, *, opcode: int = 1) -> bytes:
-    """Return a final, masked WebSocket frame: what a client must send."""
-    size = len(payload)
-    mask = os.urandom(4)
-    if size < 126:
-        head = bytes((0x80 | opcode, 0x80 | size))
-    elif size < 65_536:
-        head = bytes((0x80 | opcode, 0x80 | 126)) + size.to_bytes(2, "big")
-    else:
-        head = bytes((0x80 | opcode, 0x80 | 127)) + size.to_bytes(8, "big")
-    pattern = mask * (size // 4 + 1)
-    masked = int.from_bytes(payload, "big") ^ int.from_bytes(pattern[:size], "big")
-    return head + mask + masked.to_bytes(size, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,14 +228,13 @@ def event_stream_request(path: str, *, last_event_id: str = "") -> Request:
 
 
 def websocket_request(path: str, *, origin: str) -> Request:
-    key = base64.b64encode(os.urandom(16)).decode()
     return Request(
         "GET",
         path,
         {
             "Upgrade": "websocket",
             "Connection": "Upgrade",
-            "Sec-WebSocket-Key": key,
+            "Sec-WebSocket-Key": new_key(),
             "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Protocol": SUBPROTOCOL,
             "Origin": origin,

@@ -15,6 +15,7 @@ from typing import Any, NewType
 import orjson
 
 from realtime.stamps import Journey
+from realtime.websocket import websocket_frame
 
 TopicName = NewType("TopicName", str)
 NodeId = NewType("NodeId", str)
@@ -315,13 +316,3 @@ HEARTBEAT = b": hb\n"
 
 def http_chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def websocket_frame(payload: bytes, *, opcode: int = 1) -> bytes:
-    """Return a final, unmasked frame of the payload. Opcodes: 1 text, 9 ping, 10 pong."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x80 | opcode, size)) + payload
-    if size < 65_536:
-        return bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big") + payload

@@ -34,11 +34,21 @@ from twisted.web import http
 from realtime import metrics
 from realtime.bound import STALL_MAX_SECONDS, Bound
 from realtime.connections import HEARTBEAT_SECONDS, Closing
-from realtime.events import websocket_frame
 from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, network_of
 from realtime.sockets import CLOSE_SECONDS, MESSAGE_SECONDS, Listener, Sockets, StreamSocket
 from realtime.transport import PIECE_BYTES, Transport, pending_bytes
-from realtime.websocket import BINARY, CLOSE, PING, PONG, TEXT, Inbound, ProtocolError, accept_key, close_code
+from realtime.websocket import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Inbound,
+    ProtocolError,
+    accept_key,
+    close_code,
+    websocket_frame,
+)
 
 logger = logging.getLogger(__name__)
 reactor: Any = _reactor  # Twisted's stubs know it as a module

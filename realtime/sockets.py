@@ -19,9 +19,9 @@ from typing import Protocol
 
 from realtime.bound import Bound
 from realtime.connections import Closing, is_full
-from realtime.events import HEARTBEAT, Frame, http_chunk, websocket_frame
+from realtime.events import HEARTBEAT, Frame, http_chunk
 from realtime.poll import READ, WRITE, Poll
-from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_code
+from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_code, websocket_frame
 
 READ_BYTES = 64 * 1024
 BATCH = 256  # sockets served before the loop gets its turn: about 2 ms

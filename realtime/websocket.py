@@ -1,6 +1,7 @@
-"""WebSocket (RFC 6455) from the server's side, without I/O: the handshake's key and the frames that clients send.
+"""The WebSocket codec (RFC 6455), without I/O: keys of the handshake, and frames of both sides.
 
-Called by realtime.server (handshake) and realtime.sockets (frames). What viewers get is framed in realtime.events.
+Called by realtime.server (handshake), realtime.sockets (frames), realtime.events (a frame for all viewers at once), and
+by the load generator, which is a client. Imports nothing of the project.
 """
 
 from __future__ import annotations
@@ -9,22 +10,32 @@ import base64
 import binascii
 import codecs
 import hashlib
+import math
+import os
 from collections.abc import Iterator
+from typing import ClassVar
 
 MESSAGE_MAX_BYTES = 64 * 1024
 # Frames that are no whole message, between two heartbeats. Pings, pongs and fragments cost time; no command is counted.
 EXTRAS_MAX = 3_000
+FROM_SERVER_MAX_BYTES = 16 * 1024 * 1024  # what a client takes in one message: a snapshot may be large
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+MASKED = 0x80
 _DECODER = codecs.getincrementaldecoder("utf-8")
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class ProtocolError(Exception):
-    """The client broke the protocol: close with `code`."""
+    """The other side broke the protocol: close with `code`."""
 
     def __init__(self, code: int) -> None:
         super().__init__(str(code))
         self.code = code
+
+
+def new_key() -> str:
+    """Return a `Sec-WebSocket-Key` for one handshake."""
+    return base64.b64encode(os.urandom(16)).decode()
 
 
 def accept_key(key: bytes) -> bytes:
@@ -37,10 +48,33 @@ def accept_key(key: bytes) -> bytes:
     return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
 
 
+def websocket_frame(payload: bytes, *, opcode: int = TEXT) -> bytes:
+    """Return a final, unmasked frame: what a server sends."""
+    return _head(opcode, len(payload), 0) + payload
+
+
+def client_frame(payload: bytes, *, opcode: int = TEXT) -> bytes:
+    """Return a final, masked frame: what a client must send."""
+    mask = os.urandom(4)
+    return _head(opcode, len(payload), MASKED) + mask + _masked(payload, mask)
+
+
+def _head(opcode: int, size: int, masked: int) -> bytes:
+    if size < 126:
+        return bytes((0x80 | opcode, masked | size))
+    if size < 65_536:
+        return bytes((0x80 | opcode, masked | 126)) + size.to_bytes(2, "big")
+    return bytes((0x80 | opcode, masked | 127)) + size.to_bytes(8, "big")
+
+
 class Inbound:
     """Bytes of a client to whole messages: `(TEXT, "…")`, `(BINARY, b"…")`, and control frames with their payload."""
 
     __slots__ = ("_checked", "_decoder", "_kept", "_message", "_opcode", "extras")
+    # The mask bit, the bytes of a short head with its mask, the longest message: one look-up a call instead of three.
+    _side: ClassVar[tuple[int, int, int]] = (MASKED, 6, MESSAGE_MAX_BYTES)
+    _extras_max: ClassVar[float] = EXTRAS_MAX
+    _decodes: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.extras = 0  # frames that were no whole message; the owner sets it back from time to time
@@ -63,40 +97,44 @@ class Inbound:
         if self._kept:
             data = self._kept + data
         at, end = 0, len(data)
+        masked, head_bytes, message_max_bytes = self._side
         while end - at >= 2:
             first, size = data[at], data[at + 1]
             opcode = first & 0x0F
-            if first & 0x70 or not size & 0x80 or 3 <= opcode <= 7 or opcode > PONG:
+            if first & 0x70 or size & MASKED != masked or 3 <= opcode <= 7 or opcode > PONG:
                 raise ProtocolError(1002)
             size &= 0x7F
+            message = self._message
             if opcode >= CLOSE:
                 if size > 125 or not first & 0x80:
                     raise ProtocolError(1002)
-            elif (opcode == 0) is (self._message is None):
+            elif (opcode == 0) is (message is None):
                 raise ProtocolError(1002)  # goes on with nothing, or begins within another
-            body = at + 6
+            body = at + head_bytes
             if size >= 126:
                 width = 2 if size == 126 else 8
                 body += width
                 if end < at + 2 + width:
                     break
                 size = int.from_bytes(data[at + 2 : at + 2 + width], "big")
-            if opcode < CLOSE and size + len(self._message or b"") > MESSAGE_MAX_BYTES:
+            if opcode < CLOSE and size + (len(message) if message else 0) > message_max_bytes:
                 raise ProtocolError(1009)
             if end < body + size:
                 if opcode < CLOSE and (opcode or self._opcode) == TEXT:
                     self._check_begun(data, body)
                 break
-            payload = _unmasked(data[body : body + size], data[body - 4 : body])
+            payload = data[body : body + size]
+            if masked:
+                payload = _masked(payload, data[body - 4 : body])
             at = body + size
             if not 0 < opcode < CLOSE or not first & 0x80:
                 self.extras += 1
-                if self.extras > EXTRAS_MAX:
+                if self.extras > self._extras_max:
                     raise ProtocolError(1008)
             if opcode >= CLOSE:
                 yield opcode, payload
-            elif (message := self._whole(opcode, payload, is_final=bool(first & 0x80))) is not None:
-                yield message
+            elif (whole := self._whole(opcode, payload, is_final=bool(first & 0x80))) is not None:
+                yield whole
         self._kept = data[at:]
 
     def _whole(self, opcode: int, payload: bytes, *, is_final: bool) -> tuple[int, str | bytes] | None:
@@ -112,8 +150,8 @@ class Inbound:
         if self._message is not None:
             payload, self._message = bytes(self._message) + payload, None
         self._decoder = None
-        if self._opcode == BINARY:
-            return BINARY, payload
+        if self._opcode == BINARY or not self._decodes:
+            return self._opcode, payload
         try:
             return TEXT, payload.decode()
         except UnicodeDecodeError:
@@ -125,7 +163,7 @@ class Inbound:
         if begun:
             mask, turn = data[body - 4 : body], self._checked % 4
             self._checked += len(begun)
-            self._check(_unmasked(begun, mask[turn:] + mask[:turn]))
+            self._check(_masked(begun, mask[turn:] + mask[:turn]))
 
     def _check(self, text: bytes) -> None:
         """Notice bad UTF-8 where it stands, not at the end of the message. Raises ProtocolError."""
@@ -136,7 +174,21 @@ class Inbound:
             raise ProtocolError(1007) from None
 
 
-def _unmasked(payload: bytes, mask: bytes) -> bytes:
+class FromServer(Inbound):
+    """Bytes of a server to whole messages, as a client reads them. A text stays bytes, and its UTF-8 is not checked."""
+
+    __slots__ = ()
+    _side = (0, 2, FROM_SERVER_MAX_BYTES)
+    _extras_max = math.inf
+    _decodes = False
+
+    def _check_begun(self, data: bytes, body: int) -> None: ...
+
+    def _check(self, text: bytes) -> None: ...
+
+
+def _masked(payload: bytes, mask: bytes) -> bytes:
+    """Mask, or unmask, which is the same. Source: RFC 6455, section 5.3."""
     size = len(payload)
     pattern = (mask * (size // 4 + 1))[:size]
     return (int.from_bytes(payload, "big") ^ int.from_bytes(pattern, "big")).to_bytes(size, "big")

@@ -9,6 +9,7 @@ import pytest
 
 CORE = (
     "events",
+    "websocket",
     "stamps",
     "dispatcher",
     "subscriptions",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from realtime.events import now_ms
+from realtime.websocket import accept_key, websocket_frame
 
 KINDS = ("like", "celebrate", "support", "love", "insightful", "funny")
 TOPIC = "video:fake"
@@ -48,7 +47,7 @@ class FakeViewer:
 
     def write(self, event: Event) -> None:
         if self.is_websocket:
-            self.writer.write(websocket_text(json.dumps({"event": event.name, "data": event.data}).encode()))
+            self.writer.write(websocket_frame(json.dumps({"event": event.name, "data": event.data}).encode()))
         else:
             text = f"event: {event.name}\ndata: {json.dumps(event.data)}\n\n".encode()
             self.writer.write(b"%x\r\n%b\r\n" % (len(text), text))
@@ -66,12 +65,6 @@ def seq_of(position: str | None) -> int | None:
         return None
     assert position.startswith(f"{TOPIC}@{EPOCH}."), position
     return int(position.rpartition(".")[2])
-
-
-def websocket_text(payload: bytes, opcode: int = 1) -> bytes:
-    size = len(payload)
-    head = bytes((0x80 | opcode, size)) if size < 126 else bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big")
-    return head + payload
 
 
 class FakeSite:
@@ -183,7 +176,7 @@ class FakeSite:
             ]
             _, told = self._answer(method, path, {"authorization": who}, json.dumps(command).encode())
             answer = {"ack": command["ref"], **({"comment": told} if command["op"] == "comment" else told)}
-        viewer.write_raw(websocket_text(json.dumps(answer).encode()))
+        viewer.write_raw(websocket_frame(json.dumps(answer).encode()))
 
     # Streams
 
@@ -199,10 +192,9 @@ class FakeSite:
         self.connections += 1
         after = seq_of(headers.get("last-event-id"))
         if viewer.is_websocket:
-            accept = hashlib.sha1((headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode())
             writer.write(
                 b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
-                % base64.b64encode(accept.digest())
+                % accept_key(headers["sec-websocket-key"].encode())
             )
             viewer.write(Event("hello", {"node": "n", "connection": str(viewer.number), "topics": {}, "retry_ms": 1}))
             command = await self._command(reader)
@@ -211,7 +203,7 @@ class FakeSite:
                 command = await self._command(reader)
             after = seq_of(command.get("after"))
             viewer.write_raw(
-                websocket_text(json.dumps({"ack": command["ref"], "topic": TOPIC, **self._opening(after)}).encode())
+                websocket_frame(json.dumps({"ack": command["ref"], "topic": TOPIC, **self._opening(after)}).encode())
             )
         else:
             writer.write(b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")

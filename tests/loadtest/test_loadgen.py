@@ -36,12 +36,12 @@ from loadtest.wire import (
     EventStream,
     Request,
     WebSocketStream,
-    client_frame,
     parse_head,
     websocket_request,
 )
 from realtime.metrics import quantile_ms
-from tests.loadtest.fake_site import EPOCH, TOPIC, Event, FakeSite, FakeViewer, websocket_text
+from realtime.websocket import websocket_frame
+from tests.loadtest.fake_site import EPOCH, TOPIC, Event, FakeSite, FakeViewer
 
 # Bytes
 
@@ -115,9 +115,9 @@ def test_a_broken_chunk_is_an_error(nonsense: bytes) -> None:
 def test_websocket_messages_read_the_same_however_their_bytes_are_cut() -> None:
     long = b"x" * 70_000
     frames = (
-        websocket_text(b"one")
+        websocket_frame(b"one")
         + b"\x01\x02tw"
-        + websocket_text(b"", opcode=9)
+        + websocket_frame(b"", opcode=9)
         + b"\x80\x01o"
         + b"\x81\x7f"
         + len(long).to_bytes(8, "big")
@@ -132,7 +132,7 @@ def test_websocket_messages_read_the_same_however_their_bytes_are_cut() -> None:
 
 def test_a_websocket_ping_is_answered_with_its_own_payload() -> None:
     stream = WebSocketStream()
-    assert stream.feed(websocket_text(b"echo", opcode=9)) == []
+    assert stream.feed(websocket_frame(b"echo", opcode=9)) == []
     reply = stream.take_replies()
     assert reply[0] == 0x8A
     assert bytes(byte ^ reply[2 + at % 4] for at, byte in enumerate(reply[6:])) == b"echo"
@@ -143,12 +143,6 @@ def test_a_websocket_ping_is_answered_with_its_own_payload() -> None:
 def test_a_frame_that_no_server_may_send_is_an_error(nonsense: bytes) -> None:
     with pytest.raises(Broken):
         WebSocketStream().feed(nonsense)
-
-
-def test_a_client_frame_is_masked() -> None:
-    frame = client_frame(b"hello" * 40)
-    assert frame[:4] == b"\x81\xfe\x00\xc8"
-    assert bytes(byte ^ frame[4 + at % 4] for at, byte in enumerate(frame[8:])) == b"hello" * 40
 
 
 def test_a_head_is_read_once_it_is_whole() -> None:
@@ -582,7 +576,7 @@ async def test_a_websocket_close_code_says_whether_to_come_back(fake: FakeSite, 
     def close(viewer: FakeViewer, event: Event) -> list[Event]:
         if event.seq != 4:
             return [event]
-        viewer.write_raw(websocket_text(code.to_bytes(2, "big"), opcode=8))
+        viewer.write_raw(websocket_frame(code.to_bytes(2, "big"), opcode=8))
         return []
 
     fake.lie = only(3, close)

@@ -21,10 +21,9 @@ from websockets.typing import Subprotocol
 
 from host.processes import Child, Program
 from host.programs import CHECKOUT, DRAIN_SECONDS
-from loadtest.wire import client_frame
 from realtime.consumers import AsgiWire
 from realtime.events import frame
-from realtime.websocket import EXTRAS_MAX
+from realtime.websocket import EXTRAS_MAX, client_frame
 from tests.certificates import certificate
 from tests.rooms import Room, open_room
 from tests.sites import Site, wait_for

@@ -23,10 +23,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from loadtest.wire import client_frame, parse_head
+from loadtest.wire import parse_head
 from realtime.bound import WAITING_MAX_BYTES
 from realtime.server import BODY_MAX_BYTES, INBOUND_MAX_FRAMES, USER_TIMEOUT_MS
-from realtime.websocket import MESSAGE_MAX_BYTES
+from realtime.websocket import MESSAGE_MAX_BYTES, client_frame
 from tests.watching import HANG_SECONDS, eventually
 
 MEGABYTE = 1024 * 1024

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from loadtest.wire import client_frame
 from realtime import poll, sockets
 from realtime.bound import Bound
 from realtime.connections import Closing
 from realtime.events import frame
 from realtime.sockets import PINGS_MAX, Sockets, StreamSocket
+from realtime.websocket import client_frame
 from tests.watching import HANG_SECONDS, eventually
 
 BIG = b"x" * 200_000

@@ -1,4 +1,4 @@
-"""What WebSocket clients send, read as RFC 6455 has it: whole messages, however the bytes arrive."""
+"""What WebSocket peers send, read as RFC 6455 has it: whole messages, however the bytes arrive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.wire import client_frame
 from realtime.websocket import (
     BINARY,
     CLOSE,
@@ -15,10 +14,13 @@ from realtime.websocket import (
     PING,
     PONG,
     TEXT,
+    FromServer,
     Inbound,
     ProtocolError,
     accept_key,
+    client_frame,
     close_code,
+    websocket_frame,
 )
 
 messages = st.one_of(
@@ -59,6 +61,39 @@ def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         got += inbound.feed(stream[start:end])
     assert got == sent
+
+
+@given(st.lists(messages, max_size=8), st.data())
+def test_a_client_reads_what_a_server_sends_however_the_bytes_are_cut(
+    sent: list[tuple[int, str | bytes]], data: st.DataObject
+) -> None:
+    """A text stays bytes: the load generator reads the same one for thousands of viewers."""
+    payloads = [(opcode, body.encode() if isinstance(body, str) else body) for opcode, body in sent]
+    stream = b"".join(websocket_frame(payload, opcode=opcode) for opcode, payload in payloads)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=10)))
+    inbound = FromServer()
+    got = [
+        message
+        for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)
+        for message in inbound.feed(stream[start:end])
+    ]
+    assert got == payloads
+    assert not inbound.is_unfinished
+
+
+def test_a_client_takes_long_messages_and_any_number_of_pings_and_no_masked_frame() -> None:
+    long = b"x" * (MESSAGE_MAX_BYTES + 1)
+    inbound = FromServer()
+    assert list(inbound.feed(websocket_frame(long))) == [(TEXT, long)]
+    assert len(list(inbound.feed(websocket_frame(b"", opcode=PING) * (EXTRAS_MAX + 1)))) == EXTRAS_MAX + 1
+    with pytest.raises(ProtocolError):
+        list(inbound.feed(client_frame(b"masked")))
+
+
+def test_a_client_frame_is_masked() -> None:
+    frame = client_frame(b"hello" * 40)
+    assert frame[:4] == b"\x81\xfe\x00\xc8"
+    assert bytes(byte ^ frame[4 + at % 4] for at, byte in enumerate(frame[8:])) == b"hello" * 40
 
 
 @given(st.text(max_size=200), st.data())
