@@ -1,0 +1,79 @@
+"""Small load tests against the fake site, and lies for it to tell."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from loadtest.connection import Transport, Watch
+from loadtest.host import Address, reach
+from loadtest.requests import Command
+from loadtest.run import LoadTest, Plan, Result
+from loadtest.wire import (
+    Request,
+    websocket_request,
+)
+from tests.loadtest.fake_site import TOPIC, Event, FakeSite, FakeViewer
+
+
+def load_test(site: FakeSite, **changes: Any) -> LoadTest:
+    """Return a small load test against the fake site. `by_websocket`: likes and comments go over WebSockets."""
+    told = changes.pop("told", [])
+    by_websocket = changes.pop("by_websocket", False)
+    watch = Watch(TOPIC, [reach(site.url)], changes.pop("transport", Transport.SSE), **changes.pop("watch", {}))
+    plan: dict[str, Any] = {
+        "viewers": 6,
+        "seconds": 0.2,
+        "likes_per_s": 100,
+        "comments_per_s": 50,
+        "like_pool": 100,
+        "settle_seconds": 0.5,
+        "speakers": range(101 if by_websocket else 0),
+        **changes,
+    }
+
+    def like(viewer: int, kind: str | None) -> Request | Command:
+        if by_websocket:
+            return Command(viewer, {"op": "like", "kind": kind} if kind else {"op": "unlike"})
+        body = json.dumps({"kind": kind}).encode() if kind else b""
+        return Request("PUT" if kind else "DELETE", "/like", {"Authorization": str(viewer)}, body)
+
+    def comment(number: int) -> Request | Command:
+        if by_websocket:
+            return Command(100, {"op": "comment", "body": str(number)})
+        return Request("POST", "/comments", {"Authorization": "c"}, json.dumps({"body": str(number)}).encode())
+
+    def introduce(viewer: int, address: Address) -> Request:
+        handshake = websocket_request("/ws", origin=address.url)
+        return replace(handshake, headers={**handshake.headers, "Authorization": str(viewer)})
+
+    return LoadTest(
+        Plan(
+            watch,
+            ticket=lambda: "t",
+            like=like,
+            comment=comment,
+            state=Request("GET", "/state"),
+            introduce=introduce,
+            **plan,
+        ),
+        site=None,
+        tell=told.append,
+    )
+
+
+async def run(site: FakeSite, **changes: Any) -> Result:
+    return await load_test(site, **changes).run()
+
+
+def only(number: int, change: Any) -> Any:
+    """Return a lie to one viewer about its comments."""
+
+    def lie(viewer: FakeViewer, event: Event) -> list[Event]:
+        if viewer.number != number or event.name != "comment":
+            return [event]
+        told: list[Event] = change(viewer, event)
+        return told
+
+    return lie
