@@ -11,7 +11,7 @@ order:
 - `viewers`: all connections of one process, on one epoll.
 - `watcher`, `audience`: the processes that watch, and the one that started them.
 - `requests`: likes and comments over a few kept-alive connections or WebSockets, paced by a schedule.
-- `witness`: acknowledges frames where the site asks for it, as a page does.
+- `acknowledger`: acknowledges frames where the site asks for it, as a page does.
 - `hops`, `host`: what the nodes have measured; what this machine allows, and what the site's processes cost on it.
 - `run`: one load test from the first connection to the result; `report` prints it, `page` (with `plots`) draws it.
 """

@@ -20,7 +20,7 @@ from typing import IO
 
 from loadtest.check import Sightings, Tally
 from loadtest.connection import OPENING_MAX, Counts, Watch
-from loadtest.watcher import Channel, Expected, Orders, Report, Word
+from loadtest.watcher import Expected, Orders, Pipe, Report, Word
 
 ROOT = Path(__file__).resolve().parent.parent
 TICKET_SECONDS = 10.0
@@ -40,7 +40,7 @@ class _Process:
         self.name = name
         self.report: Report | None = None
         self.answer: Report | None = None  # the last that was asked for
-        self.channel: Channel | None = None
+        self.channel: Pipe | None = None
         self.silent_seconds = 0
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `close`)
         self._end, other = socket.socketpair()
@@ -55,7 +55,7 @@ class _Process:
         self.pid = self._process.pid
 
     async def open(self, orders: Orders) -> None:
-        self.channel = await Channel.over(self._end)
+        self.channel = await Pipe.over(self._end)
         await self.tell(orders)
 
     async def tell(self, message: object) -> None:
@@ -102,7 +102,7 @@ class _Process:
         self._errors.close()
 
 
-class Audience:
+class WatcherPool:
     """The viewers. What it tells is the sum of the processes' last reports; `saw` gets what each viewer saw."""
 
     def __init__(

@@ -27,17 +27,17 @@ TICKS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class StreamMessage:
     """A block with its meaning: an event, or the answer to a command (`ack`, `error`)."""
 
     name: str
     data: Mapping[str, Any]
 
 
-def parse_event(block: bytes) -> Message | None:
+def parse_event(block: bytes) -> StreamMessage | None:
     """Return the event of an event stream's block, None for a comment or an event without data. Raises Broken."""
     fields = fields_of(block)
-    return Message(fields[0], _object(fields[1])) if fields else None
+    return StreamMessage(fields[0], _object(fields[1])) if fields else None
 
 
 def fields_of(block: bytes) -> tuple[str, bytes] | None:
@@ -53,14 +53,14 @@ def fields_of(block: bytes) -> tuple[str, bytes] | None:
     return (name.decode(), b"\n".join(data)) if data else None
 
 
-def parse_text(block: bytes) -> Message | None:
+def parse_text(block: bytes) -> StreamMessage | None:
     """Return the message of a WebSocket text. Raises Broken."""
     message = _object(block)
     if "event" in message:
         data = message.get("data")
-        return Message(str(message["event"]), data if isinstance(data, dict) else {})
+        return StreamMessage(str(message["event"]), data if isinstance(data, dict) else {})
     if "ack" in message or "error" in message:
-        return Message("error" if "error" in message else "ack", message)
+        return StreamMessage("error" if "error" in message else "ack", message)
     return None
 
 
@@ -146,7 +146,7 @@ def _compact(ticks: Counter[int]) -> Counter[int]:
     return rounded
 
 
-class Viewer:
+class ViewedTopic:
     """What one viewer has seen of the topic."""
 
     __slots__ = ("epoch", "likes", "missing", "seq")
@@ -155,24 +155,24 @@ class Viewer:
         self.epoch = ""
         self.seq = -1  # -1: nothing yet
         self.missing: set[int] | None = None  # skipped seqs
-        self.likes: Likes | None = None
+        self.likes: LikesFrame | None = None
 
     def lost(self, top: int) -> int:
         """Return how many durable events up to seq `top` the viewer has not seen."""
         return max(0, top - self.seq) + sum(seq <= top for seq in self.missing or ())
 
 
-class Frame(Protocol):
+class SharedFrame(Protocol):
     """What many viewers read."""
 
-    def deliver(self, viewer: Viewer, tick: int) -> None: ...
+    def deliver(self, viewer: ViewedTopic, tick: int) -> None: ...
 
     def collect(self, into: Sightings) -> None:
         """Hand over who read it since the last call."""
         ...
 
 
-class Durable:
+class DurableFrame:
     """A durable event, known by its seq and, for a comment, its id."""
 
     __slots__ = ("_tally", "arrivals", "id", "seq")
@@ -183,7 +183,7 @@ class Durable:
         self._tally = tally
         self.arrivals: list[int] = []
 
-    def deliver(self, viewer: Viewer, tick: int) -> None:
+    def deliver(self, viewer: ViewedTopic, tick: int) -> None:
         seq = self.seq
         if seq == viewer.seq + 1:
             viewer.seq = seq
@@ -191,7 +191,7 @@ class Durable:
             self._misplaced(viewer)
         self.arrivals.append(tick)
 
-    def _misplaced(self, viewer: Viewer) -> None:
+    def _misplaced(self, viewer: ViewedTopic) -> None:
         """Take an event that is not the next one: a gap before it, a gap it fills, or one seen before."""
         if self.seq > viewer.seq:
             viewer.missing = (viewer.missing or set()) | set(range(viewer.seq + 1, self.seq))
@@ -208,7 +208,7 @@ class Durable:
             self.arrivals.clear()
 
 
-class Likes:
+class LikesFrame:
     """A state of the like totals."""
 
     __slots__ = ("_arrivals", "_tally", "kinds", "position", "total")
@@ -220,7 +220,7 @@ class Likes:
         self._tally = tally
         self._arrivals: dict[int, list[int]] = {}  # by the position that the viewer saw before
 
-    def deliver(self, viewer: Viewer, tick: int) -> None:
+    def deliver(self, viewer: ViewedTopic, tick: int) -> None:
         before = viewer.likes
         viewer.likes = self
         if before is None or before is self:
@@ -253,13 +253,13 @@ class Checker:
         self.topic = topic
         self.cycle = cycle
         self.tally = Tally()
-        self.known: dict[bytes, Sequence[Frame]] = {}
-        self._of_block: dict[bytes, Frame | None] = {}
-        self._durable: dict[tuple[int, str], Durable] = {}
-        self._likes: list[Likes] = []
+        self.known: dict[bytes, Sequence[SharedFrame]] = {}
+        self._of_block: dict[bytes, SharedFrame | None] = {}
+        self._durable: dict[tuple[int, str], DurableFrame] = {}
+        self._likes: list[LikesFrame] = []
         self._near = 0  # the highest position so far
 
-    def read(self, block: bytes, parse: Callable[[bytes], Message | None]) -> Frame | Message | None:
+    def read(self, block: bytes, parse: Callable[[bytes], StreamMessage | None]) -> SharedFrame | StreamMessage | None:
         """Return the frame of a block, or the message if it is for one viewer; None: nothing to check.
 
         Raises Broken.
@@ -276,7 +276,7 @@ class Checker:
         self._of_block[block] = frame
         return frame
 
-    def _frame(self, message: Message) -> Frame | None:
+    def _frame(self, message: StreamMessage) -> SharedFrame | None:
         if message.name == "likes":
             return self._state(message.data)
         if "seq" in message.data:
@@ -284,23 +284,23 @@ class Checker:
             return self._event(message.data["seq"], id)
         return None
 
-    def _event(self, seq: int, id: str) -> Durable:
+    def _event(self, seq: int, id: str) -> DurableFrame:
         if (known := self._durable.get((seq, id))) is None:
-            known = self._durable[seq, id] = Durable(seq, id, self.tally)
+            known = self._durable[seq, id] = DurableFrame(seq, id, self.tally)
         return known
 
-    def _state(self, likes: Mapping[str, Any]) -> Likes:
+    def _state(self, likes: Mapping[str, Any]) -> LikesFrame:
         position = self.cycle.position(likes["kinds"], near=self._near)
         if position // self.cycle.pool > self._near // self.cycle.pool:
             # A new round: what is remembered must be gone before the same bytes mean a later position.
             self.known.clear()
             self._of_block.clear()
         self._near = max(self._near, position)
-        state = Likes(position, likes["total"], likes["kinds"], self.tally)
+        state = LikesFrame(position, likes["total"], likes["kinds"], self.tally)
         self._likes.append(state)
         return state
 
-    def welcome(self, viewer: Viewer, seq: int, snapshot: Mapping[str, Any] | None, tick: int) -> None:
+    def welcome(self, viewer: ViewedTopic, seq: int, snapshot: Mapping[str, Any] | None, tick: int) -> None:
         """Take a `hello` or a `reset`. Without a snapshot the viewer goes on where it was: what it missed follows.
 
         A snapshot replaces what the viewer had. Its comments count as seen; what it jumps over is missing.
@@ -317,7 +317,7 @@ class Checker:
         except (KeyError, TypeError) as error:
             raise Broken(f"a snapshot that is not as documented: {error!r}") from None
 
-    def _replace(self, viewer: Viewer, seq: int, comments: Mapping[int, str], tick: int) -> None:
+    def _replace(self, viewer: ViewedTopic, seq: int, comments: Mapping[int, str], tick: int) -> None:
         self.tally.resets += 1
         self.tally.out_of_order += seq < viewer.seq
         missing = (viewer.missing or set()) | set(range(viewer.seq + 1, seq + 1))
@@ -328,7 +328,7 @@ class Checker:
     def collect(self) -> Sightings:
         """Return what was seen since the last call. Call it about once a second."""
         sightings = Sightings()
-        frames: list[Frame] = [*self._durable.values(), *self._likes]
+        frames: list[SharedFrame] = [*self._durable.values(), *self._likes]
         for frame in frames:
             frame.collect(sightings)
         if max(len(self.known), len(self._of_block), len(frames)) > KNOWN_MAX:

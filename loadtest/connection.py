@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from loadtest.check import Viewer
+from loadtest.check import ViewedTopic
 from loadtest.host import Address, source_for
 from loadtest.wire import Stream
 
@@ -23,13 +23,13 @@ window stays shut until the buffer has room for a whole segment."""
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux: choose the port at connect, so that it need only be unused towards that address
 
 
-class Transport(Enum):
+class StreamKind(Enum):
     SSE = "sse"
     WEBSOCKET = "ws"
     MIX = "mix"  # every second viewer by WebSocket
 
     def is_websocket(self, number: int) -> bool:
-        return self is Transport.WEBSOCKET or (self is Transport.MIX and number % 2 == 1)
+        return self is StreamKind.WEBSOCKET or (self is StreamKind.MIX and number % 2 == 1)
 
 
 class Manner(Enum):
@@ -51,7 +51,7 @@ class Phase(Enum):
     GONE = 5  # the site has said not to come back
 
 
-class Connection(Viewer):
+class ViewerConnection(ViewedTopic):
     """One viewer and its present socket."""
 
     __slots__ = (
@@ -84,7 +84,7 @@ class Watch:
 
     topic: str
     addresses: Sequence[Address]
-    transport: Transport
+    transport: StreamKind
     ramp_seconds: float = 0.0
     openings_max: int = OPENING_MAX  # of each process
     slow_percent: int = 0
@@ -111,7 +111,7 @@ class Counts:
     troubles: Counter[str] = field(default_factory=Counter)
 
 
-def dial(viewer: Connection) -> tuple[int, int]:
+def dial(viewer: ViewerConnection) -> tuple[int, int]:
     """Begin to connect the viewer; return the descriptor and the error number so far. Raises OSError: no socket."""
     plain = socket.socket(viewer.address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:

@@ -1,7 +1,7 @@
 """How long the hops of the path take, from the nodes' own histograms (`/metrics`, realtime.metrics). Called by `run`.
 
 Nodes that share a port answer in turn, each for itself. `/readyz` and `/metrics` over one kept-alive connection come
-from one node, and `/readyz` says which: so the nodes are told apart, and asked until all of them have answered. Many
+from one node, and `/readyz` says which: so we know the nodes apart, and ask until all of them have answered. Many
 connections are opened at once, because the kernel gives connections that come one by one to the same idle node.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.host import Address
-from loadtest.requests import Refused, connect
-from loadtest.wire import Broken, Request
+from loadtest.requests import RequestRefused, connect
+from loadtest.wire import Broken, RawRequest
 from realtime.metrics import QUANTILES, Buckets, quantile_ms
 
 _SINCE_RECEIVED = "live_hop_seconds"
@@ -86,14 +86,14 @@ async def _read_one(address: Address, readings: Readings) -> None:
     exchange = None
     try:
         exchange = await connect(address)
-        ready = await exchange.send(Request("GET", "/readyz").encode(address.host_header))
+        ready = await exchange.send(RawRequest("GET", "/readyz").encode(address.host_header))
         node = str(ready.json()["id"])
         if node in readings.nodes or not exchange.usable:
             return
         readings.nodes[node] = {}  # for one of the connections to it only
-        page = await exchange.send(Request("GET", "/metrics").encode(address.host_header))
+        page = await exchange.send(RawRequest("GET", "/metrics").encode(address.host_header))
         readings.nodes[node] = parse_metrics(page.body.decode())
-    except (OSError, TimeoutError, Broken, Refused, KeyError, UnicodeDecodeError):
+    except (OSError, TimeoutError, Broken, RequestRefused, KeyError, UnicodeDecodeError):
         return  # another one may answer
     finally:
         if exchange:

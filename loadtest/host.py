@@ -192,7 +192,7 @@ class Site:
 
 
 def find_site(ports: Iterable[int], *, proc: Path = PROC, own: int | None = None) -> Site | None:
-    """Return the processes behind the listening ports, None when that cannot be told from here."""
+    """Return the processes behind the listening ports, None when this machine does not show them."""
     try:
         processes = _processes(proc)
         inodes = _listening_inodes(proc, set(ports))

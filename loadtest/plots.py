@@ -63,13 +63,13 @@ def line_plot(plot: Plot, at: Sequence[float], series: Mapping[str, Sequence[flo
             for points in _runs([(x(s), None if v is None else y(v)) for s, v in zip(at, values, strict=True)])
         ]
     for place, seconds in enumerate(at):
-        told = ", ".join(
+        label = ", ".join(
             f"{name} {compact(value)} {plot.unit}"
             for name, values in series.items()
             if (value := values[place]) is not None
         )
         begin = x(at[place - 1]) if place else LEFT
-        parts.append(_hover(begin, x(seconds) - begin, f"{seconds:.0f} s: {told}"))
+        parts.append(_hover(begin, x(seconds) - begin, f"{seconds:.0f} s: {label}"))
     return _figure(plot, "".join(parts), series)
 
 
@@ -104,8 +104,8 @@ def bar_plot(plot: Plot, series: Mapping[str, Mapping[float, int]]) -> str:
                 f'<rect class="bar{number}" x="{left + 0.08 * place_width + number * bar_width:.1f}" '
                 f'y="{y(values[place]):.1f}" width="{bar_width:.1f}" height="{y(0) - y(values[place]):.1f}"/>'
             )
-        told = ", ".join(f"{name} {values[place]:.1f} %" for name, values in shares.items())
-        parts.append(_hover(left, place_width, f"up to {_ms(bound)} ms: {told}"))
+        label = ", ".join(f"{name} {values[place]:.1f} %" for name, values in shares.items())
+        parts.append(_hover(left, place_width, f"up to {_ms(bound)} ms: {label}"))
     return _figure(plot, "".join(parts), series, kind="bar")
 
 
@@ -138,7 +138,7 @@ def _runs(points: Sequence[tuple[float, float | None]]) -> list[str]:
 
 
 def _hover(x: float, width: float, text: str) -> str:
-    """Return a column that tells its numbers to whoever points at it."""
+    """Return a column that shows its numbers to people who point at it."""
     return (
         f'<rect class="hover" x="{x:.1f}" y="{TOP}" width="{max(width, 0.5):.1f}" height="{HEIGHT - TOP - BOTTOM}">'
         f"<title>{escape(text)}</title></rect>"

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from loadtest.host import Address
-from loadtest.wire import Broken, Chunks, Head, Request, WebSocketStream, parse_head
+from loadtest.wire import Broken, Chunks, RawRequest, ResponseHead, WebSocketReader, parse_head
 from realtime.websocket import client_frame
 
 IN_FLIGHT_MAX = 500
@@ -34,19 +34,19 @@ OPENING_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class SocketCommand:
     """What a viewer says over its WebSocket, without `ref`."""
 
     speaker: int
     data: dict[str, Any]
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The site did not do what was asked, even after repeating it; the message says what it answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """A response; `sent_tick` is when its request went out for the first time."""
 
     status: int
@@ -55,13 +55,13 @@ class Answer:
     sent_tick: int = 0
 
     def json(self) -> dict[str, Any]:
-        """Return the JSON object of the body. Raises Refused when it is none."""
+        """Return the JSON object of the body. Raises RequestRefused when it is none."""
         try:
             value = orjson.loads(self.body)
         except orjson.JSONDecodeError:
             value = None
         if not isinstance(value, dict):
-            raise Refused(f"HTTP {self.status} without a JSON object")
+            raise RequestRefused(f"HTTP {self.status} without a JSON object")
         return value
 
 
@@ -71,9 +71,9 @@ class Exchange(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.usable = False
-        self._answer: asyncio.Future[Answer] | None = None
+        self._answer: asyncio.Future[Reply] | None = None
         self._kept = b""
-        self._head: Head | None = None
+        self._head: ResponseHead | None = None
         self._chunks: Chunks | None = None
         self._body: list[bytes] = []
         self._missing: int | None = None  # bytes of the body still to come; None: until the end of the chunks
@@ -83,7 +83,7 @@ class Exchange(asyncio.Protocol):
         self.transport = transport
         self.usable = True
 
-    def send(self, request: bytes) -> asyncio.Future[Answer]:
+    def send(self, request: bytes) -> asyncio.Future[Reply]:
         assert self.transport is not None
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)
@@ -111,7 +111,7 @@ class Exchange(asyncio.Protocol):
         self._missing = None if self._chunks else 0 if bodiless else int(self._head.headers.get("content-length", "0"))
         return rest
 
-    def _take_body(self, head: Head, data: bytes) -> None:
+    def _take_body(self, head: ResponseHead, data: bytes) -> None:
         if self._chunks is not None:
             self._body.append(self._chunks.feed(data))
             done = self._chunks.ended
@@ -125,7 +125,7 @@ class Exchange(asyncio.Protocol):
             if head.headers.get("connection", "").lower() == "close":
                 self.usable = False
             retry = head.headers.get("retry-after", "")
-            answer = Answer(head.status, b"".join(self._body), float(retry) if retry.isdigit() else 0.0)
+            answer = Reply(head.status, b"".join(self._body), float(retry) if retry.isdigit() else 0.0)
             if self._answer is not None and not self._answer.done():
                 self._answer.set_result(answer)
 
@@ -143,13 +143,13 @@ class Exchange(asyncio.Protocol):
 
 
 class _Voice(asyncio.Protocol):
-    """A viewer's WebSocket, to act over: any number of commands on their way, told apart by `ref`."""
+    """A viewer's WebSocket, to act over: any number of commands on their way, each known by its `ref`."""
 
     def __init__(self, handshake: bytes) -> None:
         self._handshake = handshake
         self._kept: bytes | None = b""  # of the head; None: it is read
-        self._stream = WebSocketStream()
-        self._answers: dict[int, asyncio.Future[Answer]] = {}
+        self._stream = WebSocketReader()
+        self._answers: dict[int, asyncio.Future[Reply]] = {}
         self._refs = 0
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.usable = True
@@ -159,7 +159,7 @@ class _Voice(asyncio.Protocol):
         self._transport = transport
         transport.write(self._handshake)
 
-    def send(self, command: dict[str, Any]) -> asyncio.Future[Answer]:
+    def send(self, command: dict[str, Any]) -> asyncio.Future[Reply]:
         self._refs += 1
         answer = self._answers[self._refs] = asyncio.get_running_loop().create_future()
         self._transport.write(client_frame(orjson.dumps({**command, "ref": self._refs})))
@@ -194,7 +194,7 @@ class _Voice(asyncio.Protocol):
         error = message.get("error")
         ref = message.get("ref") if error else message.get("ack")
         if (answer := self._answers.pop(ref, None)) is not None and not answer.done():
-            answer.set_result(Answer(STATUS_OF_ERROR.get(error["code"], 422) if error else 200, block))
+            answer.set_result(Reply(STATUS_OF_ERROR.get(error["code"], 422) if error else 200, block))
 
     def connection_lost(self, error: Exception | None) -> None:
         self.close(ConnectionResetError("the site closed the connection"))
@@ -219,7 +219,7 @@ class Client:
     """
 
     def __init__(
-        self, addresses: Sequence[Address], *, introduce: Callable[[int, Address], Request] | None = None
+        self, addresses: Sequence[Address], *, introduce: Callable[[int, Address], RawRequest] | None = None
     ) -> None:
         self._addresses = addresses
         self._introduce = introduce
@@ -236,14 +236,17 @@ class Client:
 
         async def open_one(speaker: int) -> None:
             async with slots:
-                # What goes wrong here goes wrong again, and is told, when it speaks.
+                # What goes wrong here goes wrong again when the speaker acts, and is reported then.
                 with contextlib.suppress(OSError, TimeoutError, Broken):
                     await self._voice(speaker)
 
         await asyncio.gather(*map(open_one, speakers))
 
-    async def ask(self, request: Request | Command) -> Answer:
-        """Send the request, again if it was cut off or refused for a while; return the 2xx answer. Raises Refused."""
+    async def ask(self, request: RawRequest | SocketCommand) -> Reply:
+        """Send the request, again if it was cut off or refused for a while; return the 2xx answer.
+
+        Raises RequestRefused.
+        """
         token = object()
         started = time.monotonic()
         attempts = 0
@@ -255,20 +258,20 @@ class Client:
                         return replace(answer, sent_tick=self.unanswered[token])
                     trouble = f"HTTP {answer.status}"
                     if answer.status not in (429, 500, 502, 503, 504):
-                        raise Refused(f"{_name(request)}: {trouble} {answer.body[:200]!r}")
+                        raise RequestRefused(f"{_name(request)}: {trouble} {answer.body[:200]!r}")
                     pause = answer.retry_seconds
                 except (OSError, TimeoutError, Broken) as error:
                     trouble, pause = str(error) or type(error).__name__, 0.0
                 attempts += 1
                 self.repeated[trouble] += 1
                 if time.monotonic() - started > PERSISTENCE_SECONDS:
-                    raise Refused(f"{_name(request)}: {trouble}, {attempts} times")
+                    raise RequestRefused(f"{_name(request)}: {trouble}, {attempts} times")
                 await asyncio.sleep(max(pause, random.uniform(0.05, 0.2) * min(2**attempts, 16)))
         finally:
             self.unanswered.pop(token, None)
 
-    async def _exchange(self, request: Request | Command, token: object) -> Answer:
-        if isinstance(request, Command):
+    async def _exchange(self, request: RawRequest | SocketCommand, token: object) -> Reply:
+        if isinstance(request, SocketCommand):
             voice = await self._voice(request.speaker)
             self.unanswered.setdefault(token, now_tick())
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -341,8 +344,8 @@ async def connect(address: Address) -> Exchange:
     return exchange
 
 
-def _name(request: Request | Command) -> str:
-    return str(request.data["op"]) if isinstance(request, Command) else f"{request.method} {request.path}"
+def _name(request: RawRequest | SocketCommand) -> str:
+    return str(request.data["op"]) if isinstance(request, SocketCommand) else f"{request.method} {request.path}"
 
 
 @dataclass(slots=True)
@@ -361,7 +364,7 @@ class Pace:
         *,
         admit: Callable[[int], Awaitable[bool]] | None = None,
     ) -> None:
-        """Call `send(0)`, `send(1)`, … on time, then wait for all of them. `send` raises Refused.
+        """Call `send(0)`, `send(1)`, … on time, then wait for all of them. `send` raises RequestRefused.
 
         `admit(number)` may hold a request back; when it says no, that was all.
         """
@@ -383,7 +386,7 @@ class Pace:
     async def _send(self, send: Callable[[int], Awaitable[None]], number: int, slots: asyncio.Semaphore) -> None:
         try:
             await send(number)
-        except Refused as refused:
+        except RequestRefused as refused:
             self.refused[str(refused)] += 1
         finally:
             slots.release()

@@ -15,15 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtest.audience import Audience
+from loadtest.audience import WatcherPool
 from loadtest.check import LikeCycle
 from loadtest.connection import Watch
 from loadtest.hops import Readings, read_hops
 from loadtest.host import Address, Cost, Site, busy_seconds, own_rss_bytes
 from loadtest.latency import TICKS_PER_MS, Histogram, Ledger
-from loadtest.requests import Client, Command, Pace, now_tick
+from loadtest.requests import Client, Pace, SocketCommand, now_tick
 from loadtest.watcher import Expected
-from loadtest.wire import Request
+from loadtest.wire import RawRequest
 from realtime.metrics import QUANTILES
 
 SETTLE_SECONDS = 20.0
@@ -48,13 +48,13 @@ class Plan:
     comments_per_s: float
     like_pool: int
     ticket: Callable[[], str]
-    like: Callable[[int, str | None], Request | Command]
-    comment: Callable[[int], Request | Command]
-    state: Request  # answered with the video's `seq` and `likes`
+    like: Callable[[int, str | None], RawRequest | SocketCommand]
+    comment: Callable[[int], RawRequest | SocketCommand]
+    state: RawRequest  # answered with the video's `seq` and `likes`
     processes: int = 1
-    acts_at: Sequence[Address] = ()  # where likes and comments are sent; nowhere else said: where the viewers are
+    acts_at: Sequence[Address] = ()  # where likes and comments are sent; empty: where the viewers are
     speakers: range = range(0)
-    introduce: Callable[[int, Address], Request] | None = None
+    introduce: Callable[[int, Address], RawRequest] | None = None
     settle_seconds: float = SETTLE_SECONDS
 
 
@@ -150,7 +150,7 @@ class LoadTest:
         self._ledger = Ledger()
         self._received = Histogram()  # from a comment's request to the site's having it, by its at_ms
         self._client = Client(plan.acts_at or plan.watch.addresses, introduce=plan.introduce)
-        self.audience = Audience(
+        self.audience = WatcherPool(
             plan.watch,
             plan.viewers,
             processes=plan.processes,
@@ -168,7 +168,7 @@ class LoadTest:
         self._before = self._reading()
 
     async def run(self) -> Result:
-        """Run it. Raises Refused when the site does not even tell the video's state, WatcherDied."""
+        """Run it. Raises RequestRefused when the site does not even tell the video's state, WatcherDied."""
         tasks = [asyncio.create_task(work) for work in (self._run(), self.audience.listen(), self._telling())]
         try:
             with _collector_at_rest():

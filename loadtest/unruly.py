@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 
-from loadtest.connection import Connection, Manner, Phase, Watch
+from loadtest.connection import Manner, Phase, ViewerConnection, Watch
 from realtime.poll import Poll
 
 SLOW_BYTES, SLOW_SECONDS = 64, 0.25
@@ -24,8 +24,8 @@ class Unruly:
         watch: Watch,
         poll: Poll,
         *,
-        read: Callable[[Connection, int], None],
-        leave: Callable[[Connection], None],
+        read: Callable[[ViewerConnection, int], None],
+        leave: Callable[[ViewerConnection], None],
     ) -> None:
         self._watch = watch
         self._poll = poll
@@ -33,9 +33,9 @@ class Unruly:
         self._leave = leave
         self._loop = asyncio.get_running_loop()
         self._is_on = False
-        self._slow: dict[Connection, None] = {}  # not polled
+        self._slow: dict[ViewerConnection, None] = {}  # not polled
 
-    def set(self, unruly: bool, viewers: Iterable[Connection]) -> None:
+    def set(self, unruly: bool, viewers: Iterable[ViewerConnection]) -> None:
         """Let slow and flapping viewers begin to behave as such, or make them all steady and read what waits."""
         if unruly == self._is_on:
             return
@@ -50,7 +50,7 @@ class Unruly:
                 self._poll.add(viewer.descriptor)
             self._slow.clear()
 
-    def take(self, viewer: Connection) -> None:
+    def take(self, viewer: ViewerConnection) -> None:
         """Let the viewer misbehave, if it is one to do so and watches."""
         if not self._is_on or viewer.manner is Manner.STEADY or viewer.phase is not Phase.WATCHING:
             return
@@ -60,7 +60,7 @@ class Unruly:
         else:
             self._loop.call_later(random.uniform(*self._watch.stay_seconds), self._flap, viewer, viewer.visit)
 
-    def drop(self, viewer: Connection) -> bool:
+    def drop(self, viewer: ViewerConnection) -> bool:
         """Forget the viewer, whose socket ends. False: it was polled as all others."""
         if viewer not in self._slow:
             return False
@@ -70,7 +70,7 @@ class Unruly:
     def close(self) -> None:
         self._is_on = False
 
-    def _flap(self, viewer: Connection, visit: int) -> None:
+    def _flap(self, viewer: ViewerConnection, visit: int) -> None:
         """End the visit that the timer was set for."""
         if self._is_on and viewer.visit == visit and viewer.phase is Phase.WATCHING:
             self._leave(viewer)

@@ -20,14 +20,14 @@ from typing import Any
 
 import orjson
 
-from loadtest.check import UNTIMED, Checker, Likes, Message, Viewer, parse_event, parse_text
-from loadtest.connection import RETRY_MS, Connection, Counts, Manner, Phase, Watch, connect_error, dial
+from loadtest.check import UNTIMED, Checker, LikesFrame, StreamMessage, ViewedTopic, parse_event, parse_text
+from loadtest.connection import RETRY_MS, Counts, Manner, Phase, ViewerConnection, Watch, connect_error, dial
 from loadtest.unruly import Unruly
 from loadtest.wire import (
     Broken,
-    EventStream,
+    EventStreamReader,
     Stream,
-    WebSocketStream,
+    WebSocketReader,
     event_stream_request,
     parse_head,
     websocket_request,
@@ -54,7 +54,7 @@ class Crowd:
         self.ticket = ticket
         self.counts = Counts()
         self.viewers = [
-            Connection(
+            ViewerConnection(
                 number,
                 watch.addresses[number % len(watch.addresses)],
                 is_websocket=watch.transport.is_websocket(number),
@@ -67,8 +67,8 @@ class Crowd:
         self.connected = 0
         self.first_connect_at = self.last_connect_at = 0.0
         self._waiting = deque(self.viewers)
-        self._opening: dict[Connection, None] = {}
-        self._sockets: dict[int, Connection] = {}
+        self._opening: dict[ViewerConnection, None] = {}
+        self._sockets: dict[int, ViewerConnection] = {}
         self._poll = Poll()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._poll.fileno(), self._read_batch)
@@ -110,7 +110,7 @@ class Crowd:
                 break
             self._open(self._waiting.popleft())
 
-    def _open(self, viewer: Connection) -> None:
+    def _open(self, viewer: ViewerConnection) -> None:
         viewer.phase = Phase.CONNECTING
         viewer.deadline = time.monotonic() + OPENING_SECONDS
         self._opening[viewer] = None
@@ -128,7 +128,7 @@ class Crowd:
         else:
             self._end(viewer, os.strerror(code))
 
-    def _ask(self, viewer: Connection) -> None:
+    def _ask(self, viewer: ViewerConnection) -> None:
         """Write the request, now that the connection stands."""
         ticket = self.ticket
         if viewer.is_websocket:
@@ -139,7 +139,7 @@ class Crowd:
         viewer.phase = Phase.ASKED
         self._write(viewer, request.encode(viewer.address.host_header))
 
-    def _position(self, viewer: Viewer) -> str | None:
+    def _position(self, viewer: ViewedTopic) -> str | None:
         return f"{self.watch.topic}@{viewer.epoch}.{viewer.seq}" if viewer.seq >= 0 else None
 
     def expire(self) -> None:
@@ -184,7 +184,7 @@ class Crowd:
         if self._waiting and len(self._opening) < self.watch.openings_max:
             self._open_waiting()
 
-    def _read(self, viewer: Connection, most_bytes: int) -> None:
+    def _read(self, viewer: ViewerConnection, most_bytes: int) -> None:
         """Read once from a viewer that is not steady, as `_read_batch` does it for all."""
         try:
             data = os.read(viewer.descriptor, most_bytes)
@@ -198,7 +198,7 @@ class Crowd:
         else:
             self._end(viewer, "connection closed")
 
-    def _connected(self, viewer: Connection) -> None:
+    def _connected(self, viewer: ViewerConnection) -> None:
         code = connect_error(viewer.descriptor)
         if code:
             self._end(viewer, os.strerror(code))
@@ -206,7 +206,7 @@ class Crowd:
         self._poll.watch(viewer.descriptor, READ)
         self._ask(viewer)
 
-    def _take(self, viewer: Connection, data: bytes, tick: int) -> None:
+    def _take(self, viewer: ViewerConnection, data: bytes, tick: int) -> None:
         try:
             if viewer.stream is None:
                 data = self._take_head(viewer, data)
@@ -215,7 +215,7 @@ class Crowd:
         except Broken as error:
             self._end(viewer, str(error))
 
-    def _take_head(self, viewer: Connection, data: bytes) -> bytes:
+    def _take_head(self, viewer: ViewerConnection, data: bytes) -> bytes:
         """Read the answer to the request; return what of `data` comes after it."""
         viewer.kept += data
         parsed = parse_head(viewer.kept)
@@ -225,7 +225,7 @@ class Crowd:
         head, rest = parsed
         if head.status == (101 if viewer.is_websocket else 200):
             viewer.phase = Phase.ANSWERED
-            viewer.stream = WebSocketStream() if viewer.is_websocket else EventStream(chunked=head.chunked)
+            viewer.stream = WebSocketReader() if viewer.is_websocket else EventStreamReader(chunked=head.chunked)
             if viewer.is_websocket:
                 self._command(
                     viewer, {"op": "subscribe", "topic": self.watch.topic, "ref": 1, "after": self._position(viewer)}
@@ -240,14 +240,14 @@ class Crowd:
             self._end(viewer, f"HTTP {head.status}", for_good=True)
         return b""
 
-    def _take_body(self, viewer: Connection, stream: Stream, data: bytes, tick: int) -> None:
+    def _take_body(self, viewer: ViewerConnection, stream: Stream, data: bytes, tick: int) -> None:
         alone = viewer.plain
         frames = []
         for block in stream.feed(data):
             if viewer.name and viewer.manner is Manner.STEADY and (number := number_of(block)):
                 viewer.seen.append((number, time.time()))
             read = self.checker.read(block, parse_text if viewer.is_websocket else parse_event)
-            if isinstance(read, Message):
+            if isinstance(read, StreamMessage):
                 alone = False
                 self._take_message(viewer, read, tick)
                 if viewer.stream is not stream:
@@ -260,14 +260,14 @@ class Crowd:
             alone = False
             self._write(viewer, replies)
         if stream.ended:
-            self._end_as_told(viewer, stream)
+            self._end_after_site(viewer, stream)
             return
         # Who is to acknowledge frames has each of them looked at.
         viewer.plain = viewer.phase is Phase.WATCHING and stream.between_blocks and not viewer.name
         if alone and viewer.plain:
             self.checker.known[data] = tuple(frames)
 
-    def _take_message(self, viewer: Connection, message: Message, tick: int) -> None:
+    def _take_message(self, viewer: ViewerConnection, message: StreamMessage, tick: int) -> None:
         data = message.data
         match message.name:
             case "hello":
@@ -288,7 +288,7 @@ class Crowd:
             case "error":
                 self._end(viewer, f"error: {data.get('error')}")
 
-    def _welcome(self, viewer: Connection, topic: Mapping[str, Any] | None, tick: int) -> None:
+    def _welcome(self, viewer: ViewerConnection, topic: Mapping[str, Any] | None, tick: int) -> None:
         if topic is None:
             return
         is_new = viewer.seq < 0
@@ -315,7 +315,7 @@ class Crowd:
         """Whether somebody has something to acknowledge."""
         return any(viewer.seen for viewer in self.viewers)
 
-    def take_seen(self, offset_seconds: float) -> list[tuple[Connection, list[tuple[int, int]]]]:
+    def take_seen(self, offset_seconds: float) -> list[tuple[ViewerConnection, list[tuple[int, int]]]]:
         """Return what each sampled viewer has to acknowledge since the last call, by the site's clock, in ms."""
         found = []
         for viewer in self.viewers:
@@ -326,15 +326,15 @@ class Crowd:
 
     # Writing and ending
 
-    def command(self, viewer: Connection, command: Mapping[str, Any]) -> None:
+    def command(self, viewer: ViewerConnection, command: Mapping[str, Any]) -> None:
         """Send a command over the viewer's WebSocket, if it has one now."""
         if viewer.phase is Phase.WATCHING:
             self._command(viewer, command)
 
-    def _command(self, viewer: Connection, command: Mapping[str, Any]) -> None:
+    def _command(self, viewer: ViewerConnection, command: Mapping[str, Any]) -> None:
         self._write(viewer, client_frame(orjson.dumps(command)))
 
-    def _write(self, viewer: Connection, data: bytes) -> None:
+    def _write(self, viewer: ViewerConnection, data: bytes) -> None:
         """Write a few hundred bytes: a viewer's socket always has room for them."""
         try:
             written = os.write(viewer.descriptor, data)
@@ -344,8 +344,8 @@ class Crowd:
         if written < len(data):
             self._end(viewer, "the site does not read")
 
-    def _end(self, viewer: Connection, reason: str | None, *, for_good: bool = False) -> None:
-        """Close the viewer's socket; it comes back after a while unless it was told not to."""
+    def _end(self, viewer: ViewerConnection, reason: str | None, *, for_good: bool = False) -> None:
+        """Close the viewer's socket; it comes back after a while unless `for_good`."""
         if viewer.descriptor < 0:
             return
         self._forget_socket(viewer)
@@ -372,26 +372,26 @@ class Crowd:
             viewer.attempts += 1
             self._later(random.uniform(0, most_ms) / 1_000, viewer)
 
-    def _flap(self, viewer: Connection) -> None:
+    def _flap(self, viewer: ViewerConnection) -> None:
         self.counts.flaps += 1
         self._end(viewer, OWN_WILL)
 
-    def _end_as_told(self, viewer: Connection, stream: Stream) -> None:
+    def _end_after_site(self, viewer: ViewerConnection, stream: Stream) -> None:
         """End after the site did, in the protocol's own way."""
-        if isinstance(stream, WebSocketStream):
+        if isinstance(stream, WebSocketReader):
             code = stream.close_code
             self._end(viewer, f"closed with {code}", for_good=4400 <= code < 4500 and code != TOO_MANY)
         else:
             self._end(viewer, "stream ended")
 
-    def _forget_socket(self, viewer: Connection) -> None:
+    def _forget_socket(self, viewer: ViewerConnection) -> None:
         if not self.unruly.drop(viewer):
             self._poll.remove(viewer.descriptor)
         del self._sockets[viewer.descriptor]
         os.close(viewer.descriptor)
         viewer.descriptor = -1
 
-    def _later(self, seconds: float, viewer: Connection) -> None:
+    def _later(self, seconds: float, viewer: ViewerConnection) -> None:
         def come_back() -> None:
             if not self._closed:
                 self._waiting.append(viewer)
@@ -407,7 +407,7 @@ class Crowd:
 
     def stale(self, total: int, kinds: Mapping[str, int]) -> int:
         """Return how many of those who ever watched have read other like totals last."""
-        right: dict[Likes | None, bool] = {}
+        right: dict[LikesFrame | None, bool] = {}
         return sum(
             not right.setdefault(viewer.likes, viewer.likes is not None and viewer.likes.equals(total, kinds))
             for viewer in self.viewers

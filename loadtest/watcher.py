@@ -16,11 +16,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from loadtest.acknowledger import Acknowledger
 from loadtest.check import Checker, LikeCycle, Sightings, Tally
 from loadtest.connection import Counts, Watch
 from loadtest.host import own_rss_bytes
 from loadtest.viewers import Crowd
-from loadtest.witness import Witness
 
 REPORT_SECONDS = 1.0
 
@@ -72,7 +72,7 @@ class Report:
     stale: int = 0
 
 
-class Channel:
+class Pipe:
     """One end of the socket pair: whole messages."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -80,7 +80,7 @@ class Channel:
         self._writer = writer
 
     @classmethod
-    async def over(cls, end: socket.socket) -> Channel:
+    async def over(cls, end: socket.socket) -> Pipe:
         return cls(*await asyncio.open_unix_connection(sock=end))
 
     async def send(self, message: object) -> None:
@@ -98,14 +98,14 @@ class Channel:
         self._writer.close()
 
 
-class Watcher:
-    """The process's one crowd and what it tells about it."""
+class WatcherProcess:
+    """The process's one crowd, and the reports about it."""
 
-    def __init__(self, orders: Orders, channel: Channel) -> None:
+    def __init__(self, orders: Orders, channel: Pipe) -> None:
         self._channel = channel
         self._checker = Checker(orders.watch.topic, LikeCycle(orders.like_pool))
         self._crowd = Crowd(orders.watch, orders.numbers, self._checker, ticket=orders.ticket)
-        self._witness = Witness(self._crowd, orders.watch.addresses)
+        self._acknowledger = Acknowledger(self._crowd, orders.watch.addresses)
         self._is_through = False
 
     async def run(self) -> None:
@@ -120,14 +120,14 @@ class Watcher:
             pass
         finally:
             self._crowd.close()
-            self._witness.close()
+            self._acknowledger.close()
 
     async def _obey(self) -> None:
         while True:
             word: Word = await self._channel.receive()
             self._crowd.ticket = word.ticket
             self._crowd.unruly.set(word.unruly, self._crowd.viewers)
-            await self._witness.tell()
+            await self._acknowledger.send()
             await self._report(word)
 
     async def _connect(self) -> None:
@@ -146,7 +146,7 @@ class Watcher:
     async def _acknowledge_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._crowd.acknowledge_seconds)
-            await self._witness.tell()
+            await self._acknowledger.send()
 
     async def _report(self, word: Word | None = None) -> None:
         crowd, expected = self._crowd, word and word.expected
@@ -169,8 +169,8 @@ class Watcher:
 
 
 async def _watch(end: socket.socket) -> None:
-    channel = await Channel.over(end)
-    await Watcher(await channel.receive(), channel).run()
+    channel = await Pipe.over(end)
+    await WatcherProcess(await channel.receive(), channel).run()
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ class Broken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ResponseHead:
     """The head of an HTTP response. Header names are lower case."""
 
     status: int
@@ -36,7 +36,7 @@ class Head:
         return self.headers.get("transfer-encoding", "").lower() == "chunked"
 
 
-def parse_head(data: bytes) -> tuple[Head, bytes] | None:
+def parse_head(data: bytes) -> tuple[ResponseHead, bytes] | None:
     """Return the head at the start of `data` and what follows it, None while it is incomplete. Raises Broken."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
@@ -48,7 +48,9 @@ def parse_head(data: bytes) -> tuple[Head, bytes] | None:
     if not version.startswith("HTTP/1.") or not rest[:3].isdigit():
         raise Broken(f"not HTTP: {first[:60]!r}")
     pairs = (line.partition(":") for line in lines)
-    return Head(int(rest[:3]), {name.strip().lower(): value.strip() for name, _, value in pairs}), data[end + 4 :]
+    return ResponseHead(int(rest[:3]), {name.strip().lower(): value.strip() for name, _, value in pairs}), data[
+        end + 4 :
+    ]
 
 
 class Stream(Protocol):
@@ -116,7 +118,7 @@ class Chunks:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-class EventStream:
+class EventStreamReader:
     """The body of a `text/event-stream` response (WHATWG HTML, section 9.2), chunked or until the end."""
 
     __slots__ = ("_chunks", "_follows_cr", "_has_begun", "_kept")
@@ -157,7 +159,7 @@ class EventStream:
         return b""
 
 
-class WebSocketStream:
+class WebSocketReader:
     """What a WebSocket server sends: texts, which are blocks, pings and the close frame."""
 
     __slots__ = ("_frames", "_replies", "close_code", "ended")
@@ -205,7 +207,7 @@ class WebSocketStream:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RawRequest:
     """An HTTP/1.1 request as it is written."""
 
     method: str
@@ -221,14 +223,14 @@ class Request:
         return "\r\n".join((*lines, "", "")).encode("latin-1") + self.body
 
 
-def event_stream_request(path: str, *, last_event_id: str = "") -> Request:
+def event_stream_request(path: str, *, last_event_id: str = "") -> RawRequest:
     resume = {"Last-Event-ID": last_event_id} if last_event_id else {}
     # A browser's bare `text/event-stream` is answered with 200 even when the site refuses: it could not come back else.
-    return Request("GET", path, {"Accept": "text/event-stream, application/json", **resume})
+    return RawRequest("GET", path, {"Accept": "text/event-stream, application/json", **resume})
 
 
-def websocket_request(path: str, *, origin: str) -> Request:
-    return Request(
+def websocket_request(path: str, *, origin: str) -> RawRequest:
+    return RawRequest(
         "GET",
         path,
         {

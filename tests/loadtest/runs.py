@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from loadtest.connection import Transport, Watch
+from loadtest.connection import StreamKind, Watch
 from loadtest.host import Address, reach
-from loadtest.requests import Command
+from loadtest.requests import SocketCommand
 from loadtest.run import LoadTest, Plan, Result
 from loadtest.wire import (
-    Request,
+    RawRequest,
     websocket_request,
 )
 from tests.loadtest.fake_site import TOPIC, Event, FakeSite, FakeViewer
@@ -21,7 +21,7 @@ def load_test(site: FakeSite, **changes: Any) -> LoadTest:
     """Return a small load test against the fake site. `by_websocket`: likes and comments go over WebSockets."""
     told = changes.pop("told", [])
     by_websocket = changes.pop("by_websocket", False)
-    watch = Watch(TOPIC, [reach(site.url)], changes.pop("transport", Transport.SSE), **changes.pop("watch", {}))
+    watch = Watch(TOPIC, [reach(site.url)], changes.pop("transport", StreamKind.SSE), **changes.pop("watch", {}))
     plan: dict[str, Any] = {
         "viewers": 6,
         "seconds": 0.2,
@@ -33,18 +33,18 @@ def load_test(site: FakeSite, **changes: Any) -> LoadTest:
         **changes,
     }
 
-    def like(viewer: int, kind: str | None) -> Request | Command:
+    def like(viewer: int, kind: str | None) -> RawRequest | SocketCommand:
         if by_websocket:
-            return Command(viewer, {"op": "like", "kind": kind} if kind else {"op": "unlike"})
+            return SocketCommand(viewer, {"op": "like", "kind": kind} if kind else {"op": "unlike"})
         body = json.dumps({"kind": kind}).encode() if kind else b""
-        return Request("PUT" if kind else "DELETE", "/like", {"Authorization": str(viewer)}, body)
+        return RawRequest("PUT" if kind else "DELETE", "/like", {"Authorization": str(viewer)}, body)
 
-    def comment(number: int) -> Request | Command:
+    def comment(number: int) -> RawRequest | SocketCommand:
         if by_websocket:
-            return Command(100, {"op": "comment", "body": str(number)})
-        return Request("POST", "/comments", {"Authorization": "c"}, json.dumps({"body": str(number)}).encode())
+            return SocketCommand(100, {"op": "comment", "body": str(number)})
+        return RawRequest("POST", "/comments", {"Authorization": "c"}, json.dumps({"body": str(number)}).encode())
 
-    def introduce(viewer: int, address: Address) -> Request:
+    def introduce(viewer: int, address: Address) -> RawRequest:
         handshake = websocket_request("/ws", origin=address.url)
         return replace(handshake, headers={**handshake.headers, "Authorization": str(viewer)})
 
@@ -54,7 +54,7 @@ def load_test(site: FakeSite, **changes: Any) -> LoadTest:
             ticket=lambda: "t",
             like=like,
             comment=comment,
-            state=Request("GET", "/state"),
+            state=RawRequest("GET", "/state"),
             introduce=introduce,
             **plan,
         ),

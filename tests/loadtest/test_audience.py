@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from loadtest.audience import WatcherDied
-from loadtest.connection import OPENING_MAX, Transport
+from loadtest.connection import OPENING_MAX, StreamKind
 from loadtest.report import to_text
 from tests.loadtest.fake_site import FakeSite
 from tests.loadtest.runs import load_test, only, run
@@ -17,7 +17,7 @@ from tests.loadtest.runs import load_test, only, run
 
 async def test_viewers_are_spread_over_processes_and_each_is_checked(fake: FakeSite) -> None:
     fake.lie = only(4, lambda viewer, event: [] if event.seq == 4 else [event])
-    result = await run(fake, processes=3, transport=Transport.MIX)
+    result = await run(fake, processes=3, transport=StreamKind.MIX)
     assert (result.connected, result.generator_processes) == (6, 4)
     assert (result.lost_comments, result.doubled, result.out_of_order) == (1, 0, 1)
     assert result.like_deliveries == 6 * 20

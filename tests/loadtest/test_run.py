@@ -7,14 +7,14 @@ from collections import Counter
 import pytest
 
 from loadtest.check import KINDS
-from loadtest.connection import Transport
+from loadtest.connection import StreamKind
 from loadtest.report import to_text
 from tests.loadtest.fake_site import TOPIC, Event, FakeSite, FakeViewer
 from tests.loadtest.runs import only, run
 
 
-@pytest.mark.parametrize("transport", list(Transport))
-async def test_an_honest_site_passes(fake: FakeSite, transport: Transport) -> None:
+@pytest.mark.parametrize("transport", list(StreamKind))
+async def test_an_honest_site_passes(fake: FakeSite, transport: StreamKind) -> None:
     result = await run(fake, transport=transport)
     assert result.passed, to_text(result)
     assert (result.connected, result.likes_sent, result.comments_sent) == (6, 20, 10)
@@ -24,7 +24,7 @@ async def test_an_honest_site_passes(fake: FakeSite, transport: Transport) -> No
 
 
 async def test_every_second_viewer_of_a_mix_comes_by_websocket(fake: FakeSite) -> None:
-    await run(fake, transport=Transport.MIX)
+    await run(fake, transport=StreamKind.MIX)
     kinds = [stream[":path"].partition("?")[0] for stream in fake.streams]
     assert Counter(kinds) == {"/events": 3, "/ws": 3}
 

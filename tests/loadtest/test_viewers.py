@@ -6,15 +6,15 @@ from collections import Counter
 
 import pytest
 
-from loadtest.connection import Manner, Transport, Watch
+from loadtest.connection import Manner, StreamKind, Watch
 from loadtest.report import to_text
 from realtime.websocket import websocket_frame
 from tests.loadtest.fake_site import EPOCH, TOPIC, Event, FakeSite, FakeViewer
 from tests.loadtest.runs import only, run
 
 
-@pytest.mark.parametrize("transport", [Transport.SSE, Transport.WEBSOCKET])
-async def test_a_viewer_comes_back_and_gets_what_it_missed(fake: FakeSite, transport: Transport) -> None:
+@pytest.mark.parametrize("transport", [StreamKind.SSE, StreamKind.WEBSOCKET])
+async def test_a_viewer_comes_back_and_gets_what_it_missed(fake: FakeSite, transport: StreamKind) -> None:
     def cut(viewer: FakeViewer, event: Event) -> list[Event]:
         if event.seq == 4:
             viewer.cut()
@@ -26,7 +26,7 @@ async def test_a_viewer_comes_back_and_gets_what_it_missed(fake: FakeSite, trans
     assert result.passed, to_text(result)
     assert result.reconnects == 1
     assert result.resets == 0
-    if transport is Transport.SSE:
+    if transport is StreamKind.SSE:
         assert fake.streams[-1]["last-event-id"] == f"{TOPIC}@{EPOCH}.3"
 
 
@@ -95,7 +95,7 @@ async def test_a_websocket_close_code_says_whether_to_come_back(fake: FakeSite, 
         return []
 
     fake.lie = only(3, close)
-    result = await run(fake, transport=Transport.WEBSOCKET)
+    result = await run(fake, transport=StreamKind.WEBSOCKET)
     assert result.reconnects == reconnects
     assert result.passed == bool(reconnects)
     assert result.troubles == {f"closed with {code}": 1}
@@ -113,7 +113,7 @@ async def test_an_event_that_is_not_as_documented_ends_the_connection(fake: Fake
 
 
 def test_of_each_hundred_viewers_so_many_are_slow_and_flapping_by_either_transport() -> None:
-    watch = Watch(TOPIC, [], Transport.MIX, slow_percent=10, flapping_percent=20)
+    watch = Watch(TOPIC, [], StreamKind.MIX, slow_percent=10, flapping_percent=20)
     for hundred in (range(100), range(700, 800)):
         manners = Counter((watch.manner(number), watch.transport.is_websocket(number)) for number in hundred)
         assert manners == {
@@ -123,8 +123,8 @@ def test_of_each_hundred_viewers_so_many_are_slow_and_flapping_by_either_transpo
         }
 
 
-@pytest.mark.parametrize("transport", [Transport.SSE, Transport.WEBSOCKET])
-async def test_slow_viewers_get_everything_in_the_end_and_are_not_timed(fake: FakeSite, transport: Transport) -> None:
+@pytest.mark.parametrize("transport", [StreamKind.SSE, StreamKind.WEBSOCKET])
+async def test_slow_viewers_get_everything_in_the_end_and_are_not_timed(fake: FakeSite, transport: StreamKind) -> None:
     result = await run(fake, transport=transport, watch={"slow_percent": 100})
     assert result.passed, to_text(result)
     assert result.like_deliveries == 6 * 20
@@ -144,9 +144,9 @@ async def test_a_slow_viewer_that_is_thrown_out_resumes_and_is_no_trouble(fake: 
     assert (result.evictions, result.reconnects, result.troubles) == (1, 1, Counter())
 
 
-@pytest.mark.parametrize("transport", [Transport.SSE, Transport.WEBSOCKET])
+@pytest.mark.parametrize("transport", [StreamKind.SSE, StreamKind.WEBSOCKET])
 async def test_flapping_viewers_come_back_again_and_again_and_miss_nothing(
-    fake: FakeSite, transport: Transport
+    fake: FakeSite, transport: StreamKind
 ) -> None:
     watch = {"flapping_percent": 100, "stay_seconds": (0.01, 0.05)}
     result = await run(fake, transport=transport, seconds=1, watch=watch)

@@ -7,8 +7,8 @@ import pytest
 from loadtest.check import fields_of
 from loadtest.wire import (
     Broken,
-    EventStream,
-    WebSocketStream,
+    EventStreamReader,
+    WebSocketReader,
     parse_head,
 )
 from realtime.websocket import websocket_frame
@@ -17,10 +17,10 @@ from realtime.websocket import websocket_frame
 def test_an_event_stream_reads_the_same_however_its_bytes_are_cut() -> None:
     events = b"".join(b"event: e%d\r\ndata: {}\n\n" % number for number in range(3)) + b": hb\n"
     body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (events[:7], events[7:30], events[30:]))
-    whole = EventStream(chunked=True).feed(body)
+    whole = EventStreamReader(chunked=True).feed(body)
 
     for size in range(1, len(body)):
-        stream = EventStream(chunked=True)
+        stream = EventStreamReader(chunked=True)
         parts = [block for at in range(0, len(body), size) for block in stream.feed(body[at : at + size])]
         assert parts == whole
         assert stream.between_blocks
@@ -52,7 +52,7 @@ def test_an_event_stream_reads_the_same_however_its_bytes_are_cut() -> None:
 @pytest.mark.parametrize("size", [1, 3, 1_000])
 def test_an_event_stream_is_read_as_browsers_read_it(body: bytes, events: list[str], size: int) -> None:
     """What the web platform's own tests send (eventsource/format-*): a BOM, an empty name, a CR at the end."""
-    stream = EventStream(chunked=False)
+    stream = EventStreamReader(chunked=False)
     blocks = [block for at in range(0, len(body), size) for block in stream.feed(body[at : at + size])]
     found = [fields for block in blocks if (fields := fields_of(block)) is not None]
     assert [f"{name} {data.decode()}".replace("\n", ",") for name, data in found] == events
@@ -60,7 +60,7 @@ def test_an_event_stream_is_read_as_browsers_read_it(body: bytes, events: list[s
 
 
 def test_an_event_stream_knows_when_it_is_inside_a_block_or_chunk() -> None:
-    stream = EventStream(chunked=True)
+    stream = EventStreamReader(chunked=True)
     stream.feed(b"5\r\ndata:\r\n")
     assert not stream.between_blocks
     assert stream.feed(b"4\r\n {}\n\r\n") == []
@@ -69,7 +69,7 @@ def test_an_event_stream_knows_when_it_is_inside_a_block_or_chunk() -> None:
 
 
 def test_an_event_stream_ends_with_its_last_chunk() -> None:
-    stream = EventStream(chunked=True)
+    stream = EventStreamReader(chunked=True)
     stream.feed(b"0\r\n\r\n")
     assert stream.ended
 
@@ -77,7 +77,7 @@ def test_an_event_stream_ends_with_its_last_chunk() -> None:
 @pytest.mark.parametrize("nonsense", [b"hello\r\n", b"-1\r\n", b"3\r\nabcde", b"fffffffff\r\n"])
 def test_a_broken_chunk_is_an_error(nonsense: bytes) -> None:
     with pytest.raises(Broken):
-        EventStream(chunked=True).feed(nonsense)
+        EventStreamReader(chunked=True).feed(nonsense)
 
 
 def test_websocket_messages_read_the_same_however_their_bytes_are_cut() -> None:
@@ -92,14 +92,14 @@ def test_websocket_messages_read_the_same_however_their_bytes_are_cut() -> None:
         + long
     )
     for size in (1, 2, 3, 5, 1_000, len(frames)):
-        stream = WebSocketStream()
+        stream = WebSocketReader()
         parts = [block for at in range(0, len(frames), size) for block in stream.feed(frames[at : at + size])]
         assert parts == [b"one", b"two", long]
         assert stream.between_blocks
 
 
 def test_a_websocket_ping_is_answered_with_its_own_payload() -> None:
-    stream = WebSocketStream()
+    stream = WebSocketReader()
     assert stream.feed(websocket_frame(b"echo", opcode=9)) == []
     reply = stream.take_replies()
     assert reply[0] == 0x8A
@@ -110,7 +110,7 @@ def test_a_websocket_ping_is_answered_with_its_own_payload() -> None:
 @pytest.mark.parametrize("nonsense", [b"\x81\x85abcd", b"\xc1\x00", b"\x83\x00", b"\x81\x7f\xff" + b"\xff" * 7])
 def test_a_frame_that_no_server_may_send_is_an_error(nonsense: bytes) -> None:
     with pytest.raises(Broken):
-        WebSocketStream().feed(nonsense)
+        WebSocketReader().feed(nonsense)
 
 
 def test_a_head_is_read_once_it_is_whole() -> None:

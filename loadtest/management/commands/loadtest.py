@@ -29,15 +29,14 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from loadtest.audience import WatcherDied
-from loadtest.connection import Transport, Watch
+from loadtest.connection import StreamKind, Watch
 from loadtest.host import PROCESSES_MAX, Address, DoesNotFit, find_site, make_room, reach
 from loadtest.page import to_html
 from loadtest.report import to_json, to_line, to_text
-from loadtest.requests import Command as Spoken
-from loadtest.requests import Refused
+from loadtest.requests import RequestRefused, SocketCommand
 from loadtest.run import LoadTest, Plan, Progress, Result
 from loadtest.stage import Stage
-from loadtest.wire import Request, websocket_request
+from loadtest.wire import RawRequest, websocket_request
 from realtime import tickets
 from realtime.connections import Watcher
 from videos.auth import issue_token
@@ -57,7 +56,7 @@ TICKET_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 
 
-class Unusable(Exception):
+class CannotRun(Exception):
     """The person at the keyboard can mend it; the message is one line."""
 
 
@@ -73,7 +72,7 @@ class Arguments:
     seconds: float
     likers: int | None
     ramp: float
-    transport: Transport
+    transport: StreamKind
     acts_by_websocket: bool
     slow_percent: int
     flapping_percent: int
@@ -83,23 +82,23 @@ class Arguments:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Arguments:
-        """Raises Unusable naming the option."""
-        transports = [transport.value for transport in Transport]
+        """Raises CannotRun naming the option."""
+        transports = [transport.value for transport in StreamKind]
         if options["transport"] not in transports:
-            raise Unusable(f"--transport must be {', '.join(transports[:-1])} or {transports[-1]}")
+            raise CannotRun(f"--transport must be {', '.join(transports[:-1])} or {transports[-1]}")
         if options["acts"] not in ("rest", "ws"):
-            raise Unusable("--acts must be rest or ws")
+            raise CannotRun("--acts must be rest or ws")
         slow, flapping = (_whole(options, name, 0, 100) for name in ("slow", "flapping"))
         if slow + flapping > 100:
-            raise Unusable("--slow and --flapping must be 100 % together at most")
+            raise CannotRun("--slow and --flapping must be 100 % together at most")
         if options["report"] == "-":
-            raise Unusable("--report needs the name of a file")
+            raise CannotRun("--report needs the name of a file")
         for name, to_stdout in (("json", "-"), ("report", "")):
             folder = Path(options[name]).absolute().parent
             if options[name] not in ("", to_stdout) and not folder.is_dir():
-                raise Unusable(f"--{name}: there is no folder {folder}")
+                raise CannotRun(f"--{name}: there is no folder {folder}")
             if Path(options[name]).is_dir() and options[name]:
-                raise Unusable(f"--{name}: {options[name]} is a folder")
+                raise CannotRun(f"--{name}: {options[name]} is a folder")
         return cls(
             urls=[url.rstrip("/") for url in options["nodes"] or [options["url"]]],
             acts_at=[url.rstrip("/") for url in options["acts_at"]],
@@ -109,7 +108,7 @@ class Arguments:
             seconds=_number(options, "seconds", 1, SECONDS_MAX),
             likers=_whole(options, "likers", LIKERS_MIN, LIKERS_MAX) if options["likers"] else None,
             ramp=_number(options, "ramp", 0, SECONDS_MAX),
-            transport=Transport(options["transport"]),
+            transport=StreamKind(options["transport"]),
             acts_by_websocket=options["acts"] == "ws",
             slow_percent=slow,
             flapping_percent=flapping,
@@ -125,14 +124,14 @@ def _number(options: dict[str, Any], name: str, lowest: int, highest: int) -> fl
     except ValueError:
         value = math.nan
     if not lowest <= value <= highest:
-        raise Unusable(f"--{name} must be a number from {lowest} to {highest:,}, not {options[name]!r}")
+        raise CannotRun(f"--{name} must be a number from {lowest} to {highest:,}, not {options[name]!r}")
     return value
 
 
 def _whole(options: dict[str, Any], name: str, lowest: int, highest: int) -> int:
     value = _number(options, name, lowest, highest)
     if value != int(value):
-        raise Unusable(f"--{name} must be a whole number from {lowest} to {highest:,}, not {options[name]!r}")
+        raise CannotRun(f"--{name} must be a whole number from {lowest} to {highest:,}, not {options[name]!r}")
     return int(value)
 
 
@@ -179,11 +178,11 @@ class Command(BaseCommand):
                 arguments.viewers, addresses, processes=arguments.processes, speakers=len(cast.speakers)
             )
             result = self._run(arguments, addresses, acts_at, cast, processes)
-        except (Unusable, DoesNotFit) as problem:
+        except (CannotRun, DoesNotFit) as problem:
             self._leave(2, str(problem))
         except (OperationalError, InterfaceError, ProgrammingError) as problem:
             self._leave(2, f"the database: {str(problem).strip().partition(chr(10))[0]}")
-        except Refused as refused:
+        except RequestRefused as refused:
             self._leave(1, f"the site gave up: {refused}")
         except WatcherDied as death:
             self._leave(1, str(death))
@@ -342,25 +341,27 @@ class _Script:
             self._ticket_made_at = time.monotonic()
         return self._ticket
 
-    def like(self, viewer: int, kind: str | None) -> Request:
+    def like(self, viewer: int, kind: str | None) -> RawRequest:
         if kind is None:
-            return Request("DELETE", f"{self._path}/like", self._headers(viewer))
-        return Request("PUT", f"{self._path}/like", self._headers(viewer), json.dumps({"kind": kind}).encode())
+            return RawRequest("DELETE", f"{self._path}/like", self._headers(viewer))
+        return RawRequest("PUT", f"{self._path}/like", self._headers(viewer), json.dumps({"kind": kind}).encode())
 
-    def comment(self, number: int) -> Request:
+    def comment(self, number: int) -> RawRequest:
         viewer = self._commenter(number)
-        return Request("POST", f"{self._path}/comments", self._headers(viewer), json.dumps(self._text(number)).encode())
+        return RawRequest(
+            "POST", f"{self._path}/comments", self._headers(viewer), json.dumps(self._text(number)).encode()
+        )
 
-    def say_like(self, viewer: int, kind: str | None) -> Spoken:
+    def say_like(self, viewer: int, kind: str | None) -> SocketCommand:
         act = {"op": "unlike"} if kind is None else {"op": "like", "kind": kind}
-        return Spoken(viewer, {**act, "video": str(self.stage.video.id)})
+        return SocketCommand(viewer, {**act, "video": str(self.stage.video.id)})
 
-    def say_comment(self, number: int) -> Spoken:
-        return Spoken(
+    def say_comment(self, number: int) -> SocketCommand:
+        return SocketCommand(
             self._commenter(number), {"op": "comment", "video": str(self.stage.video.id), **self._text(number)}
         )
 
-    def introduce(self, viewer: int, address: Address) -> Request:
+    def introduce(self, viewer: int, address: Address) -> RawRequest:
         """Return the handshake of the WebSocket that the viewer acts over."""
         person = self.stage.viewers[viewer]
         ticket = tickets.issue([], Watcher(str(person.id), stamp=person.stamp()), load=True)
@@ -372,8 +373,8 @@ class _Script:
     def _text(self, number: int) -> dict[str, str]:
         return {"body": f"Load test comment {number}", "client_id": f"{self.stage.name}-{number}"}
 
-    def state(self) -> Request:
-        return Request("GET", self._path, self._headers(0))
+    def state(self) -> RawRequest:
+        return RawRequest("GET", self._path, self._headers(0))
 
     @property
     def _path(self) -> str:
@@ -390,20 +391,20 @@ def _reach(url: str) -> Address:
     try:
         return reach(url)
     except ValueError as error:
-        raise Unusable(str(error)) from error
+        raise CannotRun(str(error)) from error
     except OSError as error:
-        raise Unusable(f"nobody answers at {url}: {error.strerror or error}") from error
+        raise CannotRun(f"nobody answers at {url}: {error.strerror or error}") from error
 
 
-def _check(address: Address, state: Request) -> None:
-    """See that the site is ready, and that it is the one whose database the video is in. Raises Unusable."""
+def _check(address: Address, state: RawRequest) -> None:
+    """See that the site is ready, and that it is the one whose database the video is in. Raises CannotRun."""
     if (status := _status(f"{address.url}/readyz", {})) != 200:
-        raise Unusable(f"the site at {address.url} is not ready: /readyz says {status}")
+        raise CannotRun(f"the site at {address.url} is not ready: /readyz says {status}")
     status = _status(f"{address.url}{state.path}", state.headers)
     if status == 401:
-        raise Unusable(f"the site at {address.url} has another SECRET_KEY than this command")
+        raise CannotRun(f"the site at {address.url} has another SECRET_KEY than this command")
     if status != 200:
-        raise Unusable(f"the site at {address.url} has another database than this command (HTTP {status})")
+        raise CannotRun(f"the site at {address.url} has another database than this command (HTTP {status})")
 
 
 def _status(url: str, headers: dict[str, str]) -> int | str:

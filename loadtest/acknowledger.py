@@ -15,15 +15,15 @@ from collections.abc import Sequence
 import orjson
 
 from loadtest.host import Address
-from loadtest.requests import Client, Refused
+from loadtest.requests import Client, RequestRefused
 from loadtest.viewers import Crowd
-from loadtest.wire import Request
+from loadtest.wire import RawRequest
 
 GETS = 4
-TELL_SECONDS = 5.0
+SEND_SECONDS = 5.0
 
 
-class Witness:
+class Acknowledger:
     """Acknowledges for a crowd."""
 
     def __init__(self, crowd: Crowd, addresses: Sequence[Address]) -> None:
@@ -31,13 +31,13 @@ class Witness:
         self._client = Client(addresses)
         self._offset_seconds: float | None = None
 
-    async def tell(self) -> None:
+    async def send(self) -> None:
         """Send what was seen since the last time. A site that does not take it in time counts it as lost."""
-        with contextlib.suppress(Refused, TimeoutError):
-            async with asyncio.timeout(TELL_SECONDS):
-                await self._tell()
+        with contextlib.suppress(RequestRefused, TimeoutError):
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send()
 
-    async def _tell(self) -> None:
+    async def _send(self) -> None:
         if not self._crowd.is_sampled:
             return
         if self._offset_seconds is None:
@@ -47,7 +47,7 @@ class Witness:
                 self._crowd.command(viewer, {"op": "saw", "frames": frames})
             elif viewer.name:
                 body = orjson.dumps({"connection": viewer.name, "frames": frames})
-                await self._client.ask(Request("POST", "/api/v1/saw", {"Content-Type": "application/json"}, body))
+                await self._client.ask(RawRequest("POST", "/api/v1/saw", {"Content-Type": "application/json"}, body))
 
     async def _measure_offset(self) -> float:
         """Return how far the site's clock is ahead: of four readings the first does not count, of the others that with
@@ -56,7 +56,7 @@ class Witness:
         readings: list[tuple[float, float]] = []
         for _ in range(GETS):
             asked = time.time()
-            answer = await self._client.ask(Request("GET", "/api/v1/time"))
+            answer = await self._client.ask(RawRequest("GET", "/api/v1/time"))
             took = time.time() - asked
             # It says whole milliseconds, cut off.
             readings.append((took, (answer.json()["now_ms"] + 0.5) / 1_000 - (asked + took / 2)))
