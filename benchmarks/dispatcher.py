@@ -31,7 +31,7 @@ import hiredis
 
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
 from realtime.events import Durable, Event, NodeId, TopicName, Totals, from_wire, now_ms
-from realtime.subscriptions import SharedTable
+from realtime.table.subscriptions import SharedTable
 from tests.sites import Site
 
 # No renewals: each would hold up this process, which also reads for all nodes, and look like a hop.

@@ -1,6 +1,6 @@
 """How often a password may be tried, and how many are checked at once. Wraps the sign-in pages, the admin's too.
 
-Two limits, for the whole region and past a restart (realtime.throttle): of one address, and of one account from
+Two limits, for the whole region and past a restart (realtime.table.throttle): of one address, and of one account from
 wherever. A browser that has signed in with the account before keeps a signed cookie and has a limit of its own: who
 guesses at an account from a thousand addresses is slowed down, and its owner is not locked out.
 """
@@ -25,7 +25,7 @@ from django.utils.crypto import salted_hmac
 
 from realtime.limits import Limited, RateLimit
 from realtime.shared import key_prefix, shared_redis
-from realtime.throttle import Throttle
+from realtime.table.throttle import Throttle
 from videos.auth import end_guest
 from videos.limits import GUESSES, LOGINS
 from videos.merging import merge

@@ -22,8 +22,8 @@ from kombu import Queue
 
 from host import databases, embedded, environment
 from liveplatform import __version__
-from realtime import addresses
 from realtime.relay.signing import SECRET_MIN_LENGTH, Key
+from realtime.table import addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environment.forget_empty()

@@ -17,8 +17,8 @@ from messaging.reading import blockers_between, conversation_for
 from messaging.representation import conversation_topic
 from realtime.events import Signal, TopicName, now_ms
 from realtime.publisher import publisher
-from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
+from realtime.table.scripts import TableUnavailable
 from realtime.threads import backend_threads
 from videos.commands import viewer_of
 from videos.interactions import Claim

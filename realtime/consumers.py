@@ -29,7 +29,6 @@ from realtime import devices, metrics, origins, tickets
 from realtime.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, cut
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
 from realtime.cookies import cookie
-from realtime.counting import UNCOUNTED, ViewerKey
 from realtime.events import (
     HEARTBEAT,
     UNKNOWN,
@@ -52,6 +51,7 @@ from realtime.samples import entries_of
 from realtime.server import BEHIND, EXEMPT, WIRE, PeerGone
 from realtime.sockets import StreamSocket
 from realtime.store import StoreUnavailable, TopicGone
+from realtime.table.counting import UNCOUNTED, ViewerKey
 
 logger = logging.getLogger(__name__)
 

@@ -32,7 +32,8 @@ CONFIRM_SECONDS = 30.0
 LOAD_MAX_TOPICS = 100
 SEEN_MAX = 131_072  # viewers of a topic that are kept; with more, those of the next level only
 
-# One statement each, whatever the number of topics and viewers. Which keys a level keeps: realtime.counting.is_sampled.
+# One statement each, whatever the number of topics and viewers. Which keys a level keeps:
+# realtime.table.counting.is_sampled.
 _KEEP_SEEN = """
 WITH told AS (SELECT * FROM unnest(%s::text[], %s::bigint[]) AS t(topic_id, key)),
   new AS (

@@ -37,7 +37,6 @@ from realtime.connections import (
     Watcher,
     write_slice,
 )
-from realtime.counting import UNCOUNTED, KeyOf, Roll, ViewerKey, viewer_keys
 from realtime.events import (
     BURST_TTL_MS,
     Burst,
@@ -62,10 +61,11 @@ from realtime.events import (
 )
 from realtime.presence import SWEEP_SECONDS, Presence, status
 from realtime.samples import Samples
-from realtime.scripts import TableUnavailable
 from realtime.stamps import Journey, Passage
 from realtime.store import Access, Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
-from realtime.subscriptions import Audience, Renewed, Share, Watched
+from realtime.table.counting import UNCOUNTED, KeyOf, Roll, ViewerKey, viewer_keys
+from realtime.table.scripts import TableUnavailable
+from realtime.table.subscriptions import Audience, Renewed, Share, Watched
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class Neighbours(Protocol):
 
 
 class Table(Protocol):
-    """The half of the shared table that a node needs (realtime.subscriptions.SharedTable)."""
+    """The half of the shared table that a node needs (realtime.table.subscriptions.SharedTable)."""
 
     async def renew(self, node: NodeId, shares: Mapping[TopicName, Share]) -> dict[TopicName, Renewed]: ...
 

@@ -66,7 +66,9 @@ class Audience(models.Model):
 
 
 class SeenViewer(models.Model):
-    """A viewer whom a topic has had at some time, by his key (realtime.counting), which tells nobody who it is."""
+    """A viewer that a topic has had at some time, by their key (realtime.table.counting), from which nobody can tell
+    who it is.
+    """
 
     pk = models.CompositePrimaryKey("topic_id", "key")
     topic = models.ForeignKey(Topic, models.CASCADE, db_index=False, related_name="+")

@@ -26,8 +26,8 @@ from redis.asyncio import Redis
 from realtime import metrics
 from realtime.batches import news_gathered
 from realtime.events import Event, State, TopicName
-from realtime.scripts import NOW, ScriptedTable, TableUnavailable
 from realtime.store import StoreUnavailable
+from realtime.table.scripts import NOW, ScriptedTable, TableUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,6 @@ from redis.exceptions import RedisError
 
 from realtime import figures
 from realtime.connections import Watcher
-from realtime.counting import viewer_keys
 from realtime.database import DatabaseStore
 from realtime.events import NodeId, Position, TopicName, event_id, now_ms, position_in
 from realtime.frontend import Node, parse_public_id
@@ -36,6 +35,7 @@ from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
 from realtime.samples import entries_of
 from realtime.shared import layer_redis, outbox, presence_table, relay_table, shared_table
+from realtime.table.counting import viewer_keys
 
 logger = logging.getLogger(__name__)
 

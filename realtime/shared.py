@@ -16,11 +16,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from realtime.addresses import RedisAddress, parse_list
 from realtime.events import NodeId
 from realtime.presence import PresenceTable
 from realtime.relay.table import Outbox, RelayTable
-from realtime.subscriptions import SharedTable
+from realtime.table.addresses import RedisAddress, parse_list
+from realtime.table.subscriptions import SharedTable
 
 ANSWER_SECONDS = 1.0
 T = TypeVar("T")

@@ -172,7 +172,7 @@ class Store(Protocol):
     async def save_seen(self, seen: Mapping[TopicName, Sequence[int]]) -> Mapping[TopicName, int]:
         """Keep the keys of viewers that topics have had; ones that are kept change nothing.
 
-        Returns, for each topic, the level of the sample that is kept (realtime.counting).
+        Returns, for each topic, the level of the sample that is kept (realtime.table.counting).
         """
         ...
 

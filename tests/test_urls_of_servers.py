@@ -19,7 +19,7 @@ from django.db.utils import ConnectionHandler
 from kombu import Connection
 
 from realtime import log
-from realtime.addresses import RedisAddress
+from realtime.table.addresses import RedisAddress
 from tests.certificates import certificate
 
 Read = Callable[..., dict[str, Any]]

@@ -15,9 +15,9 @@ from uuid import UUID
 from realtime.events import TopicName
 from realtime.models import Audience, Topic
 from realtime.process import key_of
-from realtime.scripts import TableUnavailable
 from realtime.shared import shared_table
-from realtime.subscriptions import Watched
+from realtime.table.scripts import TableUnavailable
+from realtime.table.subscriptions import Watched
 from realtime.threads import backend_threads
 from videos.models import Video, Viewer
 from videos.representation import person, role_of

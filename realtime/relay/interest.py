@@ -21,8 +21,8 @@ from typing import Protocol
 from realtime import metrics
 from realtime.batches import news_gathered
 from realtime.events import NodeId, TopicName
-from realtime.scripts import TableUnavailable
-from realtime.subscriptions import Watched
+from realtime.table.scripts import TableUnavailable
+from realtime.table.subscriptions import Watched
 
 BITS = 1 << 20
 BITMAP_BYTES = BITS // 8

@@ -31,8 +31,8 @@ from realtime.relay.sender import EVENTS_PATH, INTEREST_PATH
 from realtime.relay.signing import Keyring, Signed, Unsigned, WrongTime
 from realtime.relay.table import NonceUsed, RelayTable, TooManyRequests
 from realtime.scraping import REFUSAL, may_scrape
-from realtime.scripts import TableUnavailable
-from realtime.subscriptions import SharedTable
+from realtime.table.scripts import TableUnavailable
+from realtime.table.subscriptions import SharedTable
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from realtime.relay.batch import encode_batch, encode_digest
 from realtime.relay.interest import BITMAP_BYTES
 from realtime.relay.signing import Keyring
 from realtime.relay.table import RelayTable
-from realtime.scripts import TableUnavailable
+from realtime.table.scripts import TableUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from realtime.events import NodeId, TopicName
 from realtime.relay.batch import pack_entries
 from realtime.relay.interest import is_in, places
 from realtime.relay.signing import NONCE_SECONDS
-from realtime.scripts import NOW, ScriptedTable, TableUnavailable, answering
+from realtime.table.scripts import NOW, ScriptedTable, TableUnavailable, answering
 
 QUEUE_MAX_ENTRIES = 1_000  # batches of a dispatcher: some 5 s of a busy one
 QUEUE_SECONDS = 60

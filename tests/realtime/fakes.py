@@ -12,12 +12,12 @@ from typing import Any
 
 from realtime.bound import Bound
 from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
-from realtime.counting import ViewerKey
 from realtime.events import HEARTBEAT, ConnectionId, Durable, Epoch, Frame, NodeId, Position, TopicName, Totals
 from realtime.frontend import Node
-from realtime.scripts import TableUnavailable
 from realtime.store import Access, Head, Heads, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
-from realtime.subscriptions import SAMPLE_FEW, SAMPLE_MAX, Renewed, Share, Watched
+from realtime.table.counting import ViewerKey
+from realtime.table.scripts import TableUnavailable
+from realtime.table.subscriptions import SAMPLE_FEW, SAMPLE_MAX, Renewed, Share, Watched
 
 VIDEO = TopicName("video:1")
 EPOCH = Epoch("first")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kombu import Connection
 
-from realtime.addresses import RedisAddress, is_valid, is_valid_list, parse_list
+from realtime.table.addresses import RedisAddress, is_valid, is_valid_list, parse_list
 
 SENTINEL = "sentinel://:p%40ss@one:26380,two,[::1]:26381/live/3"
 

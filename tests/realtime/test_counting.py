@@ -11,10 +11,19 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from realtime.counting import NAMES_MAX, UNCOUNTED, UNTOLD_MAX, UNWRITTEN_MAX, Roll, ViewerKey, is_sampled, viewer_keys
 from realtime.events import NodeId, TopicName
-from realtime.scripts import TableUnavailable
-from realtime.subscriptions import Renewed, SharedTable, Watched
+from realtime.table.counting import (
+    NAMES_MAX,
+    UNCOUNTED,
+    UNTOLD_MAX,
+    UNWRITTEN_MAX,
+    Roll,
+    ViewerKey,
+    is_sampled,
+    viewer_keys,
+)
+from realtime.table.scripts import TableUnavailable
+from realtime.table.subscriptions import Renewed, SharedTable, Watched
 
 TOPIC = TopicName("video:1")
 NODES = [NodeId(f"node-{number}") for number in range(3)]

@@ -12,7 +12,7 @@ from channels_redis.serializers import registry
 
 from realtime.dispatcher import Dispatcher, deliver_message
 from realtime.events import Durable, NodeId, TopicName, Totals, to_wire
-from realtime.scripts import TableUnavailable
+from realtime.table.scripts import TableUnavailable
 from tests.realtime.fakes import FakeTable
 
 A, B = NodeId("node-a"), NodeId("node-b")

@@ -19,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from realtime import figures, metrics
 from realtime.figures import SLOT_SECONDS, SLOTS_KEPT, Teller, Told, read, tell_forever, to_metrics, to_plots
 from realtime.metrics import HopSeconds
-from realtime.scripts import TableUnavailable
 from realtime.shared import shared_redis, shared_table
+from realtime.table.scripts import TableUnavailable
 
 REGION = "figured"
 NOW_MS = 1_795_000_001_500

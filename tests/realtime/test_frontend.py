@@ -13,11 +13,11 @@ from prometheus_client import REGISTRY
 
 from realtime import frontend
 from realtime.connections import ANONYMOUS, Closing, Watcher
-from realtime.counting import UNCOUNTED
 from realtime.events import Burst, Epoch, NodeId, Signal, TopicName, Totals, durable_frame, http_chunk, now_ms, to_wire
 from realtime.frontend import PULL_MAX_EVENTS, Node
 from realtime.store import Head, Heads, StoreUnavailable, TopicGone
-from realtime.subscriptions import Watched
+from realtime.table.counting import UNCOUNTED
+from realtime.table.subscriptions import Watched
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, viewers, write_descriptor
 
 OTHER = TopicName("video:2")

@@ -16,10 +16,10 @@ from redis.exceptions import RedisError
 
 from host import embedded
 from realtime import shared
-from realtime.addresses import parse_list
 from realtime.events import NodeId
-from realtime.scripts import TableUnavailable
 from realtime.shared import layer_redis, send_to_nodes, shared_table
+from realtime.table.addresses import parse_list
+from realtime.table.scripts import TableUnavailable
 
 
 class FakeRedis:

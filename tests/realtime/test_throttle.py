@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from realtime.limits import Limited, RateLimit
-from realtime.throttle import Throttle
+from realtime.table.throttle import Throttle
 from tests.sites import free_port
 
 PREFIX = "test-throttle:"

@@ -16,7 +16,7 @@ from realtime.events import NodeId, TopicName
 from realtime.relay import table as relay_table
 from realtime.relay.interest import BITMAP_BYTES, BITS, REBUILD_SECONDS, Interest, bitmap_of, is_in
 from realtime.relay.table import Outbox, RelayTable
-from realtime.subscriptions import Watched
+from realtime.table.subscriptions import Watched
 
 A, B = NodeId("node-a"), NodeId("node-b")
 ONE, TWO = TopicName("video:1"), TopicName("video:2")

@@ -24,7 +24,7 @@ from realtime.relay.interest import BITMAP_BYTES, bitmap_of, is_in
 from realtime.relay.receiver import Receiver
 from realtime.relay.signing import HEADERS, Key, Keyring
 from realtime.relay.table import RelayTable
-from realtime.subscriptions import SharedTable, Watched
+from realtime.table.subscriptions import SharedTable, Watched
 from tests.realtime.fakes import NOTHING
 
 EU_US = Key("us", "new", "s" * 40)

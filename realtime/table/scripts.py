@@ -1,7 +1,7 @@
 """Tables in Redis whose calls are Lua scripts, many calls to a round trip.
 
-Hop: beside the path; between the tables that nodes and dispatchers share (realtime.subscriptions, realtime.presence)
-and Redis.
+Hop: beside the path; between the tables that nodes and dispatchers share (realtime.table.subscriptions,
+realtime.presence) and Redis.
 """
 
 from __future__ import annotations

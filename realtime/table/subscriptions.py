@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from redis.asyncio import Redis
 
 from realtime.events import NodeId, TopicName
-from realtime.scripts import NOW, ScriptedTable, answering
+from realtime.table.scripts import NOW, ScriptedTable, answering
 
 M = TypeVar("M")
 
@@ -29,7 +29,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a node tells the table of a topic's viewers. Keys are 64-bit numbers (realtime.counting).
+    """What a node tells the table of a topic's viewers. Keys are 64-bit numbers (realtime.table.counting).
 
     `viewers` are all that it has, each counted once; of `sampled` of them, those whose low `level` bits are 0, the
     table knows the keys, once it has `joined` and `left` too.

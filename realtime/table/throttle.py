@@ -8,7 +8,7 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from realtime.limits import Limited, RateLimit
-from realtime.scripts import NOW, ScriptedTable, TableUnavailable
+from realtime.table.scripts import NOW, ScriptedTable, TableUnavailable
 
 # The bucket is kept as the moment when it will be full again. KEYS[1]; ARGV: ms a token, burst. Returns ms to wait.
 _TAKE = (

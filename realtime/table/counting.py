@@ -1,7 +1,7 @@
 """Who counts as a viewer of a topic: keys of viewers, and a node's roll of those who are here.
 
 Hop: beside the path. A connection brings its viewer's key (realtime.consumers); the node (realtime.frontend) enters it
-in its topics' rolls, and tells the shared table (realtime.subscriptions) and the database what has changed. Two
+in its topics' rolls, and tells the shared table (realtime.table.subscriptions) and the database what has changed. Two
 connections with one key are one viewer, on one node or on several.
 
 What a node says costs the same whatever happens: of a big room only a sample of the keys is told, those whose low
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NewType, TypeVar
 
-from realtime.subscriptions import Renewed, Share
+from realtime.table.subscriptions import Renewed, Share
 
 K = TypeVar("K")
 ViewerKey = NewType("ViewerKey", int)
