@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from realtime.audience import Audience
 from realtime.events import ConnectionId, Frame, TopicName
 from realtime.table.counting import UNCOUNTED, ViewerKey
-from realtime.table.subscriptions import Audience
 
 HEARTBEAT_SECONDS = 15
 

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 import orjson
 
 from realtime import metrics
+from realtime.audience import Audience
 from realtime.batches import Batches, news_gathered
 from realtime.connections import (
     HEARTBEAT_SECONDS,
@@ -65,7 +66,7 @@ from realtime.stamps import Journey, Passage
 from realtime.store import Access, Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
 from realtime.table.counting import UNCOUNTED, KeyOf, Roll, ViewerKey, viewer_keys
 from realtime.table.scripts import TableUnavailable
-from realtime.table.subscriptions import Audience, Renewed, Share, Watched
+from realtime.table.subscriptions import Renewed, Share, Watched
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ CORE = (
     "table/subscriptions",
     "table/counting",
     "presence",
+    "audience",
     "table/scripts",
     "batches",
     "frontend",

@@ -1,22 +1,18 @@
-"""Who watches what. Two tables: the node's own (topic -> connections, memory) and the shared one (topic -> nodes).
+"""Who watches what: the shared table, topic -> nodes. Each node has its own, topic -> connections (realtime.audience).
 
-Hop: the shared table is written by nodes, read by dispatchers; the local one belongs to its node alone and dies
-with the connections that it describes.
+Hop: written by nodes, read by dispatchers.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from redis.asyncio import Redis
 
 from realtime.events import NodeId, TopicName
 from realtime.table.scripts import NOW, ScriptedTable, answering
-
-M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,56 +403,3 @@ def _packed(key: int) -> bytes:
 
 def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
-
-
-class Audience(Generic[M]):
-    """The connections of one topic and protocol: a list to walk fast, with holes where members left.
-
-    A frame goes to those who stood in the list when it was made (`size` then), so that who joins during a long
-    fan-out gets the frames after their snapshot and no other. `ways[i]` is the descriptor of `members[i]` while it may
-    be written to directly, -1 for a hole and for who has to be written to in another way.
-    """
-
-    __slots__ = ("_places", "members", "ways")
-
-    def __init__(self) -> None:
-        self.members: list[M | None] = []
-        self.ways = array("i")
-        self._places: dict[M, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __iter__(self) -> Iterator[M]:
-        return iter(self._places)
-
-    def __contains__(self, member: M) -> bool:
-        return member in self._places
-
-    @property
-    def size(self) -> int:
-        """How far to walk `members` for a frame made now."""
-        return len(self.members)
-
-    def add(self, member: M, way: int = -1) -> None:
-        """Add a member; a second time changes nothing."""
-        if member not in self._places:
-            self._places[member] = len(self.members)
-            self.members.append(member)
-            self.ways.append(way)
-
-    def set_way(self, member: M, way: int) -> None:
-        self.ways[self._places[member]] = way
-
-    def discard(self, member: M) -> None:
-        place = self._places.pop(member, None)
-        if place is not None:
-            self.members[place] = None
-            self.ways[place] = -1
-
-    def compact(self) -> None:
-        """Close the holes. Only when no frame is on its way: places change."""
-        if len(self.members) > 2 * len(self._places) + 8:
-            self.ways = array("i", (self.ways[place] for place in self._places.values()))
-            self.members = list(self._places)
-            self._places = {member: place for place, member in enumerate(self._places)}

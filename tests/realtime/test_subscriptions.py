@@ -13,10 +13,11 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from realtime.audience import Audience
 from realtime.events import NodeId, TopicName
 from realtime.table.counting import is_sampled
 from realtime.table.scripts import TableUnavailable
-from realtime.table.subscriptions import Audience, Share, SharedTable, Watched
+from realtime.table.subscriptions import Share, SharedTable, Watched
 from tests.realtime.fakes import NOTHING, FakeTable, viewers
 from tests.watching import HANG_SECONDS
 
