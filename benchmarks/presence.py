@@ -20,7 +20,8 @@ from uuid import UUID
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
-from realtime.presence import BEAT_SECONDS, Presence, PresenceTable
+from realtime.presence import Presence
+from realtime.table.presence import BEAT_SECONDS, PresenceTable
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
 

@@ -17,9 +17,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from realtime.events import NodeId
-from realtime.presence import PresenceTable
 from realtime.relay.table import Outbox, RelayTable
 from realtime.table.addresses import RedisAddress, parse_list
+from realtime.table.presence import PresenceTable
 from realtime.table.subscriptions import SharedTable
 
 ANSWER_SECONDS = 1.0

@@ -14,6 +14,7 @@ CORE = (
     "dispatcher",
     "table/subscriptions",
     "table/counting",
+    "table/presence",
     "presence",
     "audience",
     "table/scripts",

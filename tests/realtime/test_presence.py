@@ -16,8 +16,9 @@ from redis.backoff import NoBackoff
 from realtime.connections import Watcher
 from realtime.events import Event, NodeId, State, TopicName, to_wire
 from realtime.frontend import Node
-from realtime.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, Presence, PresenceTable, gone_seconds, offline
+from realtime.presence import Presence, offline
 from realtime.store import Access
+from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, PresenceTable, gone_seconds
 from realtime.table.scripts import TableUnavailable
 from tests.realtime.fakes import FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 from tests.realtime.test_frontend import Clock, until

@@ -17,13 +17,13 @@ from redis.asyncio import Redis
 from realtime.dispatcher import Dispatcher
 from realtime.events import Burst, Durable, Event, NodeId, TopicName, Totals, now_ms, to_wire
 from realtime.limits import RateLimit
-from realtime.presence import PresenceTable
 from realtime.relay import batch, signing, table
 from realtime.relay.batch import BODY_MAX_BYTES, decode_batch, encode_batch, encode_digest, pack_entries
 from realtime.relay.interest import BITMAP_BYTES, bitmap_of, is_in
 from realtime.relay.receiver import Receiver
 from realtime.relay.signing import HEADERS, Key, Keyring
 from realtime.relay.table import RelayTable
+from realtime.table.presence import PresenceTable
 from realtime.table.subscriptions import SharedTable, Watched
 from tests.realtime.fakes import NOTHING
 
