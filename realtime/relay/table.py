@@ -20,7 +20,7 @@ from realtime.events import NodeId, TopicName
 from realtime.relay.batch import pack_entries
 from realtime.relay.interest import is_in, places
 from realtime.relay.signing import NONCE_SECONDS
-from realtime.table.scripts import NOW, ScriptedTable, TableUnavailable, answering
+from realtime.table.scripts import ScriptedTable, TableUnavailable, answering, load_script
 
 QUEUE_MAX_ENTRIES = 1_000  # batches of a dispatcher: some 5 s of a busy one
 QUEUE_SECONDS = 60
@@ -29,79 +29,12 @@ INTEREST_SECONDS = 10.0  # after so long without a word from a peer it is sent e
 COUNTS_SECONDS = 15.0
 COUNTS_MAX = 5_000
 
-# KEYS: nodes, the node's bitmap. ARGV: node, lease in ms, bits that are set now. Returns whether the rest is there.
-_WATCH = (
-    NOW
-    + """
-if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('PEXPIRE', KEYS[2], ARGV[2])
-for i = 3, #ARGV do redis.call('SETBIT', KEYS[2], ARGV[i], 1) end
-return 1
-"""
-)
-# KEYS as before. ARGV: node, lease in ms, the bitmap.
-_WATCH_ALL = (
-    NOW
-    + """
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2])
-"""
-)
-# KEYS: nodes, where the sum goes, counts. ARGV: digest that is known, size of a bitmap, start of a node's key, how many
-# counts at most, how old ones at most. Returns: nil when no node has said anything; digest, the bitmap ('' when it is
-# known), and counts.
-_GATHER = (
-    NOW
-    + """
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-local nodes = redis.call('ZRANGE', KEYS[1], 0, -1)
-if #nodes == 0 then return nil end
-local keys = {}
-for i, node in ipairs(nodes) do keys[i] = ARGV[3] .. node end
-if redis.call('BITOP', 'OR', KEYS[2], unpack(keys)) ~= tonumber(ARGV[2]) then return nil end
-redis.call('PEXPIRE', KEYS[2], 1000)
-local sum = redis.call('GET', KEYS[2])
-local digest = redis.sha1hex(sum)
-local counts, found = {}, redis.call('HGETALL', KEYS[3])
-for i = 1, #found, 2 do
-  local count, peak, at = string.match(found[i + 1], '(%d+) (%d+) (%d+)')
-  if now - tonumber(at) > tonumber(ARGV[5]) then redis.call('HDEL', KEYS[3], found[i])
-  elseif #counts < ARGV[4] * 3 then
-    counts[#counts + 1], counts[#counts + 2], counts[#counts + 3] = found[i], tonumber(count), tonumber(peak)
-  end
-end
-return {digest, digest ~= ARGV[1] and sum or '', counts}
-"""
-)
-# KEYS: counts. ARGV: topic, count, peak, …
-_COUNT = (
-    NOW
-    + """
-for i = 1, #ARGV, 3 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1] .. ' ' .. ARGV[i + 2] .. ' ' .. now) end
-redis.call('PEXPIRE', KEYS[1], 60000)
-"""
-)
-# KEYS: the queue. ARGV: how long, how old at most, entries. Returns how many of the oldest had to go.
-_PUSH = """
-local size = redis.call('RPUSH', KEYS[1], unpack(ARGV, 3))
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-local excess = math.max(0, size - ARGV[1])
-if excess > 0 then redis.call('LTRIM', KEYS[1], excess, -1) end
-return excess
-"""
-# KEYS: nonces. ARGV: nonce, how long in ms, how many. Returns 1: new, 0: used, -1: no room.
-_ONCE = (
-    NOW
-    + """
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return -1 end
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
-"""
-)
+_WATCH = load_script("relay_watch")
+_WATCH_ALL = load_script("relay_watch_all")
+_GATHER = load_script("relay_gather")
+_COUNT = load_script("relay_count")
+_PUSH = load_script("relay_push")
+_ONCE = load_script("relay_once")
 
 
 class NonceUsed(Exception):

@@ -12,64 +12,17 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from realtime.table.scripts import NOW, ScriptedTable
+from realtime.table.scripts import Script, ScriptedTable, load_script
 
 BEAT_SECONDS = 10.0  # d, unless LIVE_PRESENCE_SECONDS says otherwise
 BATCH_MAX_VIEWERS = 500  # of one script: nobody else is served meanwhile
 HIDDEN_SECONDS = 60  # by then every node knows from the database
 
-# KEYS of all: online, since, hidden, whole. Times in ms, by the clock of Redis.
-# ARGV: how long an entry holds, the viewers.
-_BEAT = (
-    NOW
-    + """
-redis.call('SET', KEYS[4], now, 'NX')
-local hiding = redis.call('EXISTS', KEYS[3]) == 1
-local came = {}
-for i = 2, #ARGV do
-  local id = ARGV[i]
-  local hidden = hiding and redis.call('ZSCORE', KEYS[3], id)
-  if not (hidden and tonumber(hidden) > now) and redis.call('ZADD', KEYS[1], now + ARGV[1], id) == 1 then
-    redis.call('HSET', KEYS[2], id, now)
-    came[#came + 1] = id
-  end
-end
-return {now, came}
-"""
-)
-# ARGV: how many at most. Returns now, the viewers and until when each entry held.
-_SWEEP = (
-    NOW
-    + """
-local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', 0, ARGV[1])
-for i = 1, #gone, 2 do
-  redis.call('ZREM', KEYS[1], gone[i])
-  redis.call('HDEL', KEYS[2], gone[i])
-end
-return {now, gone}
-"""
-)
-# ARGV: the viewers. Returns now, since when the table is whole, and since when each is online ('': is not).
-_LOOK = (
-    NOW
-    + """
-local found = {}
-for i, id in ipairs(ARGV) do found[i] = redis.call('HGET', KEYS[2], id) or '' end
-return {now, redis.call('GET', KEYS[4]) or now, found}
-"""
-)
-# ARGV: the viewer, for how long to take no heartbeats of his. Returns now and whether he was online.
-_HIDE = (
-    NOW
-    + """
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
-redis.call('ZADD', KEYS[3], now + ARGV[2], ARGV[1])
-redis.call('HDEL', KEYS[2], ARGV[1])
-return {now, redis.call('ZREM', KEYS[1], ARGV[1])}
-"""
-)
-# ARGV: the viewer.
-_SHOW = "return redis.call('ZREM', KEYS[3], ARGV[1])"
+_BEAT = load_script("presence_beat")
+_SWEEP = load_script("presence_sweep")
+_LOOK = load_script("presence_look")
+_HIDE = load_script("presence_hide")
+_SHOW = load_script("presence_show")
 
 
 def gone_seconds(beat_seconds: float) -> float:
@@ -98,10 +51,11 @@ class PresenceTable(ScriptedTable):
         super().__init__(redis)
         self._gone_ms = round(gone_seconds(beat_seconds) * 1000)
         self._keys = [f"{prefix}{{presence}}:{name}" for name in ("online", "since", "hidden", "whole")]
+        self._online, self._since, self._hidden, self._whole = self._keys
 
     async def beat(self, viewer_ids: Sequence[str]) -> tuple[int, list[str]]:
         """Enter heartbeats; return the time, and who has come online by them."""
-        at_ms, came = await self._run(_BEAT, [self._gone_ms, *viewer_ids])
+        at_ms, came = await self._run(_BEAT, self._keys, [self._gone_ms, *viewer_ids])
         return at_ms, [id.decode() for id in came]
 
     async def sweep(self) -> tuple[int, dict[str, int]]:
@@ -109,25 +63,27 @@ class PresenceTable(ScriptedTable):
 
         Each is returned to one caller only. At most `BATCH_MAX_VIEWERS`.
         """
-        at_ms, gone = await self._run(_SWEEP, [BATCH_MAX_VIEWERS])
+        at_ms, gone = await self._run(_SWEEP, [self._online, self._since], [BATCH_MAX_VIEWERS])
         return at_ms, {
             id.decode(): int(float(held)) - self._gone_ms for id, held in zip(gone[::2], gone[1::2], strict=True)
         }
 
     async def look(self, viewer_ids: Sequence[str]) -> Look:
-        at_ms, whole_ms, since = await self._run(_LOOK, list(viewer_ids))
+        at_ms, whole_ms, since = await self._run(_LOOK, [self._since, self._whole], list(viewer_ids))
         online = {id: int(float(at)) for id, at in zip(viewer_ids, since, strict=True) if at}
         return Look(at_ms, online, at_ms - int(float(whole_ms)) > self._gone_ms)
 
     async def hide(self, viewer_id: str) -> tuple[int, bool]:
         """Take a viewer out, and no heartbeats of his for a minute; return the time, and whether he was online."""
-        at_ms, was_online = await self._run(_HIDE, [viewer_id, HIDDEN_SECONDS * 1000])
+        at_ms, was_online = await self._run(
+            _HIDE, [self._online, self._since, self._hidden], [viewer_id, HIDDEN_SECONDS * 1000]
+        )
         return at_ms, bool(was_online)
 
     async def show(self, viewer_id: str) -> None:
         """Take heartbeats of the viewer again."""
-        await self._run(_SHOW, [viewer_id])
+        await self._run(_SHOW, [self._hidden], [viewer_id])
 
-    async def _run(self, script: str, arguments: Sequence[Any]) -> Any:
-        [answer] = await self._call(script, [(self._keys, list(arguments))])
+    async def _run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
+        [answer] = await self._call(script, [(keys, arguments)])
         return answer

@@ -12,7 +12,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from realtime.events import NodeId, TopicName
-from realtime.table.scripts import NOW, ScriptedTable, answering
+from realtime.table.scripts import Script, ScriptedTable, answering, load_script
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,201 +63,20 @@ SAMPLE_MAX = 32_768  # keys of a topic in the table, over all nodes; with more, 
 SAMPLE_FEW = 14_336  # with fewer, twice as many are kept again: far enough from half of SAMPLE_MAX to stay so
 _CHANGES_OF_CALL = 500  # keys in one script call, 2 ms on a busy machine: nobody else is served meanwhile
 _SWEPT_OF_CALL = 500  # keys of a dead node that one call takes out
-
-# KEYS: of one topic: leases; what each node says, and the sum of it; references (viewer's key -> how many nodes have
-# it, and `#`: their sum); names. A node's own keys are in a set, its roll. The references are what all rolls together
-# say: whoever takes a key from a roll, or the roll of a dead node, takes its reference too, in the same script.
-_ABROAD = """
--- Viewers in other regions and their peak, of what those have said lately: field `#abroad:<region>`.
-local function abroad(found)
-  local count, peak = 0, 0
-  for i = 1, #found, 2 do
-    if string.sub(found[i], 1, 8) == '#abroad:' then
-      local viewers, highest, till = string.match(found[i + 1], '(%d+) (%d+) (%d+)')
-      if tonumber(till) > now then count, peak = count + viewers, math.max(peak, tonumber(highest)) end
-    end
-  end
-  return count, peak
-end
-"""
-_COUNTS = (
-    NOW
-    + _ABROAD
-    + """
-local leases, said, refs, names = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local function roll_of(node) return refs .. ':' .. node end
-local moved = 0  -- references that this call adds
-local function add(key)
-  redis.call('HINCRBY', refs, key, 1)
-  moved = moved + 1
-end
-local function forget(key)
-  if redis.call('HINCRBY', refs, key, -1) <= 0 then redis.call('HDEL', refs, key) end
-  moved = moved - 1
-end
-local function empty(node, most)
-  for _, key in ipairs(redis.call('SPOP', roll_of(node), most)) do forget(key) end
-  return redis.call('EXISTS', roll_of(node)) == 0
-end
-local function sweep(most)
-  local clean = true
-  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
-    redis.call('HDEL', said, gone)
-    redis.call('HDEL', names, gone)
-    if empty(gone, most) then redis.call('ZREM', leases, gone) else clean = false end
-  end
-  return clean
-end
--- Whether the references are what the rolls say. If not, Redis has thrown a key away for want of room, or somebody has:
--- then all nodes tell all again.
-local function check()
-  local references, keys, nodes = redis.call('HINCRBY', refs, '#', moved), 0, redis.call('ZRANGE', leases, 0, -1)
-  for _, node in ipairs(nodes) do keys = keys + redis.call('SCARD', roll_of(node)) end
-  if references == keys and keys > 0 then return true end
-  redis.call('UNLINK', refs)
-  if references == keys then return true end
-  for _, node in ipairs(nodes) do
-    redis.call('DEL', roll_of(node))
-    local words = redis.call('HGET', said, node)
-    if words then redis.call('HSET', said, node, string.sub(words, 1, -2) .. '0') end
-  end
-  return false
-end
--- The sum of what the nodes say, each viewer counted once. `clean`: no dead node's keys are left.
-local function sum(clean, peak, ratio, level, few, most)
-  clean = check() and clean
-  local known, total, highest, sampled = {}, 0, 0, 0
-  local nodes, found = {}, redis.call('HGETALL', said)
-  for i = 1, #found, 2 do
-    if string.sub(found[i], 1, 1) == '#' then known[found[i]] = tonumber(found[i + 1])
-    else nodes[found[i]] = found[i + 1] end
-  end
-  if known['#level'] then level = known['#level'] else redis.call('HSET', said, '#born', now) end
-  for node, words in pairs(nodes) do
-    local viewers, at, whole = string.match(words, '(%d+) (%d+) (%d)')
-    viewers = tonumber(viewers)
-    total, highest = total + viewers, math.max(highest, viewers)
-    if whole == '0' or tonumber(at) ~= level then clean = false end
-    sampled = sampled + redis.call('SCARD', roll_of(node))
-  end
-  if clean then ratio = sampled > 0 and (redis.call('HLEN', refs) - 1) / sampled or 1 end  -- `#` is no viewer
-  if not clean then ratio = known['#ratio'] or ratio end
-  local count = math.max(math.floor(total * ratio + 0.5), highest)
-  local others, their_peak = abroad(found)
-  peak = math.max(peak, known['#peak'] or 0, their_peak)
-  if clean then peak = math.max(peak, count + others) end
-  local wanted = level
-  while total / 2 ^ wanted > most do wanted = wanted + 1 end
-  if clean and now - (known['#born'] or now) > few[2] then
-    while wanted > 0 and total / 2 ^ wanted < few[1] do wanted = wanted - 1 end
-  end
-  redis.call('HSET', said, '#peak', peak, '#count', count, '#level', wanted, '#ratio', string.format('%.17g', ratio))
-  return {count + others, peak, wanted, string.format('%.17g', ratio), others}
-end
-"""
-)
-# ARGV: node, lease in ms, what it has: viewers, level, sampled, is_whole, is_all, is_named, names ('-': unchanged),
-# peak, ratio; sample sizes to keep; how many keys have joined, their keys, the keys of those who left.
-_RENEW = (
-    _COUNTS
-    + """
-local node, lease, roll = ARGV[1], tonumber(ARGV[2]), roll_of(ARGV[1])
-local is_new = redis.call('ZADD', leases, now + lease, node) == 1
-if is_new then
-  redis.call('DEL', roll)  -- of a lease that ended so long ago that the references are gone as well
-end
-local clean = sweep(tonumber(ARGV[14]))
-if ARGV[6] == '1' then while not empty(node, 1000) do end end
-local joined = tonumber(ARGV[15])
-for i = 16, 15 + joined do
-  if redis.call('SADD', roll, ARGV[i]) == 1 then add(ARGV[i]) end
-end
-for i = 16 + joined, #ARGV do
-  if redis.call('SREM', roll, ARGV[i]) == 1 then forget(ARGV[i]) end
-end
-local is_all = ARGV[7] == '1'
-if ARGV[9] == '' then redis.call('HDEL', names, node)
-elseif ARGV[9] ~= '-' then redis.call('HSET', names, node, ARGV[9]) end
-local lost = is_all and redis.call('SCARD', roll) ~= tonumber(ARGV[5])
-lost = lost or (ARGV[8] == '1' and redis.call('HEXISTS', names, node) == 0)
-local whole = (is_all and not lost) and 1 or 0
-redis.call('HSET', said, node, ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. whole)
-local few = {tonumber(ARGV[12]), lease / 3}
-local answer = sum(clean, tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[4]), few, tonumber(ARGV[13]))
-for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], lease) end
-redis.call('PEXPIRE', roll, lease * 4)  -- it must outlive its references
-answer[6], answer[7] = lost and 1 or 0, clean and 1 or 0
-return answer
-"""
-)
-# ARGV: node. What is too much for one call is left to the others' renewals.
-_LEAVE = (
-    _COUNTS
-    + """
-redis.call('ZADD', leases, 'XX', 0, ARGV[1])
-if redis.call('EXISTS', said) == 1 then sum(sweep(tonumber(ARGV[2])), 0, 1, 0, {0, 0}, math.huge)
-else redis.call('ZREM', leases, ARGV[1]) end
-"""
-)
-# KEYS: leases of many topics. One script for all: a call each costs both sides ten times as much.
-_NODES = (
-    NOW
-    + """
-local found = {}
-for i, leases in ipairs(KEYS) do found[i] = redis.call('ZRANGEBYSCORE', leases, '(' .. now, '+inf') end
-return found
-"""
-)
-# KEYS: leases of many topics. ARGV: node, lease in ms.
-_ENTER = (
-    NOW
-    + """
-for _, leases in ipairs(KEYS) do
-  redis.call('ZADD', leases, now + ARGV[2], ARGV[1])
-  redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
-  redis.call('PEXPIRE', leases, ARGV[2])
-end
-"""
-)
 _MANY_MAX_TOPICS = 200  # a call; nobody else is served meanwhile
-_WATCHED = (
-    NOW
-    + _ABROAD
-    + """
-local peak, count = unpack(redis.call('HMGET', KEYS[2], '#peak', '#count'))
-if redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf') == 0 then count = 0 end
-local others, their_peak = abroad(redis.call('HGETALL', KEYS[2]))
-return {tonumber(count or 0) + others, math.max(tonumber(peak or 0), their_peak)}
-"""
-)
-# ARGV: field of the region, count, peak, for how long.
-_NOTE_ABROAD = (
-    NOW
-    + """
-redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. (now + ARGV[4]))
-if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
-"""
-)
-_NAMED = (
-    NOW
-    + """
-local nodes = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
-if #nodes == 0 then return {} end
-return redis.call('HMGET', KEYS[4], unpack(nodes))
-"""
-)
-# ARGV: keys of viewers. Nodes that are gone leave with the next renewal of those that are not.
-_PRESENT = (
-    NOW
-    + """
-if redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf') == 0 then
-  local nobody = {}
-  for i = 1, #ARGV do nobody[i] = false end
-  return nobody
-end
-return redis.call('HMGET', KEYS[3], unpack(ARGV))
-"""
-)
+
+# How a topic's keys begin (lua/include/counts.lua says what they hold).
+_LEASES, _SHARES, _REFERENCES, _NAMES = "leases", "said", "refs", "names"
+_ALL_KEYS = (_LEASES, _SHARES, _REFERENCES, _NAMES)
+
+_RENEW = load_script("topic_renew")
+_LEAVE = load_script("topic_leave")
+_ENTER = load_script("topic_enter")
+_NODES = load_script("topic_nodes")
+_WATCHED = load_script("topic_watched")
+_NOTE_ABROAD = load_script("topic_note_remote")
+_NAMED = load_script("topic_named")
+_PRESENT = load_script("topic_present")
 
 
 class SharedTable(ScriptedTable):
@@ -291,7 +110,7 @@ class SharedTable(ScriptedTable):
         calls = [
             (topic, self._arguments(node, part)) for topic, share in shares.items() for part in _parts_of_share(share)
         ]
-        answers = await self._each(_RENEW, calls)
+        answers = await self._each(_RENEW, _ALL_KEYS, calls)
         return {
             topic: Renewed(Watched(count, peak), level, float(ratio), bool(is_lost), bool(is_swept), abroad)
             for topic, (count, peak, level, ratio, abroad, is_lost, is_swept) in answers.items()
@@ -310,7 +129,7 @@ class SharedTable(ScriptedTable):
         Raises TableUnavailable.
         """
         arguments = [node, self._lease_ms]
-        await self._call(_ENTER, [([self._keys(topic)[0] for topic in call], arguments) for call in _calls(topics)])
+        await self._call(_ENTER, [(self._leases(call), arguments) for call in _calls(topics)])
 
     async def nodes_for(self, topics: Sequence[TopicName]) -> dict[TopicName, frozenset[NodeId]]:
         """Return, per topic, the nodes that hold at least one viewer of it; the empty set: nobody watches.
@@ -319,7 +138,7 @@ class SharedTable(ScriptedTable):
         One round trip. Raises TableUnavailable.
         """
         calls = _calls(topics)
-        answers = await self._call(_NODES, [([self._keys(topic)[0] for topic in call], []) for call in calls])
+        answers = await self._call(_NODES, [(self._leases(call), []) for call in calls])
         return {
             topic: frozenset(NodeId(_text(node)) for node in answer)
             for call, answer_of_call in zip(calls, answers, strict=True)
@@ -331,14 +150,14 @@ class SharedTable(ScriptedTable):
 
         Raises TableUnavailable.
         """
-        answers = await self._each(_WATCHED, [(topic, []) for topic in topics])
+        answers = await self._each(_WATCHED, (_LEASES, _SHARES), [(topic, []) for topic in topics])
         return {topic: Watched(*answer) for topic, answer in answers.items()}
 
     async def note_abroad(self, region: str, counts: Mapping[TopicName, tuple[int, int]]) -> None:
         """Note how many viewers (count, peak) topics have in another region, for a lease. Raises TableUnavailable."""
-        await self._each(
-            _NOTE_ABROAD, [(topic, [f"#abroad:{region}", *said, self._lease_ms]) for topic, said in counts.items()]
-        )
+        field = f"#abroad:{region}"
+        arguments = [(topic, [field, *count_and_peak, self._lease_ms]) for topic, count_and_peak in counts.items()]
+        await self._each(_NOTE_ABROAD, (_SHARES,), arguments)
 
     async def ping(self) -> None:
         """Raises TableUnavailable when Redis does not answer."""
@@ -347,7 +166,7 @@ class SharedTable(ScriptedTable):
 
     async def named(self, topic: TopicName) -> set[str]:
         """Return the ids of viewers of the topic that nodes have told. One round trip. Raises TableUnavailable."""
-        answers = await self._each(_NAMED, [(topic, [])])
+        answers = await self._each(_NAMED, (_LEASES, _NAMES), [(topic, [])])
         return {name for names in answers[topic] if names is not None for name in _text(names).split()}
 
     async def present(self, topic: TopicName, keys: Sequence[int]) -> set[int]:
@@ -356,22 +175,32 @@ class SharedTable(ScriptedTable):
         One round trip. Raises TableUnavailable.
         """
         calls = [keys[start : start + _CHANGES_OF_CALL] for start in range(0, len(keys), _CHANGES_OF_CALL)]
-        answers = await self._call(_PRESENT, [(self._keys(topic), list(map(_packed, call))) for call in calls])
+        names = self._keys(topic, (_LEASES, _REFERENCES))
+        answers = await self._call(_PRESENT, [(names, list(map(_packed, call))) for call in calls])
         found = zip(keys, (nodes for answer in answers for nodes in answer), strict=True)
         return {key for key, nodes in found if nodes is not None}
 
     async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         """Take the node out for the topics. One round trip. Raises TableUnavailable."""
-        await self._each(_LEAVE, [(topic, [node, _SWEPT_OF_CALL]) for topic in topics])
+        await self._each(_LEAVE, _ALL_KEYS, [(topic, [node, _SWEPT_OF_CALL]) for topic in topics])
 
-    async def _each(self, script: str, arguments: Sequence[tuple[TopicName, list[Any]]]) -> dict[TopicName, Any]:
-        """Return the script's answer for each topic, of several the last one."""
-        answers = await self._call(script, [(self._keys(topic), args) for topic, args in arguments])
+    async def _each(
+        self, script: Script, names: Sequence[str], arguments: Sequence[tuple[TopicName, list[Any]]]
+    ) -> dict[TopicName, Any]:
+        """Return the script's answer for each topic, of several the last one. `names`: the keys that it takes."""
+        calls = [(self._keys(topic, names), some) for topic, some in arguments]
+        answers = await self._call(script, calls)
         return {topic: answer for (topic, _), answer in zip(arguments, answers, strict=True)}
 
-    def _keys(self, topic: TopicName) -> list[str]:
+    def _leases(self, topics: Sequence[TopicName]) -> list[str]:
+        return [self._key(_LEASES, topic) for topic in topics]
+
+    def _keys(self, topic: TopicName, names: Sequence[str] = _ALL_KEYS) -> list[str]:
+        return [self._key(name, topic) for name in names]
+
+    def _key(self, name: str, topic: TopicName) -> str:
         # The braces put all keys of a topic on one node of a Redis Cluster.
-        return [f"{self._prefix}{name}:{{{topic}}}" for name in ("leases", "said", "refs", "names")]
+        return f"{self._prefix}{name}:{{{topic}}}"
 
 
 def _calls(topics: Sequence[TopicName]) -> list[Sequence[TopicName]]:

@@ -8,31 +8,10 @@ from __future__ import annotations
 from redis.asyncio import Redis
 
 from realtime.limits import Limited, RateLimit
-from realtime.table.scripts import NOW, ScriptedTable, TableUnavailable
+from realtime.table.scripts import ScriptedTable, TableUnavailable, load_script
 
-# The bucket is kept as the moment when it will be full again. KEYS[1]; ARGV: ms a token, burst. Returns ms to wait.
-_TAKE = (
-    NOW
-    + """
-local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0)) + ARGV[1]
-local wait = full - now - ARGV[1] * ARGV[2]
-if wait > 0 then return math.ceil(wait) end
-redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil(full - now))
-return 0
-"""
-)
-_GIVE_BACK = (
-    NOW
-    + """
-local full = tonumber(redis.call('GET', KEYS[1]) or 0) - ARGV[1]
-if full > now then
-  redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil(full - now))
-else
-  redis.call('DEL', KEYS[1])
-end
-return 0
-"""
-)
+_TAKE = load_script("throttle_take")
+_GIVE_BACK = load_script("throttle_give_back")
 
 
 class Throttle(ScriptedTable):
@@ -46,7 +25,7 @@ class Throttle(ScriptedTable):
     async def take(self, key: str) -> None:
         """Take a token for the key. Raises Limited."""
         try:
-            [wait_ms] = await self._call(_TAKE, [self._arguments(key)])
+            [wait_ms] = await self._call(_TAKE, [([self._key(key)], [self._ms_per_token, self._limit.burst])])
         except TableUnavailable:
             self._limit.take(key)
             return
@@ -56,9 +35,13 @@ class Throttle(ScriptedTable):
     async def give_back(self, key: str) -> None:
         """Return a token that was taken for nothing."""
         try:
-            await self._call(_GIVE_BACK, [self._arguments(key)])
+            await self._call(_GIVE_BACK, [([self._key(key)], [self._ms_per_token])])
         except TableUnavailable:
             self._limit.give_back(key)
 
-    def _arguments(self, key: str) -> tuple[list[str], list[float]]:
-        return [f"{self._prefix}{key}"], [1000 / self._limit.per_second, self._limit.burst]
+    def _key(self, key: str) -> str:
+        return f"{self._prefix}{key}"
+
+    @property
+    def _ms_per_token(self) -> float:
+        return 1000 / self._limit.per_second

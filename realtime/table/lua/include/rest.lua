@@ -1,0 +1,6 @@
+-- Gives `rest`: a list of all arguments from one on, where a call has as many as it likes.
+local function rest(arguments, first)
+  local list = {}
+  for i = first, #arguments do list[i - first + 1] = arguments[i] end
+  return list
+end

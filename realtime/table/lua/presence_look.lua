@@ -1,0 +1,8 @@
+-- Returns now, since when the table is there, and since when each viewer is online ('': is not).
+local since, whole = KEYS[1], KEYS[2]
+local viewers = ARGV
+-- include now
+
+local found = {}
+for i, viewer in ipairs(viewers) do found[i] = redis.call('HGET', since, viewer) or '' end
+return {now, redis.call('GET', whole) or now, found}

@@ -1,0 +1,12 @@
+-- Returns, for each key of a viewer, on how many nodes this viewer watches the topic; nil: on none.
+-- Nodes that are gone leave with the next renewal of those that are not.
+local leases, references = KEYS[1], KEYS[2]
+local viewers = ARGV
+-- include now
+
+if redis.call('ZCOUNT', leases, '(' .. now, '+inf') == 0 then
+  local nobody = {}
+  for i = 1, #viewers do nobody[i] = false end
+  return nobody
+end
+return redis.call('HMGET', references, unpack(viewers))
