@@ -33,8 +33,9 @@ from realtime.publisher import publisher
 from realtime.registry import registry
 from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
+from realtime.relay.shared import outbox, relay_table
 from realtime.samples import entries_of
-from realtime.shared import layer_redis, outbox, presence_table, relay_table, shared_table
+from realtime.shared import layer_redis, presence_table, shared_table
 from realtime.table.counting import viewer_keys
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The shared table and the connections to Redis, as the settings describe them: one per event loop."""
+"""The tables in Redis and the connections to it, as the settings describe them: one per event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from realtime.events import NodeId
-from realtime.relay.table import Outbox, RelayTable
 from realtime.table.addresses import RedisAddress, parse_list
 from realtime.table.presence import PresenceTable
 from realtime.table.subscriptions import SharedTable
@@ -26,7 +25,7 @@ ANSWER_SECONDS = 1.0
 T = TypeVar("T")
 
 
-def _per_loop(make: Callable[[], T]) -> Callable[[], T]:
+def per_loop(make: Callable[[], T]) -> Callable[[], T]:
     """Make it once for each event loop: a connection belongs to the loop that opened it."""
     made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
 
@@ -49,13 +48,13 @@ def _client(address: RedisAddress) -> Redis:
     )
 
 
-@_per_loop
+@per_loop
 def shared_redis() -> Redis:
     """Return the running loop's client. A Redis that does not answer within a second is an error, not a wait."""
     return _client(RedisAddress.parse(settings.REDIS_URL))
 
 
-@_per_loop
+@per_loop
 def _layer_shards() -> list[Redis]:
     if settings.LIVE_LAYER_URLS == settings.REDIS_URL:
         return [shared_redis()]
@@ -92,25 +91,13 @@ def key_prefix() -> str:
     return f"live:{settings.LIVE_REGION}:"
 
 
-@_per_loop
+@per_loop
 def shared_table() -> SharedTable:
     """Return the running loop's shared table."""
     return SharedTable(shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=key_prefix())
 
 
-@_per_loop
+@per_loop
 def presence_table() -> PresenceTable:
     """Return the running loop's presence table."""
     return PresenceTable(shared_redis(), prefix=key_prefix(), beat_seconds=settings.LIVE_PRESENCE_SECONDS)
-
-
-@_per_loop
-def relay_table() -> RelayTable:
-    """Return the running loop's relay table."""
-    return RelayTable(shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=key_prefix())
-
-
-@_per_loop
-def outbox() -> Outbox | None:
-    """Return the running loop's way to the other regions; None: there is no other."""
-    return Outbox(relay_table(), list(settings.LIVE_PEERS)) if settings.LIVE_PEERS else None

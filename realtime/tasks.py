@@ -22,7 +22,8 @@ from redis.exceptions import RedisError
 from realtime import metrics
 from realtime.dispatcher import Dispatched, Dispatcher
 from realtime.registry import registry
-from realtime.shared import outbox, send_to_nodes, shared_table
+from realtime.relay.shared import outbox
+from realtime.shared import send_to_nodes, shared_table
 from realtime.table.scripts import TableUnavailable
 
 logger = logging.getLogger(__name__)

@@ -17,8 +17,9 @@ from realtime import figures
 from realtime.dispatcher import Dispatcher
 from realtime.relay.receiver import Receiver, Send
 from realtime.relay.sender import Sender
+from realtime.relay.shared import relay_table
 from realtime.relay.signing import Keyring
-from realtime.shared import presence_table, relay_table, send_to_nodes, shared_table
+from realtime.shared import presence_table, send_to_nodes, shared_table
 
 logger = logging.getLogger(__name__)
 

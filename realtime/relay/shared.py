@@ -1,0 +1,20 @@
+"""The relay's table and a dispatcher's or node's way to it, as the settings describe them: one per event loop."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from realtime.relay.table import Outbox, RelayTable
+from realtime.shared import key_prefix, per_loop, shared_redis
+
+
+@per_loop
+def relay_table() -> RelayTable:
+    """Return the running loop's relay table."""
+    return RelayTable(shared_redis(), lease_seconds=settings.LIVE_LEASE_SECONDS, prefix=key_prefix())
+
+
+@per_loop
+def outbox() -> Outbox | None:
+    """Return the running loop's way to the other regions; None: there is no other."""
+    return Outbox(relay_table(), list(settings.LIVE_PEERS)) if settings.LIVE_PEERS else None
