@@ -119,7 +119,7 @@ async def measure(site: Site, options: argparse.Namespace) -> dict[str, Any]:
     from django.conf import settings
 
     from realtime.publisher import Publisher
-    from realtime.shared import shared_redis
+    from realtime.table.redis import shared_redis
 
     assert site.dispatcher is not None
     pid = site.dispatcher.pid

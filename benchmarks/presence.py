@@ -32,7 +32,7 @@ SEEN_BY_ONE = 49  # of a conversation of 50
 
 
 async def heartbeats(site: Site, options: argparse.Namespace) -> dict[str, float]:
-    from realtime.shared import shared_redis
+    from realtime.table.redis import shared_redis
 
     redis = shared_redis()
     now = 0.0

@@ -21,8 +21,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from realtime import figures
 from realtime.process import process
 from realtime.scraping import REFUSAL, may_scrape
-from realtime.shared import shared_table
 from realtime.store import StoreUnavailable
+from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from realtime.threads import backend_threads
 from web.middleware import RETRY_SECONDS

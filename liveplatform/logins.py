@@ -24,7 +24,7 @@ from django.shortcuts import render
 from django.utils.crypto import salted_hmac
 
 from realtime.limits import Limited, RateLimit
-from realtime.shared import key_prefix, shared_redis
+from realtime.table.redis import key_prefix, shared_redis
 from realtime.table.throttle import Throttle
 from videos.auth import end_guest
 from videos.limits import GUESSES, LOGINS

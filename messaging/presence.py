@@ -16,8 +16,8 @@ from messaging.topics import id_of
 from realtime.events import TopicName
 from realtime.presence import PREFIX, offline, status
 from realtime.publisher import publisher
-from realtime.shared import presence_table
 from realtime.store import Access, TopicKind
+from realtime.table.redis import presence_table
 from realtime.table.scripts import TableUnavailable
 from realtime.threads import backend_threads
 from videos.auth import watcher_on

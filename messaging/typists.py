@@ -17,7 +17,7 @@ from messaging.reading import blockers_between, conversation_for
 from messaging.representation import conversation_topic
 from realtime.events import Signal, TopicName, now_ms
 from realtime.publisher import publisher
-from realtime.shared import shared_table
+from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from realtime.threads import backend_threads
 from videos.commands import viewer_of

@@ -35,7 +35,7 @@ from redis.exceptions import RedisError
 from realtime import metrics
 from realtime.events import now_ms
 from realtime.metrics import QUANTILES, Buckets, HopSeconds, quantile_ms
-from realtime.shared import key_prefix, shared_redis
+from realtime.table.redis import key_prefix, shared_redis
 
 logger = logging.getLogger(__name__)
 

@@ -35,8 +35,8 @@ from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
 from realtime.relay.shared import outbox, relay_table
 from realtime.samples import entries_of
-from realtime.shared import layer_redis, presence_table, shared_table
 from realtime.table.counting import viewer_keys
+from realtime.table.redis import layer_redis, presence_table, shared_table
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from realtime import metrics
 from realtime.dispatcher import Dispatched, Dispatcher
 from realtime.registry import registry
 from realtime.relay.shared import outbox
-from realtime.shared import send_to_nodes, shared_table
+from realtime.table.redis import send_to_nodes, shared_table
 from realtime.table.scripts import TableUnavailable
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from uuid import UUID
 from realtime.database import one_moment
 from realtime.epoch import epoch
 from realtime.events import TopicName
-from realtime.shared import shared_table
 from realtime.store import Access, TopicKind
+from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from realtime.threads import backend_threads
 from videos.models import Like, LikeCount, Video, Viewer

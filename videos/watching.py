@@ -15,7 +15,7 @@ from uuid import UUID
 from realtime.events import TopicName
 from realtime.models import Audience, Topic
 from realtime.process import key_of
-from realtime.shared import shared_table
+from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import Watched
 from realtime.threads import backend_threads

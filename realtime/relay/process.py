@@ -19,7 +19,7 @@ from realtime.relay.receiver import Receiver, Send
 from realtime.relay.sender import Sender
 from realtime.relay.shared import relay_table
 from realtime.relay.signing import Keyring
-from realtime.shared import presence_table, send_to_nodes, shared_table
+from realtime.table.redis import presence_table, send_to_nodes, shared_table
 
 logger = logging.getLogger(__name__)
 

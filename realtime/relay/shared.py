@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from realtime.relay.table import Outbox, RelayTable
-from realtime.shared import key_prefix, per_loop, shared_redis
+from realtime.table.redis import key_prefix, per_loop, shared_redis
 
 
 @per_loop

@@ -3,7 +3,7 @@
 `redis://` and `rediss://` (TLS) name one server. The options of a `rediss://` URL are those of TLS (`TLS_OPTIONS`); its
 certificate is checked unless it says `ssl_cert_reqs=none`. `sentinel://:password@host1:26379,host2:26379/<name>/<db>`
 names sentinels, who know the primary; the password is theirs and the servers', the database 0 if left out. Read by
-settings, used by realtime.shared, the channel layer and Celery.
+settings, used by realtime.table.redis, the channel layer and Celery.
 """
 
 from __future__ import annotations

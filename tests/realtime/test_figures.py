@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from realtime import figures, metrics
 from realtime.figures import SLOT_SECONDS, SLOTS_KEPT, Teller, Told, read, tell_forever, to_metrics, to_plots
 from realtime.metrics import HopSeconds
-from realtime.shared import shared_redis, shared_table
+from realtime.table.redis import shared_redis, shared_table
 from realtime.table.scripts import TableUnavailable
 
 REGION = "figured"

@@ -15,10 +15,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from host import embedded
-from realtime import shared
 from realtime.events import NodeId
-from realtime.shared import layer_redis, send_to_nodes, shared_table
+from realtime.table import redis as shared
 from realtime.table.addresses import parse_list
+from realtime.table.redis import layer_redis, send_to_nodes, shared_table
 from realtime.table.scripts import TableUnavailable
 
 
