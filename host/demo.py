@@ -1,202 +1,93 @@
-"""The demo broadcast: a moving picture with a running clock and quiet sound, made live by ffmpeg.
+"""The demo broadcast, from its start until a moderator ends its video or the site stops. Called by host.site.
 
-Called by `serve`. Its video belongs to an account that nobody can sign in to; a moderator may end it like any other,
-which ends the broadcast until the next start. Costs 6 to 8 % of a core (2-core virtual machine).
+The video is an app's, named by `DEMO_VIDEO` in the settings; its picture is made here (host.picture). What ends the
+video ends the broadcast until the next start. Without the demo the site is as good as ever.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import subprocess
-import time
-from datetime import timedelta
+import functools
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Protocol, cast
 
 from django.conf import settings
-from django.db import transaction
-from django.utils import timezone
+from django.db.utils import OperationalError
 
-from host.processes import Program
-from videos import interactions
-from videos.models import Video, VideoId, Viewer
+from host import picture
+from host.preparation import with_database
+from host.supervisor import Supervisor
 
-USERNAME = "demo"
-SEGMENT_SECONDS = 1
-PLAYLIST_SEGMENTS = 6
-POSTER_SECONDS = 10.0
-# A playlist as old as that is not continued: nobody has waited for it.
-STALE_SECONDS = 60.0
-FONTS = Path(__file__).resolve().parent / "fonts"
-_WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 854, 480, 15
+CHECK_SECONDS = 2.0
+NAME = "demo"
 
 
-class Broadcast(NamedTuple):
-    """The demo's video and the folder its picture goes to."""
+class DemoVideo(Protocol):
+    """What the demo needs of the app that has videos."""
 
-    video_id: VideoId
-    folder: Path
+    def open_broadcast(self) -> Any:
+        """Return the id of the demo's live video, made where there is none. Its picture goes into the media folder's
+        folder of that name.
+        """
 
+    def close_broadcast(self) -> None:
+        """End the demo's live video, if there is one."""
 
-def open_broadcast() -> Broadcast:
-    """Return the demo's live video; make broadcaster, video and an upcoming one where they are missing."""
-    with transaction.atomic():
-        broadcaster, new = Viewer.objects.select_for_update().get_or_create(
-            username=USERNAME, defaults={"name": "Demo studio", "is_broadcaster": True, "password": "!"}
-        )
-    video = _live(broadcaster)
-    if video is None:
-        video = interactions.create_video(
-            broadcaster,
-            title="Clock over the northern lights",
-            description="The demo broadcast: a live picture with a running clock, made on this machine.",
-        )
-        interactions.update_video(video.id, broadcaster, playlist=f"/media/{video.id}/live.m3u8")
-        interactions.start_video(video.id, broadcaster)
-    if new:
-        interactions.create_video(
-            broadcaster,
-            title="Questions and answers",
-            description="An upcoming video: comments are open before it starts.",
-            starts_at=(timezone.now() + timedelta(days=1)).replace(minute=0, second=0, microsecond=0),
-        )
-    return Broadcast(VideoId(video.id), Path(settings.MEDIA_ROOT) / str(video.id))
+    def is_live(self, video_id: Any, /) -> bool: ...
 
 
-def close_broadcast() -> None:
-    """End the demo's live video, if there is one: without its picture it would only seem to be live."""
-    broadcaster = Viewer.objects.filter(username=USERNAME).first()
-    if broadcaster and (video := _live(broadcaster)):
-        interactions.end_video(video.id, broadcaster)
+class Demo:
+    """The demo broadcast of one run of the site."""
+
+    def __init__(self, supervisor: Supervisor, stop_asked: asyncio.Event) -> None:
+        self._supervisor = supervisor
+        self._stop_asked = stop_asked
+
+    async def run(self) -> None:
+        """Broadcast until the video is ended. Needs Django set up, and the tables."""
+        video = cast("DemoVideo", import_module(settings.DEMO_VIDEO))
+        try:
+            if not settings.LIVE_DEMO:
+                if not settings.LIVE_PEERS:  # else it may be another region's
+                    await with_database(video.close_broadcast)
+                return
+            video_id = await with_database(video.open_broadcast)
+            folder = Path(settings.MEDIA_ROOT) / str(video_id)
+            program = await asyncio.to_thread(picture.program, folder)
+            self._supervisor.start(program, again=functools.partial(picture.program, folder))
+        except (OperationalError, OSError, RuntimeError) as error:
+            self._supervisor.say(f"no demo broadcast: {error}")
+            return
+        posters = asyncio.create_task(self._take_posters(folder))
+        try:
+            while await _is_live(video, video_id):
+                if await self._stops_within(CHECK_SECONDS):
+                    return
+        finally:
+            posters.cancel()
+        await self._supervisor.stop([NAME])
+        picture.clear(folder)
+        self._supervisor.say("the demo broadcast has been ended")
+
+    async def _take_posters(self, folder: Path) -> None:
+        # The first as soon as there is a picture.
+        while not await self._stops_within(CHECK_SECONDS):
+            await asyncio.to_thread(picture.take_poster, folder)
+            if (folder / "poster.jpg").exists() and await self._stops_within(picture.POSTER_SECONDS):
+                return
+
+    async def _stops_within(self, seconds: float) -> bool:
+        """Wait that long, or until the site is asked to stop: then the answer is True."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop_asked.wait(), seconds)
+        return self._stop_asked.is_set()
 
 
-def is_live(video_id: VideoId) -> bool:
-    return Video.objects.filter(pk=video_id, status=Video.Status.LIVE).exists()
-
-
-def _live(broadcaster: Viewer) -> Video | None:
-    return broadcaster.videos.filter(status=Video.Status.LIVE).first()
-
-
-# The picture
-
-
-def _fresh_playlist(folder: Path) -> str:
-    """Return the text of the playlist, or "" if there is none that somebody may be playing."""
-    playlist = folder / "live.m3u8"
-    with contextlib.suppress(OSError):
-        if time.time() - playlist.stat().st_mtime < STALE_SECONDS:
-            return playlist.read_text()
-    return ""
-
-
-def clear(folder: Path) -> None:
-    """Remove the picture of a video that has ended; its poster stays."""
-    for path in folder.glob("*"):
-        if path.name != "poster.jpg":
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def program(folder: Path) -> Program:
-    """Return the ffmpeg that writes `live.m3u8` and its segments, and make the folder ready for it. Raises OSError.
-
-    A fresh playlist is continued, number for number: after a restart players go on by themselves. (hls.js waits for
-    ever when the numbers jump.) Else the numbers begin with the time of day, so that they never go back.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    listed = _fresh_playlist(folder)
-    for path in [*folder.glob("*.ts"), *folder.glob("*.tmp"), *([] if listed else folder.glob("*.m3u8"))]:
-        if path.name not in listed:
-            path.unlink(missing_ok=True)
-    encoder = {
-        "-c:v": "libx264", "-preset": "ultrafast", "-tune": "zerolatency", "-profile:v": "main", "-threads": "1",
-        "-b:v": "900k", "-maxrate": "900k", "-bufsize": "1800k", "-sc_threshold": "0",
-        "-g": str(_FRAMES_PER_SECOND * SEGMENT_SECONDS), "-keyint_min": str(_FRAMES_PER_SECOND * SEGMENT_SECONDS),
-        "-c:a": "aac", "-b:a": "96k",
-    }  # fmt: skip
-    hls = {
-        "-f": "hls", "-hls_time": str(SEGMENT_SECONDS), "-hls_list_size": str(PLAYLIST_SEGMENTS),
-        # A segment stays for as long as a playlist that lists it may be played (RFC 8216, section 6.2.2).
-        "-hls_delete_threshold": str(PLAYLIST_SEGMENTS + 2),
-        "-start_number": "0" if listed else str(int(time.time())),
-        # omit_endlist: or the end of this ffmpeg would tell players that the broadcast is over.
-        "-hls_flags": "append_list+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
-        "-hls_segment_filename": str(folder / "%d.ts"),
-    }  # fmt: skip
-    argv = [
-        *(_ffmpeg(), "-nostdin", "-y", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
-        *("-re", "-f", "lavfi", "-i", _picture(), "-re", "-f", "lavfi", "-i", _sound()),
-        *("-map", "0:v", "-map", "1:a", *_flat(encoder), *_flat(hls), str(folder / "live.m3u8")),
-    ]
-    return Program("demo", tuple(argv), stop_seconds=3.0, cwd=FONTS)
-
-
-def take_poster(folder: Path) -> None:
-    """Make `poster.jpg` a picture of now, if the broadcast has begun; players never see half a picture.
-
-    A run of its own: a second, slower output of the broadcasting ffmpeg holds up the first one by seconds.
-    """
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        segments = [line for line in (folder / "live.m3u8").read_text().splitlines() if line.endswith(".ts")]
-        still = ("-frames:v", "1", "-q:v", "4", "-f", "image2", "-update", "1", "-atomic_writing", "1")
-        argv = [_ffmpeg(), "-nostdin", "-y", "-loglevel", "quiet", "-i", segments[-1], *still, "poster.jpg"]
-        subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, timeout=POSTER_SECONDS)
-
-
-def _ffmpeg() -> str:
-    # Its import looks the binary up and runs it once: only a site with a demo pays for that.
-    from imageio_ffmpeg import get_ffmpeg_exe
-
-    path: str = get_ffmpeg_exe()
-    return path
-
-
-def _flat(options: dict[str, str]) -> list[str]:
-    return [part for option in options.items() for part in option]
-
-
-def _picture() -> str:
-    """Return the filters of the picture: slow northern lights, a large clock, the date.
-
-    The lights are computed at 52x30 and 5 frames/s, then blended and enlarged: at full size they would cost a core.
-    """
-    left = "(0.5+0.5*sin(X/W*3.1+T*0.31+1.3*sin(Y/H*2.2-T*0.23)))"
-    low = "(0.5+0.5*sin(Y/H*2.6-T*0.19+1.7*sin(X/W*2.4+T*0.17)))"
-    band = "pow(0.5+0.5*sin((X/W-0.5)*4.2+(Y/H-0.5)*2.4+T*0.37+2*sin(T*0.11)),3)"
-    shade = "(1-0.55*pow(hypot(X/W-0.5,Y/H-0.5)/0.72,2))"
-    red = f"{shade}*(14+34*{left}*{low}+200*{band}*{low})"
-    green = f"{shade}*(18+46*{low}*(1-{left})+62*{band}*{low}+30*{left})"
-    blue = f"{shade}*(38+96*{left}+28*{low}+10*{band})"
-    lights = [
-        f"color=black:s=52x30:r=5,format=gbrp,geq=r='{red}':g='{green}':b='{blue}',format=yuv444p",
-        f"framerate=fps={_FRAMES_PER_SECOND},scale=iw*{_WIDTH}/46:ih*{_HEIGHT}/26:flags=bicubic",
-        f"crop={_WIDTH}:{_HEIGHT},format=yuv420p",
-    ]
-    return ",".join(
-        [
-            *lights,
-            _text("Roboto-Light.ttf", "%{gmtime\\:%T}", size="h*0.3", top="h*0.31", colour="white"),
-            _text("Roboto-Medium.ttf", "%{gmtime\\:%A %e %B} · UTC", size="h/18", top="h*0.645", colour="white@0.8"),
-        ]
-    )
-
-
-def _text(font: str, text: str, *, size: str, top: str, colour: str) -> str:
-    return f"drawtext=fontfile={font}:text='{text}':fontsize={size}:fontcolor={colour}:x=(w-text_w)/2:y={top}"
-
-
-def _sound() -> str:
-    """Return the filters of the sound: three slow tones of a chord, and a bell of five notes every two seconds."""
-    tones = ";".join(
-        f"sine=f={hertz}:r=48000,tremolo=f={swell}:d=0.7,volume={volume}[tone{number}]"
-        for number, (hertz, swell, volume) in enumerate([(110, 0.13, 0.11), (164.81, 0.1, 0.09), (220.6, 0.17, 0.07)])
-    )
-    # 0: number of the stroke, 1: seconds since, 2: one of five steps of the scale, 3: its frequency.
-    bell = (
-        "st(0,floor(t/2));st(1,mod(t,2));st(2,mod(ld(0)*7+3*floor(ld(0)/3)+floor(ld(0)/7),5));"
-        "st(3,440*pow(2,(ld(2)*2+gt(ld(2),2))/12));"
-        "0.11*exp(-2.2*ld(1))*min(1,ld(1)*120)*(sin(2*PI*ld(1)*ld(3))+0.4*sin(4*PI*ld(1)*ld(3)))"
-    )
-    echo = "aecho=0.8:0.6:380|610:0.3|0.2,aresample=48000"
-    return f"{tones};aevalsrc='{bell}':s=16000,{echo}[bell];[tone0][tone1][tone2][bell]amix=inputs=4:normalize=0"
+async def _is_live(video: DemoVideo, video_id: Any) -> bool:
+    try:
+        return await with_database(video.is_live, video_id)
+    except OperationalError:
+        # Nobody can have ended it either.
+        return True

@@ -6,18 +6,22 @@ the rest; so this module is imported late, and `is_prepared` tells beforehand wh
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import io
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import django
 from django.conf import settings
 
 from host import embedded
 
+P = ParamSpec("P")
+T = TypeVar("T")
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -85,6 +89,19 @@ def make_first_admin() -> str | None:
     password = secrets.token_urlsafe(12)
     people.create_superuser("admin", password=password)
     return password
+
+
+async def with_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do database work in a thread, and give its connection back."""
+    from django.db import connections
+
+    def work_and_close() -> T:
+        try:
+            return work(*args, **kwargs)
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(work_and_close)
 
 
 def close_connections() -> None:

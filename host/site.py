@@ -16,17 +16,14 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterable
 
 import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
-from django.db.utils import OperationalError
 
-from host import embedded, preparation, programs
+from host import demo, embedded, preparation, programs
+from host.preparation import with_database
 from host.processes import Child
 from host.supervisor import LogStream, Supervisor, until_asked
 from web.pictures import keep_folder
@@ -37,13 +34,9 @@ READY_ANSWER_SECONDS = 5.0
 SLOW_SECONDS = 60.0
 # Wrappers pass Ctrl-C on to a process that has received it from the terminal already.
 SAME_SIGNAL_SECONDS = 1.0
-DEMO_CHECK_SECONDS = 2.0
 RELAY_NAMES = ("LIVE_RELAY_HOST", "LIVE_RELAY_PORT")
 # Valkey's advice about saving to disk, which this one never does.
 HIDDEN_LINES = ("Memory overcommit must be enabled",)
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def serve(claim: embedded.Claim) -> None:
@@ -106,12 +99,12 @@ class _Site:
         await asyncio.gather(*map(self._wait_for_server, servers, children))
         self._claim.servers_are_ready()
         await asyncio.to_thread(django.setup)
-        await _with_database(preparation.migrate, self._supervisor.say)
+        await with_database(preparation.migrate, self._supervisor.say)
         if not early:
             self._start_nodes()
             preparation.remember_prepared(folder)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._broadcast_demo())
+            tasks.create_task(demo.Demo(self._supervisor, self._stop_asked).run())
             await self._wait_until_ready()
             # Not sooner: their start would only delay the nodes', which serve without them, if a little late.
             self._supervisor.start(programs.dispatcher())
@@ -143,7 +136,7 @@ class _Site:
         """Print where the site is and, when nobody administers it yet, how to sign in."""
         url = f"http://{_shown_host()}:{self._listening.getsockname()[1]}"
         text = f"\n  Ready: {url}/\n"
-        if password := await _with_database(preparation.make_first_admin):
+        if password := await with_database(preparation.make_first_admin):
             text += await asyncio.to_thread(self._first_sign_in, url, password)
         self._stream.plain(f"{text}  Data: {self._claim.folder} · Stop: Ctrl-C\n\n")
 
@@ -157,61 +150,11 @@ class _Site:
         embedded.write_private(kept, f"{password}\n")
         return f"{head} in {kept}\n  Only you can read that file. Delete it when you have signed in; {change}"
 
-    async def _broadcast_demo(self) -> None:
-        """Broadcast the demo until a moderator ends its video. Without it the site is as good as ever."""
-        from host import demo
-
-        try:
-            if not settings.LIVE_DEMO:
-                if not settings.LIVE_PEERS:  # else it may be another region's
-                    await _with_database(demo.close_broadcast)
-                return
-            broadcast = await _with_database(demo.open_broadcast)
-            program = await asyncio.to_thread(demo.program, broadcast.folder)
-            self._supervisor.start(program, again=functools.partial(demo.program, broadcast.folder))
-        except (OperationalError, OSError, RuntimeError) as error:
-            self._supervisor.say(f"no demo broadcast: {error}")
-            return
-        posters = asyncio.create_task(self._take_posters(broadcast.folder))
-        try:
-            while await self._demo_is_live(broadcast.video_id):
-                if await self._stops_within(DEMO_CHECK_SECONDS):
-                    return
-        finally:
-            posters.cancel()
-        await self._supervisor.stop(["demo"])
-        demo.clear(broadcast.folder)
-        self._supervisor.say("the demo broadcast has been ended")
-
-    async def _take_posters(self, folder: Path) -> None:
-        from host import demo
-
-        # The first as soon as there is a picture.
-        while not await self._stops_within(DEMO_CHECK_SECONDS):
-            await asyncio.to_thread(demo.take_poster, folder)
-            if (folder / "poster.jpg").exists() and await self._stops_within(demo.POSTER_SECONDS):
-                return
-
-    async def _stops_within(self, seconds: float) -> bool:
-        """Wait that long, or until the site is asked to stop: then the answer is True."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop_asked.wait(), seconds)
-        return self._stop_asked.is_set()
-
-    async def _demo_is_live(self, video_id: Any) -> bool:
-        from host import demo
-
-        try:
-            return await _with_database(demo.is_live, video_id)
-        except OperationalError:
-            # Nobody can have ended it either.
-            return True
-
     async def _stop(self) -> None:
         """Stop in the order in which nothing is lost: those who take, those who pass on, those who keep."""
         await self._stop_programs(self._nodes)
         await self._stop_programs(["dispatcher", "jobs", "relay"])
-        await self._stop_programs(["demo"])
+        await self._stop_programs([demo.NAME])
         preparation.close_connections()
         # PostgreSQL is never hurried: its way of stopping is quick and leaves nothing to recover.
         await self._supervisor.stop(["valkey", "postgres"])
@@ -274,18 +217,3 @@ def _ask_ready(listening: socket.socket) -> str:
         return f"/readyz: {error}"
     finally:
         asking.close()
-
-
-# Database
-
-
-async def _with_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do database work in a thread, and give its connection back."""
-
-    def work_and_close() -> T:
-        try:
-            return work(*args, **kwargs)
-        finally:
-            connections.close_all()
-
-    return await asyncio.to_thread(work_and_close)

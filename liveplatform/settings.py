@@ -224,6 +224,7 @@ LIVE_COUNT_AFTER_SECONDS = _integer("LIVE_COUNT_AFTER_SECONDS", 3, 0, 60)
 LIVE_SAMPLE = _share("LIVE_SAMPLE", 0.01)
 LIVE_KEEP_SEGMENTS_HOURS = _integer("LIVE_KEEP_SEGMENTS_HOURS", 24, 0, 10 * 366 * 24)
 LIVE_DEMO = _switch("LIVE_DEMO", True)
+DEMO_VIDEO = "videos.demo"  # the module that has the demo broadcast's video (host.demo)
 
 # Limits, each in the memory of a node (realtime.limits). An address is one of IPv4, or a /64 of IPv6: a household, but
 # also a school, an office or a carrier with all its people. `off` opens all of them, and those of single viewers.
