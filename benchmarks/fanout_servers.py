@@ -36,7 +36,7 @@ KIND = "^hearts"
 NOWHERE = "video:00000000-0000-4000-8000-000000000000"
 FRAME_BYTES = {False: 130, True: 132}
 SSE_AROUND = "7a\r\nevent: reactions\ndata: \n\n\r\n"  # of an event in a chunk
-SSE_OPEN, WEBSOCKET_OPEN = "\r\n\r\n", "\r\n\r\n"
+SSE_OPEN = "\r\n\r\n"
 # The key of RFC 6455, section 1.3, and what a server answers to it: our C server has no SHA-1.
 WEBSOCKET_KEY, WEBSOCKET_ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 READY_SECONDS = 60.0

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from types import TracebackType
 from typing import IO, Any
 
 from host.processes import Child, Program
@@ -147,9 +146,7 @@ class Supervisor:
         self._loop.add_signal_handler(signal.SIGCHLD, self._look)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop([*self._kept], hurry=True)
         self._loop.remove_signal_handler(signal.SIGCHLD)
 

@@ -25,18 +25,16 @@ def create_topic(topic: TopicName) -> None:
     Topic.objects.create(name=topic)
 
 
-def lock_topic(topic: TopicName) -> Topic:
-    """Take the topic's row lock: what follows in this transaction happens after all that has its seq."""
-    return Topic.objects.select_for_update().get(name=topic)
-
-
 def ensure_topics(topics: Iterable[TopicName]) -> None:
     """Make the rows of topics that have had no event so far. One query; those that are there stay as they are."""
     Topic.objects.bulk_create([Topic(name=topic) for topic in sorted(topics)], ignore_conflicts=True)
 
 
 def lock_topics(topics: Iterable[TopicName]) -> dict[TopicName, Topic]:
-    """Take the row locks of several topics, as `lock_topic` does; those without a row are left out. One query."""
+    """Take the topics' row locks: what follows in this transaction happens after all that has their seqs.
+
+    Those without a row are left out. One query.
+    """
     # In the order of names, like everybody: two transactions with the same topics wait for each other, not for ever.
     with connection.cursor() as cursor:
         cursor.execute(

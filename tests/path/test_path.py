@@ -11,7 +11,6 @@ from tests.sites import Site
 from tests.watching import SseWatcher, Watcher, WebSocketWatcher, check, each, eventually, watching
 
 COMMENTS = 5
-DELIVERED = "live_frames_sent_total"
 REPAIRED = "live_gaps_repaired_total"
 
 

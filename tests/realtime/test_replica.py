@@ -14,7 +14,7 @@ from realtime import database
 from realtime.database import DatabaseStore
 from realtime.epoch import KeptEpoch, draw_epoch
 from realtime.events import TopicName
-from realtime.log import ensure_topics, lock_topic, record
+from realtime.log import ensure_topics, lock_topics, record
 from realtime.models import Topic
 from realtime.registry import registry
 from realtime.store import Head
@@ -131,7 +131,7 @@ async def test_primary_answers_for_a_replica_that_is_away(
 def say(topic: TopicName, text: str) -> None:
     with transaction.atomic():
         ensure_topics([topic])
-        record(lock_topic(topic), "comment", {"comment": {"body": text}})
+        record(lock_topics([topic])[topic], "comment", {"comment": {"body": text}})
 
 
 async def test_events_are_read_from_the_replica(store: DatabaseStore) -> None:
