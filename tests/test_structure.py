@@ -1,80 +1,45 @@
-"""The shape of the code: the core knows no framework, the platform knows nothing of the backend."""
+"""The shape of the code: who imports whom (the contracts are in pyproject.toml), and nothing that nobody uses."""
 
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-CORE = (
-    "events",
-    "websocket",
-    "stamps",
-    "dispatcher",
-    "table/subscriptions",
-    "table/counting",
-    "table/presence",
-    "presence",
-    "audience",
-    "table/scripts",
-    "batches",
-    "frontend",
-    "connections",
-    "store",
-    "registry",
-    "limits",
-    "group_commit",
-    "relay/signing",
-    "relay/batch",
-    "relay/interest",
-    "relay/table",
-    "relay/sender",
-    "relay/receiver",
-)
-FRAMEWORKS = {"django", "channels", "celery", "ninja", "twisted", "daphne"}
+# Fields and options, which Django and others read by name.
+READ_BY_NAME = re.compile(r"settings\.py:|unused attribute|unused variable '[a-z_]")
 
 
-def imports(path: Path) -> set[str]:
-    """Return the top-level names that a module imports, anywhere in it."""
-    names: set[str] = set()
-    for statement in ast.walk(ast.parse(path.read_text())):
-        if isinstance(statement, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in statement.names}
-        elif isinstance(statement, ast.ImportFrom) and statement.module:
-            names.add(statement.module.partition(".")[0])
-    return names
+def test_imports_run_one_way(checkout: Path) -> None:
+    program = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([program, "--no-cache", "--no-logo"], cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_core_knows_no_framework(checkout: Path, name: str) -> None:
-    assert not imports(checkout / "realtime" / f"{name}.py") & FRAMEWORKS
+@pytest.fixture
+def contracts(checkout: Path) -> dict[str, list[str]]:
+    """The packages that the contracts are about: all of them, and the floors on which they stand."""
+    found = tomllib.loads((checkout / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(contract["layers"] for contract in found["contracts"] if contract["id"] == "layers")
+    return {"roots": found["root_packages"], "layers": [name for floor in layers for name in re.findall(r"\w+", floor)]}
 
 
-def test_load_generator_knows_no_framework_and_no_app(checkout: Path) -> None:
-    """What makes its video and viewers in the database does; a process that watches starts without Django."""
-    site = {"stage.py", "apps.py"}
-    modules = [path for path in (checkout / "loadtest").glob("*.py") if path.name not in site]
-    knowing = [path.name for path in modules if imports(path) & (FRAMEWORKS | {"videos", "messaging", "liveplatform"})]
-    assert len(modules) > 10
-    assert knowing == []
+@pytest.mark.parametrize("named", ["roots", "layers"])
+def test_contracts_are_about_every_package(contracts: dict[str, list[str]], packages: list[str], named: str) -> None:
+    assert sorted(contracts[named]) == packages
 
 
-@pytest.mark.parametrize(
-    ("folder", "above"),
-    [
-        ("realtime", {"web", "videos", "messaging", "loadtest"}),
-        ("web", {"videos", "messaging", "loadtest"}),
-        ("videos", {"messaging", "loadtest"}),
-        ("messaging", {"loadtest"}),
-        ("loadtest", {"messaging", "liveplatform"}),
-        ("liveplatform", {"loadtest"}),
-    ],
-)
-def test_platform_knows_nothing_of_the_backend(checkout: Path, folder: str, above: set[str]) -> None:
-    """Nor videos of messages, nor any of them of the load test."""
-    knowing = [path.name for path in (checkout / folder).rglob("*.py") if above & imports(path)]
-    assert knowing == []
+def test_nothing_is_written_that_nobody_uses(checkout: Path, packages: list[str]) -> None:
+    """What only tests use counts as unused. Names that frameworks call are in pyproject.toml."""
+    command = [sys.executable, "-m", "vulture", *packages, "manage.py"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert [line for line in done.stdout.splitlines() if not READ_BY_NAME.search(line)] == []
 
 
 def test_every_module_says_what_it_is(checkout: Path, packages: list[str]) -> None:
