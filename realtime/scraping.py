@@ -25,7 +25,8 @@ def may_scrape(address: str, headers: Iterable[tuple[bytes, bytes]], *, token: s
     a name that is not the site's: a page of another site can have its own name lead to a browser's machine.
     """
     sent = {name.lower(): value for name, value in headers}
-    if token and constant_time_compare(sent.get(b"authorization", b""), f"Bearer {token}".encode()):
+    scheme, _, given = sent.get(b"authorization", b"").partition(b" ")
+    if token and scheme.lower() == b"bearer" and constant_time_compare(given.strip(b" "), token.encode()):
         return True
     if not _is_loopback(address) or any(name in sent for name in FORWARDED):
         return False

@@ -32,6 +32,12 @@ def test_others_may_not_without_the_token(address: str, sent: str, token: str) -
     assert not may_scrape(address, [(b"authorization", sent.encode())], token=token)
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_of_the_token_may_be_written_in_any_case(scheme: str) -> None:
+    """A scraper that writes it in small letters was refused (RFC 9110, 11.1)."""
+    assert may_scrape("203.0.113.9", [(b"authorization", f"{scheme} {TOKEN}".encode())], token=TOKEN)
+
+
 @pytest.mark.parametrize("header", [b"X-Forwarded-For", b"x-real-ip", b"forwarded"])
 def test_what_a_proxy_on_this_machine_passes_on_comes_from_elsewhere(header: bytes) -> None:
     assert not may_scrape("127.0.0.1", [(header, b"127.0.0.1")], token=TOKEN)
