@@ -55,8 +55,9 @@ def say_doubts(read: Iterable[str]) -> None:
 def _doubts(settings: set[str]) -> Iterator[tuple[str, str]]:
     known = {name.removeprefix(PREFIX): name for name in settings}
     for name in sorted(os.environ.keys() - settings):
+        written = name.upper() if name.upper().startswith(PREFIX) else name  # `port` alone may be somebody else's
         cutoff = _LIKE if name.startswith(PREFIX) else _SURELY
-        near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=cutoff)
+        near = difflib.get_close_matches(written.removeprefix(PREFIX), known, n=1, cutoff=cutoff)
         if near:
             yield name, f": is {known[near[0]]} meant?"
         elif name.startswith(PREFIX):

@@ -35,12 +35,13 @@ def test_a_nonsense_value_is_refused_with_its_name(read_settings: Read, name: st
 def test_a_name_that_is_nearly_right_is_said_with_the_right_one(
     read_settings: Read, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`LIVE_NODE=3` was ignored without a word."""
-    names = dict.fromkeys(("LIVE_NODE", "PORTS", "NODES", "LIVE_QWERTZ", "HOSTNAME", "POST", "LIVE_NODES"), "3")
-    read_settings(**names)
+    """`LIVE_NODE=3` was ignored without a word, and so was `Live_Nodes=3`."""
+    names = "LIVE_NODE PORTS NODES LIVE_QWERTZ Live_Nodes live_qwertz HOSTNAME POST LIVE_NODES"
+    read_settings(**dict.fromkeys(names.split(), "3"))
     assert capsys.readouterr().err.splitlines() == [
         "liveplatform: LIVE_NODE is no setting: is LIVE_NODES meant?",
         "liveplatform: LIVE_QWERTZ is no setting",
+        "liveplatform: Live_Nodes is no setting: is LIVE_NODES meant?",
         "liveplatform: NODES is no setting: is LIVE_NODES meant?",
         "liveplatform: PORTS is no setting: is PORT meant?",
     ]
