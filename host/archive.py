@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tarfile
+from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
@@ -24,6 +25,13 @@ MANIFEST, DATABASE, SECRET_KEY, SUMS = "manifest.json", "database.dump", "secret
 MEDIA = "media/"
 SMALL_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 18
+
+
+def file_named(text: str) -> Path:
+    """Return the path of a backup on the command line. Raises ArgumentTypeError for a text that names no file."""
+    if text.strip() in ("", "-"):
+        raise ArgumentTypeError(f"the name of a file is needed, not {text!r}")
+    return Path(text)
 
 
 class Unusable(Exception):

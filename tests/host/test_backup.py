@@ -16,7 +16,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.conf import settings as site_settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
 
@@ -30,6 +30,17 @@ from videos import interactions
 
 MANIFEST = Manifest(1, "0.1.0", "2026-11-29T08:00:00+00:00", 18, 18, {"videos": ["0001_initial"]})
 PICTURES = {"media/a/7.ts": b"seven" * 9_000, "media/a/poster.jpg": b"poster", "media/b/live.m3u8": b""}
+
+
+# The command line
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+@pytest.mark.parametrize("file", ["", " ", "-"])
+def test_what_names_no_file_is_refused(command: str, file: str) -> None:
+    """`backup -` and `backup " "` wrote a file of that name, `restore ""` said that a folder is no backup."""
+    with pytest.raises(CommandError, match="the name of a file is needed"):
+        call_command(command, file)
 
 
 # The file

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from host.archive import Unusable
+from host.archive import Unusable, file_named
 from host.restore import restore
 
 
@@ -21,7 +20,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path, metavar="FILE", help="what `manage.py backup` has written")
+        parser.add_argument("file", type=file_named, metavar="FILE", help="what `manage.py backup` has written")
         parser.add_argument("--replace", action="store_true", help="in place of the site that is there, which is lost")
 
     def handle(self, *args: Any, **options: Any) -> None:
