@@ -216,7 +216,13 @@ def _strong(name: bytes, value: bytes) -> tuple[bytes, bytes]:
 
 
 UPGRADE = [(b"upgrade", b"websocket"), (b"connection", b"upgrade"), (b"sec-websocket-version", b"13")]
-METHODS = {EVENTS_PATH: ("GET",), "/accounts/logout/": ("POST",)}
+SITE = "*"
+"""What OPTIONS asks for that means the server as a whole (RFC 9110, 9.3.7)."""
+METHODS = {
+    EVENTS_PATH: ("GET",),
+    "/accounts/logout/": ("POST",),
+    SITE: ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+}
 READING = ("GET", "HEAD")
 
 
@@ -231,7 +237,7 @@ def _is_there(path: str) -> bool:
         return False
     if path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
         return path in static_files.files
-    return path in (EVENTS_PATH, WEBSOCKET_PATH) or bool(is_valid_path(path))
+    return path in (EVENTS_PATH, WEBSOCKET_PATH, SITE) or bool(is_valid_path(path))
 
 
 async def _say_methods(scope: Scope, send: Send) -> None:

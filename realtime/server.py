@@ -13,6 +13,7 @@ import gc
 import ipaddress
 import logging
 import os
+import re
 import socket
 import time
 import weakref
@@ -55,6 +56,7 @@ reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 # RFC 9110, section 5.5. Daphne's own set has 0x85 as well, which is inside UTF-8 of Å, ą, х, م, 全.
 http_protocol.INVALID_HEADER_VALUE_BYTES = frozenset(range(32)) - {9} | {127}
+ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 BODY_MAX_BYTES = 64 * 1024
 COLLECT_SECONDS = 10.0
@@ -185,6 +187,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     channel: Any
     transport: Any
     application_queue: Any
+    uri: bytes
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Forms are Django's to read; Twisted answers a bad one with a bare status line.
@@ -221,6 +224,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
             return None
         self.server.request_deadlines.stop(self.channel)
         self.requestHeaders.removeHeader(b"daphne-root-path")  # any client could set it
+        self._take_absolute_form()
         if b"websocket" in (token.strip() for token in self._header(b"upgrade").lower().split(b",")):
             if self.clientproto == b"HTTP/1.0":
                 return self.basic_error(400, b"Bad Request", "A WebSocket needs HTTP/1.1.")
@@ -230,6 +234,16 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         if hasattr(self.channel.transport, "setTcpNoDelay"):
             self.channel.transport.setTcpNoDelay(True)
         return super().process()
+
+    def _take_absolute_form(self) -> None:
+        """Read `GET http://host/path`, as for a proxy, like `GET /path` with that Host (RFC 9112, 3.2.2)."""
+        if not (found := ABSOLUTE.match(self.uri)):
+            return
+        rest = self.uri[found.end() :]
+        self.uri = rest if rest.startswith(b"/") else b"/" + rest
+        self.path = self.uri.partition(b"?")[0]
+        if len(self.requestHeaders.getRawHeaders(b"host", ())) == 1:  # none, or two, are refused as ever
+            self.requestHeaders.setRawHeaders(b"host", [found[1]])
 
     def _hide_line_ends(self) -> None:
         """Autobahn reads headers as text, where 0x85 ends a line: what follows it would be a header of its own."""

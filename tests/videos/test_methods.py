@@ -102,6 +102,22 @@ def test_options_says_what_is_allowed_everywhere(client: httpx.Client) -> None:
         assert set(answer.headers["Allow"].split(", ")) == methods, path
 
 
+def test_options_of_the_server_as_a_whole(client: httpx.Client) -> None:
+    """It was 404 (RFC 9110, 9.3.7)."""
+    answer = raw.request(str(client.base_url), "OPTIONS", "*")
+    assert (answer.status, answer.body) == (204, b"")
+    assert "POST" in answer.headers["allow"].split(", ")
+    assert raw.request(str(client.base_url), "GET", "*").status == 404
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/v1/videos?limit=1", "/static/css/site.css", ""])
+def test_an_address_may_be_written_as_for_a_proxy(client: httpx.Client, path: str) -> None:
+    """It was 404; HTTP asks every server for it (RFC 9112, 3.2.2), and then Host is what the address says."""
+    url = str(client.base_url).rstrip("/")
+    assert raw.request(url, "GET", url.replace("http", "HTTP", 1) + path).status == 200
+    assert raw.request(url, "GET", "http://elsewhere.example/").error == (400, "unknown_host")
+
+
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "DELETE", "get"])
 @pytest.mark.parametrize("path", ["/nothing", "/static/nothing.css", "/videos/"])
 def test_a_missing_page_is_missing_for_every_method(client: httpx.Client, method: str, path: str) -> None:
