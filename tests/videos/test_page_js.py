@@ -37,6 +37,11 @@ COMPOSER = """async () => {
     }
     return done;
 }"""
+DATES = """async () => {
+    const { day, moment, shortly } = await import("/js/parts/format.js");
+    const [then, now] = [new Date(2025, 2, 3, 20, 15), new Date(2026, 10, 29)];
+    return [moment, shortly, day].flatMap((format) => [then, now].map((reader) => format(then, reader)));
+}"""
 SCROLLER = """async () => {
     const { setUpScroller } = await import("/js/parts/scroller.js");
     const make = (tag) => document.createElement(tag);
@@ -74,6 +79,12 @@ async def test_a_description_has_the_paragraphs_that_the_server_draws(page: Page
 async def test_a_key_that_went_to_an_input_method_neither_sends_nor_leaves(page: Page) -> None:
     """Safari ends the composition before it tells of the Enter that picked the word: half a sentence was sent."""
     assert await page.evaluate(COMPOSER) == ["\u65e5\u672c", "outside: Enter", "escaped"]
+
+
+async def test_a_date_of_another_year_has_its_year(page: Page) -> None:
+    """A recording of last year's November looked like one of today."""
+    found = await page.evaluate(DATES)
+    assert ["2025" in text for text in found] == [False, True] * 3, found
 
 
 async def test_three_hundred_comments_do_not_move_what_one_reads(page: Page) -> None:

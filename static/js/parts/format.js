@@ -5,14 +5,22 @@ const language = document.documentElement.lang || "en";
 const HUES = 12;
 
 const compactFormat = new Intl.NumberFormat(language, { notation: "compact" });
-const momentFormat = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
 const clockFormat = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" });
 
 /** A count in at most four characters: 999, 1.2K, 35K, 1.3M. */
 export const compact = (number) => compactFormat.format(number);
 
-const dateFormat = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
-const dayFormat = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" });
+const year = (atMs) => new Date(atMs).getFullYear();
+
+/** A date as the options say, and its year when that is another one than now. */
+function dating(options) {
+  const [near, far] = [options, { ...options, year: "numeric" }].map((each) => new Intl.DateTimeFormat(language, each));
+  return (atMs, nowMs) => (year(atMs) === year(nowMs) ? near : far).format(atMs);
+}
+
+const date = dating({ day: "numeric", month: "short" });
+const wholeDate = dating({ weekday: "long", day: "numeric", month: "long" });
+const dateAndTime = dating({ weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
 const agoFormat = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 const listFormat = new Intl.ListFormat(language);
 const DAY_MS = 86_400_000;
@@ -24,12 +32,12 @@ export const clock = (atMs) => clockFormat.format(atMs);
 const midnight = (atMs) => new Date(atMs).setHours(0, 0, 0, 0);
 
 /** The time of day for today, else the date. */
-export const shortly = (atMs, nowMs = Date.now()) => (midnight(atMs) === midnight(nowMs) ? clock(atMs) : dateFormat.format(atMs));
+export const shortly = (atMs, nowMs = Date.now()) => (midnight(atMs) === midnight(nowMs) ? clock(atMs) : date(atMs, nowMs));
 
 /** Today, yesterday, else the whole date. */
 export function day(atMs, nowMs = Date.now()) {
   const days = Math.round((midnight(nowMs) - midnight(atMs)) / DAY_MS);
-  return days >= 0 && days < 2 ? agoFormat.format(-days, "day") : dayFormat.format(atMs);
+  return days >= 0 && days < 2 ? agoFormat.format(-days, "day") : wholeDate(atMs, nowMs);
 }
 
 /** How long ago: 5 minutes ago, yesterday. */
@@ -43,7 +51,7 @@ export function ago(atMs, nowMs = Date.now()) {
 export const listed = (names) => listFormat.format(names);
 
 /** Day and time in the viewer's own time zone. */
-export const moment = (atMs) => momentFormat.format(atMs);
+export const moment = (atMs, nowMs = Date.now()) => dateAndTime(atMs, nowMs);
 
 const two = (number) => String(number).padStart(2, "0");
 
