@@ -126,6 +126,7 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "live": _("Live"),
     "ended_status": _("Ended"),
     "nameless": _("You are not signed in any more. Sign in again to go on."),
+    "no_title": _("Give the video a title."),
     "created": _("Created. Share its link, then start when you are ready."),
     "saved": _("Saved"),
     "started": _("You are live"),

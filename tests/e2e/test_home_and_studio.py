@@ -20,6 +20,8 @@ async def test_a_broadcaster_creates_edits_starts_and_ends_a_video_in_the_studio
     await page.get_by_role("button", name="Sign in", exact=True).click()
 
     await page.get_by_role("button", name="New video").click()
+    await page.get_by_role("button", name="Create").click()
+    await expect(page.get_by_role("alert")).to_have_text("Give the video a title.")
     await page.get_by_label("Title").fill("Made in the studio")
     await page.get_by_label("Planned start").fill("2031-05-01T20:00")
     await page.get_by_role("button", name="Create").click()
@@ -44,6 +46,7 @@ async def test_a_broadcaster_creates_edits_starts_and_ends_a_video_in_the_studio
     await page.get_by_role("dialog").get_by_role("button", name="End it").click()
     await expect(video.locator("[data-fact=status]")).to_have_text("Ended")
     await expect(video.get_by_role("button", name="Go live")).to_be_hidden()
+    await expect(video.get_by_text("watching")).to_be_hidden()
     assert window.problems == []
 
 

@@ -28,6 +28,8 @@ function show(video) {
   fact(item, "likes").textContent = compact(likes);
   fact(item, "likes-word").textContent = count("likes_word", likes);
   fact(item, "count").textContent = compact(video.viewers?.count ?? 0);
+  // They leave one by one: for a moment an ended video is still watched.
+  fact(item, "count").parentElement.hidden = video.status === "ended";
   fact(item, "peak").textContent = compact(video.viewers?.peak ?? 0);
   if ("unique" in video) fact(item, "unique").textContent = compact(video.unique);
   showWhen(item, video);
@@ -158,8 +160,12 @@ if (list) {
   byId("new").addEventListener("click", () => openForm(null));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!form.elements.title.value.trim()) form.elements.title.focus();
-    else void save();
+    if (form.elements.title.value.trim()) {
+      void save();
+      return;
+    }
+    note(problem, say("no_title"));
+    form.elements.title.focus();
   });
   byId("end-yes").addEventListener("click", () => {
     endDialog.close();
