@@ -118,7 +118,7 @@ def events(topics: Sequence[TopicName]) -> Iterator[Event]:
 async def measure(site: Site, options: argparse.Namespace) -> dict[str, Any]:
     from django.conf import settings
 
-    from realtime.publisher import Publisher
+    from realtime.dispatch.publisher import Publisher
     from realtime.table.redis import shared_redis
 
     assert site.dispatcher is not None

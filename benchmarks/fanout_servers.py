@@ -323,7 +323,7 @@ class Ours:
 
     def requests(self, topics: Sequence[TopicName], *, websocket: bool) -> list[bytes]:
         """What viewers of the topics send, one each, with a ticket that is valid for a minute."""
-        from realtime import tickets
+        from realtime.edge import tickets
 
         path = "/ws" if websocket else "/events"
         return [

@@ -20,7 +20,7 @@ from uuid import UUID
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
-from realtime.presence import Presence
+from realtime.node.presence import Presence
 from realtime.table.presence import BEAT_SECONDS, PresenceTable
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
@@ -73,8 +73,8 @@ def _circle(number: int) -> tuple[Viewer, list[Viewer]]:
 
 
 async def changes(site: Site, options: argparse.Namespace) -> dict[str, float]:
-    from realtime import tickets
-    from realtime.threads import backend_threads
+    from realtime.edge import tickets
+    from realtime.log.threads import backend_threads
     from videos.auth import watcher_of
 
     circles = [await backend_threads.run(_circle, number) for number in range(options.circles)]

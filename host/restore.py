@@ -20,7 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from host import databases, dumps, embedded, preparation
 from host.archive import DATABASE, SECRET_KEY, Manifest, Reader, Unusable
-from realtime.epoch import draw_epoch
+from realtime.log.epoch import draw_epoch
 from web.pictures import keep_folder
 
 # Beside the database and in the media folder: of the backup, and of what was there before.

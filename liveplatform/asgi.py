@@ -30,11 +30,11 @@ from django.urls import is_valid_path
 from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
 from liveplatform import logins
-from realtime import origins
+from realtime.edge import origins
+from realtime.edge.server import ZERO_COPY
+from realtime.edge.transport import PIECE_BYTES
 from realtime.metrics import http_requests_of
 from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
-from realtime.server import ZERO_COPY
-from realtime.transport import PIECE_BYTES
 from videos.media import FilePart
 from web.middleware import ERRORS
 from web.turns import PAGES_AT_ONCE, InTurns, Turns
@@ -54,7 +54,7 @@ class LoopHandler(ASGIHandler):
     Without Django's request signals, whose receivers look after the database connections of a thread that such a view
     does not have, and without its watch for a client that leaves: each costs a request two hand-overs to a thread made
     for it. So does each of Django's middlewares. The views' own database threads look after their connections
-    (realtime.threads); what they need of sessions and CSRF is in videos.auth.
+    (realtime.log.threads); what they need of sessions and CSRF is in videos.auth.
     """
 
     def __init__(self, middleware: list[str]) -> None:
@@ -146,7 +146,7 @@ def _static_files() -> ServeStaticASGI:
 
 API_PATHS = ("/api/", "/media/")
 OPEN_PATHS = (*API_PATHS, EVENTS_PATH)
-"""What pages of other origins may ask for, as far as `realtime.origins` lets them."""
+"""What pages of other origins may ask for, as far as `realtime.edge.origins` lets them."""
 
 ON_THE_LOOP = re.compile(r"/(videos/[^/]+/|studio/|operator/(figures)?|healthz|readyz|metrics(/region)?)?")
 """Paths of views that are coroutines and touch neither Django's session nor its user."""

@@ -108,6 +108,6 @@ def watch_periodic_tasks(sender: Any, **_: Any) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def tell_figures(sender: Any, **_: Any) -> None:
     """Tell the region what this worker counts; its name (`dispatcher-1@host`) says what it is."""
-    from realtime import figures  # reads the settings
+    from realtime import telemetry as figures
 
     figures.start_telling(re.split("[-@]", sender.hostname)[0])

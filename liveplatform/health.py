@@ -18,13 +18,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from realtime import figures
-from realtime.process import process
+from realtime import telemetry as figures
+from realtime.log.store import StoreUnavailable
+from realtime.log.threads import backend_threads
+from realtime.node.process import process
 from realtime.scraping import REFUSAL, may_scrape
-from realtime.store import StoreUnavailable
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
-from realtime.threads import backend_threads
 from web.middleware import RETRY_SECONDS
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import sys
 from daphne.cli import CommandLineInterface
 from django.core.exceptions import ImproperlyConfigured
 
-from realtime.server import Server
+from realtime.edge.server import Server
 
 
 class NodeServer(Server):
@@ -29,7 +29,7 @@ def main() -> int:
         from django.conf import settings
 
         import liveplatform.asgi  # noqa: F401  (sets Django up)
-        from realtime.process import process
+        from realtime.node.process import process
         from web.pictures import keep_folder
 
         keep_folder()

@@ -1,7 +1,7 @@
 """The operator's page: how long each hop takes, how much is delivered, which processes there are. For operators.
 
 Called by the URLs. The page asks for `figures` every few seconds, which any node answers for the whole region: it reads
-what every process has told (realtime.figures).
+what every process has told (realtime.telemetry).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from realtime.events import now_ms
-from realtime.figures import FiguresAway, Told, read, to_plots
+from realtime.telemetry import FiguresAway, Told, read, to_plots
 from videos import views
 from videos.rights import FIGURES
 from web.middleware import forbidden

@@ -11,8 +11,8 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 
 from liveplatform import node
+from realtime.edge.server import Server
 from realtime.relay.batch import BODY_MAX_BYTES
-from realtime.server import Server
 
 
 class RelayServer(Server):

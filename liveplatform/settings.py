@@ -270,7 +270,7 @@ LIVE_PGBOUNCER = _switch("LIVE_PGBOUNCER", False)
 
 DATABASES = {"default": databases.django_settings(DATABASE_URL, pgbouncer=LIVE_PGBOUNCER)}
 if "DATABASE_REPLICA_URL" in os.environ:
-    # Read by the nodes' look for what they have missed (realtime.database); nobody migrates it.
+    # Read by the nodes' look for what they have missed (realtime.log.database); nobody migrates it.
     _replica_url = _database_url("DATABASE_REPLICA_URL", "")
     DATABASES["replica"] = {
         **databases.django_settings(_replica_url, pgbouncer=LIVE_PGBOUNCER),
@@ -436,7 +436,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.request": {"level": "ERROR", "filters": ["no_outages"]},
         "celery": {"level": "WARNING"},
-        # A traceback each second while Redis is away; realtime.process says it once.
+        # A traceback each second while Redis is away; realtime.node.process says it once.
         "channels_redis": {"level": "CRITICAL"},
         "kombu": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from loadtest.connection import Manner, Phase, ViewerConnection, Watch
-from realtime.poll import Poll
+from realtime.edge.poll import Poll
 
 SLOW_BYTES, SLOW_SECONDS = 64, 0.25
 """A slow viewer reads so much, so often: 256 bytes a second, where a busy video sends thousands."""

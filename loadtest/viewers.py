@@ -32,7 +32,7 @@ from loadtest.wire import (
     parse_head,
     websocket_request,
 )
-from realtime.poll import READ, WRITE, Poll
+from realtime.edge.poll import READ, WRITE, Poll
 from realtime.websocket import client_frame
 
 OPENING_SECONDS = 10.0

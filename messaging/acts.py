@@ -1,10 +1,10 @@
 """What viewers do to each other: write, read, come, go, block. Written, committed, and only then published.
 
 Hop: called by the API, WebSocket commands and removal; writes this app's tables and the event log;
-realtime.publisher hears of it after the commit. Each act is one transaction: it locks the conversation's topic first
-and then those of all members (`user:` sorts after `conversation:`: everybody's locks have one order), so that each
-member is told of everything in the order in which it became true. The number of queries does not depend on how many
-members there are.
+realtime.dispatch.publisher hears of it after the commit. Each act is one transaction: it locks the conversation's topic
+first and then those of all members (`user:` sorts after `conversation:`: everybody's locks have one order), so that
+each member is told of everything in the order in which it became true. The number of queries does not depend on how
+many members there are.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from messaging.representation import (
     summary_json,
     user_topic,
 )
-from realtime import log
 from realtime.events import TopicName
+from realtime.log import writer as log
 from realtime.models import Topic
 from videos.interactions import Claim
 from videos.models import Viewer, stamp_of

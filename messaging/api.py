@@ -16,8 +16,8 @@ from ninja import Path, Query, Router
 from messaging import acts, reading, schemas, typists
 from messaging.limits import CONVERSATIONS, MESSAGES
 from messaging.presence import presence_of, set_hidden
-from realtime.database import one_moment
-from realtime.threads import backend_threads
+from realtime.log.database import one_moment
+from realtime.log.threads import backend_threads
 from videos.auth import acting_claim, acting_viewer, claim_auth, viewer_auth
 from videos.models import Viewer
 from videos.representation import person

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from messaging import acts, typists
 from messaging.limits import MESSAGES
+from realtime.log.threads import backend_threads
 from realtime.registry import Command
-from realtime.threads import backend_threads
 from videos.commands import client_id_of, command, text_of
 from videos.interactions import Claim
 from web.ids import parse_id

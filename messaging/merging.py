@@ -15,8 +15,8 @@ from messaging.acts import Held, touch
 from messaging.models import Block, Conversation, Member, Message, pair_of
 from messaging.reading import newest_message
 from messaging.representation import conversation_topic, user_topic
-from realtime import log
 from realtime.events import TopicName
+from realtime.log import writer as log
 from videos.merging import Heads
 from videos.models import Viewer
 from videos.representation import person

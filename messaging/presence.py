@@ -1,7 +1,7 @@
 """The topic kind `presence:` (is a viewer online, when was he last), and what a viewer decides about his own.
 
 Hop: registered with the platform at start (apps.py). The frontend node asks who may see whom; whether he is there it
-knows from the presence table (realtime.presence). Only those whom a viewer has written to may see it (contacts).
+knows from the presence table (realtime.node.presence). Only those whom a viewer has written to may see it (contacts).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from uuid import UUID
 
 from messaging.contacts import may_see
 from messaging.topics import id_of
+from realtime.dispatch.publisher import publisher
 from realtime.events import TopicName
-from realtime.presence import PREFIX, offline, status
-from realtime.publisher import publisher
-from realtime.store import Access, TopicKind
+from realtime.log.store import Access, TopicKind
+from realtime.log.threads import backend_threads
+from realtime.node.presence import PREFIX, offline, status
 from realtime.table.redis import presence_table
 from realtime.table.scripts import TableUnavailable
-from realtime.threads import backend_threads
 from videos.auth import watcher_on
 from videos.models import Viewer
 from videos.representation import person, to_ms

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, RowNumber
 
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import Seat, conversation_json, message_json, summary_json
-from realtime.database import one_moment
+from realtime.log.database import one_moment
 from videos.models import Viewer
 from videos.representation import person
 from web.refusals import NotFound

@@ -1,7 +1,7 @@
 """Who is typing: told to who watches the conversation, or the video while its room is small. Nothing is stored.
 
-Hop: called by the API and WebSocket commands; realtime.publisher takes it from here. Ephemeral: at most once, worth
-nothing after `EXPIRES_MS`, so one who closes his browser in mid-word stops typing by himself.
+Hop: called by the API and WebSocket commands; realtime.dispatch.publisher takes it from here. Ephemeral: at most once,
+worth nothing after `EXPIRES_MS`, so one who closes his browser in mid-word stops typing by himself.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from django.conf import settings
 from messaging.limits import TYPING
 from messaging.reading import blockers_between, conversation_for
 from messaging.representation import conversation_topic
+from realtime.dispatch.publisher import publisher
 from realtime.events import Signal, TopicName, now_ms
-from realtime.publisher import publisher
+from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
-from realtime.threads import backend_threads
 from videos.commands import viewer_of
 from videos.interactions import Claim
 from videos.models import Video, Viewer

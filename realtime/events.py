@@ -1,6 +1,6 @@
 """What travels from the backend to the viewers: the events, their wire form, and the frames viewers read.
 
-Hop: all of them. `Event`s are built by the backend (realtime.log, videos.interactions), cross the dispatcher as
+Hop: all of them. `Event`s are built by the backend (realtime.log.writer, videos.interactions), cross the dispatcher as
 plain JSON (`to_wire`, parsed only by `from_wire`), and become `Frame`s, encoded once per node for all viewers.
 """
 
@@ -44,7 +44,7 @@ def topic_name(text: str) -> TopicName:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far somebody has followed a topic: up to `seq`, in the history that `epoch` names (realtime.epoch).
+    """How far somebody has followed a topic: up to `seq`, in the history that `epoch` names (realtime.log.epoch).
 
     Of an unknown epoch ("") it is a position that nobody can go on from.
     """

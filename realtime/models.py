@@ -1,4 +1,5 @@
-"""The event log: PostgreSQL's truth about every durable event. Written by realtime.log, read by frontend nodes."""
+"""The event log: PostgreSQL's truth about every durable event. Written by realtime.log.writer, read by frontend
+nodes."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ class SeenViewer(models.Model):
 
 
 class DrawnEpoch(models.Model):
-    """What was drawn to tell this database's history from others (realtime.epoch). One row."""
+    """What was drawn to tell this database's history from others (realtime.log.epoch). One row."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     drawn = models.CharField(max_length=40)

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from realtime.connections import Watcher
-from realtime.store import Review, TopicKind
+from realtime.log.store import Review, TopicKind
+from realtime.node.connections import Watcher
 
 
 class CommandError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realtime.consumers import EventStream, WebSocketStream
+from realtime.edge.consumers import EventStream, WebSocketStream
 
 EVENTS_PATH = "/events"
 WEBSOCKET_PATH = "/ws"

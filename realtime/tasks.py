@@ -1,7 +1,7 @@
 """Celery's side: the dispatch task and the platform's periodic jobs.
 
-Hop: `dispatch` takes a batch from the publisher through the broker and runs the dispatcher (realtime.dispatcher) on
-an event loop of the worker's own thread: nothing is handed over on the way.
+Hop: `dispatch` takes a batch from the publisher through the broker and runs the dispatcher
+(realtime.dispatch.dispatcher) on an event loop of the worker's own thread: nothing is handed over on the way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from realtime import metrics
-from realtime.dispatcher import Dispatched, Dispatcher
+from realtime.dispatch.dispatcher import Dispatched, Dispatcher
 from realtime.registry import registry
 from realtime.relay.shared import outbox
 from realtime.table.redis import send_to_nodes, shared_table

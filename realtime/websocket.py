@@ -1,7 +1,7 @@
 """The WebSocket codec (RFC 6455), without I/O: keys of the handshake, and frames of both sides.
 
-Called by realtime.server (handshake), realtime.sockets (frames), realtime.events (a frame for all viewers at once), and
-by the load generator, which is a client. Imports nothing of the project.
+Called by realtime.edge.server (handshake), realtime.edge.sockets (frames), realtime.events (a frame for all viewers at
+once), and by the load generator, which is a client. Imports nothing of the project.
 """
 
 from __future__ import annotations

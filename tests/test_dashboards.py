@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from realtime import metrics
-from realtime.figures import of_site
+from realtime.telemetry import of_site
 
 ROOT = Path(__file__).resolve().parent.parent
 DASHBOARD = ROOT / "deploy" / "grafana" / "liveplatform.json"

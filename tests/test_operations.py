@@ -6,7 +6,7 @@ from typing import Any
 
 from liveplatform.operations import HOPS, peers, shown_process
 from realtime import stamps
-from realtime.figures import Told
+from realtime.telemetry import Told
 
 
 def told(process: str, families: list[Any]) -> Told:

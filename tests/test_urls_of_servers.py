@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.utils import ConnectionHandler
 from kombu import Connection
 
-from realtime import log
+from realtime.log import writer as log
 from realtime.table.addresses import RedisAddress
 from tests.certificates import certificate
 

@@ -21,7 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from realtime import devices
+from realtime.edge import devices
 from realtime.events import HEARTBEAT
 
 HANG_SECONDS = 120.0

@@ -16,13 +16,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from realtime import devices
-from realtime.connections import ANONYMOUS, Watcher
-from realtime.cookies import cookie
+from realtime.edge import devices
+from realtime.edge.cookies import cookie
 from realtime.limits import Limited
+from realtime.log.store import Review
+from realtime.log.threads import backend_threads
+from realtime.node.connections import ANONYMOUS, Watcher
 from realtime.registry import CommandError
-from realtime.store import Review
-from realtime.threads import backend_threads
 from videos.interactions import Claim
 from videos.limits import DEVICES
 from videos.models import Viewer

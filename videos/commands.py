@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-from realtime.connections import Watcher
 from realtime.limits import Limited
+from realtime.log.store import StoreUnavailable
+from realtime.log.threads import backend_threads
+from realtime.node.connections import Watcher
 from realtime.registry import Command, CommandError
-from realtime.store import StoreUnavailable
-from realtime.threads import backend_threads
 from videos import interactions
 from videos.interactions import Claim
 from videos.limits import COMMENTS, LIKES, REACTIONS

@@ -1,7 +1,7 @@
 """What viewers and broadcasters do to a video: write it, commit, and only then publish.
 
 Hop: called by the API, WebSocket commands, admin and pages; writes videos' tables and the topic's event log;
-realtime.publisher hears of it after the commit. Likes and comments of a process go through one group commit,
+realtime.dispatch.publisher hears of it after the commit. Likes and comments of a process go through one group commit,
 rarer acts through ordinary transactions. Both take the topic's row lock first.
 """
 
@@ -20,11 +20,11 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from psycopg.rows import dict_row
 
-from realtime import log
+from realtime.dispatch.publisher import publisher
 from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals, now_ms
-from realtime.group_commit import Applied, GroupCommit
+from realtime.log import writer as log
+from realtime.log.group_commit import Applied, GroupCommit
 from realtime.models import Topic
-from realtime.publisher import publisher
 from videos import rights
 from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, stamp_of
 from videos.representation import (

@@ -17,10 +17,10 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F
 
-from realtime import log
+from realtime.dispatch.publisher import publisher
 from realtime.events import TopicName, Totals, now_ms
+from realtime.log import writer as log
 from realtime.models import Topic
-from realtime.publisher import publisher
 from videos.models import Comment, Like, LikeCount, Video, Viewer
 from videos.representation import likes_json, person, role_of, video_json
 from videos.rights import may_moderate

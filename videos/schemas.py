@@ -8,9 +8,9 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import Field
 
+from realtime.edge.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
 from realtime.events import POSITION, TOPIC
-from realtime.samples import ENTRIES_MAX
-from realtime.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
+from realtime.node.samples import ENTRIES_MAX
 from videos.interactions import REACTION_KINDS, REACTION_MAX
 from videos.models import NAME_MAX, LikeKind, Video
 from videos.text import PLAYLIST

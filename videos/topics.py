@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from realtime.database import one_moment
-from realtime.epoch import epoch
 from realtime.events import TopicName
-from realtime.store import Access, TopicKind
+from realtime.log.database import one_moment
+from realtime.log.epoch import epoch
+from realtime.log.store import Access, TopicKind
+from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
-from realtime.threads import backend_threads
 from videos.models import Like, LikeCount, Video, Viewer
 from videos.reading import read_comments, read_video, read_videos, standings
 from videos.representation import by_account, comment_fields, likes_json, person, role_of, video_json

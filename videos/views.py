@@ -28,9 +28,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from realtime.consumers import APART
-from realtime.store import StoreUnavailable
-from realtime.threads import backend_threads
+from realtime.edge.consumers import APART
+from realtime.log.store import StoreUnavailable
+from realtime.log.threads import backend_threads
 from videos import words
 from videos.auth import set_device, viewer_of_session
 from videos.media import answer

@@ -13,12 +13,12 @@ from typing import Any
 from uuid import UUID
 
 from realtime.events import TopicName
+from realtime.log.threads import backend_threads
 from realtime.models import Audience, Topic
-from realtime.process import key_of
+from realtime.node.process import key_of
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import Watched
-from realtime.threads import backend_threads
 from videos.models import Video, Viewer
 from videos.representation import person, role_of
 from videos.rights import MODERATE, holds, moderators

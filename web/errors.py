@@ -15,8 +15,8 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from realtime.limits import Limited
-from realtime.process import NodeSilent
-from realtime.store import StoreUnavailable
+from realtime.log.store import StoreUnavailable
+from realtime.node.process import NodeSilent
 from web import limits
 from web.answers import answer
 from web.door import CsrfFailed, Unauthorized

@@ -20,8 +20,8 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import Promise
 
-from realtime.outages import is_outage
-from realtime.store import StoreUnavailable
+from realtime.log.outages import is_outage
+from realtime.log.store import StoreUnavailable
 
 RETRY_SECONDS = 2
 

@@ -18,8 +18,8 @@ from django.db import connection
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
-from realtime.store import StoreUnavailable
-from realtime.threads import backend_threads
+from realtime.log.store import StoreUnavailable
+from realtime.log.threads import backend_threads
 from web.middleware import unavailable, with_headers
 
 Scope = Any

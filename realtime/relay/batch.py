@@ -45,8 +45,8 @@ class Refused(Exception):
 class Batch:
     """Events of one region. `id` stays the same when it is sent again.
 
-    `groups` are stamps (realtime.dispatcher) and the events that share them. `rejected` are places of items that are no
-    events, counted over all groups, with the reason; the others are taken.
+    `groups` are stamps (realtime.dispatch.dispatcher) and the events that share them. `rejected` are places of items
+    that are no events, counted over all groups, with the reason; the others are taken.
     """
 
     id: str

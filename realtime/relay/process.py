@@ -13,8 +13,8 @@ from typing import Any
 
 from django.conf import settings
 
-from realtime import figures
-from realtime.dispatcher import Dispatcher
+from realtime import telemetry as figures
+from realtime.dispatch.dispatcher import Dispatcher
 from realtime.relay.receiver import Receiver, Send
 from realtime.relay.sender import Sender
 from realtime.relay.shared import relay_table

@@ -1,7 +1,8 @@
 """The receiving half of a relay: an ASGI application that takes signed batches and dispatches them in this region.
 
 Hop: from a peer's sender (realtime.relay.sender) to this region's nodes, by its own look into the shared table
-(realtime.dispatcher). What comes in here never goes on to another region: the dispatcher of a receiver has no relay.
+(realtime.dispatch.dispatcher). What comes in here never goes on to another region: the dispatcher of a receiver has no
+relay.
 
 Promise: a batch is dispatched once, whoever repeats it. Bad input is an error with `{"code", "detail"}` and changes
 nothing; items that are no events are told, the others of their batch are taken.
@@ -21,10 +22,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from realtime import metrics
-from realtime.dispatcher import Dispatcher
+from realtime.dispatch.dispatcher import Dispatcher
 from realtime.events import TopicName, now_ms, to_wire
 from realtime.limits import Limited, RateLimit
-from realtime.presence import PREFIX, online
+from realtime.node.presence import PREFIX, online
 from realtime.relay.batch import BODY_MAX_BYTES, HEARTBEAT, HOPS_MAX, Batch, Refused, decode_batch, decode_digest
 from realtime.relay.interest import BITMAP_BYTES
 from realtime.relay.sender import EVENTS_PATH, INTEREST_PATH

@@ -1,8 +1,8 @@
 """Who counts as a viewer of a topic: keys of viewers, and a node's roll of those who are here.
 
-Hop: beside the path. A connection brings its viewer's key (realtime.consumers); the node (realtime.frontend) enters it
-in its topics' rolls, and tells the shared table (realtime.table.subscriptions) and the database what has changed. Two
-connections with one key are one viewer, on one node or on several.
+Hop: beside the path. A connection brings its viewer's key (realtime.edge.consumers); the node (realtime.node.node)
+enters it in its topics' rolls, and tells the shared table (realtime.table.subscriptions) and the database what has
+changed. Two connections with one key are one viewer, on one node or on several.
 
 What a node says costs the same whatever happens: of a big room only a sample of the keys is told, those whose low
 `level` bits are 0. Numbers are exact all the same; only how many viewers are on several nodes at once is estimated.

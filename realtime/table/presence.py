@@ -1,7 +1,7 @@
 """The table of who is online in a region, in Redis: heartbeats, and who has gone because theirs are too old.
 
-Hop: beside the path of a like. Nodes send heartbeats to it, sweep it, and look at it (realtime.presence); a relay
-enters heartbeats of other regions. realtime.presence explains what makes a viewer online or offline.
+Hop: beside the path of a like. Nodes send heartbeats to it, sweep it, and look at it (realtime.node.presence); a relay
+enters heartbeats of other regions. realtime.node.presence explains what makes a viewer online or offline.
 """
 
 from __future__ import annotations

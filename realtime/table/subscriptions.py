@@ -1,4 +1,5 @@
-"""Who watches what: the shared table, topic -> nodes. Each node has its own, topic -> connections (realtime.audience).
+"""Who watches what: the shared table, topic -> nodes. Each node has its own, topic -> connections
+(realtime.node.audience).
 
 Hop: written by nodes, read by dispatchers.
 """

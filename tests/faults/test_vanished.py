@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from realtime.connections import HEARTBEAT_SECONDS
-from realtime.frontend import VIEWERS_REST_MAX_SECONDS, VIEWERS_SETTLE_SECONDS
-from realtime.server import USER_TIMEOUT_MS
-from realtime.sockets import PINGS_MAX
+from realtime.edge.server import USER_TIMEOUT_MS
+from realtime.edge.sockets import PINGS_MAX
+from realtime.node.connections import HEARTBEAT_SECONDS
+from realtime.node.node import VIEWERS_REST_MAX_SECONDS, VIEWERS_SETTLE_SECONDS
 from tests.rooms import open_room
 from tests.sites import CHECKOUT, Site
 from tests.watching import SseWatcher, watching

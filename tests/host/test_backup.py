@@ -22,7 +22,7 @@ from psycopg import sql
 
 from host import archive, backup, dumps, embedded, preparation, restore
 from host.archive import Manifest, Reader, Unusable, Writer
-from realtime.epoch import draw_epoch, read_epoch
+from realtime.log.epoch import draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
 from tests.sites import Site
 from tests.videos.acts import Stage

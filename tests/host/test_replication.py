@@ -16,7 +16,7 @@ import pytest
 
 from host import embedded
 from host.processes import Child, Program
-from realtime.epoch import OF_CLUSTER
+from realtime.log.epoch import OF_CLUSTER
 from tests.machines import DEPLOY
 from tests.sites import wait_for
 
@@ -30,7 +30,7 @@ def answers(url: str) -> bool:
 
 
 def cluster_of(url: str) -> tuple[object, ...]:
-    """Return what the epoch holds of the server (realtime.epoch)."""
+    """Return what the epoch holds of the server (realtime.log.epoch)."""
     with psycopg.connect(url) as connection:
         found = connection.execute(f"SELECT {OF_CLUSTER}").fetchone()
         assert found is not None

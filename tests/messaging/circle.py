@@ -23,7 +23,7 @@ class Circle:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, people: int = 6) -> None:
         self.events: list[Event] = []
-        monkeypatch.setattr("realtime.publisher.publisher.publish", self.events.extend)
+        monkeypatch.setattr("realtime.dispatch.publisher.publisher.publish", self.events.extend)
         self.people = [create_guest(f"Person {number}") for number in range(people)]
 
     def id_of(self, number: int) -> UUID:

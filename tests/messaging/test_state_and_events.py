@@ -12,10 +12,10 @@ import pytest
 from messaging import acts, reading, topics
 from messaging.models import Member, Message
 from messaging.representation import conversation_topic, user_topic
-from realtime.database import DatabaseStore, events_after
 from realtime.events import Durable, TopicName
+from realtime.log.database import DatabaseStore, events_after
+from realtime.log.store import Loaded, TopicGone, TopicKind
 from realtime.registry import registry
-from realtime.store import Loaded, TopicGone, TopicKind
 from tests.messaging.circle import Circle
 from videos import removal
 from videos.models import Viewer

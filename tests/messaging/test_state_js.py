@@ -10,7 +10,7 @@ import pytest
 
 from messaging.representation import user_topic
 from realtime.events import Durable, TopicName
-from realtime.threads import backend_threads
+from realtime.log.threads import backend_threads
 from tests.messaging.circle import Circle
 from tests.messaging.test_state_and_events import kind_of, load
 from videos.representation import person

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from realtime import devices, tickets
+from realtime.edge import devices, tickets
 from realtime.limits import RateLimit
 from tests.rooms import Person, Room, open_room
 from tests.sites import Site

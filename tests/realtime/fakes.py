@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from realtime.bound import Bound
-from realtime.connections import ANONYMOUS, Closing, Connection, Watcher
+from realtime.edge.bound import Bound
 from realtime.events import HEARTBEAT, ConnectionId, Durable, Epoch, Frame, NodeId, Position, TopicName, Totals
-from realtime.frontend import Node
-from realtime.store import Access, Head, Heads, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
+from realtime.log.store import Access, Head, Heads, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
+from realtime.node.connections import ANONYMOUS, Closing, Connection, Watcher
+from realtime.node.node import Node
 from realtime.table.counting import ViewerKey
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import SAMPLE_FEW, SAMPLE_MAX, Renewed, Share, Watched

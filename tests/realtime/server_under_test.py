@@ -16,9 +16,9 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from realtime.connections import Closing
+from realtime.edge.server import EXEMPT, WIRE, ZERO_COPY, Server, WebRequest
 from realtime.events import frame, http_chunk
-from realtime.server import EXEMPT, WIRE, ZERO_COPY, Server, WebRequest
+from realtime.node.connections import Closing
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

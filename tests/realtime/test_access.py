@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from realtime import frontend
-from realtime.connections import ANONYMOUS, Watcher
 from realtime.events import Durable, Epoch, NodeId, to_wire
-from realtime.frontend import Node
-from realtime.store import TopicGone
+from realtime.log.store import TopicGone
+from realtime.node import node as frontend
+from realtime.node.connections import ANONYMOUS, Watcher
+from realtime.node.node import Node
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 
 T = TypeVar("T")

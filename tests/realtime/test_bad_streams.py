@@ -28,8 +28,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from realtime import tickets
-from realtime.connections import ANONYMOUS, Watcher
+from realtime.edge import tickets
+from realtime.node.connections import ANONYMOUS, Watcher
 from tests import raw
 from tests.conftest import watched
 from tests.rooms import Person, Room, open_room

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from realtime.batches import Batches
-from realtime.store import StoreUnavailable
+from realtime.log.store import StoreUnavailable
 
 
 class Oracle:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
-from realtime.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, Bound
+from realtime.edge.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, Bound
 from tests.realtime.test_frontend import Clock
 
 

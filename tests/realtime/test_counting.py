@@ -223,7 +223,7 @@ def sent(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 class Region:
-    """Nodes with viewers of one topic, each with its roll, as realtime.frontend has them."""
+    """Nodes with viewers of one topic, each with its roll, as realtime.node.node has them."""
 
     def __init__(self, table: SharedTable, *, nodes: int = 3) -> None:
         self.table = table

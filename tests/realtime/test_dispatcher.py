@@ -10,7 +10,7 @@ import msgpack
 import pytest
 from channels_redis.serializers import registry
 
-from realtime.dispatcher import Dispatcher, deliver_message
+from realtime.dispatch.dispatcher import Dispatcher, deliver_message
 from realtime.events import Durable, NodeId, TopicName, Totals, to_wire
 from realtime.table.scripts import TableUnavailable
 from tests.realtime.fakes import FakeTable
@@ -172,7 +172,7 @@ async def test_event_is_packed_once_whatever_its_nodes(
             packed.append(copy.deepcopy(item))
             return bytes(self._packer.pack(item))
 
-    monkeypatch.setattr("realtime.dispatcher.msgpack.Packer", Packer)
+    monkeypatch.setattr("realtime.dispatch.dispatcher.msgpack.Packer", Packer)
     for number in range(20):
         await table.enter(NodeId(f"node-{number}"), [ONE])
     await Dispatcher(table, layer.send, lambda: 0.0).dispatch([note(ONE, 1), note(ONE, 2)])
@@ -185,7 +185,7 @@ async def test_stamps_go_along_with_the_dispatchers_own(
     dispatcher: Dispatcher, table: FakeTable, layer: Layer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a batch that another region has dispatched before, the later moment counts: it is this region's."""
-    monkeypatch.setattr("realtime.dispatcher.now_ms", lambda: 1_000)
+    monkeypatch.setattr("realtime.dispatch.dispatcher.now_ms", lambda: 1_000)
     await table.enter(A, [ONE])
     stamps = {"region": "eu", "published": 900, "dispatched": 910, "relayed": 950}
     await dispatcher.dispatch([note(ONE, 1)], stamps)

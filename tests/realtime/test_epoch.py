@@ -6,8 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from realtime.epoch import KEPT_SECONDS, KeptEpoch, draw_epoch, read_epoch
 from realtime.events import Position, event_id, parse_event_id
+from realtime.log.epoch import KEPT_SECONDS, KeptEpoch, draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
 from tests.realtime.fakes import VIDEO
 

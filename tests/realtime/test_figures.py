@@ -16,11 +16,12 @@ import redis
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from realtime import figures, metrics
-from realtime.figures import SLOT_SECONDS, SLOTS_KEPT, Teller, Told, read, tell_forever, to_metrics, to_plots
+from realtime import metrics
+from realtime import telemetry as figures
 from realtime.metrics import HopSeconds
 from realtime.table.redis import shared_redis, shared_table
 from realtime.table.scripts import TableUnavailable
+from realtime.telemetry import SLOT_SECONDS, SLOTS_KEPT, Teller, Told, read, tell_forever, to_metrics, to_plots
 
 REGION = "figured"
 NOW_MS = 1_795_000_001_500
@@ -79,7 +80,7 @@ async def test_what_a_process_counts_is_read_with_its_name(clock: list[int]) -> 
 
 def test_process_that_starts_again_is_known_by_its_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The label had the process id: each restart of a node made 611 new series."""
-    script = "import sys, pathlib; from realtime.figures import take_number as take; "
+    script = "import sys, pathlib; from realtime.telemetry import take_number as take; "
     script += "print(take('node', pathlib.Path(sys.argv[1])), flush=True); sys.stdin.read()"
     folder = tmp_path / "processes"
     assert [figures.take_number(part, folder) for part in ("node", "dispatcher")] == [1, 1]

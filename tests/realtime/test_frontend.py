@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from realtime import frontend
-from realtime.connections import ANONYMOUS, Closing, Watcher
 from realtime.events import Burst, Epoch, NodeId, Signal, TopicName, Totals, durable_frame, http_chunk, now_ms, to_wire
-from realtime.frontend import PULL_MAX_EVENTS, Node
-from realtime.store import Head, Heads, StoreUnavailable, TopicGone
+from realtime.log.store import Head, Heads, StoreUnavailable, TopicGone
+from realtime.node import node as frontend
+from realtime.node.connections import ANONYMOUS, Closing, Watcher
+from realtime.node.node import PULL_MAX_EVENTS, Node
 from realtime.table.counting import UNCOUNTED
 from realtime.table.subscriptions import Watched
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, viewers, write_descriptor

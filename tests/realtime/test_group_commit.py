@@ -12,10 +12,10 @@ import psycopg
 import pytest
 from django.db import connection
 
-from realtime import log
 from realtime.events import Burst, Event, TopicName
-from realtime.group_commit import Applied, GroupCommit
-from realtime.store import StoreUnavailable
+from realtime.log import writer as log
+from realtime.log.group_commit import Applied, GroupCommit
+from realtime.log.store import StoreUnavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -189,7 +189,7 @@ def read_only() -> Iterator[None]:
 async def test_frozen_database_answers_within_the_deadline_and_does_not_store_what_was_given_up(
     commit: GroupCommit[str, str], notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("realtime.group_commit.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("realtime.log.group_commit.WAIT_SECONDS", 0.1)
     first = await being_committed(commit, notes, "frozen")
     second = asyncio.create_task(commit.submit("given up"))
     for task in (first, second):
@@ -202,7 +202,7 @@ async def test_frozen_database_answers_within_the_deadline_and_does_not_store_wh
 
 
 async def test_queue_is_bounded(commit: GroupCommit[str, str], notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.group_commit.QUEUE_MAX_COMMANDS", 3)
+    monkeypatch.setattr("realtime.log.group_commit.QUEUE_MAX_COMMANDS", 3)
     notes.hold.clear()
     waiting = [asyncio.create_task(commit.submit(str(number))) for number in range(10)]
     done, pending = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)

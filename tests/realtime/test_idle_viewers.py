@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from realtime.bound import Bound
-from realtime.connections import Connection, Watcher
-from realtime.consumers import ERRORS_MAX, Commander, EventStream, Request, WebSocketStream
+from realtime.edge.bound import Bound
+from realtime.edge.consumers import ERRORS_MAX, Commander, EventStream, Request, WebSocketStream
+from realtime.edge.server import WIRE
+from realtime.edge.sockets import Sockets
 from realtime.events import ConnectionId, NodeId
-from realtime.frontend import Node
 from realtime.limits import network_of
-from realtime.process import process
+from realtime.node.connections import Connection, Watcher
+from realtime.node.node import Node
+from realtime.node.process import process
 from realtime.registry import CommandError, registry
-from realtime.server import WIRE
-from realtime.sockets import Sockets
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable
 
 BLOCKS_MAX = 20

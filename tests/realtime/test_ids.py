@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime import frontend
 from realtime.events import Epoch, NodeId, Position, TopicName, event_id, parse_event_ids, to_wire
-from realtime.frontend import TOPICS_MAX, Node
+from realtime.node import node as frontend
+from realtime.node.node import TOPICS_MAX, Node
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, read_chunks, write_descriptor
 from tests.realtime.test_frontend import OTHER, until
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from realtime import tickets
-from realtime.connections import Watcher
+from realtime.edge import tickets
 from realtime.limits import REFUSAL_SECONDS, ConnectionLimit, Limited, NetworkFull, RateLimit, even_out, network_of
+from realtime.node.connections import Watcher
 from videos.limits import GUESTS, LOGINS
 
 
@@ -126,9 +126,9 @@ def test_ticket_says_who_may_watch_what() -> None:
 def test_ticket_expires(monkeypatch: pytest.MonkeyPatch, of: dict[str, int], good: int, expired: int) -> None:
     now = time.time()
     ticket = tickets.issue(["video:1"], **of)  # type: ignore[arg-type]
-    monkeypatch.setattr("realtime.tickets.time.time", lambda: now + good)
+    monkeypatch.setattr("realtime.edge.tickets.time.time", lambda: now + good)
     assert good - 1 < tickets.read(ticket).age_seconds < good + 1
-    monkeypatch.setattr("realtime.tickets.time.time", lambda: now + expired)
+    monkeypatch.setattr("realtime.edge.tickets.time.time", lambda: now + expired)
     with pytest.raises(tickets.BadTicket):
         tickets.read(ticket)
 

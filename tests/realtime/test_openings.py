@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from realtime.bound import WAITING_MAX_BYTES, Bound
-from realtime.connections import Connection
-from realtime.consumers import Commander, EventStream, Request
+from realtime.edge.bound import WAITING_MAX_BYTES, Bound
+from realtime.edge.consumers import Commander, EventStream, Request
+from realtime.edge.server import WIRE
+from realtime.edge.sockets import Sockets
 from realtime.events import ConnectionId, NodeId, TopicName
-from realtime.frontend import Node
 from realtime.limits import Limited, RateLimit, network_of
-from realtime.process import process
-from realtime.server import WIRE
-from realtime.sockets import Sockets
+from realtime.node.connections import Connection
+from realtime.node.node import Node
+from realtime.node.process import process
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, read_event_stream
 from tests.watching import eventually
 

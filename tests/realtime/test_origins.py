@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime.origins import Page, allowance, page
+from realtime.edge.origins import Page, allowance, page
 
 LISTED = ["https://friend.example"]
 OWN = "http://live.example:8000"

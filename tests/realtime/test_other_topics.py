@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from realtime.connections import Closing, Watcher
 from realtime.events import NodeId, Signal, State, TopicName, now_ms, to_wire
-from realtime.frontend import Node
-from realtime.store import Access, Heads, TopicGone
+from realtime.log.store import Access, Heads, TopicGone
+from realtime.node.connections import Closing, Watcher
+from realtime.node.node import Node
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 from tests.realtime.test_frontend import Clock, until
 
@@ -140,7 +140,7 @@ async def test_inbox_whose_row_is_not_in_the_restored_backup_starts_again(node: 
 
 async def test_many_topics_are_reconciled_in_slices(node: Node, store: FakeStore, monkeypatch: Any) -> None:
     """The answer for 17,000 inboxes at once would hold up every viewer for 20 ms and more."""
-    monkeypatch.setattr("realtime.frontend.RECONCILE_MAX_TOPICS", 10)
+    monkeypatch.setattr("realtime.node.node.RECONCILE_MAX_TOPICS", 10)
     topics = [TopicName(f"user:{number}") for number in range(25)]
     viewers = []
     for topic in topics:

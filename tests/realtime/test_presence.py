@@ -13,11 +13,11 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from realtime.connections import Watcher
 from realtime.events import Event, NodeId, State, TopicName, to_wire
-from realtime.frontend import Node
-from realtime.presence import Presence, offline
-from realtime.store import Access
+from realtime.log.store import Access
+from realtime.node.connections import Watcher
+from realtime.node.node import Node
+from realtime.node.presence import Presence, offline
 from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, PresenceTable, gone_seconds
 from realtime.table.scripts import TableUnavailable
 from tests.realtime.fakes import FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
@@ -364,7 +364,7 @@ async def test_changes_that_were_lost_on_the_way_are_found_by_the_next_look(regi
 
 async def test_thousand_topics_are_read_in_turn_and_looked_at_each_time(region: Region, monkeypatch: Any) -> None:
     """The database is asked for so many at most, whatever the number: each pass costs it the same."""
-    monkeypatch.setattr("realtime.frontend.LOOK_MAX_TOPICS", 10)
+    monkeypatch.setattr("realtime.node.node.LOOK_MAX_TOPICS", 10)
     topics = [TopicName(f"presence:{number}") for number in range(25)]
     for topic in topics:
         region.store.create(topic)

@@ -10,10 +10,10 @@ from typing import Any, cast
 import msgpack
 import pytest
 
-from realtime import process as process_module
 from realtime.events import NodeId
-from realtime.frontend import Node
-from realtime.process import NodeProcess
+from realtime.node import process as process_module
+from realtime.node.node import Node
+from realtime.node.process import NodeProcess
 from tests.watching import HANG_SECONDS
 
 HEARD = {"type": "node.deliver", "events": ["an event"]}

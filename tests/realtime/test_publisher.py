@@ -15,8 +15,8 @@ import pytest
 import redis
 from django.conf import settings
 
+from realtime.dispatch.publisher import COLLECT_MAX_SECONDS, COLLECT_SECONDS, Publisher, pace
 from realtime.events import Burst, Event, TopicName, from_wire
-from realtime.publisher import COLLECT_MAX_SECONDS, COLLECT_SECONDS, Publisher, pace
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_batch_is_stamped_with_the_moment_of_its_newest_event(
     broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr("realtime.publisher.now_ms", iter((7, 8)).__next__)
+    monkeypatch.setattr("realtime.dispatch.publisher.now_ms", iter((7, 8)).__next__)
     publisher = Publisher()
     monkeypatch.setattr(publisher, "_thread", threading.current_thread())  # nobody sends them yet
     monkeypatch.setattr(publisher, "_pid", os.getpid())

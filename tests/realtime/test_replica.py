@@ -10,15 +10,15 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection, connections, transaction
 
-from realtime import database
-from realtime.database import DatabaseStore
-from realtime.epoch import KeptEpoch, draw_epoch
 from realtime.events import TopicName
-from realtime.log import ensure_topics, lock_topics, record
+from realtime.log import database
+from realtime.log.database import DatabaseStore
+from realtime.log.epoch import KeptEpoch, draw_epoch
+from realtime.log.store import Head
+from realtime.log.threads import backend_threads
+from realtime.log.writer import ensure_topics, lock_topics, record
 from realtime.models import Topic
 from realtime.registry import registry
-from realtime.store import Head
-from realtime.threads import backend_threads
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "replica"])
 ONE, TWO = TopicName("video:1"), TopicName("video:2")

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from realtime.events import ConnectionId
-from realtime.samples import (
+from realtime.node.samples import (
     ENTRIES_MAX,
     LOST_SECONDS,
     READERS_MAX,
@@ -41,7 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def at_1050_ms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.samples.now_ms", lambda: 10_050)
+    monkeypatch.setattr("realtime.node.samples.now_ms", lambda: 10_050)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import redis
 from django.test import RequestFactory
 
 from liveplatform import health
-from realtime import figures
+from realtime import telemetry as figures
 from realtime.relay.receiver import Receiver
 from realtime.relay.signing import Keyring
 from realtime.scraping import may_scrape

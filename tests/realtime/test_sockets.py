@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from realtime import poll, sockets
-from realtime.bound import Bound
-from realtime.connections import Closing
+from realtime.edge import poll, sockets
+from realtime.edge.bound import Bound
+from realtime.edge.sockets import PINGS_MAX, Sockets, StreamSocket
 from realtime.events import frame
-from realtime.sockets import PINGS_MAX, Sockets, StreamSocket
+from realtime.node.connections import Closing
 from realtime.websocket import client_frame
 from tests.watching import HANG_SECONDS, eventually
 

@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from realtime.audience import Audience
 from realtime.events import NodeId, TopicName
+from realtime.node.audience import Audience
 from realtime.table.counting import is_sampled
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import Share, SharedTable, Watched

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from realtime.dispatcher import Dispatcher
+from realtime.dispatch.dispatcher import Dispatcher
 from realtime.events import Burst, Durable, Event, NodeId, TopicName, Totals, now_ms, to_wire
 from realtime.limits import RateLimit
 from realtime.relay import batch, signing, table

@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth.models import Permission
 
 from realtime.events import Durable, Event
-from realtime.threads import backend_threads
+from realtime.log.threads import backend_threads
 from videos import interactions
 from videos.auth import create_guest
 from videos.interactions import group_commit
@@ -32,7 +32,7 @@ class Stage:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.events: list[Event] = []
-        monkeypatch.setattr("realtime.publisher.publisher.publish", self.events.extend)
+        monkeypatch.setattr("realtime.dispatch.publisher.publisher.publish", self.events.extend)
         monkeypatch.setattr(group_commit, "_publish", self.events.extend)
         self.owner = create_guest("Broadcaster")
         self.owner.is_broadcaster = True

@@ -14,6 +14,6 @@ from videos.interactions import group_commit
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[Stage]:
     """A video with its people, on the real database. Published events are kept, not sent."""
-    monkeypatch.setattr("realtime.group_commit.WAIT_SECONDS", HANG_SECONDS)  # a busy machine is no outage
+    monkeypatch.setattr("realtime.log.group_commit.WAIT_SECONDS", HANG_SECONDS)  # a busy machine is no outage
     yield Stage(monkeypatch)
     group_commit.close()

@@ -11,12 +11,12 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import AsyncClient
 
-from realtime.connections import Watcher
 from realtime.events import Burst, Durable, Totals
+from realtime.log.threads import backend_threads
 from realtime.models import LoggedEvent, Topic
+from realtime.node.connections import Watcher
 from realtime.registry import CommandError
 from realtime.tasks import retention
-from realtime.threads import backend_threads
 from tests.videos.acts import Stage, allow
 from videos import interactions, limits
 from videos.auth import create_guest, issue_token

@@ -15,7 +15,7 @@ from django.templatetags.i18n import TranslateNode
 from django.templatetags.static import StaticNode
 from django.test import AsyncClient
 
-from realtime.threads import DatabaseThreads, backend_threads
+from realtime.log.threads import DatabaseThreads, backend_threads
 from tests.videos.acts import Stage
 from videos import interactions
 from videos.topics import list_cards, page_state

@@ -10,8 +10,8 @@ from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from realtime.connections import Watcher
-from realtime.threads import backend_threads
+from realtime.log.threads import backend_threads
+from realtime.node.connections import Watcher
 from tests.videos.acts import Stage, allow
 from videos import interactions, rights
 from videos.auth import review, watcher_of

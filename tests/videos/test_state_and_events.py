@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 import pytest
 
-from realtime.database import DatabaseStore
 from realtime.events import Durable, TopicName, Totals, newest
+from realtime.log.database import DatabaseStore
+from realtime.log.store import Loaded
 from realtime.registry import registry
-from realtime.store import Loaded
 from tests.videos.acts import Stage
 
 DURABLE_NAMES = {"comment", "comment_deleted", "comment_pinned", "comment_unpinned", "video"}

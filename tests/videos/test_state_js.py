@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from realtime.events import Durable, Totals
-from realtime.threads import backend_threads
+from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage
 from videos.topics import page_state
 

@@ -8,13 +8,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from realtime import database
-from realtime.database import DatabaseStore
 from realtime.events import TopicName
+from realtime.log import database
+from realtime.log.database import DatabaseStore
+from realtime.log.threads import backend_threads
 from realtime.models import Audience, SeenViewer
 from realtime.registry import registry
 from realtime.table.counting import ViewerKey, is_sampled, viewer_keys
-from realtime.threads import backend_threads
 from tests.videos.acts import Stage
 from videos import interactions, removal
 from videos.watching import uniques

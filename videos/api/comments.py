@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
-from realtime.threads import backend_threads
+from realtime.log.threads import backend_threads
 from videos import interactions, schemas
 from videos.auth import acting_claim, acting_viewer, claim_auth, viewer_auth, viewer_of
 from videos.limits import COMMENTS

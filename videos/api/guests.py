@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from realtime.threads import backend_threads
+from realtime.log.threads import backend_threads
 from videos import auth, schemas
 from videos.auth import acting_viewer, viewer_auth
 from videos.limits import GUESTS

@@ -8,12 +8,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from realtime import tickets
+from realtime.edge import tickets
 from realtime.events import TopicName, now_ms, position_in, topic_name
-from realtime.frontend import TOPICS_MAX
 from realtime.limits import even_out
-from realtime.process import ConnectionGone, process
-from realtime.store import TopicGone
+from realtime.log.store import TopicGone
+from realtime.node.node import TOPICS_MAX
+from realtime.node.process import ConnectionGone, process
 from videos import auth, schemas
 from videos.auth import viewer_of
 from videos.limits import ANONYMOUS_SUBSCRIPTIONS, SAW, SUBSCRIPTIONS

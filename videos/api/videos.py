@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
-from realtime.threads import backend_threads
+from realtime.log.threads import backend_threads
 from videos import interactions, schemas
 from videos.auth import acting_viewer, viewer_auth, viewer_of
 from videos.models import Video

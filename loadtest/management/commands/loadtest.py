@@ -37,8 +37,8 @@ from loadtest.requests import RequestRefused, SocketCommand
 from loadtest.run import LoadTest, Plan, Progress, Result
 from loadtest.stage import Stage
 from loadtest.wire import RawRequest, websocket_request
-from realtime import tickets
-from realtime.connections import Watcher
+from realtime.edge import tickets
+from realtime.node.connections import Watcher
 from videos.auth import issue_token
 
 VIEWERS_MAX = 1_000_000

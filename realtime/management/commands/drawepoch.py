@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from realtime.epoch import draw_epoch
+from realtime.log.epoch import draw_epoch
 
 
 class Command(BaseCommand):

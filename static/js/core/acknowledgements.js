@@ -1,5 +1,5 @@
 // What a viewer of the sample tells the server: which frames were read, and when by the server's clock. The node joins it
-// with when it wrote them (realtime/samples.py, docs/latency.md). Touches neither document nor window.
+// with when it wrote them (realtime/node/samples.py, docs/latency.md). Touches neither document nor window.
 
 const GETS = 4;
 const CALL_TIMEOUT_MS = 10_000;

@@ -1,9 +1,9 @@
 """The one bound for every byte to a peer: what may wait in the server for one reader, and for how long.
 
-Called by what writes to peers: the sockets of streams (realtime.sockets), Twisted's connections (realtime.transport),
-and the wire through any other ASGI server (realtime.consumers). A frame, an answer, a pong, a page and a file are all
-the same here. Promise: one reader costs `WAITING_MAX_BYTES` at most; a reader that takes nothing for
-`STALL_MAX_SECONDS` is cut. Nobody else waits for it.
+Called by what writes to peers: the sockets of streams (realtime.edge.sockets), Twisted's connections
+(realtime.edge.transport), and the wire through any other ASGI server (realtime.edge.consumers). A frame, an answer, a
+pong, a page and a file are all the same here. Promise: one reader costs `WAITING_MAX_BYTES` at most; a reader that
+takes nothing for `STALL_MAX_SECONDS` is cut. Nobody else waits for it.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from typing import ParamSpec, TypeVar
 
 from django.db import close_old_connections
 
-from realtime.outages import first_line, is_outage, reason
-from realtime.store import StoreUnavailable
+from realtime.log.outages import first_line, is_outage, reason
+from realtime.log.store import StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")

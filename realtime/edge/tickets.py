@@ -2,8 +2,8 @@
 
 For `EventSource` and `WebSocket` of another origin or client, which cannot send a header. A browser's own EventSource
 comes back with the address that it was given, so a ticket is good for as long as a broadcast may last. That is no
-risk to rights: it grants none (realtime.store.Access), and one that is not fresh is looked at in the database before it
-opens anything. No session.
+risk to rights: it grants none (realtime.log.store.Access), and one that is not fresh is looked at in the database
+before it opens anything. No session.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from django.core import signing
 
-from realtime.connections import ANONYMOUS, Watcher
+from realtime.node.connections import ANONYMOUS, Watcher
 
 SALT = "live.ticket"
 EXPIRES_SECONDS = 4 * 3_600

@@ -15,9 +15,9 @@ import psycopg
 from django.conf import settings
 from django.db import connection, transaction
 
+from realtime.dispatch.publisher import publisher
 from realtime.events import Durable, Event, TopicName, now_ms
 from realtime.models import Topic
-from realtime.publisher import publisher
 
 
 def create_topic(topic: TopicName) -> None:

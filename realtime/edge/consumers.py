@@ -1,9 +1,9 @@
 """The Channels consumers: a viewer's SSE stream (`/events`) and WebSocket (`/ws`), from handshake to goodbye.
 
-Hop: they open a connection and hand it to the node; frames never pass through here. On our server (realtime.server)
-the consumer ends with the handshake and leaves a `Session`, a fraction of its size, that hears of commands and of the
-end. On any other ASGI server, and behind TLS and HTTP/2, it stays and passes on what comes (`AsgiWire`). It owns no
-channel of the layer (one a node is enough) and touches no database after the handshake.
+Hop: they open a connection and hand it to the node; frames never pass through here. On our server
+(realtime.edge.server) the consumer ends with the handshake and leaves a `Session`, a fraction of its size, that hears
+of commands and of the end. On any other ASGI server, and behind TLS and HTTP/2, it stays and passes on what comes
+(`AsgiWire`). It owns no channel of the layer (one a node is enough) and touches no database after the handshake.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from channels.generic.http import AsyncHttpConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from realtime import devices, metrics, origins, tickets
-from realtime.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, cut
-from realtime.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
-from realtime.cookies import cookie
+from realtime import metrics
+from realtime.edge import devices, origins, tickets
+from realtime.edge.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, cut
+from realtime.edge.cookies import cookie
+from realtime.edge.server import BEHIND, EXEMPT, WIRE, PeerGone
+from realtime.edge.sockets import StreamSocket
 from realtime.events import (
     HEARTBEAT,
     UNKNOWN,
@@ -43,14 +45,13 @@ from realtime.events import (
     position_in,
     topic_name,
 )
-from realtime.frontend import OPENING_MAX_BYTES, RETRY_MS, RIGHTS_SECONDS, TOPICS_MAX, Node, Opening
 from realtime.limits import CONNECTIONS_MAX, Limited, Network, NetworkFull, RateLimit, even_out, network_of
-from realtime.process import key_of, process
+from realtime.log.store import StoreUnavailable, TopicGone
+from realtime.node.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
+from realtime.node.node import OPENING_MAX_BYTES, RETRY_MS, RIGHTS_SECONDS, TOPICS_MAX, Node, Opening
+from realtime.node.process import key_of, process
+from realtime.node.samples import entries_of
 from realtime.registry import CommandError, registry
-from realtime.samples import entries_of
-from realtime.server import BEHIND, EXEMPT, WIRE, PeerGone
-from realtime.sockets import StreamSocket
-from realtime.store import StoreUnavailable, TopicGone
 from realtime.table.counting import UNCOUNTED, ViewerKey
 
 logger = logging.getLogger(__name__)
@@ -207,7 +208,7 @@ def _seconds(values: list[str]) -> int | None:
 
 
 class Session:
-    """An open connection's place in the node and in the limits. Implements realtime.sockets.Listener."""
+    """An open connection's place in the node and in the limits. Implements realtime.edge.sockets.Listener."""
 
     __slots__ = ("_seat", "connection", "node")
 
@@ -387,7 +388,7 @@ class Commander(Session):
 
 
 class AsgiWire:
-    """A connection through any ASGI server: implements realtime.connections.Wire.
+    """A connection through any ASGI server: implements realtime.node.connections.Wire.
 
     `behind` knows the server's own buffers: where it is None, they are the server's to bound.
     """

@@ -1,6 +1,6 @@
 """A connection in Twisted's hands, under the bound for every byte to a peer, and able to send a file by itself.
 
-Made by the listening port of the server (realtime.server) in place of Twisted's own. All that Twisted, Daphne and
+Made by the listening port of the server (realtime.edge.server) in place of Twisted's own. All that Twisted, Daphne and
 Autobahn write passes here: answers, pages, pongs, TLS records. Who writes more than a little waits for `room`.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 
 from twisted.internet import main, tcp
 
-from realtime.bound import Bound
-from realtime.connections import is_full
+from realtime.edge.bound import Bound
+from realtime.node.connections import is_full
 
 _Server: Any = tcp.Server  # its methods have no types
 
@@ -41,7 +41,7 @@ class _Sending:
 
 
 class Transport(_Server):  # type: ignore[misc]
-    """Implements realtime.bound.Reader."""
+    """Implements realtime.edge.bound.Reader."""
 
     def __init__(self, bound: Bound, sock: socket.socket, *args: Any) -> None:
         super().__init__(sock, *args)

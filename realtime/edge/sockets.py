@@ -1,8 +1,8 @@
 """The sockets of established streams: all of a node's on one poll, each a descriptor and little more.
 
-Hop: the last one. The server (realtime.server) hands a socket over when the handshake is done; from then on neither
-Twisted nor Channels knows it. The fan-out (realtime.connections.write_slice) writes to the descriptors itself; what
-the kernel does not take at once waits here, in the connection's mailbox.
+Hop: the last one. The server (realtime.edge.server) hands a socket over when the handshake is done; from then on
+neither Twisted nor Channels knows it. The fan-out (realtime.node.connections.write_slice) writes to the descriptors
+itself; what the kernel does not take at once waits here, in the connection's mailbox.
 Measured, 5,000 idle viewers: behind Twisted's transport, Daphne's request and a waiting consumer one cost 15.4 KB (SSE)
 and 25.4 KB (WebSocket); here 2.1 and 3.2 KB.
 """
@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
-from realtime.bound import Bound
-from realtime.connections import Closing, is_full
+from realtime.edge.bound import Bound
+from realtime.edge.poll import READ, WRITE, Poll
 from realtime.events import HEARTBEAT, Frame, http_chunk
-from realtime.poll import READ, WRITE, Poll
+from realtime.node.connections import Closing, is_full
 from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_code, websocket_frame
 
 READ_BYTES = 64 * 1024
@@ -128,7 +128,7 @@ class Sockets:
 
 
 class StreamSocket:
-    """The wire (realtime.connections.Wire) of one stream.
+    """The wire (realtime.node.connections.Wire) of one stream.
 
     `way` is the descriptor while the mailbox is empty, else -1.
     """

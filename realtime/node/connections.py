@@ -1,8 +1,8 @@
 """A viewer's connection, and the loop that writes one frame to thousands of them.
 
-Hop: the last one. Called by the frontend node's fan-out; writes to the sockets that the server (realtime.server)
-handed over. A reader that does not keep up has a mailbox within the bound for every peer (realtime.bound); then its
-wire cuts the connection, the client comes back and resumes where it was. Nobody else waits for it.
+Hop: the last one. Called by the frontend node's fan-out; writes to the sockets that the server (realtime.edge.server)
+handed over. A reader that does not keep up has a mailbox within the bound for every peer (realtime.edge.bound); then
+its wire cuts the connection, the client comes back and resumes where it was. Nobody else waits for it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from realtime.audience import Audience
 from realtime.events import ConnectionId, Frame, TopicName
+from realtime.node.audience import Audience
 from realtime.table.counting import UNCOUNTED, ViewerKey
 
 HEARTBEAT_SECONDS = 15
@@ -36,7 +36,8 @@ class Closing(Enum):
 
 
 class Wire(Protocol):
-    """How a connection reaches its viewer: realtime.sockets.StreamSocket, or any ASGI server (realtime.consumers).
+    """How a connection reaches its viewer: realtime.edge.sockets.StreamSocket, or any ASGI server
+    (realtime.edge.consumers).
 
     `way` is the socket's descriptor while the node may write to it directly, else -1: then `write` is the way.
     """
@@ -119,7 +120,7 @@ class Connection:
         self.id = id
         self.wire = wire
         self.is_sse = is_sse
-        self.is_sampled = False  # acknowledges frames (realtime.samples)
+        self.is_sampled = False  # acknowledges frames (realtime.node.samples)
         self.watcher = watcher
         self.key = key
         self.slot = hash(id) % HEARTBEAT_SECONDS

@@ -16,13 +16,13 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
 
 from realtime.batches import Batches
-from realtime.connections import Watcher
-from realtime.epoch import epoch
 from realtime.events import Durable, TopicName, Totals
+from realtime.log.epoch import epoch
+from realtime.log.store import Head, Heads, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
+from realtime.log.threads import DatabaseThreads
 from realtime.models import Audience, LoggedEvent, Topic
+from realtime.node.connections import Watcher
 from realtime.registry import Registry
-from realtime.store import Head, Heads, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
-from realtime.threads import DatabaseThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,7 +56,7 @@ UPDATE realtime_audience SET level = level + 1, kept = kept - (SELECT count(*) F
 
 
 class DatabaseStore:
-    """Implements realtime.store.Store.
+    """Implements realtime.log.store.Store.
 
     `replica` is the alias of a read replica (settings.DATABASES) that answers what a node asks again and again, its
     look for what it has missed, while the primary may be far away. A replica is late, so where it is behind what is

@@ -1,7 +1,7 @@
 """The frontend node: holds connections, knows who watches what, and delivers.
 
 Hop: the last but one. Fed by the channel layer (`deliver`, from dispatchers) and by its own reconcile loop (from
-the database); writes through realtime.connections. All state belongs to one event loop: no locks.
+the database); writes through realtime.node.connections. All state belongs to one event loop: no locks.
 
 Promises, per topic and connection: durable events in order, each once, none missing: a gap is noticed by `seq` and
 repaired from the event log, or the connection gets `reset` with a fresh snapshot. All members of a topic may read it,
@@ -29,15 +29,7 @@ from typing import Any, Protocol
 import orjson
 
 from realtime import metrics
-from realtime.audience import Audience
 from realtime.batches import Batches, news_gathered
-from realtime.connections import (
-    HEARTBEAT_SECONDS,
-    Closing,
-    Connection,
-    Watcher,
-    write_slice,
-)
 from realtime.events import (
     BURST_TTL_MS,
     Burst,
@@ -60,10 +52,18 @@ from realtime.events import (
     now_ms,
     parse_event_id,
 )
-from realtime.presence import SWEEP_SECONDS, Presence, status
-from realtime.samples import Samples
+from realtime.log.store import Access, Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
+from realtime.node.audience import Audience
+from realtime.node.connections import (
+    HEARTBEAT_SECONDS,
+    Closing,
+    Connection,
+    Watcher,
+    write_slice,
+)
+from realtime.node.presence import SWEEP_SECONDS, Presence, status
+from realtime.node.samples import Samples
 from realtime.stamps import Journey, Passage
-from realtime.store import Access, Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
 from realtime.table.counting import UNCOUNTED, KeyOf, Roll, ViewerKey, viewer_keys
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import Renewed, Share, Watched
@@ -78,7 +78,7 @@ RECOGNIZE_MAX_WATCHERS = 500  # who come back by tickets, looked at together
 LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
 # A connection reads so much at once, of its first topics or of what it has missed; it gets more when it has read that.
-# So the bound of what waits for a reader (realtime.bound) is never reached by one who only asks for much.
+# So the bound of what waits for a reader (realtime.edge.bound) is never reached by one who only asks for much.
 OPENING_MAX_BYTES = 128 * 1024
 ROOM_BYTES = 32 * 1024
 ROOM_SECONDS = 0.05

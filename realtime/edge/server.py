@@ -33,11 +33,11 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from realtime import metrics
-from realtime.bound import STALL_MAX_SECONDS, Bound
-from realtime.connections import HEARTBEAT_SECONDS, Closing
+from realtime.edge.bound import STALL_MAX_SECONDS, Bound
+from realtime.edge.sockets import CLOSE_SECONDS, MESSAGE_SECONDS, Listener, Sockets, StreamSocket
+from realtime.edge.transport import PIECE_BYTES, Transport, pending_bytes
 from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, network_of
-from realtime.sockets import CLOSE_SECONDS, MESSAGE_SECONDS, Listener, Sockets, StreamSocket
-from realtime.transport import PIECE_BYTES, Transport, pending_bytes
+from realtime.node.connections import HEARTBEAT_SECONDS, Closing
 from realtime.websocket import (
     BINARY,
     CLOSE,
@@ -75,7 +75,7 @@ _HTTPChannel: Any = http.HTTPChannel
 # gone for everybody within 45 s, what a node takes to tell others included.
 USER_TIMEOUT_MS = 20_000
 SAID_ALL = "live.said_all"  # in the queue of an application, which does not see it: the client says no more
-WIRE = "live.wire"  # called with a Listener (realtime.sockets) it gives the connection's StreamSocket
+WIRE = "live.wire"  # called with a Listener (realtime.edge.sockets) it gives the connection's StreamSocket
 EXEMPT = "live.exempt"  # called, the connection does not count in the limit of its address
 BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behind`)
 ZERO_COPY = "http.response.zerocopysend"  # ASGI's own extension: the kernel sends a file

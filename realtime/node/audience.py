@@ -1,6 +1,6 @@
 """Who of a node's connections watches a topic: the node's own table, in memory, which dies with the connections.
 
-Hop: a node (realtime.frontend) looks its topic up, and walks the list to write a frame (realtime.connections).
+Hop: a node (realtime.node.node) looks its topic up, and walks the list to write a frame (realtime.node.connections).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """This process as a frontend node: the node, its channel of the layer, its limits. Found by consumers and the server.
 
-Hop: between the channel layer and realtime.frontend. Nodes also ask each other through it: a request about a
+Hop: between the channel layer and realtime.node.node. Nodes also ask each other through it: a request about a
 connection lands on any node, the connection is held by one.
 """
 
@@ -22,19 +22,19 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
 from redis.exceptions import RedisError
 
-from realtime import figures
-from realtime.connections import Watcher
-from realtime.database import DatabaseStore
+from realtime import telemetry as figures
+from realtime.dispatch.publisher import publisher
 from realtime.events import NodeId, Position, TopicName, event_id, now_ms, position_in
-from realtime.frontend import Node, parse_public_id
 from realtime.limits import ConnectionLimit
-from realtime.presence import PREFIX, Presence
-from realtime.publisher import publisher
+from realtime.log.database import DatabaseStore
+from realtime.node.connections import Watcher
+from realtime.node.node import Node, parse_public_id
+from realtime.node.presence import PREFIX, Presence
+from realtime.node.samples import entries_of
 from realtime.registry import registry
 from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
 from realtime.relay.shared import outbox, relay_table
-from realtime.samples import entries_of
 from realtime.table.counting import viewer_keys
 from realtime.table.redis import layer_redis, presence_table, shared_table
 
@@ -203,7 +203,7 @@ class NodeProcess:
         return answer
 
     async def saw(self, connection: str, frames: Sequence[Sequence[int]]) -> int:
-        """Take what the viewer of a connection, on whichever node it is, has seen (realtime.samples).
+        """Take what the viewer of a connection, on whichever node it is, has seen (realtime.node.samples).
 
         Who knows the connection's name holds the connection: nobody else is told it. Returns how many of the frames
         were waited for. Raises ConnectionGone, NodeSilent.

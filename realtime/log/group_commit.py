@@ -20,8 +20,8 @@ import psycopg
 
 from realtime import metrics
 from realtime.events import Event
-from realtime.outages import first_line, is_outage, reason
-from realtime.store import StoreUnavailable
+from realtime.log.outages import first_line, is_outage, reason
+from realtime.log.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """Which pages of other origins may do what: one rule for REST, event streams, WebSockets and media.
 
-Called by liveplatform.asgi, realtime.consumers and videos.views with the scope of a request. Any page may read what no
-cookie vouches for: public videos, and what a bearer token or a ticket opens, for a page has those only from its own
-viewer. A browser adds cookies by itself, so they count for this site's own pages and for the origins that the site
+Called by liveplatform.asgi, realtime.edge.consumers and videos.views with the scope of a request. Any page may read
+what no cookie vouches for: public videos, and what a bearer token or a ticket opens, for a page has those only from its
+own viewer. A browser adds cookies by itself, so they count for this site's own pages and for the origins that the site
 lists (`LIVE_ORIGINS`). docs/protocol.md tells it to the authors of such pages.
 Source: the Fetch standard, section 3.2 (CORS protocol).
 """

@@ -1,4 +1,4 @@
-"""What a frontend node asks of the database: plain data, and the interface that realtime.database implements.
+"""What a frontend node asks of the database: plain data, and the interface that realtime.log.database implements.
 
 Hop: beside the path of a like. A node reads a topic once when its first viewer comes, and its head every 2 s.
 """
@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from realtime.connections import Watcher
 from realtime.events import Durable, Epoch, TopicName, Totals
+from realtime.node.connections import Watcher
 
 
 class TopicGone(Exception):
@@ -100,8 +100,8 @@ class TopicKind(Protocol):
     is_counted: bool = True
     """Has likes and viewers."""
     is_inbox: bool = False
-    """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.presence). Nobody else
-    comes back to it, so its events are not read with it: who missed some starts again from the snapshot."""
+    """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.node.presence). Nobody
+    else comes back to it, so its events are not read with it: who missed some starts again from the snapshot."""
     is_presence: bool = False
     """The topic tells whether a viewer is online, `<prefix>:<viewer id>`: its state is in the presence table. Its
     snapshot holds as `kept` what the database keeps of it: `{"is_hidden", "last_active_ms"}`."""
