@@ -12,8 +12,8 @@ import pytest
 
 from realtime.websocket import CLOSE, MESSAGE_MAX_BYTES, PING, PONG, TEXT, Inbound, ProtocolError, close_code
 from tests.certificates import certificate
-from tests.realtime.autobahn import CASES, Answer, Case, chopped, close, pieces, send
-from tests.realtime.test_server import HANDSHAKE, Running
+from tests.realtime.edge.autobahn import CASES, Answer, Case, chopped, close, pieces, send
+from tests.realtime.edge.test_server import HANDSHAKE, Running
 from tests.watching import HANG_SECONDS
 
 Found = tuple[list[Answer], int]

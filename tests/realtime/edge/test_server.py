@@ -41,7 +41,7 @@ class Running:
 
     def __init__(self, **env: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.realtime.server_under_test"],
+            [sys.executable, "-m", "tests.realtime.edge.server_under_test"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **env},
