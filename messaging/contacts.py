@@ -44,7 +44,9 @@ def blocked(viewer_id: UUID) -> set[UUID]:
 
 def blocks(viewer_id: UUID) -> set[UUID]:
     """Return whom the viewer blocks. One query."""
-    return set(Block.objects.filter(blocker_id=viewer_id).values_list("blocked_id", flat=True))
+    with connection.cursor() as cursor:  # every page of somebody signed in asks: as text it costs a tenth
+        cursor.execute("SELECT blocked_id FROM messaging_block WHERE blocker_id = %s", [viewer_id])
+        return {id for (id,) in cursor.fetchall()}
 
 
 def may_see(ids: Sequence[UUID]) -> dict[UUID, frozenset[str]]:

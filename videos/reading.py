@@ -67,6 +67,12 @@ def read_comments(video: Video, chosen: str, *values: Any) -> list[dict[str, Any
     return [dict(zip(_COMMENT_COLUMNS, row, strict=True)) for row in found]
 
 
+def read_like(video_id: UUID, viewer_id: UUID) -> str | None:
+    """Return the kind of the viewer's like. One query."""
+    found = _rows("SELECT kind FROM videos_like WHERE video_id = %s AND viewer_id = %s", video_id, viewer_id)
+    return found[0][0] if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What of a video moves by itself: the head of its topic, likes by kind, most viewers at once."""

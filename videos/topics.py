@@ -18,8 +18,8 @@ from realtime.log.store import Access, TopicKind
 from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
-from videos.models import Like, LikeCount, Video, Viewer
-from videos.reading import read_comments, read_video, read_videos, standings
+from videos.models import LikeCount, Video, Viewer
+from videos.reading import read_comments, read_like, read_video, read_videos, standings
 from videos.representation import by_account, comment_fields, likes_json, person, role_of, video_json
 from videos.rights import may_moderate, may_watch
 from web.refusals import NotFound
@@ -161,7 +161,7 @@ def like_of(video: Video, viewer: Viewer | None) -> str | None:
     """Return the kind of the viewer's like. One query, none for nobody in particular."""
     if viewer is None:
         return None
-    return Like.objects.filter(video=video, viewer=viewer).values_list("kind", flat=True).first()
+    return read_like(video.id, viewer.id)
 
 
 muted: list[Callable[[UUID], Collection[UUID]]] = []
