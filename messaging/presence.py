@@ -15,7 +15,7 @@ from messaging.contacts import may_see
 from messaging.topics import id_of
 from realtime.dispatch.publisher import publisher
 from realtime.events import TopicName
-from realtime.log.store import Access, TopicKind
+from realtime.kinds import Access, TopicKind
 from realtime.log.threads import backend_threads
 from realtime.node.presence import PREFIX, offline, status
 from realtime.table.redis import presence_table

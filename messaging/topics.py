@@ -18,7 +18,7 @@ from messaging.reading import (
     tombstone,
 )
 from realtime.events import TopicName
-from realtime.log.store import Access, TopicKind
+from realtime.kinds import Access, TopicKind
 from videos.representation import by_account
 from web.ids import parse_id
 

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from realtime.log.store import Review, TopicKind
-from realtime.node.connections import Watcher
+from realtime.identity import Identity
+from realtime.kinds import Review, TopicKind
 
 
 class CommandError(Exception):
@@ -23,14 +23,14 @@ class CommandError(Exception):
 
 
 # Called with the watcher, his address and the message; returns what the acknowledgement holds.
-Command = Callable[[Watcher, str, dict[str, Any]], Awaitable[dict[str, Any]]]
+Command = Callable[[Identity, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 # Called with a request's headers; returns on whose behalf it comes. Raises CommandError for credentials that are none.
-Identify = Callable[[dict[bytes, bytes]], Awaitable[Watcher]]
+Identify = Callable[[dict[bytes, bytes]], Awaitable[Identity]]
 # Called with a request's headers; returns the viewer's id as the credentials themselves say it, "" where they do not:
 # no database is asked, and nothing may rest on it but who is counted.
 Claim = Callable[[dict[bytes, bytes]], str]
 # Called with identified watchers. In a database thread.
-LookAgain = Callable[[Sequence[Watcher]], Review]
+LookAgain = Callable[[Sequence[Identity]], Review]
 # Called with viewers and when they were last active, in ms. In a database thread.
 SaveLastActive = Callable[[Mapping[str, int]], None]
 

@@ -18,10 +18,10 @@ from django.utils.crypto import constant_time_compare
 
 from realtime.edge import devices
 from realtime.edge.cookies import cookie
+from realtime.identity import ANONYMOUS, Identity
+from realtime.kinds import Review
 from realtime.limits import Limited
-from realtime.log.store import Review
 from realtime.log.threads import backend_threads
-from realtime.node.connections import ANONYMOUS, Watcher
 from realtime.registry import CommandError
 from videos.interactions import Claim
 from videos.limits import DEVICES
@@ -161,7 +161,7 @@ def set_device(request: HttpRequest, response: HttpResponse) -> None:
         )
 
 
-async def identify(headers: dict[bytes, bytes]) -> Watcher:
+async def identify(headers: dict[bytes, bytes]) -> Identity:
     """Return on whose behalf a stream is opened, by token or session. Raises CommandError, StoreUnavailable."""
     try:
         if header := headers.get(b"authorization"):
@@ -173,11 +173,11 @@ async def identify(headers: dict[bytes, bytes]) -> Watcher:
     return ANONYMOUS
 
 
-def _watcher_of_token(token: str) -> Watcher:
+def _watcher_of_token(token: str) -> Identity:
     return watcher_of(viewer_of_token(token))
 
 
-def _watcher_of_session(key: str) -> Watcher:
+def _watcher_of_session(key: str) -> Identity:
     return watcher_of(viewer_of_session(key), session=key)
 
 
@@ -189,19 +189,19 @@ def claimed_id(headers: dict[bytes, bytes]) -> str:
         return ""
 
 
-async def watcher_on(viewer: Viewer | None, *, session: str = "") -> Watcher:
+async def watcher_on(viewer: Viewer | None, *, session: str = "") -> Identity:
     """Return what `watcher_of` does, on the event loop. Raises StoreUnavailable."""
     return ANONYMOUS if viewer is None else await backend_threads.run(watcher_of, viewer, session=session)
 
 
-def watcher_of(viewer: Viewer | None, *, session: str = "") -> Watcher:
+def watcher_of(viewer: Viewer | None, *, session: str = "") -> Identity:
     """Return what a stream on behalf of the viewer, known by that session or by a token, has to know. One query."""
     if viewer is None:
         return ANONYMOUS
-    return Watcher(str(viewer.id), sees_all(viewer), stamp=viewer.stamp(), session=session, is_hidden=viewer.is_hidden)
+    return Identity(str(viewer.id), sees_all(viewer), stamp=viewer.stamp(), session=session, is_hidden=viewer.is_hidden)
 
 
-def review(watchers: Sequence[Watcher]) -> Review:
+def review(watchers: Sequence[Identity]) -> Review:
     """Look again at watchers: who is banned, signed out, has a new password or fewer rights; who hides.
 
     Two queries, however many they are.

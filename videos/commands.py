@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+from realtime.identity import Identity
 from realtime.limits import Limited
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
-from realtime.node.connections import Watcher
 from realtime.registry import Command, CommandError
 from videos import interactions
 from videos.interactions import Claim
@@ -28,7 +28,7 @@ ActOnVideo = Callable[[Claim, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
 def command(act: Act) -> Command:
     """Make a command of an act: check its text, know the viewer, turn refusals into answers."""
 
-    async def run(watcher: Watcher, address: str, message: dict[str, Any]) -> dict[str, Any]:
+    async def run(watcher: Identity, address: str, message: dict[str, Any]) -> dict[str, Any]:
         if has_bad_characters(message):
             raise CommandError("invalid", "The text holds characters that are none.")
         limits.begin()

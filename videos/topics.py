@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from realtime.events import TopicName
+from realtime.kinds import Access, TopicKind
 from realtime.log.database import one_moment
 from realtime.log.epoch import epoch
-from realtime.log.store import Access, TopicKind
 from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable

@@ -45,9 +45,10 @@ from realtime.events import (
     position_in,
     topic_name,
 )
+from realtime.identity import ANONYMOUS, Identity
 from realtime.limits import CONNECTIONS_MAX, Limited, Network, NetworkFull, RateLimit, even_out, network_of
 from realtime.log.store import StoreUnavailable, TopicGone
-from realtime.node.connections import ANONYMOUS, Closing, Connection, Watcher, Wire
+from realtime.node.connections import Closing, Connection, Wire
 from realtime.node.node import OPENING_MAX_BYTES, RETRY_MS, RIGHTS_SECONDS, TOPICS_MAX, Node, Opening
 from realtime.node.process import key_of, process
 from realtime.node.samples import entries_of
@@ -166,7 +167,7 @@ class Request:
         session = self.cookie(settings.SESSION_COOKIE_NAME)
         return session or self.headers.get(b"authorization", b"").decode("latin1") or self.device
 
-    def key(self, watcher: Watcher, id: ConnectionId, *, is_load: bool = False) -> ViewerKey:
+    def key(self, watcher: Identity, id: ConnectionId, *, is_load: bool = False) -> ViewerKey:
         """Return which viewer the connection is counted as: who it is, else which browser, else which address.
 
         Only what is signed counts, and no database is asked: who makes names up is one viewer with all at their
@@ -368,7 +369,7 @@ class Commander(Session):
         if opening.frames:
             connection.wire.write(opening.frames)
 
-    async def _identify(self) -> Watcher:
+    async def _identify(self) -> Identity:
         """Return who watches; read from cookie or token once. Raises Refusal."""
         watcher = self.connection.watcher
         if watcher is ANONYMOUS and self._headers:
@@ -485,7 +486,7 @@ class AsgiWire:
                 return
 
 
-async def _identified(headers: dict[bytes, bytes]) -> Watcher:
+async def _identified(headers: dict[bytes, bytes]) -> Identity:
     """Return on whose behalf the headers speak. Raises Refusal."""
     if registry.identify is None:
         return ANONYMOUS
@@ -497,7 +498,7 @@ async def _identified(headers: dict[bytes, bytes]) -> Watcher:
         raise Refusal(503, "unavailable", "The database is away.", retry_seconds=2) from error
 
 
-async def _recognized(node: Node, watcher: Watcher) -> bool:
+async def _recognized(node: Node, watcher: Identity) -> bool:
     """Whether the viewer of a ticket would still be recognized. Raises Refusal."""
     try:
         return await node.recognizes(watcher)
@@ -508,8 +509,8 @@ async def _recognized(node: Node, watcher: Watcher) -> bool:
 async def _prepare(
     node: Node,
     positions: Mapping[TopicName, Position | None],
-    watcher: Watcher,
-    identify: Callable[[], Awaitable[Watcher]],
+    watcher: Identity,
+    identify: Callable[[], Awaitable[Identity]],
 ) -> None:
     """Have the topics at hand, each from the position last seen. A public topic needs nobody's identity.
 
@@ -536,7 +537,7 @@ class _Stream:
     scope: Scope
     base_send: Send
     request: Request
-    watcher: Watcher = ANONYMOUS
+    watcher: Identity = ANONYMOUS
     _is_load = False
     _ticket_seconds = 0.0  # its age
     _seat: Seat | None = None
@@ -594,7 +595,7 @@ class _Stream:
                 ) from limited
         return node
 
-    async def _identify(self) -> Watcher:
+    async def _identify(self) -> Identity:
         """Return who watches; read from cookie or token once, and only where it matters. Raises Refusal."""
         if self.watcher is ANONYMOUS and (credentials := self.request.credentials):
             self.watcher = await _identified(credentials)

@@ -2,7 +2,7 @@
 
 For `EventSource` and `WebSocket` of another origin or client, which cannot send a header. A browser's own EventSource
 comes back with the address that it was given, so a ticket is good for as long as a broadcast may last. That is no
-risk to rights: it grants none (realtime.log.store.Access), and one that is not fresh is looked at in the database
+risk to rights: it grants none (realtime.kinds.Access), and one that is not fresh is looked at in the database
 before it opens anything. No session.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from django.core import signing
 
-from realtime.node.connections import ANONYMOUS, Watcher
+from realtime.identity import ANONYMOUS, Identity
 
 SALT = "live.ticket"
 EXPIRES_SECONDS = 4 * 3_600
@@ -31,14 +31,14 @@ class BadTicket(Exception):
 class Ticket:
     """What a ticket says. `is_load`: a load test's, free of connection limits."""
 
-    watcher: Watcher
+    watcher: Identity
     is_load: bool
     age_seconds: float
 
 
 def issue(
     topics: Sequence[str],
-    watcher: Watcher = ANONYMOUS,
+    watcher: Identity = ANONYMOUS,
     *,
     load: bool = False,
     expires_in_seconds: int = EXPIRES_SECONDS,
@@ -72,7 +72,7 @@ def read(ticket: str) -> Ticket:
         if now > claims["x"]:
             raise BadTicket("expired")
         topics = frozenset(claims["t"])
-        watcher = Watcher(claims["v"], claims["s"], topics, claims["p"], is_hidden=claims["h"])
+        watcher = Identity(claims["v"], claims["s"], topics, claims["p"], is_hidden=claims["h"])
         return Ticket(watcher, claims["l"], now - claims["i"])
     except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
         raise BadTicket(str(error)) from error

@@ -17,11 +17,12 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections,
 
 from realtime.batches import Batches
 from realtime.events import Durable, TopicName, Totals
+from realtime.identity import Identity
+from realtime.kinds import Review, TopicKind
 from realtime.log.epoch import epoch
-from realtime.log.store import Head, Heads, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
+from realtime.log.store import Head, Heads, Loaded, StoreUnavailable, TopicGone
 from realtime.log.threads import DatabaseThreads
 from realtime.models import Audience, LoggedEvent, Topic
-from realtime.node.connections import Watcher
 from realtime.registry import Registry
 
 P = ParamSpec("P")
@@ -123,7 +124,7 @@ class DatabaseStore:
         prefix, _, _ = topics[0].partition(":")
         return await self._threads.run(self._registry.kinds[prefix].load_all, topics)
 
-    async def review(self, watchers: Sequence[Watcher]) -> Review:
+    async def review(self, watchers: Sequence[Identity]) -> Review:
         if self._registry.review is None:
             return Review()
         return await self._threads.run(self._registry.review, watchers)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from realtime.events import Durable, Epoch, TopicName, Totals
-from realtime.node.connections import Watcher
+from realtime.identity import Identity
+from realtime.kinds import Review
 
 
 class TopicGone(Exception):
@@ -23,25 +24,6 @@ class StoreUnavailable(Exception):
     def __init__(self, text: str = "", *, reason: str = "away") -> None:
         super().__init__(text)
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who may watch a topic. `staff` False: these viewers and nobody else, not even staff."""
-
-    public: bool = False
-    viewer_ids: frozenset[str] = frozenset()
-    staff: bool = True
-
-    def allows(self, topic: TopicName, watcher: Watcher) -> bool:
-        """Whether the watcher may read the topic now. A ticket gives nothing that its viewer has not: less, it is good
-        for its topics only.
-        """
-        if self.public:
-            return True
-        if not watcher.viewer_id or (watcher.topics is not None and topic not in watcher.topics):
-            return False
-        return (self.staff and watcher.is_staff) or watcher.viewer_id in self.viewer_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,66 +57,6 @@ class Loaded:
     epoch: Epoch = Epoch("")  # noqa: RUF009  (a text)
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What has changed about watchers since they came.
-
-    `signed_out`: those who would not be recognized any more: signed out, banned, a new password. `hidden`: the ids of
-    the viewers among them who do not want to be seen online.
-    """
-
-    signed_out: frozenset[Watcher] = frozenset()
-    hidden: frozenset[str] = frozenset()
-
-
-class TopicKind(Protocol):
-    """What the owner of a topic prefix registers: how its topics are read, changed by events, and opened to whom.
-
-    A kind inherits from this; what it does not say is as for a video.
-    """
-
-    prefix: str
-    is_logged: bool = True
-    """A topic has a row in the event log from the start: without one it is gone. Else the row comes with the first
-    durable event, and a topic is there when `load` says so."""
-    is_counted: bool = True
-    """Has likes and viewers."""
-    is_inbox: bool = False
-    """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.node.presence). Nobody
-    else comes back to it, so its events are not read with it: who missed some starts again from the snapshot."""
-    is_presence: bool = False
-    """The topic tells whether a viewer is online, `<prefix>:<viewer id>`: its state is in the presence table. Its
-    snapshot holds as `kept` what the database keeps of it: `{"is_hidden", "last_active_ms"}`."""
-    kept_events: int = 1_000
-    """How many durable events a node keeps for those who come back; 0: there are no durable events."""
-
-    def load(self, topic: TopicName) -> dict[str, Any] | None:
-        """Return the topic's snapshot, without likes and viewers; None: no such topic. In a database thread."""
-        ...
-
-    def load_all(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
-        """Return the snapshots of several topics, those that are gone left out. In a database thread."""
-        return {topic: snapshot for topic in topics if (snapshot := self.load(topic)) is not None}
-
-    def likes(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
-        """Return the like totals by kind of each topic that is counted, in one query. In a database thread."""
-        return {}
-
-    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
-        """Change the snapshot as the event says: it then equals one loaded after the event."""
-        ...
-
-    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what viewers read of the snapshot."""
-        ...
-
-    def has_viewers(self, snapshot: Mapping[str, Any]) -> bool:
-        """Whether those who are here now count as viewers, in the number, its peak and the number of all."""
-        return self.is_counted
-
-    def access(self, snapshot: Mapping[str, Any]) -> Access: ...
-
-
 class Store(Protocol):
     """The database, from a node's point of view. Each call may raise StoreUnavailable."""
 
@@ -161,7 +83,7 @@ class Store(Protocol):
         """Return the snapshots of topics of one kind without a log, those that are gone left out."""
         ...
 
-    async def review(self, watchers: Sequence[Watcher]) -> Review:
+    async def review(self, watchers: Sequence[Identity]) -> Review:
         """Look again at those who said who they are."""
         ...
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from realtime.events import ConnectionId, Frame, TopicName
+from realtime.identity import ANONYMOUS, Identity
 from realtime.node.audience import Audience
 from realtime.table.counting import UNCOUNTED, ViewerKey
 
@@ -77,26 +77,6 @@ class Wire(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Watcher:
-    """On whose behalf a connection watches. `topics`: a ticket speaks for the viewer, for these and public ones only.
-
-    `is_staff`: has the right to topics that are closed to others but open to staff (the backend says by what).
-    `stamp` and `session` are what it was recognized by: they tell later whether it still would be. `is_hidden`: did not
-    want to be seen online when the connection came.
-    """
-
-    viewer_id: str = ""
-    is_staff: bool = False
-    topics: frozenset[str] | None = None
-    stamp: str = ""
-    session: str = ""
-    is_hidden: bool = False
-
-
-ANONYMOUS = Watcher()
-
-
 class Connection:
     """One SSE or WebSocket connection, in the hands of its node.
 
@@ -113,7 +93,7 @@ class Connection:
         wire: Wire,
         *,
         is_sse: bool,
-        watcher: Watcher = ANONYMOUS,
+        watcher: Identity = ANONYMOUS,
         key: ViewerKey = UNCOUNTED,
         has_ids_of_all: bool = True,
     ) -> None:

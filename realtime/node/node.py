@@ -52,13 +52,14 @@ from realtime.events import (
     now_ms,
     parse_event_id,
 )
-from realtime.log.store import Access, Head, Loaded, Store, StoreUnavailable, TopicGone, TopicKind
+from realtime.identity import Identity
+from realtime.kinds import Access, TopicKind
+from realtime.log.store import Head, Loaded, Store, StoreUnavailable, TopicGone
 from realtime.node.audience import Audience
 from realtime.node.connections import (
     HEARTBEAT_SECONDS,
     Closing,
     Connection,
-    Watcher,
     write_slice,
 )
 from realtime.node.presence import SWEEP_SECONDS, Presence, status
@@ -447,7 +448,7 @@ class Node:
                 self._between[feed, key] = Between(viewer_id, until, counts_at)
         self.remove(connection)
 
-    def identify(self, connection: Connection, watcher: Watcher) -> None:
+    def identify(self, connection: Connection, watcher: Identity) -> None:
         """Note who watches on an open connection: from now on that has to stay true, and he is counted as himself."""
         counted = [
             feed
@@ -467,7 +468,7 @@ class Node:
             if not self.is_open(topic, watcher):
                 self._lose(connection, topic, "private")
 
-    async def prepare(self, topic: TopicName, watcher: Watcher, *, after: Position | None = None) -> None:
+    async def prepare(self, topic: TopicName, watcher: Identity, *, after: Position | None = None) -> None:
         """Have the topic at hand for a viewer who has seen it up to `after`, so that `enter` can follow at once.
 
         The first viewer of a topic costs one read of the database, all others none.
@@ -483,7 +484,7 @@ class Node:
             if not feed.access.allows(topic, watcher):
                 raise TopicGone(topic)
 
-    def is_open(self, topic: TopicName, watcher: Watcher) -> bool:
+    def is_open(self, topic: TopicName, watcher: Identity) -> bool:
         """Whether `enter` would let the watcher in: the topic is prepared, not dropped nor closed to them since."""
         feed = self.feeds.get(topic)
         return feed is not None and feed.is_ready and feed.access.allows(topic, watcher)
@@ -1038,13 +1039,13 @@ class Node:
     def _dismiss(self, connection: Connection, reason: str, why: Closing = Closing.GONE) -> None:
         self._part(connection, frame("bye", {"reason": reason}), why)
 
-    async def recognizes(self, watcher: Watcher) -> bool:
+    async def recognizes(self, watcher: Identity) -> bool:
         """Whether the watcher still is who they came as: not banned, no new password. Of many who come back together
         the database is asked once. Raises StoreUnavailable.
         """
         return bool(await self._recognizing.ask(watcher))
 
-    async def _recognize(self, watchers: Sequence[Watcher]) -> dict[Watcher, bool]:
+    async def _recognize(self, watchers: Sequence[Identity]) -> dict[Identity, bool]:
         review = await self._store.review(watchers)
         return {watcher: watcher not in review.signed_out for watcher in watchers}
 

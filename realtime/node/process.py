@@ -25,9 +25,9 @@ from redis.exceptions import RedisError
 from realtime import telemetry as figures
 from realtime.dispatch.publisher import publisher
 from realtime.events import NodeId, Position, TopicName, event_id, now_ms, position_in
+from realtime.identity import Identity
 from realtime.limits import ConnectionLimit
 from realtime.log.database import DatabaseStore
-from realtime.node.connections import Watcher
 from realtime.node.node import Node, parse_public_id
 from realtime.node.presence import PREFIX, Presence
 from realtime.node.samples import entries_of
@@ -185,7 +185,7 @@ class NodeProcess:
     async def change_topics(
         self,
         connection: str,
-        watcher: Watcher,
+        watcher: Identity,
         *,
         subscribe: Mapping[TopicName, Position | None],
         unsubscribe: Sequence[TopicName],
@@ -255,7 +255,7 @@ class NodeProcess:
     async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int | str] | None:
         """Return the answer; None: there is no such connection, or it is not this watcher's."""
         connection = node.connections.get(ask["connection"])
-        asking = Watcher(**{**ask["watcher"], "topics": None})  # credentials, no ticket
+        asking = Identity(**{**ask["watcher"], "topics": None})  # credentials, no ticket
         if connection is None or connection.watcher.viewer_id not in ("", asking.viewer_id):
             return None
         known = connection.watcher

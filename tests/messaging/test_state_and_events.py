@@ -13,8 +13,9 @@ from messaging import acts, reading, topics
 from messaging.models import Member, Message
 from messaging.representation import conversation_topic, user_topic
 from realtime.events import Durable, TopicName
+from realtime.kinds import TopicKind
 from realtime.log.database import DatabaseStore, events_after
-from realtime.log.store import Loaded, TopicGone, TopicKind
+from realtime.log.store import Loaded, TopicGone
 from realtime.registry import registry
 from tests.messaging.circle import Circle
 from videos import removal

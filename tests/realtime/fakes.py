@@ -12,8 +12,10 @@ from typing import Any
 
 from realtime.edge.bound import Bound
 from realtime.events import HEARTBEAT, ConnectionId, Durable, Epoch, Frame, NodeId, Position, TopicName, Totals
-from realtime.log.store import Access, Head, Heads, Loaded, Review, StoreUnavailable, TopicGone, TopicKind
-from realtime.node.connections import ANONYMOUS, Closing, Connection, Watcher
+from realtime.identity import ANONYMOUS, Identity
+from realtime.kinds import Access, Review, TopicKind
+from realtime.log.store import Head, Heads, Loaded, StoreUnavailable, TopicGone
+from realtime.node.connections import Closing, Connection
 from realtime.node.node import Node
 from realtime.table.counting import ViewerKey
 from realtime.table.scripts import TableUnavailable
@@ -230,7 +232,7 @@ class FakeStore:
         await self._asked("snapshots")
         return {topic: dict(self.kept[topic]) for topic in topics if topic in self.kept}
 
-    async def review(self, watchers: Sequence[Watcher]) -> Review:
+    async def review(self, watchers: Sequence[Identity]) -> Review:
         await self._asked("review")
         signed_out = frozenset(watcher for watcher in watchers if watcher.viewer_id in self.banned)
         return Review(signed_out, frozenset(self.hidden))
@@ -360,7 +362,7 @@ class Viewer:
         *,
         is_sse: bool = True,
         direct: bool = True,
-        watcher: Watcher = ANONYMOUS,
+        watcher: Identity = ANONYMOUS,
         key: int | None = None,
     ) -> None:
         self.node = node

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from realtime.events import Durable, Epoch, NodeId, to_wire
+from realtime.identity import ANONYMOUS, Identity
 from realtime.log.store import TopicGone
 from realtime.node import node as frontend
-from realtime.node.connections import ANONYMOUS, Watcher
 from realtime.node.node import Node
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 
@@ -24,13 +24,13 @@ T = TypeVar("T")
 HERE = frozenset((VIDEO,))
 WATCHERS = [
     ANONYMOUS,
-    Watcher(topics=HERE),
-    Watcher("other"),
-    Watcher("other", topics=HERE),
-    Watcher("friend"),
-    Watcher("friend", topics=HERE),
-    Watcher("friend", topics=frozenset()),
-    Watcher("boss", is_staff=True),
+    Identity(topics=HERE),
+    Identity("other"),
+    Identity("other", topics=HERE),
+    Identity("friend"),
+    Identity("friend", topics=HERE),
+    Identity("friend", topics=frozenset()),
+    Identity("boss", is_staff=True),
 ]
 
 
@@ -137,7 +137,7 @@ class Rights(RuleBasedStateMachine):
         self.hidden = set() if self.is_public else self.hidden & left
 
     @rule(watcher=st.sampled_from(WATCHERS), is_sse=st.booleans(), after=st.none() | st.integers(0, 5))
-    def watch(self, watcher: Watcher, is_sse: bool, after: int | None) -> None:
+    def watch(self, watcher: Identity, is_sse: bool, after: int | None) -> None:
         viewer = Viewer(self.node, is_sse=is_sse, watcher=watcher)
         try:
             self.run(viewer.watch(after=after, epoch=self.store.epoch))
@@ -152,7 +152,7 @@ class Rights(RuleBasedStateMachine):
     def identify(self, place: int, name: str) -> None:
         viewer, may_always = self.viewers[place % len(self.viewers)]
         if not viewer.connection.watcher.viewer_id and viewer.connection.id in self.node.connections:
-            self.node.identify(viewer.connection, Watcher(name))
+            self.node.identify(viewer.connection, Identity(name))
             self.viewers[place % len(self.viewers)] = (viewer, may_always or name == "friend")
 
     @rule()

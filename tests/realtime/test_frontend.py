@@ -12,9 +12,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from realtime.events import Burst, Epoch, NodeId, Signal, TopicName, Totals, durable_frame, http_chunk, now_ms, to_wire
+from realtime.identity import ANONYMOUS, Identity
 from realtime.log.store import Head, Heads, StoreUnavailable, TopicGone
 from realtime.node import node as frontend
-from realtime.node.connections import ANONYMOUS, Closing, Watcher
+from realtime.node.connections import Closing
 from realtime.node.node import PULL_MAX_EVENTS, Node
 from realtime.table.counting import UNCOUNTED
 from realtime.table.subscriptions import Watched
@@ -528,9 +529,9 @@ async def test_topic_without_viewers_lingers_then_leaves_the_table(
 
 async def test_topic_made_private_dismisses_all_but_those_who_may_stay(node: Node, store: FakeStore) -> None:
     stranger = await Viewer(node).watch()
-    friend = await Viewer(node, watcher=Watcher("friend")).watch()
-    staff = await Viewer(node, watcher=Watcher("anyone", is_staff=True)).watch()
-    guest = await Viewer(node, watcher=Watcher(topics=frozenset((VIDEO,)))).watch()
+    friend = await Viewer(node, watcher=Identity("friend")).watch()
+    staff = await Viewer(node, watcher=Identity("anyone", is_staff=True)).watch()
+    guest = await Viewer(node, watcher=Identity(topics=frozenset((VIDEO,)))).watch()
     node.deliver([to_wire(store.note("secret"))])
     for sent_away in (stranger, guest):
         assert sent_away.read() == [("bye", {"reason": "private"})], "nothing of what is private now"
@@ -544,12 +545,12 @@ async def test_private_topic_looks_like_a_missing_one(node: Node, store: FakeSto
     store.note("secret")
     with pytest.raises(TopicGone):
         await Viewer(node).watch()
-    assert (await Viewer(node, watcher=Watcher("friend")).watch()).opening["seq"] == 1
+    assert (await Viewer(node, watcher=Identity("friend")).watch()).opening["seq"] == 1
 
 
 async def test_ticket_of_before_opens_no_topic_that_was_made_private(node: Node, store: FakeStore) -> None:
     """Taken while the video was public, it opened streams after that, and they read on without end."""
-    stranger, friend = Watcher(topics=frozenset((VIDEO,))), Watcher("friend", topics=frozenset((VIDEO,)))
+    stranger, friend = Identity(topics=frozenset((VIDEO,))), Identity("friend", topics=frozenset((VIDEO,)))
     await Viewer(node, watcher=stranger).watch()
     node.deliver([to_wire(store.note("secret"))])
     with pytest.raises(TopicGone):
@@ -560,7 +561,7 @@ async def test_ticket_of_before_opens_no_topic_that_was_made_private(node: Node,
 async def test_ticket_is_good_for_its_topics_only(node: Node, store: FakeStore) -> None:
     for topic in (VIDEO, OTHER):
         store.note("secret", topic)
-    viewer = Viewer(node, watcher=Watcher("friend", topics=frozenset((VIDEO,))))
+    viewer = Viewer(node, watcher=Identity("friend", topics=frozenset((VIDEO,))))
     await viewer.watch()
     with pytest.raises(TopicGone):
         await viewer.watch(OTHER)
@@ -580,7 +581,7 @@ async def test_reload_sends_nobody_the_private_state_that_they_may_not_read(
 ) -> None:
     """1,100 missed events and "private" in one look: all got the private snapshot, and read on."""
     stranger = await Viewer(node).watch()
-    friend = await Viewer(node, watcher=Watcher("friend")).watch()
+    friend = await Viewer(node, watcher=Identity("friend")).watch()
     store.note("secret")
     if reason == "far_behind":
         for number in range(PULL_MAX_EVENTS):
@@ -599,9 +600,9 @@ async def test_reload_sends_nobody_the_private_state_that_they_may_not_read(
 
 async def test_who_is_where_they_may_not_be_is_sent_away_by_the_next_look(node: Node, store: FakeStore) -> None:
     """No step lets it happen; should one do so, anonymous viewers and holders of tickets are looked at as well."""
-    watchers = [ANONYMOUS, Watcher(topics=frozenset((VIDEO,))), Watcher("other", topics=frozenset((VIDEO,)))]
+    watchers = [ANONYMOUS, Identity(topics=frozenset((VIDEO,))), Identity("other", topics=frozenset((VIDEO,)))]
     strangers = [await Viewer(node, watcher=watcher).watch() for watcher in watchers]
-    friend = await Viewer(node, watcher=Watcher("friend")).watch()
+    friend = await Viewer(node, watcher=Identity("friend")).watch()
     node.feeds[VIDEO].snapshot["notes"].append("secret")
     await node.check_rights()
     assert [viewer.read()[-1] for viewer in strangers] == [("bye", {"reason": "private"})] * 3
@@ -610,8 +611,8 @@ async def test_who_is_where_they_may_not_be_is_sent_away_by_the_next_look(node: 
 
 async def test_who_is_signed_out_in_mid_stream_is_sent_away(node: Node, store: FakeStore) -> None:
     store.note("secret")
-    friend = await Viewer(node, watcher=Watcher("friend")).watch()
-    staff = await Viewer(node, is_sse=False, watcher=Watcher("anyone", is_staff=True)).watch()
+    friend = await Viewer(node, watcher=Identity("friend")).watch()
+    staff = await Viewer(node, is_sse=False, watcher=Identity("anyone", is_staff=True)).watch()
     store.banned = {"friend"}
     store.is_away = True
     await node.check_rights()
@@ -628,7 +629,7 @@ async def test_nobody_is_asked_about_viewers_that_nobody_knows(node: Node, store
     viewer = await Viewer(node, is_sse=False).watch()
     await node.check_rights()
     assert "review" not in store.calls
-    node.identify(viewer.connection, Watcher("friend"))  # by its first command
+    node.identify(viewer.connection, Identity("friend"))  # by its first command
     store.banned = {"friend"}
     await node.check_rights()
     assert viewer.wire.closed is Closing.EXPIRED
@@ -1083,7 +1084,7 @@ async def test_who_is_identified_while_arriving_counts_as_themselves_and_no_soon
 ) -> None:
     for _ in range(2):
         viewer = await Viewer(patient).watch()
-        patient.identify(viewer.connection, Watcher("ada"))
+        patient.identify(viewer.connection, Identity("ada"))
     assert await count(patient, table) == 0
     clock.advance(seconds=3)
     await patient.count_arrived()
@@ -1123,7 +1124,7 @@ async def test_who_watches_without_being_counted_gets_everything(
     node.deliver([to_wire(store.note("hello"))])
     assert await count(node, table) == 1
     assert apart.notes() == ["hello"]
-    node.identify(apart.connection, Watcher("ada"))
+    node.identify(apart.connection, Identity("ada"))
     assert await count(node, table) == 1
     assert await table.named(VIDEO) == set()
 
@@ -1133,7 +1134,7 @@ async def test_who_is_identified_later_is_counted_as_himself(node: Node, table: 
     laptop, phone, other = [await Viewer(node).watch() for _ in range(3)]
     assert await count(node, table) == 3
     for viewer in (laptop, phone, other):
-        node.identify(viewer.connection, Watcher("ada") if viewer is not other else ANONYMOUS)
+        node.identify(viewer.connection, Identity("ada") if viewer is not other else ANONYMOUS)
     assert await count(node, table) == 2
     assert await table.named(VIDEO) == {"ada"}
     node.remove(laptop.connection)

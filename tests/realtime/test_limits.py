@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 
 from realtime.edge import tickets
+from realtime.identity import Identity
 from realtime.limits import REFUSAL_SECONDS, ConnectionLimit, Limited, NetworkFull, RateLimit, even_out, network_of
-from realtime.node.connections import Watcher
 from videos.limits import GUESTS, LOGINS
 
 
@@ -115,9 +115,9 @@ async def test_refusals_take_the_same_time_whatever_the_reason() -> None:
 
 
 def test_ticket_says_who_may_watch_what() -> None:
-    ticket = tickets.issue(["video:1"], Watcher("ada", stamp="s1", session="secret"), load=True)
+    ticket = tickets.issue(["video:1"], Identity("ada", stamp="s1", session="secret"), load=True)
     said = tickets.read(ticket)
-    assert (said.watcher, said.is_load) == (Watcher("ada", False, frozenset(("video:1",)), "s1"), True)
+    assert (said.watcher, said.is_load) == (Identity("ada", False, frozenset(("video:1",)), "s1"), True)
 
 
 @pytest.mark.parametrize(

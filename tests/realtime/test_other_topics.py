@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from realtime.events import NodeId, Signal, State, TopicName, now_ms, to_wire
-from realtime.log.store import Access, Heads, TopicGone
-from realtime.node.connections import Closing, Watcher
+from realtime.identity import Identity
+from realtime.kinds import Access
+from realtime.log.store import Heads, TopicGone
+from realtime.node.connections import Closing
 from realtime.node.node import Node
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 from tests.realtime.test_frontend import Clock, until
 
 INBOX, MOOD = TopicName("user:ana"), TopicName("presence:ana")
-ANA = Watcher("ana")
+ANA = Identity("ana")
 
 
 @dataclass
@@ -88,14 +90,14 @@ async def test_snapshot_of_a_topic_without_viewers_to_count_has_none(node: Node,
 
 async def test_being_staff_does_not_open_somebodys_inbox(node: Node) -> None:
     with pytest.raises(TopicGone):
-        await Viewer(node, watcher=Watcher("boss", is_staff=True)).watch(INBOX)
+        await Viewer(node, watcher=Identity("boss", is_staff=True)).watch(INBOX)
 
 
 async def test_ticket_opens_an_inbox_to_its_owner_only(node: Node) -> None:
     """A member who is sent away would go on reading with a ticket of before."""
     with pytest.raises(TopicGone):
-        await Viewer(node, watcher=Watcher("bob", topics=frozenset((INBOX,)))).watch(INBOX)
-    await Viewer(node, watcher=Watcher("ana", topics=frozenset((INBOX,)))).watch(INBOX)
+        await Viewer(node, watcher=Identity("bob", topics=frozenset((INBOX,)))).watch(INBOX)
+    await Viewer(node, watcher=Identity("ana", topics=frozenset((INBOX,)))).watch(INBOX)
 
 
 async def test_lease_of_an_uncounted_topic_is_entered_and_renewed_now_and_then(

@@ -14,8 +14,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from realtime.events import Event, NodeId, State, TopicName, to_wire
-from realtime.log.store import Access
-from realtime.node.connections import Watcher
+from realtime.identity import Identity
+from realtime.kinds import Access
 from realtime.node.node import Node
 from realtime.node.presence import Presence, offline
 from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, PresenceTable, gone_seconds
@@ -24,7 +24,7 @@ from tests.realtime.fakes import FakeKind, FakeStore, FakeTable, Viewer, write_d
 from tests.realtime.test_frontend import Clock, until
 
 ANA_INBOX, ANA_PRESENCE = TopicName("user:ana"), TopicName("presence:ana")
-ANA, BO = Watcher("ana"), Watcher("bo")
+ANA, BO = Identity("ana"), Identity("bo")
 GONE_SECONDS = gone_seconds(BEAT_SECONDS)
 QUICK_BEAT_SECONDS = 0.13
 
@@ -254,7 +254,7 @@ async def region() -> AsyncIterator[Region]:
         await node.aclose()
 
 
-async def come(region: Region, *, node: int = 0, watcher: Watcher = ANA) -> Viewer:
+async def come(region: Region, *, node: int = 0, watcher: Identity = ANA) -> Viewer:
     return await Viewer(region.nodes[node], watcher=watcher).watch(ANA_INBOX)
 
 
@@ -323,7 +323,7 @@ async def test_who_may_see_it_reads_status_and_changes_and_nobody_else_does(regi
     bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
     assert bo.opening["snapshot"] == {"status": "offline", "last_active_ms": 7}
     with pytest.raises(Exception, match="presence:ana"):
-        await Viewer(region.nodes[1], watcher=Watcher("cy")).watch(ANA_PRESENCE)
+        await Viewer(region.nodes[1], watcher=Identity("cy")).watch(ANA_PRESENCE)
     ana = await come(region)
     await region.pass_time(seconds=1)
     online = {"topic": ANA_PRESENCE, "status": "online", "last_active_ms": None}
@@ -342,7 +342,7 @@ async def test_who_has_just_been_written_to_need_not_wait_for_the_next_look(regi
     await come(region)
     await region.pass_time(seconds=1)
     region.store.kept[ANA_PRESENCE]["may"] = ["bo", "cy"]
-    cy = await Viewer(region.nodes[1], watcher=Watcher("cy")).watch(ANA_PRESENCE)
+    cy = await Viewer(region.nodes[1], watcher=Identity("cy")).watch(ANA_PRESENCE)
     assert cy.opening["snapshot"]["status"] == "online"
 
 
@@ -437,7 +437,7 @@ async def test_hidden_viewer_sends_no_heartbeats_and_looks_as_if_he_had_never_co
     region.store.kept[ANA_PRESENCE]["is_hidden"] = True
     bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
     assert bo.opening["snapshot"] == {"status": "offline", "last_active_ms": None}
-    await come(region, watcher=Watcher("ana", is_hidden=True))
+    await come(region, watcher=Identity("ana", is_hidden=True))
     await region.pass_time(seconds=30)
     assert region.table.beats == []
     assert bo.read() == []

@@ -12,9 +12,9 @@ from django.db import IntegrityError, transaction
 from django.test import AsyncClient
 
 from realtime.events import Burst, Durable, Totals
+from realtime.identity import Identity
 from realtime.log.threads import backend_threads
 from realtime.models import LoggedEvent, Topic
-from realtime.node.connections import Watcher
 from realtime.registry import CommandError
 from realtime.tasks import retention
 from tests.videos.acts import Stage, allow
@@ -339,7 +339,7 @@ async def test_acts_that_the_server_refuses_cost_their_author_nothing(
     fan = stage.viewers[0]
     headers = {"Authorization": f"Bearer {await run(issue_token, fan)}"}
     path = f"/api/v1/videos/{stage.video.id}/comments"
-    watcher = Watcher(str(fan.id))
+    watcher = Identity(str(fan.id))
     message = {"video": str(stage.video.id), "body": "hello"}
 
     async def by_rest() -> object:

@@ -10,8 +10,8 @@ from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from realtime.identity import Identity
 from realtime.log.threads import backend_threads
-from realtime.node.connections import Watcher
 from tests.videos.acts import Stage, allow
 from videos import interactions, rights
 from videos.auth import review, watcher_of
@@ -94,7 +94,7 @@ async def test_right_that_is_taken_away_ends_what_it_opened(stage: Stage) -> Non
     assert await run(ended, open_streams) == {open_streams[0]}
 
 
-def ended(streams: list[Watcher]) -> set[Watcher]:
+def ended(streams: list[Identity]) -> set[Identity]:
     with CaptureQueriesContext(connection) as queries:
         found = review(streams).signed_out
     assert len(queries) == 1

@@ -38,7 +38,7 @@ from loadtest.run import LoadTest, Plan, Progress, Result
 from loadtest.stage import Stage
 from loadtest.wire import RawRequest, websocket_request
 from realtime.edge import tickets
-from realtime.node.connections import Watcher
+from realtime.identity import Identity
 from videos.auth import issue_token
 
 VIEWERS_MAX = 1_000_000
@@ -364,7 +364,7 @@ class _Script:
     def introduce(self, viewer: int, address: Address) -> RawRequest:
         """Return the handshake of the WebSocket that the viewer acts over."""
         person = self.stage.viewers[viewer]
-        ticket = tickets.issue([], Watcher(str(person.id), stamp=person.stamp()), load=True)
+        ticket = tickets.issue([], Identity(str(person.id), stamp=person.stamp()), load=True)
         return websocket_request(f"/ws?ticket={ticket}", origin=address.url)
 
     def _commenter(self, number: int) -> int:

@@ -29,7 +29,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from realtime.edge import tickets
-from realtime.node.connections import ANONYMOUS, Watcher
+from realtime.identity import ANONYMOUS, Identity
 from tests import raw
 from tests.conftest import watched
 from tests.rooms import Person, Room, open_room
@@ -652,7 +652,7 @@ async def test_deleted_video_says_goodbye_once(here: Room) -> None:
 # Tickets
 
 
-def old_ticket(monkeypatch: pytest.MonkeyPatch, seconds: int, topics: list[str], watcher: Watcher = ANONYMOUS) -> str:
+def old_ticket(monkeypatch: pytest.MonkeyPatch, seconds: int, topics: list[str], watcher: Identity = ANONYMOUS) -> str:
     now = time.time()
     with monkeypatch.context() as then:
         then.setattr("django.core.signing.time.time", lambda: now - seconds)

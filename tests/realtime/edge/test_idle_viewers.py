@@ -17,8 +17,9 @@ from realtime.edge.consumers import ERRORS_MAX, Commander, EventStream, Request,
 from realtime.edge.server import WIRE
 from realtime.edge.sockets import Sockets
 from realtime.events import ConnectionId, NodeId
+from realtime.identity import Identity
 from realtime.limits import network_of
-from realtime.node.connections import Connection, Watcher
+from realtime.node.connections import Connection
 from realtime.node.node import Node
 from realtime.node.process import process
 from realtime.registry import CommandError, registry
@@ -113,7 +114,7 @@ async def test_who_is_told_to_wait_is_not_sent_away_for_good(
     sockets = Sockets(Bound())
     session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
-    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Watcher("ada"))
+    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Identity("ada"))
     node.add(session.connection)
     for number in range(12 + ERRORS_MAX):
         assert session.connection.id in node.connections, number
@@ -135,7 +136,7 @@ async def test_commands_after_the_one_that_closed_the_connection_are_not_run(
     sockets = Sockets(Bound())
     session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
-    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Watcher("ada"))
+    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Identity("ada"))
     node.add(session.connection)
     for message in ('{"op":"like"}', b"no text", '{"op":"like"}', '{"op":"like"}'):
         session.received(message)

@@ -1,0 +1,29 @@
+"""Who a connection speaks for.
+
+Hop: beside the path. The backend makes an identity from a session, a token or a ticket (realtime.registry); what a
+connection may read depends on it (realtime.kinds.Access).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a connection speaks for. `topics`: it came with a ticket, good for these topics and public ones only.
+
+    `is_staff`: may read topics that are closed to others but open to staff (the backend decides who is staff).
+    `stamp` and `session`: what the viewer was recognized by. They show later whether the viewer would still be
+    recognized. `is_hidden`: the viewer did not want to be seen online when the connection came.
+    """
+
+    viewer_id: str = ""
+    is_staff: bool = False
+    topics: frozenset[str] | None = None
+    stamp: str = ""
+    session: str = ""
+    is_hidden: bool = False
+
+
+ANONYMOUS = Identity()

@@ -1,0 +1,93 @@
+"""What an app declares of its topics: how a topic is read and changed, and who may read it.
+
+Hop: beside the path. An app registers its kinds at start (realtime.registry). The node (realtime.node) and the store
+(realtime.log.database) ask them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from realtime.events import TopicName
+from realtime.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may watch a topic. `staff` False: these viewers and nobody else, not even staff."""
+
+    public: bool = False
+    viewer_ids: frozenset[str] = frozenset()
+    staff: bool = True
+
+    def allows(self, topic: TopicName, watcher: Identity) -> bool:
+        """Whether the watcher may read the topic now. A ticket gives nothing that its viewer has not: less, it is good
+        for its topics only.
+        """
+        if self.public:
+            return True
+        if not watcher.viewer_id or (watcher.topics is not None and topic not in watcher.topics):
+            return False
+        return (self.staff and watcher.is_staff) or watcher.viewer_id in self.viewer_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What has changed about watchers since they came.
+
+    `signed_out`: those who would not be recognized any more: signed out, banned, a new password. `hidden`: the ids of
+    the viewers among them who do not want to be seen online.
+    """
+
+    signed_out: frozenset[Identity] = frozenset()
+    hidden: frozenset[str] = frozenset()
+
+
+class TopicKind(Protocol):
+    """What the owner of a topic prefix registers: how its topics are read, changed by events, and opened to whom.
+
+    A kind inherits from this; what it does not say is as for a video.
+    """
+
+    prefix: str
+    is_logged: bool = True
+    """A topic has a row in the event log from the start: without one it is gone. Else the row comes with the first
+    durable event, and a topic is there when `load` says so."""
+    is_counted: bool = True
+    """Has likes and viewers."""
+    is_inbox: bool = False
+    """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.node.presence). Nobody
+    else comes back to it, so its events are not read with it: who missed some starts again from the snapshot."""
+    is_presence: bool = False
+    """The topic tells whether a viewer is online, `<prefix>:<viewer id>`: its state is in the presence table. Its
+    snapshot holds as `kept` what the database keeps of it: `{"is_hidden", "last_active_ms"}`."""
+    kept_events: int = 1_000
+    """How many durable events a node keeps for those who come back; 0: there are no durable events."""
+
+    def load(self, topic: TopicName) -> dict[str, Any] | None:
+        """Return the topic's snapshot, without likes and viewers; None: no such topic. In a database thread."""
+        ...
+
+    def load_all(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
+        """Return the snapshots of several topics, those that are gone left out. In a database thread."""
+        return {topic: snapshot for topic in topics if (snapshot := self.load(topic)) is not None}
+
+    def likes(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
+        """Return the like totals by kind of each topic that is counted, in one query. In a database thread."""
+        return {}
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        """Change the snapshot as the event says: it then equals one loaded after the event."""
+        ...
+
+    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what viewers read of the snapshot."""
+        ...
+
+    def has_viewers(self, snapshot: Mapping[str, Any]) -> bool:
+        """Whether those who are here now count as viewers, in the number, its peak and the number of all."""
+        return self.is_counted
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access: ...
