@@ -31,7 +31,7 @@ from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
 from liveplatform import logins
 from realtime.edge import origins
-from realtime.edge.server import ZERO_COPY
+from realtime.edge.handoff import ZERO_COPY
 from realtime.edge.transport import PIECE_BYTES
 from realtime.metrics import http_requests_of
 from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application

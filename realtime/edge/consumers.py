@@ -29,7 +29,7 @@ from realtime import metrics
 from realtime.edge import devices, origins, tickets
 from realtime.edge.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, cut
 from realtime.edge.cookies import cookie
-from realtime.edge.server import BEHIND, EXEMPT, WIRE, PeerGone
+from realtime.edge.handoff import BEHIND, EXEMPT, WIRE, PeerGone
 from realtime.edge.sockets import StreamSocket
 from realtime.events import (
     HEARTBEAT,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from realtime.edge.bound import WAITING_MAX_BYTES
-from realtime.edge.server import STREAM_BUFFER_BYTES
+from realtime.edge.handoff import STREAM_BUFFER_BYTES
 from tests.faults.conftest import Talk
 from tests.rooms import Room
 from tests.sites import Site

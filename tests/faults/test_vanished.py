@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from realtime.edge.server import USER_TIMEOUT_MS
+from realtime.edge.handoff import USER_TIMEOUT_MS
 from realtime.edge.sockets import PINGS_MAX
 from realtime.node.connections import HEARTBEAT_SECONDS
 from realtime.node.node import VIEWERS_REST_MAX_SECONDS, VIEWERS_SETTLE_SECONDS

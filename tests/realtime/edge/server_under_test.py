@@ -16,7 +16,9 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from realtime.edge.server import EXEMPT, WIRE, ZERO_COPY, Server, WebRequest
+from realtime.edge.handoff import EXEMPT, WIRE, ZERO_COPY
+from realtime.edge.http import WebRequest
+from realtime.edge.server import Server
 from realtime.events import frame, http_chunk
 from realtime.node.connections import Closing
 

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from realtime.edge.bound import Bound
 from realtime.edge.consumers import ERRORS_MAX, Commander, EventStream, Request, WebSocketStream
-from realtime.edge.server import WIRE
+from realtime.edge.handoff import WIRE
 from realtime.edge.sockets import Sockets
 from realtime.events import ConnectionId, NodeId
 from realtime.identity import Identity

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from realtime.edge.bound import WAITING_MAX_BYTES, Bound
 from realtime.edge.consumers import Commander, EventStream, Request
-from realtime.edge.server import WIRE
+from realtime.edge.handoff import WIRE
 from realtime.edge.sockets import Sockets
 from realtime.events import ConnectionId, NodeId, TopicName
 from realtime.limits import Limited, RateLimit, network_of

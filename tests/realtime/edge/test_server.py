@@ -24,8 +24,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from loadtest.wire import parse_head
+from realtime.edge.application import INBOUND_MAX_FRAMES
 from realtime.edge.bound import WAITING_MAX_BYTES
-from realtime.edge.server import BODY_MAX_BYTES, INBOUND_MAX_FRAMES, USER_TIMEOUT_MS
+from realtime.edge.handoff import USER_TIMEOUT_MS
+from realtime.edge.server import BODY_MAX_BYTES
 from realtime.websocket import MESSAGE_MAX_BYTES, client_frame
 from tests.watching import HANG_SECONDS, eventually
 

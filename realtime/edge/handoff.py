@@ -1,0 +1,65 @@
+"""The takeover of a stream's socket from Twisted and Daphne, and what an application may use of its connection.
+
+Called by realtime.edge.http with the request of a stream.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import tcp
+
+from realtime.edge.transport import pending_bytes
+
+STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
+# A peer that vanished without a FIN is noticed that long after an unanswered heartbeat, which comes every 15 s: it is
+# gone for everybody within 45 s, what a node takes to tell others included.
+USER_TIMEOUT_MS = 20_000
+WIRE = "live.wire"  # called with a Listener (realtime.edge.sockets) it gives the connection's StreamSocket
+EXEMPT = "live.exempt"  # called, the connection does not count in the limit of its address
+BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behind`)
+ZERO_COPY = "http.response.zerocopysend"  # ASGI's own extension: the kernel sends a file
+
+
+class PeerGone(Exception):
+    """The peer left before its stream began."""
+
+
+def tune_stream(sock: socket.socket) -> None:
+    """Set the socket options of a long-lived stream: small buffers, no Nagle, quick notice of a vanished peer."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER_BYTES)
+    notice_the_vanished(sock)
+
+
+def notice_the_vanished(sock: socket.socket) -> None:
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+
+
+def plain(transport: Any) -> Any:
+    """Return the TCP transport under a TLS one, or the transport itself. Raises PeerGone."""
+    while transport is not None and not isinstance(transport, tcp.Connection):
+        transport = transport.transport
+    if transport is None or not transport.connected:
+        raise PeerGone
+    return transport
+
+
+class Behind:
+    """The connection behind an application that cannot have the socket: TLS, HTTP/2, HTTP/1.0."""
+
+    def __init__(self, transport: Callable[[], Any]) -> None:
+        self._transport = transport
+
+    def pending_bytes(self) -> int:
+        """Return what was written and waits in Twisted's buffers for a slow peer. Raises PeerGone."""
+        return pending_bytes(plain(self._transport()))
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        with contextlib.suppress(PeerGone):
+            plain(self._transport()).abortConnection()
