@@ -82,11 +82,11 @@ def _run(*, checks_database: bool) -> None:
         _check_database("DATABASE_URL", settings.DATABASE_URL)
     if sys.argv[1:2] == ["serve"] and "replica" in settings.DATABASES:
         _check_database("DATABASE_REPLICA_URL", os.environ["DATABASE_REPLICA_URL"])
-    if sys.argv[1:] == ["serve"] and embedded.held:
+    if sys.argv[1:] == ["serve"] and (claim := embedded.held()):
         # Django's set-up takes longer than the rest of the start: the site does it beside the nodes'.
         from host import site
 
-        site.serve(embedded.held)
+        site.serve(claim)
         return
     from django.core.management import CommandParser, execute_from_command_line
 

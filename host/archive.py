@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self, cast
 
+from host.errors import Unusable
+
 FORMAT = 1
 MANIFEST, DATABASE, SECRET_KEY, SUMS = "manifest.json", "database.dump", "secret_key", "sums.json"
 MEDIA = "media/"
@@ -32,10 +34,6 @@ def file_named(text: str) -> Path:
     if text.strip() in ("", "-"):
         raise ArgumentTypeError(f"the name of a file is needed, not {text!r}")
     return Path(text)
-
-
-class Unusable(Exception):
-    """The person at the keyboard can mend it; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from host import dumps
-from host.archive import DATABASE, FORMAT, SECRET_KEY, Manifest, Unusable, Writer, walk
+from host.archive import DATABASE, FORMAT, SECRET_KEY, Manifest, Writer, walk
+from host.errors import Unusable
 from web.pictures import open_regular
 
 

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import conninfo, sql
 
 from host import databases, embedded
-from host.archive import Unusable
+from host.errors import Unusable
 
 SYSTEM = "/usr/lib/postgresql"
 CONNECT_SECONDS = 5

@@ -19,10 +19,10 @@ import django
 from django.conf import settings
 
 from host import embedded
+from host.programs import CHECKOUT
 
 P = ParamSpec("P")
 T = TypeVar("T")
-CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def is_prepared(folder: Path) -> bool:

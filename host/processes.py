@@ -1,6 +1,6 @@
-"""Child processes that never outlive their parent. Used by embedded (servers), supervisor (the site) and the tests.
+"""Child processes that never outlive their parent. Used by embedded/ (servers), supervisor (the site) and the tests.
 
-Standard library only: embedded.py needs it before settings are read.
+Standard library only: embedded/ needs it before settings are read.
 """
 
 from __future__ import annotations

@@ -21,10 +21,12 @@ from typing import IO
 from django.conf import settings
 
 from host import embedded, site
+from host.errors import ServersError, Unusable
 from host.line import Line
 from host.processes import Child, Program
 from host.programs import CHECKOUT, PYTHON
 from host.supervisor import LogStream, Supervisor, until_asked
+from host.waiting import until
 
 REGIONS_MAX = 5
 RELAY_HOST = "127.0.0.1"
@@ -33,10 +35,6 @@ STOP_SECONDS = 120.0
 CHECK_SECONDS = 0.1
 NAME_WIDTH = 16
 _LINE = re.compile(r"[\d:]+Z (\S+) +\| (.*)")
-
-
-class Unusable(Exception):
-    """The person at the keyboard can mend it; the message is one line."""
 
 
 def region_names(text: str) -> list[str]:
@@ -139,10 +137,13 @@ class _Regions:
         )
         child = self._supervisor.start(program)
         self._children.append(child)
-        while not self._stream.ready[name].is_set():
-            if child.exit_code() is not None:
-                raise embedded.ServersError(f"the region {name} does not start")
-            await asyncio.sleep(CHECK_SECONDS)
+
+        async def serves_or_ended() -> bool:
+            return self._stream.ready[name].is_set() or child.exit_code() is not None
+
+        await until(serves_or_ended, every_seconds=CHECK_SECONDS)
+        if child.exit_code() is not None:
+            raise ServersError(f"the region {name} does not start")
 
     async def _environments(self) -> dict[str, dict[str, str]]:
         keys = {pair: secrets.token_urlsafe(32) for pair in itertools.combinations(sorted(self._names), 2)}

@@ -19,7 +19,8 @@ from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 
 from host import databases, dumps, embedded, preparation
-from host.archive import DATABASE, SECRET_KEY, Manifest, Reader, Unusable
+from host.archive import DATABASE, SECRET_KEY, Manifest, Reader
+from host.errors import Unusable
 from realtime.log.epoch import draw_epoch
 from web.pictures import keep_folder
 

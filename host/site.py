@@ -26,6 +26,7 @@ from host import demo, embedded, preparation, programs
 from host.preparation import with_database
 from host.processes import Child
 from host.supervisor import LogStream, Supervisor, until_asked
+from host.waiting import until
 from web.pictures import keep_folder
 
 BACKLOG = 4_096
@@ -124,13 +125,21 @@ class _Site:
         await asyncio.to_thread(embedded.wait_until_answers, server, child, output)
 
     async def _wait_until_ready(self) -> None:
-        began = asyncio.get_running_loop().time()
-        patient = True
-        while (reason := await asyncio.to_thread(_ask_ready, self._listening)) != "":
-            if patient and asyncio.get_running_loop().time() - began > SLOW_SECONDS:
-                patient = False
-                self._supervisor.say(f"not ready after {SLOW_SECONDS:g} s, still waiting: {reason}")
-            await asyncio.sleep(READY_CHECK_SECONDS)
+        reason = ""
+
+        async def is_ready() -> bool:
+            nonlocal reason
+            reason = await asyncio.to_thread(_ask_ready, self._listening)
+            return not reason
+
+        def say_why() -> None:
+            self._supervisor.say(f"not ready after {SLOW_SECONDS:g} s, still waiting: {reason}")
+
+        saying = asyncio.get_running_loop().call_later(SLOW_SECONDS, say_why)
+        try:
+            await until(is_ready, every_seconds=READY_CHECK_SECONDS)
+        finally:
+            saying.cancel()
 
     async def _announce(self) -> None:
         """Print where the site is and, when nobody administers it yet, how to sign in."""

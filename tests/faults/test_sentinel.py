@@ -41,7 +41,7 @@ class SentinelSite(Site):
         for name, program in (("valkey", self.valkey_server.program), ("replica", server.program)):
             place = folder / f"data of {name}"  # where a replica puts what it copies
             place.mkdir()
-            embedded._hand_over(place, (program.uid, program.gid))
+            embedded.hand_over(place, (program.uid, program.gid))
             argv = (*program.argv, *login, "--dir", str(place))
             self._programs.append(dataclasses.replace(program, name=name, argv=argv))
         self.valkey.stop()
@@ -51,7 +51,7 @@ class SentinelSite(Site):
             second.replicaof("127.0.0.1", self._ports[0])
             wait_for(lambda: second.info("replication")["master_link_status"] == "up", "the replica to have all")
         self.sentinels: list[Child] = []
-        self._sentinel_ports = [embedded._free_port() for _ in range(3)]
+        self._sentinel_ports = [embedded.free_port() for _ in range(3)]
         for number, port in enumerate(self._sentinel_ports, 1):
             self.sentinels.append(self._run(self._sentinel(f"sentinel-{number}", port)))
         hosts = ",".join(f"127.0.0.1:{port}" for port in self._sentinel_ports)
@@ -72,7 +72,7 @@ class SentinelSite(Site):
         embedded.write_private(config, text)
         program = self.valkey_server.program
         for path in (place, config):
-            embedded._hand_over(path, (program.uid, program.gid))
+            embedded.hand_over(path, (program.uid, program.gid))
         return dataclasses.replace(program, name=name, argv=(program.argv[0], str(config), "--sentinel"), cwd=place)
 
     def _client(self, port: int) -> redis.Redis:

@@ -21,7 +21,8 @@ from django.db import connection
 from psycopg import sql
 
 from host import archive, backup, dumps, embedded, preparation, restore
-from host.archive import Manifest, Reader, Unusable, Writer
+from host.archive import Manifest, Reader, Writer
+from host.errors import Unusable
 from realtime.log.epoch import draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
 from tests.sites import Site

@@ -50,11 +50,11 @@ def test_replica_takes_over_with_everything_that_was_acknowledged(folder: Path) 
     user = (program.uid, program.gid)
     for name in ("primary.conf", "pg_hba.conf"):
         shutil.copy(DEPLOY / "postgres" / name, cluster / name)
-        embedded._hand_over(cluster / name, user)
+        embedded.hand_over(cluster / name, user)
     with (cluster / "postgresql.conf").open("a") as file:
         file.write("include 'primary.conf'\n")
     url = embedded.database_url(folder)
-    port, other_port = urlsplit(url).port, embedded._free_port()
+    port, other_port = urlsplit(url).port, embedded.free_port()
 
     def postgres(data: Path, port: int | None) -> Program:
         options = {"port": port, "unix_socket_directories": "", "shared_buffers": "32MB"}
@@ -77,7 +77,7 @@ def test_replica_takes_over_with_everything_that_was_acknowledged(folder: Path) 
             connection.execute("CREATE TABLE said (number int PRIMARY KEY)")
             connection.execute(f"CREATE ROLE replicator LOGIN REPLICATION PASSWORD '{PASSWORD}'")
         copy.mkdir(0o700)
-        embedded._hand_over(copy, user)
+        embedded.hand_over(copy, user)
         source = f"host=127.0.0.1 port={port} user=replicator password='{PASSWORD}' application_name=replica"
         run([str(programs / "pg_basebackup"), "-d", source, "-D", str(copy), "-R", "-C", "-S", "replica", "-c", "fast"])
         replica = Child(postgres(copy, other_port))

@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from host import backup
-from host.archive import Unusable, file_named
+from host.archive import file_named
+from host.errors import Unusable
 
 
 class Command(BaseCommand):

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from host import regions
+from host.errors import Unusable
 
 LINK_MAX_MS = 10_000
 
@@ -29,8 +30,8 @@ class Command(BaseCommand):
             names = regions.region_names(options["regions"])
             link_ms = options["link_ms"]
             if not (link_ms.isascii() and link_ms.isdigit() and int(link_ms) <= LINK_MAX_MS):
-                raise regions.Unusable(f"--link-ms must be a whole number up to {LINK_MAX_MS}")
+                raise Unusable(f"--link-ms must be a whole number up to {LINK_MAX_MS}")
             regions.run(names, link_ms=int(link_ms))
-        except regions.Unusable as error:
+        except Unusable as error:
             self.stderr.write(f"liveplatform: {error}")
             sys.exit(2)

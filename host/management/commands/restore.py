@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from host.archive import Unusable, file_named
+from host.archive import file_named
+from host.errors import Unusable
 from host.restore import restore
 
 

@@ -18,6 +18,6 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if embedded.held is None:
+        if not (claim := embedded.held()):
             raise embedded.ServersError("start the site with ./run, or with manage.py serve")
-        site.serve(embedded.held)
+        site.serve(claim)

