@@ -57,8 +57,8 @@ def node(name: str, listening_fd: int) -> Program:
 
 def prepare(viewers: int) -> tuple[str, list[str]]:
     """Make a live video and its viewers; return its id and their tokens."""
+    from accounts.models import Viewer
     from videos import auth, interactions
-    from videos.models import Viewer
 
     owner = auth.create_guest("Broadcaster")
     owner.is_broadcaster = True

@@ -26,7 +26,7 @@ from tests.sites import Site
 from tests.watching import SseWatcher, watching
 
 if TYPE_CHECKING:
-    from videos.models import Viewer
+    from accounts.models import Viewer
 
 SEEN_BY_ONE = 49  # of a conversation of 50
 

@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 
+from accounts import former
 from host import databases, dumps, embedded, preparation
 from host.archive import DATABASE, SECRET_KEY, Manifest, Reader
 from host.errors import Unusable
@@ -62,6 +63,7 @@ def restore(path: Path, *, replace: bool, say: Callable[[str], object]) -> None:
 def _refuse_newer(path: Path, manifest: Manifest) -> None:
     known = MigrationLoader(None).disk_migrations
     names = {*known, *(name for migration in known.values() for name in migration.replaces)}
+    names |= {(app, migration) for app, migrations in former.MIGRATIONS.items() for migration in migrations}
     for app, migrations in manifest.migrations.items():
         for migration in migrations:
             if (app, migration) not in names:
@@ -114,9 +116,15 @@ def _restore(backup: Reader, *, is_empty: bool, at_least: int) -> None:
 
 def _bring_up_to_date(database: str) -> None:
     """Migrate the database, and let nobody take its history for another one's."""
+
+    def migrate() -> None:
+        call_command("migrate", interactive=False, verbosity=0)
+
     connection.settings_dict["NAME"] = database
     try:
-        call_command("migrate", interactive=False, verbosity=0)
+        if former.is_former(connection):
+            former.bring_over(connection, migrate=migrate)
+        migrate()
         draw_epoch()
     except Error as error:
         raise Unusable(f"the tables of the backup cannot be brought up to date: {error}".splitlines()[0]) from error

@@ -23,13 +23,13 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.crypto import salted_hmac
 
+from accounts.models import Viewer
 from realtime.limits import Limited, RateLimit
 from realtime.table.redis import key_prefix, shared_redis
 from realtime.table.throttle import Throttle
+from videos import limits
 from videos.auth import end_guest
-from videos.limits import GUESSES, LOGINS
 from videos.merging import merge
-from videos.models import Viewer
 from web.limits import network
 from web.middleware import unavailable
 from web.turns import Busy, busy, sign_ins
@@ -61,8 +61,8 @@ class Guess:
     def tries(self) -> list[tuple[RateLimit, str]]:
         """The limits that it takes a token of, each with its key."""
         if self.device:
-            return [(LOGINS, f"address:{self.network}"), (GUESSES, f"device:{self.device}")]
-        return [(LOGINS, f"address:{self.network}"), (GUESSES, f"account:{self.account}")]
+            return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"device:{self.device}")]
+        return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"account:{self.account}")]
 
 
 def _device(request: HttpRequest, account: str) -> str:

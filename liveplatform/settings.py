@@ -341,6 +341,7 @@ INSTALLED_APPS = [
     "liveplatform",
     "host",
     "realtime",
+    "accounts",
     "videos",
     "messaging",
     "loadtest",
@@ -377,7 +378,7 @@ TEMPLATES = [
     }
 ]
 
-AUTH_USER_MODEL = "videos.Viewer"
+AUTH_USER_MODEL = "accounts.Viewer"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")

@@ -17,9 +17,10 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts.models import Viewer
 from realtime.models import LoggedEvent, SeenViewer, Topic
 from videos.interactions import create_video
-from videos.models import Comment, Like, Video, Viewer
+from videos.models import Comment, Like, Video
 
 PREFIX = "loadtest-"
 LOCK = 0x6C6F6164  # "load": the first half of the advisory lock's key

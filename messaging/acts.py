@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils.crypto import constant_time_compare
 
+from accounts.models import Viewer, stamp_of
 from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, pair_of
 from messaging.reading import blockers_between, newest_message, no_conversation, seats_of, summary
 from messaging.representation import (
@@ -34,7 +35,6 @@ from realtime.events import TopicName
 from realtime.log import writer as log
 from realtime.models import Topic
 from videos.interactions import Claim
-from videos.models import Viewer, stamp_of
 from videos.representation import person
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
 from web.text import TITLE_MAX, clean_body, clean_text, is_visible
@@ -195,7 +195,7 @@ def _named(ids: Iterable[UUID]) -> list[Seat]:
 def _people(ids: Sequence[UUID], columns: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {columns} FROM videos_viewer WHERE id = ANY(%s) AND is_active ORDER BY id FOR KEY SHARE",
+            f"SELECT {columns} FROM accounts_viewer WHERE id = ANY(%s) AND is_active ORDER BY id FOR KEY SHARE",
             [list(ids)],
         )
         return list(cursor.fetchall())

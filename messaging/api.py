@@ -13,13 +13,13 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
+from accounts.models import Viewer
 from messaging import acts, reading, schemas, typists
 from messaging.limits import CONVERSATIONS, MESSAGES
 from messaging.presence import presence_of, set_hidden
 from realtime.log.database import one_moment
 from realtime.log.threads import backend_threads
 from videos.auth import acting_claim, acting_viewer, claim_auth, viewer_auth
-from videos.models import Viewer
 from videos.representation import person
 from web.answers import ACTING, READING, SENDING, Limit, answer, check_query
 from web.limits import take

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
+from accounts.models import Viewer
 from messaging.acts import Held, touch
 from messaging.models import Block, Conversation, Member, Message, pair_of
 from messaging.reading import newest_message
@@ -18,7 +19,6 @@ from messaging.representation import conversation_topic, user_topic
 from realtime.events import TopicName
 from realtime.log import writer as log
 from videos.merging import Heads
-from videos.models import Viewer
 from videos.representation import person
 
 _COUNT_UNREAD = """

@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from videos.models import Viewer
+from accounts.models import Viewer
 from web.ids import new_id
 from web.text import BODY_MAX, TITLE_MAX
 

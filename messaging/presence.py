@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from accounts.models import Viewer
 from messaging.contacts import may_see
 from messaging.topics import id_of
 from realtime.dispatch.publisher import publisher
@@ -21,7 +22,6 @@ from realtime.node.presence import PREFIX, offline, status
 from realtime.table.redis import presence_table
 from realtime.table.scripts import TableUnavailable
 from videos.auth import watcher_on
-from videos.models import Viewer
 from videos.representation import person, to_ms
 from web.refusals import NotFound
 

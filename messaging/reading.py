@@ -14,10 +14,10 @@ from django.db import connection
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import Coalesce, RowNumber
 
+from accounts.models import Viewer
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import Seat, conversation_json, message_json, summary_json
 from realtime.log.database import one_moment
-from videos.models import Viewer
 from videos.representation import person
 from web.refusals import NotFound
 
@@ -36,7 +36,7 @@ def seats_of(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Seat]]:
     with connection.cursor() as cursor:  # every message asks: as text it costs a third
         cursor.execute(
             "SELECT conversation_id, viewer_id, name, joined_seq, seen_seq, unread"
-            " FROM messaging_member JOIN videos_viewer ON id = viewer_id"
+            " FROM messaging_member JOIN accounts_viewer ON id = viewer_id"
             " WHERE conversation_id = ANY(%s) AND left_at IS NULL ORDER BY joined_seq, viewer_id",
             [list(conversation_ids)],
         )

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from accounts.models import Viewer
 from messaging.limits import TYPING
 from messaging.reading import blockers_between, conversation_for
 from messaging.representation import conversation_topic
@@ -22,7 +23,7 @@ from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from videos.commands import viewer_of
 from videos.interactions import Claim
-from videos.models import Video, Viewer
+from videos.models import Video
 from videos.representation import person
 from videos.topics import visible_video
 from web.refusals import Forbidden, NotFound, Refused

@@ -136,6 +136,6 @@ async def open_room(site: AnySite, *, people: int = 2) -> AsyncIterator[Room]:
         nadia = await room.join("Nadia")
         await asyncio.gather(*(room.join(f"Viewer {number}") for number in range(1, people)))
         with psycopg.connect(site.database_url) as connection:
-            connection.execute("UPDATE videos_viewer SET is_broadcaster = true WHERE id = %s", [nadia.id])
+            connection.execute("UPDATE accounts_viewer SET is_broadcaster = true WHERE id = %s", [nadia.id])
         room.video_id = await room.new_video()
         yield room

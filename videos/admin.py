@@ -26,9 +26,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.models import Viewer
 from realtime.models import Topic
 from videos import interactions, removal
-from videos.models import Comment, LikeCount, LikeKind, Video, Viewer
+from videos.models import Comment, LikeCount, LikeKind, Video
 from videos.names import clean_name
 from videos.rights import MODERATE, may_broadcast
 from videos.text import check_playlist, clean_title

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from accounts.models import Viewer
 from realtime.edge import devices
 from realtime.edge.cookies import cookie
 from realtime.identity import ANONYMOUS, Identity
@@ -25,7 +26,6 @@ from realtime.log.threads import backend_threads
 from realtime.registry import CommandError
 from videos.interactions import Claim
 from videos.limits import DEVICES
-from videos.models import Viewer
 from videos.names import clean_name
 from videos.rights import SEE, holds, sees_all
 from web import limits
@@ -231,7 +231,7 @@ def save_last_active(at_ms: Mapping[str, int]) -> None:
     """Keep when viewers were last active. One query."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE videos_viewer SET last_active_at = greatest(last_active_at, to_timestamp(at_ms / 1000.0))"
+            "UPDATE accounts_viewer SET last_active_at = greatest(last_active_at, to_timestamp(at_ms / 1000.0))"
             " FROM unnest(%s::uuid[], %s::bigint[]) AS seen (viewer, at_ms) WHERE id = viewer",
             [list(at_ms), list(at_ms.values())],
         )

@@ -18,9 +18,10 @@ from django.db import transaction
 from django.db.models import Exists, ManyToOneRel, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from accounts.models import Viewer
 from videos.auth import TOKEN_DAYS
 from videos.media import SEGMENTS, remove_pictures
-from videos.models import DeletedVideo, Video, Viewer
+from videos.models import DeletedVideo, Video
 from videos.removal import belongings
 
 logger = logging.getLogger(__name__)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+from accounts.models import Viewer
 from realtime.identity import Identity
 from realtime.limits import Limited
 from realtime.log.store import StoreUnavailable
@@ -14,7 +15,6 @@ from realtime.registry import Command, CommandError
 from videos import interactions
 from videos.interactions import Claim
 from videos.limits import COMMENTS, LIKES, REACTIONS
-from videos.models import Viewer
 from videos.topics import visible_video
 from web import limits
 from web.ids import parse_id

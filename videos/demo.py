@@ -10,8 +10,9 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import Viewer
 from videos import interactions
-from videos.models import Video, VideoId, Viewer
+from videos.models import Video, VideoId
 
 USERNAME = "demo"
 

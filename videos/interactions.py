@@ -20,13 +20,14 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from psycopg.rows import dict_row
 
+from accounts.models import Viewer, stamp_of
 from realtime.dispatch.publisher import publisher
 from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals, now_ms
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
 from realtime.models import Topic
 from videos import rights
-from videos.models import Comment, LikeCount, LikeKind, Video, Viewer, stamp_of
+from videos.models import Comment, LikeCount, LikeKind, Video
 from videos.representation import (
     KINDS,
     comment_fields,
@@ -150,7 +151,7 @@ class _Actor:
 
 _ACTORS = (
     f"SELECT id, name, password, {rights.held_sql(*rights.SEE)} AS sees_all,"
-    f" {rights.held_sql(rights.MODERATE)} AS is_moderator FROM videos_viewer v WHERE id = ANY(%s) AND is_active"
+    f" {rights.held_sql(rights.MODERATE)} AS is_moderator FROM accounts_viewer v WHERE id = ANY(%s) AND is_active"
 )
 
 

@@ -17,11 +17,12 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F
 
+from accounts.models import Viewer
 from realtime.dispatch.publisher import publisher
 from realtime.events import TopicName, Totals, now_ms
 from realtime.log import writer as log
 from realtime.models import Topic
-from videos.models import Comment, Like, LikeCount, Video, Viewer
+from videos.models import Comment, Like, LikeCount, Video
 from videos.representation import likes_json, person, role_of, video_json
 from videos.rights import may_moderate
 

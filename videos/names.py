@@ -11,7 +11,7 @@ import unicodedata
 
 from precis_i18n import get_profile
 
-from videos.models import NAME_MAX
+from accounts.models import NAME_MAX
 from web.refusals import Invalid
 from web.text import BLANKS
 

@@ -13,13 +13,14 @@ from uuid import UUID
 import orjson
 from django.db import DEFAULT_DB_ALIAS, connection
 
-from videos.models import Video, Viewer
+from accounts.models import Viewer
+from videos.models import Video
 from videos.rights import MODERATE, held_sql
 
 _VIDEO_COLUMNS = [field.attname for field in Video._meta.concrete_fields]
 _VIDEOS = (
     f"SELECT owner.id, owner.name, {', '.join(f'video.{name}' for name in _VIDEO_COLUMNS)}"
-    " FROM videos_video video JOIN videos_viewer owner ON owner.id = video.owner_id "
+    " FROM videos_video video JOIN accounts_viewer owner ON owner.id = video.owner_id "
 )
 _COMMENT_COLUMNS = (
     "id", "author_id", "author_name", "is_by_moderator", "body", "reply_to_id", "client_id", "seq", "created_at",
@@ -28,7 +29,7 @@ _COMMENT_COLUMNS = (
 _COMMENTS = (
     f"SELECT c.id, c.author_id, v.name, {held_sql(MODERATE)}, c.body, c.reply_to_id, c.client_id, c.seq,"
     " c.created_at, c.pinned_at, c.deleted_at"
-    " FROM videos_comment c JOIN videos_viewer v ON v.id = c.author_id WHERE c.video_id = %s "
+    " FROM videos_comment c JOIN accounts_viewer v ON v.id = c.author_id WHERE c.video_id = %s "
 )
 _STANDINGS = (
     "SELECT asked.id, topic.seq, topic.viewers_peak,"

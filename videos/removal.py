@@ -15,10 +15,11 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F
 
+from accounts.models import Viewer
 from realtime.models import Topic
 from videos import interactions, rights
 from videos.media import remove_pictures
-from videos.models import Comment, DeletedVideo, Like, Video, Viewer
+from videos.models import Comment, DeletedVideo, Like, Video
 from web.refusals import Conflict, NotFound
 
 logger = logging.getLogger(__name__)

@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from django.contrib.auth.models import Group, Permission
 from django.db.models import BooleanField, F, Func, Q, QuerySet
 
-from videos.models import Video, Viewer
+from accounts.models import Viewer
+from videos.models import Video
 
 ADD = "videos.add_video"
 CHANGE = "videos.change_video"
 DELETE = "videos.delete_video"
 MODERATE = "videos.delete_comment"
-DELETE_VIEWER = "videos.delete_viewer"
+DELETE_VIEWER = "accounts.delete_viewer"
 FIGURES = "realtime.view_figures"
 SEE = ("videos.view_video", CHANGE, DELETE, MODERATE)
 """Each of these opens private videos: nobody works on what they do not see."""
@@ -65,8 +66,8 @@ def _granted_sql(rights: Iterable[str], *, viewer: str) -> str:
     names = ", ".join(f"'{right.partition('.')[2]}'" for right in rights)
     return (
         "EXISTS (SELECT FROM ("
-        f"SELECT permission_id FROM videos_viewer_user_permissions WHERE viewer_id = {viewer} UNION ALL"
-        " SELECT permission_id FROM videos_viewer_groups JOIN auth_group_permissions USING (group_id)"
+        f"SELECT permission_id FROM accounts_viewer_user_permissions WHERE viewer_id = {viewer} UNION ALL"
+        " SELECT permission_id FROM accounts_viewer_groups JOIN auth_group_permissions USING (group_id)"
         f" WHERE viewer_id = {viewer}) AS granted JOIN auth_permission p ON p.id = permission_id"
         " JOIN django_content_type t ON t.id = content_type_id"
         f" WHERE t.app_label = 'videos' AND codename IN ({names}))"

@@ -8,11 +8,12 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import Field
 
+from accounts.models import NAME_MAX
 from realtime.edge.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
 from realtime.events import POSITION, TOPIC
 from realtime.node.samples import ENTRIES_MAX
 from videos.interactions import REACTION_KINDS, REACTION_MAX
-from videos.models import NAME_MAX, LikeKind, Video
+from videos.models import LikeKind, Video
 from videos.text import PLAYLIST
 from web.schemas import MS_MAX, SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Error, Id, In, Milliseconds, like
 from web.text import TITLE_MAX

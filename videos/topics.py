@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from accounts.models import Viewer
 from realtime.events import TopicName
 from realtime.kinds import Access, TopicKind
 from realtime.log.database import one_moment
@@ -18,7 +19,7 @@ from realtime.log.epoch import epoch
 from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
-from videos.models import LikeCount, Video, Viewer
+from videos.models import LikeCount, Video
 from videos.reading import read_comments, read_like, read_video, read_videos, standings
 from videos.representation import by_account, comment_fields, likes_json, person, role_of, video_json
 from videos.rights import may_moderate, may_watch

@@ -28,13 +28,14 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from accounts.models import NAME_MAX, Viewer
 from realtime.edge.consumers import APART
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from videos import words
 from videos.auth import set_device, viewer_of_session
 from videos.media import answer
-from videos.models import NAME_MAX, LikeKind, Video, Viewer
+from videos.models import LikeKind, Video
 from videos.representation import to_ms
 from videos.rights import FIGURES, may_broadcast
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers

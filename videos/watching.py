@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from accounts.models import Viewer
 from realtime.events import TopicName
 from realtime.log.threads import backend_threads
 from realtime.models import Audience, Topic
@@ -19,7 +20,7 @@ from realtime.node.process import key_of
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import Watched
-from videos.models import Video, Viewer
+from videos.models import Video
 from videos.representation import person, role_of
 from videos.rights import MODERATE, holds, moderators
 from videos.topics import visible_video

@@ -11,7 +11,7 @@ from tests.sites import Site
 
 PASSWORD = "a password of the admin"
 MAKE_SUPERUSER = f"""
-from videos.models import Viewer
+from accounts.models import Viewer
 Viewer.objects.create_superuser("root", password="{PASSWORD}")
 """
 

@@ -15,7 +15,7 @@ from tests.sites import Site
 from tests.watching import SseWatcher, watching
 
 MAKE_STAFF = f"""
-from videos.models import Viewer
+from accounts.models import Viewer
 Viewer.objects.create_user("opal", password="{PASSWORD}", name="Opal", is_staff=True, is_superuser=True)
 """
 

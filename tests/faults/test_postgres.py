@@ -26,7 +26,7 @@ from tests.watching import Watcher, check, crowd, each, eventually, watching
 DISK_MB = 400
 PASSWORD = "a password of the tests"
 MAKE_ADMIN = f"""
-from videos.models import Viewer
+from accounts.models import Viewer
 Viewer.objects.create_superuser("root", password="{PASSWORD}")
 """
 

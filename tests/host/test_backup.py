@@ -16,10 +16,14 @@ from uuid import uuid4
 import psycopg
 import pytest
 from django.conf import settings as site_settings
+from django.contrib.auth.models import Group
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
 
+from accounts import former
+from accounts.models import Viewer
 from host import archive, backup, dumps, embedded, preparation, restore
 from host.archive import Manifest, Reader, Writer
 from host.errors import Unusable
@@ -27,7 +31,7 @@ from realtime.log.epoch import draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
 from tests.sites import Site
 from tests.videos.acts import Stage
-from videos import interactions
+from videos import auth, interactions
 
 MANIFEST = Manifest(1, "0.1.0", "2026-11-29T08:00:00+00:00", 18, 18, {"videos": ["0001_initial"]})
 PICTURES = {"media/a/7.ts": b"seven" * 9_000, "media/a/poster.jpg": b"poster", "media/b/live.m3u8": b""}
@@ -209,7 +213,7 @@ def content(url: str) -> dict[str, list[Any]]:
     with psycopg.connect(url) as database:
         found = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         names = [name for (name,) in found if name != "realtime_drawnepoch"]
-        query = sql.SQL("SELECT t::text FROM {} t ORDER BY 1")
+        query = sql.SQL("SELECT to_jsonb(t)::text FROM {} t ORDER BY 1")
         return {name: database.execute(query.format(sql.Identifier(name))).fetchall() for name in sorted(names)}
 
 
@@ -291,11 +295,83 @@ def test_backup_of_an_older_release_is_brought_up_to_date(made: Callable[[], str
     backup.write(tmp_path / "now.tar")
     made()
     do_restore(tmp_path / "now.tar")
-    call_command("migrate", "videos", "0004", verbosity=0)
+    call_command("migrate", "realtime", "0003", verbosity=0)
     backup.write(tmp_path / "older.tar")
     url = made()
     do_restore(tmp_path / "older.tar")
-    assert "videos_deletedvideo" in content(url)
+    with psycopg.connect(url) as database:
+        assert database.execute("SELECT to_regclass('realtime_drawnepoch')").fetchone() != (None,)
+
+
+FORMER_KEY = "45uInsxkr7c3rqGK-Sn7c4RpRz35qCEuWBB-tnCa0xuJR2SWcKba74DhuOmNz4S4"
+FORMER_SESSION = "26igldqzmaszgkp6l0sgof21xxtr2mtg"
+
+
+@pytest.fixture
+def former_site(made: Callable[[], str], settings: Any) -> str:
+    """The site is one of the release in which viewers were a table of videos."""
+    url = made()
+    with psycopg.connect(url) as database:
+        database.execute(Path(__file__).with_name("former.sql").read_bytes())
+    settings.SECRET_KEY = FORMER_KEY
+    return url
+
+
+def shape(url: str) -> list[Any]:
+    """Return the constraints and the indexes of all tables."""
+    with psycopg.connect(url) as database:
+        return database.execute(
+            "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE connamespace = 'public'::regnamespace"
+            " UNION SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
+        ).fetchall()
+
+
+def test_backup_of_the_former_release_is_restored_with_all_its_content(
+    former_site: str, made: Callable[[], str], tmp_path: Path
+) -> None:
+    """Its viewers are accounts now, with their rights, their passwords and their sessions."""
+    before = content(former_site)
+    backup.write(tmp_path / "former.tar")
+    url = made()
+    do_restore(tmp_path / "former.tar")
+    now = content(url)
+    for rows in (before, now):
+        del rows["django_migrations"]
+    types = [row.replace('"model": "viewer", "app_label": "videos"', '"model": "viewer", "app_label": "accounts"')
+             for (row,) in before["django_content_type"]]  # fmt: skip
+    before["django_content_type"] = [(row,) for row in sorted(types)]
+    assert {former.RENAMED.get(name, name): rows for name, rows in before.items()} == now
+    nadia, mona = Viewer.objects.get(username="nadia"), Viewer.objects.get(username="mona")
+    assert nadia.check_password("correct horse 7")
+    assert nadia.has_perm("realtime.view_figures")
+    assert mona.has_perm("accounts.delete_viewer")
+    session = auth.viewer_of_session(FORMER_SESSION)
+    assert session is not None
+    assert session.name == "Ada"
+    assert Group.objects.create(name="after").id > 1
+    fresh = made()
+    call_command("migrate", verbosity=0)
+    assert shape(url) == shape(fresh) != []
+
+
+def test_former_database_is_left_alone_and_named_with_what_to_do(former_site: str) -> None:
+    before = content(former_site)
+    for start in (lambda: call_command("migrate"), lambda: preparation.migrate(print)):
+        with pytest.raises(ImproperlyConfigured, match=r"manage\.py restore --replace FILE") as refused:
+            start()
+        assert len(str(refused.value).splitlines()) == 1
+    assert content(former_site) == before
+    document, _, anchor = former.ADVICE.rpartition("(")[2].rstrip(")").partition("#")
+    assert f"\n### {anchor.replace('-', ' ')}\n" in Path(document).read_text().lower()
+
+
+def test_former_database_becomes_the_restored_one_in_its_place(former_site: str, tmp_path: Path) -> None:
+    """As the line that names it says: by this release alone."""
+    backup.write(tmp_path / "former.tar")
+    do_restore(tmp_path / "former.tar", replace=True)
+    preparation.migrate(print)
+    assert Viewer.objects.filter(username="nadia").exists()
 
 
 def test_backup_of_a_newer_release_is_refused(made: Callable[[], str], tmp_path: Path) -> None:

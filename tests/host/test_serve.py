@@ -66,7 +66,10 @@ def test_the_site_starts_serves_stops_and_keeps_its_data(
     assert "Sign in at" not in again.output
     assert "the database is up to date" in again.output
     with psycopg.connect(embedded.database_url(folder)) as connection:
-        assert connection.execute("SELECT username FROM videos_viewer ORDER BY 1").fetchall() == [("admin",), ("demo",)]
+        assert connection.execute("SELECT username FROM accounts_viewer ORDER BY 1").fetchall() == [
+            ("admin",),
+            ("demo",),
+        ]
     again.process.send_signal(signal.SIGTERM)
     assert again.wait() == 0
 

@@ -21,7 +21,7 @@ from django.core.management import call_command
 from tests.sites import CHECKOUT, Site, wait_for
 
 LEFTOVERS = """
-SELECT (SELECT count(*) FROM videos_viewer WHERE username LIKE 'loadtest-%')
+SELECT (SELECT count(*) FROM accounts_viewer WHERE username LIKE 'loadtest-%')
      + (SELECT count(*) FROM videos_video WHERE title = 'Load test')
      + (SELECT count(*) FROM realtime_topic t
         WHERE NOT EXISTS (SELECT FROM videos_video v WHERE 'video:' || v.id = t.name) AND t.name LIKE 'video:%')

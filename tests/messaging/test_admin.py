@@ -10,11 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.models import Viewer
 from messaging import acts
 from messaging.models import Block, Conversation, Message
 from tests.messaging.circle import Circle
 from tests.videos.test_admin import Console
-from videos.models import Viewer
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_conversation_is_shown_without_its_messages(circle: Circle, root: Consol
     pages = [
         root.get("messaging_conversation_changelist").content.decode(),
         root.get("messaging_conversation_change", group).content.decode(),
-        root.get("videos_viewer_change", circle.id_of(0)).content.decode(),
+        root.get("accounts_viewer_change", circle.id_of(0)).content.decode(),
     ]
     assert all("secret" not in page for page in pages)
     assert "<bdi>&lt;b&gt;Us&lt;/b&gt;</bdi>" in pages[0]
@@ -88,7 +88,7 @@ def test_deleted_account_takes_its_messages_with_it(circle: Circle, root: Consol
     acts.send(group, circle.people[0], "hello")
     kept = acts.send(group, circle.people[1], "hi")
     acts.block(circle.people[2], circle.id_of(0))
-    root.post("videos_viewer_delete", circle.id_of(0), post="yes")
+    root.post("accounts_viewer_delete", circle.id_of(0), post="yes")
     assert not Viewer.objects.filter(id=circle.id_of(0)).exists()
     assert list(Message.objects.values_list("id", flat=True)) == [UUID(kept["id"])]
     assert not Block.objects.exists()

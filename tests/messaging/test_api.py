@@ -252,7 +252,7 @@ async def test_who_is_gone_does_nothing(here: Room) -> None:
     _, ada, bea, _ = here.people
     pair = await start(here, ada, bea)
     with psycopg.connect(here.site.database_url) as connection:
-        connection.execute("UPDATE videos_viewer SET is_active = false WHERE id = %s", [ada.id])
+        connection.execute("UPDATE accounts_viewer SET is_active = false WHERE id = %s", [ada.id])
     path = f"/conversations/{pair['id']}"
     for method, url, body in (
         ("POST", f"{path}/messages", {"body": "x"}),

@@ -17,6 +17,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.models import Viewer
 from liveplatform.celery import app
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import user_topic
@@ -25,7 +26,7 @@ from realtime.models import LoggedEvent, Topic
 from tests.videos.acts import allow
 from videos import cleaning, interactions, removal, tasks
 from videos.auth import TOKEN_DAYS, create_guest
-from videos.models import Comment, Like, Video, Viewer
+from videos.models import Comment, Like, Video
 
 pytestmark = pytest.mark.django_db
 

@@ -13,6 +13,7 @@ from asgiref.sync import async_to_sync
 from django.db import connection
 from django.test import Client
 
+from accounts.models import Viewer
 from messaging import acts, merging
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import user_topic
@@ -24,7 +25,7 @@ from videos import interactions
 from videos.auth import issue_token, review, viewer_of_token, watcher_of
 from videos.interactions import group_commit
 from videos.merging import merge
-from videos.models import Comment, Like, LikeCount, Viewer
+from videos.models import Comment, Like, LikeCount
 from videos.topics import VideoTopics, snapshot_of
 from web.door import Unauthorized
 

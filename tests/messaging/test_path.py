@@ -136,7 +136,7 @@ async def test_nobody_else_reads_a_conversation_or_an_inbox(room: Room) -> None:
     nadia, ada, bea, cem = room.people
     talk = await start(room, ada, bea)
     with psycopg.connect(room.site.database_url) as connection:
-        connection.execute("UPDATE videos_viewer SET is_staff = true, is_superuser = true WHERE id = %s", [nadia.id])
+        connection.execute("UPDATE accounts_viewer SET is_staff = true, is_superuser = true WHERE id = %s", [nadia.id])
     for person in (nadia, cem):
         for topic in (talk["topic"], inbox(ada), inbox(ada).upper().replace("USER", "user")):
             refused = await room.call("POST", "/tickets", {"topics": [topic]}, person=person)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from accounts.models import Viewer
 from messaging import acts, reading, topics
 from messaging.models import Member, Message
 from messaging.representation import conversation_topic, user_topic
@@ -19,7 +20,6 @@ from realtime.log.store import Loaded, TopicGone
 from realtime.registry import registry
 from tests.messaging.circle import Circle
 from videos import removal
-from videos.models import Viewer
 
 CONVERSATION_NAMES = {"message", "message_deleted", "receipt", "conversation"}
 USER_NAMES = {*CONVERSATION_NAMES, "blocked"}

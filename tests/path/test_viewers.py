@@ -179,9 +179,9 @@ async def test_people_are_the_broadcaster_and_moderators_and_those_one_may_know(
     hidden = await room.join("Hidden moderator")
     with psycopg.connect(room.site.database_url) as connection:
         connection.execute(
-            "UPDATE videos_viewer SET is_superuser = true WHERE id = ANY(%s::uuid[])", [[mona.id, hidden.id]]
+            "UPDATE accounts_viewer SET is_superuser = true WHERE id = ANY(%s::uuid[])", [[mona.id, hidden.id]]
         )
-        connection.execute("UPDATE videos_viewer SET is_hidden = true WHERE id = %s", [hidden.id])
+        connection.execute("UPDATE accounts_viewer SET is_hidden = true WHERE id = %s", [hidden.id])
     everybody = [with_token(room, number % 2, person) for number, person in enumerate(room.people)]
     async with watching(*everybody) as viewers:
         await each(viewers, lambda viewer: viewer.sees_viewers(4))
@@ -212,7 +212,7 @@ async def test_acquaintances_are_shown_in_a_small_room_and_counted_in_a_big_one(
         await room.call("POST", "/conversations", {"members": [ada.id]}, person=other)
     await room.call("PUT", f"/blocks/{ada.id}", person=cy)
     with psycopg.connect(room.site.database_url) as connection:
-        connection.execute("UPDATE videos_viewer SET is_hidden = true WHERE id = %s", [dee.id])
+        connection.execute("UPDATE accounts_viewer SET is_hidden = true WHERE id = %s", [dee.id])
     here = [with_token(room, number % 2, person) for number, person in enumerate((nadia, bo, cy, dee, eve))]
     async with watching(*here) as viewers:
         await each(viewers, lambda viewer: viewer.sees_viewers(5))

@@ -11,18 +11,19 @@ import orjson
 import pytest
 from django.contrib.auth.models import Permission
 
+from accounts.models import Viewer
 from realtime.events import Durable, Event
 from realtime.log.threads import backend_threads
 from videos import interactions
 from videos.auth import create_guest
 from videos.interactions import group_commit
-from videos.models import Comment, LikeKind, Video, Viewer
+from videos.models import Comment, LikeKind, Video
 from web.refusals import Refused
 
 
 def allow(who: Viewer, *codenames: str) -> None:
-    """Give somebody permissions of the videos' app."""
-    found = Permission.objects.filter(content_type__app_label="videos", codename__in=codenames)
+    """Give somebody permissions of the apps."""
+    found = Permission.objects.filter(content_type__app_label__in=("accounts", "videos"), codename__in=codenames)
     assert len(found) == len(codenames)
     who.user_permissions.add(*found)
 

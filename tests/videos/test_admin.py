@@ -20,6 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Viewer
 from realtime.events import Durable
 from realtime.limits import RateLimit
 from realtime.models import LoggedEvent, Topic
@@ -28,11 +29,15 @@ from videos import interactions, limits, removal
 from videos.admin import ACTION_MAX_COMMENTS, CommentAdmin, VideoAdmin
 from videos.auth import create_guest
 from videos.interactions import group_commit
-from videos.models import Comment, Like, LikeCount, LikeKind, Video, Viewer
+from videos.models import Comment, Like, LikeCount, LikeKind, Video
 from web import quick_lists
 
 PASSWORD = "a password of the tests"
 pytestmark = pytest.mark.usefixtures("no_guesses")
+
+
+def changelist(model: str) -> str:
+    return f"{'accounts' if model == 'viewer' else 'videos'}_{model}_changelist"
 
 
 class Console:
@@ -54,7 +59,7 @@ class Console:
     def action(self, model: str, action: str, chosen: list[Any], **data: Any) -> Any:
         """Run an action of a list on the chosen rows."""
         ids = [str(row.pk) for row in chosen]
-        return self.post(f"videos_{model}_changelist", action=action, index="0", _selected_action=ids, **data)
+        return self.post(changelist(model), action=action, index="0", _selected_action=ids, **data)
 
     def messages(self, response: Any) -> list[str]:
         return [str(message) for message in response.context["messages"]]
@@ -453,7 +458,7 @@ def test_list_takes_the_same_queries_for_many_rows(stage: Stage, root: Console, 
 
     def count() -> int:
         with CaptureQueriesContext(connection) as queries:
-            assert root.get(f"videos_{model}_changelist").status_code == 200
+            assert root.get(changelist(model)).status_code == 200
         return len(queries)
 
     grow()
@@ -502,14 +507,14 @@ def test_list_takes_the_same_queries_for_many_rows(stage: Stage, root: Console, 
 def test_list_bears_any_parameters(stage: Stage, root: Console, model: str, query: str) -> None:
     """Row 75. Some are answered with an empty list, some are refused; none is an error of ours."""
     write_comments(stage, 1)
-    answer = root.client.get(f"/admin/videos/{model}/?{query}", follow=True)
+    answer = root.client.get(reverse(f"admin:{changelist(model)}") + f"?{query}", follow=True)
     assert answer.status_code in (200, 400)
 
 
 @pytest.mark.parametrize("chosen", ["none", "\0", "", "1", "9" * 400])
 def test_action_on_rows_that_are_none_changes_nothing(stage: Stage, root: Console, chosen: str) -> None:
     for model, action in (("video", "end"), ("comment", "delete_comments"), ("viewer", "delete_selected")):
-        name = f"videos_{model}_changelist"
+        name = changelist(model)
         answer = root.post(name, action=action, index="0", _selected_action=[chosen])
         assert answer.status_code == 200
     assert durable(stage) == []
@@ -562,7 +567,7 @@ def test_staff_without_permission_changes_nothing(stage: Stage, clerk: Console) 
         clerk.post("videos_video_delete", stage.video.pk, post="yes"),
         clerk.post("videos_comment_remove", comment.pk),
         clerk.post("videos_comment_pin", comment.pk),
-        clerk.post("videos_viewer_change", clerk.who.pk, username="clerk", is_superuser="on"),
+        clerk.post("accounts_viewer_change", clerk.who.pk, username="clerk", is_superuser="on"),
         clerk.action("video", "end", [stage.video]),
         clerk.action("comment", "delete_comments", [comment]),
         clerk.action("viewer", "delete_selected", [stage.viewers[0]], post="yes"),
@@ -580,7 +585,7 @@ def test_staff_without_permission_changes_nothing(stage: Stage, clerk: Console) 
         "form-0-title": "Mine",
     }
     for model, row in (("video", stage.video), ("comment", comment), ("viewer", stage.viewers[0])):
-        clerk.post(f"videos_{model}_changelist", **list_editable)
+        clerk.post(changelist(model), **list_editable)
         for action in ("start", "end", "delete_selected", "delete_comments", "pin", "unpin"):
             clerk.action(model, action, [row], post="yes")
     assert durable(stage) == []
@@ -597,7 +602,7 @@ def test_moderator_deletes_comments_and_nothing_else(stage: Stage, clerk: Consol
     assert clerk.post("videos_video_end", stage.video.pk).status_code == 403
 
 
-@pytest.mark.parametrize("path", ["", "videos/video/", "videos/comment/", "videos/viewer/", "jsi18n/"])
+@pytest.mark.parametrize("path", ["", "videos/video/", "videos/comment/", "accounts/viewer/", "jsi18n/"])
 def test_viewers_are_sent_to_the_login_page(stage: Stage, path: str) -> None:
     for who in (None, stage.owner):
         client = Client()
@@ -624,14 +629,14 @@ def account(viewer: Viewer, **changes: object) -> dict[str, Any]:
 
 def test_account_is_made_a_broadcaster(stage: Stage, root: Console) -> None:
     fan = stage.viewers[0]
-    root.post("videos_viewer_change", fan.pk, **account(fan, is_broadcaster="on", name="Fan One"))
+    root.post("accounts_viewer_change", fan.pk, **account(fan, is_broadcaster="on", name="Fan One"))
     fan.refresh_from_db()
     assert (fan.is_broadcaster, fan.name, fan.is_guest) == (True, "Fan One", True)
 
 
 def test_added_account_can_sign_in(stage: Stage, root: Console) -> None:
     root.post(
-        "videos_viewer_add",
+        "accounts_viewer_add",
         username="nadia",
         name="Nadia",
         is_broadcaster="on",
@@ -648,14 +653,14 @@ def test_added_account_can_sign_in(stage: Stage, root: Console) -> None:
 def test_name_that_deceives_is_refused_here_too(stage: Stage, root: Console, name: str) -> None:
     """Row 16."""
     fan = stage.viewers[0]
-    answer = root.post("videos_viewer_change", fan.pk, **account(fan, name=name))
+    answer = root.post("accounts_viewer_change", fan.pk, **account(fan, name=name))
     assert answer.context["errors"]
     fan.refresh_from_db()
     assert fan.name == "Viewer 0"
 
 
 def test_staff_may_bear_a_reserved_name(stage: Stage, root: Console, clerk: Console) -> None:
-    root.post("videos_viewer_change", clerk.who.pk, **account(clerk.who, name="Support", is_staff="on"))
+    root.post("accounts_viewer_change", clerk.who.pk, **account(clerk.who, name="Support", is_staff="on"))
     clerk.who.refresh_from_db()
     assert clerk.who.name == "Support"
 
@@ -666,12 +671,12 @@ def test_whoever_may_edit_accounts_cannot_make_himself_superuser(stage: Stage, c
     fan = stage.viewers[0]
     forged: dict[str, Any] = {"is_superuser": "on", "is_staff": "on", "user_permissions": ["1"]}
     for who in (fan, clerk.who):
-        clerk.post("videos_viewer_change", who.pk, **account(who, **forged))
+        clerk.post("accounts_viewer_change", who.pk, **account(who, **forged))
         who.refresh_from_db()
         assert not who.is_superuser
     assert not fan.is_staff
-    assert clerk.post("videos_viewer_change", root.who.pk, **account(root.who, username="x")).status_code == 403
-    assert clerk.post("videos_viewer_delete", root.who.pk, post="yes").status_code == 403
+    assert clerk.post("accounts_viewer_change", root.who.pk, **account(root.who, username="x")).status_code == 403
+    assert clerk.post("accounts_viewer_delete", root.who.pk, post="yes").status_code == 403
     password: dict[str, Any] = {"password1": PASSWORD * 2, "password2": PASSWORD * 2, "usable_password": "true"}
     assert clerk.post("auth_user_password_change", root.who.pk, **password).status_code == 403
     root.who.refresh_from_db()
@@ -682,7 +687,7 @@ def test_whoever_may_edit_accounts_cannot_make_himself_superuser(stage: Stage, c
 
 
 def test_account_with_videos_is_not_deleted_and_the_page_says_why(stage: Stage, root: Console) -> None:
-    page = root.post("videos_viewer_delete", stage.owner.pk, post="yes").content.decode()
+    page = root.post("accounts_viewer_delete", stage.owner.pk, post="yes").content.decode()
     assert "Cannot delete viewer" in page
     assert f'<a href="/admin/videos/video/{stage.video.pk}/change/">A video</a>' in page
     page = root.action("viewer", "delete_selected", [stage.owner, stage.viewers[0]], post="yes").content.decode()
@@ -702,7 +707,7 @@ def test_deleted_account_takes_its_likes_and_comments_with_it(stage: Stage, root
     Comment.objects.filter(pk=answer.pk).update(reply_to=mine[0].pk)
     versions = {head.name: head.version for head in Topic.objects.all()}
     stage.events.clear()
-    root.post("videos_viewer_delete", fan.pk, post="yes")
+    root.post("accounts_viewer_delete", fan.pk, post="yes")
     assert not Viewer.objects.filter(pk=fan.pk).exists()
     assert [data["comment"]["id"] for _, data in durable(stage)] == [str(comment.pk) for comment in mine]
     for video in (stage.video, second):
@@ -716,7 +721,7 @@ def test_deleting_an_active_account_takes_few_queries(stage: Stage, root: Consol
     fan = stage.viewers[0]
     write_comments(stage, 400, author=fan)
     with CaptureQueriesContext(connection) as queries:
-        root.post("videos_viewer_delete", fan.pk, follow=False, post="yes")
+        root.post("accounts_viewer_delete", fan.pk, follow=False, post="yes")
     assert not Comment.objects.exists()
     assert len(queries) < 60
 
@@ -742,9 +747,9 @@ def test_what_people_wrote_is_shown_as_text(stage: Stage, root: Console) -> None
         ("videos_video_history", stage.video.pk),
         ("videos_comment_changelist",),
         ("videos_comment_change", comment.pk),
-        ("videos_viewer_changelist",),
-        ("videos_viewer_change", comment.author_id),
-        ("videos_viewer_delete", stage.owner.pk),
+        ("accounts_viewer_changelist",),
+        ("accounts_viewer_change", comment.author_id),
+        ("accounts_viewer_delete", stage.owner.pk),
     ):
         page = root.get(name, *args).content.decode()
         assert "<script>alert" not in page, name
@@ -822,7 +827,11 @@ def test_admin_is_never_framed_and_never_kept(stage: Stage, root: Console) -> No
 
 def test_every_model_with_an_admin_is_guarded(stage: Stage) -> None:
     """Tables that only the group commit writes have no admin; a list of ours without the quick one is forgotten."""
-    ours = {model.__name__ for model in admin.site._registry if model.__module__.startswith(("videos", "realtime"))}
+    ours = {
+        model.__name__
+        for model in admin.site._registry
+        if model.__module__.startswith(("accounts", "videos", "realtime"))
+    }
     assert ours == {"Video", "Comment", "Viewer"}
     for model, registered in admin.site._registry.items():
         if model.__name__ in ours:

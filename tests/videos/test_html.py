@@ -12,10 +12,11 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import timezone
 
+from accounts.models import Viewer
 from tests.npm import HtmlErrors
 from tests.videos.acts import Stage
 from videos import interactions
-from videos.models import LikeKind, Video, Viewer
+from videos.models import LikeKind, Video
 
 HOUR = timedelta(hours=1)
 ERRORS = ("400", "403", "403_csrf", "404", "429", "500", "503")

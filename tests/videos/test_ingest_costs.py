@@ -14,11 +14,12 @@ import psycopg
 import pytest
 from psycopg.pq import Trace
 
+from accounts.models import Viewer
 from tests.videos.acts import Stage
 from videos import auth, interactions
 from videos.auth import create_guest
 from videos.interactions import group_commit
-from videos.models import Like, Viewer
+from videos.models import Like
 
 LIKES = 40
 

@@ -11,6 +11,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import AsyncClient
 
+from accounts.models import Viewer
 from realtime.events import Burst, Durable, Totals
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
@@ -22,7 +23,7 @@ from videos import interactions, limits
 from videos.auth import create_guest, issue_token
 from videos.commands import COMMANDS
 from videos.interactions import Claim, comment, group_commit, like, unlike
-from videos.models import Comment, Like, LikeCount, LikeKind, Viewer
+from videos.models import Comment, Like, LikeCount, LikeKind
 from videos.tasks import recount
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
 

@@ -187,7 +187,7 @@ async def test_schemathesis_finds_nothing(here: Room, tmp_path: Path) -> None:
     """
     nadia, guest = here.people
     with psycopg.connect(here.site.database_url) as connection:  # a guest would be gone after the first DELETE
-        connection.execute("UPDATE videos_viewer SET is_guest = false WHERE id = %s", [nadia.id])
+        connection.execute("UPDATE accounts_viewer SET is_guest = false WHERE id = %s", [nadia.id])
     conversation = await made(here, "/conversations", {"members": [guest.id]})
     config = tmp_path / "schemathesis.toml"
     config.write_text(

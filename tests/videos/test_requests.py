@@ -157,7 +157,7 @@ async def test_account_that_was_closed_acts_no_more(here: Room) -> None:
     async with httpx.AsyncClient(base_url=here.site.urls[0]) as browser:
         viewer = (await browser.post("/api/v1/guests", json={"name": "Browser"})).json()
         with psycopg.connect(here.site.database_url) as connection:
-            connection.execute("UPDATE videos_viewer SET is_active = false WHERE id = %s", [viewer["viewer"]["id"]])
+            connection.execute("UPDATE accounts_viewer SET is_active = false WHERE id = %s", [viewer["viewer"]["id"]])
         path = f"/api/v1/videos/{here.video_id}"
         guard = {"X-CSRFToken": browser.cookies["csrftoken"]}
         for headers in (guard, {"Authorization": f"Bearer {viewer['token']}"}):
@@ -177,13 +177,13 @@ async def test_account_that_was_closed_acts_no_more(here: Room) -> None:
 @pytest.mark.parametrize("method", ["put", "Put", "post", "pOST"])
 async def test_method_in_small_letters_does_nothing(here: Room, method: str) -> None:
     """Row 26: methods are told apart by case."""
-    guests = count(here.site, "videos_viewer")
+    guests = count(here.site, "accounts_viewer")
     like, url = f"/api/v1/videos/{here.video_id}/like", here.site.urls[0]
     for target, body in ((like, b'{"kind":"like"}'), ("/api/v1/guests", b'{"name":"x"}')):
         answer = await asyncio.to_thread(raw.request, url, method, target, headers=[JSON, bearer(here)], body=body)
         assert answer.error == (405, "method_not_allowed")
     assert count(here.site, "videos_like", "video_id = %s", here.video_id) == 0
-    assert count(here.site, "videos_viewer") == guests
+    assert count(here.site, "accounts_viewer") == guests
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/", "/studio/"])
@@ -257,7 +257,7 @@ def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
 def test_request_that_hides_another_does_neither(site: Site, text: str) -> None:
     """Rows 31 and 33: what a proxy before us could have read otherwise is refused, and the connection closed."""
     host = urlsplit(site.urls[0]).netloc
-    guests = count(site, "videos_viewer")
+    guests = count(site, "accounts_viewer")
     body = '{"name":"Smuggled"}'
     second = (
         f"POST /api/v1/guests HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
@@ -269,7 +269,7 @@ def test_request_that_hides_another_does_neither(site: Site, text: str) -> None:
     # A request that was folded or odd, and harmless, may be answered; then so is the one after it.
     statuses = [int(part[:3]) for part in received.split(b"HTTP/1.1 ")[1:]]
     if 200 not in statuses:
-        assert count(site, "videos_viewer") == guests, received
+        assert count(site, "accounts_viewer") == guests, received
     assert not any(status >= 500 for status in statuses), received
 
 

@@ -10,12 +10,13 @@ from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.models import Viewer
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage, allow
 from videos import interactions, rights
 from videos.auth import review, watcher_of
-from videos.models import Comment, Viewer
+from videos.models import Comment
 from videos.representation import comment_json, with_authors
 from videos.topics import visible_video
 from web.refusals import Forbidden, NotFound
@@ -119,7 +120,7 @@ def test_three_ways_to_ask_agree(stage: Stage) -> None:
     allow(people["not staff"], "delete_comment")
     ids = {who.pk: name for name, who in people.items()}
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id FROM videos_viewer v WHERE {rights.held_sql(rights.MODERATE)}")
+        cursor.execute(f"SELECT id FROM accounts_viewer v WHERE {rights.held_sql(rights.MODERATE)}")
         by_sql = {ids[id] for (id,) in cursor.fetchall()}
     fresh = Viewer.objects.in_bulk(ids)
     assert by_sql == {ids[id] for id, who in fresh.items() if who.has_perm(rights.MODERATE)}

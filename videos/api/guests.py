@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
+from accounts.models import Viewer
 from realtime.log.threads import backend_threads
 from videos import auth, schemas
 from videos.auth import acting_viewer, viewer_auth
 from videos.limits import GUESTS
-from videos.models import Viewer
 from videos.names import clean_name
 from videos.representation import person
 from web import door, limits

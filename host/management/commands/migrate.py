@@ -7,6 +7,8 @@ from typing import Any
 from django.core.management.commands import migrate
 from django.db import connections
 
+from accounts import former
+
 # Any number that nobody else uses; it is the same for every release.
 LOCK = 7_205_759_403
 
@@ -14,6 +16,7 @@ LOCK = 7_205_759_403
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
+        former.refuse(connection)
         with connection.cursor() as cursor:
             # The site's own limits for a request would end a long migration half way.
             cursor.execute("SET statement_timeout = 0")

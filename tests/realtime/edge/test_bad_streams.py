@@ -579,7 +579,7 @@ async def test_video_that_ends_or_becomes_private_in_mid_stream(here: Room) -> N
 
 def ban(here: Room, person: Person) -> None:
     with psycopg.connect(here.site.database_url) as connection:
-        connection.execute("UPDATE videos_viewer SET is_active = false WHERE id = %s", [person.id])
+        connection.execute("UPDATE accounts_viewer SET is_active = false WHERE id = %s", [person.id])
 
 
 def sign_out(here: Room, person: Person) -> None:
@@ -590,7 +590,7 @@ def sign_out(here: Room, person: Person) -> None:
 
 def change_password(here: Room, person: Person) -> None:
     with psycopg.connect(here.site.database_url) as connection:
-        connection.execute("UPDATE videos_viewer SET password = %s WHERE id = %s", [f"!{uuid4()}", person.id])
+        connection.execute("UPDATE accounts_viewer SET password = %s WHERE id = %s", [f"!{uuid4()}", person.id])
 
 
 @pytest.mark.parametrize("lose_rights", [ban, sign_out, change_password])
