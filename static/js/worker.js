@@ -1,8 +1,9 @@
 // The hub of all tabs of this browser, in a SharedWorker.
 
 import { Hub } from "./core/hub.js";
+import { EVENTS, KINDS } from "./topics.js";
 
-const hub = new Hub();
+const hub = new Hub({ kinds: KINDS, events: EVENTS });
 // Held as long as this worker lives; see core/client.js.
 const life = `hub ${crypto.randomUUID()}`;
 const alive = new Promise((resolve) => {

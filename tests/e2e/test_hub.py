@@ -235,5 +235,5 @@ async def test_page_whose_event_streams_are_held_back_polls(
         await window.sees_comment("And goes on")
 
         assert not {"lost", "refused"} & set(await window.page.evaluate("said"))
-        assert await window.page.evaluate("sessionStorage.rung") == "2"
+        assert await window.page.evaluate("sessionStorage.transport") == "2"
         await window.page.close()

@@ -286,13 +286,16 @@ HUB = """
         channel.port2.postMessage(0);
     });
     let status = 200, errors = {};
-    const witnesses = [];
+    const acknowledgements = [];
+    const { EVENTS, KINDS } = await import("/static/js/topics.js");
     const hub = new module.Hub({
+        kinds: KINDS,
+        events: EVENTS,
         random: () => 0.5,
-        witness(connection, everyMs) {
-            const made = { connection, everyMs, seen: [], closed: false };
-            witnesses.push(made);
-            return { saw: (number) => made.seen.push(number ?? null), close: () => { made.closed = true; } };
+        acknowledge(connection, everyMs) {
+            const made = { connection, everyMs, read: [], closed: false };
+            acknowledgements.push(made);
+            return { add: (number) => made.read.push(number ?? null), close: () => { made.closed = true; } };
         },
         async call(body, csrf) {
             posts.push({ ...body, csrf });
@@ -376,7 +379,7 @@ async def test_the_hub_takes_the_next_transport_when_event_streams_stay_mute(win
     """Behind a proxy that passes on complete answers alone the page read "Connection lost" for ever."""
     body = (
         """
-        const sockets = [], polls = [], rungs = [];
+        const sockets = [], polls = [], levels = [];
         window.WebSocket = class extends EventTarget {
             constructor(url) { super(); this.url = url; sockets.push(this); }
             close() {}
@@ -388,7 +391,7 @@ async def test_the_hub_takes_the_next_transport_when_event_streams_stay_mute(win
         """
         + STARTED
         + r"""
-        hub.join(({ rung }) => { if (rung !== undefined) rungs.push(rung); });
+        hub.join(({ level }) => { if (level !== undefined) levels.push(level); });
         const waits = [];
         for (let stream = 0; stream < 2; stream += 1) {
             waits.push(timers.at(-1).ms);
@@ -411,7 +414,7 @@ async def test_the_hub_takes_the_next_transport_when_event_streams_stay_mute(win
         while (sources.length < 3) await settled();
         tab.close();
         return {
-            waits, rungs, posts: posts.length, states: tab.states,
+            waits, levels, posts: posts.length, states: tab.states,
             opened: [sources.length, sockets.length, polls.length],
             events: tab.events,
             seconds: polls.map(({ query }) => query.get("seconds")),
@@ -423,7 +426,7 @@ async def test_the_hub_takes_the_next_transport_when_event_streams_stay_mute(win
     assert found == {
         "waits": [8_000, 16_000],
         "opened": [3, 2, 3],
-        "rungs": [2],
+        "levels": [2],
         "seconds": ["0", "4", "4"],
         "after": [["video:1@e.5"], ["video:1@e.5"], *[["video:1@e.6", "video:2@e.3"]] * 2],
         "events": ["comment 6"],
@@ -724,15 +727,15 @@ async def test_the_hub_acknowledges_on_a_connection_that_asks_for_it_and_no_othe
         timers.at(-1).work();
         sources[1].hello({ [V]: 6 });
         sources[1].say("comment", { topic: V, seq: 7, hops: hops(42) });
-        return [witnesses, tab.events];
+        return [acknowledgements, tab.events];
         """
     )
-    witnesses, events = await run(window, "core/hub", body)
-    assert witnesses == [{"connection": "c", "everyMs": 5_000, "seen": [41, None], "closed": True}]
+    acknowledgements, events = await run(window, "core/hub", body)
+    assert acknowledgements == [{"connection": "c", "everyMs": 5_000, "read": [41, None], "closed": True}]
     assert events == ["comment 6", "likes", "comment 7"]
 
 
-# What a viewer of the sample says
+# What a viewer of the sample acknowledges
 
 
 async def test_the_clocks_offset_is_that_of_the_shortest_way_but_for_the_first(window: Window) -> None:
@@ -754,32 +757,32 @@ async def test_the_clocks_offset_is_that_of_the_shortest_way_but_for_the_first(w
     assert await run(window, "core/acknowledgements", body) == [5_000.5, 0]
 
 
-async def test_a_witness_tells_what_was_read_by_the_servers_clock_until_its_connection_is_gone(window: Window) -> None:
+async def test_frames_are_acknowledged_by_the_servers_clock_until_their_connection_is_gone(window: Window) -> None:
     body = """
         const ticks = [];
         window.setInterval = (work, ms) => { ticks.push({ work, ms }); return 7; };
         window.clearInterval = (id) => ticks.push({ cleared: id });
         let know;
-        const told = [], statuses = [200, 404];
-        const witness = new module.Witness("c", 5_000, {
-            call: async (body) => { told.push(body); return statuses.shift(); },
+        const sent = [], statuses = [200, 404];
+        const acknowledgements = new module.Acknowledgements("c", 5_000, {
+            call: async (body) => { sent.push(body); return statuses.shift(); },
             offset: () => new Promise((resolve) => { know = resolve; }),
         });
         const from = performance.timeOrigin + performance.now();
-        witness.saw(41);
-        witness.saw(undefined);
+        acknowledgements.add(41);
+        acknowledgements.add(undefined);
         await ticks[0].work();
-        const early = told.length;
+        const early = sent.length;
         know(86_400_000);
         await new Promise((done) => setTimeout(done));
         await ticks[0].work();
-        witness.saw(42);
+        acknowledgements.add(42);
         await ticks[0].work();
         await new Promise((done) => setTimeout(done));
-        const [[number, readMs]] = told[0].frames;
+        const [[number, readMs]] = sent[0].frames;
         const now = performance.timeOrigin + performance.now();
         const isToday = readMs >= Math.floor(from) + 86_400_000 && readMs <= now + 86_400_000;
-        const calls = told.map(({ connection, frames }) => [connection, frames.length]);
+        const calls = sent.map(({ connection, frames }) => [connection, frames.length]);
         return [early, calls, number, isToday, ticks[0].ms, ticks[1]];
     """
     found = await run(window, "core/acknowledgements", body)

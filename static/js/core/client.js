@@ -6,22 +6,26 @@ import { Hub, VERSION } from "./hub.js";
 import { keep, kept } from "./storage.js";
 
 const READY_MS = 5_000;
+const LEVEL_KEY = "transport";
 
-export class Line {
+export class HubClient {
   #followers = new Map();
-  #paused = true;
+  #isPaused = true;
   #send = null;
   #drop = () => {};
   #viewer;
   #outgoing = null;
 
-  /** `as`: see hub.js; `viewer`: the id of who looks, null for nobody; `changed(state, refusal)`: see hub.js; `signedOut()`. */
-  constructor({ as, viewer, changed, signedOut }) {
-    Object.assign(this, { as, changed, signedOut });
+  /**
+   * `worker`: the address of the shared hub; `kinds`, `events`, `as`: see hub.js; `viewer`: the id of the page's viewer, null
+   * for nobody; `changed(state, refusal)`: see hub.js; `signedOut()`.
+   */
+  constructor({ worker, kinds, events, as, viewer, changed, signedOut }) {
+    Object.assign(this, { worker, kinds, events, as, changed, signedOut });
     this.#viewer = viewer;
     this.#connect();
     addEventListener("online", () => this.#send({ online: true }));
-    addEventListener("offline", () => { if (!this.#paused) this.#send({ online: false }); });
+    addEventListener("offline", () => { if (!this.#isPaused) this.#send({ online: false }); });
     addEventListener("pagehide", () => {
       this.pause();
       this.#drop();
@@ -39,24 +43,24 @@ export class Line {
    */
   watch(topic, follower) {
     this.#followers.set(topic, follower);
-    if (!this.#paused) this.#say({ watch: [this.#asked(topic)] });
+    if (!this.#isPaused) this.#queue({ watch: [this.#asked(topic)] });
   }
 
   leave(topic) {
-    if (this.#followers.delete(topic) && !this.#paused) this.#say({ leave: [topic] });
+    if (this.#followers.delete(topic) && !this.#isPaused) this.#queue({ leave: [topic] });
   }
 
-  /** Say that the page now belongs to this viewer: it has joined or signed in, or the session is over. */
+  /** The page now belongs to this viewer: it has joined or signed in, or the session is over. */
   identify(viewer) {
     if (viewer === this.#viewer) return;
     this.#viewer = viewer;
-    if (!this.#paused) this.#say({});
+    if (!this.#isPaused) this.#queue({});
   }
 
   start() {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#say({ watch: [...this.#followers.keys()].map((topic) => this.#asked(topic)) });
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#queue({ watch: [...this.#followers.keys()].map((topic) => this.#asked(topic)) });
   }
 
   #asked(topic) {
@@ -66,14 +70,14 @@ export class Line {
 
   /** Let go of every topic until start() is called: nobody looks at the page. */
   pause() {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.#say({ leave: [...this.#followers.keys()] });
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#queue({ leave: [...this.#followers.keys()] });
     this.#flush();
   }
 
-  /** What is said in one go is sent as one: who joins leaves and watches topics. */
-  #say({ leave = [], watch = [] }) {
+  /** What is asked in one go is sent as one: who joins leaves and watches topics. */
+  #queue({ leave = [], watch = [] }) {
     if (!this.#outgoing) {
       this.#outgoing = { leave: new Set(), watch: new Map() };
       queueMicrotask(() => this.#flush());
@@ -89,14 +93,14 @@ export class Line {
     if (!this.#outgoing) return;
     const { leave, watch } = this.#outgoing;
     this.#outgoing = null;
-    const rung = Number(kept("rung"));
-    this.#send({ viewer: this.#viewer, csrf: csrfToken(), rung, leave: [...leave], watch: [...watch.values()] });
+    const level = Number(kept(LEVEL_KEY));
+    this.#send({ viewer: this.#viewer, csrf: csrfToken(), level, leave: [...leave], watch: [...watch.values()] });
   }
 
-  #received({ state, code, seconds, event, data, lost, reason, signedOut, rung }) {
-    if (rung !== undefined) return keep("rung", rung ? String(rung) : "");
+  #received({ state, code, seconds, event, data, lost, reason, signedOut, level }) {
+    if (level !== undefined) return keep(LEVEL_KEY, level ? String(level) : "");
     if (signedOut) return this.signedOut();
-    if (this.#paused) return;
+    if (this.#isPaused) return;
     if (state) this.changed(state, { code, seconds });
     if (event) this.#followers.get(data.topic)?.deliver(event, data);
     if (lost) {
@@ -108,24 +112,25 @@ export class Line {
 
   #connect() {
     // What a connection counts as is true of all that it watches: a page that does not count has its own.
-    if (globalThis.SharedWorker && navigator.locks && !this.as) this.#share();
-    else this.#keep();
+    if (globalThis.SharedWorker && navigator.locks && !this.as) this.#shareHub();
+    else this.#ownHub();
   }
 
   /** Have a hub of this page alone. */
-  #keep() {
-    const tab = new Hub({ as: this.as, isAwake: () => !document.hidden }).join((message) => this.#received(message));
+  #ownHub() {
+    const { kinds, events, as } = this;
+    const tab = new Hub({ kinds, events, as, isAwake: () => !document.hidden }).join((message) => this.#received(message));
     this.#send = tab.take;
     this.#drop = () => {};
     document.documentElement.dataset.hub = "page";
   }
 
   /**
-   * Have the hub of all tabs. Each side holds a lock as long as it lives: whoever gets the other's knows that the other
-   * has gone, however it went. The worker may die with the process of another tab.
+   * Have the hub of all tabs. Each side holds a lock as long as it lives: if one side gets the other's lock, the other
+   * side has gone. The worker may die with the process of another tab.
    */
-  #share() {
-    const worker = new SharedWorker(new URL("../worker.js", import.meta.url), { type: "module", name: `hub ${VERSION}` });
+  #shareHub() {
+    const worker = new SharedWorker(this.worker, { type: "module", name: `hub ${VERSION}` });
     const { port } = worker;
     const life = new AbortController();
     const { signal } = life;
@@ -135,16 +140,16 @@ export class Line {
       if (signal.aborted) return;
       this.#drop();
       connect();
-      if (this.#paused) return;
-      this.#paused = true;
+      if (this.#isPaused) return;
+      this.#isPaused = true;
       this.start();
     };
-    const timer = setTimeout(() => instead(() => this.#keep()), READY_MS);
-    worker.onerror = () => instead(() => this.#keep());
+    const timer = setTimeout(() => instead(() => this.#ownHub()), READY_MS);
+    worker.onerror = () => instead(() => this.#ownHub());
     port.onmessage = ({ data }) => {
       if (!data.ready) return this.#received(data);
       clearTimeout(timer);
-      locked(data.ready, { mode: "shared" }, () => instead(() => this.#share()));
+      locked(data.ready, { mode: "shared" }, () => instead(() => this.#shareHub()));
       document.documentElement.dataset.hub = "shared";
     };
     const name = `tab ${crypto.randomUUID()}`;

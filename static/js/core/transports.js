@@ -8,7 +8,7 @@ const SOCKET_HELLO_MS = 10_000;
 const POLL_SECONDS = 4;
 const POLL_HELLO_MS = 20_000;
 const TRIES = 2;
-const AWAY_TRIES = 4;
+const PROVEN_TRIES = 4;
 const POLLING_MAX_MS = 15 * 60_000;
 const PROTOCOL = "live.v1.json";
 
@@ -52,7 +52,7 @@ class Socket {
 /** An event stream of a few seconds, read when it is complete; the first ends at once. The next goes on where it ended. */
 class Poll {
   static helloMs = POLL_HELLO_MS;
-  isPoll = true;
+  static isPoll = true;
   #life = new AbortController();
 
   constructor(query, { received, failed, ended, isFirst }) {
@@ -79,46 +79,46 @@ class Poll {
 const TRANSPORTS = [EventStream, Socket, Poll];
 
 /** Which transport is taken, and when the next one is. */
-export class Ladder {
-  #rung = 0;
+export class Fallback {
+  #level = 0;
   #since = 0;
-  #greetedRung = 0;
+  #provenLevel = 0;
   #failures = 0;
 
   /** How far down we are: 0 is an event stream. */
-  get rung() {
-    return this.#rung;
+  get level() {
+    return this.#level;
   }
 
   /** The transport to open now. Nobody polls for ever: what held streams back may be gone. */
   get transport() {
-    if (TRANSPORTS[this.#rung] === Poll && Date.now() - this.#since > POLLING_MAX_MS) this.begin(0);
-    return TRANSPORTS[this.#rung];
+    if (TRANSPORTS[this.#level].isPoll && Date.now() - this.#since > POLLING_MAX_MS) this.begin(0);
+    return TRANSPORTS[this.#level];
   }
 
-  /** How long to wait for its hello. The second time twice as long: a node with a crowd at its door is slow, not mute. */
+  /** How long to wait for its hello. The second time twice as long: a node that many connect to is slow, not mute. */
   get helloMs() {
     return this.transport.helloMs * 2 ** this.#failures;
   }
 
   /** Begin where something came through before, or at the top: the network may be another. */
-  begin(rung) {
-    this.#take(TRANSPORTS[rung] ? rung : 0);
-    this.#greetedRung = this.#rung;
+  begin(level) {
+    this.#take(TRANSPORTS[level] ? level : 0);
+    this.#provenLevel = this.#level;
   }
 
-  #take(rung) {
+  #take(level) {
     this.#failures = 0;
-    if (rung === this.#rung) return;
-    this.#rung = rung;
+    if (level === this.#level) return;
+    this.#level = level;
     this.#since = Date.now();
   }
 
   /** A transport has said hello. Returns whether it is another than the last that did. */
   greeted(transport) {
     this.#take(TRANSPORTS.indexOf(transport));
-    const isNews = this.#rung !== this.#greetedRung;
-    this.#greetedRung = this.#rung;
+    const isNews = this.#level !== this.#provenLevel;
+    this.#provenLevel = this.#level;
     return isNews;
   }
 
@@ -128,13 +128,13 @@ export class Ladder {
    */
   failed({ isMute }) {
     this.#failures += 1;
-    if (!isMute && this.#rung === this.#greetedRung) {
-      // It has come through before: the server is away, or a topic. If it lasts, the network may be another.
-      if (this.#failures >= AWAY_TRIES) this.#take(0);
+    if (!isMute && this.#level === this.#provenLevel) {
+      // It has come through before: the server does not answer, or a topic is refused. If it lasts, the network may be another.
+      if (this.#failures >= PROVEN_TRIES) this.#take(0);
       return false;
     }
     if (this.#failures < TRIES) return true;
-    this.#take((this.#rung + 1) % TRANSPORTS.length);
-    return this.#rung > 0;
+    this.#take((this.#level + 1) % TRANSPORTS.length);
+    return this.#level > 0;
   }
 }

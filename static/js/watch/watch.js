@@ -12,7 +12,8 @@ import { setUpInbox } from "../inbox/inbox.js";
 import { Counter, setUpLikes } from "./likes.js";
 import "./me.js";
 import { Player } from "./player.js";
-import { Line } from "../core/client.js";
+import { HubClient } from "../core/client.js";
+import { EVENTS, KINDS } from "../topics.js";
 import { hear, tell } from "../core/tabs.js";
 import { apply, first, isOpen } from "./state.js";
 import { setUpWatchers } from "./watchers.js";
@@ -41,7 +42,10 @@ const hearts = new Hearts();
 const player = new Player();
 const guest = setUpGuest({ store });
 const likes = setUpLikes({ store, hearts, asViewer: guest.asViewer });
-const line = new Line({
+const line = new HubClient({
+  worker: new URL("../worker.js", import.meta.url),
+  kinds: KINDS,
+  events: EVENTS,
   as: theatre.dataset.as,
   viewer: store.state.viewer?.id ?? null,
   changed: (state, refusal) => { if (!store.state.over) showLine(state, refusal); },

@@ -1,0 +1,18 @@
+// The kinds of topics of this site: what the hub needs to know of them.
+
+import { EVENTS as INBOX_EVENTS } from "./inbox/state.js";
+import { EVENTS as VIDEO_EVENTS } from "./watch/state.js";
+
+/** The names of all events that topics bring. */
+export const EVENTS = [...new Set([...VIDEO_EVENTS, ...INBOX_EVENTS])];
+
+/**
+ * By prefix, what a page cannot do without first: where there are too many topics, online dots are left out.
+ * `isPrivate`: it ends with the session; `isStateOnly`: see core/topic.js.
+ */
+export const KINDS = {
+  video: {},
+  user: { isPrivate: true },
+  conversation: { isPrivate: true },
+  presence: { isPrivate: true, isStateOnly: true },
+};

@@ -1,0 +1,148 @@
+"""The pure parts of static/js/core/, each on an empty page: a topic's states, waiting times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+
+async def run(page: Page, module: str, body: str, argument: object = None) -> Any:
+    """Return what the function body returns; `module` holds the exports, `argument` the value."""
+    script = f"async (argument) => {{ const module = await import('/js/core/{module}.js'); {body} }}"
+    return await page.evaluate(script, argument)
+
+
+TOPIC = """
+    const topic = new module.Topic("video:1", argument ?? {});
+    const steps = [];
+    const step = (found) => steps.push([topic.state, found]);
+    const opening = (seq, snapshot = null, epoch = "e") => ({ epoch, seq, snapshot });
+"""
+
+
+async def test_a_topic_is_asked_for_once_and_followed_when_the_server_has_answered(page: Page) -> None:
+    body = (
+        TOPIC
+        + """
+        topic.join("a", 5, "e");
+        step(topic.isDue);
+        step(topic.ask());
+        step(topic.answered(opening(6)));
+        step(topic.isBehind);
+        step(topic.take({ seq: 6 }));
+        step(topic.isBehind);
+        return steps;
+    """
+    )
+    assert await run(page, "topic", body) == [
+        ["resume", True],
+        ["asked", {"topic": "video:1", "after": "video:1@e.5"}],
+        ["answered", []],
+        ["answered", True],
+        ["answered", ["a"]],
+        ["answered", False],
+    ]
+
+
+async def test_an_event_is_for_the_tabs_that_have_not_had_it(page: Page) -> None:
+    body = (
+        TOPIC
+        + """
+        topic.join("a", 5, "e");
+        topic.join("b", 6, "e");
+        topic.join("new", null, null);
+        topic.ask();
+        topic.answered(opening(6));
+        return [topic.take({ seq: 6 }), topic.take({ seq: 7 }), topic.take({ seq: 7 }), topic.take({})];
+    """
+    )
+    assert await run(page, "topic", body) == [["a"], ["a", "b"], [], ["a", "b"]]
+
+
+async def test_a_gap_is_asked_for_and_the_same_gap_again_is_refetched(page: Page) -> None:
+    body = (
+        TOPIC
+        + """
+        topic.join("a", 5, "e");
+        topic.ask();
+        topic.answered(opening(5));
+        step(topic.take({ seq: 7 }));
+        step(topic.take({ seq: 8 }));
+        step(topic.ask());
+        step(topic.take({ seq: 9 }));
+        topic.answered(opening(9));
+        step(topic.take({ seq: 9 }));
+        step(topic.ask());
+        step(topic.answered(opening(9, {})));
+        return steps;
+    """
+    )
+    after = {"topic": "video:1", "after": "video:1@e.5"}
+    assert await run(page, "topic", body) == [
+        ["resume", []],
+        ["resume", []],
+        ["asked", after],
+        ["asked", []],
+        ["refetch", []],
+        ["asked", {"topic": "video:1"}],
+        ["answered", ["a"]],
+    ]
+
+
+async def test_a_tab_that_joins_while_an_answer_is_on_its_way_is_asked_for_again(page: Page) -> None:
+    body = (
+        TOPIC
+        + """
+        topic.join("a", 5, "e");
+        topic.ask();
+        topic.join("b", 4, "e");
+        step(topic.answered(opening(5)));
+        step(topic.ask());
+        return steps;
+    """
+    )
+    found = await run(page, "topic", body)
+    assert found == [["resume", []], ["asked", {"topic": "video:1", "after": "video:1@e.4"}]]
+
+
+@pytest.mark.parametrize(("is_new", "tabs"), [(False, ["behind", "empty"]), (True, ["behind", "has all", "empty"])])
+async def test_a_state_goes_to_the_tabs_that_need_it(page: Page, is_new: bool, tabs: list[str]) -> None:
+    body = (
+        TOPIC
+        + f"""
+        topic.join("behind", 4, "e");
+        topic.join("has all", 5, "e");
+        topic.join("empty", null, null);
+        topic.ask();
+        return topic.answered(opening(5, {{}}), {{ isNew: {str(is_new).lower()} }});
+    """
+    )
+    assert await run(page, "topic", body) == tabs
+
+
+async def test_of_presence_only_the_present_is_asked_for(page: Page) -> None:
+    body = TOPIC + "topic.join('a', 5, 'e'); return topic.ask();"
+    assert await run(page, "topic", body, {"isStateOnly": True}) == {"topic": "video:1"}
+
+
+async def test_waiting_grows_to_its_limit_at_random_and_begins_again_after_a_success(page: Page) -> None:
+    body = """
+        let share = 1;
+        const backoff = new module.Backoff({ firstMs: 1_000, maxMs: 5_000, least: 0.5, random: () => share });
+        const most = [1, 2, 3, 4].map(() => backoff.next());
+        share = 0;
+        const least = backoff.next();
+        const { failures } = backoff;
+        backoff.reset();
+        return { most, least, failures, again: [backoff.next(), backoff.failures] };
+    """
+    assert await run(page, "backoff", body) == {
+        "most": [1_000, 2_000, 4_000, 5_000],
+        "least": 2_500,
+        "failures": 5,
+        "again": [500, 1],
+    }
