@@ -92,8 +92,8 @@ def test_every_text_that_a_script_asks_for_exists() -> None:
 
     for script, texts in (("watch/watch", words.WATCH), ("studio/studio", words.STUDIO)):
         modules = _imported(ROOT / "static" / "js" / f"{script}.js")
-        asked = {key for path in modules for key in re.findall(r'\bsay\("([a-z_.]+)"', path.read_text())}
-        counted = {key for path in modules for key in re.findall(r'\bcount\("([a-z_.]+)"', path.read_text())}
+        asked = {key for path in modules for key in re.findall(r'\btranslate\("([a-z_.]+)"', path.read_text())}
+        counted = {key for path in modules for key in re.findall(r'\bplural\("([a-z_.]+)"', path.read_text())}
         assert asked | {f"{key}.other" for key in counted} <= set(texts)
 
 

@@ -177,7 +177,7 @@ async def test_faces_are_drawn_as_the_server_draws_them(window: Window) -> None:
 
 # What waits to be sent, with a stand-in for the server
 
-OUTBOX = """
+SENDER = """
     const { first, apply } = await import("/static/js/watch/state.js");
     const { ApiError } = await import("/static/js/core/api.js");
     const timers = [], calls = [];
@@ -187,9 +187,9 @@ OUTBOX = """
     function page(viewer) {
         const store = {
             state: first({ ...argument, viewer }),
-            dispatch(name, data) { store.state = apply(store.state, name, data); outbox.remember(store.state); },
+            dispatch(name, data) { store.state = apply(store.state, name, data); sender.save(store.state); },
         };
-        const outbox = module.setUpOutbox({
+        const sender = new module.Sender({
             store,
             key: ({ id }) => `unsent ${id}`,
             async post(sent) {
@@ -202,18 +202,18 @@ OUTBOX = """
             posted: (comment) => store.dispatch("local_posted", { comment }),
             takesBack: () => false,
         });
-        outbox.remember(store.state);
-        return { store, outbox, states: () => store.state.pending.map(({ clientId, state }) => [clientId, state]) };
+        sender.save(store.state);
+        return { store, sender, states: () => store.state.pending.map(({ clientId, state }) => [clientId, state]) };
     }
     const ada = { id: "a", name: "Ada" };
-    const write = (to, clientId, body = "") => to.outbox.send({ clientId, body, replyTo: null, atMs: 1 });
+    const write = (to, clientId, body = "") => to.sender.send({ clientId, body, replyTo: null, atMs: 1 });
     const here = page(ada);
 """
 
 
 async def test_texts_wait_in_their_order_and_are_sent_once(window: Window) -> None:
     body = (
-        OUTBOX
+        SENDER
         + """
         write(here, "one");
         const first_state = here.states();
@@ -225,8 +225,8 @@ async def test_texts_wait_in_their_order_and_are_sent_once(window: Window) -> No
         timers.at(-1)();
         await settled();
         refusal = null;
-        here.outbox.wake();
-        here.outbox.wake();
+        here.sender.wake();
+        here.sender.wake();
         await settled();
         return [first_state, waiting, calls, here.states(), here.store.state.comments.map(({ id }) => id)];
     """
@@ -242,7 +242,7 @@ async def test_texts_wait_in_their_order_and_are_sent_once(window: Window) -> No
 async def test_what_waits_outlives_a_reload_and_belongs_to_who_wrote_it(window: Window) -> None:
     """Another viewer of the tab neither sends nor sees it."""
     body = (
-        OUTBOX
+        SENDER
         + """
         write(here, "one");
         await settled();
@@ -251,7 +251,7 @@ async def test_what_waits_outlives_a_reload_and_belongs_to_who_wrote_it(window: 
         const taken = [other.states(), kept.states()];
         refusal = null;
         await settled();
-        kept.outbox.wake();
+        kept.sender.wake();
         await settled();
         const sent = kept.states();
         here.store.dispatch("local_viewer", { viewer: null });

@@ -1,4 +1,4 @@
-"""The pure parts of static/js/core/, each on an empty page: a topic's states, waiting times."""
+"""The pure parts of static/js/core/, each on an empty page: a topic's states, waiting times, what is pending."""
 
 from __future__ import annotations
 
@@ -146,3 +146,55 @@ async def test_waiting_grows_to_its_limit_at_random_and_begins_again_after_a_suc
         "failures": 5,
         "again": [500, 1],
     }
+
+
+PENDING = """
+    const sent = (clientId) => ({ clientId, body: clientId, atMs: 1 });
+    let state = { viewer: { id: "a" }, pending: [] };
+    const act = (name, data = {}) => {
+        state = module.pendingRules[name](state, data);
+        const row = ({ clientId, state, reason, hasWaited = false }) => [clientId, state, reason, hasWaited];
+        return state.pending.map(row);
+    };
+"""
+
+
+async def test_a_pending_text_waits_fails_and_is_sent_again(page: Page) -> None:
+    body = (
+        PENDING
+        + """
+        act("local_sending", sent("one"));
+        act("local_sending", sent("two"));
+        const refused = act("local_refused", { clientId: "one", reason: "slow" });
+        const [waiting, again] = [act("local_waiting"), act("local_sending", sent("one"))];
+        return [refused, waiting, again, act("local_dropped", { clientId: "two" })];
+    """
+    )
+    refused, waiting, again, dropped = await run(page, "pending", body)
+    assert refused == [["one", "failed", "slow", True], ["two", "sending", "", False]]
+    assert waiting == [["one", "failed", "slow", True], ["two", "waiting", "", True]]
+    assert again == [["one", "sending", "", True], ["two", "waiting", "", True]]
+    assert dropped == [["one", "sending", "", True]]
+
+
+async def test_what_a_page_has_left_comes_before_what_this_one_sends_and_waits(page: Page) -> None:
+    body = (
+        PENDING
+        + """
+        act("local_sending", sent("new"));
+        return act("local_left", { left: [{ ...sent("old"), state: "sending", reason: "" }] });
+    """
+    )
+    assert await run(page, "pending", body) == [["old", "waiting", "", True], ["new", "sending", "", False]]
+
+
+async def test_only_the_viewers_own_text_acknowledges_what_is_pending(page: Page) -> None:
+    body = (
+        PENDING
+        + """
+        act("local_sending", sent("one"));
+        const written = (id, client_id) => module.acknowledged(state, { client_id, author: { id } }).pending.length;
+        return [written("b", "one"), written("a", null), written("a", "two"), written("a", "one")];
+    """
+    )
+    assert await run(page, "pending", body) == [1, 1, 1, 0]

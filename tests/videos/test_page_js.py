@@ -15,7 +15,7 @@ PARAGRAPHS = """async (texts) => {
     return texts.map((text) => paragraphs(text).map((paragraph) => paragraph.outerHTML).join("\\n\\n"));
 }"""
 COMPOSER = """async () => {
-    const { setUpComposer } = await import("/js/parts/composer.js");
+    const { Composer } = await import("/js/parts/composer.js");
     const form = document.createElement("form");
     form.dataset.max = form.dataset.maxBytes = "100";
     const parts = { textarea: "textarea", error: "p", left: "p", submit: "button" };
@@ -27,7 +27,7 @@ COMPOSER = """async () => {
     }
     document.body.append(form);
     const done = [];
-    const { field } = setUpComposer(form, {
+    const { field } = new Composer(form, {
         draft: () => "", send: (text) => done.push(text), escape: () => done.push("escaped"),
     });
     form.addEventListener("keydown", ({ key }) => done.push(`outside: ${key}`));
@@ -43,7 +43,7 @@ DATES = """async () => {
     return [moment, shortly, day].flatMap((format) => [then, now].map((reader) => format(then, reader)));
 }"""
 SCROLLER = """async () => {
-    const { setUpScroller } = await import("/js/parts/scroller.js");
+    const { Scroller } = await import("/js/parts/scroller.js");
     const make = (tag) => document.createElement(tag);
     const [scroller, content, list, pill, loader] = ["div", "div", "ol", "p", "p"].map(make);
     scroller.style = "height: 400px; display: flex; flex-direction: column-reverse; overflow: auto";
@@ -58,7 +58,7 @@ SCROLLER = """async () => {
         list.append(item);
     };
     for (let number = 0; number < 50; number += 1) add();
-    const place = setUpScroller({ scroller, list, pill, loader, unseenText: String, loadOlder: async () => false });
+    const place = new Scroller({ scroller, list, pill, loader, unseenText: String, loadOlder: async () => false });
     scroller.scrollTop = -1000;
     const read = list.children[30];
     const before = read.getBoundingClientRect().top;

@@ -1,10 +1,10 @@
-// Calls of /api/v1 with the session cookie. Every failure is an ApiError that says what to tell the viewer.
+// Calls of /api/v1 with the session cookie. Every failure is an ApiError with advice for the viewer.
 
-import { say } from "./words.js";
+import { translate } from "./words.js";
 
 const TIMEOUT_MS = 15_000;
-/** Refusals that say themselves what is the matter. */
-const SAID = new Set(["blocked", "not_reachable", "video_ended", "comments_off"]);
+/** Refusals with a text of their own. */
+const WITH_TEXT = new Set(["blocked", "not_reachable", "video_ended", "comments_off"]);
 
 export class ApiError extends Error {
   constructor({ status = 0, code = "unreachable", detail = "", retryAfter = 0 }) {
@@ -14,14 +14,14 @@ export class ApiError extends Error {
 
   /** What to do now, as one sentence. */
   get advice() {
-    if (this.status === 429 || (this.status === 503 && this.retryAfter > 1)) return say("wait", { n: this.retryAfter });
-    if (this.status === 0) return say("unreachable");
-    if (this.status >= 500) return say("unavailable");
-    if (SAID.has(this.code)) return say(this.code);
-    if (this.status === 401) return say("nameless");
-    if (this.status === 403) return say("not_allowed");
-    if (this.status === 404) return say("gone");
-    return say("failed", { detail: this.detail || this.code });
+    if (this.status === 429 || (this.status === 503 && this.retryAfter > 1)) return translate("wait", { n: this.retryAfter });
+    if (this.status === 0) return translate("unreachable");
+    if (this.status >= 500) return translate("unavailable");
+    if (WITH_TEXT.has(this.code)) return translate(this.code);
+    if (this.status === 401) return translate("nameless");
+    if (this.status === 403) return translate("not_allowed");
+    if (this.status === 404) return translate("gone");
+    return translate("failed", { detail: this.detail || this.code });
   }
 
   /** The same call may work later: nothing was wrong with it. */
@@ -48,7 +48,7 @@ async function errorOf(response) {
 
 /**
  * Call the API; return its answer (undefined when it has no body). Throws ApiError. `quietly`: nobody has asked for it,
- * so an end of the session is not said on its account.
+ * so it does not announce the end of the session.
  */
 export async function call(method, path, body, { quietly = false } = {}) {
   const headers = { Accept: "application/json" };

@@ -3,7 +3,7 @@
 
 import { csrfToken } from "./api.js";
 import { Hub, VERSION } from "./hub.js";
-import { keep, kept } from "./storage.js";
+import { recall, remember } from "./storage.js";
 
 const READY_MS = 5_000;
 const LEVEL_KEY = "transport";
@@ -93,12 +93,12 @@ export class HubClient {
     if (!this.#outgoing) return;
     const { leave, watch } = this.#outgoing;
     this.#outgoing = null;
-    const level = Number(kept(LEVEL_KEY));
+    const level = Number(recall(LEVEL_KEY));
     this.#send({ viewer: this.#viewer, csrf: csrfToken(), level, leave: [...leave], watch: [...watch.values()] });
   }
 
   #received({ state, code, seconds, event, data, lost, reason, signedOut, level }) {
-    if (level !== undefined) return keep(LEVEL_KEY, level ? String(level) : "");
+    if (level !== undefined) return remember(LEVEL_KEY, level ? String(level) : "");
     if (signedOut) return this.signedOut();
     if (this.#isPaused) return;
     if (state) this.changed(state, { code, seconds });

@@ -1,99 +1,103 @@
-// What was written and is not acknowledged yet, comments or messages: sent one after the other, in the order in which
-// they were written, again and again while nobody answers. The server takes a client_id once, so what was sent twice is
-// there once. What waits outlives a reload of the page.
+// Sends what is pending (pending.js): one text after the other, in the order in which they were written, again and again
+// while nobody answers. The server takes a client_id once, so what was sent twice is there once. What waits outlives a
+// reload of the page.
 
 import { ApiError } from "./api.js";
-import { keep, kept } from "./storage.js";
-import { say } from "./words.js";
+import { Backoff } from "./backoff.js";
+import { PendingState } from "./pending.js";
+import { recall, remember } from "./storage.js";
 
-const RETRY_MS = [2_000, 5_000, 10_000, 20_000];
+const FIRST_RETRY_MS = 2_000;
+const RETRY_MAX_MS = 20_000;
 
-/** The row of a text in a list: `state` of what is sent, what is said of it, and what can be done. */
-export function paintUnsent(row, { state = "", reason = "" }) {
-  for (const name of ["sending", "waiting", "failed"]) row.classList.toggle(name, state === name);
-  const line = row.querySelector(".comment-state");
-  line.hidden = state !== "waiting" && state !== "failed";
-  line.firstElementChild.textContent = state === "waiting" ? say("waits") : state === "failed" ? say("not_sent", { reason }) : "";
-}
+/** A new name for what is being sent. */
+export const newClientId = () => crypto.randomUUID?.() ?? String(Math.random()).slice(2);
 
-/**
- * `store`: its state has `viewer` and `pending`; `key(viewer)`: under which what waits is kept; `post(sent)`: returns the
- * answer, `posted(answer)`; `takesBack(error, sent)`: says why it was refused where it was written and returns true, or false.
- */
-export function setUpOutbox({ store, key, post, posted, takesBack }) {
-  let viewerId = null;
-  let known = store.state.pending;
-  let isSending = false;
-  let timer;
-  let tries = 0;
+export class Sender {
+  #backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: RETRY_MAX_MS, least: 0.5 });
+  #viewerId = null;
+  #saved;
+  #isSending = false;
+  #timer;
 
-  const next = () => store.state.pending.find(({ state }) => state !== "failed");
+  /**
+   * `store`: its state has `viewer` and `pending`; `key(viewer)`: under which what waits is kept; `post(sent)`: returns the
+   * answer, `posted(answer)`; `takesBack(error, sent)`: shows why it was refused where it was written and returns true, or false.
+   */
+  constructor({ store, key, post, posted, takesBack }) {
+    Object.assign(this, { store, key, post, posted, takesBack });
+    this.#saved = store.state.pending;
+  }
 
-  async function run() {
-    if (isSending) return;
-    isSending = true;
-    clearTimeout(timer);
+  /** Send a text, or one that waits or was refused again. */
+  send(sent) {
+    this.store.dispatch("local_sending", sent);
+    this.wake();
+  }
+
+  drop({ clientId }) {
+    this.store.dispatch("local_dropped", { clientId });
+  }
+
+  /** Try at once: the connection is back. */
+  wake() {
+    this.#backoff.reset();
+    void this.#run();
+  }
+
+  /** Keep what waits; take up what the viewer has left here before. */
+  save({ viewer, pending }) {
+    if ((viewer?.id ?? null) === this.#viewerId) {
+      if (viewer && pending !== this.#saved) remember(this.key(viewer), pending.length ? JSON.stringify(pending) : "");
+      this.#saved = pending;
+      return;
+    }
+    this.#viewerId = viewer?.id ?? null;
+    this.#saved = pending;
+    const left = JSON.parse((viewer && recall(this.key(viewer))) || "[]");
+    if (!left.length) return;
+    this.store.dispatch("local_left", { left });
+    void this.#run();
+  }
+
+  get #next() {
+    return this.store.state.pending.find(({ state }) => state !== PendingState.FAILED);
+  }
+
+  async #run() {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    clearTimeout(this.#timer);
     try {
-      for (let sent = next(); sent; sent = next()) if (!await attempt(sent)) break;
+      for (let sent = this.#next; sent; sent = this.#next) if (!await this.#attempt(sent)) break;
     } finally {
-      isSending = false;
+      this.#isSending = false;
     }
   }
 
   /** Send one. Returns whether to go on with the next. */
-  async function attempt(sent) {
-    const { clientId, hasWaited } = sent;
-    const who = store.state.viewer.id;
+  async #attempt(sent) {
+    const who = this.store.state.viewer.id;
     try {
-      posted(await post(sent));
-      tries = 0;
+      this.posted(await this.post(sent));
+      this.#backoff.reset();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.passing) return wait(0);
-      const isHere = store.state.viewer?.id === who;
-      if ((hasWaited && isHere) || !takesBack(error, sent)) {
-        if (error.status === 429) return wait(error.retryAfter * 1_000);
-        store.dispatch("local_refused", { clientId, reason: error.advice });
+      if (error.passing) return this.#wait(0);
+      const isHere = this.store.state.viewer?.id === who;
+      if ((sent.hasWaited && isHere) || !this.takesBack(error, sent)) {
+        if (error.status === 429) return this.#wait(error.retryAfter * 1_000);
+        this.store.dispatch("local_refused", { clientId: sent.clientId, reason: error.advice });
         return isHere;
       }
     }
-    store.dispatch("local_dropped", { clientId });
+    this.drop(sent);
     return true;
   }
 
-  function wait(leastMs) {
-    store.dispatch("local_waiting", {});
-    const ms = RETRY_MS[Math.min(tries, RETRY_MS.length - 1)] * (0.5 + Math.random() / 2);
-    tries += 1;
-    timer = setTimeout(() => void run(), Math.max(leastMs, ms));
+  #wait(leastMs) {
+    this.store.dispatch("local_waiting", {});
+    this.#timer = setTimeout(() => void this.#run(), Math.max(leastMs, this.#backoff.next()));
     return false;
   }
-
-  return {
-    /** Send a text, or one that waits or was refused again. */
-    send(sent) {
-      store.dispatch("local_sending", sent);
-      tries = 0;
-      void run();
-    },
-    /** The connection is back. */
-    wake() {
-      tries = 0;
-      void run();
-    },
-    /** Keep what waits; take up what the viewer has left here before. */
-    remember({ viewer, pending }) {
-      if ((viewer?.id ?? null) === viewerId) {
-        if (viewer && pending !== known) keep(key(viewer), pending.length ? JSON.stringify(pending) : "");
-        known = pending;
-        return;
-      }
-      viewerId = viewer?.id ?? null;
-      known = pending;
-      const left = JSON.parse((viewer && kept(key(viewer))) || "[]");
-      if (!left.length) return;
-      store.dispatch("local_left", { left });
-      void run();
-    },
-  };
 }

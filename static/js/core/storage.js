@@ -4,7 +4,7 @@
 const memory = new Map();
 
 /** The text of a key, "" for none. */
-export function kept(key) {
+export function recall(key) {
   if (memory.has(key)) return memory.get(key);
   try {
     return sessionStorage.getItem(key) ?? "";
@@ -14,7 +14,7 @@ export function kept(key) {
 }
 
 /** Remember a text; "" forgets it. */
-export function keep(key, text) {
+export function remember(key, text) {
   memory.set(key, text);
   try {
     if (text) sessionStorage.setItem(key, text);

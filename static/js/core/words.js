@@ -2,15 +2,15 @@
 
 const island = document.getElementById("words");
 const words = island ? JSON.parse(island.textContent) : {};
-const plural = new Intl.PluralRules(document.documentElement.lang || "en");
+const pluralRules = new Intl.PluralRules(document.documentElement.lang || "en");
 
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 
 /** The text of a key with {name} filled in. */
-export const say = (key, values = {}) => fill(words[key] ?? key, values);
+export const translate = (key, values = {}) => fill(words[key] ?? key, values);
 
 /** The text of a key in the plural form that `n` needs; {n} is filled in with `shown`. */
-export function count(key, n, { shown = n, ...values } = {}) {
-  const text = words[`${key}.${plural.select(n)}`] ?? words[`${key}.other`] ?? key;
+export function plural(key, n, { shown = n, ...values } = {}) {
+  const text = words[`${key}.${pluralRules.select(n)}`] ?? words[`${key}.other`] ?? key;
   return fill(text, { ...values, n: shown });
 }

@@ -5,7 +5,7 @@ import { localise } from "../parts/page.js";
 import { call } from "../core/api.js";
 import { byId } from "../parts/dom.js";
 import { compact } from "../parts/format.js";
-import { count } from "../core/words.js";
+import { plural } from "../core/words.js";
 
 const EVERY_MS = 8_000;
 const PICTURE_WIDTH = 640;
@@ -17,7 +17,7 @@ function show(card, video) {
   if (viewers && video.viewers) viewers.textContent = compact(video.viewers.count);
   if (!likes || !video.likes) return;
   likes.textContent = compact(video.likes.total);
-  card.querySelector("[data-likes-word]").textContent = count("likes_word", video.likes.total);
+  card.querySelector("[data-likes-word]").textContent = plural("likes_word", video.likes.total);
 }
 
 /** Replace a card's picture once the newer one is there. */

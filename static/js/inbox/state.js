@@ -4,7 +4,8 @@
 // Promise: a state and the events that follow it equal a state read afterwards, but for the older messages that the
 // page has kept. The server's snapshots follow the same rule (messaging/topics.py).
 
-import { byAccount, unsent } from "../watch/state.js";
+import { acknowledged, pendingRules } from "../core/pending.js";
+import { byAccount, withAdded, without } from "../core/written.js";
 
 /** Return the state before anything has come. `viewer`: who looks, null for nobody. */
 export function first(viewer) {
@@ -32,24 +33,8 @@ export const isBlocked = ({ inbox }, id) => inbox.blocked.includes(id);
 /** The other one of two; null in a group, however few are left in it. */
 export const partnerOf = (conversation, viewer) => (conversation.is_group ? null : othersOf(conversation, viewer)[0] ?? null);
 
-const without = (items, id) => items.filter((item) => item.id !== id);
 const onTop = (conversations, summary) => [summary, ...without(conversations, summary.id)];
 const inPlace = (conversations, summary) => conversations.map((other) => (other.id === summary.id ? summary : other));
-
-/** Return the messages with one more, in the order of their seq; one that is there already stays as it is. */
-function withMessage(messages, added) {
-  if (messages.some(({ id }) => id === added.id)) return messages;
-  let at = messages.length;
-  while (at > 0 && messages[at - 1].seq > added.seq) at -= 1;
-  return [...messages.slice(0, at), added, ...messages.slice(at)];
-}
-
-/** A message is there: its copy that was being sent goes. */
-function arrived(state, message) {
-  if (message.client_id === null || message.author.id !== state.viewer?.id) return state;
-  const pending = state.pending.filter(({ clientId }) => clientId !== message.client_id);
-  return pending.length === state.pending.length ? state : { ...state, pending };
-}
 
 const inInbox = (state, change) => ({ ...state, inbox: { ...state.inbox, ...change } });
 const inThread = (state, change) => ({ ...state, thread: { ...state.thread, ...change } });
@@ -57,21 +42,21 @@ const listed = (state, conversations) => inInbox(state, { conversations });
 
 function shown(state, message) {
   const { thread } = state;
-  return thread.gone.has(message.id) ? state : inThread(state, { messages: withMessage(thread.messages, message) });
+  return thread.gone.has(message.id) ? state : inThread(state, { messages: withAdded(thread.messages, message) });
 }
 
 function blocked(state, id, is) {
   const rest = state.inbox.blocked.filter((other) => other !== id);
-  // Whom one blocks is not there for one, from now on.
+  // Nobody sees whether people they block are online.
   const { [id]: gone, ...presence } = state.presence;
   return inInbox(is ? { ...state, presence } : state, { blocked: is ? [...rest, id].sort() : rest });
 }
 
 const later = (seen, { viewer_id: id, seen_seq: seq }) => ({ ...seen, [id]: Math.max(seen[id] ?? 0, seq) });
 
-// Events of the viewer's own topic. A conversation rises when something is said in it and when it changes itself.
+// Events of the viewer's own topic. A conversation rises with each message and when it changes itself.
 const ofUser = {
-  message: (state, { conversation, message }) => arrived(listed(state, onTop(state.inbox.conversations, conversation)), message),
+  message: (state, { conversation, message }) => acknowledged(listed(state, onTop(state.inbox.conversations, conversation)), message),
   conversation: (state, { conversation }) =>
     listed(state, conversation.left ? without(state.inbox.conversations, conversation.id) : onTop(state.inbox.conversations, conversation)),
   message_deleted: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
@@ -81,7 +66,7 @@ const ofUser = {
 
 // Events of the open conversation's topic.
 const ofConversation = {
-  message: (state, { message }) => arrived(shown(state, message), message),
+  message: (state, { message }) => acknowledged(shown(state, message), message),
   message_deleted: (state, { message: { id } }) =>
     inThread(state, { messages: without(state.thread.messages, id), gone: new Set(state.thread.gone).add(id) }),
   merged: (state, { merged, conversation, seen }) =>
@@ -97,7 +82,7 @@ function renewed(state, { topic, epoch, seq, snapshot }) {
   if (topic === state.inbox.topic) return inInbox(state, { epoch, seq, ...snapshot });
   if (topic === state.thread?.topic) {
     const fresh = inThread(state, { epoch, seq, ...snapshot });
-    return snapshot.messages.reduce(arrived, fresh);
+    return snapshot.messages.reduce(acknowledged, fresh);
   }
   return present(state, topic, snapshot);
 }
@@ -124,9 +109,9 @@ const local = {
   local_seen: (state, { id, seen_seq, unread }) =>
     listed(state, state.inbox.conversations.map((other) => (other.id === id && other.seen_seq <= seen_seq ? { ...other, seen_seq, unread } : other))),
   local_older: (state, { topic, items }) => (topic === state.thread?.topic ? items.reduce(shown, state) : state),
-  ...unsent,
+  ...pendingRules,
   local_posted: (state, { message }) =>
-    arrived(message.conversation_id === state.thread?.conversation.id ? shown(state, message) : state, message),
+    acknowledged(message.conversation_id === state.thread?.conversation.id ? shown(state, message) : state, message),
   local_unknown: (state, { id }) => {
     const { [id]: _, ...presence } = state.presence;
     return { ...state, presence };
@@ -145,5 +130,5 @@ export function apply(state, name, data) {
   return { ...next, [part]: { ...next[part], seq: data.seq } };
 }
 
-/** What comes on these topics. `typing` is shown by typing.js. */
+/** What comes on these topics. `typing` is shown by parts/typing.js. */
 export const EVENTS = [...new Set([...Object.keys(ofUser), ...Object.keys(ofConversation), "presence", "typing"])];

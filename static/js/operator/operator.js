@@ -4,7 +4,7 @@ import "../parts/page.js";
 import { byId, note } from "../parts/dom.js";
 import { compact } from "../parts/format.js";
 import { LinePlot } from "./plots.js";
-import { say } from "../core/words.js";
+import { translate } from "../core/words.js";
 
 const EVERY_MS = 2_500;
 const CALL_TIMEOUT_MS = 10_000;
@@ -21,12 +21,12 @@ const choice = byId("event");
 let knownAtMs = 0;
 
 function plotIn(figure, names, unit) {
-  const plot = new LinePlot(figure.querySelector(".plot-area"), names, (n) => (unit ? say(unit, { n }) : n));
+  const plot = new LinePlot(figure.querySelector(".plot-area"), names, (n) => (unit ? translate(unit, { n }) : n));
   return { figure, now: figure.querySelector("[data-now]"), plot };
 }
 
-/** Leave out the time before anything was told. */
-function sinceTold(plots) {
+/** Leave out the time before there was anything. */
+function sinceFirst(plots) {
   const first = plots.rates.frames.findIndex((value) => value !== null);
   const start = Math.min(first < 0 ? Infinity : first, plots.at.length - SLOTS_MIN);
   const cut = (value) => (Array.isArray(value) ? value.slice(start) : Object.fromEntries(Object.entries(value).map(([key, of]) => [key, cut(of)])));
@@ -35,14 +35,14 @@ function sinceTold(plots) {
 
 /** The newest value that there is among the last two: the newest slot may be one in which nothing happened. */
 const newest = (values) => values?.at(-1) ?? values?.at(-2) ?? null;
-const shown = (key, value) => (value === null ? "–" : say(key, { n: compact(Math.round(value * 10) / 10) }));
+const shown = (key, value) => (value === null ? "–" : translate(key, { n: compact(Math.round(value * 10) / 10) }));
 const ms = (value) => shown("ms", value);
 
 function age(fromMs, nowMs) {
   const seconds = Math.max(0, Math.round((nowMs - fromMs) / 1_000));
-  if (seconds < 120) return say("seconds", { n: seconds });
+  if (seconds < 120) return translate("seconds", { n: seconds });
   const minutes = Math.round(seconds / 60);
-  return minutes < 120 ? say("minutes", { n: minutes }) : say("hours", { n: Math.round(minutes / 60) });
+  return minutes < 120 ? translate("minutes", { n: minutes }) : translate("hours", { n: Math.round(minutes / 60) });
 }
 
 function showHops(plots) {
@@ -93,8 +93,8 @@ function showTables({ now_ms, processes, peers }) {
     age(one.began_ms, now_ms),
     age(one.at_ms, now_ms),
     one.connections === null ? "" : compact(one.connections),
-    one.cpu_s === null ? "" : say("seconds", { n: compact(Math.round(one.cpu_s)) }),
-    one.rss_bytes === null ? "" : say("mb", { n: compact(Math.round(one.rss_bytes / 1e6)) }),
+    one.cpu_s === null ? "" : translate("seconds", { n: compact(Math.round(one.cpu_s)) }),
+    one.rss_bytes === null ? "" : translate("mb", { n: compact(Math.round(one.rss_bytes / 1e6)) }),
   )));
   byId("no-peers").hidden = peers.length > 0;
   byId("peers-table").hidden = !peers.length;
@@ -104,7 +104,7 @@ function showTables({ now_ms, processes, peers }) {
     const answered = sum("seconds_count");
     return row(
       peer,
-      say(sum("open") ? "silent" : "answers"),
+      translate(sum("open") ? "silent" : "answers"),
       ms(answered ? (1_000 * sum("seconds_sum")) / answered : null),
       ...["waiting", "batches", "received", "drops"].map((name) => compact(sum(name))),
     );
@@ -126,7 +126,7 @@ async function load() {
     trouble = TROUBLES[response.status] ?? (response.ok ? "" : "unreachable");
     if (response.ok) {
       const figures = await response.json();
-      const plots = sinceTold(figures.plots);
+      const plots = sinceFirst(figures.plots);
       showHops(plots);
       showOthers(plots);
       document.querySelector('[data-tile="seen"]').textContent = ms(newest(plots.hops.seen?.p90));
@@ -136,11 +136,11 @@ async function load() {
       if (plots.rates.frames.every((value) => value === null)) trouble = "collecting";
     }
   } catch { /* The network. */ }
-  note(byId("trouble"), trouble && say(trouble));
+  note(byId("trouble"), trouble && translate(trouble));
 }
 
 function tick() {
-  byId("updated").textContent = knownAtMs ? say("updated", { ago: Math.round((Date.now() - knownAtMs) / 1_000) }) : "";
+  byId("updated").textContent = knownAtMs ? translate("updated", { ago: Math.round((Date.now() - knownAtMs) / 1_000) }) : "";
 }
 
 async function run() {

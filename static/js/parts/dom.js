@@ -1,5 +1,6 @@
 // Small helpers for the page. Text goes in as text, styles through the object model: no HTML from data, no inline style.
 
+import { translate } from "../core/words.js";
 import { hue, initial } from "./format.js";
 
 export const byId = (id) => document.getElementById(id);
@@ -42,7 +43,7 @@ export function note(element, text) {
 }
 
 let toastTimer;
-/** Say something for a few seconds. */
+/** Show a text for a few seconds. */
 export function toast(text) {
   const element = byId("toast");
   note(element, text);
@@ -90,28 +91,28 @@ export function perFrame(work) {
 }
 
 /** Copy a link; where the browser refuses, show it instead. */
-export async function copyLink(link, say) {
+export async function copyLink(link) {
   try {
     await navigator.clipboard.writeText(link);
-    toast(say("copied"));
+    toast(translate("copied"));
   } catch {
-    toast(say("copy_failed", { link }));
+    toast(translate("copy_failed", { link }));
   }
 }
 
-const SAY_EVERY_MS = 4_000;
+const ANNOUNCE_EVERY_MS = 4_000;
 
 /** Return `announce(item)`: screen readers hear of what is new now and then, by `textOf(the last, how many)`. */
 export function announcer(region, textOf) {
-  let unsaid = [];
+  let waiting = [];
   let timer = null;
   return (item) => {
     if (document.hidden) return;
-    unsaid.push(item);
+    waiting.push(item);
     timer ??= setTimeout(() => {
       timer = null;
-      region.textContent = textOf(unsaid.at(-1), unsaid.length);
-      unsaid = [];
-    }, SAY_EVERY_MS);
+      region.textContent = textOf(waiting.at(-1), waiting.length);
+      waiting = [];
+    }, ANNOUNCE_EVERY_MS);
   };
 }

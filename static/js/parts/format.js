@@ -3,6 +3,7 @@
 
 const language = document.documentElement.lang || "en";
 const HUES = 12;
+const INITIAL_CODES_MAX = 12;
 
 const compactFormat = new Intl.NumberFormat(language, { notation: "compact" });
 const clockFormat = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" });
@@ -67,20 +68,16 @@ export function offset(atMs, startedAtMs) {
   return duration(Math.floor((atMs - startedAtMs) / 1000));
 }
 
-const continues = (before, sign) =>
-  sign === "\u200d" || before.endsWith("\u200d") || /^\p{M}$/u.test(sign) || /^[\u{1f3fb}-\u{1f3ff}\u{e0020}-\u{e007f}]$/u.test(sign) ||
-  /^[\u{1f1e6}-\u{1f1ff}]{2}$/u.test(before + sign);
+const segmenter = new Intl.Segmenter(language);
+
+/** The signs of a text as people see them: a letter with its accents, a flag. */
+export const graphemes = (text) => Array.from(segmenter.segment(text), ({ segment }) => segment);
 
 /** The first sign of a name, in capitals: what stands in the circle beside a comment. */
 export function initial(name) {
-  const signs = [...name.trim()];
-  let first = signs[0] ?? "";
-  for (const sign of signs.slice(1, 12)) {
-    if (!continues(first, sign)) break;
-    first += sign;
-  }
-  const capital = first.toUpperCase();
-  return [...capital].length === [...first].length ? capital : first;
+  const first = [...(graphemes(name.trim())[0] ?? "")].slice(0, INITIAL_CODES_MAX);
+  const capital = [...first.join("").toUpperCase()];
+  return (capital.length === first.length ? capital : first).join("");
 }
 
 /** The colour of a name's circle, 0 to 11; the same name has the same colour everywhere. */

@@ -1,20 +1,21 @@
-// "Ana is typing…": what others do, shown until it expires by itself, and what we do, told now and then.
+// "Ana is typing…": what others do, shown until it expires by itself, and what we do, reported now and then.
 
 import { ApiError, call } from "../core/api.js";
 import { isolated } from "./dom.js";
-import { say } from "../core/words.js";
+import { graphemes } from "./format.js";
+import { translate } from "../core/words.js";
 
-const TELL_EVERY_MS = 2_000;
+const REPORT_EVERY_MS = 2_000;
 const NAMED_MAX = 2;
 const NAME_SIGNS_MAX = 18;
 
 /** A name that leaves room for what its owner does. */
 function short(name) {
-  const signs = [...name];
+  const signs = graphemes(name);
   return signs.length > NAME_SIGNS_MAX ? `${signs.slice(0, NAME_SIGNS_MAX - 1).join("").trim()}…` : name;
 }
 
-/** The line that says who types. */
+/** The line that names who types. */
 export class TypingLine {
   #element;
   #typists = new Map();
@@ -49,20 +50,20 @@ export class TypingLine {
     const typists = [...this.#typists.values()];
     const names = typists.map(({ name }) => isolated(short(name)));
     const text = !names.length ? ""
-      : names.length > NAMED_MAX ? say("typing_many")
-        : names.length > 1 ? say("typing_two", { a: names[0], b: names[1] }) : say("typing", { name: names[0] });
+      : names.length > NAMED_MAX ? translate("typing_many")
+        : names.length > 1 ? translate("typing_two", { a: names[0], b: names[1] }) : translate("typing", { name: names[0] });
     if (this.#element.textContent !== text) this.#element.textContent = text;
     this.#element.classList.toggle("shown", Boolean(text));
     if (text) this.#timer = setTimeout(() => this.#show(), Math.min(...typists.map(({ until }) => until)) - now + 1);
   }
 }
 
-/** Tell the others that we type. `path()`: of the call, "" for nobody to tell. Returns `typing(isWriting)`. */
-export function tellTyping(path) {
-  let toldAt = -Infinity;
-  let told = "";
+/** Report that the viewer types. `path()`: of the call, "" for nobody to report to. Returns `typing(isWriting)`. */
+export function reportTyping(path) {
+  let sentAt = -Infinity;
+  let sentTo = "";
   let before = Promise.resolve();
-  async function send(to, isTyping) {
+  async function post(to, isTyping) {
     try {
       await call("POST", to, { is_typing: isTyping }, { quietly: true });
     } catch (error) {
@@ -71,17 +72,17 @@ export function tellTyping(path) {
     }
   }
   // One after the other: a "typing" that overtook its "stopped" would stand until it expires.
-  const tell = (to, isTyping) => { before = before.then(() => send(to, isTyping)); };
+  const send = (to, isTyping) => { before = before.then(() => post(to, isTyping)); };
   return (isWriting) => {
     const to = path();
-    if (told && (!isWriting || to !== told)) {
-      tell(told, false);
-      told = "";
-      toldAt = -Infinity;
+    if (sentTo && (!isWriting || to !== sentTo)) {
+      send(sentTo, false);
+      sentTo = "";
+      sentAt = -Infinity;
     }
-    if (!isWriting || !to || performance.now() - toldAt < TELL_EVERY_MS) return;
-    toldAt = performance.now();
-    told = to;
-    tell(to, true);
+    if (!isWriting || !to || performance.now() - sentAt < REPORT_EVERY_MS) return;
+    sentAt = performance.now();
+    sentTo = to;
+    send(to, true);
   };
 }

@@ -4,7 +4,7 @@ import { isLate } from "../parts/page.js";
 import { ApiError, call } from "../core/api.js";
 import { byId, copyLink, note, toast } from "../parts/dom.js";
 import { compact, moment } from "../parts/format.js";
-import { count, say } from "../core/words.js";
+import { plural, translate } from "../core/words.js";
 
 const EVERY_MS = 5_000;
 
@@ -20,13 +20,13 @@ function show(video) {
   const item = list.querySelector(`[data-video="${video.id}"]`);
   item.dataset.status = video.status;
   fact(item, "title").textContent = video.title;
-  fact(item, "status").textContent = say(video.status === "ended" ? "ended_status" : video.status);
+  fact(item, "status").textContent = translate(video.status === "ended" ? "ended_status" : video.status);
   fact(item, "status").classList.toggle("live", video.status === "live");
   const visibility = [...byId("f-visibility").options].find((option) => option.value === video.visibility);
   fact(item, "visibility").textContent = visibility?.textContent ?? video.visibility;
   const likes = video.likes?.total ?? 0;
   fact(item, "likes").textContent = compact(likes);
-  fact(item, "likes-word").textContent = count("likes_word", likes);
+  fact(item, "likes-word").textContent = plural("likes_word", likes);
   fact(item, "count").textContent = compact(video.viewers?.count ?? 0);
   // They leave one by one: for a moment an ended video is still watched.
   fact(item, "count").parentElement.hidden = video.status === "ended";
@@ -40,7 +40,7 @@ function show(video) {
 function showWhen(item, { status, ended_at_ms: ended, started_at_ms: started, starts_at_ms: starts }) {
   const at = ended ?? started ?? starts;
   const late = status === "upcoming" && isLate(starts);
-  item.querySelector("[data-when]").textContent = [at === null ? "" : moment(at), late ? say("not_started") : ""].filter(Boolean).join(" · ");
+  item.querySelector("[data-when]").textContent = [at === null ? "" : moment(at), late ? translate("not_started") : ""].filter(Boolean).join(" · ");
 }
 
 async function load(id) {
@@ -62,7 +62,7 @@ async function change(item, work, done) {
     await work();
     note(problem, "");
     await load(item.dataset.video);
-    toast(say(done));
+    toast(translate(done));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     note(problem, error.advice);
@@ -120,7 +120,7 @@ async function save() {
     if (edited) {
       if (Object.keys(values).length) show({ ...edited, ...(await call("PATCH", `/videos/${edited.id}`, values)) });
       dialog.close();
-      toast(say("saved"));
+      toast(translate("saved"));
     } else {
       await call("POST", "/videos", values);
       // The server draws the new one.
@@ -145,7 +145,7 @@ const acts = {
     ending = item;
     endDialog.showModal();
   },
-  copy: (item) => copyLink(new URL(`/videos/${item.dataset.video}/`, location.href).href, say),
+  copy: (item) => copyLink(new URL(`/videos/${item.dataset.video}/`, location.href).href),
   edit: async (item) => {
     await load(item.dataset.video);
     openForm(videos.get(item.dataset.video));
@@ -164,7 +164,7 @@ if (list) {
       void save();
       return;
     }
-    note(problem, say("no_title"));
+    note(problem, translate("no_title"));
     form.elements.title.focus();
   });
   byId("end-yes").addEventListener("click", () => {

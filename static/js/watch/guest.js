@@ -2,8 +2,8 @@
 
 import { ApiError, call, csrfToken } from "../core/api.js";
 import { byId, note, paintFace, toast } from "../parts/dom.js";
-import { tell } from "../core/tabs.js";
-import { say } from "../core/words.js";
+import { broadcast } from "../core/tabs.js";
+import { translate } from "../core/words.js";
 
 const KEPT = "guest-name";
 
@@ -21,12 +21,53 @@ function remember(name) {
   } catch { /* Not remembered. */ }
 }
 
-/** Wire the forms that ask for a name. Returns `asViewer(work)`: run it now, or as soon as the viewer has a name. */
-export function setUpGuest({ store }) {
-  const dialog = byId("guest-dialog");
-  let waiting = null;
+const showIf = (mark, is) => { for (const part of document.querySelectorAll(`[data-${mark}]`)) part.hidden = !is; };
 
-  async function join(form) {
+export class Guest {
+  #dialog = byId("guest-dialog");
+  #waiting = null;
+  #drawnFor;
+  #shownId;
+
+  /** Wire the forms that ask for a name. `store`: the page's state. */
+  constructor({ store }) {
+    this.store = store;
+    // What the server drew for its viewer alone.
+    this.#drawnFor = this.#shownId = store.state.viewer?.id;
+    for (const form of document.querySelectorAll("[data-guest]")) {
+      form.elements.name.value ||= remembered();
+      form.addEventListener("submit", (event) => {
+        event.preventDefault();
+        void this.#join(form);
+      });
+    }
+    this.#dialog.addEventListener("close", () => { this.#waiting = null; });
+    byId("log-out").addEventListener("submit", (event) => { event.currentTarget.elements.csrfmiddlewaretoken.value = csrfToken(); });
+  }
+
+  /** Run it now, or as soon as the viewer has a name. */
+  asViewer(work) {
+    if (this.store.state.viewer) return work();
+    this.#waiting = work;
+    this.#dialog.showModal();
+    byId("guest-name").select();
+  }
+
+  render({ viewer }) {
+    if (viewer?.id === this.#shownId) return;
+    this.#shownId = viewer?.id;
+    showIf("viewer-only", viewer);
+    showIf("nobody", !viewer);
+    showIf("guest-only", viewer?.is_guest);
+    showIf("no-account", !viewer || viewer.is_guest);
+    showIf("own", viewer?.id === this.#drawnFor);
+    const [face, name] = [document.querySelector("[data-viewer-face]"), document.querySelector("[data-viewer-name]")];
+    face.hidden = name.hidden = !viewer;
+    name.firstElementChild.textContent = viewer?.name ?? "";
+    if (viewer) paintFace(face, viewer.name);
+  }
+
+  async #join(form) {
     const [field, error, button] = [form.elements.name, form.querySelector(".error"), form.querySelector("button")];
     const name = field.value.trim();
     const fail = (text) => {
@@ -34,7 +75,7 @@ export function setUpGuest({ store }) {
       field.setAttribute("aria-invalid", "true");
       field.focus();
     };
-    if (!name) return fail(say("name_missing"));
+    if (!name) return fail(translate("name_missing"));
     button.disabled = true;
     try {
       const answer = await call("POST", "/guests", { name });
@@ -42,7 +83,7 @@ export function setUpGuest({ store }) {
       remember(viewer.name);
       note(error, "");
       field.removeAttribute("aria-invalid");
-      joined(viewer, form);
+      this.#joined(viewer, form);
     } catch (problem) {
       if (!(problem instanceof ApiError)) throw problem;
       fail(problem.status === 422 && problem.detail ? problem.detail : problem.advice);
@@ -51,53 +92,16 @@ export function setUpGuest({ store }) {
     }
   }
 
-  function joined(viewer, form) {
-    const inDialog = dialog.open;
-    store.dispatch("local_viewer", { viewer });
-    tell("viewer", { viewer });
-    store.draw();
-    const work = waiting;
-    waiting = null;
-    if (inDialog) dialog.close();
-    toast(say("welcome", { name: viewer.name }));
+  #joined(viewer, form) {
+    const isInDialog = this.#dialog.open;
+    this.store.dispatch("local_viewer", { viewer });
+    broadcast("viewer", { viewer });
+    this.store.draw();
+    const work = this.#waiting;
+    this.#waiting = null;
+    if (isInDialog) this.#dialog.close();
+    toast(translate("welcome", { name: viewer.name }));
     if (work) work();
     else byId(form.dataset.guest || "body").focus();
   }
-
-  for (const form of document.querySelectorAll("[data-guest]")) {
-    form.elements.name.value ||= remembered();
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      void join(form);
-    });
-  }
-  dialog.addEventListener("close", () => { waiting = null; });
-  byId("log-out").addEventListener("submit", (event) => { event.currentTarget.elements.csrfmiddlewaretoken.value = csrfToken(); });
-
-  const drawnFor = store.state.viewer?.id;
-  let shown = drawnFor;
-  const showIf = (mark, is) => { for (const part of document.querySelectorAll(`[data-${mark}]`)) part.hidden = !is; };
-  return {
-    asViewer(work) {
-      if (store.state.viewer) return work();
-      waiting = work;
-      dialog.showModal();
-      byId("guest-name").select();
-    },
-    render({ viewer }) {
-      if (viewer?.id === shown) return;
-      shown = viewer?.id;
-      const [face, name] = [document.querySelector("[data-viewer-face]"), document.querySelector("[data-viewer-name]")];
-      face.hidden = !viewer;
-      showIf("viewer-only", viewer);
-      showIf("nobody", !viewer);
-      showIf("guest-only", viewer?.is_guest);
-      showIf("no-account", !viewer || viewer.is_guest);
-      // What the server drew for its viewer alone.
-      showIf("own", viewer?.id === drawnFor);
-      name.hidden = !viewer;
-      name.firstElementChild.textContent = viewer?.name ?? "";
-      if (viewer) paintFace(face, viewer.name);
-    },
-  };
 }

@@ -1,233 +1,183 @@
-// Likes and reactions: the buttons, the totals, the signs over the picture.
+// Likes: the button and its six kinds, the total, who has liked.
 
 import { ApiError, call } from "../core/api.js";
-import { byId, icon, note, reducedMotion } from "../parts/dom.js";
+import { broadcast, onBroadcast } from "../core/tabs.js";
+import { plural, translate } from "../core/words.js";
+import { byId, icon, note } from "../parts/dom.js";
 import { compact } from "../parts/format.js";
-import { pickable } from "../parts/picker.js";
+import { Picker } from "../parts/picker.js";
+import { Counter } from "./counter.js";
 import { isOpen } from "./state.js";
-import { hear, tell } from "../core/tabs.js";
-import { count, say } from "../core/words.js";
 
-const COUNT_UP_MS = 300;
-const BURST_MS = 350;
-const BURST_MAX = 20;
 const NAMES_MS = 3_000;
 const NOTE_MS = 6_000;
 const RETRY_MS = 10_000;
+const TOP_KINDS = 3;
 
-/** A number on the page that counts up to its value and goes down at once. It never becomes narrower. */
-export class Counter {
-  #element;
-  #shown = null;
-  #goal = 0;
-  #signs = 0;
-  #running = false;
+/** The line under the buttons: what went wrong with the last press. */
+export class ActNote {
+  #element = byId("act-note");
+  #timer;
 
-  constructor(element, value) {
-    this.#element = element;
-    this.set(value);
+  show(text) {
+    clearTimeout(this.#timer);
+    note(this.#element, text);
   }
 
-  set(value) {
-    if (value === this.#goal && this.#shown !== null) return;
-    const from = this.#shown;
-    this.#goal = value;
-    if (from === null || value < from || document.hidden || reducedMotion.matches) {
-      this.#show(value);
-      if (from !== null && value > from) this.#pulse();
-      return;
-    }
-    if (!this.#running) this.#climb(from);
+  clear() {
+    note(this.#element, "");
   }
 
-  #climb(from) {
-    this.#running = true;
-    const start = performance.now();
-    const step = (now) => {
-      const share = Math.min(1, (now - start) / COUNT_UP_MS);
-      this.#show(Math.max(Math.min(this.#goal, from), Math.round(from + (this.#goal - from) * share)));
-      if (share < 1 && this.#shown !== this.#goal) requestAnimationFrame(step);
-      else this.#running = false;
-      if (!this.#running && this.#shown !== this.#goal) this.#climb(this.#shown);
-    };
-    requestAnimationFrame(step);
-  }
-
-  #show(value) {
-    this.#shown = value;
-    const text = compact(value);
-    if (this.#element.textContent !== text) this.#element.textContent = text;
-    if (text.length > this.#signs) {
-      this.#signs = text.length;
-      this.#element.style.minInlineSize = "";
-      this.#element.style.minInlineSize = `${this.#element.getBoundingClientRect().width}px`;
-    }
-  }
-
-  #pulse() {
-    this.#element.classList.remove("pulse");
-    void this.#element.offsetWidth;
-    this.#element.classList.add("pulse");
+  complain(error) {
+    this.show(error instanceof ApiError ? error.advice : String(error));
+    this.#timer = setTimeout(() => this.clear(), NOTE_MS);
   }
 }
 
-const mapped = (counts, change) => Object.fromEntries(Object.entries(counts).map(([kind, n]) => [kind, change(kind, n)]));
+/** Change each number of `{kind: number}`. */
+export const mapKinds = (counts, change) => Object.fromEntries(Object.entries(counts).map(([kind, n]) => [kind, change(kind, n)]));
 
-/** Wire the buttons. `store`: the page's state; `asViewer(work)`: run it once the viewer has a name. */
-export function setUpLikes({ store, hearts, asViewer }) {
-  const [button, picker, react, reactPicker] = ["like", "like-picker", "react", "react-picker"].map(byId);
-  const path = `/videos/${store.state.video.id}`;
-  const total = new Counter(byId("likes"), store.state.likes.total);
-  // What the server last said, and what the viewer wants by now.
-  let confirmed = store.state.mine;
-  let wanted = confirmed;
-  let viewerId = store.state.viewer?.id;
-  let sending = false;
-  let retryTimer;
-  let noteTimer;
+export class Likes {
+  #button = byId("like");
+  #picker = byId("like-picker");
+  #total;
+  #names = new LikedBy();
+  #viewerId;
+  // What the server has, and what the viewer wants by now.
+  #confirmed;
+  #wanted;
+  #isSending = false;
+  #retryTimer;
+  #shownKinds = "";
 
-  function complain(error) {
-    note(byId("act-note"), error instanceof ApiError ? error.advice : String(error));
-    clearTimeout(noteTimer);
-    noteTimer = setTimeout(() => note(byId("act-note"), ""), NOTE_MS);
+  /** `store`: the page's state; `asViewer(work)`: run it once the viewer has a name. */
+  constructor({ store, hearts, actNote, asViewer }) {
+    Object.assign(this, { store, hearts, actNote, asViewer, path: `/videos/${store.state.video.id}/like` });
+    this.#total = new Counter(byId("likes"), store.state.likes.total);
+    this.#confirmed = this.#wanted = store.state.mine;
+    this.#viewerId = store.state.viewer?.id;
+    onBroadcast("mine", (message) => this.#likedElsewhere(message));
+    new Picker(this.#button, this.#picker, {
+      press: () => this.#want(store.state.mine ? null : "like"),
+      pick: (kind) => this.#want(kind === store.state.mine ? null : kind),
+    });
+  }
+
+  /** The connection is back. */
+  wake() {
+    void this.#settle();
+  }
+
+  /** A frame of likes has come: signs rise for the kinds that grew. */
+  came(data, before) {
+    this.hearts.rise(mapKinds(data.kinds, (kind, amount) => amount - (before.likes.kinds[kind] ?? 0)));
+    this.#names.show(data);
+  }
+
+  render(state) {
+    const { likes, mine, viewer } = state;
+    if (viewer?.id !== this.#viewerId && !this.#isSending) this.#wanted = this.#confirmed = mine;
+    this.#viewerId = viewer?.id;
+    this.#total.set(likes.total);
+    byId("likes-word").textContent = plural("likes_word", likes.total);
+    byId("liked").title = plural("likes", likes.total, { shown: new Intl.NumberFormat(document.documentElement.lang).format(likes.total) });
+    this.#drawButton(mine);
+    this.#drawKinds(likes.kinds, mine);
+    this.#button.disabled = !isOpen(state);
+  }
+
+  #want(kind) {
+    this.asViewer(() => {
+      this.#wanted = kind;
+      this.actNote.clear();
+      if (kind) this.hearts.riseOwn(kind);
+      this.store.dispatch("local_mine", { mine: kind });
+      void this.#settle();
+    });
+  }
+
+  /** The viewer has liked in another tab. */
+  #likedElsewhere({ video, mine }) {
+    if (video !== this.store.state.video.id || this.#isSending) return;
+    this.#wanted = this.#confirmed = mine;
+    this.actNote.clear();
+    this.store.dispatch("local_mine", { mine });
   }
 
   // One call at a time; of what was pressed meanwhile only the last is sent. While nobody answers it waits.
-  async function settle() {
-    if (sending) return;
-    sending = true;
-    clearTimeout(retryTimer);
-    while (wanted !== confirmed) {
-      const asked = wanted;
-      try {
-        const answer = await (asked ? call("PUT", `${path}/like`, { kind: asked }) : call("DELETE", `${path}/like`));
-        confirmed = asked;
-        tell("mine", { video: store.state.video.id, mine: confirmed });
-        store.dispatch("local_liked", { ...answer, mine: wanted });
-        note(byId("act-note"), "");
-      } catch (error) {
-        if (error.passing) {
-          retryTimer = setTimeout(settle, RETRY_MS);
-          clearTimeout(noteTimer);
-          note(byId("act-note"), say("waits"));
-          break;
-        }
-        wanted = confirmed;
-        store.dispatch("local_mine", { mine: confirmed });
-        complain(error);
+  async #settle() {
+    if (this.#isSending) return;
+    this.#isSending = true;
+    clearTimeout(this.#retryTimer);
+    while (this.#wanted !== this.#confirmed) if (!await this.#send(this.#wanted)) break;
+    this.#isSending = false;
+  }
+
+  /** Returns whether the server has answered. */
+  async #send(kind) {
+    try {
+      const answer = await (kind ? call("PUT", this.path, { kind }) : call("DELETE", this.path));
+      this.#confirmed = kind;
+      broadcast("mine", { video: this.store.state.video.id, mine: kind });
+      this.store.dispatch("local_liked", { ...answer, mine: this.#wanted });
+      this.actNote.clear();
+    } catch (error) {
+      if (error.passing) {
+        this.#retryTimer = setTimeout(() => void this.#settle(), RETRY_MS);
+        this.actNote.show(translate("waits"));
+        return false;
       }
+      this.#wanted = this.#confirmed;
+      this.store.dispatch("local_mine", { mine: this.#confirmed });
+      this.actNote.complain(error);
     }
-    sending = false;
+    return true;
   }
 
-  hear("mine", ({ video, mine }) => {
-    if (video !== store.state.video.id || sending) return;
-    wanted = confirmed = mine;
-    note(byId("act-note"), "");
-    store.dispatch("local_mine", { mine });
-  });
+  #drawButton(mine) {
+    const kind = mine ?? "like";
+    const isPressed = String(mine !== null);
+    if (this.#button.getAttribute("aria-pressed") === isPressed && this.#button.dataset.kind === kind) return;
+    this.#button.setAttribute("aria-pressed", isPressed);
+    this.#button.dataset.kind = kind;
+    this.#button.querySelector(".act-icon").replaceChildren(icon(kind));
+    byId("like-word").textContent = translate(`like.${kind}`);
+  }
 
-  const want = (kind) => asViewer(() => {
-    wanted = kind;
-    note(byId("act-note"), "");
-    if (kind) hearts.riseOwn(kind);
-    store.dispatch("local_mine", { mine: kind });
-    void settle();
-  });
-  pickable(button, picker, {
-    press: () => want(store.state.mine ? null : "like"),
-    pick: (kind) => want(kind === store.state.mine ? null : kind),
-  });
-
-  // Taps are collected and sent as one burst. They rise at once, and not again when they come back in a frame.
-  const taps = new Map();
-  const risen = new Map();
-  let burstTimer = null;
-  async function sendBurst() {
-    burstTimer = null;
-    const bursts = [...taps];
-    taps.clear();
-    for (const [kind, amount] of bursts) {
-      try {
-        await call("POST", `${path}/reactions`, { kind, count: Math.min(amount, BURST_MAX) });
-      } catch (error) {
-        complain(error);
-      }
+  #drawKinds(kinds, mine) {
+    const choices = [...this.#picker.children];
+    for (const choice of choices) {
+      choice.setAttribute("aria-pressed", String(choice.dataset.kind === mine));
+      choice.querySelector(".pick-count").textContent = compact(kinds[choice.dataset.kind] ?? 0);
     }
+    const order = choices.map((choice) => choice.dataset.kind);
+    const top = order.filter((each) => kinds[each] > 0).sort((a, b) => kinds[b] - kinds[a]).slice(0, TOP_KINDS);
+    if (top.join() === this.#shownKinds) return;
+    this.#shownKinds = top.join();
+    byId("top-kinds").replaceChildren(...top.map(kindIcon));
   }
-  const tap = (kind) => asViewer(() => {
-    hearts.riseOwn(kind);
-    risen.set(kind, (risen.get(kind) ?? 0) + 1);
-    taps.set(kind, (taps.get(kind) ?? 0) + 1);
-    burstTimer ??= setTimeout(sendBurst, BURST_MS);
-  });
-  pickable(react, reactPicker, { press: () => tap("heart"), pick: tap });
-
-  let namesTimer;
-  function sayWho({ names = [], delta = 0 }) {
-    if (!names.length) return;
-    const line = byId("liked-by");
-    const more = delta - names.length;
-    const listed = new Intl.ListFormat(document.documentElement.lang, { type: more > 0 ? "unit" : "conjunction" }).format(names);
-    line.textContent = more > 0 ? say("liked_by_more", { names: listed, n: compact(more) }) : say("liked_by", { names: listed });
-    line.classList.add("shown");
-    clearTimeout(namesTimer);
-    namesTimer = setTimeout(() => line.classList.remove("shown"), NAMES_MS);
-  }
-
-  return {
-    /** The connection is back. */
-    wake: () => void settle(),
-    /** A frame of likes: signs rise for the kinds that grew. */
-    liked(data, before) {
-      hearts.rise(mapped(data.kinds, (kind, amount) => amount - (before.likes.kinds[kind] ?? 0)));
-      sayWho(data);
-    },
-    reacted({ counts }) {
-      hearts.rise(mapped(counts, (kind, amount) => {
-        const mine = Math.min(risen.get(kind) ?? 0, amount);
-        risen.set(kind, (risen.get(kind) ?? 0) - mine);
-        return amount - mine;
-      }));
-    },
-    render(state) {
-      const { likes, mine, video, viewer } = state;
-      if (viewer?.id !== viewerId && !sending) wanted = confirmed = mine;
-      viewerId = viewer?.id;
-      total.set(likes.total);
-      byId("likes-word").textContent = count("likes_word", likes.total);
-      byId("liked").title = count("likes", likes.total, { shown: new Intl.NumberFormat(document.documentElement.lang).format(likes.total) });
-      renderKinds(likes, mine);
-      button.disabled = !isOpen(state);
-      react.disabled = video.status !== "live" || state.over;
-    },
-  };
 }
 
-let shownKinds = "";
+function kindIcon(kind) {
+  const part = document.createElement("span");
+  part.className = "kind";
+  part.dataset.kind = kind;
+  part.append(icon(kind));
+  return part;
+}
 
-function renderKinds(likes, mine) {
-  const button = byId("like");
-  const kind = mine ?? "like";
-  if (button.getAttribute("aria-pressed") !== String(mine !== null) || button.dataset.kind !== kind) {
-    button.setAttribute("aria-pressed", String(mine !== null));
-    button.dataset.kind = kind;
-    button.querySelector(".act-icon").replaceChildren(icon(kind));
-    byId("like-word").textContent = say(`like.${kind}`);
+/** Who has liked, for a moment over the picture. */
+class LikedBy {
+  #line = byId("liked-by");
+  #timer;
+
+  show({ names = [], delta = 0 }) {
+    if (!names.length) return;
+    const more = delta - names.length;
+    const listed = new Intl.ListFormat(document.documentElement.lang, { type: more > 0 ? "unit" : "conjunction" }).format(names);
+    this.#line.textContent = more > 0 ? translate("liked_by_more", { names: listed, n: compact(more) }) : translate("liked_by", { names: listed });
+    this.#line.classList.add("shown");
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#line.classList.remove("shown"), NAMES_MS);
   }
-  for (const choice of byId("like-picker").children) {
-    choice.setAttribute("aria-pressed", String(choice.dataset.kind === mine));
-    choice.querySelector(".pick-count").textContent = compact(likes.kinds[choice.dataset.kind] ?? 0);
-  }
-  const order = [...byId("like-picker").children].map((choice) => choice.dataset.kind);
-  const top = order.filter((each) => likes.kinds[each] > 0).sort((a, b) => likes.kinds[b] - likes.kinds[a]).slice(0, 3);
-  if (top.join() === shownKinds) return;
-  shownKinds = top.join();
-  byId("top-kinds").replaceChildren(...top.map((each) => {
-    const part = document.createElement("span");
-    part.className = "kind";
-    part.dataset.kind = each;
-    part.append(icon(each));
-    return part;
-  }));
 }

@@ -1,14 +1,14 @@
-// The account menu's switch "Appear offline": asked for when the menu opens, for another device may have changed it;
-// other tabs are told.
+// The account menu's switch "Appear offline": asked for when the menu opens, for another device may have changed it.
+// Other tabs show it too.
 
 import { ApiError, call } from "../core/api.js";
 import { byId } from "../parts/dom.js";
-import { hear, tell } from "../core/tabs.js";
+import { broadcast, onBroadcast } from "../core/tabs.js";
 
 const [menu, button, failed] = ["menu", "appear-offline", "appear-failed"].map(byId);
 
 const show = (isHidden) => button.setAttribute("aria-checked", String(isHidden));
-hear("hidden", ({ isHidden }) => show(isHidden));
+onBroadcast("hidden", ({ isHidden }) => show(isHidden));
 
 /** Do something with the switch off its hook; show what the server says. */
 async function ask(work) {
@@ -17,7 +17,7 @@ async function ask(work) {
   try {
     const { is_hidden: isHidden } = await work();
     show(isHidden);
-    tell("hidden", { isHidden });
+    broadcast("hidden", { isHidden });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     failed.hidden = false;

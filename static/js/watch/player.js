@@ -1,13 +1,15 @@
 // The picture: hls.js where Media Source Extensions exist, else the browser's own HLS (iPhones). When it does not come
 // through, the page says so, goes on without it and tries again.
 
+import { Backoff } from "../core/backoff.js";
+import { translate } from "../core/words.js";
 import { byId, note } from "../parts/dom.js";
-import { say } from "../core/words.js";
 
 const VENDOR = "../../vendor/hls.js-1.7.4/";
 const STILL_MS = 2_600;
 const SPINNER_AFTER_MS = 600;
-const RETRY_MS = [2_000, 4_000, 8_000, 15_000, 30_000];
+const FIRST_RETRY_MS = 2_000;
+const RETRY_MAX_MS = 30_000;
 const AT_LIVE_SECONDS = 6;
 const STALLED_MS = 12_000;
 const CONFIG = {
@@ -25,7 +27,7 @@ export class Player {
   #video = byId("picture");
   #hls = null;
   #url = "";
-  #attempts = 0;
+  #backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: RETRY_MAX_MS, least: 0.5 });
   #retryTimer;
   #spinnerTimer;
   #stillTimer;
@@ -100,7 +102,7 @@ export class Player {
     else if (this.#video.canPlayType("application/vnd.apple.mpegurl")) this.#video.src = url;
     else {
       this.#spin(false);
-      this.#fail(say("picture_unsupported"), { again: false });
+      this.#fail(translate("picture_unsupported"), { again: false });
       return;
     }
     this.#start();
@@ -132,10 +134,8 @@ export class Player {
   #lost() {
     this.#close();
     this.#spin(false);
-    this.#fail(say("picture_failed"));
-    const wait = RETRY_MS[Math.min(this.#attempts, RETRY_MS.length - 1)];
-    this.#attempts += 1;
-    this.#retryTimer = setTimeout(() => this.#open(), wait * (0.5 + Math.random() / 2));
+    this.#fail(translate("picture_failed"));
+    this.#retryTimer = setTimeout(() => this.#open(), this.#backoff.next());
   }
 
   #watchProgress() {
@@ -188,14 +188,14 @@ export class Player {
       if (video.readyState > 2) this.#spin(false);
     });
     on("playing", () => {
-      this.#attempts = 0;
+      this.#backoff.reset();
       this.#fail("");
     });
     on("waiting seeking", () => this.#spin(!video.paused));
     on("error", () => { if (this.#url && !this.#hls && !this.#resting) this.#lost(); });
     on("play playing pause ended emptied", () => {
       this.#root.classList.toggle("playing", this.playing);
-      byId("play").setAttribute("aria-label", say(this.playing ? "pause" : "play"));
+      byId("play").setAttribute("aria-label", translate(this.playing ? "pause" : "play"));
       this.#show();
     });
     on("volumechange loadedmetadata playing", () => this.#showSound());
@@ -221,7 +221,7 @@ export class Player {
     on("fullscreenchange", () => {
       const full = document.fullscreenElement === this.#root;
       this.#root.classList.toggle("full", full);
-      byId("full").setAttribute("aria-label", say(full ? "fullscreen_exit" : "fullscreen"));
+      byId("full").setAttribute("aria-label", translate(full ? "fullscreen_exit" : "fullscreen"));
     }, document);
 
     on("pointermove pointerdown focusin keydown", () => this.#show(), this.#root);
@@ -246,7 +246,7 @@ export class Player {
     const video = this.#video;
     const muted = video.muted || video.volume === 0;
     this.#root.classList.toggle("muted", muted);
-    byId("mute").setAttribute("aria-label", say(muted ? "unmute" : "mute"));
+    byId("mute").setAttribute("aria-label", translate(muted ? "unmute" : "mute"));
     byId("volume").value = video.muted ? 0 : video.volume;
     byId("sound-on").hidden = !muted || !this.#url || video.readyState < 2;
   }

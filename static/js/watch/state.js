@@ -3,6 +3,9 @@
 // Promise: first(island) followed by apply(...) for every event equals first(...) of a page loaded afterwards, but for
 // the older comments that this page has kept. The server's snapshot follows the same rule (videos/topics.py).
 
+import { acknowledged, pendingRules } from "../core/pending.js";
+import { byAccount, withAdded, without } from "../core/written.js";
+
 /** Return the state of a page from the JSON island that the server wrote into it. */
 export function first({ topic, epoch, seq, snapshot, viewer = null, mine = null, blocked = [], can_moderate = false }) {
   return { topic, epoch, seq, ...snapshot, viewer, mine, blocked, canModerate: can_moderate, pending: [], gone: new Set(), over: false };
@@ -13,26 +16,10 @@ export function snapshot({ video, likes, viewers, comments, pinned }, limit = 50
   return { video, likes: { total: likes.total, kinds: likes.kinds }, viewers, comments: comments.slice(-limit), pinned };
 }
 
-const without = (comments, id) => comments.filter((comment) => comment.id !== id);
 const replaced = (comments, changed) => comments.map((comment) => (comment.id === changed.id ? changed : comment));
 
-/** Return the comments with one more, in the order of their seq; one that is there already stays as it is. */
-function withComment(comments, added) {
-  let at = comments.length;
-  while (at > 0 && comments[at - 1].seq > added.seq) at -= 1;
-  if (comments.some((comment) => comment.id === added.id)) return comments;
-  return [...comments.slice(0, at), added, ...comments.slice(at)];
-}
-
-function shown(state, comment) {
-  if (state.gone.has(comment.id)) return state;
-  const own = comment.client_id !== null && comment.author.id === state.viewer?.id;
-  return {
-    ...state,
-    comments: withComment(state.comments, comment),
-    pending: own ? state.pending.filter((sent) => sent.clientId !== comment.client_id) : state.pending,
-  };
-}
+const shown = (state, comment) =>
+  (state.gone.has(comment.id) ? state : acknowledged({ ...state, comments: withAdded(state.comments, comment) }, comment));
 
 function deleted(state, id) {
   return {
@@ -44,16 +31,10 @@ function deleted(state, id) {
   };
 }
 
-function replacedBy(state, { epoch, seq, snapshot: fresh }) {
-  const confirmed = new Set(fresh.comments.map((comment) => comment.client_id));
-  return { ...state, ...fresh, epoch, seq, pending: state.pending.filter((sent) => !confirmed.has(sent.clientId)) };
-}
+const replacedBy = (state, { epoch, seq, snapshot: fresh }) => fresh.comments.reduce(acknowledged, { ...state, ...fresh, epoch, seq });
 
-/** Say whether one reads what somebody writes: not of whom one blocks, unless it is one's own to moderate. */
+/** Whether the viewer reads what somebody writes: not of people they block, unless it is theirs to moderate. */
 export const isRead = ({ blocked, canModerate }, author) => canModerate || !blocked.includes(author.id);
-
-/** Return what a guest wrote as it is once the guest has become an account. */
-export const byAccount = (written, { from, viewer }) => (written.author.id === from ? { ...written, author: viewer, client_id: null } : written);
 
 const pinnedLast = (state, comment) => ({
   ...state,
@@ -86,32 +67,6 @@ const others = {
   viewers: (state, data) => ({ ...state, viewers: { count: data.count, peak: data.peak } }),
 };
 
-const named = (id, change) => (sent) => (sent.clientId === id ? { ...sent, ...change } : sent);
-
-/**
- * What becomes of the texts in `pending`, which are sent and not acknowledged (core/sending.js). Their `state`: sending; waiting:
- * for an answer of the server; failed: refused, for a `reason`. `hasWaited`: it was not sent at once.
- */
-export const unsent = {
-  local_sending: (state, sent) => {
-    const isNew = state.pending.every(({ clientId }) => clientId !== sent.clientId);
-    const change = { state: "sending", reason: "" };
-    const pending = isNew ? [...state.pending, { ...sent, ...change }] : state.pending.map(named(sent.clientId, change));
-    return { ...state, pending };
-  },
-  local_waiting: (state) => ({
-    ...state,
-    pending: state.pending.map((sent) => (sent.state === "failed" ? sent : { ...sent, state: "waiting", hasWaited: true })),
-  }),
-  local_refused: (state, { clientId, reason }) =>
-    ({ ...state, pending: state.pending.map(named(clientId, { state: "failed", reason, hasWaited: true })) }),
-  local_dropped: (state, { clientId }) => ({ ...state, pending: state.pending.filter((sent) => sent.clientId !== clientId) }),
-  local_left: (state, { left }) => {
-    const waiting = left.map((sent) => (sent.state === "failed" ? sent : { ...sent, state: "waiting", hasWaited: true }));
-    return { ...state, pending: [...waiting, ...state.pending] };
-  },
-};
-
 // What happens on this page: the viewer joins, likes, writes; an answer of the API comes back.
 const local = {
   local_viewer: (state, { viewer }) =>
@@ -121,12 +76,12 @@ const local = {
   // An answer may be older than an event that came meanwhile: a new like never takes a total down.
   local_liked: (state, { total, kinds, mine }) =>
     mine !== null && total < state.likes.total ? { ...state, mine } : { ...state, mine, likes: { total, kinds } },
-  ...unsent,
+  ...pendingRules,
   local_posted: (state, { comment }) => shown(state, comment),
   local_deleted: (state, { id }) => deleted(state, id),
   local_older: (state, { items }) => {
     const fresh = items.filter((comment) => !state.gone.has(comment.id));
-    return { ...state, comments: fresh.reduce(withComment, state.comments) };
+    return { ...state, comments: fresh.reduce(withAdded, state.comments) };
   },
   // The video was deleted or is not for this viewer any more: what is shown stays, nothing more can be done.
   local_over: (state) => ({ ...state, over: true }),
@@ -142,8 +97,8 @@ export function apply(state, name, data) {
   return change ? change(state, data) : state;
 }
 
-/** Say whether viewers may like and comment at all. */
+/** Whether viewers may like and comment at all. */
 export const isOpen = ({ video, over }) => video.status !== "ended" && !over;
 
-/** What comes on the topic of a video; `typing` is shown by typing.js, `reactions` by likes.js. */
+/** What comes on the topic of a video; `typing` is shown by parts/typing.js, `reactions` by reactions.js. */
 export const EVENTS = [...Object.keys(durable), ...Object.keys(others), "reactions", "typing"];

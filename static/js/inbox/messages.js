@@ -1,0 +1,95 @@
+// The messages of the open conversation, by author and day, and who has seen them.
+
+import { asWritten } from "../core/pending.js";
+import { translate } from "../core/words.js";
+import { byId, isolated, note, paintFace, writeTime } from "../parts/dom.js";
+import { clock, day, listed } from "../parts/format.js";
+import { keyOf, paintPending, Rows } from "../parts/rows.js";
+import { isBlocked, othersOf } from "./state.js";
+
+const RUN_MS = 300_000;
+
+/** Whether two messages hang together: of one author, one day, soon after each other. */
+const isRun = (a, b) => a && b && a.author.id === b.author.id && b.at_ms - a.at_ms < RUN_MS && day(a.at_ms) === day(b.at_ms);
+
+/** What there is to draw, in order: `{day}` before the first message of a day, then messages and how they hang together. */
+function rowsOf({ thread, pending, viewer }) {
+  const sending = pending.filter(({ conversationId }) => conversationId === thread.conversation.id);
+  const messages = [...thread.messages, ...sending.map((sent) => asWritten(sent, viewer))];
+  return messages.flatMap((message, at) => {
+    const [before, after] = [messages[at - 1], messages[at + 1]];
+    const row = {
+      key: keyOf(message), clientId: message.client_id, message,
+      starts: !isRun(before, message), ends: !isRun(message, after),
+    };
+    const today = day(message.at_ms);
+    return before && day(before.at_ms) === today ? [row] : [{ key: `day:${today}`, day: today }, row];
+  });
+}
+
+export class Messages {
+  #list = byId("bubbles");
+  #rows;
+
+  /** `instead()`: what gets the focus of a message that goes; `sender`: of what is pending. */
+  constructor({ store, instead, sender }) {
+    this.#rows = new Rows(this.#list, {
+      create: (row) => byId(row.day ? "day-template" : "bubble-template").content.firstElementChild.cloneNode(true),
+      fill(item, row) {
+        if (row.day) item.textContent = row.day;
+        else fillMessage(item, row, store.state);
+      },
+      instead,
+    });
+    this.#list.addEventListener("click", (event) => {
+      const act = event.target.closest("[data-do]")?.dataset.do;
+      const sent = act && this.#rows.pendingOf(event.target.closest(".message"), store.state.pending);
+      if (!sent) return;
+      if (act === "again") sender.send(sent);
+      else sender.drop(sent);
+    });
+  }
+
+  clear() {
+    this.#rows.clear();
+  }
+
+  render(state) {
+    const rows = rowsOf(state);
+    this.#rows.draw(rows);
+    this.#drawSeen(state, rows);
+  }
+
+  /** Write under the last own message that somebody has seen who has. */
+  #drawSeen({ thread, viewer, ...state }, rows) {
+    const { conversation } = thread;
+    const others = othersOf(conversation, viewer).filter(({ id }) => !conversation.is_group || !isBlocked(state, id));
+    const by = (message) => others.filter(({ id }) => (thread.seen[id] ?? 0) >= message.seq);
+    const last = rows.findLast(({ message }) => message?.id && message.author.id === viewer?.id && by(message).length);
+    for (const [key, item] of this.#rows.entries) {
+      const line = item.querySelector(".seen");
+      if (!line) continue;
+      const text = key !== last?.key ? "" : !conversation.is_group ? translate("seen")
+        : translate("seen_by", { names: listed(by(last.message).map(({ name }) => isolated(name))) });
+      if (line.textContent !== text) note(line, text);
+    }
+  }
+}
+
+function fillMessage(item, { message, starts, ends }, state) {
+  const isMine = message.author.id === state.viewer?.id;
+  const isGroup = state.thread.conversation.is_group;
+  item.className = "message";
+  item.dataset.id = message.id ?? "";
+  for (const [name, on] of Object.entries({ mine: isMine, starts, ends })) item.classList.toggle(name, Boolean(on));
+  paintPending(item, message);
+  const [face, author] = [item.querySelector(".face"), item.querySelector(".message-author")];
+  face.hidden = isMine || !isGroup;
+  paintFace(face, message.author.name);
+  author.classList.toggle("hidden", !isGroup || isMine || !starts);
+  author.firstElementChild.textContent = isMine ? translate("you") : message.author.name;
+  const isRead = !isGroup || !isBlocked(state, message.author.id);
+  item.classList.toggle("unread-of", !isRead);
+  item.querySelector(".bubble").textContent = isRead ? message.body : translate("blocked_said");
+  writeTime(item, message.at_ms, clock(message.at_ms));
+}

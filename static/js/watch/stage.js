@@ -1,0 +1,76 @@
+// The picture's side of the page: title and description, what stands in for the picture, the countdown, the end.
+
+import { plural, translate } from "../core/words.js";
+import { byId, paragraphs, toast, writeTime } from "../parts/dom.js";
+import { ago, compact, duration, moment } from "../parts/format.js";
+import { isLate, serverNow } from "../parts/page.js";
+import { Player } from "./player.js";
+
+const DAY_SECONDS = 86_400;
+
+export class Stage {
+  #theatre = byId("main");
+  #video;
+
+  player = new Player();
+
+  constructor({ video }) {
+    this.#video = video;
+    setInterval(() => this.#countDown(), 1_000);
+  }
+
+  render(state, before) {
+    if (state.video !== before?.video || state.viewers !== before?.viewers || state.likes !== before?.likes) drawEnd(state);
+    if (state.video !== before?.video || state.over !== before?.over) this.#draw(state, before?.video);
+  }
+
+  #draw({ video, over }, before) {
+    this.#video = video;
+    this.#theatre.dataset.status = video.status;
+    drawText(video, before);
+    const isShown = (status) => !over && video.status === status;
+    for (const status of ["live", "upcoming", "ended"]) byId(`badge-${status}`).hidden = !isShown(status);
+    byId("watching").hidden = over || video.status === "ended";
+    byId("curtain-over").hidden = !over;
+    byId("curtain-upcoming").hidden = !isShown("upcoming");
+    byId("curtain-ended").hidden = !isShown("ended");
+    byId("curtain-none").hidden = !isShown("live") || Boolean(video.playlist);
+    this.player.play(isShown("live") && this.#theatre.dataset.as !== "dock" ? video.playlist : "");
+    this.#countDown();
+    if (before && before.status !== video.status && video.status !== "upcoming") toast(translate(video.status === "live" ? "started" : "ended"));
+  }
+
+  #countDown() {
+    const { status, starts_at_ms: startsAtMs } = this.#video;
+    if (status !== "upcoming") return;
+    const { label, text } = startsAtMs === null ? { label: "", text: translate("no_time") } : timeLeft(startsAtMs);
+    byId("starts-at").hidden = startsAtMs === null;
+    byId("countdown-label").textContent = label;
+    byId("countdown").textContent = text;
+    if (startsAtMs !== null) writeTime(byId("starts-at"), startsAtMs, moment(startsAtMs));
+  }
+}
+
+function timeLeft(startsAtMs) {
+  const seconds = Math.ceil((startsAtMs - serverNow()) / 1_000);
+  const days = Math.floor(seconds / DAY_SECONDS);
+  if (isLate(startsAtMs)) return { label: translate("planned_for", { ago: ago(startsAtMs, serverNow()) }), text: translate("not_started") };
+  if (seconds <= 0) return { label: "", text: translate("starting") };
+  const rest = duration(days > 0 ? seconds % DAY_SECONDS : seconds);
+  return { label: translate("starts_in"), text: days > 0 ? `${plural("days", days)} ${rest}` : rest };
+}
+
+function drawText({ title, description: text }, before) {
+  document.title = title;
+  document.querySelector("h1").textContent = title;
+  byId("picture").setAttribute("aria-label", title);
+  const description = byId("description");
+  if (before && text !== before.description) description.replaceChildren(...paragraphs(text));
+  description.hidden = !text;
+}
+
+function drawEnd({ likes: { total }, viewers: { peak } }) {
+  byId("end-likes").textContent = compact(total);
+  byId("end-likes-word").textContent = plural("likes_word", total);
+  byId("end-peak").textContent = compact(peak);
+}
