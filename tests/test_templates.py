@@ -71,7 +71,7 @@ def _contrast(one: str, other: str) -> float:
 def test_every_text_colour_has_enough_contrast_on_every_surface(scheme: int) -> None:
     tokens = dict(
         re.findall(
-            r"--([a-z0-9-]+): (light-dark\([^)]*\)|#[0-9a-f]{6});", (ROOT / "static" / "css" / "site.css").read_text()
+            r"--([a-z0-9-]+): (light-dark\([^)]*\)|#[0-9a-f]{6});", (ROOT / "static" / "css" / "tokens.css").read_text()
         )
     )
     colours = {}
