@@ -77,6 +77,10 @@ class Wire(Protocol):
         ...
 
 
+class ConnectionGone(Exception):
+    """No node holds the connection, or it is not this viewer's."""
+
+
 class Connection:
     """One SSE or WebSocket connection, in the hands of its node.
 

@@ -60,6 +60,7 @@ from realtime.node.connections import (
     HEARTBEAT_SECONDS,
     Closing,
     Connection,
+    ConnectionGone,
     write_slice,
 )
 from realtime.node.presence import SWEEP_SECONDS, Presence, status
@@ -103,6 +104,7 @@ TOLD_MAX_KEYS = 20_000  # in one step, over all topics: some 80 ms of Redis in c
 WRITTEN_MAX_KEYS = 5_000  # of new viewers, with each look at the database
 LIKES_MAX = 512  # batches of likes in one frame whose times are kept; of more, every second
 NOBODY = Watched(0, 0)
+AskIdentity = Callable[[], Awaitable[Identity]]
 NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[0-9a-f]{12}", re.ASCII)
 
 
@@ -337,6 +339,16 @@ def _named(frames: Iterable[Frame], positions: dict[TopicName, str]) -> list[Fra
     return named
 
 
+class TooManyTopics(Exception):
+    """The connection has `TOPICS_MAX` topics."""
+
+
+def _see_whether_room(connection: Connection, topic: TopicName) -> None:
+    """Raises TooManyTopics."""
+    if len(connection.topics) >= TOPICS_MAX and topic not in connection.topics:
+        raise TooManyTopics(topic)
+
+
 class Node:
     """A frontend node. Make it on its event loop, then `start()`; at the end `drain()` and `aclose()`.
 
@@ -468,12 +480,28 @@ class Node:
             if not self.is_open(topic, watcher):
                 self._lose(connection, topic, "private")
 
-    async def prepare(self, topic: TopicName, watcher: Identity, *, after: Position | None = None) -> None:
+    async def prepare(
+        self,
+        topic: TopicName,
+        watcher: Identity,
+        *,
+        after: Position | None = None,
+        identify: AskIdentity | None = None,
+    ) -> None:
         """Have the topic at hand for a viewer who has seen it up to `after`, so that `enter` can follow at once.
 
+        `identify` says who the viewer is. It is asked only where the topic is not open to `watcher`.
         The first viewer of a topic costs one read of the database, all others none.
-        Raises TopicGone (also for a topic that this watcher may not see), StoreUnavailable.
+        Raises TopicGone (also for a topic that this viewer may not read), StoreUnavailable, what `identify` raises.
         """
+        try:
+            await self._prepare(topic, watcher, after)
+        except TopicGone:
+            if identify is None:
+                raise
+            await self._prepare(topic, await identify(), after)
+
+    async def _prepare(self, topic: TopicName, watcher: Identity, after: Position | None) -> None:
         feed = await self._ready_feed(topic)
         if after is not None and after.epoch == feed.epoch and after.seq > feed.seq:
             # It saw it on another node, which was faster. Who asks at the same time shares the one read.
@@ -494,11 +522,12 @@ class Node:
 
         `after` is how far it has followed the topic: then the opening holds the events since, or a `reset` where
         they are no longer at hand. The caller writes the opening before it awaits anything.
-        Raises TopicGone.
+        Raises TopicGone, TooManyTopics.
         """
         feed = self.feeds.get(topic)
         if feed is None or not self.is_open(topic, connection.watcher):
             raise TopicGone(topic)
+        _see_whether_room(connection, topic)
         if connection not in (audience := feed.audience_of(connection)):
             audience.add(connection, connection.way)
             connection.topics.add(topic)
@@ -543,21 +572,38 @@ class Node:
         answers = await asyncio.gather(*(self._subscribe(connection, *item) for item in subscribe.items()))
         return dict(zip(subscribe, answers, strict=True))
 
+    async def subscribe(
+        self,
+        connection: Connection,
+        topic: TopicName,
+        *,
+        after: Position | None = None,
+        identify: AskIdentity | None = None,
+    ) -> Opening:
+        """Make an open connection a viewer of one topic more, once its viewer has read most of what was written.
+
+        `after` as for `enter`, `identify` as for `prepare`. The caller writes the opening before it awaits anything.
+        Raises ConnectionGone, TooManyTopics, TopicGone, StoreUnavailable, what `identify` raises.
+        """
+        _see_whether_room(connection, topic)
+        has_read = False
+        while not has_read:
+            if not await self.has_read(connection):
+                raise ConnectionGone(connection.id)
+            await self.prepare(topic, connection.watcher, after=after, identify=identify)
+            has_read = connection.wire.pending_bytes() <= ROOM_BYTES
+        if connection.id not in self.connections:
+            raise ConnectionGone(connection.id)
+        return self.enter(connection, topic, after=after)
+
     async def _subscribe(self, connection: Connection, topic: TopicName, after: Position | None) -> int | str:
+        """Subscribe, and let the stream say it. Return the seq of the topic, or why not."""
         try:
-            has_read = False
-            while not has_read:
-                if not await self.has_read(connection):
-                    return "not_found"  # closed meanwhile
-                await self.prepare(topic, connection.watcher, after=after)
-                has_read = connection.wire.pending_bytes() <= ROOM_BYTES
-            if connection.id not in self.connections:
-                return "not_found"
-            if len(connection.topics) >= TOPICS_MAX and topic not in connection.topics:
-                return "too_many_topics"
-            opening = self.enter(connection, topic, after=after)
-        except TopicGone:
+            opening = await self.subscribe(connection, topic, after=after)
+        except (ConnectionGone, TopicGone):
             return "not_found"
+        except TooManyTopics:
+            return "too_many_topics"
         except StoreUnavailable:
             return "unavailable"
         head = b'{"topic":"%b",' % topic.encode()

@@ -28,6 +28,7 @@ from realtime.events import NodeId, Position, TopicName, event_id, now_ms, posit
 from realtime.identity import Identity
 from realtime.limits import ConnectionLimit
 from realtime.log.database import DatabaseStore
+from realtime.node.connections import ConnectionGone
 from realtime.node.node import Node, parse_public_id
 from realtime.node.presence import PREFIX, Presence
 from realtime.node.samples import entries_of
@@ -45,10 +46,6 @@ DEAF_SECONDS = 12.0
 RESUBSCRIBE_SECONDS = 1.0
 ASK_SECONDS = 10.0  # fifty snapshots take a busy node some; a dead one is noticed at once: nobody listens
 ASK_AGAIN_SECONDS = 0.1
-
-
-class ConnectionGone(Exception):
-    """No node holds the connection, or it is not this viewer's."""
 
 
 class NodeSilent(Exception):
