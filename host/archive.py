@@ -51,7 +51,7 @@ class Manifest:
 # Writing
 
 
-class Writer(AbstractContextManager["Writer"]):
+class BackupWriter(AbstractContextManager["BackupWriter"]):
     """Writes a backup; the sums at the end of the block make it whole."""
 
     def __init__(self, file: IO[bytes], manifest: Manifest) -> None:
@@ -104,7 +104,7 @@ class _Summing:
 # Reading
 
 
-class Reader:
+class BackupReader:
     """A backup that was read to its end and found whole. Raises Unusable otherwise."""
 
     def __init__(self, path: Path) -> None:

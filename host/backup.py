@@ -18,7 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from host import dumps
-from host.archive import DATABASE, FORMAT, SECRET_KEY, Manifest, Writer, walk
+from host.archive import DATABASE, FORMAT, SECRET_KEY, BackupWriter, Manifest, walk
 from host.errors import Unusable
 from web.pictures import open_regular
 
@@ -73,7 +73,7 @@ def _write(path: Path, folder: Path) -> Made:
     )
     dumps.dump(settings.DATABASE_URL, folder / DATABASE, folder=programs)
     with open(folder / "new", "xb", opener=_private) as file:
-        with Writer(file, manifest) as writer:
+        with BackupWriter(file, manifest) as writer:
             with (folder / DATABASE).open("rb") as dumped:
                 writer.add_file(DATABASE, dumped)
             writer.add(SECRET_KEY, settings.SECRET_KEY.encode())
@@ -89,7 +89,7 @@ def _private(name: str, flags: int) -> int:
     return os.open(name, flags, mode=0o600)
 
 
-def _add(writer: Writer, name: str, picture: Path) -> bool:
+def _add(writer: BackupWriter, name: str, picture: Path) -> bool:
     try:
         file = open_regular(picture)
     except OSError:

@@ -20,7 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from accounts import former
 from host import databases, dumps, embedded, preparation
-from host.archive import DATABASE, SECRET_KEY, Manifest, Reader
+from host.archive import DATABASE, SECRET_KEY, BackupReader, Manifest
 from host.errors import Unusable
 from realtime.log.epoch import draw_epoch
 from web.pictures import keep_folder
@@ -37,7 +37,7 @@ def restore(path: Path, *, replace: bool, say: Callable[[str], object]) -> None:
     """
     connection.close()
     preparation.close_connections()
-    with Reader(path) as backup:
+    with BackupReader(path) as backup:
         manifest = backup.manifest
         _refuse_newer(path, manifest)
         _refuse_busy()
@@ -83,7 +83,7 @@ def _refuse_busy() -> None:
         raise Unusable(f"a restore was cut short and has left {left}: move or delete it first")
 
 
-def _restore(backup: Reader, *, is_empty: bool, at_least: int) -> None:
+def _restore(backup: BackupReader, *, is_empty: bool, at_least: int) -> None:
     url, own = settings.DATABASE_URL, _database()
     _, programs = dumps.programs(at_least=at_least)
     with ExitStack() as undo:
@@ -168,7 +168,7 @@ def _move(path: Path, to: Path, undo: ExitStack) -> None:
 # The secret key
 
 
-def _key(backup: Reader) -> str:
+def _key(backup: BackupReader) -> str:
     return backup.open(SECRET_KEY).read().decode()
 
 

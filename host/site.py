@@ -40,7 +40,7 @@ RELAY_NAMES = ("LIVE_RELAY_HOST", "LIVE_RELAY_PORT")
 HIDDEN_LINES = ("Memory overcommit must be enabled",)
 
 
-def serve(claim: embedded.Claim) -> None:
+def serve(claim: embedded.Ownership) -> None:
     """Start the whole site and keep it running until a signal asks to stop.
 
     Raises ServersError, ImproperlyConfigured when it cannot start: one line each.
@@ -60,7 +60,7 @@ def serve(claim: embedded.Claim) -> None:
 class _Site:
     """One run of the site, from the first server to the last."""
 
-    def __init__(self, claim: embedded.Claim, listening: socket.socket, stream: LogStream) -> None:
+    def __init__(self, claim: embedded.Ownership, listening: socket.socket, stream: LogStream) -> None:
         self._claim = claim
         self._listening = listening
         self._stream = stream
@@ -120,7 +120,7 @@ class _Site:
         for name in self._nodes:
             self._supervisor.start(programs.node(name, self._listening.fileno()))
 
-    async def _wait_for_server(self, server: embedded.Server, child: Child) -> None:
+    async def _wait_for_server(self, server: embedded.EmbeddedServer, child: Child) -> None:
         output = functools.partial(self._supervisor.last_lines, server.program.name)
         await asyncio.to_thread(embedded.wait_until_answers, server, child, output)
 

@@ -47,12 +47,12 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]
             super().ack(delivery_tag)
 
 
-class Channel(kombu_redis.Channel):  # type: ignore[misc]
+class BrokerChannel(kombu_redis.Channel):  # type: ignore[misc]
     QoS = QoS
 
 
-class Transport(kombu_redis.Transport):  # type: ignore[misc]
-    Channel = Channel
+class BrokerTransport(kombu_redis.Transport):  # type: ignore[misc]
+    Channel = BrokerChannel
 
 
 class SentinelChannel(kombu_redis.SentinelChannel):  # type: ignore[misc]
@@ -63,7 +63,7 @@ class SentinelTransport(kombu_redis.SentinelTransport):  # type: ignore[misc]
     Channel = SentinelChannel
 
 
-TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "liveplatform.celery:Transport")
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "liveplatform.celery:BrokerTransport")
 TRANSPORT_ALIASES["sentinel"] = "liveplatform.celery:SentinelTransport"
 
 app = Celery("liveplatform")

@@ -14,7 +14,7 @@ class NodeServer(Server):
     """The server of this site's node: starts and drains it with the process."""
 
 
-class Cli(CommandLineInterface):  # type: ignore[misc]
+class NodeCli(CommandLineInterface):  # type: ignore[misc]
     description = "A frontend node of liveplatform"
     server_class = NodeServer
 
@@ -43,7 +43,7 @@ def main() -> int:
         NodeServer.connects_per_address = settings.LIVE_CONNECTS_PER_ADDRESS
         NodeServer.idle_per_address = settings.LIVE_IDLE_PER_ADDRESS
     # Verbosity 0: no access log, and no second configuration of the logs.
-    Cli().run(["-v", "0", *sys.argv[1:], "liveplatform.asgi:application"])
+    NodeCli().run(["-v", "0", *sys.argv[1:], "liveplatform.asgi:application"])
     return 0
 
 

@@ -21,7 +21,7 @@ class RelayServer(Server):
     body_max_bytes = BODY_MAX_BYTES
 
 
-class Cli(node.Cli):
+class RelayCli(node.NodeCli):
     description = "The relay of a region of liveplatform"
     server_class = RelayServer
 
@@ -42,7 +42,7 @@ def main() -> int:
     RelayServer.on_start = staticmethod(process.start)
     RelayServer.on_drain = staticmethod(process.stop)
     listen = [] if "--fd" in sys.argv else ["-b", settings.LIVE_RELAY_HOST, "-p", str(settings.LIVE_RELAY_PORT)]
-    Cli().run(["-v", "0", *listen, *sys.argv[1:], "realtime.relay.process:application"])
+    RelayCli().run(["-v", "0", *listen, *sys.argv[1:], "realtime.relay.process:application"])
     return 0
 
 

@@ -6,19 +6,19 @@ its data with full durability, Valkey keeps nothing: it only makes the site fast
 """
 
 from host.embedded.addresses import PORTS, database_url, free_port, redis_url
-from host.embedded.claims import Claim, claim, held, holding
+from host.embedded.claims import Ownership, claim, held, holding
 from host.embedded.folder import data_dir, has_database, write_private
 from host.embedded.lifetime import running, servers, throw_away
 from host.embedded.postgres import MAJOR_VERSIONS, client_programs
-from host.embedded.server import Server, started, wait_until_answers
+from host.embedded.server import EmbeddedServer, started, wait_until_answers
 from host.embedded.users import hand_over, temporary_folder
 from host.errors import ServersError
 
 __all__ = [
     "MAJOR_VERSIONS",
     "PORTS",
-    "Claim",
-    "Server",
+    "EmbeddedServer",
+    "Ownership",
     "ServersError",
     "claim",
     "client_programs",

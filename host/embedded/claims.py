@@ -22,7 +22,7 @@ from host.embedded.postgres import end_stray_postgres
 from host.errors import ServersError, reason
 
 
-class Claim:
+class Ownership:
     """The right to run the servers of a data folder, held as a lock that ends with the process.
 
     From the claim on the servers' addresses are settled, so settings may be read.
@@ -59,7 +59,7 @@ class Owner:
     ready: bool
 
 
-def claim(folder: Path, command: str) -> Claim | Owner:
+def claim(folder: Path, command: str) -> Ownership | Owner:
     """Claim the data folder for `command`, or return its present owner. Raises ServersError."""
     try:
         make_folder(folder)
@@ -69,7 +69,7 @@ def claim(folder: Path, command: str) -> Claim | Owner:
     file = os.fdopen(handle, "r+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return Claim(folder, file, command)
+        return Ownership(folder, file, command)
     except BlockingIOError:
         with file:
             # Empty or half for the instant in which the owner writes it.
@@ -83,10 +83,10 @@ def claim(folder: Path, command: str) -> Claim | Owner:
         raise
 
 
-_held: Claim | None = None
+_held: Ownership | None = None
 
 
-def held() -> Claim | None:
+def held() -> Ownership | None:
     """Return the claim of this process, if it holds one for the length of a block: that of `manage.py serve`."""
     return _held
 

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from host.embedded.claims import Claim, Owner, attached, claim, wait_for_attached
+from host.embedded.claims import Owner, Ownership, attached, claim, wait_for_attached
 from host.embedded.postgres import postgres_server
-from host.embedded.server import Server, started
+from host.embedded.server import EmbeddedServer, started
 from host.embedded.users import temporary_folder
 from host.embedded.valkey import valkey_server
 from host.errors import ServersError
@@ -39,7 +39,7 @@ def running(
         yield
 
 
-def _claim_or_owner(folder: Path, command: str, *, alone: bool) -> Claim | Owner:
+def _claim_or_owner(folder: Path, command: str, *, alone: bool) -> Ownership | Owner:
     """Return our claim on the folder, or the owner whose servers are ready: not with `alone`. Raises ServersError."""
     found = claim(folder, command)
 
@@ -47,7 +47,7 @@ def _claim_or_owner(folder: Path, command: str, *, alone: bool) -> Claim | Owner
         nonlocal found
         if isinstance(found, Owner) and not found.ready:
             found = claim(folder, command)
-        return isinstance(found, Claim) or found.ready
+        return isinstance(found, Ownership) or found.ready
 
     if alone and isinstance(found, Owner):
         raise ServersError(f"{folder} is in use by process {found.pid} ({found.command}): stop that first")
@@ -68,7 +68,7 @@ def throw_away(*, postgres: bool = True, valkey: bool = True) -> Iterator[Path]:
         yield folder
 
 
-def servers(folder: Path, *, postgres: bool = True, valkey: bool = True, durable: bool = True) -> list[Server]:
+def servers(folder: Path, *, postgres: bool = True, valkey: bool = True, durable: bool = True) -> list[EmbeddedServer]:
     """Return the data folder's servers, ready to start; the first time this makes the database. Needs the claim.
 
     `durable=False` gives up everything that survives a crash, for speed. Raises ServersError.

