@@ -14,7 +14,7 @@ from realtime.events import Epoch, NodeId, Position, TopicName, event_id, parse_
 from realtime.node import node as frontend
 from realtime.node.node import TOPICS_MAX, Node
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, read_chunks, write_descriptor
-from tests.realtime.test_frontend import OTHER, until
+from tests.realtime.node.test_node import OTHER, until
 
 TOPICS = (VIDEO, OTHER)
 

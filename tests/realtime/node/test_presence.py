@@ -21,7 +21,7 @@ from realtime.node.presence import Presence, offline
 from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, PresenceTable, gone_seconds
 from realtime.table.scripts import TableUnavailable
 from tests.realtime.fakes import FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
-from tests.realtime.test_frontend import Clock, until
+from tests.realtime.node.test_node import Clock, until
 
 ANA_INBOX, ANA_PRESENCE = TopicName("user:ana"), TopicName("presence:ana")
 ANA, BO = Identity("ana"), Identity("bo")

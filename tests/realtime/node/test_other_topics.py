@@ -15,7 +15,7 @@ from realtime.log.store import Heads, TopicGone
 from realtime.node.connections import Closing
 from realtime.node.node import Node
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
-from tests.realtime.test_frontend import Clock, until
+from tests.realtime.node.test_node import Clock, until
 
 INBOX, MOOD = TopicName("user:ana"), TopicName("presence:ana")
 ANA = Identity("ana")
