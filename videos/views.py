@@ -29,7 +29,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.models import NAME_MAX, Viewer
-from realtime.edge.consumers import APART
+from realtime.edge.handshake import APART
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from videos import words

@@ -1,7 +1,7 @@
 """The one bound for every byte to a peer: what may wait in the server for one reader, and for how long.
 
 Called by what writes to peers: the sockets of streams (realtime.edge.sockets), Twisted's connections
-(realtime.edge.transport), and the wire through any other ASGI server (realtime.edge.consumers). A frame, an answer, a
+(realtime.edge.transport), and the wire through any other ASGI server (realtime.edge.asgi_wire). A frame, an answer, a
 pong, a page and a file are all the same here. Promise: one reader costs `WAITING_MAX_BYTES` at most; a reader that
 takes nothing for `STALL_MAX_SECONDS` is cut. Nobody else waits for it.
 """

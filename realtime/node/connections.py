@@ -37,7 +37,7 @@ class Closing(Enum):
 
 class Wire(Protocol):
     """How a connection reaches its viewer: realtime.edge.sockets.StreamSocket, or any ASGI server
-    (realtime.edge.consumers).
+    (realtime.edge.asgi_wire).
 
     `way` is the socket's descriptor while the node may write to it directly, else -1: then `write` is the way.
     """

@@ -1,6 +1,6 @@
 """Who counts as a viewer of a topic: keys of viewers, and a node's roll of those who are here.
 
-Hop: beside the path. A connection brings its viewer's key (realtime.edge.consumers); the node (realtime.node.node)
+Hop: beside the path. A connection brings its viewer's key (realtime.edge.handshake); the node (realtime.node.node)
 enters it in its topics' rolls, and tells the shared table (realtime.table.subscriptions) and the database what has
 changed. Two connections with one key are one viewer, on one node or on several.
 

@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from host.processes import Child, Program
 from host.programs import CHECKOUT, DRAIN_SECONDS
-from realtime.edge.consumers import AsgiWire
+from realtime.edge.asgi_wire import AsgiWire
 from realtime.events import frame
 from realtime.websocket import EXTRAS_MAX, client_frame
 from tests.certificates import certificate

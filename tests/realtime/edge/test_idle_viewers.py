@@ -13,8 +13,10 @@ import pytest
 from django.conf import settings
 
 from realtime.edge.bound import Bound
-from realtime.edge.consumers import ERRORS_MAX, Commander, EventStream, Request, WebSocketStream
+from realtime.edge.consumers import EventStream, WebSocketStream
 from realtime.edge.handoff import WIRE
+from realtime.edge.handshake import Request
+from realtime.edge.session import ERRORS_MAX, Commander
 from realtime.edge.sockets import Sockets
 from realtime.events import ConnectionId, NodeId
 from realtime.identity import Identity

@@ -11,8 +11,10 @@ import pytest
 from django.conf import settings
 
 from realtime.edge.bound import WAITING_MAX_BYTES, Bound
-from realtime.edge.consumers import Commander, EventStream, Request
+from realtime.edge.consumers import EventStream
 from realtime.edge.handoff import WIRE
+from realtime.edge.handshake import Request
+from realtime.edge.session import Commander
 from realtime.edge.sockets import Sockets
 from realtime.events import ConnectionId, NodeId, TopicName
 from realtime.limits import Limited, RateLimit, network_of

@@ -1,0 +1,163 @@
+"""What a connection asks for, read from its handshake, and how it is refused.
+
+Called by the consumers (realtime.edge.consumers). No database is asked.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+
+from realtime.edge import devices, origins
+from realtime.edge.cookies import cookie
+from realtime.events import UNKNOWN, ConnectionId, Position, TopicName, parse_event_id, parse_event_ids, topic_name
+from realtime.identity import Identity
+from realtime.limits import Network, network_of
+from realtime.node.node import TOPICS_MAX
+from realtime.node.process import key_of
+from realtime.registry import registry
+from realtime.table.counting import UNCOUNTED, ViewerKey
+
+Scope = dict[str, Any]
+POLL_MAX_SECONDS = 30  # how long a stream may be asked to last
+APART = ("embed", "dock")  # what watches without being a viewer: a player on another site, a moderator's tool
+
+
+class Refusal(Exception):
+    """A connection that is not opened: an HTTP status, a code and a sentence."""
+
+    def __init__(self, status: int, code: str, detail: str, *, retry_seconds: int = 0) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.retry_seconds = retry_seconds
+
+    def told(self) -> dict[str, Any]:
+        """Return the event `refused`. When to come back is drawn, so that those refused at once do not come at once."""
+        retry_ms = round(self.retry_seconds * 1000 * random.uniform(1, 2))
+        return {"code": self.code, "detail": self.detail, "retry_ms": retry_ms}
+
+
+@dataclass(slots=True)
+class Request:
+    """What a connection asks for, read from its handshake."""
+
+    headers: dict[bytes, bytes]
+    topics: list[TopicName]
+    positions: dict[TopicName, Position]
+    ticket: str
+    is_foreign: bool
+    network: Network
+    is_counted: bool = True
+    has_ids_of_all: bool = True
+    seconds: int | None = None  # after which the stream ends by itself: a poll
+
+    @classmethod
+    def parse(cls, scope: Scope) -> Request:
+        """Raises Refusal."""
+        headers = dict(reversed(scope["headers"]))  # of a header that came twice the first counts
+        try:
+            query = parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=200)
+        except ValueError as error:
+            raise Refusal(422, "invalid", "The query is not readable.") from error
+        topics = _topics(value for name, value in query if name == "topic")
+        positions: dict[TopicName, Position] = {}
+        for value in (value for name, value in query if name == "after"):
+            position = parse_event_id(value)
+            if position is None:
+                raise Refusal(422, "invalid", "after looks like video:<id>@<epoch>.<seq>.")
+            positions[position[0]] = position[1]
+        if (last := headers.get(b"last-event-id")) is not None:
+            # The browser's own, not the page's: what it holds is answered with a fresh state, not with an error.
+            named = parse_event_ids(last.decode("latin1"))
+            if named.keys() & set(topics):
+                positions |= named
+            else:
+                positions = {topic: positions.get(topic, UNKNOWN) for topic in topics}
+        apart = [value for name, value in query if name == "as"]
+        if not set(apart) <= set(APART) or len(apart) > 1:
+            raise Refusal(422, "invalid", f"as is one of {', '.join(APART)}.")
+        ids = [value for name, value in query if name == "ids"]
+        if ids not in ([], ["each"]):
+            raise Refusal(422, "invalid", "ids is each, or not there.")
+        ticket = next((value for name, value in query if name == "ticket"), "")
+        client = scope.get("client") or ("", 0)
+        is_foreign = origins.page(scope, settings.LIVE_ORIGINS) is origins.Page.FOREIGN
+        return cls(
+            headers,
+            topics,
+            positions,
+            ticket,
+            is_foreign,
+            network_of(client[0]),
+            is_counted=not apart,
+            has_ids_of_all=not ids,
+            seconds=_seconds([value for name, value in query if name == "seconds"]),
+        )
+
+    @property
+    def credentials(self) -> dict[bytes, bytes]:
+        """The headers that say who asks."""
+        return {name: value for name in (b"cookie", b"authorization") if (value := self.headers.get(name))}
+
+    def cookie(self, name: str) -> str:
+        """Return the cookie with its name; empty without one."""
+        value = cookie(self.headers, name)
+        return f"{name}={value}" if value else ""
+
+    @property
+    def device(self) -> str:
+        """Which browser asks; "" where we have not given it a cookie."""
+        return devices.read(cookie(self.headers, devices.COOKIE))
+
+    @property
+    def person(self) -> str:
+        """Who to count the connection for in the limits: the credentials themselves, which need no database."""
+        session = self.cookie(settings.SESSION_COOKIE_NAME)
+        return session or self.headers.get(b"authorization", b"").decode("latin1") or self.device
+
+    def key(self, watcher: Identity, id: ConnectionId, *, is_load: bool = False) -> ViewerKey:
+        """Return which viewer the connection is counted as: who it is, else which browser, else which address.
+
+        Only what is signed counts, and no database is asked: who makes names up is one viewer with all at their
+        address. A browser's connections and those of its viewer's tokens have different keys, until the browser's are
+        identified (`Node.identify`). A load test's connections are a viewer each.
+        """
+        if not self.is_counted:
+            return UNCOUNTED
+        if is_load:
+            return key_of(f"connection {id}")
+        viewer_id = watcher.viewer_id
+        if not viewer_id and b"authorization" in self.headers and registry.claim is not None:
+            viewer_id = registry.claim(self.headers)
+        if viewer_id:
+            return key_of(f"viewer {viewer_id}")
+        device = self.device
+        return key_of(f"device {device}" if device else f"address {self.network}")
+
+
+def _topics(values: Iterable[str]) -> list[TopicName]:
+    try:
+        topics = [topic_name(value) for value in values]
+    except ValueError as error:
+        raise Refusal(422, "invalid_topic", f"{error}.".capitalize()) from error
+    if len(topics) > TOPICS_MAX:
+        raise Refusal(422, "too_many_topics", f"A connection may have {TOPICS_MAX} topics at most.")
+    if len(set(topics)) < len(topics):
+        raise Refusal(422, "invalid_topic", "Each topic may be named once.")
+    return topics
+
+
+def _seconds(values: list[str]) -> int | None:
+    if not values:
+        return None
+    [value, *others] = values
+    if others or not (value.isascii() and value.isdigit() and len(value) <= 2 and int(value) <= POLL_MAX_SECONDS):
+        raise Refusal(422, "invalid", f"seconds is a whole number from 0 to {POLL_MAX_SECONDS}.")
+    return int(value)

@@ -1,0 +1,229 @@
+"""What stays of an open connection: its place in the node, and the commands of its viewer.
+
+Made by the consumers (realtime.edge.consumers), which end with the handshake where the session gets the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from django.conf import settings
+
+from realtime.edge.admission import Seat, identified, leave_seat, prepare
+from realtime.edge.handshake import Refusal, Request
+from realtime.events import TopicName, position_in, topic_name
+from realtime.identity import ANONYMOUS, Identity
+from realtime.limits import Limited, RateLimit
+from realtime.log.store import TopicGone
+from realtime.node.connections import Closing, Connection
+from realtime.node.node import TOPICS_MAX, Node
+from realtime.node.samples import entries_of
+from realtime.registry import CommandError, registry
+
+logger = logging.getLogger(__name__)
+
+ERRORS_MAX = 10
+NO_NONSENSE = ("too_often", "unavailable", "not_found")  # answers that one gets without a mistake
+COMMAND_BYTES = 16 * 1024  # sent for a command count as one command more
+WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
+
+
+class Session:
+    """An open connection's place in the node and in the limits. Implements realtime.edge.sockets.Listener."""
+
+    __slots__ = ("_seat", "connection", "node")
+
+    connection: Connection
+
+    def __init__(self, node: Node, seat: Seat | None) -> None:
+        self.node = node
+        self._seat = seat
+
+    def received(self, message: str | bytes) -> None:
+        """An event stream's viewer says nothing."""
+
+    def said_all(self, goodbye: Callable[[], None]) -> None:
+        goodbye()
+
+    def filled(self) -> None:
+        self.node.filled(self.connection)
+
+    def end_poll(self) -> None:
+        """The stream was asked to end now. The next one goes on from its positions."""
+        if self.connection.id in self.node.connections:
+            self.node.end_poll(self.connection)
+            self.connection.wire.close(Closing.DRAIN)
+
+    def gone(self) -> None:
+        """Give the place up. A second time changes nothing."""
+        self.node.remove(self.connection)
+        leave_seat(self._seat)
+        self._seat = None
+
+
+class Commander(Session):
+    """A WebSocket's session: runs its viewer's commands, one after the other, each answered by `ack` or `error`."""
+
+    __slots__ = ("_caused_bytes", "_errors", "_headers", "_is_paused", "_limit", "_network", "_waiting", "_working")
+
+    def __init__(self, node: Node, seat: Seat | None, request: Request) -> None:
+        super().__init__(node, seat)
+        self._network = request.network
+        self._headers = request.credentials
+        self._errors = 0
+        self._caused_bytes = 0  # sent for commands, and not yet paid for by the limit
+        self._limit: RateLimit | None = None
+        self._waiting: deque[str | bytes | Callable[[], None]] = deque()
+        self._working: asyncio.Task[None] | None = None
+        self._is_paused = False
+
+    def received(self, message: str | bytes) -> None:
+        self._waiting.append(message)
+        if self._working is None:
+            self._working = asyncio.create_task(self._work(), name="commands")
+        elif len(self._waiting) > WAITING_MAX and not self._is_paused:
+            self._is_paused = True
+            self.connection.wire.pause()
+
+    def said_all(self, goodbye: Callable[[], None]) -> None:
+        self._waiting.append(goodbye)
+        if self._working is None:
+            self._working = asyncio.create_task(self._work(), name="commands")
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                message = self._waiting.popleft()
+                if callable(message):
+                    message()
+                    return
+                await self.take(message)
+                if self._is_paused and len(self._waiting) <= WAITING_MAX // 4:
+                    self._is_paused = False
+                    self.connection.wire.resume()
+        except Exception:
+            logger.exception("a command failed")
+            self._close(Closing.FAILED)
+        finally:
+            self._working = None
+
+    async def take(self, message: str | bytes) -> None:
+        """Run one command and answer it."""
+        if isinstance(message, bytes):
+            self._close(Closing.UNSUPPORTED)
+            return
+        ref: object = None
+        try:
+            if not await self.node.has_read(self.connection):
+                return
+            if settings.LIVE_LIMITS:
+                self._limit = self._limit or RateLimit(burst=200, per_second=50)
+                cost, self._caused_bytes = divmod(self._caused_bytes, COMMAND_BYTES)
+                self._limit.take("", 1 + cost)
+            command = _command(message)
+            ref = command.get("ref")
+            await self._run(command, ref)
+            self._errors = 0
+        except Limited:
+            self._close(Closing.TOO_OFTEN)
+        except (CommandError, Refusal) as error:
+            self._errors += error.code not in NO_NONSENSE
+            self._answer({"error": {"code": error.code, "detail": error.detail}, "ref": ref})
+            if self._errors >= ERRORS_MAX:
+                self._close(Closing.NONSENSE)
+
+    async def _run(self, command: dict[str, Any], ref: object) -> None:
+        match command.pop("op"):
+            case "subscribe":
+                await self._subscribe(_topic(command), command.get("after"), ref)
+            case "unsubscribe":
+                topic = _topic(command)
+                self.node.unsubscribe(self.connection, topic)
+                self._answer({"ack": ref, "topic": topic})
+            case "saw":
+                try:
+                    frames = entries_of(command.get("frames"))
+                except ValueError as error:
+                    raise CommandError("invalid", f"{error}.".capitalize()) from error
+                self._answer({"ack": ref, "seen": self.node.samples.saw(self.connection.id, frames)})
+            case str(op) if op in registry.commands:
+                watcher = await self._identify()
+                if not watcher.viewer_id:
+                    raise CommandError(
+                        "unauthenticated",
+                        "Say who you are: open the WebSocket with a session, a bearer token or a ticket.",
+                    )
+                answer = await registry.commands[op](watcher, self._network, command)
+                self._answer({"ack": ref, **answer})
+            case _:
+                raise CommandError("unknown_op", "There is no such command.")
+
+    async def _subscribe(self, topic: TopicName, after: object, ref: object) -> None:
+        connection = self.connection
+        if len(connection.topics) >= TOPICS_MAX and topic not in connection.topics:
+            raise CommandError("too_many_topics", f"A connection may have {TOPICS_MAX} topics at most.")
+        try:
+            position = position_in(topic, after)
+        except ValueError as error:
+            raise CommandError("invalid", f"{error}.") from error
+        if topic in connection.topics and position is None:
+            # It reads this one already: what it has not read yet is on its way.
+            feed = self.node.feeds[topic]
+            self._answer({"ack": ref, "topic": topic, "epoch": feed.epoch, "seq": feed.seq, "snapshot": None})
+            return
+        await prepare(self.node, {topic: position}, connection.watcher, self._identify)
+        if connection.id not in self.node.connections:
+            return  # closed meanwhile
+        try:
+            opening = self.node.enter(connection, topic, after=position)
+        except TopicGone as error:
+            raise CommandError("unavailable", "The topic is being read again.") from error
+        start = orjson.dumps({"ack": ref, "topic": opening.topic})
+        self._caused_bytes += opening.size
+        connection.wire.answer(start[:-1] + b"," + opening.part[1:])
+        if opening.frames:
+            connection.wire.write(opening.frames)
+
+    async def _identify(self) -> Identity:
+        """Return who watches; read from cookie or token once. Raises Refusal."""
+        watcher = self.connection.watcher
+        if watcher is ANONYMOUS and self._headers:
+            watcher = await identified(self._headers)
+            self.node.identify(self.connection, watcher)
+        return watcher
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        body = orjson.dumps(answer)
+        self._caused_bytes += len(body)
+        self.connection.wire.answer(body)
+
+    def _close(self, why: Closing) -> None:
+        self._waiting.clear()
+        self.node.remove(self.connection)
+        self.connection.wire.close(why)
+
+
+def _topic(command: dict[str, Any]) -> TopicName:
+    try:
+        return topic_name(command.get("topic", ""))
+    except (ValueError, TypeError) as error:
+        raise CommandError("invalid_topic", "A topic looks like video:<id>.") from error
+
+
+def _command(text: str) -> dict[str, Any]:
+    try:
+        command = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise CommandError("malformed", "A command is a JSON object.") from error
+    if not isinstance(command, dict) or not isinstance(command.get("op"), str):
+        raise CommandError("malformed", 'A command is an object like {"op":"subscribe","topic":…,"ref":1}.')
+    ref = command.get("ref")
+    if ref is not None and (not isinstance(ref, (int, str)) or isinstance(ref, bool) or len(str(ref)) > 64):
+        command["ref"] = None
+        raise CommandError("malformed", "ref is a number or a short text.")
+    return command
