@@ -63,8 +63,8 @@ class SentinelTransport(kombu_redis.SentinelTransport):  # type: ignore[misc]
     Channel = SentinelChannel
 
 
-TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "liveplatform.celery:BrokerTransport")
-TRANSPORT_ALIASES["sentinel"] = "liveplatform.celery:SentinelTransport"
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), f"{__name__}:{BrokerTransport.__name__}")
+TRANSPORT_ALIASES["sentinel"] = f"{__name__}:{SentinelTransport.__name__}"
 
 app = Celery("liveplatform")
 app.config_from_object("django.conf:settings", namespace="CELERY")
