@@ -18,7 +18,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Viewer
-from realtime.models import LoggedEvent, SeenViewer, Topic
+from realtime.events import TopicName
+from realtime.log.retention import delete_topics, empty_topics
+from realtime.log.writer import lock_topics
 from videos.interactions import create_video
 from videos.models import Comment, Like, Video
 
@@ -99,12 +101,11 @@ def remove(run: str) -> None:
         _end(video)
         Like.objects.filter(video=video).delete()
         _delete_in_batches(Comment.objects.filter(video=video))
-        LoggedEvent.objects.filter(topic_id=video.topic).delete()
-        SeenViewer.objects.filter(topic_id=video.topic).delete()
+        topics = [TopicName(video.topic)]  # a deleted video has no id
+        empty_topics(topics)
         with transaction.atomic():
-            video_topic = video.topic  # a deleted video has no id
             video.delete()
-            Topic.objects.filter(name=video_topic).delete()
+            delete_topics(topics)
     _delete_in_batches(Viewer.objects.filter(username__startswith=f"{PREFIX}{run}-"))
     Viewer.objects.filter(username=PREFIX + run).delete()
 
@@ -112,7 +113,7 @@ def remove(run: str) -> None:
 def _end(video: Video) -> None:
     """End the video without telling anybody: no like that is still on its way may be stored from here on."""
     with transaction.atomic():
-        list(Topic.objects.select_for_update().filter(name=video.topic))
+        lock_topics([TopicName(video.topic)])
         Video.objects.filter(pk=video.pk).update(status=Video.Status.ENDED, ended_at=timezone.now())
 
 

@@ -33,7 +33,6 @@ from messaging.representation import (
 )
 from realtime.events import TopicName
 from realtime.log import writer as log
-from realtime.models import Topic
 from videos.interactions import Claim
 from videos.representation import person
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
@@ -69,9 +68,9 @@ def touch(conversation_id: UUID) -> datetime:
 class Held:
     """A conversation, locked: its members stay who they are until the transaction ends."""
 
-    def __init__(self, conversation: Conversation, head: Topic) -> None:
+    def __init__(self, conversation: Conversation, head: log.LockedHead) -> None:
         self.conversation = conversation
-        self.topic = TopicName(head.name)
+        self.topic = head.topic
         self.seats = seats_of([conversation.id])[conversation.id]
         self._heads = {self.topic: head}
 
@@ -101,7 +100,7 @@ class Held:
         """Lock the topics of all members, and of `more`: nobody of them is told of anything else meanwhile."""
         self._heads |= log.lock_topics(user_topic(id) for id in (*self.seats, *more))
 
-    def adopt(self, heads: Mapping[TopicName, Topic]) -> None:
+    def adopt(self, heads: log.LockedHeads) -> None:
         """Take topics that are locked already: all members', at least."""
         self._heads |= heads
 
@@ -458,7 +457,7 @@ def lift_block(blocker_id: UUID, blocked: Seat) -> None:
         logger.info("%s blocks %s no more", blocker_id, blocked.id)
 
 
-def _locked_user(viewer_id: UUID) -> Topic:
+def _locked_user(viewer_id: UUID) -> log.LockedHead:
     """Lock the viewer's topic: who writes to him meanwhile waits, and then finds what has changed."""
     topic = user_topic(viewer_id)
     log.ensure_topics([topic])

@@ -18,7 +18,6 @@ from messaging.reading import newest_message
 from messaging.representation import conversation_topic, user_topic
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos.merging import Heads
 from videos.representation import person
 
 _COUNT_UNREAD = """
@@ -40,7 +39,7 @@ class MessagesOfGuest:
         log.ensure_topics(inboxes)
         return inboxes | {conversation_topic(id) for id in conversations}
 
-    def hand_over(self, guest: Viewer, account: Viewer, heads: Heads) -> None:
+    def hand_over(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
         conversations = Conversation.objects.filter(id__in=list(_conversations(guest.id))).order_by("active_at", "id")
         Message.objects.filter(author=guest).update(author=account, client_id=None)
         Conversation.objects.filter(creator=guest).update(creator=account)
@@ -77,7 +76,7 @@ class MessagesOfGuest:
         conversation.pair = None if is_taken else pair
         conversation.save(update_fields=["pair"])
 
-    def _tell(self, conversation: Conversation, guest: Viewer, account: Viewer, heads: Heads) -> None:
+    def _tell(self, conversation: Conversation, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
         """Tell who watches the conversation of the author's new name, and each member of the conversation as it is."""
         conversation.refresh_from_db()
         touch(conversation.id)
@@ -85,7 +84,7 @@ class MessagesOfGuest:
         held.adopt(heads)
         held.tell_merged(guest.id, person(account), last=newest_message(conversation.id))
 
-    def _hand_over_blocks(self, guest: Viewer, account: Viewer, heads: Heads) -> None:
+    def _hand_over_blocks(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
         Block.objects.filter(Q(blocker=guest, blocked=account) | Q(blocker=account, blocked=guest)).delete()
         for block in Block.objects.filter(blocker=guest).select_related("blocked"):
             if not Block.objects.filter(blocker=account, blocked=block.blocked).exists():
@@ -98,7 +97,7 @@ class MessagesOfGuest:
             self._tell_block(heads, block.blocker_id, guest, is_blocked=False)
         Block.objects.filter(Q(blocker=guest) | Q(blocked=guest)).delete()
 
-    def _tell_block(self, heads: Heads, blocker_id: UUID, blocked: Viewer, *, is_blocked: bool) -> None:
+    def _tell_block(self, heads: log.LockedHeads, blocker_id: UUID, blocked: Viewer, *, is_blocked: bool) -> None:
         log.record(heads[user_topic(blocker_id)], "blocked", {"viewer": person(blocked), "is_blocked": is_blocked})
 
 

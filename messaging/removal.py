@@ -10,21 +10,15 @@ from collections.abc import Sequence
 from itertools import groupby
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from messaging.acts import Held, lift_block, take_back, take_out
 from messaging.models import Block, Member, Message
 from messaging.representation import Seat, user_topic
-from realtime.models import Topic
+from realtime.log.retention import delete_topics, empty_topics
 
 MESSAGES_MAX = 200  # of one transaction that holds the topics of a conversation and its members
-ROWS_MAX = 5_000  # of one statement
-
-_EVENTS = """
-DELETE FROM realtime_loggedevent WHERE (topic_id, seq) IN
-(SELECT topic_id, seq FROM realtime_loggedevent WHERE topic_id = %s LIMIT %s)
-"""
 
 
 class MessagesOfViewer:
@@ -48,7 +42,7 @@ class MessagesOfViewer:
         )
 
     def forget(self, viewer_ids: Sequence[UUID]) -> None:
-        Topic.objects.filter(name__in=[user_topic(id) for id in viewer_ids]).delete()
+        delete_topics(user_topic(id) for id in viewer_ids)
 
 
 def _take_messages_back(viewer_id: UUID) -> None:
@@ -73,10 +67,6 @@ def _leave(conversation_id: UUID, viewer_id: UUID) -> None:
 
 
 def _delete_inbox(viewer_id: UUID) -> None:
-    topic = user_topic(viewer_id)
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute(_EVENTS, [topic, ROWS_MAX])
-            if cursor.rowcount < ROWS_MAX:
-                break
-    Topic.objects.filter(name=topic).delete()
+    topics = [user_topic(viewer_id)]
+    empty_topics(topics)
+    delete_topics(topics)

@@ -25,7 +25,6 @@ from realtime.dispatch.publisher import publisher
 from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals, now_ms
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
-from realtime.models import Topic
 from videos import rights
 from videos.models import Comment, LikeCount, LikeKind, Video
 from videos.representation import (
@@ -178,12 +177,7 @@ class _Batch:
         def ask(name: str, query: str, *args: Any) -> None:
             cursors[name] = self._connection.cursor(row_factory=dict_row).execute(query, args)
 
-        # In the order of names: two processes with the same topics wait for each other, not for ever.
-        ask(
-            "heads",
-            "SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s) ORDER BY name FOR UPDATE",
-            topics,
-        )
+        heads = self._connection.execute(log.LOCK, [topics])
         ask(
             "videos",
             "SELECT id, owner_id, status, visibility, comments_enabled FROM videos_video WHERE id = ANY(%s)",
@@ -219,7 +213,7 @@ class _Batch:
                 replies,
             )
         answers = {name: cursor.fetchall() for name, cursor in cursors.items()}
-        self._heads = {row["name"]: row for row in answers["heads"]}
+        self._heads = log.locked(heads.fetchall())
         self._videos = {row["id"]: row for row in answers["videos"]}
         self._viewers = {row["id"]: _Actor(**row) for row in answers["viewers"]}
         self._counts: dict[UUID, dict[str, int]] = {}
@@ -242,7 +236,7 @@ class _Batch:
     def _open_video(self, video_id: UUID, viewer: _Actor) -> dict[str, Any]:
         """Return the row of a video that this viewer may act on. Raises NotFound."""
         video = self._videos.get(video_id)
-        if video is None or f"video:{video_id}" not in self._heads:
+        if video is None or TopicName(f"video:{video_id}") not in self._heads:
             raise NotFound("There is no such video.")
         if video["visibility"] == Video.Visibility.PRIVATE and not (viewer.sees_all or viewer.id == video["owner_id"]):
             raise NotFound("There is no such video.")
@@ -281,14 +275,13 @@ class _Batch:
             raise Forbidden("Comments are turned off.", code="comments_off")
         if command.reply_to is not None and (command.video_id, command.reply_to) not in self._reply_targets:
             raise NotFound("The comment you answer is gone.", code="reply_to_gone")
-        head = self._heads[f"video:{command.video_id}"]
-        head["seq"] += 1
+        head = self._heads[TopicName(f"video:{command.video_id}")]
         row = {
             "id": new_id(),
             "body": command.body,
             "reply_to_id": command.reply_to,
             "client_id": command.client_id,
-            "seq": head["seq"],
+            "seq": head.next_seq(),
             "created_at": datetime.fromtimestamp(command.at_ms / 1000, UTC),
             "pinned_at": None,
         }
@@ -307,9 +300,8 @@ class _Batch:
             )
         )
         data = self._comment_json(row, viewer, video)
-        topic = TopicName(f"video:{command.video_id}")
         self._events.append(
-            Durable.of(topic, seq=row["seq"], name="comment", at_ms=command.at_ms, data={"comment": data})
+            Durable.of(head.topic, seq=head.seq, name="comment", at_ms=command.at_ms, data={"comment": data})
         )
         return data
 
@@ -321,14 +313,12 @@ class _Batch:
     def write(self) -> list[Event]:
         """Write what has changed, in one round trip; return the events to publish after the commit."""
         for video_id, likers in self._likers.items():
-            topic = TopicName(f"video:{video_id}")
-            head = self._heads[topic]
-            head["version"] += 1
+            head = self._heads[TopicName(f"video:{video_id}")]
             names = [name for command, name in reversed(likers) if command.kind is not None]
             self._events.append(
                 Totals(
-                    topic,
-                    head["version"],
+                    head.topic,
+                    head.next_version(),
                     likes_json(self._counts[video_id])["kinds"],
                     tuple(dict.fromkeys(names))[:NAMES_MAX],
                     min(command.at_ms for command, _ in likers),
@@ -367,14 +357,7 @@ class _Batch:
                 " %s::bigint[], %s::timestamptz[])",
                 _columns(self._comments),
             )
-        log.append(self._connection, self._events)
-        heads = [self._heads[topic] for topic in {event.topic for event in self._events}]
-        execute(
-            "UPDATE realtime_topic t SET seq = new.seq, version = new.version"
-            " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS new (name, seq, version)"
-            " WHERE t.name = new.name",
-            _columns([(head["name"], head["seq"], head["version"]) for head in heads]),
-        )
+        log.write(execute, self._heads, self._events)
         return self._events
 
 
@@ -515,22 +498,23 @@ def unpin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
         _unpin(head, found)
 
 
-def _unpin(head: Topic, pinned: Comment) -> None:
+def _unpin(head: log.LockedHead, pinned: Comment) -> None:
     pinned.pinned_at = None
     pinned.save(update_fields=["pinned_at"])
     log.record(head, "comment_unpinned", {"comment": {"id": str(pinned.id)}})
 
 
-def _locked(video_id: UUID, actor: Viewer, *, right: str = "") -> tuple[Topic, Video]:
+def _locked(video_id: UUID, actor: Viewer, *, right: str = "") -> tuple[log.LockedHead, Video]:
     """Return the topic, locked, and the video, if this viewer may see it or has the right. Raises NotFound."""
-    head = Topic.objects.select_for_update().filter(name=f"video:{video_id}").first()
+    topic = TopicName(f"video:{video_id}")
+    head = log.lock_topics([topic]).get(topic)
     video = Video.objects.select_related("owner").filter(id=video_id).first()
     if head is None or video is None or not (may_watch(video, actor) or (right and actor.has_perm(right))):
         raise NotFound("There is no such video.")
     return head, video
 
 
-def _locked_for(right: str, video_id: UUID, actor: Viewer) -> tuple[Topic, Video]:
+def _locked_for(right: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedHead, Video]:
     """Return the topic, locked, and the video, for somebody with the right. Raises NotFound, Forbidden."""
     head, video = _locked(video_id, actor, right=right)
     _require(right, video, actor)

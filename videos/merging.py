@@ -10,25 +10,21 @@ writing its key: who writes as the guest meanwhile holds it, and waits for a top
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Protocol
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from accounts.models import Viewer
-from realtime.dispatch.publisher import publisher
-from realtime.events import TopicName, Totals, now_ms
+from realtime.events import TopicName
 from realtime.log import writer as log
-from realtime.models import Topic
 from videos.models import Comment, Like, LikeCount, Video
 from videos.representation import likes_json, person, role_of, video_json
 from videos.rights import may_moderate
 
 logger = logging.getLogger(__name__)
 
-Heads = Mapping[TopicName, Topic]
 
 _TAKE_BACK = """
 WITH gone AS (
@@ -47,7 +43,7 @@ class Belongings(Protocol):
         """Return the topics that `hand_over` tells of something, made where there was none."""
         ...
 
-    def hand_over(self, guest: Viewer, account: Viewer, heads: Heads) -> None:
+    def hand_over(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
         """Make the guest's things the account's. In the transaction; the topics are locked."""
         ...
 
@@ -79,25 +75,17 @@ def _videos_of(guest: Viewer) -> set[UUID]:
     return {*liked, *commented, *Video.objects.filter(owner=guest).values_list("id", flat=True)}
 
 
-def _hand_over_likes(guest: Viewer, account: Viewer, heads: Heads) -> None:
+def _hand_over_likes(guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_TAKE_BACK, [guest.id, account.id])
         changed = {id for (id,) in cursor.fetchall()}
     Like.objects.filter(viewer=guest).update(viewer=account)
     for id in sorted(changed):
-        _publish_totals(id, heads[TopicName(f"video:{id}")])
+        kinds = likes_json(dict(LikeCount.objects.filter(video=id).values_list("kind", "count")))["kinds"]
+        log.record_totals(heads[TopicName(f"video:{id}")], kinds)
 
 
-def _publish_totals(video_id: UUID, head: Topic) -> None:
-    """Tell viewers of totals that have changed by another way than a like."""
-    head.version += 1
-    Topic.objects.filter(name=head.name).update(version=F("version") + 1)
-    kinds = likes_json(dict(LikeCount.objects.filter(video=video_id).values_list("kind", "count")))["kinds"]
-    totals = Totals(TopicName(head.name), head.version, kinds, (), now_ms())
-    transaction.on_commit(lambda: publisher.publish([totals]))
-
-
-def _hand_over_comments(guest: Viewer, account: Viewer, heads: Heads) -> None:
+def _hand_over_comments(guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
     shown = Comment.objects.filter(author=guest, deleted_at=None)
     videos = Video.objects.filter(id__in=set(shown.values_list("video_id", flat=True))).order_by("id")
     # An author has each client_id once; it was for repeating a comment that may have been lost.
@@ -113,7 +101,7 @@ def _hand_over_comments(guest: Viewer, account: Viewer, heads: Heads) -> None:
         log.record(heads[TopicName(video.topic)], "merged", data)
 
 
-def _hand_over_videos(guest: Viewer, account: Viewer, heads: Heads) -> None:
+def _hand_over_videos(guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
     videos = list(Video.objects.filter(owner=guest))
     for video in videos:
         video.owner = account

@@ -13,10 +13,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F
 
 from accounts.models import Viewer
-from realtime.models import Topic
+from realtime.events import TopicName
+from realtime.log.retention import delete_topics, empty_topics
+from realtime.log.writer import correct_totals, lock_topics
 from videos import interactions, rights
 from videos.media import remove_pictures
 from videos.models import Comment, DeletedVideo, Like, Video
@@ -36,14 +37,6 @@ DELETE FROM videos_like WHERE (video_id, viewer_id) IN
 _COMMENTS_OF_VIDEO = """
 DELETE FROM videos_comment WHERE id IN
 (SELECT id FROM videos_comment WHERE video_id = %s ORDER BY seq DESC LIMIT %s)
-"""
-_EVENTS_OF_TOPIC = """
-DELETE FROM realtime_loggedevent WHERE (topic_id, seq) IN
-(SELECT topic_id, seq FROM realtime_loggedevent WHERE topic_id = %s LIMIT %s)
-"""
-_VIEWERS_OF_TOPIC = """
-DELETE FROM realtime_seenviewer WHERE (topic_id, key) IN
-(SELECT topic_id, key FROM realtime_seenviewer WHERE topic_id = %s LIMIT %s)
 """
 _TAKE_BACK = """
 WITH gone AS (DELETE FROM videos_like WHERE viewer_id = %s AND video_id = ANY(%s) RETURNING video_id, kind)
@@ -81,12 +74,12 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
     interactions.close_video(video_id, actor)
     _delete_rows(_LIKES_OF_VIDEO, video_id)
     _delete_rows(_COMMENTS_OF_VIDEO, video_id)
-    _delete_rows(_EVENTS_OF_TOPIC, video.topic)
-    _delete_rows(_VIEWERS_OF_TOPIC, video.topic)
+    topics = [TopicName(video.topic)]
+    empty_topics(topics)
     with transaction.atomic():
-        Topic.objects.select_for_update().filter(name=video.topic).first()
+        lock_topics(topics)
         Video.objects.filter(id=video_id).delete()
-        Topic.objects.filter(name=video.topic).delete()
+        delete_topics(topics)
         DeletedVideo.objects.bulk_create([DeletedVideo(id=video_id)], ignore_conflicts=True)
         transaction.on_commit(lambda: remove_pictures(video_id))
     logger.info("%s deleted by %s", video.topic, actor.id)
@@ -131,12 +124,11 @@ def _comments(viewer_id: UUID) -> Any:
 def _take_back_likes(viewer_id: UUID) -> None:
     liked = Like.objects.filter(viewer_id=viewer_id).values_list("video_id", flat=True)
     while video_ids := list(liked[:LIKES_MAX]):
-        topics = [f"video:{video_id}" for video_id in video_ids]
+        topics = [TopicName(f"video:{video_id}") for video_id in video_ids]
         with transaction.atomic(), connection.cursor() as cursor:
-            # In the order of names, as everybody who locks several.
-            list(Topic.objects.select_for_update().filter(name__in=topics).order_by("name"))
+            lock_topics(topics)
             cursor.execute(_TAKE_BACK, [viewer_id, video_ids])
-            Topic.objects.filter(name__in=topics).update(version=F("version") + 1)
+            correct_totals(topics)
 
 
 def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:

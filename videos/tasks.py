@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 from django.db import connection, transaction
 
-from realtime.models import Topic
+from realtime.log.writer import correct_totals, lock_topics
 from videos import cleaning
 
 logger = logging.getLogger(__name__)
@@ -36,9 +36,9 @@ def recount() -> int:
         wrong = dict(cursor.fetchall())
         for topic, video_id in wrong.items():
             with transaction.atomic():
-                head = Topic.objects.select_for_update().get(name=topic)
+                lock_topics([topic])
                 cursor.execute(_MEND, [video_id])
-                Topic.objects.filter(name=topic).update(version=head.version + 1)
+                correct_totals([topic])
             logger.error("recount: the like counters of %s were wrong and are mended", topic)
     return len(wrong)
 

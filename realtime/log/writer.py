@@ -1,23 +1,55 @@
-"""The event log's writing side: a durable event is a row, written in the transaction that makes it true.
+"""The event log's writing side: topics and their heads, and durable events, each a row.
 
-Hop: called by the backend inside its transaction; the publisher is told after the commit, and only then.
-Two ways, one order: `record` for ordinary Django transactions, `append` for a group commit's own connection.
-Both take the topic's row lock first, so the events of a topic commit in the order of their `seq`.
+Hop: called by apps inside the transaction that makes an event true; it is published after the commit, and only then.
+Nothing else writes the tables of topics and events. Two kinds of transactions, one order: `record` is for Django's,
+`write` for a group commit's own connection. Both lock the topic's row first (`LOCK`), so the events of a topic commit
+in the order of their `seq`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import psycopg
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 
 from realtime.dispatch.publisher import publisher
-from realtime.events import Durable, Event, TopicName, now_ms
+from realtime.events import Durable, Event, TopicName, Totals, now_ms
 from realtime.models import Topic
+
+
+@dataclass(slots=True)
+class LockedHead:
+    """The head of a topic under its row lock. Who holds the lock may move it; `write` puts it back."""
+
+    topic: TopicName
+    seq: int
+    version: int
+
+    def next_seq(self) -> int:
+        """Return the number of the topic's next durable event."""
+        self.seq += 1
+        return self.seq
+
+    def next_version(self) -> int:
+        """Return the version of the topic's next totals."""
+        self.version += 1
+        return self.version
+
+
+LockedHeads = Mapping[TopicName, LockedHead]
+
+# In the order of names: two transactions with the same topics wait for each other, not for ever.
+LOCK = "SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s) ORDER BY name FOR UPDATE"
+
+
+def locked(rows: Iterable[Sequence[Any]]) -> dict[TopicName, LockedHead]:
+    """Return the heads that a connection of one's own has read with `LOCK`."""
+    return {TopicName(row[0]): LockedHead(*row) for row in rows}
 
 
 def create_topic(topic: TopicName) -> None:
@@ -30,21 +62,17 @@ def ensure_topics(topics: Iterable[TopicName]) -> None:
     Topic.objects.bulk_create([Topic(name=topic) for topic in sorted(topics)], ignore_conflicts=True)
 
 
-def lock_topics(topics: Iterable[TopicName]) -> dict[TopicName, Topic]:
+def lock_topics(topics: Iterable[TopicName]) -> dict[TopicName, LockedHead]:
     """Take the topics' row locks: what follows in this transaction happens after all that has their seqs.
 
     Those without a row are left out. One query.
     """
-    # In the order of names, like everybody: two transactions with the same topics wait for each other, not for ever.
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT name, seq, version, viewers_peak FROM realtime_topic WHERE name = ANY(%s) ORDER BY name FOR UPDATE",
-            [list(topics)],
-        )
-        return {TopicName(row[0]): Topic(*row) for row in cursor.fetchall()}
+        cursor.execute(LOCK, [list(topics)])
+        return locked(cursor.fetchall())
 
 
-def record(head: Topic, name: str, data: Mapping[str, Any]) -> Durable:
+def record(head: LockedHead, name: str, data: Mapping[str, Any]) -> Durable:
     """Append an event to a locked topic, inside `transaction.atomic()`; it is published after the commit.
 
     `data` is the event without `topic`, `seq` and `at_ms`; JSON only.
@@ -53,41 +81,52 @@ def record(head: Topic, name: str, data: Mapping[str, Any]) -> Durable:
     return event
 
 
-def record_all(head: Topic, name: str, items: Sequence[Mapping[str, Any]]) -> list[Durable]:
+def record_all(head: LockedHead, name: str, items: Sequence[Mapping[str, Any]]) -> list[Durable]:
     """Append several events of one name, as `record` does, in two queries whatever their number."""
-    topic = TopicName(head.name)
-    return record_many({topic: head}, [(topic, name, data) for data in items])
+    return record_many({head.topic: head}, [(head.topic, name, data) for data in items])
 
 
-def record_many(
-    heads: Mapping[TopicName, Topic], items: Sequence[tuple[TopicName, str, Mapping[str, Any]]]
-) -> list[Durable]:
+def record_many(heads: LockedHeads, items: Sequence[tuple[TopicName, str, Mapping[str, Any]]]) -> list[Durable]:
     """Append events, each `(topic, name, data)`, to locked topics, as `record` does, in two queries."""
     at_ms = now_ms()
-    events = []
-    for topic, name, data in items:
-        head = heads[topic]
-        head.seq += 1
-        events.append(Durable.of(topic, seq=head.seq, name=name, at_ms=at_ms, data=data))
-    changed = {event.topic: event.seq for event in events}
-    with connection.cursor() as cursor:
-        # Not bulk_update: for 51 topics it spends 10 ms on its own text.
-        cursor.execute(
-            "UPDATE realtime_topic SET seq = new_seq FROM unnest(%s::text[], %s::bigint[]) AS new (topic, new_seq)"
-            " WHERE name = topic",
-            [list(changed), list(changed.values())],
-        )
-        cursor.execute(_INSERT, [_rows(events)])
-    transaction.on_commit(lambda: publisher.publish(events))
+    events = [
+        Durable.of(topic, seq=heads[topic].next_seq(), name=name, at_ms=at_ms, data=data) for topic, name, data in items
+    ]
+    _write_and_publish(heads, events)
     return events
 
 
-def append(pipe: psycopg.Connection[Any], events: Sequence[Event]) -> None:
-    """Write the durable events of a group commit in one statement; their topics are locked, their seqs given."""
+def record_totals(head: LockedHead, kinds: Mapping[str, int]) -> None:
+    """Tell viewers of totals that have changed by another way than a like, inside `transaction.atomic()`."""
+    _write_and_publish({head.topic: head}, [Totals(head.topic, head.next_version(), kinds, (), now_ms())])
+
+
+def correct_totals(topics: Iterable[TopicName]) -> None:
+    """Give locked topics' totals, which have changed, another version. Viewers get them with the next look."""
+    Topic.objects.filter(name__in=topics).update(version=F("version") + 1)
+
+
+def _write_and_publish(heads: LockedHeads, events: Sequence[Event]) -> None:
+    with connection.cursor() as cursor:
+        write(cursor.execute, heads, events)
+    transaction.on_commit(lambda: publisher.publish(events))
+
+
+def write(execute: Callable[[Any, Any], object], heads: LockedHeads, events: Sequence[Event]) -> None:
+    """Write the durable ones of the events, and the heads of all, in two statements of the transaction that has the
+    locks. The events are to be published after its commit: group commit does so (`Applied.events`).
+    """
     if durable := [event for event in events if isinstance(event, Durable)]:
-        pipe.execute(_INSERT, [_rows(durable)])
+        execute(_INSERT, [_rows(durable)])
+    moved = [heads[topic] for topic in {event.topic for event in events}]
+    # Not bulk_update: for 51 topics it spends 10 ms on its own text.
+    execute(_MOVE, [[head.topic for head in moved], [head.seq for head in moved], [head.version for head in moved]])
 
 
+_MOVE = (
+    "UPDATE realtime_topic t SET seq = new.seq, version = new.version"
+    " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS new (name, seq, version) WHERE t.name = new.name"
+)
 # One text, not an array of bodies: psycopg would escape each quotation mark of theirs in Python, 25 ms for the 50
 # inboxes of a message.
 _INSERT = (

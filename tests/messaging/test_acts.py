@@ -19,6 +19,7 @@ from messaging import acts, contacts, reading
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import conversation_topic, user_topic
 from realtime import tasks
+from realtime.log import retention
 from realtime.models import LoggedEvent, Topic
 from tests.messaging.circle import Circle
 from videos.auth import create_guest
@@ -567,8 +568,8 @@ def test_old_events_of_an_inbox_go_sooner_than_those_of_a_conversation(
     circle: Circle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In slices: each is shorter here than what has to go."""
-    monkeypatch.setattr(tasks, "LOG_KEEP_INBOX_EVENTS", 3)
-    monkeypatch.setattr(tasks, "RETIRE_ROWS", 4)
+    monkeypatch.setattr(retention, "KEPT_INBOX_EVENTS", 3)
+    monkeypatch.setattr(retention, "SLICE_ROWS", 4)
     pair = circle.start(0, 1)
     for number in range(8):
         acts.send(pair, circle.people[0], f"note {number}")

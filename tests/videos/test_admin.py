@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.models import Viewer
 from realtime.events import Durable
 from realtime.limits import RateLimit
+from realtime.log import retention
 from realtime.models import LoggedEvent, Topic
 from tests.videos.acts import Stage, allow
 from videos import interactions, limits, removal
@@ -293,6 +294,7 @@ def test_deleted_video_leaves_nothing_and_tells_its_viewers(
 ) -> None:
     """Row 79, in the database: the topic goes too, in few queries, after one `video` event that ends it."""
     monkeypatch.setattr(removal, "ROWS_MAX", 100)
+    monkeypatch.setattr(retention, "ROWS_MAX", 100)
     busy(stage, 250, 130)
     interactions.start_video(stage.video.id, stage.owner)
     other = interactions.create_video(stage.owner, title="Stays")

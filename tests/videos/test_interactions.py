@@ -295,7 +295,7 @@ async def test_retention_keeps_what_is_new_and_what_is_near_the_end(
 ) -> None:
     for number in range(5):
         await comment(stage.video.id, stage.viewers[0], f"note {number}")
-    monkeypatch.setattr("realtime.tasks.LOG_KEEP_EVENTS", 2)
+    monkeypatch.setattr("realtime.log.retention.KEPT_EVENTS", 2)
     assert await run(retention) == 0, "nothing is old yet"
     await run(lambda: LoggedEvent.objects.filter(seq__lte=4).update(at="2020-01-01T00:00:00Z"))
     assert await run(retention) == 3
