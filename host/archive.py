@@ -1,8 +1,8 @@
 """A backup as one file: a tar with a manifest, the database, the secret key, the pictures, and the sums of all.
 
-Called by backup and restore; knows neither Django nor PostgreSQL. Not compressed: the database's part is already, and
-pictures cannot be. What is read was perhaps cut short, spoiled or made by somebody with other things in mind: nothing
-is used before all of it was checked, and only plain files with our names are taken out.
+Called by backup and restore; knows neither Django nor PostgreSQL. The file is not compressed: the dump of the database
+already is, and pictures do not get smaller. A file that is read may be cut short, damaged or made to do harm. So all of
+it is checked before anything is used, and only plain files with names of ours are taken out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def file_named(text: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup is of. `postgres` and `dumped_by` are major versions: of the server, of its `pg_dump`."""
+    """What is in a backup. `postgres` and `dumped_by` are major versions: of the server, and of the `pg_dump` used."""
 
     format: int
     version: str
@@ -52,7 +52,7 @@ class Manifest:
 
 
 class BackupWriter(AbstractContextManager["BackupWriter"]):
-    """Writes a backup; the sums at the end of the block make it whole."""
+    """Writes a backup. The end of the block adds the sums, without which it is not whole."""
 
     def __init__(self, file: IO[bytes], manifest: Manifest) -> None:
         self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  (closed in the end)
@@ -63,10 +63,10 @@ class BackupWriter(AbstractContextManager["BackupWriter"]):
         self._add(name, io.BytesIO(data), len(data))
 
     def add_file(self, name: str, file: IO[bytes]) -> None:
-        """Add an open file as long as it is now. Raises Unusable when it gets shorter while it is read."""
+        """Add an open file with its present length. Raises Unusable when it gets shorter while it is read."""
         found = os.fstat(file.fileno())
         if found.st_size <= SMALL_BYTES:
-            # A playlist is written over and over: as it is at one moment.
+            # A playlist is written again and again: take it as it is at one moment.
             data = file.read(found.st_size)
             self._add(name, io.BytesIO(data), len(data), found.st_mtime)
             return
@@ -105,7 +105,7 @@ class _Summing:
 
 
 class BackupReader:
-    """A backup that was read to its end and found whole. Raises Unusable otherwise."""
+    """A backup, read to its end and found whole. Raises Unusable otherwise."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -125,7 +125,7 @@ class BackupReader:
         for member in self._tar:
             if not found:
                 self.manifest = self._read_manifest(member)
-            # No links, no devices, and no file that is larger than what there is of it.
+            # Plain files only: no links, no devices, no file with holes.
             if member.type != tarfile.REGTYPE or not _is_ours(member.name) or member.name in found:
                 raise ValueError(f"it has something else in it, {member.name!r}")
             found[member.name] = member
@@ -161,7 +161,7 @@ class BackupReader:
         return self._file(self._members[name])
 
     def take_media(self, folder: Path) -> int:
-        """Write the pictures below a folder that is new. Returns how many. Raises OSError."""
+        """Write the pictures into a new folder. Returns their number. Raises OSError."""
         names = [name for name in self._members if name.startswith(MEDIA)]
         for name in names:
             path = folder / name.removeprefix(MEDIA)
@@ -179,7 +179,7 @@ class BackupReader:
 
 
 def _is_ours(name: str) -> bool:
-    """Return whether a member of that name belongs into a backup, and nowhere but into the media folder."""
+    """Return whether a backup may have a member of that name. A picture must not lead out of the media folder."""
     if not name.startswith(MEDIA):
         return name in (MANIFEST, DATABASE, SECRET_KEY, SUMS)
     parts = PurePosixPath(name).parts
@@ -192,7 +192,7 @@ def _is_ours(name: str) -> bool:
 
 
 def walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Return the pictures below a folder with their names in a backup: no links, nothing hidden, no half files."""
+    """Return the pictures below a folder with their names in a backup. No links, no hidden or half-written files."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):

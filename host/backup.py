@@ -1,7 +1,7 @@
-"""All that a site is in one file, whether it runs or not: database, pictures, secret key. Called by `manage.py backup`.
+"""Write a backup: database, pictures and secret key in one file. Called by `manage.py backup`; the site may run.
 
-The database is as it was at one moment; pictures are read after that, so one that went meanwhile is missing. The file
-is written beside and renamed: under its name there is a whole backup or none.
+The database is as it was at one moment. Pictures are read after that: one that is deleted meanwhile is missing.
+The file is written under another name and renamed, so a file with the backup's name is always whole.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Made:
 
 
 def write(path: Path, *, replace: bool = False) -> Made:
-    """Write a backup of the site. Raises Unusable; then there is nothing new."""
+    """Write a backup of the site. Raises Unusable, and then leaves nothing behind."""
     path = path.absolute()
     try:
         _check_place(path, replace=replace)
-        # Its mode lets nobody else in: whoever has the secret key is everybody.
+        # No other user may enter it: with the secret key one can sign in as anybody.
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
             return _write(path, Path(folder))
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Where PostgreSQL is: a URL as an operator writes it, read as libpq reads it. Used by settings alone.
+"""The URL of a database, read as PostgreSQL's own library (libpq) reads it. Used by the settings, backup and restore.
 
-So whatever the URL asks for (TLS, its certificates, which of several hosts) holds for every connection that Django's
-settings describe: the ORM's, the group commit's own, the replica's.
+So all options of the URL (TLS, certificates, several hosts) hold for each connection that Django's settings describe:
+those of the ORM, of the group commit and of the replica.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _LIMITS = "-c statement_timeout=5000 -c lock_timeout=2000"
 
 
 class UnknownOption(ValueError):
-    """The URL asks for something that PostgreSQL does not know. The text is its name."""
+    """The URL has an option that PostgreSQL does not know. The text is its name."""
 
 
 def parse(url: str) -> dict[str, str]:
-    """Return libpq's parameters. Raises UnknownOption, ValueError when it is no address."""
+    """Return libpq's parameters. Raises UnknownOption, and ValueError for a text that is no address."""
     parts = urlsplit(url)
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()} | {"ssl"}
     if unknown := [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if name not in known]:
@@ -43,17 +43,17 @@ def _is_port(text: str) -> bool:
 
 
 def django_settings(url: str, *, pgbouncer: bool) -> dict[str, Any]:
-    """Return an entry of DATABASES. What the URL asks for wins over what we would."""
+    """Return an entry of DATABASES. Options of the URL win over our own."""
     given = parse(url)
     names = {django: given.pop(name, "") for name, django in _NAMES.items()}
-    # PgBouncer takes no options at a connection's start.
+    # PgBouncer takes no options when a connection starts.
     options = " ".join(filter(None, ("" if pgbouncer else _LIMITS, given.pop("options", ""))))
     return {
         "ENGINE": "django.db.backends.postgresql",
         **names,
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,  # of a pooled connection: it may have died with its server meanwhile
-        # Behind PgBouncer each transaction has another of its connections: nothing of one outlives it.
+        "CONN_HEALTH_CHECKS": True,  # a pooled connection may have died with its server
+        # Behind PgBouncer each transaction may get another connection, so no cursor outlives its transaction.
         "DISABLE_SERVER_SIDE_CURSORS": pgbouncer,
         "OPTIONS": {
             "connect_timeout": 2,
@@ -61,7 +61,7 @@ def django_settings(url: str, *, pgbouncer: bool) -> dict[str, Any]:
             "tcp_user_timeout": 2000,
             **({"options": options} if options else {}),
             **given,
-            # Its own attempts come ever more rarely: after a minute of outage the next one took up to a minute.
+            # The pool's own attempts come more and more rarely: after a minute of outage the next took up to a minute.
             # One for each thread that may want one, so that none waits for another's: backend 4, node 2, admin 4 and
             # sign-in 2 (web.turns), and two for what sessions need around these.
             "pool": {"min_size": 0, "max_size": 14, "timeout": 2, "reconnect_timeout": 1},

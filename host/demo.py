@@ -1,7 +1,7 @@
 """The demo broadcast, from its start until a moderator ends its video or the site stops. Called by host.site.
 
-The video is an app's, named by `DEMO_VIDEO` in the settings; its picture is made here (host.picture). What ends the
-video ends the broadcast until the next start. Without the demo the site is as good as ever.
+The video belongs to an app, which `DEMO_VIDEO` in the settings names; its picture is made here (host.picture). When the
+video ends, the broadcast ends until the next start. A site that cannot have the demo runs without it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ NAME = "demo"
 
 
 class DemoVideo(Protocol):
-    """What the demo needs of the app that has videos."""
+    """What the demo needs from the app that has videos."""
 
     def open_broadcast(self) -> Any:
-        """Return the id of the demo's live video, made where there is none. Its picture goes into the media folder's
-        folder of that name.
-        """
+        """Return the id of the demo's live video; make one if there is none. The picture's folder has the id's name."""
 
     def close_broadcast(self) -> None:
         """End the demo's live video, if there is one."""
@@ -50,7 +48,7 @@ class Demo:
         video = cast("DemoVideo", import_module(settings.DEMO_VIDEO))
         try:
             if not settings.LIVE_DEMO:
-                if not settings.LIVE_PEERS:  # else it may be another region's
+                if not settings.LIVE_PEERS:  # else it may belong to another region
                     await with_database(video.close_broadcast)
                 return
             video_id = await with_database(video.open_broadcast)
@@ -72,14 +70,14 @@ class Demo:
         self._supervisor.say("the demo broadcast has been ended")
 
     async def _take_posters(self, folder: Path) -> None:
-        # The first as soon as there is a picture.
+        # Until there is a first one, try more often.
         while not await self._stops_within(CHECK_SECONDS):
             await asyncio.to_thread(picture.take_poster, folder)
             if (folder / "poster.jpg").exists() and await self._stops_within(picture.POSTER_SECONDS):
                 return
 
     async def _stops_within(self, seconds: float) -> bool:
-        """Wait that long, or until the site is asked to stop: then the answer is True."""
+        """Wait that long, or until the site is asked to stop. Returns whether it is."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop_asked.wait(), seconds)
         return self._stop_asked.is_set()
@@ -89,5 +87,5 @@ async def _is_live(video: DemoVideo, video_id: Any) -> bool:
     try:
         return await with_database(video.is_live, video_id)
     except OperationalError:
-        # Nobody can have ended it either.
+        # While the database is away nobody can end it.
         return True

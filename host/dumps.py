@@ -1,7 +1,7 @@
 """The database as one file, by PostgreSQL's own programs: `pg_dump` and `pg_restore`.
 
-Called by backup and restore. The programs of the embedded server come with it; beside an external server those of the
-system are asked first, which know TLS. `pg_dump` must be as new as the server at least, and `pg_restore` as `pg_dump`.
+Called by backup and restore. The system's programs are preferred, because they know TLS; those of the embedded server
+are always there. `pg_dump` must be as new as the server or newer, and `pg_restore` as new as `pg_dump` or newer.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from host.errors import Unusable
 
 SYSTEM = "/usr/lib/postgresql"
 CONNECT_SECONDS = 5
-TIMEOUT_MAJOR = 17  # from there on pg_restore sets something that older servers do not know, and ends
+TIMEOUT_MAJOR = 17  # from this one on, pg_restore sets a timeout that older servers do not know, and fails
 
 
 def connect(url: str, *, database: str = "") -> psycopg.Connection:
-    """Return a connection that commits by itself, to another database of the server if one is named."""
+    """Return a connection that commits each statement, to another database of the server if one is named."""
     try:
         return psycopg.connect(
             **{**databases.parse(url), **({"dbname": database} if database else {})},  # type: ignore[arg-type]
@@ -44,7 +44,7 @@ def server_major(url: str) -> int:
 
 
 def programs(*, at_least: int) -> tuple[int, Path]:
-    """Return the oldest programs of that major version or newer, and which they are. Raises Unusable."""
+    """Return the oldest programs of that major version or newer: their version and folder. Raises Unusable."""
     found = [(major, folder) for folder in _folders() if (major := _major(folder)) >= at_least]
     if at_least < TIMEOUT_MAJOR:
         found = [(major, folder) for major, folder in found if major < TIMEOUT_MAJOR]
@@ -56,7 +56,7 @@ def programs(*, at_least: int) -> tuple[int, Path]:
 def _folders() -> Iterator[Path]:
     yield from sorted(Path(SYSTEM).glob("*/bin"))
     if found := shutil.which("pg_dump"):
-        # Not where it leads to: Debian's is a script that knows by its own name what to run.
+        # Do not follow the link: Debian's script reads from its own name which program to run.
         yield Path(found).parent
     if bundled := embedded.client_programs():
         yield bundled
@@ -73,17 +73,17 @@ def _major(folder: Path) -> int:
 
 def dump(url: str, path: Path, *, folder: Path) -> None:
     """Write the whole database as it is at one moment, while others write. Raises Unusable."""
-    # Roles and rights are the server's: whoever restores it owns it.
+    # Roles and rights belong to the server. Who restores the dump owns the tables.
     options = ("--format=custom", "--no-owner", "--no-privileges", f"--file={path}", f"--dbname={_target(url)}")
     _run([folder / "pg_dump", *options], url)
 
 
 def fill(url: str, file: IO[bytes], *, folder: Path, database: str) -> None:
-    """Fill an empty database of the server, with all or with nothing. Raises Unusable."""
+    """Fill an empty database of the server, completely or not at all. Raises Unusable."""
     options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
     _run([folder / "pg_restore", *options, f"--dbname={_target(url, database)}"], url, file)
     with connect(url, database=database) as connection:
-        # Until the server's own look at it, plans would be made for tables of unknown size.
+        # Else queries are planned for tables of unknown size, until the server analyses them by itself.
         connection.execute("ANALYZE")
 
 
@@ -108,7 +108,7 @@ def users(url: str) -> list[str]:
 
 
 def clear(url: str) -> None:
-    """Make a database that was filled in vain empty again."""
+    """Empty a database again after it was filled in vain."""
     with connect(url) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
@@ -125,7 +125,7 @@ def _target(url: str, database: str = "") -> str:
 
 
 def _run(argv: Sequence[str | Path], url: str, file: IO[bytes] | None = None) -> None:
-    # Arguments can be read by everybody on the machine, the environment cannot.
+    # All users of the machine can read arguments, but not the environment.
     password = databases.parse(url).get("password")
     environment = {**os.environ, "LC_ALL": "C.UTF-8", **({"PGPASSWORD": password} if password else {})}
     pipe = subprocess.PIPE
@@ -136,14 +136,14 @@ def _run(argv: Sequence[str | Path], url: str, file: IO[bytes] | None = None) ->
                 shutil.copyfileobj(file, process.stdin)
             process.stdin.close()
         except BrokenPipeError:
-            pass  # it says why
+            pass  # the program's own message is read below
         said = process.stderr.read().decode(errors="replace")
     if process.returncode:
         name = Path(argv[0]).name
         raise Unusable(f"{name} failed: {_telling_line(said).removeprefix(f'{name}: error: ')}")
 
 
-# Two databases that change places
+# Swapping two databases
 
 
 def create(url: str, name: str) -> None:
@@ -166,9 +166,9 @@ def drop(url: str, name: str) -> None:
 
 
 def swap(url: str, *, new: str, old: str) -> None:
-    """Give the database `new` the name that the URL says, and what had it the name `old`: both or none.
+    """Rename the site's database to `old`, and the database `new` to its name: both or none.
 
-    Raises Unusable, also when somebody uses one of them.
+    Raises Unusable, also when a program uses one of them.
     """
     own = databases.parse(url)["dbname"]
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
@@ -182,6 +182,6 @@ def swap(url: str, *, new: str, old: str) -> None:
 
 
 def _telling_line(said: object) -> str:
-    """Return the line of PostgreSQL's words that tells what is wrong."""
+    """Return the line of PostgreSQL's message that names the cause."""
     lines = [line.strip() for line in str(said).splitlines() if line.strip()] or ["no reason given"]
     return next((line for line in lines if "failed:" in line or "error:" in line), lines[0])

@@ -1,4 +1,4 @@
-"""The site's part of the environment: empty variables count as absent, and names that are nearly right are said.
+"""The site's part of the environment. Empty variables count as absent; names that are nearly right are reported.
 
 Standard library only: `manage.py` and the tests need it before settings are read.
 """
@@ -28,7 +28,7 @@ NAMES = frozenset(
     )
 )
 """The settings whose names do not begin with `PREFIX`."""
-# How alike two names are. Above the second are PORTS, LOGLEVEL and DATABASE_URI; below it HOSTNAME, HOME and POST.
+# How alike two names must be. PORTS, LOGLEVEL and DATABASE_URI reach the second; HOSTNAME, HOME and POST do not.
 _LIKE, _SURELY = 0.6, 0.85
 
 
@@ -37,15 +37,15 @@ def is_ours(name: str) -> bool:
 
 
 def forget_empty() -> None:
-    """Take the site's empty variables out of the environment: `ALLOWED_HOSTS=` is how many files say "not set"."""
+    """Remove the site's empty variables from the environment: in many files `ALLOWED_HOSTS=` means "not set"."""
     for name in [name for name, value in os.environ.items() if not value and is_ours(name)]:
         del os.environ[name]
 
 
 def say_doubts(read: Iterable[str]) -> None:
-    """Say in one line each which variables are no settings but look like it. `read` are the settings' names.
+    """Print one line for each variable that looks like a setting and is none. `read` are the settings' names.
 
-    They leave the environment: each process of the site would say it again.
+    The variable is removed, so the site's other processes do not print the line again.
     """
     for name, doubt in list(_doubts({*read, *NAMES})):
         print(f"liveplatform: {name} is no setting{doubt}", file=sys.stderr)
@@ -55,7 +55,7 @@ def say_doubts(read: Iterable[str]) -> None:
 def _doubts(settings: set[str]) -> Iterator[tuple[str, str]]:
     known = {name.removeprefix(PREFIX): name for name in settings}
     for name in sorted(os.environ.keys() - settings):
-        written = name.upper() if name.upper().startswith(PREFIX) else name  # `port` alone may be somebody else's
+        written = name.upper() if name.upper().startswith(PREFIX) else name  # `port` may be another program's
         cutoff = _LIKE if name.startswith(PREFIX) else _SURELY
         near = difflib.get_close_matches(written.removeprefix(PREFIX), known, n=1, cutoff=cutoff)
         if near:

@@ -1,4 +1,4 @@
-"""A line between two places, for a look and for tests: a TCP proxy that takes its time, and can be cut.
+"""A line between two places: a TCP proxy with a delay, which can be cut. For `manage.py regions` and for tests.
 
 Standard library only. `manage.py regions --link-ms` puts one between two regions of one machine.
 """
@@ -14,8 +14,8 @@ WAITING_MAX_CHUNKS = 1_024  # on the line, one way
 class Line:
     """Listens on `host` and carries each connection to `to`, with `delay_seconds` each way.
 
-    `cut_there` and `cut_back` swallow what goes to the target and what comes back, as a router that has lost a route
-    does: nobody is told. What was on its way then is lost to its connection, so once mended those connections end.
+    `cut` drops the bytes to the target, those that come back, or both, as a router that has lost a route does: neither
+    end gets an error. Bytes that were on the line are lost, so their connections end when the line is mended.
     """
 
     def __init__(self, to: tuple[str, int], *, delay_seconds: float = 0.0) -> None:
@@ -38,14 +38,14 @@ class Line:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # what was aborted ends in the loop's next turn
+        await asyncio.sleep(0)  # aborted connections end in the loop's next turn
 
     def cut(self, *, there: bool = True, back: bool = True) -> None:
-        """Lose everything, or what goes one way."""
+        """Drop all bytes, or those of one direction."""
         self._is_cut = {"there": there, "back": back}
 
     def mend(self) -> None:
-        """Carry again. Connections of which something is missing end."""
+        """Carry again. Connections that have lost bytes end."""
         self.cut(there=False, back=False)
         for writer in self._spoilt:
             writer.transport.abort()
@@ -72,7 +72,7 @@ class Line:
                 end.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
-        """Carry one way until its end, each chunk after its delay, whatever comes behind it."""
+        """Carry one direction until its end, each chunk after its delay; later chunks do not wait for its arrival."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(WAITING_MAX_CHUNKS)
 

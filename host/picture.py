@@ -15,14 +15,14 @@ from host.processes import Program
 SEGMENT_SECONDS = 1
 PLAYLIST_SEGMENTS = 6
 POSTER_SECONDS = 10.0
-# A playlist as old as that is not continued: nobody has waited for it.
+# An older playlist is not continued: no player has waited so long for it.
 STALE_SECONDS = 60.0
 FONTS = Path(__file__).resolve().parent / "fonts"
 _WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 854, 480, 15
 
 
 def _fresh_playlist(folder: Path) -> str:
-    """Return the text of the playlist, or "" if there is none that somebody may be playing."""
+    """Return the text of the playlist, or "" if there is none that a player may still follow."""
     playlist = folder / "live.m3u8"
     with contextlib.suppress(OSError):
         if time.time() - playlist.stat().st_mtime < STALE_SECONDS:
@@ -60,7 +60,7 @@ def program(folder: Path) -> Program:
         # A segment stays for as long as a playlist that lists it may be played (RFC 8216, section 6.2.2).
         "-hls_delete_threshold": str(PLAYLIST_SEGMENTS + 2),
         "-start_number": "0" if listed else str(int(time.time())),
-        # omit_endlist: or the end of this ffmpeg would tell players that the broadcast is over.
+        # omit_endlist: else players take the end of this ffmpeg for the end of the broadcast.
         "-hls_flags": "append_list+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
         "-hls_segment_filename": str(folder / "%d.ts"),
     }  # fmt: skip

@@ -1,7 +1,7 @@
-"""What the database needs before the site serves: its tables, and somebody who may administer it.
+"""What the database needs before the site serves: its tables, and an administrator.
 
-Called by site, in threads. The one part of the site's start that needs Django set up, which takes longer than all
-the rest; so this module is imported late, and `is_prepared` tells beforehand whether the nodes may start meanwhile.
+Called by site, in threads. This is the one part of the start that needs Django set up, and that takes longer than all
+the rest. So Django's modules are imported late, and `is_prepared` says early whether the nodes may start meanwhile.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def is_prepared(folder: Path) -> bool:
 
 
 def remember_prepared(folder: Path) -> None:
-    """Note for the next start that the database is prepared; without the note it only takes longer."""
+    """Note for the next start that the database is prepared. Without the note that start takes longer."""
     with contextlib.suppress(OSError):
         embedded.write_private(folder / "prepared", _fingerprint(folder))
 
@@ -51,7 +51,7 @@ def _fingerprint(folder: Path) -> str:
 
 
 def migrate(say: Callable[[str], None]) -> None:
-    """Apply the migrations that are missing, and say what is done."""
+    """Apply the migrations that are missing, and report it."""
     from django.core.management import call_command
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
@@ -69,7 +69,7 @@ def migrate(say: Callable[[str], None]) -> None:
 
 
 class _Said(io.TextIOBase):
-    """A text file whose lines are said."""
+    """A text file that hands its lines to `say`."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -83,7 +83,7 @@ class _Said(io.TextIOBase):
 
 
 def make_first_admin() -> str | None:
-    """Make the account `admin` when nobody administers the site. Returns its password, or None."""
+    """Make the account `admin` if the site has no administrator. Returns its password, or None."""
     from django.contrib.auth import get_user_model
 
     people = get_user_model().objects
@@ -108,7 +108,7 @@ async def with_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 def close_connections() -> None:
-    """Let go of the database, so that it can stop in peace."""
+    """Close all connections to the database, so that it can stop at once."""
     from django.db import connections
     from django.db.backends.postgresql.base import DatabaseWrapper
 

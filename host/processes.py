@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-# After SIGKILL only the kernel stands between us and the end.
+# After SIGKILL only the kernel can delay the end.
 KILL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run, as whom, and how it is asked to stop: `stop_signal`, then SIGKILL after `stop_seconds`."""
+    """What to run, as which user, and how to stop it: `stop_signal`, then SIGKILL after `stop_seconds`."""
 
     name: str
     argv: tuple[str, ...]
@@ -39,8 +39,8 @@ class Child:
     """A running program.
 
     It leads a session of its own, so a terminal's Ctrl-C reaches the parent alone, which then stops its children
-    in order. When the parent dies without doing so, the child receives its `stop_signal`: from the kernel where
-    `setpriv` exists (Linux), else from a shell that waits for the parent's end of a pipe to close.
+    in order. If the parent dies first, the child receives its `stop_signal`: from the kernel where `setpriv` exists
+    (Linux), else from a shell that waits until the parent's end of a pipe closes.
     """
 
     def __init__(self, program: Program, output: int | IO[bytes] = subprocess.DEVNULL) -> None:
@@ -80,12 +80,12 @@ class Child:
         self.send(self.program.stop_signal)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the program itself; one that has ended already is no error."""
+        """Send a signal to the program itself. It is no error if it has ended already."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
 
     def kill(self) -> None:
-        """End it and whatever it started, at once."""
+        """End it and all processes that it has started, at once."""
         if self.process.poll() is None:
             self.process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -93,7 +93,7 @@ class Child:
         self._bury()
 
     def stop(self) -> int | None:
-        """Stop it in order, by force when that takes longer than `stop_seconds`. Returns its exit code."""
+        """Stop it in order, by force if that takes longer than `stop_seconds`. Returns its exit code."""
         self.ask_to_stop()
         try:
             self.process.wait(self.program.stop_seconds)
@@ -109,14 +109,14 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         if self._guard:
-            # By force: a guard that sees its pipe close would signal a pid that may be somebody else's by now.
+            # By force: when its pipe closes the guard signals the pid, which another process may have by now.
             self._guard.kill()
             self._guard.communicate()
             self._guard = None
 
 
 def _guard(pid: int, number: signal.Signals) -> subprocess.Popen[bytes]:
-    """Start a shell that signals `pid` as soon as this process is gone, however it went."""
+    """Start a shell that signals `pid` as soon as this process has ended, in any way."""
     name = number.name.removeprefix("SIG")
     return subprocess.Popen(
         ["/bin/sh", "-c", f"read _; kill -s {name} {pid}"], stdin=subprocess.PIPE, start_new_session=True

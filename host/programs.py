@@ -8,11 +8,11 @@ from pathlib import Path
 from host.processes import Program
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-# Unbuffered: what a process has to say before it is killed counts most.
+# Unbuffered: the last lines before a process is killed count most.
 PYTHON = (sys.executable, "-u")
-# A node lets its viewers move elsewhere before it ends.
+# A node sends its viewers to other nodes before it ends.
 DRAIN_SECONDS = 30.0
-# A task in hand is finished; the next start takes up what is left.
+# A worker finishes its task; the next start takes up the rest.
 WORKER_STOP_SECONDS = 10.0
 
 
@@ -28,7 +28,7 @@ def dispatcher(name: str = "dispatcher") -> Program:
 
 
 def relay(name: str = "relay") -> Program:
-    """The way to and from the other regions; any number may run."""
+    """The relay, which exchanges events with the other regions; any number may run."""
     return Program(name, (*PYTHON, "-m", "liveplatform.relay"), stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
 
 
@@ -38,7 +38,7 @@ def jobs(name: str = "jobs") -> Program:
 
 
 def _worker(name: str, *options: str) -> Program:
-    # Gossip, mingle and heartbeats tell workers about each other, which nothing here asks.
+    # With gossip, mingle and heartbeats workers learn about each other, which nothing here needs.
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     celery = (*PYTHON, "-m", "celery", "--app", "liveplatform", "--quiet", "worker")
     argv = (*celery, "--pool", "solo", "--hostname", f"{name}@%h", *quiet, *options)

@@ -57,7 +57,8 @@ def run(names: Sequence[str], *, link_ms: int) -> None:
         for host, port in ((settings.HOST, settings.PORT), (RELAY_HOST, settings.LIVE_RELAY_PORT)):
             if port + number > PORT_MAX:
                 raise Unusable(f"PORT: there is no room for {len(names)} regions above {port}")
-            site.listen(host, port + number).close()  # a region's site would say so as well, again and again
+            # Checked here: else a region's site fails with this message, again and again.
+            site.listen(host, port + number).close()
     with (
         open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
         contextlib.closing(_Stream(output, names)) as stream,
@@ -111,7 +112,7 @@ class _Regions:
     def _ask_to_stop(self) -> None:
         if self._stop_asked.is_set():
             for child in self._children:
-                child.ask_to_stop()  # once more: at once
+                child.ask_to_stop()  # asked twice: at once
         else:
             self._supervisor.say("stopping all regions (once more: at once)")
             self._stop_asked.set()
@@ -120,7 +121,7 @@ class _Regions:
         environments = await self._environments()
         first, *others = self._names
         await self._start(first, environments[first])
-        if "DATABASE_URL" not in os.environ:  # known for certain only now: a port may have been taken
+        if "DATABASE_URL" not in os.environ:  # only now: its port may have been taken, and changed
             for name in others:
                 environments[name]["DATABASE_URL"] = embedded.database_url(settings.DATA_DIR)
         async with asyncio.TaskGroup() as tasks:
@@ -130,7 +131,7 @@ class _Regions:
         await self._stop_asked.wait()
 
     async def _start(self, name: str, environment: Mapping[str, str]) -> None:
-        """Start a region and return when it serves. Raises ServersError when it does not want to."""
+        """Start a region and return when it serves. Raises ServersError when it ends first."""
         argv = (*PYTHON, "manage.py", "serve")
         program = Program(
             name, argv, stop_signal=signal.SIGINT, stop_seconds=STOP_SECONDS, env=environment, cwd=CHECKOUT
@@ -151,7 +152,7 @@ class _Regions:
         environments = {}
         for number, name in enumerate(self._names):
             peers = [peer for peer in self._names if peer != name]
-            addresses = {peer: await self._way_to(relay_ports[peer]) for peer in peers}
+            addresses = {peer: await self._address_of(relay_ports[peer]) for peer in peers}
             environments[name] = {
                 **os.environ,
                 "PORT": str(settings.PORT + number),
@@ -168,8 +169,8 @@ class _Regions:
                 environments[name]["LIVE_DEMO"] = "off"
         return environments
 
-    async def _way_to(self, port: int) -> str:
-        """Return where a relay is reached: at the other end of a line, if there is some distance."""
+    async def _address_of(self, port: int) -> str:
+        """Return the address of a relay: that of a line in front of it, if there is some distance."""
         if not self._link_seconds:
             return f"{RELAY_HOST}:{port}"
         line = Line((RELAY_HOST, port), delay_seconds=self._link_seconds)

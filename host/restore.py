@@ -1,4 +1,4 @@
-"""A site made of a backup. Called by `manage.py restore`, while no process of the site runs.
+"""Make a site of a backup. Called by `manage.py restore`, while no process of the site runs.
 
 Everything is made ready beside: the whole file is checked, the database filled and migrated under another name, the
 pictures taken out. Then all of it changes places with what is there, the database last, for that is one transaction;
@@ -25,15 +25,15 @@ from host.errors import Unusable
 from realtime.log.epoch import draw_epoch
 from web.pictures import keep_folder
 
-# Beside the database and in the media folder: of the backup, and of what was there before.
+# Names beside the database and in the media folder: for the backup's content, and for the content it replaces.
 NEW_DATABASE, OLD_DATABASE = "{}_restored", "{}_before_restore"
 NEW_MEDIA, OLD_MEDIA = ".restored", ".before-restore"
 
 
 def restore(path: Path, *, replace: bool, say: Callable[[str], object]) -> None:
-    """Make the site that of the backup, with `replace` in place of what is there.
+    """Make the site that of the backup. `replace`: in place of a site that is there.
 
-    Raises Unusable; then all is as before.
+    Raises Unusable, and then has changed nothing.
     """
     connection.close()
     preparation.close_connections()
@@ -115,7 +115,7 @@ def _restore(backup: BackupReader, *, is_empty: bool, at_least: int) -> None:
 
 
 def _bring_up_to_date(database: str) -> None:
-    """Migrate the database, and let nobody take its history for another one's."""
+    """Migrate the database and draw a new epoch, so that no client takes positions of another history for its own."""
 
     def migrate() -> None:
         call_command("migrate", interactive=False, verbosity=0)
@@ -150,7 +150,7 @@ def _pictures() -> Iterable[Path]:
 
 
 def _swap_media(undo: ExitStack) -> None:
-    """Put the pictures in place of those that are there: one by one, for the folder may be a disk of its own."""
+    """Replace the pictures, one by one: the folder itself cannot be renamed where it is a disk of its own."""
     old = _media() / OLD_MEDIA
     old.mkdir(mode=0o700)
     undo.callback(old.rmdir)
@@ -173,7 +173,7 @@ def _key(backup: BackupReader) -> str:
 
 
 def _key_is_given() -> bool:
-    """Return whether the environment names the key: then none is kept in the data folder."""
+    """Return whether the environment has the key. Then the data folder keeps none."""
     return "SECRET_KEY" in os.environ
 
 

@@ -1,7 +1,7 @@
 """The running site, from its first server to its last. Called by `manage.py serve`, which is `./run`.
 
-Order of the start: servers, then nodes, while Django is set up here for the migrations and the demo; workers when the
-nodes serve. Django's own modules are imported where they are used: a node must not wait for them.
+Order of the start: servers; then nodes, while Django is set up here for migrations and demo; workers when the nodes
+serve. Django's own modules are imported where they are used: the start of the nodes must not wait for them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BACKLOG = 4_096
 READY_CHECK_SECONDS = 0.05
 READY_ANSWER_SECONDS = 5.0
 SLOW_SECONDS = 60.0
-# Wrappers pass Ctrl-C on to a process that has received it from the terminal already.
+# A wrapper may pass on a Ctrl-C that the terminal has already sent to us.
 SAME_SIGNAL_SECONDS = 1.0
 RELAY_NAMES = ("LIVE_RELAY_HOST", "LIVE_RELAY_PORT")
 # Valkey's advice about saving to disk, which this one never does.
@@ -45,7 +45,7 @@ def serve(claim: embedded.Ownership) -> None:
 
     Raises ServersError, ImproperlyConfigured when it cannot start: one line each.
     """
-    # Nodes and relay would say so as well, again and again.
+    # Checked once here: else each node and the relay fail with the same message, again and again.
     keep_folder()
     if settings.LIVE_PEERS or "LIVE_RELAY_HOST" in os.environ:
         listen(settings.LIVE_RELAY_HOST, settings.LIVE_RELAY_PORT, names=RELAY_NAMES).close()
@@ -90,7 +90,7 @@ class _Site:
             self._hurry_asked.set()
 
     async def _work(self) -> None:
-        """Start everything, say when it serves, then look after the demo broadcast."""
+        """Start everything, print when it serves, and keep the demo broadcast running."""
         folder = self._claim.folder
         wanted = {"postgres": "DATABASE_URL" not in os.environ, "valkey": "REDIS_URL" not in os.environ}
         servers = await asyncio.to_thread(functools.partial(embedded.servers, folder, **wanted))
@@ -107,13 +107,13 @@ class _Site:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(demo.Demo(self._supervisor, self._stop_asked).run())
             await self._wait_until_ready()
-            # Not sooner: their start would only delay the nodes', which serve without them, if a little late.
+            # Not sooner: their start delays that of the nodes, and nodes can serve without them, only later.
             self._supervisor.start(programs.dispatcher())
             self._supervisor.start(programs.jobs())
             if settings.LIVE_PEERS:
                 self._supervisor.start(programs.relay())
             await self._announce()
-            # The group, and with it the site, goes on until a signal.
+            # The group, and so the site, goes on until a signal.
             await self._stop_asked.wait()
 
     def _start_nodes(self) -> None:
@@ -142,7 +142,7 @@ class _Site:
             saying.cancel()
 
     async def _announce(self) -> None:
-        """Print where the site is and, when nobody administers it yet, how to sign in."""
+        """Print the site's address and, if it had no administrator so far, how to sign in."""
         url = f"http://{_shown_host()}:{self._listening.getsockname()[1]}"
         text = f"\n  Ready: {url}/\n"
         if password := await with_database(preparation.make_first_admin):
@@ -150,7 +150,7 @@ class _Site:
         self._stream.plain(f"{text}  Data: {self._claim.folder} · Stop: Ctrl-C\n\n")
 
     def _first_sign_in(self, url: str, password: str) -> str:
-        """Return how to sign in. The password is shown on a terminal alone: what else reads this is kept as a log."""
+        """Return how to sign in. Only a terminal gets the password itself: other outputs are kept as logs."""
         head = f"  Sign in at {url}/admin/ as admin with the password"
         change = f"choose another with {_with_same_data()}./run manage.py changepassword admin\n"
         if self._stream.is_terminal:
@@ -160,12 +160,12 @@ class _Site:
         return f"{head} in {kept}\n  Only you can read that file. Delete it when you have signed in; {change}"
 
     async def _stop(self) -> None:
-        """Stop in the order in which nothing is lost: those who take, those who pass on, those who keep."""
+        """Stop in the order in which nothing is lost: nodes take requests, workers pass events on, servers keep all."""
         await self._stop_programs(self._nodes)
         await self._stop_programs(["dispatcher", "jobs", "relay"])
         await self._stop_programs([demo.NAME])
         preparation.close_connections()
-        # PostgreSQL is never hurried: its way of stopping is quick and leaves nothing to recover.
+        # Never by force: PostgreSQL stops fast by itself, and then has nothing to recover.
         await self._supervisor.stop(["valkey", "postgres"])
 
     async def _stop_programs(self, names: Iterable[str]) -> None:
@@ -206,7 +206,7 @@ def _shown_host() -> str:
 
 
 def _with_same_data() -> str:
-    """Return what has to stand before a command for it to act on this site: another environment has other data."""
+    """Return the variables that a command needs to act on this site: without them it finds other data."""
     folder = os.environ.get("LIVE_DATA_DIR")
     database = "DATABASE_URL=… " if "DATABASE_URL" in os.environ else ""
     return database + (f"LIVE_DATA_DIR={shlex.quote(folder)} " if folder else "")

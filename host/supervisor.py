@@ -1,7 +1,7 @@
 """Keeps the processes of a site alive and makes one log stream of their output. Used by `serve`.
 
-One asyncio task per program starts it, starts it again when it ends, and waits longer between tries that fail at
-once. Nothing here waits for a terminal that has stopped reading: the stream then drops lines, and says so.
+One asyncio task for each program starts it, starts it again when it ends, and waits longer after each try that fails at
+once. Nothing here waits for a terminal that has stopped reading: the stream then drops lines and reports their number.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class LogStream:
     """
 
     def __init__(self, output: IO[bytes], *, coloured: bool, name_width: int = NAME_WIDTH) -> None:
-        """`output` has no buffer: what cannot be written must not come again."""
+        """`output` is unbuffered: a buffer would write again what could not be written."""
         self._output = output
         self._coloured = coloured
         self._name_width = name_width
@@ -51,7 +51,7 @@ class LogStream:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person looks at it, and nothing keeps it."""
+        """Whether the lines go to a terminal, which keeps nothing, and not into a log."""
         return self._output.isatty()
 
     def line(self, name: str, text: str) -> None:
@@ -64,7 +64,7 @@ class LogStream:
         self._put(f"{head} {text}\n")
 
     def plain(self, text: str) -> None:
-        """Add text as it is, for the person at the keyboard."""
+        """Add text as it is, without time and name."""
         self._put(text)
 
     def _put(self, text: str) -> None:
@@ -79,13 +79,13 @@ class LogStream:
                 text = f"… {self._dropped} lines dropped here: this output was not read\n{text}"
                 self._dropped = 0
             rest = text.encode(errors="replace")
-            # Whoever read it has gone: the site goes on without.
+            # The reader has gone; the site goes on without one.
             with contextlib.suppress(OSError, ValueError):
                 while rest:
                     rest = rest[self._output.write(rest) :]
 
     def close(self) -> None:
-        """Write what is left, unless nobody reads."""
+        """Write what is left, if there is still a reader."""
         with contextlib.suppress(queue.Full):
             self._lines.put_nowait(None)
             self._thread.join(timeout=1.0)
@@ -129,13 +129,13 @@ class _Kept:
 
 
 class Supervisor:
-    """Runs programs until they are stopped. An async context manager; leaving it kills whatever still runs.
+    """Runs programs until they are stopped. An async context manager: its end kills all that still run.
 
     Lives in the main thread of the process: it watches SIGCHLD.
     """
 
     def __init__(self, stream: LogStream, *, hidden: Sequence[str] = ()) -> None:
-        """`hidden`: lines that contain one of these are not worth showing."""
+        """`hidden`: lines that contain one of these texts are not shown."""
         self._stream = stream
         self._hidden = tuple(hidden)
         self._kept: dict[str, _Kept] = {}
@@ -249,7 +249,7 @@ class Supervisor:
         return show
 
     def _look(self) -> None:
-        """Find out which children have ended: one SIGCHLD may stand for several."""
+        """Find the children that have ended: one SIGCHLD may stand for several."""
         for kept in self._kept.values():
             if kept.child and not kept.ended.is_set() and kept.child.exit_code() is not None:
                 kept.ended.set()

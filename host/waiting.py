@@ -1,4 +1,4 @@
-"""Waiting for what announces itself to nobody: it is asked for again and again. Standard library only."""
+"""Wait for a condition that sends no signal: ask again and again. Standard library only."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ from host.errors import ServersError, reason
 
 
 class Ownership:
-    """The right to run the servers of a data folder, held as a lock that ends with the process.
+    """The right to run the servers of a data folder: a lock that ends with the process.
 
-    From the claim on the servers' addresses are settled, so settings may be read.
+    The servers' addresses are settled when it is taken, so settings may be read after that.
     """
 
     def __init__(self, folder: Path, file: IO[str], command: str) -> None:
@@ -52,7 +52,7 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who runs the servers of a data folder now."""
+    """The process that runs the servers of a data folder now."""
 
     pid: int
     command: str
@@ -72,7 +72,7 @@ def claim(folder: Path, command: str) -> Ownership | Owner:
         return Ownership(folder, file, command)
     except BlockingIOError:
         with file:
-            # Empty or half for the instant in which the owner writes it.
+            # The file is empty, or half, while its owner writes it.
             with contextlib.suppress(ValueError):
                 return Owner(**json.load(file))
             return Owner(pid=0, command="", ready=False)
@@ -108,7 +108,7 @@ def holding(folder: Path, *, command: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def attached(folder: Path) -> Iterator[None]:
-    """Be counted as a user of the servers: an owning command waits for us before it stops them."""
+    """Use the servers of another command for the length of the block. It waits for us before it stops them."""
     with (folder / "attached.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield

@@ -13,8 +13,8 @@ NAME = "liveplatform"
 def data_dir(base_dir: Path, override: str) -> Path:
     """Return the folder that keeps the site's data: `override` (LIVE_DATA_DIR), else `var` in the checkout.
 
-    PostgreSQL refuses to run as root and then runs as `nobody`, which may not reach the checkout (a home is often
-    closed to others): root's data lie in /var/lib, in a folder of this checkout's own.
+    PostgreSQL refuses to run as root. Root's runs as `nobody`, who often cannot reach the checkout (homes are closed to
+    others). So root's data are in /var/lib, in a folder for this checkout.
     """
     if override:
         return (base_dir / override).resolve()
@@ -24,12 +24,12 @@ def data_dir(base_dir: Path, override: str) -> Path:
 
 
 def has_database(folder: Path) -> bool:
-    """Return whether the data folder has a database: the first site, or command, that needs one makes it."""
+    """Return whether the data folder has a database. `./run` and `manage.py migrate` make it."""
     return (folder / "postgres").is_dir()
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all, and make its folders. Raises OSError."""
+    """Write a file that only its owner can read, whole or not at all; make its folders. Raises OSError."""
     make_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
@@ -44,13 +44,13 @@ def write_private(path: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for the site alone; as root others may pass through it, because PostgreSQL is one of them."""
+    """Make a folder for the site alone. Root's may be passed through by others: PostgreSQL runs as one of them."""
     if not path.is_dir():
         path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have what was renamed in the folder survive a power cut. Raises OSError."""
+    """Make names in the folder survive a power cut. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

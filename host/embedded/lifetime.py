@@ -1,4 +1,4 @@
-"""The servers of a data folder for as long as somebody needs them: started and stopped, or attached to."""
+"""The servers of a data folder for the length of a block: started and stopped, or used beside their owner."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def running(
 ) -> Iterator[None]:
     """Have the data folder's servers for the length of the block: attach to them, or start and stop them.
 
-    `alone`: start them. Raises ServersError when they do not start, or run already and are to be had alone.
+    `alone`: start them, and refuse those that run already. Raises ServersError, also when they do not start.
     """
     found = _claim_or_owner(folder, command, alone=alone)
     if isinstance(found, Owner):
@@ -58,7 +58,7 @@ def _claim_or_owner(folder: Path, command: str, *, alone: bool) -> Ownership | O
 
 @contextlib.contextmanager
 def throw_away(*, postgres: bool = True, valkey: bool = True) -> Iterator[Path]:
-    """Have servers of one's own with nothing in them, fast and not durable, in a folder that goes afterwards.
+    """Have new, empty servers for the length of the block, fast and not durable, in a folder that is then deleted.
 
     For tests. Raises ServersError when they do not start.
     """

@@ -59,7 +59,7 @@ def postgres_server(folder: Path, *, durable: bool) -> EmbeddedServer:
         "unix_socket_directories": "",
         "max_connections": "200",
         "jit": "off",
-        # Failed statements are reported to whoever sent them; the log keeps what concerns the server.
+        # The sender of a failed statement gets the error; the log keeps what concerns the server.
         "log_min_messages": "log",
         "log_min_error_statement": "panic",
         "log_checkpoints": "off",
@@ -67,12 +67,12 @@ def postgres_server(folder: Path, *, durable: bool) -> EmbeddedServer:
     }
     if not durable:
         options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        # Its sessions keep a database from being dropped, or copied.
+        # A database cannot be dropped or copied while one of its sessions uses it.
         options |= {"autovacuum": "off"}
     argv = [str(programs / "postgres"), "-D", str(cluster)]
     for name, value in options.items():
         argv += ["-c", f"{name}={value}"]
-    # SIGINT: PostgreSQL's fast shutdown, which ends sessions instead of waiting for them.
+    # SIGINT: PostgreSQL's fast shutdown, which ends sessions and does not wait for them.
     program = Program("postgres", tuple(argv), signal.SIGINT, 30.0, *user, env=_POSTGRES_ENVIRONMENT, cwd=cluster)
 
     def answers(pid: int) -> bool:
@@ -80,7 +80,7 @@ def postgres_server(folder: Path, *, durable: bool) -> EmbeddedServer:
             lines = (cluster / "postmaster.pid").read_text().split()
         except OSError:
             return False
-        # After a crash the file of the life before is still there, and says "ready".
+        # After a crash the file of the server before is still there, and says "ready".
         return lines[:1] == [str(pid)] and lines[-1] == "ready"
 
     return EmbeddedServer(program, answers)
@@ -100,7 +100,7 @@ def _make_cluster(folder: Path, programs: Path, user: User, *, durable: bool) ->
             os.chown(new, user[0], user[1])
         hand_over(new, user)
         check_reachable(new, user)
-        # By file: arguments can be read by everybody on the machine.
+        # By file: all users of the machine can read arguments.
         secret = folder / "postgres.password"
         write_private(secret, password)
         hand_over(secret, user)
@@ -137,15 +137,15 @@ def _run_as(
         **owner,
     )
     output = done.stdout.decode(errors="replace")
-    # Single-user mode exits with 0 whatever its statements did.
+    # Single-user mode exits with 0 even when a statement has failed.
     if done.returncode or "ERROR" in output:
         raise ServersError(f"{Path(argv[0]).name} failed: {last_words(output)}")
 
 
 def end_stray_postgres(cluster: Path) -> None:
-    """See to it that no PostgreSQL of an owner that is gone holds the cluster, and that no dead one seems to.
+    """End a PostgreSQL that a former owner has left running, and remove the pid file that a dead one has left.
 
-    After a power cut the number in postmaster.pid may be any process of ours, which PostgreSQL takes for itself.
+    After a power cut any process may have the number in postmaster.pid; PostgreSQL would take it for a running server.
     """
     pid_file = cluster / "postmaster.pid"
     try:

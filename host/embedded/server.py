@@ -1,4 +1,4 @@
-"""A server of a data folder: started, waited for and stopped. What it is (postgres, valkey) says how it answers."""
+"""A server of a data folder: started, waited for and stopped. Postgres and valkey say how to see that it answers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def wait_until_answers(server: EmbeddedServer, child: Child, output: Callable[[]
 
 
 def last_words(text: str) -> str:
-    """Return the line of a server's output that tells why it ended."""
+    """Return the line of a server's output that says why it ended."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "rror", "ailed", "No space"))]
     return (telling or lines or ["no reason given"])[-1]

@@ -23,7 +23,7 @@ User = tuple[int | None, int | None]
 
 
 def unprivileged_user() -> User:
-    """Return uid and gid of the servers: root's run as nobody, everybody else's as themselves."""
+    """Return uid and gid for the servers: those of `nobody` for root, else None for this process's own."""
     if os.geteuid() != 0:
         return None, None
     nobody = pwd.getpwnam("nobody")
@@ -45,7 +45,7 @@ def package_folder(name: str) -> Path:
 
 
 def reachable(package: Path, part: str, folder: Path) -> Path:
-    """Return `part` of the package, copied into the data folder if nobody cannot reach it where it is.
+    """Return `part` of the package, copied into the data folder if `nobody` cannot reach it in its place.
 
     The package's shared libraries lie beside it and are found by their place relative to the programs.
     """

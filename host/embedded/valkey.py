@@ -28,9 +28,9 @@ def valkey_server(folder: Path, *, durable: bool) -> EmbeddedServer:
         "logfile": '""',
     }
     if not durable:
-        # DEBUG SLEEP is how tests freeze a server.
+        # Tests freeze a server by DEBUG SLEEP.
         options["enable-debug-command"] = "local"
-    # By file: arguments can be read by everybody on the machine.
+    # By file: all users of the machine can read arguments.
     config = folder / "valkey.conf"
     try:
         write_private(config, "".join(f"{name} {value}\n" for name, value in options.items()))

@@ -9,7 +9,7 @@ from django.db import connections
 
 from accounts import former
 
-# Any number that nobody else uses; it is the same for every release.
+# Any number that no other program uses; the same in every release.
 LOCK = 7_205_759_403
 
 
@@ -18,7 +18,7 @@ class Command(migrate.Command):
         connection = connections[options["database"]]
         former.refuse(connection)
         with connection.cursor() as cursor:
-            # The site's own limits for a request would end a long migration half way.
+            # The limits for requests would end a long migration half way.
             cursor.execute("SET statement_timeout = 0")
             cursor.execute("SET lock_timeout = 0")
             cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
