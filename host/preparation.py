@@ -56,7 +56,7 @@ def migrate(say: Callable[[str], None]) -> None:
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
-    from accounts import former
+    from host import former
 
     former.refuse(connection)
     executor = MigrationExecutor(connection)

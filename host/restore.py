@@ -1,8 +1,9 @@
 """Make a site of a backup. Called by `manage.py restore`, while no process of the site runs.
 
-Everything is made ready beside: the whole file is checked, the database filled and migrated under another name, the
-pictures taken out. Then all of it changes places with what is there, the database last, for that is one transaction;
-what fails before is undone. A restore that was killed between these steps leaves what it has put aside, and says so.
+Everything is made ready beside the present site: the whole file is checked, the database is filled and migrated under
+another name, the pictures are unpacked. Then the parts are swapped, the database last, because its swap is one
+transaction; what fails before that is undone. After a restore that was killed in between, the next one names what is
+left.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from django.core.management import call_command
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 
-from accounts import former
-from host import databases, dumps, embedded, preparation
+from host import databases, dumps, embedded, former, preparation
 from host.archive import DATABASE, SECRET_KEY, BackupReader, Manifest
 from host.errors import Unusable
 from realtime.log.epoch import draw_epoch

@@ -22,9 +22,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
 
-from accounts import former
 from accounts.models import Viewer
-from host import archive, backup, dumps, embedded, preparation, restore
+from host import archive, backup, dumps, embedded, former, preparation, restore
 from host.archive import BackupReader, BackupWriter, Manifest
 from host.errors import Unusable
 from realtime.log.epoch import draw_epoch, read_epoch

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.commands import migrate
 from django.db import connections
 
-from accounts import former
+from host import former
 
 # Any number that no other program uses; the same in every release.
 LOCK = 7_205_759_403
