@@ -37,9 +37,9 @@ class AsgiWire:
         self._is_ending = False
         self._sending = asyncio.create_task(self._run(send), name="asgi wire")
 
-    def begin(self, message: dict[str, Any]) -> None:
-        """Send what has to come first."""
-        self._waiting.put_nowait((message, 0))
+    def open(self, headers: Sequence[tuple[bytes, bytes]], first: bytes) -> None:
+        self._waiting.put_nowait(({"type": "http.response.start", "status": 200, "headers": headers}, 0))
+        self.put(first)
 
     def write(self, frames: Sequence[Frame]) -> None:
         if self._is_sse:

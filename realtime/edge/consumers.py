@@ -22,29 +22,23 @@ from django.conf import settings
 
 from realtime import metrics
 from realtime.edge import origins, tickets
-from realtime.edge.admission import Seat, identified, leave_seat, prepare, recognized
+from realtime.edge.admission import LimitKeys, enter_limits, identify, leave_limits, open_node, refusals
 from realtime.edge.asgi_wire import AsgiWire, Send
 from realtime.edge.handoff import BEHIND, EXEMPT, WIRE, PeerGone
 from realtime.edge.handshake import Refusal, Request, Scope
 from realtime.edge.session import Commander, Session
-from realtime.edge.sockets import StreamSocket
 from realtime.events import (
     ConnectionId,
     Frame,
     frame,
-    http_chunk,
 )
 from realtime.identity import ANONYMOUS, Identity
-from realtime.limits import CONNECTIONS_MAX, Limited, NetworkFull
 from realtime.log.store import TopicGone
 from realtime.node.connections import Closing, Connection, Wire
 from realtime.node.node import OPENING_MAX_BYTES, RETRY_MS, RIGHTS_SECONDS, Node, Opening
-from realtime.node.process import process
 
 SUBPROTOCOL = "live.v1.json"
 CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
-# What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
-STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
 
 
 class _Stream:
@@ -56,9 +50,9 @@ class _Stream:
     watcher: Identity = ANONYMOUS
     _is_load = False
     _ticket_seconds = 0.0  # its age
-    _seat: Seat | None = None
+    _limit_keys: LimitKeys | None = None
     _session: Session | None = None
-    _stays = True  # until the session has the socket itself
+    _asgi_wire: AsgiWire | None = None  # where the session cannot have the socket itself: then the consumer stays
 
     async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
         self.scope = scope
@@ -71,75 +65,52 @@ class _Stream:
             pass
         finally:
             if self._session is None:
-                leave_seat(self._seat)
-            elif self._stays:
+                leave_limits(self._limit_keys)
+            elif self._asgi_wire is not None:
                 self._session.gone()
-                wire = self._session.connection.wire
-                if isinstance(wire, AsgiWire):
-                    wire.stop()
+                self._asgi_wire.stop()
 
     def _admit(self) -> Node:
         """Check what can be checked without looking at a topic. Raises Refusal."""
         self.request = Request.parse(self.scope)
-        node = process.node()
-        if node.is_draining:
-            raise Refusal(503, "draining", "This node is shutting down.", retry_seconds=1)
-        if len(node.connections) >= CONNECTIONS_MAX:
-            raise Refusal(503, "full", "This node is full.", retry_seconds=5)
+        node = open_node()
         if self.request.ticket:
-            try:
-                ticket = tickets.read(self.request.ticket)
-            except tickets.BadTicket as error:
-                raise Refusal(401, "bad_ticket", "The ticket is not valid or has expired.") from error
-            self.watcher, self._is_load, self._ticket_seconds = ticket.watcher, ticket.is_load, ticket.age_seconds
+            self._read_ticket()
         elif self.request.is_foreign and b"cookie" in self.request.headers:
             raise Refusal(403, "foreign_origin", "Pages of another origin need a ticket.")
         if self._is_load and (exempt := self.scope.get("extensions", {}).get(EXEMPT)) is not None:
             exempt()
         if settings.LIVE_LIMITS and not self._is_load:
-            try:
-                seat = (self.request.network, self.request.person)
-                process.connection_limit.enter(*seat)
-                self._seat = seat
-            except NetworkFull as full:
-                raise Refusal(
-                    429, "network_full", "Too many watch from your network at once.", retry_seconds=full.retry_seconds
-                ) from full
-            except Limited as limited:
-                raise Refusal(
-                    429, "too_many_connections", "You have too many streams open.", retry_seconds=limited.retry_seconds
-                ) from limited
+            self._limit_keys = enter_limits(self.request)
         return node
+
+    def _read_ticket(self) -> None:
+        """Take on whose behalf the connection comes from its ticket. Raises Refusal."""
+        try:
+            ticket = tickets.read(self.request.ticket)
+        except tickets.BadTicket as error:
+            raise Refusal(401, "bad_ticket", "The ticket is not valid or has expired.") from error
+        self.watcher, self._is_load, self._ticket_seconds = ticket.watcher, ticket.is_load, ticket.age_seconds
 
     async def _identify(self) -> Identity:
         """Return who watches; read from cookie or token once, and only where it matters. Raises Refusal."""
         if self.watcher is ANONYMOUS and (credentials := self.request.credentials):
-            self.watcher = await identified(credentials)
+            self.watcher = await identify(credentials)
         return self.watcher
 
     async def _prepare(self, node: Node) -> None:
-        """Have the topics at hand. Raises Refusal."""
-        if (
-            self.watcher.viewer_id
-            and self._ticket_seconds > RIGHTS_SECONDS
-            and not await recognized(node, self.watcher)
-        ):
-            raise Refusal(401, "bad_ticket", "The ticket's viewer is banned or has a new password.")
-        positions = {topic: self.request.positions.get(topic) for topic in self.request.topics}
-        await prepare(node, positions, self.watcher, self._identify)
+        """Have the topics at hand, each from the position last seen. Raises Refusal."""
+        async with refusals():
+            is_old = self.watcher.viewer_id and self._ticket_seconds > RIGHTS_SECONDS
+            if is_old and not await node.recognizes(self.watcher):
+                raise Refusal(401, "bad_ticket", "The ticket's viewer is banned or has a new password.")
+            for topic in self.request.topics:
+                after = self.request.positions.get(topic)
+                await node.prepare(topic, self.watcher, after=after, identify=self._identify)
 
     def _open(self, session: Session, *, is_sse: bool) -> Wire:
         """Give the session a connection, which enters the node. Nothing is written yet."""
-        wire: StreamSocket | AsgiWire
-        extensions = self.scope.get("extensions", {})
-        if (take := extensions.get(WIRE)) is not None:
-            try:
-                wire = take(session)
-            except PeerGone as gone:
-                raise StopConsumer from gone
-            self._stays = False
-        else:
-            wire = AsgiWire(self.base_send, is_sse=is_sse, behind=extensions.get(BEHIND))
+        wire = self._take_wire(session, is_sse=is_sse)
         id = ConnectionId(secrets.token_urlsafe(12))
         key = self.request.key(self.watcher, id, is_load=self._is_load)
         session.connection = Connection(
@@ -147,6 +118,18 @@ class _Stream:
         )
         session.node.add(session.connection)
         self._session = session
+        return wire
+
+    def _take_wire(self, session: Session, *, is_sse: bool) -> Wire:
+        """Return the socket, handed to the session; where it cannot be had, a wire through this consumer."""
+        extensions = self.scope.get("extensions", {})
+        if (take := extensions.get(WIRE)) is None:
+            self._asgi_wire = AsgiWire(self.base_send, is_sse=is_sse, behind=extensions.get(BEHIND))
+            return self._asgi_wire
+        try:
+            wire: Wire = take(session)
+        except PeerGone as gone:
+            raise StopConsumer from gone
         return wire
 
     def _hello(self, session: Session) -> list[Frame]:
@@ -176,7 +159,7 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
             metrics.refused.labels(refusal.code).inc()
             await self._refuse(refusal)
             raise StopConsumer from refusal
-        if not self._stays:
+        if self._asgi_wire is None:
             raise StopConsumer
 
     async def http_disconnect(self, message: dict[str, Any]) -> None:
@@ -192,17 +175,11 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         await self._prepare(node)
         if not all(node.is_open(topic, self.watcher) for topic in self.request.topics):
             raise Refusal(503, "unavailable", "The topic is being read again.", retry_seconds=1)
-        session = Session(node, self._seat)
+        session = Session(node, self._limit_keys)
         wire = self._open(session, is_sse=True)
         frames = self._hello(session)
-        headers = self._headers(b"text/event-stream; charset=utf-8")
         first = b"retry: %d\n" % RETRY_MS + b"".join(frame.text for frame in frames)
-        if isinstance(wire, StreamSocket):
-            lines = b"".join(b"%b: %b\r\n" % header for header in (*headers, *STREAM_HEADERS))
-            wire.put(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n" + http_chunk(first))
-        elif isinstance(wire, AsgiWire):
-            wire.begin({"type": "http.response.start", "status": 200, "headers": headers})
-            wire.put(first)
+        wire.open(self._headers(b"text/event-stream; charset=utf-8"), first)
         if self.request.seconds is not None:
             asyncio.get_running_loop().call_later(self.request.seconds, session.end_poll)
 
@@ -250,14 +227,14 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._close_with(refusal)
             return
         await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        session = Commander(node, self._seat, self.request)
+        session = Commander(node, self._limit_keys, self.request)
         wire = self._open(session, is_sse=False)
         try:
             wire.write(self._hello(session))
         except TopicGone:
             node.remove(session.connection)
             wire.close(Closing.DRAIN)
-        if not self._stays:
+        if self._asgi_wire is None:
             raise StopConsumer
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:

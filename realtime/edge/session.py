@@ -14,14 +14,13 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from realtime.edge.admission import Seat, identified, leave_seat, prepare
+from realtime.edge.admission import LimitKeys, identify, leave_limits, refusals
 from realtime.edge.handshake import Refusal, Request
 from realtime.events import TopicName, position_in, topic_name
 from realtime.identity import ANONYMOUS, Identity
 from realtime.limits import Limited, RateLimit
-from realtime.log.store import TopicGone
-from realtime.node.connections import Closing, Connection
-from realtime.node.node import TOPICS_MAX, Node
+from realtime.node.connections import Closing, Connection, ConnectionGone
+from realtime.node.node import TOPICS_MAX, Node, TooManyTopics
 from realtime.node.samples import entries_of
 from realtime.registry import CommandError, registry
 
@@ -36,13 +35,13 @@ WAITING_MAX = 64  # commands that wait for the one before; then their sender has
 class Session:
     """An open connection's place in the node and in the limits. Implements realtime.edge.sockets.Listener."""
 
-    __slots__ = ("_seat", "connection", "node")
+    __slots__ = ("_limit_keys", "connection", "node")
 
     connection: Connection
 
-    def __init__(self, node: Node, seat: Seat | None) -> None:
+    def __init__(self, node: Node, limit_keys: LimitKeys | None) -> None:
         self.node = node
-        self._seat = seat
+        self._limit_keys = limit_keys
 
     def received(self, message: str | bytes) -> None:
         """An event stream's viewer says nothing."""
@@ -62,8 +61,8 @@ class Session:
     def gone(self) -> None:
         """Give the place up. A second time changes nothing."""
         self.node.remove(self.connection)
-        leave_seat(self._seat)
-        self._seat = None
+        leave_limits(self._limit_keys)
+        self._limit_keys = None
 
 
 class Commander(Session):
@@ -71,8 +70,8 @@ class Commander(Session):
 
     __slots__ = ("_caused_bytes", "_errors", "_headers", "_is_paused", "_limit", "_network", "_waiting", "_working")
 
-    def __init__(self, node: Node, seat: Seat | None, request: Request) -> None:
-        super().__init__(node, seat)
+    def __init__(self, node: Node, limit_keys: LimitKeys | None, request: Request) -> None:
+        super().__init__(node, limit_keys)
         self._network = request.network
         self._headers = request.credentials
         self._errors = 0
@@ -165,8 +164,6 @@ class Commander(Session):
 
     async def _subscribe(self, topic: TopicName, after: object, ref: object) -> None:
         connection = self.connection
-        if len(connection.topics) >= TOPICS_MAX and topic not in connection.topics:
-            raise CommandError("too_many_topics", f"A connection may have {TOPICS_MAX} topics at most.")
         try:
             position = position_in(topic, after)
         except ValueError as error:
@@ -176,13 +173,14 @@ class Commander(Session):
             feed = self.node.feeds[topic]
             self._answer({"ack": ref, "topic": topic, "epoch": feed.epoch, "seq": feed.seq, "snapshot": None})
             return
-        await prepare(self.node, {topic: position}, connection.watcher, self._identify)
-        if connection.id not in self.node.connections:
-            return  # closed meanwhile
         try:
-            opening = self.node.enter(connection, topic, after=position)
-        except TopicGone as error:
-            raise CommandError("unavailable", "The topic is being read again.") from error
+            async with refusals():
+                opening = await self.node.subscribe(connection, topic, after=position, identify=self._identify)
+        except ConnectionGone:
+            return
+        except TooManyTopics as error:
+            detail = f"A connection may have {TOPICS_MAX} topics at most."
+            raise CommandError("too_many_topics", detail) from error
         start = orjson.dumps({"ack": ref, "topic": opening.topic})
         self._caused_bytes += opening.size
         connection.wire.answer(start[:-1] + b"," + opening.part[1:])
@@ -193,7 +191,7 @@ class Commander(Session):
         """Return who watches; read from cookie or token once. Raises Refusal."""
         watcher = self.connection.watcher
         if watcher is ANONYMOUS and self._headers:
-            watcher = await identified(self._headers)
+            watcher = await identify(self._headers)
             self.node.identify(self.connection, watcher)
         return watcher
 

@@ -29,6 +29,8 @@ MESSAGE_SECONDS = 30.0  # for a message to come whole, from its first byte
 CLOSE_SECONDS = 5.0  # for the peer to read our goodbye and close
 PINGS_MAX = 1  # unanswered when the next is due: the peer is dead, whatever its kernel acknowledges
 UNFINISHED = 1008  # close code: policy
+# What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
+STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
 LAST_CHUNK = b"0\r\n\r\n"
 HEARTBEAT_SSE = http_chunk(HEARTBEAT)
 HEARTBEAT_WEBSOCKET = websocket_frame(b"", opcode=PING)
@@ -150,6 +152,10 @@ class StreamSocket:
         self._pings = 0
 
     # Writing
+
+    def open(self, headers: Sequence[tuple[bytes, bytes]], first: bytes) -> None:
+        lines = b"".join(b"%b: %b\r\n" % header for header in (*headers, *STREAM_HEADERS))
+        self.put(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n" + http_chunk(first))
 
     def write(self, frames: Sequence[Frame]) -> None:
         self.put(b"".join(made.sse for made in frames) if self.is_sse else b"".join(made.websocket for made in frames))

@@ -44,6 +44,10 @@ class Wire(Protocol):
 
     way: int
 
+    def open(self, headers: Sequence[tuple[bytes, bytes]], first: bytes) -> None:
+        """Begin the answer of an event stream, with the first bytes of its body."""
+        ...
+
     def write(self, frames: Sequence[Frame]) -> None: ...
 
     def answer(self, body: bytes) -> None:

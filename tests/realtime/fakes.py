@@ -300,6 +300,9 @@ class FakeWire:
         self._gone = gone
         self._bound = Bound()
 
+    def open(self, headers: Sequence[tuple[bytes, bytes]], first: bytes) -> None:
+        raise AssertionError("the node opens no answer")
+
     def write(self, frames: Sequence[Frame]) -> None:
         self._put(b"".join(frame.sse if self._is_sse else frame.websocket for frame in frames))
 
