@@ -64,7 +64,7 @@ class Dispatcher:
     """
 
     table: Lookup
-    send: Callable[[Mapping[NodeId, bytes]], Awaitable[None]]
+    send: Callable[[Mapping[NodeId, bytes]], Awaitable[object]]
     clock: Callable[[], float]
     relay: Relay | None = None
     cache_seconds: float = 0.1

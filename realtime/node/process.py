@@ -37,10 +37,11 @@ from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
 from realtime.relay.shared import outbox, relay_table
 from realtime.table.counting import viewer_keys
-from realtime.table.redis import layer_redis, presence_table, shared_table
+from realtime.table.redis import presence_table, send_to_nodes, shared_table
 
 logger = logging.getLogger(__name__)
 
+CANARY = msgpack.packb({"type": "node.canary"})
 CANARY_SECONDS = 5.0
 DEAF_SECONDS = 12.0
 RESUBSCRIBE_SECONDS = 1.0
@@ -147,7 +148,7 @@ class NodeProcess:
                         break
                     try:
                         async with asyncio.timeout(CANARY_SECONDS):
-                            await layer.send(node.id, {"type": "node.canary"})
+                            await send_to_nodes({node.id: CANARY})
                     except Exception as error:  # Redis away: redis-py, socket and asyncio each say it their way
                         logger.debug("node %s: layer away: %s", node.id, error)
             finally:
@@ -228,10 +229,9 @@ class NodeProcess:
         message = {"type": question, "ask": ask, "ref": ref, "asker": node.id}
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                # What RedisPubSubChannelLayer.send does; but this way we hear whether anybody listens. A node that has
-                # just started, or subscribes again, is deaf for a moment.
+                # A node that has just started, or subscribes again, is deaf for a moment.
                 deaf_until = time.monotonic() + RESUBSCRIBE_SECONDS
-                while not await layer_redis(holder).publish(holder, msgpack.packb(message)):
+                while not await send_to_nodes({holder: msgpack.packb(message)}):
                     if time.monotonic() > deaf_until:
                         return None
                     await asyncio.sleep(ASK_AGAIN_SECONDS)
@@ -244,7 +244,7 @@ class NodeProcess:
     async def _answer(self, node: Node, act: Awaitable[Any], *, ref: str, asker: NodeId) -> None:
         answer = await act
         try:
-            await get_channel_layer().send(asker, {"type": "node.answer", "ref": ref, "answer": answer})
+            await send_to_nodes({asker: msgpack.packb({"type": "node.answer", "ref": ref, "answer": answer})})
         except (RedisError, OSError) as error:
             logger.warning("node %s: a question of another node was not answered: %r", node.id, error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, cast
 
 import msgpack
@@ -28,11 +28,14 @@ class FakeLayer:
         self.is_away = False
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
 
-    async def send(self, channel: str, message: Any) -> None:
+    async def send_to_nodes(self, messages: Mapping[NodeId, bytes]) -> frozenset[NodeId]:
         if self.is_away:
             raise ConnectionError("away")
-        self.canaries += message == {"type": "node.canary"}
-        self._queue.put_nowait(message)
+        for packed in messages.values():
+            message = msgpack.unpackb(packed)
+            self.canaries += message == {"type": "node.canary"}
+            self._queue.put_nowait(message)
+        return frozenset(messages)
 
     async def receive(self, channel: str) -> Any:
         if self._is_new:
@@ -76,6 +79,7 @@ class FakeNode:
 def layer(monkeypatch: pytest.MonkeyPatch) -> FakeLayer:
     made = FakeLayer()
     monkeypatch.setattr(process_module, "get_channel_layer", lambda: made)
+    monkeypatch.setattr(process_module, "send_to_nodes", made.send_to_nodes)
     monkeypatch.setattr(process_module, "CANARY_SECONDS", 0.01)
     monkeypatch.setattr(process_module, "DEAF_SECONDS", HANG_SECONDS)  # a busy machine is not deaf
     monkeypatch.setattr(process_module, "RESUBSCRIBE_SECONDS", 0.0)
@@ -159,13 +163,13 @@ async def test_node_that_is_deaf_for_a_moment_is_asked_again(monkeypatch: pytest
     asking = NodeProcess()
     deaf_for = iter((0, 0, 1))
 
-    class Redis:
-        async def publish(self, channel: str, message: bytes) -> int:
-            if heard := next(deaf_for):
-                asking._asked[msgpack.unpackb(message)["ref"]].set_result("an answer")
-            return heard
+    async def send_to_nodes(messages: Mapping[NodeId, bytes]) -> frozenset[NodeId]:
+        [(node, message)] = messages.items()
+        if heard := next(deaf_for):
+            asking._asked[msgpack.unpackb(message)["ref"]].set_result("an answer")
+        return frozenset([node] if heard else [])
 
-    monkeypatch.setattr(process_module, "layer_redis", lambda node: Redis())
+    monkeypatch.setattr(process_module, "send_to_nodes", send_to_nodes)
     monkeypatch.setattr(process_module, "ASK_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(process_module, "RESUBSCRIBE_SECONDS", 60.0)
     monkeypatch.setattr(process_module, "ASK_SECONDS", 60.0)
