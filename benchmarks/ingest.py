@@ -57,10 +57,11 @@ def node(name: str, listening_fd: int) -> Program:
 
 def prepare(viewers: int) -> tuple[str, list[str]]:
     """Make a live video and its viewers; return its id and their tokens."""
+    from accounts import guests, tokens
     from accounts.models import Viewer
-    from videos import auth, interactions
+    from videos import interactions
 
-    owner = auth.create_guest("Broadcaster")
+    owner = guests.create_guest("Broadcaster")
     owner.is_broadcaster = True
     owner.save()
     video = interactions.create_video(owner, title="A benchmark")
@@ -70,7 +71,7 @@ def prepare(viewers: int) -> tuple[str, list[str]]:
         for number in range(viewers)
     ]
     Viewer.objects.bulk_create(people, batch_size=5_000)
-    return str(video.id), [auth.issue_token(person) for person in people]
+    return str(video.id), [tokens.issue_token(person) for person in people]
 
 
 def kinds() -> Iterator[str]:

@@ -62,8 +62,8 @@ async def _valkey_seconds(redis: Any) -> float:
 
 def _circle(number: int) -> tuple[Viewer, list[Viewer]]:
     """Make viewers who talk to each other: one, and those that he may see."""
+    from accounts.guests import create_guest
     from messaging import acts
-    from videos.auth import create_guest
 
     friend, *seen = [create_guest(f"Viewer {number} {place}") for place in range(SEEN_BY_ONE + 1)]
     conversation = acts.start(friend, [viewer.id for viewer in seen]).summary
@@ -73,15 +73,15 @@ def _circle(number: int) -> tuple[Viewer, list[Viewer]]:
 
 
 async def changes(site: Site, options: argparse.Namespace) -> dict[str, float]:
+    from accounts.identities import identity_of
     from realtime.edge import tickets
     from realtime.log.threads import backend_threads
-    from videos.auth import watcher_of
 
     circles = [await backend_threads.run(_circle, number) for number in range(options.circles)]
     streams = []
     for friend, seen in circles:
         topics = [f"presence:{viewer.id}" for viewer in seen]
-        ticket = tickets.issue(topics, watcher_of(friend), load=True)
+        ticket = tickets.issue(topics, identity_of(friend), load=True)
         more = "".join(f"&topic={topic}" for topic in topics[1:])
         streams.append(SseWatcher(site.urls[1], topics[0], query=f"{more}&ticket={ticket}"))
     sent: dict[str, float] = {}
@@ -92,7 +92,7 @@ async def changes(site: Site, options: argparse.Namespace) -> dict[str, float]:
         for _, seen in circles:
             for viewer in seen:
                 topic = f"user:{viewer.id}"
-                ticket = tickets.issue([topic], watcher_of(viewer), load=True)
+                ticket = tickets.issue([topic], identity_of(viewer), load=True)
                 comer = SseWatcher(site.urls[0], topic, query=f"&ticket={ticket}")
                 sent[f"presence:{viewer.id}"] = time.monotonic()
                 comers.append(comer)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from accounts.api import router as viewers
+from accounts.pages import page, render_page, viewer_on
 from liveplatform import __version__
 from messaging.api import router as messages
 from videos.api import ROUTERS
+from web.docs import describe
 from web.errors import answer_errors
 from web.openapi import Api
 from web.parsing import StrictParser
@@ -42,5 +51,15 @@ api = Api(
     docs_url=None,
 )
 answer_errors(api)
-for router in (*ROUTERS, messages):
+for router in (viewers, *ROUTERS, messages):
     api.add_router("", router)
+
+
+@cache
+def _drawn_docs() -> SafeString:
+    return render_to_string("videos/_docs.html", describe(api.document))
+
+
+@page
+async def docs_page(request: HttpRequest) -> HttpResponse:
+    return render_page(request, "videos/docs.html", await viewer_on(request), {"docs": _drawn_docs()})

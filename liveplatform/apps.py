@@ -14,4 +14,7 @@ class LiveplatformConfig(AppConfig):
 
     def ready(self) -> None:
         # Shared tasks are sent by the current application; without this import that is a default one with no broker.
-        from liveplatform import celery  # noqa: F401
+        from accounts import pages
+        from liveplatform import celery, operations  # noqa: F401
+
+        pages.doors["may_operate"] = operations.may_operate

@@ -29,7 +29,7 @@ from django.http.response import HttpResponseBase
 from django.urls import is_valid_path
 from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
-from liveplatform import logins
+from accounts import sign_in
 from realtime.edge import origins
 from realtime.edge.handoff import ZERO_COPY
 from realtime.edge.transport import PIECE_BYTES
@@ -54,7 +54,7 @@ class LoopHandler(ASGIHandler):
     Without Django's request signals, whose receivers look after the database connections of a thread that such a view
     does not have, and without its watch for a client that leaves: each costs a request two hand-overs to a thread made
     for it. So does each of Django's middlewares. The views' own database threads look after their connections
-    (realtime.log.threads); what they need of sessions and CSRF is in videos.auth.
+    (realtime.log.threads); what they need of sessions and CSRF is in web.door.
     """
 
     def __init__(self, middleware: list[str]) -> None:
@@ -181,7 +181,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     elif path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
         await static_files({**scope, "headers": [_strong(*header) for header in scope["headers"]]}, receive, send)
     elif path.startswith(IN_THREADS):
-        await in_turns(scope, receive, send, needs_turn=path not in logins.PATHS)
+        await in_turns(scope, receive, send, needs_turn=path not in sign_in.PATHS)
     elif ON_THE_LOOP.fullmatch(path):
         await pages(scope, receive, send)
     else:

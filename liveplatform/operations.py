@@ -16,12 +16,13 @@ from django.shortcuts import redirect
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts import pages
+from accounts.models import Viewer
 from realtime.events import now_ms
 from realtime.telemetry import FiguresAway, Told, read, to_plots
-from videos import views
-from videos.rights import FIGURES
 from web.middleware import forbidden
 
+FIGURES = "realtime.view_figures"
 RELAY = "live_relay_"
 RETRY_SECONDS = 2
 HOPS: Mapping[str, tuple[str | Promise, str | Promise]] = {
@@ -56,28 +57,32 @@ WORDS: Mapping[str, str | Promise] = {
 }
 
 
-@views.page
+def may_operate(viewer: Viewer) -> bool:
+    return viewer.has_perm(FIGURES)
+
+
+@pages.page
 async def page(request: HttpRequest) -> HttpResponse:
     """Show the page: to others than operators the sign-in, or that they may not."""
-    viewer = await views.viewer_on(request)
+    viewer = await pages.viewer_on(request)
     if viewer is None:
         return redirect(f"{settings.LOGIN_URL}?next={request.path}")
-    if not viewer.has_perm(FIGURES):
+    if not may_operate(viewer):
         return forbidden(request, viewer)
     context = {"region": settings.LIVE_REGION, "hops": HOPS, "words": WORDS}
-    return views.render_page(request, "operator.html", viewer, context)
+    return pages.render_page(request, "operator.html", viewer, context)
 
 
-@views.page
+@pages.page
 async def figures(request: HttpRequest) -> HttpResponse:
     """Answer what the page draws (`to_plots`), with the region's processes and relay peers.
 
     `?event=likes`: the hops of one event. 401 and 403 as the page; 503 `redis_away` without Redis.
     """
-    viewer = await views.viewer_on(request)
+    viewer = await pages.viewer_on(request)
     if viewer is None:
         return _refusal(401, "unauthenticated", "Sign in as an operator.")
-    if not viewer.has_perm(FIGURES):
+    if not may_operate(viewer):
         return _refusal(403, "forbidden", "These figures are for operators.")
     event = request.GET.get("event", "")
     try:

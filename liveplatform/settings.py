@@ -323,8 +323,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "retention": {"task": "realtime.tasks.retention", "schedule": 3600.0},
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
-    "forget-sessions": {"task": "videos.tasks.forget_sessions", "schedule": 3600.0},
-    "forget-guests": {"task": "videos.tasks.forget_guests", "schedule": 86_400.0},
+    "forget-sessions": {"task": "accounts.tasks.forget_sessions", "schedule": 3600.0},
+    "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},
     "clear-pictures": {"task": "videos.tasks.clear_pictures", "schedule": 3600.0},
 }
 
@@ -357,7 +357,7 @@ MIDDLEWARE = [
     "web.middleware.Outages",
 ]
 # Each middleware of Django's costs a request two hand-overs to a thread: the API and the pages that stay on the event
-# loop (liveplatform/asgi.py) do what they need of sessions and CSRF by themselves (videos/auth.py).
+# loop (liveplatform/asgi.py) do what they need of sessions and CSRF by themselves (web/door.py).
 API_MIDDLEWARE = ["web.middleware.security_headers", "web.middleware.json_errors"]
 PAGES_MIDDLEWARE = ["web.middleware.security_headers"]
 

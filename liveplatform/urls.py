@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from liveplatform import health, logins, operations
-from liveplatform.api import api
-from videos.docs import docs_page
+from accounts import sign_in
+from liveplatform import health, operations
+from liveplatform.api import api, docs_page
 from web.openapi import openapi_json
 
 admin.site.site_header = "liveplatform"
@@ -16,15 +16,15 @@ admin.site.site_title = "liveplatform"
 urlpatterns = [
     path("", include("videos.urls")),
     path("api/v1/openapi.json", openapi_json(api)),
-    path("api/v1/docs", docs_page(api)),
+    path("api/v1/docs", docs_page),
     path("api/v1/", api.urls),
     path(
         "accounts/login/",
-        logins.guarded(logins.SignIn.as_view()),
+        sign_in.guarded(sign_in.SignIn.as_view()),
         name="login",
     ),
-    path("accounts/logout/", logins.SignOut.as_view(), name="logout"),
-    path("admin/login/", logins.guarded(admin.site.login)),
+    path("accounts/logout/", sign_in.SignOut.as_view(), name="logout"),
+    path("admin/login/", sign_in.guarded(admin.site.login)),
     path("admin/", admin.site.urls),
     path("operator/", operations.page, name="operator"),
     path("operator/figures", operations.figures, name="operator-figures"),

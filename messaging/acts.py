@@ -21,6 +21,8 @@ from django.db.models.functions import Now
 from django.utils.crypto import constant_time_compare
 
 from accounts.models import Viewer, stamp_of
+from accounts.representation import person
+from accounts.tokens import Claim
 from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, pair_of
 from messaging.reading import blockers_between, newest_message, no_conversation, seats_of, summary
 from messaging.representation import (
@@ -33,8 +35,6 @@ from messaging.representation import (
 )
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos.interactions import Claim
-from videos.representation import person
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
 from web.text import TITLE_MAX, clean_body, clean_text, is_visible
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from messaging.models import Block, Conversation, Member, Message
 from messaging.reading import seats_of
-from videos.admin import uuid_of
+from web.admin import uuid_of
 from web.quick_lists import QuickListMixin, at_most, bounded_count
 
 

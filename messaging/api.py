@@ -14,13 +14,14 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
 from accounts.models import Viewer
+from accounts.representation import person
+from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth
+from accounts.schemas import TypingIn
 from messaging import acts, reading, schemas, typists
 from messaging.limits import CONVERSATIONS, MESSAGES
 from messaging.presence import presence_of, set_hidden
 from realtime.log.database import one_moment
 from realtime.log.threads import backend_threads
-from videos.auth import acting_claim, acting_viewer, claim_auth, viewer_auth
-from videos.representation import person
 from web.answers import ACTING, READING, SENDING, Limit, answer, check_query
 from web.limits import take
 from web.schemas import Id
@@ -205,24 +206,9 @@ async def see(request: HttpRequest, conversation_id: ConversationId, body: schem
     auth=viewer_auth,
     summary="Say that you are typing a message",
 )
-async def type_in_conversation(
-    request: HttpRequest, conversation_id: ConversationId, body: schemas.TypingIn
-) -> HttpResponse:
+async def type_in_conversation(request: HttpRequest, conversation_id: ConversationId, body: TypingIn) -> HttpResponse:
     """Say it every few seconds while it lasts: it expires by itself. More than once in 2 s is not passed on."""
     await typists.type_in_conversation(conversation_id, acting_claim(request), is_typing=body.is_typing)
-    return HttpResponse(status=204)
-
-
-@router.post(
-    "/videos/{video_id}/typing",
-    response={204: None, **SENDING},
-    tags=["comments"],
-    auth=viewer_auth,
-    summary="Say that you are typing a comment",
-)
-async def type_at_video(request: HttpRequest, video_id: VideoId, body: schemas.TypingIn) -> HttpResponse:
-    """As in a conversation. In a room of more than 50 viewers nobody is told."""
-    await typists.type_at_video(video_id, acting_claim(request), is_typing=body.is_typing)
     return HttpResponse(status=204)
 
 

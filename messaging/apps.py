@@ -9,22 +9,22 @@ class MessagingConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the platform what conversations' and viewers' own topics are, and what may be said on a WebSocket."""
+        from accounts import typists
+        from accounts.belongings import belongings
+        from accounts.circles import acquaintances, muted, strangers
         from messaging import commands, contacts, merging, removal
         from messaging.presence import PresenceTopics
         from messaging.topics import ConversationTopics, UserTopics
+        from messaging.typists import type_in_conversation
         from realtime.registry import registry
-        from videos import merging as videos_merging
-        from videos.removal import belongings
-        from videos.topics import muted
-        from videos.watching import acquaintances, strangers
 
         registry.add_kind(ConversationTopics())
         registry.add_kind(UserTopics())
         registry.add_kind(PresenceTopics())
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
-        belongings.append(removal.MessagesOfViewer())
-        videos_merging.belongings.append(merging.MessagesOfGuest())
+        belongings += [merging.MessagesOfGuest(), removal.MessagesOfViewer()]
+        typists.places["conversation"] = type_in_conversation
         acquaintances.append(contacts.acquaintances)
         strangers.append(contacts.blocked)
         muted.append(contacts.blocks)

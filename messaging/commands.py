@@ -5,27 +5,19 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from messaging import acts, typists
+from accounts.commands import client_id_of, command, id_of, text_of
+from accounts.tokens import Claim
+from messaging import acts
 from messaging.limits import MESSAGES
 from realtime.log.threads import backend_threads
 from realtime.registry import Command
-from videos.commands import client_id_of, command, text_of
-from videos.interactions import Claim
-from web.ids import parse_id
 from web.limits import take
 from web.refusals import Refused
 from web.text import clean_body
 
 
-def _id(text: str, what: str) -> UUID:
-    try:
-        return parse_id(text)
-    except ValueError as error:
-        raise Refused(what, code="invalid") from error
-
-
 def _conversation(message: dict[str, Any]) -> UUID:
-    return _id(text_of(message, "conversation"), 'Name the conversation: "conversation": "<id>".')
+    return id_of(text_of(message, "conversation"), 'Name the conversation: "conversation": "<id>".')
 
 
 async def _message(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
@@ -42,20 +34,7 @@ async def _seen(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     return {**await backend_threads.run(acts.see, conversation_id, who, seq)}
 
 
-async def _typing(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
-    prefix, _, id = text_of(message, "topic").partition(":")
-    act = {"conversation": typists.type_in_conversation, "video": typists.type_at_video}.get(prefix)
-    is_typing = message.get("is_typing", True)
-    if act is None or not isinstance(is_typing, bool):
-        raise Refused(
-            'Name the topic, "conversation:<id>" or "video:<id>"; is_typing is true or false.', code="invalid"
-        )
-    await act(_id(id, "There is no such topic."), who, is_typing=is_typing)
-    return {}
-
-
 COMMANDS: dict[str, Command] = {
     "message": command(_message),
     "seen": command(_seen),
-    "typing": command(_typing),
 }

@@ -1,6 +1,6 @@
-"""What a guest who signs in has here: messages, places in conversations, receipts, blocks. Implements videos.merging.
+"""What a guest who signs in has here: messages, places in conversations, receipts, blocks. Part of accounts.belongings.
 
-Hop: beside the path, called by videos.merging in its transaction, with all topics locked.
+Hop: beside the path, called by accounts.merging in its transaction, with all topics locked.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
+from accounts.belongings import Belongings
 from accounts.models import Viewer
+from accounts.representation import person
 from messaging.acts import Held, touch
 from messaging.models import Block, Conversation, Member, Message, pair_of
 from messaging.reading import newest_message
 from messaging.representation import conversation_topic, user_topic
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos.representation import person
 
 _COUNT_UNREAD = """
 UPDATE messaging_member m SET unread = (
@@ -29,7 +30,7 @@ WHERE conversation_id = %s AND viewer_id = %s AND left_at IS NULL
 """
 
 
-class MessagesOfGuest:
+class MessagesOfGuest(Belongings):
     def topics(self, guest_id: UUID, account_id: UUID) -> Collection[TopicName]:
         conversations = list(_conversations(guest_id))
         people = {guest_id, account_id}

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from accounts.identities import identity_on
 from accounts.models import Viewer
+from accounts.representation import person
 from messaging.contacts import may_see
 from messaging.topics import id_of
 from realtime.dispatch.publisher import publisher
@@ -21,8 +23,7 @@ from realtime.log.threads import backend_threads
 from realtime.node.presence import PREFIX, offline, status
 from realtime.table.redis import presence_table
 from realtime.table.scripts import TableUnavailable
-from videos.auth import watcher_on
-from videos.representation import person, to_ms
+from web.moments import to_ms
 from web.refusals import NotFound
 
 
@@ -74,7 +75,7 @@ async def presence_of(viewer_id: UUID, asker: Viewer) -> dict[str, Any]:
     """
     kind, topic = PresenceTopics(), TopicName(f"{PREFIX}{viewer_id}")
     snapshot = await backend_threads.run(kind.load, topic)
-    if snapshot is None or not kind.access(snapshot).allows(topic, await watcher_on(asker)):
+    if snapshot is None or not kind.access(snapshot).allows(topic, await identity_on(asker)):
         raise NotFound("There is no such viewer.")
     with contextlib.suppress(TableUnavailable):
         look = await presence_table().look([str(viewer_id)])

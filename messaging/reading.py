@@ -15,10 +15,10 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import Coalesce, RowNumber
 
 from accounts.models import Viewer
+from accounts.representation import person
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import Seat, conversation_json, message_json, summary_json
 from realtime.log.database import one_moment
-from videos.representation import person
 from web.refusals import NotFound
 
 SNAPSHOT_MESSAGES = 50

@@ -1,6 +1,6 @@
 """What goes with an account that is deleted: its messages, its places in conversations, its blocks, its inbox.
 
-Hop: beside the path, called by videos.removal and by its rule: in short transactions, able to be called again
+Hop: beside the path, called by accounts.removal and by its rule: in short transactions, able to be called again
 wherever it was interrupted, and everybody concerned is told by events.
 """
 
@@ -13,6 +13,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
+from accounts.belongings import Belongings
+from accounts.models import Viewer
 from messaging.acts import Held, lift_block, take_back, take_out
 from messaging.models import Block, Member, Message
 from messaging.representation import Seat, user_topic
@@ -21,10 +23,10 @@ from realtime.log.retention import delete_topics, empty_topics
 MESSAGES_MAX = 200  # of one transaction that holds the topics of a conversation and its members
 
 
-class MessagesOfViewer:
-    """Implements videos.removal.Belongings. The account is inactive already: nothing new comes of it."""
+class MessagesOfViewer(Belongings):
+    """The account is inactive already: nothing new comes of it."""
 
-    def take_away(self, viewer_id: UUID) -> None:
+    def take_away(self, viewer_id: UUID, actor: Viewer) -> None:
         _take_messages_back(viewer_id)
         for conversation_id in Member.objects.filter(viewer_id=viewer_id).values_list("conversation_id", flat=True):
             _leave(conversation_id, viewer_id)

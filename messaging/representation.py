@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from accounts.representation import Named, person
 from messaging.models import Conversation, Message
 from realtime.events import TopicName
-from videos.representation import Named, person, to_ms
+from web.moments import to_ms
 
 
 @dataclass(frozen=True, slots=True)

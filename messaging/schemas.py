@@ -8,8 +8,8 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import Field
 
+from accounts.schemas import Person
 from messaging.models import MEMBERS_MAX
-from videos.schemas import Person
 from web.schemas import SEEN_TEXT, Body, ClientId, Id, In, like
 from web.text import TITLE_MAX
 
@@ -32,10 +32,6 @@ class MessageIn(In):
 
 class SeenIn(In):
     seq: Annotated[int, Field(ge=0, lt=2**63)] = Field(description="Of the newest message that was seen.")
-
-
-class TypingIn(In):
-    is_typing: bool
 
 
 class PresenceIn(In):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from accounts.representation import by_account
 from messaging.reading import (
     SNAPSHOT_CONVERSATIONS,
     SNAPSHOT_MESSAGES,
@@ -19,7 +20,6 @@ from messaging.reading import (
 )
 from realtime.events import TopicName
 from realtime.kinds import Access, TopicKind
-from videos.representation import by_account
 from web.ids import parse_id
 
 # Who was away for longer than that gets the snapshot: it is less to read. There is an inbox for each viewer here.

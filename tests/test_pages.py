@@ -20,7 +20,7 @@ from tests.sites import Site
 from web.middleware import CONTENT_SECURITY_POLICY
 
 MAKE_PEOPLE = """
-from videos.auth import issue_token
+from accounts.tokens import issue_token
 from accounts.models import Viewer
 viewer = Viewer.objects.create_user("pages", name="Page maker", is_broadcaster=True)
 print("TOKEN", issue_token(viewer))
@@ -311,7 +311,7 @@ def test_the_picture_of_a_private_video_is_for_its_broadcaster_alone_and_in_no_s
 
 SIGN_IN = """
 from django.http import HttpRequest
-from videos.auth import sign_in
+from accounts.guests import sign_in
 from accounts.models import Viewer
 print("KEY", sign_in(HttpRequest(), Viewer.objects.get(username="pages")))
 """

@@ -8,15 +8,18 @@ class VideosConfig(AppConfig):
     verbose_name = "Videos"
 
     def ready(self) -> None:
-        """Tell the platform what a video's topic is, how to know a viewer, and what viewers may do on a WebSocket."""
+        """Say what a video's topic is, what viewers may do on a WebSocket, and what is kept of them here."""
+        from accounts import pages, permissions, typists
+        from accounts.belongings import belongings
         from realtime.registry import registry
-        from videos import auth, commands
+        from videos import commands, merging, removal, rights
         from videos.topics import VideoTopics
+        from videos.typists import type_at_video
 
         registry.add_kind(VideoTopics())
-        registry.identify = auth.identify
-        registry.claim = auth.claimed_id
-        registry.review = auth.review
-        registry.save_last_active = auth.save_last_active
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
+        belongings += [merging.VideosOfGuest(), removal.VideosOfViewer()]
+        permissions.seeing += rights.SEE
+        typists.places["video"] = type_at_video
+        pages.doors["may_broadcast"] = rights.may_broadcast

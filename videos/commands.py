@@ -6,44 +6,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
+from accounts.commands import client_id_of, command, text_of
 from accounts.models import Viewer
-from realtime.identity import Identity
-from realtime.limits import Limited
-from realtime.log.store import StoreUnavailable
+from accounts.tokens import Claim, viewer_of_claim
 from realtime.log.threads import backend_threads
 from realtime.registry import Command, CommandError
 from videos import interactions
-from videos.interactions import Claim
 from videos.limits import COMMENTS, LIKES, REACTIONS
 from videos.topics import visible_video
 from web import limits
 from web.ids import parse_id
-from web.refusals import Refused, SignedOut
-from web.text import CLIENT_ID, clean_body, has_bad_characters
+from web.refusals import Refused
+from web.text import clean_body
 
-Act = Callable[[Claim, dict[str, Any]], Awaitable[dict[str, Any]]]
 ActOnVideo = Callable[[Claim, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
-
-
-def command(act: Act) -> Command:
-    """Make a command of an act: check its text, know the viewer, turn refusals into answers."""
-
-    async def run(watcher: Identity, address: str, message: dict[str, Any]) -> dict[str, Any]:
-        if has_bad_characters(message):
-            raise CommandError("invalid", "The text holds characters that are none.")
-        limits.begin()
-        try:
-            # Known by cookie or token since the handshake; the transaction looks whether the account is still there.
-            return await act(Claim(UUID(watcher.viewer_id)), message)
-        except Refused as refusal:
-            raise CommandError(refusal.code, refusal.detail) from refusal
-        except Limited as limited:
-            raise CommandError("too_often", f"Wait {limited.retry_seconds} s and try again.") from limited
-        except StoreUnavailable as error:
-            limits.give_back()
-            raise CommandError("unavailable", "The database is away, try again in a moment.") from error
-
-    return run
 
 
 def _on_video(act: ActOnVideo) -> Command:
@@ -58,32 +34,6 @@ def _on_video(act: ActOnVideo) -> Command:
         return await act(who, video_id, message)
 
     return command(run)
-
-
-def viewer_of(claim: Viewer | Claim) -> Viewer:
-    """Return who acts, as the database has him now. Raises SignedOut."""
-    viewer = Viewer.objects.filter(id=claim.id, is_active=True).first()
-    if viewer is None:
-        raise SignedOut("You are signed out: sign in again, or become a guest.")
-    return viewer
-
-
-def text_of(message: dict[str, Any], name: str) -> str:
-    """Raises Refused."""
-    value = message.get(name)
-    if not isinstance(value, str):
-        raise Refused(f"{name} is a text.", code="invalid")
-    return value
-
-
-def client_id_of(message: dict[str, Any]) -> str | None:
-    """Raises Refused."""
-    if message.get("client_id") is None:
-        return None
-    client_id = text_of(message, "client_id")
-    if not CLIENT_ID.fullmatch(client_id):
-        raise Refused("client_id has 1 to 64 of A-Z a-z 0-9 . _ : -", code="invalid")
-    return client_id
 
 
 async def _like(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +64,7 @@ async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[st
     if not isinstance(count, int) or isinstance(count, bool):
         raise Refused("count is a whole number.", code="invalid")
     await react(
-        await backend_threads.run(viewer_of, who), video_id, text_of({"kind": "heart", **message}, "kind"), count
+        await backend_threads.run(viewer_of_claim, who), video_id, text_of({"kind": "heart", **message}, "kind"), count
     )
     return {}
 

@@ -20,23 +20,17 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from psycopg.rows import dict_row
 
+from accounts import permissions
 from accounts.models import Viewer, stamp_of
+from accounts.representation import person
+from accounts.tokens import Claim
 from realtime.dispatch.publisher import publisher
 from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals, now_ms
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
 from videos import rights
 from videos.models import Comment, LikeCount, LikeKind, Video
-from videos.representation import (
-    KINDS,
-    comment_fields,
-    comment_json,
-    likes_json,
-    person,
-    role_of,
-    video_json,
-    with_authors,
-)
+from videos.representation import KINDS, comment_fields, comment_json, likes_json, role_of, video_json, with_authors
 from videos.rights import may_watch
 from web.ids import new_id
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
@@ -49,16 +43,6 @@ REACTION_MAX = 50
 
 
 # Likes and comments: commands of the group commit
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Who acts: a viewer known by his credentials' signature alone. The transaction reads whether the account is
-    still there and `stamp` (of `Viewer.stamp`; empty: not to be checked) still right, for all commands at once.
-    """
-
-    id: UUID
-    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +133,8 @@ class _Actor:
 
 
 _ACTORS = (
-    f"SELECT id, name, password, {rights.held_sql(*rights.SEE)} AS sees_all,"
-    f" {rights.held_sql(rights.MODERATE)} AS is_moderator FROM accounts_viewer v WHERE id = ANY(%s) AND is_active"
+    f"SELECT id, name, password, {permissions.held_sql(*rights.SEE)} AS sees_all,"
+    f" {permissions.held_sql(rights.MODERATE)} AS is_moderator FROM accounts_viewer v WHERE id = ANY(%s) AND is_active"
 )
 
 

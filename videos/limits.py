@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from django.conf import settings
-
 from realtime.limits import RateLimit
-from web.limits import a_minute
 
 LIKES = RateLimit(burst=30, per_second=5)
 COMMENTS = RateLimit(burst=10, per_second=0.5)
@@ -13,9 +10,3 @@ REACTIONS = RateLimit(burst=100, per_second=20)
 SUBSCRIPTIONS = RateLimit(burst=60, per_second=5)  # per viewer
 ANONYMOUS_SUBSCRIPTIONS = RateLimit(burst=300, per_second=25)  # per address
 SAW = RateLimit(burst=200, per_second=50)  # per address; of a node's sample, 200 viewers, each sends one every 5 s
-
-
-GUESTS = a_minute(settings.LIVE_GUESTS_PER_ADDRESS)
-LOGINS = a_minute(settings.LIVE_LOGINS_PER_ADDRESS)  # guesses of a password
-DEVICES = RateLimit(burst=settings.LIVE_DEVICES_PER_ADDRESS, per_second=settings.LIVE_DEVICES_PER_ADDRESS / 3600)
-GUESSES = RateLimit(burst=10, per_second=1 / 60)  # per account, or per browser that has signed in with it before

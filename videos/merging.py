@@ -1,30 +1,23 @@
-"""A guest who signs in: what they did becomes the account's, in one transaction, and everybody concerned reads of it.
+"""What a guest who signs in has here: likes, comments, videos. Of two likes for one video the account's stays.
 
-Hop: beside the path, called by the sign-in. Other parts of the site add what they keep of a viewer to `belongings` at
-start. The guest stays as an inactive row that nothing belongs to: its tokens and streams end by that.
-
-Locks come in the order that everybody has: all topics, by name, then rows. The guest's own row is not locked for
-writing its key: who writes as the guest meanwhile holds it, and waits for a topic.
+Hop: beside the path, called by accounts.merging in its transaction, with all topics locked.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
-from typing import Protocol
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
+from accounts.belongings import Belongings
 from accounts.models import Viewer
+from accounts.representation import person
 from realtime.events import TopicName
 from realtime.log import writer as log
 from videos.models import Comment, Like, LikeCount, Video
-from videos.representation import likes_json, person, role_of, video_json
+from videos.representation import likes_json, role_of, video_json
 from videos.rights import may_moderate
-
-logger = logging.getLogger(__name__)
-
 
 _TAKE_BACK = """
 WITH gone AS (
@@ -36,43 +29,17 @@ RETURNING c.video_id
 """
 
 
-class Belongings(Protocol):
-    """What another part of the site keeps of a viewer."""
-
+class VideosOfGuest(Belongings):
     def topics(self, guest_id: UUID, account_id: UUID) -> Collection[TopicName]:
-        """Return the topics that `hand_over` tells of something, made where there was none."""
-        ...
+        liked = Like.objects.filter(viewer_id=guest_id).values_list("video_id", flat=True)
+        commented = Comment.objects.filter(author_id=guest_id).values_list("video_id", flat=True)
+        made = Video.objects.filter(owner_id=guest_id).values_list("id", flat=True)
+        return {TopicName(f"video:{id}") for id in {*liked, *commented, *made}}
 
     def hand_over(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
-        """Make the guest's things the account's. In the transaction; the topics are locked."""
-        ...
-
-
-belongings: list[Belongings] = []
-
-
-@transaction.atomic
-def merge(guest: Viewer, account: Viewer) -> None:
-    """Make all that the guest has the account's; of two likes for one video the account's stays."""
-    topics = {TopicName(f"video:{id}") for id in _videos_of(guest)}
-    for kept in belongings:
-        topics |= set(kept.topics(guest.id, account.id))
-    heads = log.lock_topics(topics)
-    if not Viewer.objects.filter(id=guest.id, is_active=True).update(is_active=False):
-        return
-    _hand_over_likes(guest, account, heads)
-    _hand_over_comments(guest, account, heads)
-    _hand_over_videos(guest, account, heads)
-    for kept in belongings:
-        kept.hand_over(guest, account, heads)
-    logger.info("guest %s has become %s", guest.id, account.id)
-
-
-def _videos_of(guest: Viewer) -> set[UUID]:
-    """Return the videos that the guest has liked, commented on or made."""
-    liked = Like.objects.filter(viewer=guest).values_list("video_id", flat=True)
-    commented = Comment.objects.filter(author=guest).values_list("video_id", flat=True)
-    return {*liked, *commented, *Video.objects.filter(owner=guest).values_list("id", flat=True)}
+        _hand_over_likes(guest, account, heads)
+        _hand_over_comments(guest, account, heads)
+        _hand_over_videos(guest, account, heads)
 
 
 def _hand_over_likes(guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:

@@ -14,8 +14,9 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS, connection
 
 from accounts.models import Viewer
+from accounts.permissions import held_sql
 from videos.models import Video
-from videos.rights import MODERATE, held_sql
+from videos.rights import MODERATE
 
 _VIDEO_COLUMNS = [field.attname for field in Video._meta.concrete_fields]
 _VIDEOS = (

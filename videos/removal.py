@@ -1,4 +1,4 @@
-"""Taking videos and viewers away for good: in short transactions, so that nobody else waits for a long one.
+"""Taking videos away for good, and what viewers have left at them: in short transactions, for which nobody waits.
 
 Hop: beside the path, called by the admin. Interrupted at any point, each can be called again. Who watches is told:
 the nodes see that a topic is gone and say `bye`, deleted comments are events, totals come with the next reconcile.
@@ -7,20 +7,27 @@ the nodes see that a topic is gone and say `bye`, deleted comments are events, t
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from accounts.belongings import Belongings
 from accounts.models import Viewer
+from accounts.permissions import DELETE_VIEWER
 from realtime.events import TopicName
 from realtime.log.retention import delete_topics, empty_topics
 from realtime.log.writer import correct_totals, lock_topics
-from videos import interactions, rights
+from videos import interactions
 from videos.media import remove_pictures
 from videos.models import Comment, DeletedVideo, Like, Video
+from web.quick_lists import at_most, bounded_count
 from web.refusals import Conflict, NotFound
 
 logger = logging.getLogger(__name__)
@@ -42,25 +49,6 @@ _TAKE_BACK = """
 WITH gone AS (DELETE FROM videos_like WHERE viewer_id = %s AND video_id = ANY(%s) RETURNING video_id, kind)
 UPDATE videos_likecount c SET count = count - 1 FROM gone WHERE c.video_id = gone.video_id AND c.kind = gone.kind
 """
-
-
-class Belongings(Protocol):
-    """What another part of the site keeps of a viewer. Each adds its own to `belongings` at start."""
-
-    def take_away(self, viewer_id: UUID) -> None:
-        """Delete all of it, in short transactions; whom it concerns is told."""
-        ...
-
-    def are_left(self, viewer_id: UUID) -> bool:
-        """Return whether there is anything that has to be told about."""
-        ...
-
-    def forget(self, viewer_ids: Sequence[UUID]) -> None:
-        """Delete what is kept of viewers to whom no row belongs. In the transaction that deletes them."""
-        ...
-
-
-belongings: list[Belongings] = []
 
 
 def delete_video(video_id: UUID, actor: Viewer) -> None:
@@ -93,28 +81,39 @@ def _delete_rows(statement: str, owner: UUID | str) -> None:
                 return
 
 
-def delete_viewer(viewer_id: UUID, actor: Viewer) -> None:
-    """Delete an account with all that it has but videos; `actor` is staff. Raises Conflict while it has any."""
-    viewer = Viewer.objects.filter(id=viewer_id)
-    if Video.objects.filter(owner_id=viewer_id).exists():
-        raise Conflict("This account has videos. Delete them first, or make the account inactive.", code="has_videos")
-    viewer.update(is_active=False)
-    while True:
+class VideosOfViewer(Belongings):
+    """What goes with an account that is deleted: its likes and its comments. Videos have to go before."""
+
+    def check_removal(self, viewer_id: UUID) -> None:
+        if Video.objects.filter(owner_id=viewer_id).exists():
+            reason = "This account has videos. Delete them first, or make the account inactive."
+            raise Conflict(reason, code="has_videos")
+
+    def links(self, viewer: Viewer) -> Sequence[tuple[str, str]]:
+        videos, comments = viewer.videos.count(), bounded_count(viewer.comments.all())
+        texts = {
+            "video": ngettext("%(count)s video", "%(count)s videos", videos) % {"count": f"{videos:,}"},
+            "comment": ngettext("%(count)s comment", "%(count)s comments", comments) % {"count": at_most(comments)},
+        }
+        return [(f"{reverse(f'admin:videos_{name}_changelist')}?q={viewer.pk}", text) for name, text in texts.items()]
+
+    def counts(self, viewers: Sequence[Viewer]) -> Mapping[str, str]:
+        return {_("comments"): at_most(bounded_count(Comment.objects.filter(author__in=viewers)))}
+
+    def in_the_way(self, viewers: Sequence[Viewer]) -> Sequence[str]:
+        return [
+            format_html(
+                '{}: <a href="{}">{}</a>', video.owner, reverse("admin:videos_video_change", args=[video.pk]), video
+            )
+            for video in Video.objects.filter(owner__in=viewers).select_related("owner")[:20]
+        ]
+
+    def take_away(self, viewer_id: UUID, actor: Viewer) -> None:
         _take_back_likes(viewer_id)
         _delete_comments(viewer_id, actor)
-        for kept in belongings:
-            kept.take_away(viewer_id)
-        with transaction.atomic():
-            # Locked: a like that was on its way waits, and then finds no viewer.
-            viewer.select_for_update().first()
-            if not (
-                Like.objects.filter(viewer_id=viewer_id).exists()
-                or _comments(viewer_id).exists()
-                or any(kept.are_left(viewer_id) for kept in belongings)
-            ):
-                viewer.delete()
-                break
-    logger.info("viewer %s deleted by %s", viewer_id, actor.id)
+
+    def are_left(self, viewer_id: UUID) -> bool:
+        return Like.objects.filter(viewer_id=viewer_id).exists() or _comments(viewer_id).exists()
 
 
 def _comments(viewer_id: UUID) -> Any:
@@ -136,7 +135,7 @@ def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:
     while found := list(written[:COMMENTS_MAX]):
         for video_id, rows in groupby(found, key=lambda row: row[0]):
             ids = [comment_id for _, comment_id in rows]
-            interactions.delete_comments(video_id, ids, actor, right=rights.DELETE_VIEWER)
+            interactions.delete_comments(video_id, ids, actor, right=DELETE_VIEWER)
         ids = [comment_id for _, comment_id in found]
         with transaction.atomic(), connection.cursor() as cursor:
             Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
+from accounts.permissions import holds
+from accounts.representation import person
 from videos.models import Comment, LikeKind, Video
-from videos.rights import MODERATE, holds
-
-
-def to_ms(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1000)
-
-
-class Named(Protocol):
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def name(self) -> str: ...
-
-
-def person(viewer: Named) -> dict[str, Any]:
-    return {"id": str(viewer.id), "name": viewer.name}
+from videos.rights import MODERATE
+from web.moments import to_ms
 
 
 def role_of(author_id: UUID, *, is_moderator: bool, owner_id: UUID) -> str | None:
@@ -76,13 +63,6 @@ def comment_fields(row: Mapping[str, Any], author: Mapping[str, Any]) -> dict[st
         "at_ms": to_ms(row["created_at"]) or 0,
         "pinned": row["pinned_at"] is not None,
     }
-
-
-def by_account(written: Mapping[str, Any], merged: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a comment or message as it is after its author, a guest, has become an account."""
-    if written.get("author", {}).get("id") != merged["from"]:
-        return written
-    return {**written, "author": merged["viewer"], "client_id": None}
 
 
 KINDS = tuple(LikeKind.values)

@@ -8,14 +8,14 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import Field
 
-from accounts.models import NAME_MAX
+from accounts.schemas import Person
 from realtime.edge.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
 from realtime.events import POSITION, TOPIC
 from realtime.node.samples import ENTRIES_MAX
 from videos.interactions import REACTION_KINDS, REACTION_MAX
 from videos.models import LikeKind, Video
 from videos.text import PLAYLIST
-from web.schemas import MS_MAX, SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Error, Id, In, Milliseconds, like
+from web.schemas import MS_MAX, SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Error, Id, In, Milliseconds
 from web.text import TITLE_MAX
 
 CONNECTION = r"^[A-Za-z0-9_-]{1,64}@live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}$"
@@ -40,12 +40,6 @@ Connection = Annotated[
         json_schema_extra={"pattern": CONNECTION},
     ),
 ]
-
-
-class GuestIn(In):
-    name: Annotated[str, like(SEEN_TEXT, 1, NAME_MAX)] = Field(
-        description="Letters, digits, marks and symbols, nothing invisible; no word mixes alphabets.", examples=["Ada"]
-    )
 
 
 class VideoIn(In):
@@ -131,18 +125,8 @@ class SubscriptionsOut(Schema):
     topics: dict[str, Subscribed]
 
 
-class Person(Schema):
-    id: UUID
-    name: str
-
-
 class Author(Person):
     role: Literal["broadcaster", "moderator"] | None
-
-
-class GuestOut(Schema):
-    viewer: Person
-    token: str
 
 
 class Likes(Schema):

@@ -43,18 +43,6 @@ def recount() -> int:
     return len(wrong)
 
 
-@shared_task(name="videos.tasks.forget_sessions")  # type: ignore[untyped-decorator]
-def forget_sessions() -> int:
-    """Delete expired sessions; return how many."""
-    return _said(cleaning.forget_sessions(), "expired sessions")
-
-
-@shared_task(name="videos.tasks.forget_guests")  # type: ignore[untyped-decorator]
-def forget_guests() -> int:
-    """Delete guests who cannot come back and have left nothing; return how many."""
-    return _said(cleaning.forget_guests(), "guests without a trace")
-
-
 @shared_task(name="videos.tasks.clear_pictures")  # type: ignore[untyped-decorator]
 def clear_pictures() -> int:
     """Delete pictures of deleted videos and old live segments of ended ones; return how many."""

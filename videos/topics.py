@@ -7,11 +7,13 @@ first state. The rule of it all: snapshot + events = fresh snapshot, for every e
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from accounts.circles import blocked_by
 from accounts.models import Viewer
+from accounts.representation import by_account, person
 from realtime.events import TopicName
 from realtime.kinds import Access, TopicKind
 from realtime.log.database import one_moment
@@ -21,7 +23,7 @@ from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from videos.models import LikeCount, Video
 from videos.reading import read_comments, read_like, read_video, read_videos, standings
-from videos.representation import by_account, comment_fields, likes_json, person, role_of, video_json
+from videos.representation import comment_fields, likes_json, role_of, video_json
 from videos.rights import may_moderate, may_watch
 from web.refusals import NotFound
 
@@ -163,15 +165,6 @@ def like_of(video: Video, viewer: Viewer | None) -> str | None:
     if viewer is None:
         return None
     return read_like(video.id, viewer.id)
-
-
-muted: list[Callable[[UUID], Collection[UUID]]] = []
-"""Whose comments a viewer does not read: whom they block. Apps that know add theirs in AppConfig.ready()."""
-
-
-def blocked_by(viewer: Viewer | None) -> list[str]:
-    """Return those whose comments the viewer does not read, as text."""
-    return sorted(str(id) for ids in muted for id in ids(viewer.id)) if viewer is not None else []
 
 
 async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -26,22 +24,20 @@ from django.http import (
 )
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
 
 from accounts.models import NAME_MAX, Viewer
+from accounts.pages import page, render_page, viewer_on
 from realtime.edge.handshake import APART
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from videos import words
-from videos.auth import set_device, viewer_of_session
 from videos.media import answer
 from videos.models import LikeKind, Video
-from videos.representation import to_ms
-from videos.rights import FIGURES, may_broadcast
+from videos.rights import may_broadcast
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
-from web.door import begin_csrf, set_csrf
-from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, RETRY_SECONDS, forbidden, unavailable
+from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, RETRY_SECONDS, forbidden
+from web.moments import to_ms
 from web.pictures import open_regular
 from web.refusals import NotFound
 from web.text import BODY_MAX, BODY_MAX_BYTES
@@ -54,60 +50,10 @@ OPEN_SECONDS = 5.0
 OPEN_MAX = 1_000
 
 Row = dict[str, Any]
-P = ParamSpec("P")
-Page = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
+
 
 _open_until: dict[UUID, float] = {}
 """Videos whose picture anybody may see -> until when (monotonic seconds) that is taken for granted."""
-
-
-def page(view: Page[P]) -> Page[P]:
-    """Answer 503 with a page of its own while the database does not answer; GET and HEAD only."""
-
-    @require_safe
-    @wraps(view)
-    async def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        try:
-            return await view(request, *args, **kwargs)
-        except StoreUnavailable:
-            return unavailable(request)
-
-    return answer
-
-
-async def viewer_on(request: HttpRequest) -> Viewer | None:
-    """Return who is signed in, guests included, their permissions with them. Raises StoreUnavailable."""
-    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    return await backend_threads.run(_viewer_with_rights, key) if key else None
-
-
-def _viewer_with_rights(key: str) -> Viewer | None:
-    viewer = viewer_of_session(key)
-    if viewer is not None and not viewer.is_superuser:
-        viewer.get_all_permissions()  # kept by the instance: a page asks on the event loop, where no query may run
-    return viewer
-
-
-def render_page(request: HttpRequest, template: str, viewer: Viewer | None, context: Row) -> HttpResponse:
-    """Render a page that belongs to this viewer alone.
-
-    Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer`; there is no `user`.
-    """
-    begin_csrf(request)
-    context = {"viewer": viewer, "name_max": NAME_MAX, "now_ms": to_ms(timezone.now()), **_doors(viewer), **context}
-    response = render(request, template, context)
-    response.headers["Cache-Control"] = "private, no-cache"
-    set_csrf(request, response)
-    set_device(request, response)
-    return response
-
-
-def _doors(viewer: Viewer | None) -> Row:
-    """Return which of the pages that are not for everybody are shown to the viewer."""
-    return {
-        "may_broadcast": viewer is not None and may_broadcast(viewer),
-        "may_operate": viewer is not None and viewer.has_perm(FIGURES),
-    }
 
 
 def _folder(video_id: object) -> Path:

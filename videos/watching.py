@@ -7,12 +7,15 @@ how many there were in all) from the database.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from accounts.circles import acquaintances, strangers
 from accounts.models import Viewer
+from accounts.permissions import holders, holds
+from accounts.representation import person
 from realtime.events import TopicName
 from realtime.log.threads import backend_threads
 from realtime.models import Audience, Topic
@@ -21,21 +24,13 @@ from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import Watched
 from videos.models import Video
-from videos.representation import person, role_of
-from videos.rights import MODERATE, holds, moderators
+from videos.representation import role_of
+from videos.rights import MODERATE
 from videos.topics import visible_video
 
 PEOPLE_MAX_VIEWERS = 50  # in a bigger room only their number is told
 MODERATORS_MAX = 200
 ROLES = ("broadcaster", "moderator", None)
-
-Circle = Callable[[UUID], Collection[UUID]]
-"""Called with a viewer, in a database thread; returns others."""
-
-acquaintances: list[Circle] = []
-"""Whom one knows. Apps that let viewers meet add theirs in AppConfig.ready()."""
-strangers: list[Circle] = []
-"""Whom one is not shown, whatever else is true: who has blocked whom."""
 
 
 def uniques(topics: Sequence[str]) -> dict[str, int]:
@@ -68,7 +63,7 @@ class _Room:
 
     def candidates(self) -> set[UUID]:
         """Return all whom the asker may know, wherever they are."""
-        moderating = moderators().values_list("id", flat=True)
+        moderating = holders(MODERATE).values_list("id", flat=True)
         return {self.video.owner_id, *self.known, *moderating[:MODERATORS_MAX]}
 
     def people(self, ids: Collection[UUID]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Turns for what Django does in threads: the admin and sign-in. They wait for each other, and nobody waits for them.
 
-Called by liveplatform.asgi and liveplatform.logins. Each such page has a thread and a pooled connection for as long as
+Called by liveplatform.asgi and accounts.sign_in. Each such page has a thread and a pooled connection for as long as
 it takes, and Django bounds neither: forty sign-ins at once held all connections of a node while they hashed, and the
 API answered 503.
 """

@@ -1,6 +1,6 @@
 """The cookie `device`: which browser it is, whoever uses it. Signed, so that a node knows its own without a database.
 
-Given by pages and new sessions (videos.auth), so many to an address in a time; read when a connection opens
+Given by pages and new sessions (accounts.guests), so many to an address in a time; read when a connection opens
 (realtime.edge.handshake), for who counts as one viewer. It says nothing of who that is, and nothing else rests on it.
 """
 

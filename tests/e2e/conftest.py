@@ -20,7 +20,7 @@ from tests.sites import WAIT_SECONDS, Site, wait_for
 
 PASSWORD = "a password of the tests"
 MAKE_BROADCASTER = f"""
-from videos.auth import issue_token
+from accounts.tokens import issue_token
 from accounts.models import Viewer
 viewer = Viewer.objects.create_user("nadia", password="{PASSWORD}", name="Nadia", is_broadcaster=True)
 print("TOKEN", issue_token(viewer))

@@ -22,6 +22,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
 
+from accounts import requests
 from accounts.models import Viewer
 from host import archive, backup, dumps, embedded, former, preparation, restore
 from host.archive import BackupReader, BackupWriter, Manifest
@@ -30,7 +31,7 @@ from realtime.log.epoch import draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
 from tests.sites import Site
 from tests.videos.acts import Stage
-from videos import auth, interactions
+from videos import interactions
 
 MANIFEST = Manifest(1, "0.1.0", "2026-11-29T08:00:00+00:00", 18, 18, {"videos": ["0001_initial"]})
 PICTURES = {"media/a/7.ts": b"seven" * 9_000, "media/a/poster.jpg": b"poster", "media/b/live.m3u8": b""}
@@ -345,7 +346,7 @@ def test_backup_of_the_former_release_is_restored_with_all_its_content(
     assert nadia.check_password("correct horse 7")
     assert nadia.has_perm("realtime.view_figures")
     assert mona.has_perm("accounts.delete_viewer")
-    session = auth.viewer_of_session(FORMER_SESSION)
+    session = requests.viewer_of_session(FORMER_SESSION)
     assert session is not None
     assert session.name == "Ada"
     assert Group.objects.create(name="after").id > 1

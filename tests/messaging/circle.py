@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
+from accounts.guests import create_guest
+from accounts.tokens import Claim
 from messaging import acts
 from messaging.models import Conversation, Member, Message
 from messaging.representation import user_topic
 from realtime.events import Durable, Event, TopicName
-from videos.auth import create_guest
-from videos.interactions import Claim
 from web.refusals import Refused
 
 

@@ -14,7 +14,9 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
+from accounts.guests import create_guest
 from accounts.models import Viewer
+from accounts.tokens import Claim
 from messaging import acts, contacts, reading
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import conversation_topic, user_topic
@@ -22,8 +24,6 @@ from realtime import tasks
 from realtime.log import retention
 from realtime.models import LoggedEvent, Topic
 from tests.messaging.circle import Circle
-from videos.auth import create_guest
-from videos.interactions import Claim
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
 
 THREADS = 7  # of the pool's 8 connections the test has one

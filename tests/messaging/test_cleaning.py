@@ -17,16 +17,20 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts import cleaning
+from accounts.guests import create_guest
 from accounts.models import Viewer
+from accounts.tasks import forget_guests, forget_sessions
+from accounts.tokens import TOKEN_DAYS
 from liveplatform.celery import app
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import user_topic
 from realtime import tasks as platform_tasks  # noqa: F401  (makes its jobs known)
 from realtime.models import LoggedEvent, Topic
 from tests.videos.acts import allow
-from videos import cleaning, interactions, removal, tasks
-from videos.auth import TOKEN_DAYS, create_guest
+from videos import interactions, removal
 from videos.models import Comment, Like, Video
+from videos.tasks import clear_pictures
 
 pytestmark = pytest.mark.django_db
 
@@ -58,7 +62,7 @@ def test_expired_sessions_go_and_others_stay(monkeypatch: pytest.MonkeyPatch) ->
         Session.objects.create(session_key=f"old-{number}", expire_date=now - timedelta(seconds=1))
     Session.objects.create(session_key="open", expire_date=now + timedelta(days=1))
     with CaptureQueriesContext(connection) as queries:
-        assert tasks.forget_sessions() == 10
+        assert forget_sessions() == 10
     assert sum(query["sql"].startswith("DELETE") for query in queries) == 3
     assert list(Session.objects.values_list("session_key", flat=True)) == ["open"]
 
@@ -95,24 +99,24 @@ def test_guests_without_a_trace_go_and_all_others_stay(late: None, monkeypatch: 
     Viewer.objects.filter(id=gone[0].id).update(is_active=False)
     inbox = Topic.objects.create(name=user_topic(gone[1].id), seq=1)
     LoggedEvent.objects.create(topic=inbox, seq=1, name="message", data={})
-    assert tasks.forget_guests() == len(gone)
+    assert forget_guests() == len(gone)
     assert set(Viewer.objects.values_list("id", flat=True)) == {viewer.id for viewer in kept}
     assert not Topic.objects.filter(name=inbox.name).exists()
-    assert tasks.forget_guests() == 0
+    assert forget_guests() == 0
 
 
 @pytest.mark.parametrize("moment", ["date_joined", "last_login", "last_active_at"])
 def test_guest_who_may_come_back_stays(late: None, moment: str) -> None:
     guest = create_guest("Guest")
     Viewer.objects.filter(id=guest.id).update(**{moment: timezone.now() + timedelta(hours=1)})
-    assert tasks.forget_guests() == 0
+    assert forget_guests() == 0
     Viewer.objects.filter(id=guest.id).update(**{moment: timezone.now()})
-    assert tasks.forget_guests() == 1
+    assert forget_guests() == 1
 
 
 def test_guest_can_come_back_for_as_long_as_a_session_and_the_last_token_that_it_gives() -> None:
     create_guest("Guest")
-    assert tasks.forget_guests() == 0
+    assert forget_guests() == 0
     expected = timezone.now() - timedelta(days=TOKEN_DAYS, seconds=settings.SESSION_COOKIE_AGE)
     assert abs(cleaning.guests_gone_before() - expected) < timedelta(minutes=1)
 
@@ -158,7 +162,7 @@ def test_old_segments_of_ended_videos_go_and_nothing_else(media: Path) -> None:
     kept.append(pictures_of(media, shared))
     video_of(owner, status="live", started_at=now, playlist=f"/media/{shared.id}/live.m3u8")
     (media / "not-a-video").mkdir()
-    assert tasks.clear_pictures() == len(SEGMENTS)
+    assert clear_pictures() == len(SEGMENTS)
     assert names(over) == {"poster.jpg", "notes.txt"}
     assert [names(folder) for folder in kept] == [{*SEGMENTS, "poster.jpg", "notes.txt"}] * len(kept)
     assert (media / "not-a-video").exists()
@@ -168,9 +172,9 @@ def test_segments_are_kept_for_as_long_as_the_setting_says(media: Path, settings
     now = timezone.now()
     video = video_of(create_guest("Owner"), status="ended", started_at=now, ended_at=now - timedelta(seconds=1))
     folder = pictures_of(media, video, hours_old=0.01)
-    assert tasks.clear_pictures() == 0
+    assert clear_pictures() == 0
     settings.LIVE_KEEP_SEGMENTS_HOURS = 0
-    assert tasks.clear_pictures() == len(SEGMENTS)
+    assert clear_pictures() == len(SEGMENTS)
     assert names(folder) == {"poster.jpg", "notes.txt"}
 
 
@@ -185,10 +189,10 @@ def test_deleted_video_takes_its_pictures_along_everywhere(
         removal.delete_video(video.id, staff)
     assert not folder.exists()
     pictures_of(media, video)
-    assert tasks.clear_pictures() == 1
+    assert clear_pictures() == 1
     assert not folder.exists()
 
 
 def test_all_jobs_of_the_schedule_run_with_nothing_to_do(media: Path) -> None:
     run_all_jobs()
-    assert tasks.clear_pictures() == tasks.forget_guests() == tasks.forget_sessions() == 0
+    assert clear_pictures() == forget_guests() == forget_sessions() == 0

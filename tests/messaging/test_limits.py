@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from messaging.limits import TYPING_SECONDS, TypingLimit
+from accounts.typists import TYPING_SECONDS, TypingLimit
 
 
 class Clock:

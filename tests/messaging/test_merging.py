@@ -13,7 +13,10 @@ from asgiref.sync import async_to_sync
 from django.db import connection
 from django.test import Client
 
+from accounts.identities import identity_of, review
+from accounts.merging import merge
 from accounts.models import Viewer
+from accounts.tokens import issue_token, viewer_of_token
 from messaging import acts, merging
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import user_topic
@@ -22,9 +25,7 @@ from tests.messaging.circle import Circle
 from tests.messaging.test_state_and_events import Follower, follow
 from tests.videos.acts import Stage
 from videos import interactions
-from videos.auth import issue_token, review, viewer_of_token, watcher_of
 from videos.interactions import group_commit
-from videos.merging import merge
 from videos.models import Comment, Like, LikeCount
 from videos.topics import VideoTopics, snapshot_of
 from web.door import Unauthorized
@@ -103,7 +104,7 @@ def test_comments_are_the_accounts_on_pages_that_are_open(stage: Stage) -> None:
 def test_guest_has_ended(stage: Stage) -> None:
     """Token and streams are worth nothing any more, and a second time changes nothing."""
     vera, guest = account(), stage.viewers[0]
-    token, watcher = issue_token(guest), watcher_of(guest)
+    token, watcher = issue_token(guest), identity_of(guest)
     merge(guest, vera)
     with pytest.raises(Unauthorized):
         viewer_of_token(token)

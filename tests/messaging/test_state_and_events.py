@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from accounts import removal
 from accounts.models import Viewer
 from messaging import acts, reading, topics
 from messaging.models import Member, Message
@@ -19,7 +20,6 @@ from realtime.log.database import DatabaseStore, events_after
 from realtime.log.store import Loaded, TopicGone
 from realtime.registry import registry
 from tests.messaging.circle import Circle
-from videos import removal
 
 CONVERSATION_NAMES = {"message", "message_deleted", "receipt", "conversation"}
 USER_NAMES = {*CONVERSATION_NAMES, "blocked"}

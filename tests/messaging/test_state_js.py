@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from accounts.representation import person
 from messaging.representation import user_topic
 from realtime.events import Durable, TopicName
 from realtime.log.threads import backend_threads
 from tests.messaging.circle import Circle
 from tests.messaging.test_state_and_events import kind_of, load
-from videos.representation import person
 
 if TYPE_CHECKING:
     from playwright.async_api import Page

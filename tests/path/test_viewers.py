@@ -13,13 +13,13 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.test import RequestFactory
 
+from accounts import guests
+from accounts.guests import set_device
 from realtime.edge import devices, tickets
 from realtime.limits import RateLimit
 from tests.rooms import Person, Room, open_room
 from tests.sites import Site
 from tests.watching import Refused, SseWatcher, Watcher, WebSocketWatcher, crowd, each, eventually, of_browser, watching
-from videos import auth
-from videos.auth import set_device
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ async def test_pages_and_new_sessions_give_a_browser_its_device_once(room: Room)
 def test_address_that_takes_too_many_devices_gets_none_and_pages_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each takes a page, but a program that asks for pages all day was as many viewers as it liked."""
     monkeypatch.setattr(settings, "LIVE_LIMITS", True)
-    monkeypatch.setattr(auth, "DEVICES", RateLimit(burst=3, per_second=0.001))
+    monkeypatch.setattr(guests, "DEVICES", RateLimit(burst=3, per_second=0.001))
 
     def given(address: str, cookie: str = "") -> str:
         request = RequestFactory().get("/", REMOTE_ADDR=address)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from accounts.limits import GUESTS, LOGINS
 from realtime.edge import tickets
 from realtime.identity import Identity
 from realtime.limits import REFUSAL_SECONDS, ConnectionLimit, Limited, NetworkFull, RateLimit, even_out, network_of
-from videos.limits import GUESTS, LOGINS
 
 
 class Clock:

@@ -11,11 +11,11 @@ import orjson
 import pytest
 from django.contrib.auth.models import Permission
 
+from accounts.guests import create_guest
 from accounts.models import Viewer
 from realtime.events import Durable, Event
 from realtime.log.threads import backend_threads
 from videos import interactions
-from videos.auth import create_guest
 from videos.interactions import group_commit
 from videos.models import Comment, LikeKind, Video
 from web.refusals import Refused

@@ -20,15 +20,17 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import limits
+from accounts.guests import create_guest
 from accounts.models import Viewer
 from realtime.events import Durable
 from realtime.limits import RateLimit
 from realtime.log import retention
 from realtime.models import LoggedEvent, Topic
 from tests.videos.acts import Stage, allow
-from videos import interactions, limits, removal
-from videos.admin import ACTION_MAX_COMMENTS, CommentAdmin, VideoAdmin
-from videos.auth import create_guest
+from videos import interactions, removal
+from videos.admin import CommentAdmin, VideoAdmin
+from videos.admin.comments import ACTION_MAX_COMMENTS
 from videos.interactions import group_commit
 from videos.models import Comment, Like, LikeCount, LikeKind, Video
 from web import quick_lists
@@ -381,7 +383,7 @@ def test_more_comments_than_go_at_once_go_in_portions(
     stage: Stage, root: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ACTION_MAX_COMMENTS >= 1_000
-    monkeypatch.setattr("videos.admin.ACTION_MAX_COMMENTS", 20)
+    monkeypatch.setattr("videos.admin.comments.ACTION_MAX_COMMENTS", 20)
     written = write_comments(stage, 25)
     said = root.messages(root.action("comment", "delete_comments", written[:1], select_across="1"))
     assert said[0] == "20 comments deleted."

@@ -14,10 +14,11 @@ import psycopg
 import pytest
 from psycopg.pq import Trace
 
+from accounts import tokens
+from accounts.guests import create_guest
 from accounts.models import Viewer
 from tests.videos.acts import Stage
-from videos import auth, interactions
-from videos.auth import create_guest
+from videos import interactions
 from videos.interactions import group_commit
 from videos.models import Like
 
@@ -150,7 +151,7 @@ async def test_like_by_rest_uses_no_thread_but_the_group_commits(stage: Stage, m
     body = b'{"kind":"love"}'
     headers = {
         b"host": b"localhost",
-        b"authorization": f"Bearer {auth.issue_token(stage.viewers[0])}".encode(),
+        b"authorization": f"Bearer {tokens.issue_token(stage.viewers[0])}".encode(),
         b"content-type": b"application/json",
         b"content-length": b"%d" % len(body),
     }

@@ -11,7 +11,9 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import AsyncClient
 
+from accounts.guests import create_guest
 from accounts.models import Viewer
+from accounts.tokens import Claim, issue_token
 from realtime.events import Burst, Durable, Totals
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
@@ -20,9 +22,8 @@ from realtime.registry import CommandError
 from realtime.tasks import retention
 from tests.videos.acts import Stage, allow
 from videos import interactions, limits
-from videos.auth import create_guest, issue_token
 from videos.commands import COMMANDS
-from videos.interactions import Claim, comment, group_commit, like, unlike
+from videos.interactions import comment, group_commit, like, unlike
 from videos.models import Comment, Like, LikeCount, LikeKind
 from videos.tasks import recount
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut

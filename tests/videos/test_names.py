@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from accounts.names import clean_name
 from messaging.acts import _clean_title
-from videos.names import clean_name
 from videos.text import clean_title
 from web.refusals import Invalid
 from web.text import clean_body, clean_text

@@ -10,12 +10,13 @@ from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts import permissions
+from accounts.identities import identity_of, review
 from accounts.models import Viewer
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage, allow
 from videos import interactions, rights
-from videos.auth import review, watcher_of
 from videos.models import Comment
 from videos.representation import comment_json, with_authors
 from videos.topics import visible_video
@@ -62,7 +63,7 @@ async def test_staff_without_permissions_may_do_nothing_more_than_a_viewer(stage
         await run(visible_video, stage.video.id, clerk)
     with pytest.raises(NotFound):
         await interactions.like(stage.video.id, clerk, "like")
-    assert not (await run(watcher_of, clerk)).is_staff
+    assert not (await run(identity_of, clerk)).is_staff
     assert len(stage.events) == before + 1
 
 
@@ -83,13 +84,13 @@ async def test_who_works_on_videos_sees_private_ones(stage: Stage, codename: str
     await run(interactions.update_video, stage.video.id, stage.owner, visibility="private")
     assert await run(visible_video, stage.video.id, clerk)
     assert (await interactions.like(stage.video.id, clerk, "like"))["total"] == 1
-    assert (await run(watcher_of, clerk)).is_staff
+    assert (await run(identity_of, clerk)).is_staff
 
 
 async def test_right_that_is_taken_away_ends_what_it_opened(stage: Stage) -> None:
     """The nodes look again every few seconds; one query tells it of everybody."""
     clerk = await run(staff, "clerk", "view_video")
-    open_streams = [await run(watcher_of, who) for who in (clerk, stage.viewers[0])]
+    open_streams = [await run(identity_of, who) for who in (clerk, stage.viewers[0])]
     assert await run(ended, open_streams) == set()
     await run(clerk.user_permissions.clear)
     assert await run(ended, open_streams) == {open_streams[0]}
@@ -120,12 +121,16 @@ def test_three_ways_to_ask_agree(stage: Stage) -> None:
     allow(people["not staff"], "delete_comment")
     ids = {who.pk: name for name, who in people.items()}
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id FROM accounts_viewer v WHERE {rights.held_sql(rights.MODERATE)}")
+        cursor.execute(f"SELECT id FROM accounts_viewer v WHERE {permissions.held_sql(rights.MODERATE)}")
         by_sql = {ids[id] for (id,) in cursor.fetchall()}
     fresh = Viewer.objects.in_bulk(ids)
     assert by_sql == {ids[id] for id, who in fresh.items() if who.has_perm(rights.MODERATE)}
-    assert by_sql == {ids[who.pk] for who in Viewer.objects.filter(rights.holds(rights.MODERATE))}
-    assert by_sql == {ids[who.pk] for who in rights.moderators()} == {"granted", "not staff", "group", "superuser"}
+    assert by_sql == {ids[who.pk] for who in Viewer.objects.filter(permissions.holds(rights.MODERATE))}
+    assert (
+        by_sql
+        == {ids[who.pk] for who in permissions.holders(rights.MODERATE)}
+        == {"granted", "not staff", "group", "superuser"}
+    )
 
 
 async def test_moderators_are_marked_in_what_they_write(stage: Stage) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
+from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth, viewer_of
+from accounts.schemas import TypingIn
 from realtime.log.threads import backend_threads
-from videos import interactions, schemas
-from videos.auth import acting_claim, acting_viewer, claim_auth, viewer_auth, viewer_of
+from videos import interactions, schemas, typists
 from videos.limits import COMMENTS
 from videos.topics import comments_json, visible_video
 from web import limits
@@ -100,4 +101,17 @@ async def pin_comment(request: HttpRequest, video_id: VideoId, comment_id: Comme
 )
 async def unpin_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
     await backend_threads.run(interactions.unpin_comment, video_id, comment_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+@router.post(
+    "/videos/{video_id}/typing",
+    response={204: None, **SENDING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Say that you are typing a comment",
+)
+async def type_at_video(request: HttpRequest, video_id: VideoId, body: TypingIn) -> HttpResponse:
+    """As in a conversation. In a room of more than 50 viewers nobody is told."""
+    await typists.type_at_video(video_id, acting_claim(request), is_typing=body.is_typing)
     return HttpResponse(status=204)

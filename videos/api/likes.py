@@ -7,8 +7,8 @@ from typing import Annotated
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router
 
+from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth
 from videos import interactions, schemas
-from videos.auth import acting_claim, acting_viewer, claim_auth, viewer_auth
 from videos.commands import react
 from videos.limits import LIKES
 from web import limits

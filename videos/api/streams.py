@@ -8,6 +8,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
+from accounts import identities
+from accounts.requests import viewer_of
 from realtime.edge import tickets
 from realtime.events import TopicName, now_ms, position_in, topic_name
 from realtime.limits import even_out
@@ -15,8 +17,7 @@ from realtime.log.store import TopicGone
 from realtime.node.connections import ConnectionGone
 from realtime.node.node import TOPICS_MAX
 from realtime.node.process import process
-from videos import auth, schemas
-from videos.auth import viewer_of
+from videos import schemas
 from videos.limits import ANONYMOUS_SUBSCRIPTIONS, SAW, SUBSCRIPTIONS
 from web import limits
 from web.answers import SENDING, answer
@@ -38,7 +39,7 @@ async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpRes
 
     Needs nobody's identity for public topics.
     """
-    watcher = await auth.watcher_on(await viewer_of(request))
+    watcher = await identities.identity_on(await viewer_of(request))
     topics = [_topic(text) for text in dict.fromkeys(body.topics)]
     began = time.monotonic()
     for topic in topics:
@@ -85,7 +86,7 @@ async def change_subscriptions(request: HttpRequest, body: schemas.Subscriptions
     try:
         answers = await process.change_topics(
             body.connection,
-            await auth.watcher_on(viewer, session=session),
+            await identities.identity_on(viewer, session=session),
             subscribe=subscribe,
             unsubscribe=list(unsubscribe),
         )

@@ -9,9 +9,9 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
+from accounts.requests import acting_viewer, viewer_auth, viewer_of
 from realtime.log.threads import backend_threads
 from videos import interactions, schemas
-from videos.auth import acting_viewer, viewer_auth, viewer_of
 from videos.models import Video
 from videos.text import check_playlist, clean_title
 from videos.topics import full_json, visible_video, with_viewers

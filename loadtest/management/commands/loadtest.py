@@ -28,6 +28,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
+from accounts.tokens import issue_token
 from loadtest.audience import WatcherDied
 from loadtest.connection import StreamKind, Watch
 from loadtest.host import PROCESSES_MAX, Address, DoesNotFit, find_site, make_room, reach
@@ -39,7 +40,6 @@ from loadtest.stage import Stage
 from loadtest.wire import RawRequest, websocket_request
 from realtime.edge import tickets
 from realtime.identity import Identity
-from videos.auth import issue_token
 
 VIEWERS_MAX = 1_000_000
 RATE_MAX = 100_000

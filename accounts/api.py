@@ -1,17 +1,17 @@
-"""Guests in the API: to become one by a name, and to stop being one."""
+"""Viewers in the API: to become one by a name, and to stop being one."""
 
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
+from accounts import guests, schemas, tokens
+from accounts.limits import GUESTS
 from accounts.models import Viewer
+from accounts.names import clean_name
+from accounts.representation import person
+from accounts.requests import acting_viewer, viewer_auth
 from realtime.log.threads import backend_threads
-from videos import auth, schemas
-from videos.auth import acting_viewer, viewer_auth
-from videos.limits import GUESTS
-from videos.names import clean_name
-from videos.representation import person
 from web import door, limits
 from web.answers import ACTING, SENDING, answer
 from web.refusals import Forbidden
@@ -26,13 +26,13 @@ async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpRespo
     limits.take(GUESTS, limits.network(request))
 
     def create() -> tuple[Viewer, str]:
-        viewer = auth.create_guest(body.name)
-        return viewer, auth.sign_in(request, viewer)
+        viewer = guests.create_guest(body.name)
+        return viewer, guests.sign_in(request, viewer)
 
     viewer, session = await backend_threads.run(create)
-    response = answer({"viewer": person(viewer), "token": auth.issue_token(viewer)}, 201)
+    response = answer({"viewer": person(viewer), "token": tokens.issue_token(viewer)}, 201)
     door.set_session(request, response, session)
-    auth.set_device(request, response)
+    guests.set_device(request, response)
     return response
 
 
@@ -48,5 +48,5 @@ async def delete_guest(request: HttpRequest) -> HttpResponse:
     viewer = acting_viewer(request)
     if not viewer.is_guest:
         raise Forbidden("This is for guests: an account signs out, or gets a new password.")
-    await backend_threads.run(auth.end_guest, viewer)
+    await backend_threads.run(guests.end_guest, viewer)
     return HttpResponse(status=204)

@@ -23,13 +23,13 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.crypto import salted_hmac
 
+from accounts import limits
+from accounts.guests import end_guest
+from accounts.merging import merge
 from accounts.models import Viewer
 from realtime.limits import Limited, RateLimit
 from realtime.table.redis import key_prefix, shared_redis
 from realtime.table.throttle import Throttle
-from videos import limits
-from videos.auth import end_guest
-from videos.merging import merge
 from web.limits import network
 from web.middleware import unavailable
 from web.turns import Busy, busy, sign_ins

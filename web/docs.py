@@ -1,6 +1,6 @@
 """The API's docs page, drawn from its description: each operation with its fields, its answers and a call to copy.
 
-Called by liveplatform.urls. Needs no script. All but the bar on top is the same for everybody, and drawn once.
+Called by liveplatform.api, which draws the page once: all but the bar on top is the same for everybody.
 """
 
 from __future__ import annotations
@@ -9,16 +9,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from videos.views import Page, page, render_page, viewer_on
-from web.openapi import Api, Document
+from web.openapi import Document
 
 ID = "01a20c4b-3598-7508-8132-5e721642feef"
 AT_MS = 1_796_000_000_000
@@ -70,20 +66,6 @@ class Operation:
     answers: list[Answer]
     errors: list[str]
     curl: str
-
-
-def docs_page(api: Api) -> Page[[]]:
-    """Return the view of the page."""
-
-    @cache
-    def drawn() -> SafeString:
-        return render_to_string("videos/_docs.html", describe(api.document))
-
-    @page
-    async def view(request: HttpRequest) -> HttpResponse:
-        return render_page(request, "videos/docs.html", await viewer_on(request), {"docs": drawn()})
-
-    return view
 
 
 def describe(document: Document) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""Viewers in the admin: accounts, their names and their rights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.actions import delete_selected as confirm_deletion
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts import removal
+from accounts.belongings import belongings
+from accounts.models import Viewer
+from accounts.names import clean_name
+from accounts.requests import staff
+from web.admin import DeletesInSteps, uuid_of
+from web.quick_lists import QuickListMixin
+from web.refusals import Invalid
+
+ACTION_MAX_VIEWERS = 50
+
+
+class _NameRules:
+    """A display name by the rules that guests have too; only staff may bear a reserved one."""
+
+    cleaned_data: dict[str, Any]
+    changed_data: list[str]
+    instance: Viewer
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data.get("name", "")
+        if not name or "name" not in self.changed_data:
+            return name
+        try:
+            return clean_name(name)
+        except Invalid as error:
+            if error.code == "reserved" and self.instance.is_staff:
+                return name
+            raise ValidationError(error.detail) from error
+
+
+class ViewerForm(_NameRules, UserChangeForm[Viewer]):
+    pass
+
+
+class NewViewerForm(_NameRules, AdminUserCreationForm[Viewer]):
+    class Meta:
+        model = Viewer
+        fields = ("username", "name", "is_broadcaster")
+
+
+@admin.register(Viewer)
+class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
+    form = ViewerForm
+    add_form = NewViewerForm
+    list_display = ("username", "shown_name", "is_guest", "is_broadcaster", "is_staff", "is_active", "date_joined")
+    list_filter = ("is_guest", "is_broadcaster", "is_staff", "is_superuser", "is_active")
+    sortable_by = ("username",)
+    search_fields = ("username", "name", "email")
+    search_help_text = gettext_lazy("Username, name, e-mail address, or an id.")
+    actions = ("delete_selected",)
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        (gettext_lazy("Person"), {"fields": ("name", "email", "is_guest", "activity")}),
+        (
+            gettext_lazy("Permissions"),
+            {"fields": ("is_active", "is_broadcaster", "is_staff", "is_superuser", "groups", "user_permissions")},
+        ),
+        (gettext_lazy("Important dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": ("username", "name", "is_broadcaster", "usable_password", "password1", "password2"),
+            },
+        ),
+    )
+    RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+    @admin.display(description=gettext_lazy("name"), ordering="name")
+    def shown_name(self, viewer: Viewer) -> str:
+        return format_html("<bdi>{}</bdi>", viewer.name)
+
+    @admin.display(description=gettext_lazy("activity"))
+    def activity(self, viewer: Viewer) -> str:
+        """Links to what the account has made."""
+        links = [link for kept in belongings for link in kept.links(viewer)]
+        return format_html_join(" · ", '<a href="{}">{}</a>', links)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Viewer | None = None) -> tuple[str, ...]:
+        """Rights are given by superusers only: else whoever may edit accounts could make themselves one."""
+        own = ("is_guest", "activity", "last_login", "date_joined")
+        return own if staff(request).is_superuser else (*own, *self.RIGHTS)
+
+    def has_change_permission(self, request: HttpRequest, obj: Viewer | None = None) -> bool:
+        return super().has_change_permission(request, obj) and self._may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Viewer | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._may_touch(request, obj)
+
+    @staticmethod
+    def _may_touch(request: HttpRequest, obj: Viewer | None) -> bool:
+        return (
+            obj is None
+            or staff(request).is_superuser
+            or not (obj.is_superuser or (obj.is_staff and obj != request.user))
+        )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Viewer], search_term: str
+    ) -> tuple[QuerySet[Viewer], bool]:
+        if (id := uuid_of(search_term)) is not None:
+            return queryset.filter(pk=id), False
+        return super().get_search_results(request, queryset, search_term)
+
+    # Deletion
+
+    remove = staticmethod(removal.delete_viewer)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Say how much goes, without reading it all, and what stands in the way."""
+        viewers = list(objs)
+        protected = [shown for kept in belongings for shown in kept.in_the_way(viewers)]
+        needed = set() if all(self.has_delete_permission(request, viewer) for viewer in viewers) else {_("viewer")}
+        counts = {_("viewers"): f"{len(viewers):,}"}
+        for kept in belongings:
+            counts.update(kept.counts(viewers))
+        return [str(viewer) for viewer in viewers], counts, needed, protected
+
+    @admin.action(permissions=["delete"], description=gettext_lazy("Delete the selected viewers"))
+    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Viewer]) -> HttpResponse | None:
+        few = self.few(request, queryset, ACTION_MAX_VIEWERS)
+        return None if few is None else confirm_deletion(self, request, queryset)

@@ -1,0 +1,62 @@
+"""Guests: made by a name, ended everywhere. And what a browser keeps of somebody: session and device."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.http import HttpRequest, HttpResponse
+
+from accounts.limits import DEVICES
+from accounts.models import Viewer
+from accounts.names import clean_name
+from realtime.edge import devices
+from realtime.limits import Limited
+from web import limits
+from web.sessions import SessionStore
+
+
+def create_guest(name: str) -> Viewer:
+    """Make a viewer of a name alone. Raises Invalid."""
+    viewer = Viewer(username=f"guest-{secrets.token_hex(12)}", name=clean_name(name), is_guest=True)
+    viewer.set_unusable_password()
+    viewer.save(force_insert=True)
+    return viewer
+
+
+def end_guest(viewer: Viewer) -> None:
+    """Make the guest's tokens, sessions and streams worthless, wherever they are. One query.
+
+    A guest has no password to change: what all of them are stamped with is drawn anew.
+    """
+    viewer.set_unusable_password()
+    viewer.save(update_fields=["password"])
+
+
+def sign_in(request: HttpRequest, viewer: Viewer) -> str:
+    """Give the viewer a new session; return its key. `set_session` puts it on the response."""
+    request.session = SessionStore()
+    login(request, viewer, backend="django.contrib.auth.backends.ModelBackend")
+    request.session.save()
+    return str(request.session.session_key)
+
+
+def set_device(request: HttpRequest, response: HttpResponse) -> None:
+    """Put a cookie on the response that makes all connections of this browser one viewer; a browser keeps its own.
+
+    An address that has got too many gets none for a while: its viewers count as one, and nothing else is different.
+    """
+    if devices.read(request.COOKIES.get(devices.COOKIE, "")):
+        return
+    with contextlib.suppress(Limited):
+        limits.take(DEVICES, limits.network(request))
+        response.set_cookie(
+            devices.COOKIE,
+            devices.issue(),
+            max_age=settings.SESSION_COOKIE_AGE,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )

@@ -1,0 +1,100 @@
+"""On whose behalf a stream is open. The platform asks at the handshake, and looks again while the stream lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import Viewer
+from accounts.permissions import holds, seeing, sees_all
+from accounts.requests import viewer_of_session
+from accounts.tokens import claim_of_token, viewer_of_token
+from realtime.edge.cookies import cookie
+from realtime.identity import ANONYMOUS, Identity
+from realtime.kinds import Review
+from realtime.log.threads import backend_threads
+from realtime.registry import CommandError
+from web.door import Unauthorized, bearer
+
+
+async def identify(headers: dict[bytes, bytes]) -> Identity:
+    """Return on whose behalf a stream is opened, by token or session. Raises CommandError, StoreUnavailable."""
+    try:
+        if header := headers.get(b"authorization"):
+            return await backend_threads.run(_identity_of_token, bearer(header.decode("latin1")))
+        if session := cookie(headers, settings.SESSION_COOKIE_NAME):
+            return await backend_threads.run(_identity_of_session, session)
+    except Unauthorized as error:
+        raise CommandError("unauthenticated", str(error)) from error
+    return ANONYMOUS
+
+
+def _identity_of_token(token: str) -> Identity:
+    return identity_of(viewer_of_token(token))
+
+
+def _identity_of_session(key: str) -> Identity:
+    return identity_of(viewer_of_session(key), session=key)
+
+
+def claimed_id(headers: dict[bytes, bytes]) -> str:
+    """Return the id that a bearer token speaks for, by its signature alone; "" without one. No query."""
+    try:
+        return str(claim_of_token(bearer(headers.get(b"authorization", b"").decode("latin1"))).id)
+    except Unauthorized:
+        return ""
+
+
+async def identity_on(viewer: Viewer | None, *, session: str = "") -> Identity:
+    """Return what `identity_of` does, on the event loop. Raises StoreUnavailable."""
+    return ANONYMOUS if viewer is None else await backend_threads.run(identity_of, viewer, session=session)
+
+
+def identity_of(viewer: Viewer | None, *, session: str = "") -> Identity:
+    """Return what a stream on behalf of the viewer, known by that session or by a token, has to know. One query."""
+    if viewer is None:
+        return ANONYMOUS
+    return Identity(str(viewer.id), sees_all(viewer), stamp=viewer.stamp(), session=session, is_hidden=viewer.is_hidden)
+
+
+def review(watchers: Sequence[Identity]) -> Review:
+    """Look again at watchers: who is banned, signed out, has a new password or fewer rights; who hides.
+
+    Two queries, however many they are.
+    """
+    viewers = Viewer.objects.annotate(sees_all=holds(*seeing)).in_bulk(
+        {UUID(watcher.viewer_id) for watcher in watchers}
+    )
+    stamps = {str(id): viewer.stamp() for id, viewer in viewers.items() if viewer.is_active}
+    seeing_all = {str(id) for id, viewer in viewers.items() if viewer.sees_all}
+    sessions = {watcher.session for watcher in watchers if watcher.session}
+    open_sessions = set(
+        Session.objects.filter(session_key__in=sessions, expire_date__gt=timezone.now()).values_list(
+            "session_key", flat=True
+        )
+        if sessions
+        else ()
+    )
+    signed_out = frozenset(
+        watcher
+        for watcher in watchers
+        if stamps.get(watcher.viewer_id) != watcher.stamp
+        or (watcher.is_staff and watcher.viewer_id not in seeing_all)
+        or (watcher.session and watcher.session not in open_sessions)
+    )
+    return Review(signed_out, frozenset(str(id) for id, viewer in viewers.items() if viewer.is_hidden))
+
+
+def save_last_active(at_ms: Mapping[str, int]) -> None:
+    """Keep when viewers were last active. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE accounts_viewer SET last_active_at = greatest(last_active_at, to_timestamp(at_ms / 1000.0))"
+            " FROM unnest(%s::uuid[], %s::bigint[]) AS seen (viewer, at_ms) WHERE id = viewer",
+            [list(at_ms), list(at_ms.values())],
+        )

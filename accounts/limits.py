@@ -1,0 +1,16 @@
+"""How often an address may make guests and try passwords. Read from the settings; `LIVE_LIMITS=off` opens them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from realtime.limits import RateLimit
+from web.limits import a_minute
+
+GUESTS = a_minute(settings.LIVE_GUESTS_PER_ADDRESS)
+
+LOGINS = a_minute(settings.LIVE_LOGINS_PER_ADDRESS)  # guesses of a password
+
+DEVICES = RateLimit(burst=settings.LIVE_DEVICES_PER_ADDRESS, per_second=settings.LIVE_DEVICES_PER_ADDRESS / 3600)
+
+GUESSES = RateLimit(burst=10, per_second=1 / 60)  # per account, or per browser that has signed in with it before

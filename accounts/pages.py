@@ -1,0 +1,81 @@
+"""Pages that belong to one viewer: who is signed in, and what every page shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from accounts.guests import set_device
+from accounts.models import NAME_MAX, Viewer
+from accounts.requests import viewer_of_session
+from realtime.log.store import StoreUnavailable
+from realtime.log.threads import backend_threads
+from web.door import begin_csrf, set_csrf
+from web.middleware import unavailable
+from web.moments import to_ms
+
+P = ParamSpec("P")
+
+Page = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
+
+
+def page(view: Page[P]) -> Page[P]:
+    """Answer 503 with a page of its own while the database does not answer; GET and HEAD only."""
+
+    @require_safe
+    @wraps(view)
+    async def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return await view(request, *args, **kwargs)
+        except StoreUnavailable:
+            return unavailable(request)
+
+    return answer
+
+
+doors: dict[str, Callable[[Viewer], bool]] = {}
+"""Pages that are not for everybody: by the name in templates, whether they are shown. Apps add theirs at start."""
+
+
+async def viewer_on(request: HttpRequest) -> Viewer | None:
+    """Return who is signed in, guests included, their permissions with them. Raises StoreUnavailable."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    return await backend_threads.run(_viewer_with_rights, key) if key else None
+
+
+def _viewer_with_rights(key: str) -> Viewer | None:
+    viewer = viewer_of_session(key)
+    if viewer is not None and not viewer.is_superuser:
+        viewer.get_all_permissions()  # kept by the instance: a page asks on the event loop, where no query may run
+    return viewer
+
+
+def render_page(request: HttpRequest, template: str, viewer: Viewer | None, context: Mapping[str, Any]) -> HttpResponse:
+    """Render a page that belongs to this viewer alone.
+
+    Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer`; there is no `user`.
+    """
+    begin_csrf(request)
+    context = {
+        "viewer": viewer,
+        "name_max": NAME_MAX,
+        "now_ms": to_ms(timezone.now()),
+        **_shown_doors(viewer),
+        **context,
+    }
+    response = render(request, template, context)
+    response.headers["Cache-Control"] = "private, no-cache"
+    set_csrf(request, response)
+    set_device(request, response)
+    return response
+
+
+def _shown_doors(viewer: Viewer | None) -> dict[str, bool]:
+    return {name: viewer is not None and is_shown(viewer) for name, is_shown in doors.items()}

@@ -1,0 +1,62 @@
+"""Django's permissions, for one viewer and for many at once. Each app names its own; it knows no request.
+
+`is_staff` lets people into the admin and gives no right by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import Group, Permission
+from django.db.models import BooleanField, F, Func, Q, QuerySet
+
+from accounts.models import Viewer
+
+DELETE_VIEWER = "accounts.delete_viewer"
+
+seeing: list[str] = []
+"""The rights of which each opens what is private: nobody works on what they do not see. Apps add theirs at start."""
+
+
+def sees_all(viewer: Viewer) -> bool:
+    """Return whether all that is private is open to the viewer. One query at most."""
+    return viewer.is_superuser or Viewer.objects.filter(holds(*seeing), id=viewer.id).exists()
+
+
+# The same for many at once, inside their query
+
+
+def holds(*rights: str, of: str = "") -> Q:
+    """Return the condition that a viewer has one of the rights. `of`: the way to them, like `author__`.
+
+    Its SQL is written by hand: to have Django make the same of models took 3 ms a query.
+    """
+    granted = Func(F(f"{of}pk"), template=_granted_sql(rights, viewer="%(expressions)s"), output_field=BooleanField())
+    return Q(**{f"{of}is_superuser": True}) | Q(granted)
+
+
+def held_sql(*rights: str) -> str:
+    """Return `holds` as SQL, for a query of viewers under the name `v`."""
+    return f"(v.is_superuser OR {_granted_sql(rights, viewer='v.id')})"
+
+
+def _granted_sql(rights: Iterable[str], *, viewer: str) -> str:
+    names = ", ".join("('{}', '{}')".format(*right.split(".")) for right in rights)
+    return (
+        "EXISTS (SELECT FROM ("
+        f"SELECT permission_id FROM accounts_viewer_user_permissions WHERE viewer_id = {viewer} UNION ALL"
+        " SELECT permission_id FROM accounts_viewer_groups JOIN auth_group_permissions USING (group_id)"
+        f" WHERE viewer_id = {viewer}) AS granted JOIN auth_permission p ON p.id = permission_id"
+        " JOIN django_content_type t ON t.id = content_type_id"
+        f" WHERE (t.app_label, codename) IN ({names}))"
+    )
+
+
+def holders(right: str) -> QuerySet[Viewer]:
+    """Return the active viewers who have the right; without a walk over all viewers."""
+    app, _, codename = right.partition(".")
+    permission = Permission.objects.filter(content_type__app_label=app, codename=codename)
+    granted = Viewer.user_permissions.through.objects.filter(permission__in=permission).values("viewer")
+    groups = Group.permissions.through.objects.filter(permission__in=permission).values("group")
+    in_group = Viewer.groups.through.objects.filter(group__in=groups).values("viewer")
+    superusers = Viewer.objects.filter(is_superuser=True).values("pk")
+    return Viewer.objects.filter(pk__in=granted.union(in_group, superusers), is_active=True)

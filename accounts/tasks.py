@@ -1,0 +1,29 @@
+"""The periodic jobs of accounts."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+from accounts import cleaning
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="accounts.tasks.forget_sessions")  # type: ignore[untyped-decorator]
+def forget_sessions() -> int:
+    """Delete expired sessions; return how many."""
+    return _said(cleaning.forget_sessions(), "expired sessions")
+
+
+@shared_task(name="accounts.tasks.forget_guests")  # type: ignore[untyped-decorator]
+def forget_guests() -> int:
+    """Delete guests who cannot come back and have left nothing; return how many."""
+    return _said(cleaning.forget_guests(), "guests without a trace")
+
+
+def _said(count: int, what: str) -> int:
+    if count:
+        logger.info("deleted %d %s", count, what)
+    return count
