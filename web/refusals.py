@@ -1,4 +1,4 @@
-"""Refusals: an act that is not possible, by kind. Raised by everything that acts, answered by web.api and accounts.
+"""Refusals: an act that is not possible, by kind. Raised by everything that acts, answered by web.errors.
 
 Each has a `code`, which is stable, and a text that says what to do.
 """

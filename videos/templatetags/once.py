@@ -41,5 +41,5 @@ def once(parser: Parser, token: Token) -> Once:
 
 @register.simple_tag
 def words_of(page: str) -> SafeString:
-    """Return the texts of the page's scripts, for `static/js/words.js`."""
+    """Return the texts of the page's scripts, for `static/js/core/words.js`."""
     return json_script(getattr(words, page.upper()), "words")
