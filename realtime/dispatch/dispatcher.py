@@ -1,7 +1,7 @@
 """The dispatcher: from a batch of events to one message for each frontend node that has viewers of them.
 
 Hop: called by the Celery task (realtime.tasks), asks the shared table (realtime.table.subscriptions), sends through the
-channel layer. Promise: at most once. What is lost here the nodes find by themselves (realtime.node.node, reconcile).
+channel layer. Promise: at most once. What is lost here the nodes find by themselves (realtime.node.repair).
 """
 
 from __future__ import annotations

@@ -34,8 +34,10 @@ from realtime.events import (
 )
 from realtime.identity import ANONYMOUS, Identity
 from realtime.log.store import TopicGone
-from realtime.node.connections import Closing, Connection, Wire
-from realtime.node.node import OPENING_MAX_BYTES, RETRY_MS, RIGHTS_SECONDS, Node, Opening
+from realtime.node.connections import RETRY_MS, Closing, Connection, Wire
+from realtime.node.node import Node
+from realtime.node.openings import OPENING_MAX_BYTES, Opening
+from realtime.node.rights import RIGHTS_SECONDS
 
 SUBPROTOCOL = "live.v1.json"
 CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
@@ -102,7 +104,7 @@ class _Stream:
         """Have the topics at hand, each from the position last seen. Raises Refusal."""
         async with refusals():
             is_old = self.watcher.viewer_id and self._ticket_seconds > RIGHTS_SECONDS
-            if is_old and not await node.recognizes(self.watcher):
+            if is_old and not await node.rights.recognizes(self.watcher):
                 raise Refusal(401, "bad_ticket", "The ticket's viewer is banned or has a new password.")
             for topic in self.request.topics:
                 after = self.request.positions.get(topic)

@@ -50,7 +50,7 @@ class Session:
         goodbye()
 
     def filled(self) -> None:
-        self.node.filled(self.connection)
+        self.node.slow.filled(self.connection)
 
     def end_poll(self) -> None:
         """The stream was asked to end now. The next one goes on from its positions."""

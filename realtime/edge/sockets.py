@@ -1,7 +1,7 @@
 """The sockets of established streams: all of a node's on one poll, each a descriptor and little more.
 
 Hop: the last one. The server (realtime.edge.server) hands a socket over when the handshake is done; from then on
-neither Twisted nor Channels knows it. The fan-out (realtime.node.connections.write_slice) writes to the descriptors
+neither Twisted nor Channels knows it. The fan-out (realtime.node.fanout.write_slice) writes to the descriptors
 itself; what the kernel does not take at once waits here, in the connection's mailbox.
 Measured, 5,000 idle viewers: behind Twisted's transport, Daphne's request and a waiting consumer one cost 15.4 KB (SSE)
 and 25.4 KB (WebSocket); here 2.1 and 3.2 KB.

@@ -1,13 +1,16 @@
-"""Who of a node's connections watches a topic: the node's own table, in memory, which dies with the connections.
+"""The members of a topic on a node: the connections that watch it, in memory.
 
-Hop: a node (realtime.node.node) looks its topic up, and walks the list to write a frame (realtime.node.connections).
+Hop: a node (realtime.node.node) looks its topic up, and walks the list to write a frame (realtime.node.fanout).
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from itertools import chain
 from typing import Generic, TypeVar
+
+from realtime.node.connections import Connection
 
 M = TypeVar("M")
 
@@ -63,3 +66,40 @@ class Audience(Generic[M]):
             self.ways = array("i", (self.ways[place] for place in self._places.values()))
             self.members = list(self._places)
             self._places = {member: place for place, member in enumerate(self._places)}
+
+
+class Members:
+    """The connections of one topic, by protocol."""
+
+    __slots__ = ("sampled", "sse", "websocket")
+
+    def __init__(self) -> None:
+        self.sse: Audience[Connection] = Audience()
+        self.websocket: Audience[Connection] = Audience()
+        self.sampled: set[Connection] = set()  # those that acknowledge frames
+
+    def __len__(self) -> int:
+        return len(self.sse) + len(self.websocket)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return chain(self.sse, self.websocket)
+
+    def __contains__(self, connection: Connection) -> bool:
+        return connection in self.audience_of(connection)
+
+    def audience_of(self, connection: Connection) -> Audience[Connection]:
+        return self.sse if connection.is_sse else self.websocket
+
+    def add(self, connection: Connection) -> None:
+        self.audience_of(connection).add(connection, connection.way)
+        if connection.is_sampled:
+            self.sampled.add(connection)
+
+    def discard(self, connection: Connection) -> None:
+        self.audience_of(connection).discard(connection)
+        self.sampled.discard(connection)
+
+    def compact(self) -> None:
+        """Close the holes. Only when no frame is on its way: places change."""
+        self.sse.compact()
+        self.websocket.compact()

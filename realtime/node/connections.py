@@ -1,6 +1,6 @@
-"""A viewer's connection, and the loop that writes one frame to thousands of them.
+"""A viewer's connection, in the hands of its node.
 
-Hop: the last one. Called by the frontend node's fan-out; writes to the sockets that the server (realtime.edge.server)
+Hop: the last one. The fan-out (realtime.node.fanout) writes to the sockets that the server (realtime.edge.server)
 handed over. A reader that does not keep up has a mailbox within the bound for every peer (realtime.edge.bound); then
 its wire cuts the connection, the client comes back and resumes where it was. Nobody else waits for it.
 """
@@ -8,17 +8,18 @@ its wire cuts the connection, the client comes back and resumes where it was. No
 from __future__ import annotations
 
 import errno
-import os
+import re
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
-from realtime.events import ConnectionId, Frame, TopicName
+from realtime.events import ConnectionId, Frame, NodeId, TopicName
 from realtime.identity import ANONYMOUS, Identity
-from realtime.node.audience import Audience
 from realtime.table.counting import UNCOUNTED, ViewerKey
 
 HEARTBEAT_SECONDS = 15
+RETRY_MS = 2_000  # after which a client comes back
+NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[0-9a-f]{12}", re.ASCII)
 
 
 class Closing(Enum):
@@ -132,65 +133,19 @@ class Connection:
             self.wire.ping()
 
 
-def write_slice(
-    audience: Audience[Connection],
-    start: int,
-    stop: int,
-    *,
-    data: bytes,
-    frames: Sequence[Frame],
-    durable: Sequence[Frame],
-    behind: Callable[[Connection], None],
-    write: Callable[[int, bytes], int] = os.write,
-) -> int:
-    """Write the bytes to the connections at [start, stop) of an audience; return how many got them.
-
-    `data` is what `frames` look like on a socket. `behind` is told each connection that has not taken yet what came
-    before: it gets only those of them that are `durable`, and is owed the newest state.
-    The loop touches the descriptors alone: 5,000 connections' objects do not fit the processor's cache.
-    """
-    size = len(data)
-    missed = 0
-    for place, way in enumerate(audience.ways[start:stop], start):
-        if way < 0:
-            missed += not _write_around(audience.members[place], frames, durable=durable, behind=behind)
-            continue
-        try:
-            sent = write(way, data)
-            if sent == size:
-                continue
-        except OSError as error:
-            if not is_full(error):
-                missed += 1  # lost: the poll reads the same error from the socket and ends the connection
-                continue
-            sent = 0
-        connection = audience.members[place]
-        assert connection is not None, "a hole has no way"
-        connection.wire.keep(data[sent:])
-    return stop - start - missed
-
-
-def _write_around(
-    connection: Connection | None,
-    frames: Sequence[Frame],
-    *,
-    durable: Sequence[Frame],
-    behind: Callable[[Connection], None],
-) -> bool:
-    """Write to one whose socket is not free, or that has none. False: not written."""
-    if connection is None:
-        return False
-    if connection.wire.pending_bytes():
-        behind(connection)
-        if len(durable) < len(frames):
-            connection.stale = True
-            frames = durable
-        if not frames:
-            return False
-    connection.write(frames)
-    return True
-
-
 def is_full(error: OSError) -> bool:
     """Whether the kernel just has no room now. Anything else is the end of the connection."""
     return isinstance(error, BlockingIOError) or error.errno in (errno.ENOBUFS, errno.ENOMEM)
+
+
+def public_id(connection: ConnectionId, node: NodeId) -> str:
+    """Return the name by which a client speaks of its connection to any node; `parse_public_id` reads it."""
+    return f"{connection}@{node}"
+
+
+def parse_public_id(text: str) -> tuple[ConnectionId, NodeId]:
+    """Raises ValueError for a text that is no connection's."""
+    connection, at, node = text.partition("@")
+    if not at or not connection or not NODE_ID.fullmatch(node):
+        raise ValueError("a connection is what `hello` says")
+    return ConnectionId(connection), NodeId(node)

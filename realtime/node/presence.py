@@ -6,7 +6,7 @@ is older than d + 2e (e = d / 4: how late a heartbeat may be) goes offline. Eith
 on `presence:<id>`. A connection that is lost and back within d changes nothing.
 
 Promise: state. Newest wins; a node that has died takes its viewers offline within d + 2e, for any node sweeps for all;
-what is lost on the way is found by the node's next look at the table (realtime.node.node).
+what is lost on the way is found by the node's next look at the table (realtime.node.online).
 Source: LinkedIn, "Now You See Me, Now You Don't" (2018): heartbeats every d, entries that expire after d + e, a delayed
 trigger at d + 2e. There an actor per viewer holds the trigger and has to be drained before its node restarts; here it
 is the entry's place in a sorted set, which survives the node. d is fixed: adapting it to the connection is patented.

@@ -28,8 +28,8 @@ from realtime.events import NodeId, Position, TopicName, event_id, now_ms, posit
 from realtime.identity import Identity
 from realtime.limits import ConnectionLimit
 from realtime.log.database import DatabaseStore
-from realtime.node.connections import ConnectionGone
-from realtime.node.node import Node, parse_public_id
+from realtime.node.connections import ConnectionGone, parse_public_id
+from realtime.node.node import Node
 from realtime.node.presence import PREFIX, Presence
 from realtime.node.samples import entries_of
 from realtime.registry import registry
@@ -175,7 +175,7 @@ class NodeProcess:
                 case {"type": str(question), "ask": dict(ask), "ref": str(ref), "asker": str(asker)} if (
                     act := self._acts.get(question)
                 ) is not None:
-                    node.spawn(self._answer(node, act(node, ask), ref=ref, asker=NodeId(asker)), name="answer")
+                    node.tasks.spawn(self._answer(node, act(node, ask), ref=ref, asker=NodeId(asker)), name="answer")
                 case {"type": "node.answer", "ref": str(ref), "answer": answer}:
                     if (waiting := self._asked.get(ref)) is not None and not waiting.done():
                         waiting.set_result(answer)

@@ -14,7 +14,7 @@ import pytest
 from realtime.edge.handoff import USER_TIMEOUT_MS
 from realtime.edge.sockets import PINGS_MAX
 from realtime.node.connections import HEARTBEAT_SECONDS
-from realtime.node.node import VIEWERS_REST_MAX_SECONDS, VIEWERS_SETTLE_SECONDS
+from realtime.node.leases import VIEWERS_REST_MAX_SECONDS, VIEWERS_SETTLE_SECONDS
 from tests.rooms import open_room
 from tests.sites import CHECKOUT, Site
 from tests.watching import SseWatcher, watching

@@ -378,7 +378,7 @@ class Viewer:
         node.add(self.connection)
 
     def _filled(self) -> None:
-        self.node.filled(self.connection)
+        self.node.slow.filled(self.connection)
 
     def _gone(self) -> None:
         self.node.remove(self.connection)

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from realtime.events import Durable, Epoch, NodeId, to_wire
 from realtime.identity import ANONYMOUS, Identity
 from realtime.log.store import TopicGone
-from realtime.node import node as frontend
+from realtime.node import repair
 from realtime.node.node import Node
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 
@@ -52,7 +52,7 @@ class Rights(RuleBasedStateMachine):
             try:
                 return await work
             finally:
-                while any(feed.pulling or feed.loading for feed in self.node.feeds.values()):
+                while any(self.node.repair.is_pulling(feed) or not feed.is_ready for feed in self.node.feeds.values()):
                     await asyncio.sleep(0)
 
         return self.loop.run_until_complete(and_what_follows())
@@ -101,7 +101,7 @@ class Rights(RuleBasedStateMachine):
     @rule()
     def reconcile(self) -> None:
         """A pull, or a reload where more is missing than a pull brings."""
-        self.run(self.node.reconcile())
+        self.run(self.node.repair.reconcile())
 
     @rule()
     def forget_history(self) -> None:
@@ -115,7 +115,7 @@ class Rights(RuleBasedStateMachine):
             if by_epoch:
                 self.store.epoch = Epoch(f"e{next(self.numbers)}")
             self.store.hold = asyncio.Event()
-            reading = asyncio.create_task(self.node.reconcile())
+            reading = asyncio.create_task(self.node.repair.reconcile())
             for _ in range(3):
                 await asyncio.sleep(0)
             self.commit(text)
@@ -157,7 +157,7 @@ class Rights(RuleBasedStateMachine):
 
     @rule()
     def look_again(self) -> None:
-        self.run(self.node.check_rights())
+        self.run(self.node.rights.check())
 
     @rule()
     def drain(self) -> None:
@@ -171,7 +171,7 @@ class Rights(RuleBasedStateMachine):
         for feed in self.node.feeds.values() if hasattr(self, "node") else ():
             access = feed.kind.access(feed.snapshot)
             assert access == feed.access
-            for member in feed.members():
+            for member in feed.members:
                 assert access.allows(feed.topic, member.watcher), member.watcher
 
     @invariant()
@@ -185,7 +185,7 @@ class Rights(RuleBasedStateMachine):
 @pytest.fixture(autouse=True)
 def short_pulls(monkeypatch: pytest.MonkeyPatch) -> None:
     """A topic that is four events behind starts again from its snapshot."""
-    monkeypatch.setattr(frontend, "PULL_MAX_EVENTS", 4)
+    monkeypatch.setattr(repair, "PULL_MAX_EVENTS", 4)
 
 
 class TestRights(Rights.TestCase):  # type: ignore[valid-type, misc]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from realtime.events import Epoch, NodeId, Position, TopicName, event_id, parse_event_ids, to_wire
-from realtime.node import node as frontend
+from realtime.node import fanout
 from realtime.node.node import TOPICS_MAX, Node
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, read_chunks, write_descriptor
 from tests.realtime.node.test_node import OTHER, until
@@ -126,19 +126,19 @@ async def test_who_is_cut_behind_any_event_misses_nothing(
 ) -> None:
     """Also while the events of both topics are on their way to many viewers, in slices."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frontend, "SLICE_CONNECTIONS", slice_connections)
+        patch.setattr(fanout, "SLICE_CONNECTIONS", slice_connections)
         store = made_store()
         async with running(store) as node:
             first = await follow(node)
             others = [await Viewer(node).watch(topic) for topic in (*TOPICS, *TOPICS)]
             node.deliver([to_wire(store.note("first", TOPICS[other])) for other in at_first])
-            await until(lambda: not any(feed.outbox for feed in node.feeds.values()))
+            await until(lambda: not any(feed.sending.outbox for feed in node.feeds.values()))
             last = next((block["id"] for block in reversed(blocks(first)) if "id" in block), "")
             node.remove(first.connection)
             second = await follow(node, last)
             for batch in later:
                 node.deliver([to_wire(store.note("later", TOPICS[other])) for other in batch])
-            await until(lambda: not any(feed.outbox for feed in node.feeds.values()))
+            await until(lambda: not any(feed.sending.outbox for feed in node.feeds.values()))
             assert len(others) == 4
             seen = dict(parse_event_ids(last))
             for block in blocks(second):

@@ -14,9 +14,12 @@ from prometheus_client import REGISTRY
 from realtime.events import Burst, Epoch, NodeId, Signal, TopicName, Totals, durable_frame, http_chunk, now_ms, to_wire
 from realtime.identity import ANONYMOUS, Identity
 from realtime.log.store import Head, Heads, StoreUnavailable, TopicGone
-from realtime.node import node as frontend
+from realtime.node import leases, repair
 from realtime.node.connections import Closing
-from realtime.node.node import PULL_MAX_EVENTS, Node
+from realtime.node.feed import RECEIVED_MAX
+from realtime.node.node import Node
+from realtime.node.repair import PULL_MAX_EVENTS
+from realtime.node.sending import Outgoing
 from realtime.table.counting import UNCOUNTED
 from realtime.table.subscriptions import Watched
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, viewers, write_descriptor
@@ -55,17 +58,23 @@ def store() -> FakeStore:
     return fake
 
 
-@pytest.fixture
-async def node(table: FakeTable, store: FakeStore, clock: Clock) -> AsyncIterator[Node]:
-    made = Node(
+def make_node(
+    table: FakeTable, store: FakeStore, clock: Clock, *, write: Callable[[int, bytes], int] = write_descriptor
+) -> Node:
+    return Node(
         NodeId("node-1"),
         table=table,
         store=store,
         kinds={"video": FakeKind()},
         frame_seconds=0.0,
         clock=clock,
-        write=write_descriptor,
+        write=write,
     )
+
+
+@pytest.fixture
+async def node(table: FakeTable, store: FakeStore, clock: Clock) -> AsyncIterator[Node]:
+    made = make_node(table, store, clock)
     yield made
     await made.aclose()
 
@@ -191,7 +200,7 @@ async def test_overtaken_event_waits_for_the_one_before_it_without_asking_the_da
     assert viewer.notes() == []
     node.deliver([to_wire(first)])
     assert viewer.notes() == ["first", "second"]
-    await until(lambda: node.feeds[VIDEO].pulling is None)
+    await until(lambda: not node.repair.is_pulling(node.feeds[VIDEO]))
     assert "events_after" not in store.calls
 
 
@@ -208,16 +217,16 @@ async def test_reconcile_brings_what_never_came(node: Node, store: FakeStore) ->
     viewer = await Viewer(node).watch()
     store.note("silent")
     store.like()
-    await node.reconcile()
+    await node.repair.reconcile()
     await until(lambda: viewer.notes() == ["silent"] and viewer.last("likes")["total"] == 1)
 
 
 async def test_reconcile_at_rest_asks_one_question(node: Node, store: FakeStore) -> None:
     await Viewer(node).watch(VIDEO)
     await Viewer(node).watch(OTHER)
-    await node.reconcile()
+    await node.repair.reconcile()
     store.calls.clear()
-    await node.reconcile()
+    await node.repair.reconcile()
     assert store.calls == ["heads"]
 
 
@@ -237,7 +246,7 @@ async def test_reconcile_knows_of_which_version_the_totals_are_that_it_read(
         return found
 
     monkeypatch.setattr(store, "heads", heads_and_then_two_likes)
-    await node.reconcile()
+    await node.repair.reconcile()
     node.deliver(late)
     await until(lambda: bool(viewer.read()))
     assert [data["total"] for _, data in viewer.read()] == [3]
@@ -247,10 +256,10 @@ async def test_reconcile_knows_of_which_version_the_totals_are_that_it_read(
 async def test_reconcile_survives_a_database_that_is_away(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node).watch()
     store.is_away = True
-    await node.reconcile()
+    await node.repair.reconcile()
     store.is_away = False
     store.note("later")
-    await node.reconcile()
+    await node.repair.reconcile()
     await until(lambda: viewer.notes() == ["later"])
 
 
@@ -259,7 +268,7 @@ async def test_history_that_is_gone_ends_in_a_reset_with_the_snapshot(node: Node
     for number in range(5):
         store.note(f"note {number}")
     store.kept_from = 5
-    await node.reconcile()
+    await node.repair.reconcile()
     await until(lambda: any(name == "reset" for name, _ in viewer.read()))
     reset = viewer.last("reset")
     assert reset["seq"] == 5
@@ -271,7 +280,7 @@ async def test_viewers_far_behind_get_a_reset_instead_of_all_that_they_missed(no
     viewer = await Viewer(node).watch()
     for number in range(PULL_MAX_EVENTS + 5):
         store.note(f"note {number}")
-    await node.reconcile()
+    await node.repair.reconcile()
     await until(lambda: viewer.last("reset")["seq"] == PULL_MAX_EVENTS + 5)
     assert viewer.last("reset")["reason"] == "far_behind"
     assert viewer.notes() == []
@@ -281,7 +290,7 @@ async def test_viewer_who_missed_more_than_finds_room_gets_a_reset_instead(node:
     """Half a megabyte of missed comments would be cut as unread, and the viewer would come back for the same."""
     for number in range(400):
         store.note(f"{number} " + "x" * 1_000)
-    await node.reconcile()
+    await node.repair.reconcile()
     resumed = await Viewer(node).watch(after=0)
     assert [(name, data["reason"]) for name, data in resumed.first] == [("reset", "far_behind")]
     later = await Viewer(node).watch(after=390)
@@ -295,7 +304,7 @@ async def test_viewers_have_time_to_read_what_they_missed(node: Node, store: Fak
         wire.socket.room = 0
     for number in range(400):
         store.note(f"{number} " + "x" * 1_000)
-    await node.reconcile()
+    await node.repair.reconcile()
     while len(reader.notes()) < 400:
         await asyncio.sleep(0)
     assert not reader.wire.is_aborted
@@ -307,7 +316,7 @@ async def test_restored_backup_resets_viewers_who_are_ahead_of_it(node: Node, st
     viewer = await Viewer(node).watch()
     node.deliver([to_wire(store.note("kept")), to_wire(store.note("not in the backup"))])
     del store.logs[VIDEO][1:]
-    await node.reconcile()
+    await node.repair.reconcile()
     assert viewer.last("reset")["snapshot"]["notes"] == ["kept"]
 
 
@@ -323,7 +332,7 @@ async def test_restored_backup_that_has_overtaken_its_viewers_resets_them(node: 
     store.epoch = Epoch("second")
     for number in range(3):
         store.note(f"new {number}")
-    await node.reconcile()
+    await node.repair.reconcile()
     reset = viewer.last("reset")
     assert (reset["epoch"], reset["seq"]) == ("second", 4)
     assert reset["snapshot"]["notes"] == ["kept", "new 0", "new 1", "new 2"]
@@ -333,7 +342,7 @@ async def test_restored_backup_that_has_overtaken_its_viewers_resets_them(node: 
     again = await Viewer(node).watch(after=3, epoch=Epoch("second"))
     assert [data["note"] for name, data in again.first if name == "note"] == ["new 2"]
     store.calls.clear()
-    await node.reconcile()
+    await node.repair.reconcile()
     assert "load" not in store.calls, "once is enough"
 
 
@@ -348,14 +357,14 @@ async def test_who_cannot_tell_the_epoch_changes_nothing(
         return Heads(found.of)
 
     monkeypatch.setattr(store, "heads", heads)
-    await node.reconcile()
+    await node.repair.reconcile()
     assert viewer.read() == []
 
 
 async def test_deleted_topic_says_bye(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node).watch()
     del store.logs[VIDEO]
-    await node.reconcile()
+    await node.repair.reconcile()
     assert viewer.read() == [("bye", {"reason": "gone"})]
     assert viewer.wire.closed is Closing.GONE
     assert VIDEO not in node.feeds
@@ -462,7 +471,7 @@ async def test_reactions_are_summed_and_stale_ones_dropped(node: Node) -> None:
 async def test_viewers_are_counted_over_all_nodes(node: Node, table: FakeTable) -> None:
     viewer = await Viewer(node).watch()
     await table.renew(NodeId("node-2"), {VIDEO: viewers(range(-4, 0))})
-    await node.renew()
+    await node.leases.renew()
     await until(lambda: bool(viewer.read()))
     assert (viewer.last("viewers")["count"], viewer.last("viewers")["peak"]) == (5, 5)
 
@@ -470,9 +479,9 @@ async def test_viewers_are_counted_over_all_nodes(node: Node, table: FakeTable) 
 async def test_dead_nodes_viewers_leave_with_its_lease(node: Node, table: FakeTable, clock: Clock) -> None:
     viewer = await Viewer(node).watch()
     await table.renew(NodeId("node-2"), {VIDEO: viewers(range(-4, 0))})
-    await node.renew()
+    await node.leases.renew()
     clock.advance(seconds=16)
-    await node.renew()
+    await node.leases.renew()
     await until(lambda: viewer.last("viewers")["count"] == 1)
     assert viewer.last("viewers")["peak"] == 5
 
@@ -480,9 +489,9 @@ async def test_dead_nodes_viewers_leave_with_its_lease(node: Node, table: FakeTa
 async def test_flushed_table_has_everything_again_after_one_renewal(node: Node, table: FakeTable) -> None:
     await Viewer(node).watch(VIDEO)
     await Viewer(node).watch(OTHER)
-    await node.renew()
+    await node.leases.renew()
     table.flush()
-    await node.renew()
+    await node.leases.renew()
     assert await table.nodes_for([VIDEO, OTHER]) == {VIDEO: {"node-1"}, OTHER: {"node-1"}}
     assert (await table.watched([VIDEO]))[VIDEO].peak == 1
 
@@ -492,20 +501,20 @@ async def test_table_away_keeps_the_last_numbers_for_a_lease_then_counts_its_own
 ) -> None:
     viewer = await Viewer(node).watch()
     await table.renew(NodeId("node-2"), {VIDEO: viewers(range(-4, 0))})
-    await node.renew()
+    await node.leases.renew()
     table.is_away = True
     await Viewer(node).watch()
-    await node.renew()
+    await node.leases.renew()
     await until(lambda: viewer.last("viewers")["count"] == 6)
     clock.advance(seconds=16)
-    await node.renew()
+    await node.leases.renew()
     await until(lambda: viewer.last("viewers")["count"] == 2)
 
 
 async def test_peak_is_kept_in_the_database(node: Node, store: FakeStore) -> None:
     await Viewer(node).watch()
-    await node.renew()
-    await node.reconcile()
+    await node.leases.renew()
+    await node.repair.reconcile()
     assert store.peaks == {VIDEO: 1}
 
 
@@ -514,12 +523,12 @@ async def test_topic_without_viewers_lingers_then_leaves_the_table(
 ) -> None:
     viewer = await Viewer(node).watch()
     node.remove(viewer.connection)
-    await node.renew()
+    await node.leases.renew()
     assert (await Viewer(node).watch()).opening["seq"] == 0, "who comes back at once is served from memory"
     assert store.calls == ["load"]
     node.remove(next(iter(node.connections.values())))
     clock.advance(seconds=11)
-    await node.renew()
+    await node.leases.renew()
     assert VIDEO not in node.feeds
     assert await table.nodes_for([VIDEO]) == {VIDEO: frozenset()}
 
@@ -591,7 +600,7 @@ async def test_reload_sends_nobody_the_private_state_that_they_may_not_read(
         store.kept_from = 2
     else:
         store.epoch = Epoch("second")
-    await node.reconcile()
+    await node.repair.reconcile()
     await until(lambda: friend.last("reset")["reason"] == reason)
     assert stranger.read() == [("bye", {"reason": "private"})]
     assert stranger.connection.id not in node.connections
@@ -604,7 +613,7 @@ async def test_who_is_where_they_may_not_be_is_sent_away_by_the_next_look(node: 
     strangers = [await Viewer(node, watcher=watcher).watch() for watcher in watchers]
     friend = await Viewer(node, watcher=Identity("friend")).watch()
     node.feeds[VIDEO].snapshot["notes"].append("secret")
-    await node.check_rights()
+    await node.rights.check()
     assert [viewer.read()[-1] for viewer in strangers] == [("bye", {"reason": "private"})] * 3
     assert friend.wire.closed is None
 
@@ -615,10 +624,10 @@ async def test_who_is_signed_out_in_mid_stream_is_sent_away(node: Node, store: F
     staff = await Viewer(node, is_sse=False, watcher=Identity("anyone", is_staff=True)).watch()
     store.banned = {"friend"}
     store.is_away = True
-    await node.check_rights()
+    await node.rights.check()
     assert friend.wire.closed is None, "a database that is away takes nobody's rights"
     store.is_away = False
-    await node.check_rights()
+    await node.rights.check()
     assert friend.read() == [("bye", {"reason": "signed_out"})]
     assert friend.wire.closed is Closing.EXPIRED
     assert staff.wire.closed is None
@@ -627,11 +636,11 @@ async def test_who_is_signed_out_in_mid_stream_is_sent_away(node: Node, store: F
 
 async def test_nobody_is_asked_about_viewers_that_nobody_knows(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node, is_sse=False).watch()
-    await node.check_rights()
+    await node.rights.check()
     assert "review" not in store.calls
     node.identify(viewer.connection, Identity("friend"))  # by its first command
     store.banned = {"friend"}
-    await node.check_rights()
+    await node.rights.check()
     assert viewer.wire.closed is Closing.EXPIRED
 
 
@@ -647,7 +656,7 @@ async def test_slow_viewer_misses_state_in_between_and_is_paid_the_newest(node: 
         await until(lambda version=version: quick.last("likes")["total"] == version)  # type: ignore[misc]
     assert [name for name, _ in quick.read()] == ["note", "likes", "likes", "likes"]
     slow.wire.drain()
-    await node.check_slow()
+    await node.slow.check()
     assert [name for name, _ in slow.read()] == ["note", "likes", "viewers"]
     assert slow.last("likes")["total"] == 3
 
@@ -686,27 +695,27 @@ async def test_big_room_is_written_in_slices_that_keep_the_order(node: Node, sto
     node.remove(viewers[700].connection)
     late = await Viewer(node).watch()
     node.deliver([to_wire(store.note("c"))])
-    await until(lambda: node.feeds[VIDEO].pump is None)
+    await until(lambda: node.feeds[VIDEO].sending.pump is None)
     assert late.opening["snapshot"]["notes"] == ["a", "b"]
     assert late.notes() == ["c"]
     assert all(viewer.notes() == ["a", "b", "c"] for number, viewer in enumerate(viewers) if number != 700)
 
 
-async def test_other_work_gets_its_turn_during_a_big_fan_out(node: Node, store: FakeStore, clock: Clock) -> None:
-    for _ in range(2_100):
-        await Viewer(node).watch()
-
+async def test_other_work_gets_its_turn_during_a_big_fan_out(table: FakeTable, store: FakeStore, clock: Clock) -> None:
     def write(descriptor: int, data: bytes) -> int:
         clock.advance(seconds=20e-6)
         return len(data)
 
-    node._write_descriptor = write
+    node = make_node(table, store, clock, write=write)
+    for _ in range(2_100):
+        await Viewer(node).watch()
     turns = 0
     node.deliver([to_wire(store.note("to all"))])
-    while node.feeds[VIDEO].pump is not None:
+    while node.feeds[VIDEO].sending.pump is not None:
         turns += 1
         await asyncio.sleep(0)
     assert turns >= 4
+    await node.aclose()
 
 
 async def test_frame_is_encoded_once_for_all(node: Node, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -733,7 +742,7 @@ async def test_frame_is_one_system_call_a_viewer_and_none_for_those_of_another_v
     viewers = [await Viewer(node, is_sse=number % 2 == 0).watch() for number in range(1_200)]
     others = [await Viewer(node).watch(OTHER) for _ in range(50)]
     node.deliver([to_wire(store.note("to all of one"))])
-    await until(lambda: node.feeds[VIDEO].pump is None)
+    await until(lambda: node.feeds[VIDEO].sending.pump is None)
     assert [viewer.wire.socket.sends for viewer in viewers] == [1] * 1_200
     assert [other.wire.socket.sends for other in others] == [0] * 50
 
@@ -741,7 +750,7 @@ async def test_frame_is_one_system_call_a_viewer_and_none_for_those_of_another_v
 async def test_state_that_waits_rides_along_with_a_durable_event(node: Node, store: FakeStore) -> None:
     viewers = [await Viewer(node).watch() for _ in range(600)]
     node.deliver([totals(1, {"like": 1}), to_wire(store.note("a comment")), to_wire(store.note("another"))])
-    await until(lambda: node.feeds[VIDEO].pump is None)
+    await until(lambda: node.feeds[VIDEO].sending.pump is None)
     assert [viewer.wire.socket.sends for viewer in viewers] == [1] * 600
     for viewer in viewers[::100]:
         assert viewer.notes() == ["a comment", "another"]
@@ -758,24 +767,25 @@ async def test_who_is_behind_gets_the_durable_part_of_such_a_write_and_the_state
     assert slow.connection.stale
     assert slow.notes() == ["fills the buffer", "a comment"]
     assert slow.last("likes")["total"] is None
-    await node.check_slow()
+    await node.slow.check()
     assert slow.last("likes")["total"] == 1
 
 
-async def test_delivery_leaves_no_object_behind_per_viewer(node: Node, store: FakeStore) -> None:
+async def test_delivery_leaves_no_object_behind_per_viewer(table: FakeTable, store: FakeStore, clock: Clock) -> None:
     """Objects made for each viewer and frame would be the collector's work, thousands of times a second."""
+    node = make_node(table, store, clock, write=lambda descriptor, data: len(data))
     for number in range(1_000):
         await Viewer(node, is_sse=number % 2 == 0).watch()
     feed = node.feeds[VIDEO]
     made = durable_frame(store.note("once"), EPOCH)
     feed.ring.append(made)
-    out = frontend._Outgoing([made], [], feed.sse.size, feed.websocket.size)
-    node._write_descriptor = lambda descriptor, data: len(data)
-    node._write(feed, out, 0, 1_000)  # labels of metrics, encoded forms
+    out = Outgoing([made], [], feed.members.sse.size, feed.members.websocket.size)
+    node.fanout.write(feed, out, 0, 1_000)  # labels of metrics, encoded forms
     before = sys.getallocatedblocks()
     for _ in range(10):
-        node._write(feed, out, 0, 1_000)
+        node.fanout.write(feed, out, 0, 1_000)
     assert sys.getallocatedblocks() - before < 100
+    await node.aclose()
 
 
 # The end
@@ -806,10 +816,10 @@ async def test_drain_of_a_running_node_comes_to_its_end(node: Node) -> None:
     """It did not: the viewers' leaving and the end of the renewals came in one turn, and the end was swallowed."""
     node.start()
     await Viewer(node).watch()
-    await until(lambda: not node._changed)
+    await until(lambda: not node.leases.has_news)
     async with asyncio.timeout(20):
         await node.drain(window_seconds=0)
-    assert node._tasks == set()
+    assert not len(node.tasks)
 
 
 async def test_renewal_under_way_does_not_bring_a_drained_node_back(node: Node, table: FakeTable) -> None:
@@ -824,7 +834,7 @@ async def test_renewal_under_way_does_not_bring_a_drained_node_back(node: Node, 
     node.start()
     viewer = await Viewer(node).watch()
     node.remove(viewer.connection)
-    await until(lambda: not node._changed)
+    await until(lambda: not node.leases.has_news)
     await node.drain(window_seconds=0)
     go_on.set()
     await asyncio.sleep(0)
@@ -849,16 +859,16 @@ async def test_what_a_slow_viewer_is_owed_is_not_followed_by_an_older_frame(node
     await until(lambda: slow.connection.stale)
     crowd = [await Viewer(node).watch() for _ in range(600)]
     feed = node.feeds[VIDEO]
-    await until(lambda: not feed.outbox and not feed.is_due)
+    await until(lambda: not feed.sending.outbox and not feed.sending.is_due)
     node.deliver([totals(2, {"like": 2})])
-    node._flush(feed)
-    assert feed.outbox
+    node.fanout.send_waiting(feed)
+    assert feed.sending.outbox
     node.deliver([totals(3, {"like": 3})])
     slow.wire.drain()
-    await node.check_slow()
+    await node.slow.check()
     slow.wire.drain()
     await until(lambda: crowd[-1].last("likes")["total"] == 3)
-    await node.check_slow()
+    await node.slow.check()
     got = [data["total"] for name, data in slow.read() if name == "likes"]
     assert got == sorted(got), got
     assert got[-1] == 3
@@ -870,17 +880,17 @@ async def test_viewer_count_alone_can_wait_in_a_crowd_and_rides_along_with_likes
     """While 100,000 came, each step of their number was sent to all who were there: most of what the site did."""
     viewer = await Viewer(node).watch()
     feed = node.feeds[VIDEO]
-    await until(lambda: not feed.is_due)
-    feed.flushed_at, feed.rest_seconds = clock(), 0.1  # as after a fan-out to many
-    node._set_watched(feed, Watched(5_000, 5_000))
-    assert feed.due_at - clock() == pytest.approx(0.8)
+    await until(lambda: not feed.sending.is_due)
+    feed.sending.sent_at, feed.sending.rest_seconds = clock(), 0.1  # as after a fan-out to many
+    node.leases.set_watched(feed, Watched(5_000, 5_000))
+    assert feed.sending.due_at - clock() == pytest.approx(0.8)
     node.deliver([totals(1, {"like": 1})])
-    assert feed.due_at - clock() == pytest.approx(0.1)
-    node._flush(feed)
+    assert feed.sending.due_at - clock() == pytest.approx(0.1)
+    node.fanout.send_waiting(feed)
     assert [name for name, _ in viewer.read()][-2:] == ["likes", "viewers"]
-    feed.rest_seconds = 10.0
-    node._set_watched(feed, Watched(6_000, 6_000))
-    assert feed.due_at - clock() == pytest.approx(2.0), "never older than that"
+    feed.sending.rest_seconds = 10.0
+    node.leases.set_watched(feed, Watched(6_000, 6_000))
+    assert feed.sending.due_at - clock() == pytest.approx(2.0), "never older than that"
 
 
 # How long it took
@@ -899,7 +909,8 @@ def counted(hop: str, event: str, *, up_to_ms: int | None = None, region: str = 
 
 @pytest.fixture
 def at_1012_ms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frontend, "now_ms", lambda: 1_012)
+    for module in ("feed", "fanout", "node", "repair"):
+        monkeypatch.setattr(f"realtime.node.{module}.now_ms", lambda: 1_012)
 
 
 @pytest.mark.usefixtures("at_1012_ms")
@@ -927,7 +938,7 @@ async def test_replayed_frame_has_no_hops(node: Node, store: FakeStore) -> None:
 async def test_what_the_node_found_itself_tells_when_it_did(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node).watch()
     store.note("missed")
-    await node.reconcile()
+    await node.repair.reconcile()
     await until(lambda: bool(viewer.notes()))
     [hops] = viewer.hops("note")
     assert hops is not None and hops.keys() == {"node", "written"}
@@ -941,18 +952,18 @@ async def test_each_batch_of_likes_in_a_frame_is_counted(node: Node) -> None:
     node.deliver([totals(1, {"like": 1}, at_ms=980)], STAMPS)
     node.deliver([totals(2, {"like": 2}, at_ms=1_008)], STAMPS)
     node.deliver([totals(3, {"like": 3}, at_ms=0)], STAMPS)
-    node._flush(node.feeds[VIDEO])
+    node.fanout.send_waiting(node.feeds[VIDEO])
     assert (counted("written", "likes"), counted("written", "likes", up_to_ms=5)) == (before[0] + 2, before[1] + 1)
 
 
-async def test_times_of_likes_that_are_kept_for_a_frame_are_bounded(node: Node) -> None:
+async def test_times_of_likes_that_are_kept_for_a_frame_are_bounded(node: Node, clock: Clock) -> None:
     await Viewer(node).watch()
     feed = node.feeds[VIDEO]
-    feed.rest_seconds = 1_000.0
-    feed.flushed_at = node._clock()
+    feed.sending.rest_seconds = 1_000.0
+    feed.sending.sent_at = clock()
     node.deliver([totals(version, {"like": version}, at_ms=version) for version in range(1, 5_000)], STAMPS)
-    assert len(feed.pending_likes) <= frontend.LIKES_MAX
-    assert feed.pending_likes[0][0] == 1, "the hops that are told are those of the oldest"
+    assert len(feed.waiting.received) <= RECEIVED_MAX
+    assert feed.waiting.received[0][0] == 1, "the hops that are told are those of the oldest"
 
 
 @pytest.mark.usefixtures("at_1012_ms")
@@ -983,7 +994,7 @@ async def test_a_viewer_whose_socket_is_gone_costs_nobody_else_the_frame(
 
 
 async def count(node: Node, table: FakeTable) -> int:
-    await node.renew()
+    await node.leases.renew()
     return (await table.watched([VIDEO]))[VIDEO].count
 
 
@@ -1021,19 +1032,19 @@ async def test_who_only_looks_in_is_no_viewer(patient: Node, table: FakeTable, s
     stays = await Viewer(patient, key=100).watch()
     clock.advance(seconds=2)
     late = await Viewer(patient, key=101).watch()
-    await patient.count_arrived()
+    await patient.arrivals.check()
     assert await count(patient, table) == 0
     clock.advance(seconds=1)
-    await patient.count_arrived()
+    await patient.arrivals.check()
     assert await count(patient, table) == 1
-    await patient.reconcile()
+    await patient.repair.reconcile()
     assert store.seen == {VIDEO: {100}}
     patient.remove(late.connection)
     clock.advance(seconds=3)
-    await patient.count_arrived()
+    await patient.arrivals.check()
     patient.remove(stays.connection)
     assert await count(patient, table) == 0
-    assert not patient._arriving
+    assert not len(patient.arrivals)
     assert (await table.watched([VIDEO]))[VIDEO].peak == 1
 
 
@@ -1045,13 +1056,13 @@ async def test_who_polls_is_one_viewer_all_the_time(
     async def poll(seconds: float) -> int:
         viewer = await Viewer(patient, key=7).watch()
         clock.advance(seconds=seconds)
-        await patient.count_arrived()
+        await patient.arrivals.check()
         patient.end_poll(viewer.connection)
         return await count(patient, table)
 
     async def rest(seconds: float) -> int:
         clock.advance(seconds=seconds)
-        await patient.count_arrived()
+        await patient.arrivals.check()
         return await count(patient, table)
 
     assert [await poll(0.0), await rest(0.5), await poll(2.0)] == [0, 0, 0], "here for less than 3 s"
@@ -1059,10 +1070,10 @@ async def test_who_polls_is_one_viewer_all_the_time(
     for _ in range(3):
         assert [await rest(0.5), await poll(4.0)] == [1, 1]
     assert [await rest(4.0), await rest(1.5)] == [1, 0], "no other poll came"
-    assert not patient._between
+    assert not len(patient.arrivals)
     await poll(0.0)
     await rest(6.0)
-    await patient.reconcile()
+    await patient.repair.reconcile()
     assert store.seen == {VIDEO: {7}}
     assert await count(patient, table) == 0, "who looked in once"
 
@@ -1076,7 +1087,7 @@ async def test_poll_that_ends_after_the_video_leaves_no_viewer(
     node.deliver([to_wire(store.note("over"))])
     node.end_poll(second.connection)
     assert await count(node, table) == 0
-    assert not node._between
+    assert not len(node.arrivals)
 
 
 async def test_who_is_identified_while_arriving_counts_as_themselves_and_no_sooner(
@@ -1087,7 +1098,7 @@ async def test_who_is_identified_while_arriving_counts_as_themselves_and_no_soon
         patient.identify(viewer.connection, Identity("ada"))
     assert await count(patient, table) == 0
     clock.advance(seconds=3)
-    await patient.count_arrived()
+    await patient.arrivals.check()
     assert await count(patient, table) == 1
     assert await table.named(VIDEO) == {"ada"}
 
@@ -1099,17 +1110,17 @@ async def test_topic_that_has_ended_has_no_viewers_and_keeps_its_peak(
     here = [await Viewer(node, key=key).watch() for key in (1, 2)]
     await Viewer(patient, key=3).watch()
     assert await count(node, table) == 2
-    await node.reconcile()
+    await node.repair.reconcile()
     over = to_wire(store.note("over"))
     for each in (node, patient):
         each.deliver([over])
     clock.advance(seconds=3)
-    await patient.count_arrived()
+    await patient.arrivals.check()
     for key in range(4, 9):
         await Viewer(node, key=key).watch()
     node.remove(here[0].connection)
     assert await count(node, table) == 0
-    await node.reconcile()
+    await node.repair.reconcile()
     assert store.seen == {VIDEO: {1, 2}}
     assert (await table.watched([VIDEO]))[VIDEO] == Watched(0, 2)
     await until(lambda: here[1].last("viewers")["count"] == 0)
@@ -1155,12 +1166,12 @@ async def test_connection_that_subscribes_again_is_still_one(node: Node, table: 
 async def test_reconnect_between_two_renewals_is_told_to_nobody(node: Node, table: FakeTable) -> None:
     viewer = await Viewer(node, key=7).watch()
     watcher = await Viewer(node).watch()
-    await node.renew()
+    await node.leases.renew()
     await until(lambda: watcher.last("viewers")["count"] == 2)
     before = len(watcher.read())
     node.remove(viewer.connection)
     await Viewer(node, key=7).watch()
-    await node.renew(full=False)
+    await node.leases.renew(full=False)
     node.deliver([totals(1, {"like": 1})])
     await until(lambda: watcher.last("likes")["total"] == 1)
     assert [name for name, _ in watcher.read()[before:]] == ["likes"]
@@ -1170,26 +1181,26 @@ async def test_table_away_raises_no_peak_but_by_those_who_are_here(node: Node, t
     """Viewers who move here from another node would be counted twice while nobody can say so."""
     await table.renew(NodeId("node-2"), {VIDEO: viewers(range(-4, 0))})
     first = await Viewer(node).watch()
-    await node.renew()
+    await node.leases.renew()
     await until(lambda: first.last("viewers")["peak"] == 5)
     table.is_away = True
     for key in range(-4, 0):
         await Viewer(node, key=key).watch()
-    await node.renew()
+    await node.leases.renew()
     await until(lambda: first.last("viewers")["count"] == 9)
     assert first.last("viewers")["peak"] == 5
     await Viewer(node).watch()
-    await node.renew()
+    await node.leases.renew()
     await until(lambda: first.last("viewers")["peak"] == 6)
 
 
 async def test_change_that_the_table_did_not_hear_is_told_with_the_next_renewal(node: Node, table: FakeTable) -> None:
     await Viewer(node).watch()
-    await node.renew()
+    await node.leases.renew()
     table.is_away = True
     viewer = await Viewer(node).watch()
     await Viewer(node).watch()
-    await node.renew()
+    await node.leases.renew()
     node.remove(viewer.connection)
     table.is_away = False
     assert await count(node, table) == 2
@@ -1201,15 +1212,15 @@ async def test_new_viewers_are_written_with_the_next_look_at_the_database(
     first = await Viewer(node, key=7).watch()
     await Viewer(node, key=8).watch()
     store.is_away = True
-    await node.reconcile()
+    await node.repair.reconcile()
     store.is_away = False
-    await node.reconcile()
+    await node.repair.reconcile()
     assert store.seen == {VIDEO: {7, 8}}
     node.remove(first.connection)
     await Viewer(node, key=7).watch()
     store.calls.clear()
-    await node.reconcile()
-    await node.reconcile()
+    await node.repair.reconcile()
+    await node.repair.reconcile()
     assert store.calls == ["heads", "save_seen", "heads"], "he may have been gone for long: told once more, and no more"
 
 
@@ -1223,16 +1234,16 @@ async def test_node_that_ends_has_written_who_was_there(node: Node, store: FakeS
 async def test_crowd_is_told_and_written_in_parts(
     node: Node, store: FakeStore, table: FakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frontend, "TOLD_MAX_KEYS", 10)
-    monkeypatch.setattr(frontend, "WRITTEN_MAX_KEYS", 10)
+    monkeypatch.setattr(leases, "TOLD_MAX_KEYS", 10)
+    monkeypatch.setattr(repair, "WRITTEN_MAX_KEYS", 10)
     first = await Viewer(node, key=1).watch()
-    await node.renew()
+    await node.leases.renew()
     for key in range(2, 26):
         await Viewer(node, key=key).watch()
     for _ in range(3):
-        await node.renew(full=False)
+        await node.leases.renew(full=False)
     await until(lambda: first.last("viewers")["count"] == 25)
     assert not node.feeds[VIDEO].roll.has_news
     for written in (10, 20, 25):
-        await node.reconcile()
+        await node.repair.reconcile()
         assert len(store.seen[VIDEO]) == written

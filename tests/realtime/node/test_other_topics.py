@@ -108,7 +108,7 @@ async def test_lease_of_an_uncounted_topic_is_entered_and_renewed_now_and_then(
     assert table.calls == [("enter", (INBOX,))]
     for _ in range(5):
         clock.advance(seconds=2)
-        await node.renew()
+        await node.leases.renew()
     assert table.calls.count(("enter", (INBOX,))) == 2
     assert await table.nodes_for([INBOX]) == {INBOX: frozenset((NodeId("node-1"),))}
 
@@ -116,11 +116,11 @@ async def test_lease_of_an_uncounted_topic_is_entered_and_renewed_now_and_then(
 async def test_topic_that_had_no_event_yet_is_not_gone(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node, watcher=ANA).watch(INBOX)
     log = store.logs.pop(INBOX)
-    await node.reconcile()
+    await node.repair.reconcile()
     assert viewer.wire.closed is None
     store.logs[INBOX] = log
     store.note("first", INBOX)
-    await node.reconcile()
+    await node.repair.reconcile()
     await until(lambda: viewer.notes() == ["first"])
 
 
@@ -135,14 +135,14 @@ async def test_inbox_whose_row_is_not_in_the_restored_backup_starts_again(node: 
 
     store.heads = without_the_inbox  # type: ignore[method-assign]
     store.logs[INBOX].clear()
-    await node.reconcile()
+    await node.repair.reconcile()
     assert viewer.last("reset")["reason"] == "database_changed"
     assert viewer.last("reset")["snapshot"] == {"notes": []}
 
 
 async def test_many_topics_are_reconciled_in_slices(node: Node, store: FakeStore, monkeypatch: Any) -> None:
     """The answer for 17,000 inboxes at once would hold up every viewer for 20 ms and more."""
-    monkeypatch.setattr("realtime.node.node.RECONCILE_MAX_TOPICS", 10)
+    monkeypatch.setattr("realtime.node.repair.RECONCILE_MAX_TOPICS", 10)
     topics = [TopicName(f"user:{number}") for number in range(25)]
     viewers = []
     for topic in topics:
@@ -151,7 +151,7 @@ async def test_many_topics_are_reconciled_in_slices(node: Node, store: FakeStore
         viewers.append(await Viewer(node, watcher=ANA).watch(topic))
         store.note("missed", topic)
     store.calls.clear()
-    await node.reconcile()
+    await node.repair.reconcile()
     await until(lambda: all(viewer.notes() == ["missed"] for viewer in viewers))
     assert store.calls.count("heads") == 3
 
@@ -195,9 +195,9 @@ async def test_slow_viewer_is_owed_the_newest_state(node: Node) -> None:
     slow.wire.socket.room = 0
     for version in (1, 2, 3):
         node.deliver([to_wire(State(MOOD, version, "mood", {"is": version}))])
-        node._flush(node.feeds[MOOD])
+        node.fanout.send_waiting(node.feeds[MOOD])
     slow.wire.drain()
-    await node.check_slow()
+    await node.slow.check()
     assert slow.last("mood")["is"] == 3
 
 
@@ -217,6 +217,6 @@ async def test_who_loses_the_last_topic_is_sent_away(node: Node, store: FakeStor
     await viewer.watch(INBOX)
     node.unsubscribe(viewer.connection, INBOX)
     del store.logs[VIDEO]
-    await node.reconcile()
+    await node.repair.reconcile()
     assert viewer.read()[-1] == ("bye", {"reason": "gone"})
     assert viewer.wire.closed is Closing.GONE

@@ -351,20 +351,20 @@ async def test_changes_that_were_lost_on_the_way_are_found_by_the_next_look(regi
     region.is_lossy = True
     ana = await come(region)
     await region.pass_time(seconds=20)
-    await region.nodes[1].look_at_presence()
+    await region.nodes[1].online.check()
     await until(lambda: bo.last("presence")["status"] == "online")
     region.nodes[0].remove(ana.connection)
     await region.pass_time(seconds=20)
     region.store.kept[ANA_PRESENCE]["last_active_ms"] = region.store.last_active["ana"]
-    await region.nodes[1].look_at_presence()
+    await region.nodes[1].online.check()
     await until(lambda: bo.last("presence")["last_active_ms"] == region.store.last_active["ana"])
-    await region.nodes[1].look_at_presence()
+    await region.nodes[1].online.check()
     assert len(bo.read()) == 2, "what has not changed is not told"
 
 
 async def test_thousand_topics_are_read_in_turn_and_looked_at_each_time(region: Region, monkeypatch: Any) -> None:
     """The database is asked for so many at most, whatever the number: each pass costs it the same."""
-    monkeypatch.setattr("realtime.node.node.LOOK_MAX_TOPICS", 10)
+    monkeypatch.setattr("realtime.node.online.LOOK_MAX_TOPICS", 10)
     topics = [TopicName(f"presence:{number}") for number in range(25)]
     for topic in topics:
         region.store.create(topic)
@@ -378,7 +378,7 @@ async def test_thousand_topics_are_read_in_turn_and_looked_at_each_time(region: 
     told: list[int] = []
     for _ in range(3):
         await region.pass_time(seconds=1)
-        await region.nodes[1].look_at_presence()
+        await region.nodes[1].online.check()
         feeds = [region.nodes[1].feeds[topic] for topic in topics]
         told.append(sum(feed.states["presence"].data["last_active_ms"] == 2 for feed in feeds))
         assert feeds[24].states["presence"].data["status"] == "online"
@@ -396,7 +396,7 @@ async def test_what_is_hidden_is_not_told_by_what_was_read_before(region: Region
     region.publish([offline("ana", at_ms, None)])
     await until(lambda: bo.last("presence")["status"] == "offline")
     feed = region.nodes[1].feeds[ANA_PRESENCE]
-    await region.nodes[1]._look([feed], set())
+    await region.nodes[1].online.look([feed], set())
     await asyncio.sleep(0)
     assert bo.last("presence")["last_active_ms"] is None
     assert len(bo.read()) == 2
@@ -408,9 +408,9 @@ async def test_flushed_table_takes_nobody_offline(region: Region) -> None:
     await region.pass_time(seconds=20)
     await until(lambda: bo.last("presence")["status"] == "online")
     region.table.flush()
-    await region.nodes[1].look_at_presence()
+    await region.nodes[1].online.check()
     await region.pass_time(seconds=15)
-    await region.nodes[1].look_at_presence()
+    await region.nodes[1].online.check()
     assert {data["status"] for _, data in bo.read()} == {"online"}
 
 
@@ -419,7 +419,7 @@ async def test_table_away_delays_the_heartbeats_and_loses_none(region: Region) -
     region.table.is_away = True
     await come(region)
     await region.pass_time(seconds=5)
-    await region.nodes[1].look_at_presence()
+    await region.nodes[1].online.check()
     region.table.is_away = False
     await region.pass_time(seconds=1)
     await until(lambda: bo.last("presence")["status"] == "online")
@@ -449,15 +449,15 @@ async def test_who_hides_and_shows_himself_again_is_noticed_without_reconnecting
     await region.pass_time(seconds=1)
     region.store.hidden = {"ana"}
     region.store.kept[ANA_PRESENCE]["is_hidden"] = True
-    await region.nodes[0].check_rights()
-    await region.nodes[1].look_at_presence()
+    await region.nodes[0].rights.check()
+    await region.nodes[1].online.check()
     await until(lambda: bo.last("presence")["status"] == "offline")
     assert bo.last("presence")["last_active_ms"] is None
     await region.pass_time(seconds=30)
     assert bo.last("presence")["status"] == "offline"
     region.store.hidden = set()
     region.store.kept[ANA_PRESENCE]["is_hidden"] = False
-    await region.nodes[0].check_rights()
+    await region.nodes[0].rights.check()
     await region.pass_time(seconds=1)
     await until(lambda: bo.last("presence")["status"] == "online")
 
@@ -466,7 +466,7 @@ async def test_who_may_not_see_it_any_more_loses_the_topic(region: Region) -> No
     bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
     await bo.watch(ANA_INBOX)
     region.store.kept[ANA_PRESENCE]["may"] = []
-    await region.nodes[1].look_at_presence()
+    await region.nodes[1].online.check()
     assert bo.read() == [("unsubscribed", {"topic": ANA_PRESENCE, "reason": "private"})]
     await come(region)
     await region.pass_time(seconds=1)
@@ -476,5 +476,5 @@ async def test_who_may_not_see_it_any_more_loses_the_topic(region: Region) -> No
 async def test_presence_of_a_viewer_who_is_deleted_ends(region: Region) -> None:
     bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
     del region.store.kept[ANA_PRESENCE]
-    await region.nodes[1].look_at_presence()
+    await region.nodes[1].online.check()
     assert bo.read()[-1] == ("bye", {"reason": "gone"})

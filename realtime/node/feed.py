@@ -1,0 +1,387 @@
+"""One topic on a node, pure: events go in, changes and frames come out.
+
+Hop: the last but one. `take` says what an event changes, and the node (realtime.node.node) carries that out.
+`waiting_frames` makes the frames of what has changed since the last time. Nothing here touches a loop, a timer, a
+socket or the database: realtime.node.fanout writes, and realtime.node.repair fetches what is missing.
+
+Promise: durable events come out in order of `seq`, each once. Of state the newest wins. Reactions are summed up. Of
+signals the newest of each key counts.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from realtime import metrics
+from realtime.events import (
+    BURST_TTL_MS,
+    Burst,
+    Durable,
+    Epoch,
+    Event,
+    Frame,
+    Position,
+    Signal,
+    State,
+    TopicName,
+    Totals,
+    durable_frame,
+    event_id,
+    frame,
+    newest,
+    now_ms,
+)
+from realtime.kinds import Access, TopicKind
+from realtime.log.store import Head, Loaded
+from realtime.node.audience import Members
+from realtime.node.sending import Sending
+from realtime.stamps import Journey, Passage
+from realtime.table.counting import Roll
+from realtime.table.subscriptions import Watched
+
+AHEAD_MAX_EVENTS = 1_000  # that wait for one that is missing
+RECEIVED_MAX = 512  # batches in one frame of counters whose times are kept; of more, every second
+NOBODY = Watched(0, 0)
+_NO_ROLL = Roll()  # of topics whose viewers nobody counts: there may be one for each viewer here
+
+
+class Change(NamedTuple):
+    """What a step has changed about a topic. The node carries it out in the order of the fields."""
+
+    is_access: bool = False
+    """Others may read the topic now: those who may not lose it before anything of the step is written."""
+    is_counting: bool = False
+    """Those here count as viewers from now on, or no longer."""
+    durable: Frame | None = None
+    """For all members."""
+    has_state: bool = False
+    """State waits for its frame."""
+    is_missing: bool = False
+    """An event came too early: those before it are in the event log."""
+
+
+STATE, MISSING = Change(has_state=True), Change(is_missing=True)
+
+
+class Topics(Protocol):
+    """A node's topics, as its parts see them (realtime.node.node.Node)."""
+
+    feeds: dict[TopicName, Feed]
+
+    def take(self, feed: Feed, event: Event, passage: Passage) -> None:
+        """Take an event and carry out what it changes."""
+        ...
+
+    def learn(self, feed: Feed, newest: Totals | State) -> None:
+        """Take state that the node found by looking, and carry out what it changes."""
+        ...
+
+    def carry_out(self, feed: Feed, change: Change) -> None: ...
+
+    def drop(self, feed: Feed) -> None:
+        """Forget a topic that nobody watches."""
+        ...
+
+    def end(self, feed: Feed) -> None:
+        """The topic was deleted: its members lose it."""
+        ...
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What has changed and waits for its frame, with the passage of what came first."""
+
+    totals: Totals | None = None
+    received: list[tuple[int, Passage]] = field(default_factory=list)  # when what is in `totals` was received
+    viewers: bool = False
+    burst: tuple[Burst, Passage] | None = None
+    states: dict[str, tuple[State, Passage | None]] = field(default_factory=dict)
+    signals: dict[tuple[str, str], tuple[Signal, Passage]] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Feed:
+    """One topic on this node: its members, its newest durable frames and its current snapshot."""
+
+    topic: TopicName
+    kind: TopicKind
+    members: Members = field(default_factory=Members)
+    sending: Sending = field(default_factory=Sending)
+
+    # The topic, as far as this node knows it.
+    is_ready: bool = False  # has been read
+    early: list[tuple[Event, Passage]] = field(default_factory=list)  # came while it was read
+    read_at: float = 0.0  # of a presence topic: when it was last read from the database
+    seq: int = 0
+    epoch: Epoch = Epoch("")  # noqa: RUF009  (a text)
+    ring: deque[Frame] = field(init=False)
+    ahead: dict[int, tuple[Durable, Passage]] = field(default_factory=dict)  # came before one that is missing
+    snapshot: dict[str, Any] = field(default_factory=dict)
+    access: Access = Access()  # noqa: RUF009  (frozen)
+    totals: Totals | None = None
+    states: dict[str, State] = field(default_factory=dict)  # which no row keeps
+    waiting: Waiting = field(default_factory=Waiting)
+    sent_kinds: Mapping[str, int] = field(default_factory=dict)
+    _opening_part: bytes = b""  # empty: stale
+
+    # Who watches, here and elsewhere (realtime.node.arrivals, realtime.node.leases).
+    roll: Roll = field(init=False)
+    has_viewers: bool = False  # who is here is counted: not where the video has ended
+    watched: Watched = NOBODY
+    elsewhere: int = 0  # viewers on other nodes, in any region, by the last answer of the table
+    peak_saved: int = 0
+    empty_since: float | None = None
+
+    def __post_init__(self) -> None:
+        self.ring = deque(maxlen=self.kind.kept_events)
+        self.roll = Roll() if self.kind.is_counted else _NO_ROLL
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.seq)
+
+    @property
+    def head(self) -> Head:
+        return Head(self.seq, self.totals.version if self.totals else 0)
+
+    # Events in
+
+    def take(self, event: Event, passage: Passage) -> Change | None:
+        """Take an event. Return what it changes, None: nothing. After a durable one `follow` has the next."""
+        if not self.is_ready:
+            self.early.append((event, passage))
+            return None
+        match event:
+            case Durable():
+                return self._take_durable(event, passage)
+            case Totals():
+                return self._take_totals(event, passage)
+            case Burst():
+                if now_ms() - event.at_ms >= BURST_TTL_MS:
+                    return None
+                _count("reactions", event.at_ms, passage)
+                known, first = self.waiting.burst or (None, passage)
+                self.waiting.burst = (known.plus(event) if known else event, first)
+                return STATE
+            case State():
+                return self._take_state(event, passage)
+            case Signal():
+                _count(event.name, passage.began_ms, passage)
+                self.waiting.signals[event.name, event.key] = (event, passage)
+                return STATE
+
+    def follow(self) -> Change | None:
+        """Take the next of the events that came before one that was missing. None: it is not there.
+
+        Carry each change out before you ask for the next: the rights may depend on it.
+        """
+        following = self.ahead.pop(self.seq + 1, None) if self.ahead else None
+        return None if following is None else self._take_next(*following)
+
+    def learn(self, newest: Totals | State) -> Change | None:
+        """Take state that the node found by looking: there is no way of it to count."""
+        return self._take_totals(newest, None) if isinstance(newest, Totals) else self._take_state(newest, None)
+
+    def _take_durable(self, event: Durable, passage: Passage) -> Change | None:
+        if event.seq <= self.seq:
+            return None  # seen: a batch that came twice, or what a pull has brought already
+        if event.seq > self.seq + 1:
+            if len(self.ahead) < AHEAD_MAX_EVENTS:
+                self.ahead[event.seq] = (event, passage)
+            return MISSING
+        return self._take_next(event, passage)
+
+    def _take_next(self, event: Durable, passage: Passage) -> Change:
+        data = orjson.loads(event.body)
+        at_ms = data["at_ms"]
+        made = durable_frame(event, self.epoch)
+        made.journey = Journey(event.name, passage, at_ms, (at_ms,))
+        self.seq = event.seq
+        # As a later reader gets it: of its way there is nothing to say.
+        self.ring.append(durable_frame(event, self.epoch))
+        _count(event.name, at_ms, passage)
+        return Change(*self._apply(event.name, data), made)
+
+    def _take_totals(self, totals: Totals, passage: Passage | None) -> Change | None:
+        if self.totals is None or totals.version <= self.totals.version:
+            return None
+        waiting = self.waiting
+        if totals.at_ms and passage is not None:
+            _count("likes", totals.at_ms, passage)
+            waiting.received.append((totals.at_ms, passage))
+            if len(waiting.received) > RECEIVED_MAX:
+                del waiting.received[1::2]
+        self.totals = totals
+        self._opening_part = b""
+        waiting.totals = newest(waiting.totals, totals)
+        return STATE
+
+    def _take_state(self, state: State, passage: Passage | None) -> Change | None:
+        known = self.states.get(state.name)
+        if known is not None and state.version <= known.version:
+            return None
+        if passage is not None:
+            _count(state.name, passage.began_ms, passage)
+        self.states[state.name] = state
+        self.waiting.states[state.name] = (state, passage)
+        return Change(*self._apply(state.name, state.data), has_state=True)
+
+    # The snapshot
+
+    def load(self, loaded: Loaded) -> Change:
+        """Start again from what the database says. What waits for its frame, and what no row keeps, stays."""
+        self.seq, self.epoch = loaded.head.seq, loaded.epoch
+        self.ring.clear()
+        self.ring.extend(durable_frame(event, self.epoch) for event in loaded.log)
+        self.forget_taken()
+        if loaded.likes is not None:
+            self.totals = newest(self.totals, Totals(self.topic, loaded.head.version, loaded.likes))
+            self.sent_kinds = self.totals.kinds
+            self.peak_saved = loaded.viewers_peak
+            self.watched = Watched(self.watched.count, max(self.watched.peak, loaded.viewers_peak))
+        return self.read(loaded.snapshot)
+
+    def read(self, snapshot: dict[str, Any]) -> Change:
+        """Take a new snapshot; what no row keeps stays."""
+        self.snapshot = snapshot
+        for state in self.states.values():
+            self.kind.apply(snapshot, state.name, state.data)
+        return Change(*self._look_at_snapshot())
+
+    def apply_again(self, state: State) -> Change:
+        """Take a state that is known into the snapshot once more."""
+        return Change(*self._apply(state.name, state.data))
+
+    def look_at_access(self) -> None:
+        """Take who may read the topic from the snapshot, even where no step has changed it."""
+        self.access = self.kind.access(self.snapshot)
+
+    def forget_taken(self) -> None:
+        self.ahead = {seq: came for seq, came in self.ahead.items() if seq > self.seq}
+
+    def _apply(self, name: str, data: Mapping[str, Any]) -> tuple[bool, bool]:
+        self.kind.apply(self.snapshot, name, data)
+        return self._look_at_snapshot()
+
+    def _look_at_snapshot(self) -> tuple[bool, bool]:
+        """Take in what the snapshot has become: each change of one ends here. Return how a `Change` begins."""
+        self._opening_part = b""
+        before, self.access = self.access, self.kind.access(self.snapshot)
+        return self.access != before, self.kind.has_viewers(self.snapshot) != self.has_viewers
+
+    def set_watched(self, watched: Watched) -> bool:
+        """Take the viewers' number; return whether it is to be sent."""
+        # A count that is no peak in the table's eyes is none: some may be counted twice, until all nodes have sent
+        # their keys. Those here are certain.
+        watched = Watched(watched.count, max(watched.peak, self.watched.peak, len(self.roll)))
+        if watched == self.watched:
+            return False
+        self.watched = watched
+        self._opening_part = b""
+        if self.totals is None or not self.is_ready:
+            return False
+        self.waiting.viewers = True
+        return True
+
+    def full_snapshot(self) -> dict[str, Any]:
+        """The snapshot with what the node counts: counters and viewers."""
+        shown = self.kind.shown(self.snapshot)
+        if self.totals is None:
+            return shown
+        return {
+            **shown,
+            "likes": {"total": self.totals.total, "kinds": dict(self.totals.kinds)},
+            "viewers": {"count": self.watched.count, "peak": self.watched.peak},
+        }
+
+    def opening_part(self) -> bytes:
+        """Return the topic's part of `hello`, encoded."""
+        if not self._opening_part:
+            self._opening_part = orjson.dumps({"epoch": self.epoch, "seq": self.seq, "snapshot": self.full_snapshot()})
+        return self._opening_part
+
+    # Frames out
+
+    def waiting_frames(self, region: str) -> list[Frame]:
+        """Return the frames of all state that has changed since the last time. `region`: the node's."""
+        waiting = self.waiting
+        frames: list[Frame] = []
+        if (totals := waiting.totals) is not None and self.totals is not None:
+            waiting.totals = None
+            frames.append(self._changed_totals_frame(totals))
+        if waiting.viewers:
+            waiting.viewers = False
+            frames.append(self._viewers_frame(Passage(region, {"node": now_ms()})))
+        if waiting.burst is not None:
+            burst, passage = waiting.burst
+            waiting.burst = None
+            data = {"topic": self.topic, "counts": burst.counts, "at_ms": burst.at_ms}
+            frames.append(frame("reactions", data, journey=Journey("reactions", passage, burst.at_ms, (burst.at_ms,))))
+        if waiting.states:
+            frames += [self._state_frame(*changed) for changed in waiting.states.values()]
+            waiting.states.clear()
+        if waiting.signals:
+            now = now_ms()
+            frames += [
+                self._state_frame(signal, passage)
+                for signal, passage in waiting.signals.values()
+                if signal.expires_at_ms > now
+            ]
+            waiting.signals.clear()
+        return frames
+
+    def newest_state(self) -> list[Frame]:
+        """Return the frames of all state that is not in the event log, as it is now."""
+        frames = [self._state_frame(state) for state in self.states.values()]
+        if self.totals is not None:
+            frames += [self._totals_frame(delta=0, names=(), at_ms=now_ms()), self._viewers_frame()]
+        return frames
+
+    def reset_frame(self, reason: str) -> Frame:
+        data = {"topic": self.topic, "reason": reason, "epoch": self.epoch, "seq": self.seq}
+        return frame("reset", {**data, "snapshot": self.full_snapshot()}, id=event_id(self.topic, self.position))
+
+    def _changed_totals_frame(self, totals: Totals) -> Frame:
+        assert self.totals is not None
+        kinds, sent = self.totals.kinds, self.sent_kinds
+        changes = [kinds.get(kind, 0) - sent.get(kind, 0) for kind in kinds.keys() | sent.keys()]
+        self.sent_kinds = kinds
+        received, self.waiting.received = self.waiting.received, []
+        at_ms = totals.at_ms or now_ms()
+        made = self._totals_frame(delta=sum(changes), names=totals.names, at_ms=at_ms, received=received)
+        # A viewer who changes the kind of a like takes one away and gives one.
+        made.likes = max(sum(max(0, change) for change in changes), sum(max(0, -change) for change in changes))
+        return made
+
+    def _totals_frame(
+        self, *, delta: int, names: Sequence[str], at_ms: int, received: Sequence[tuple[int, Passage]] = ()
+    ) -> Frame:
+        assert self.totals is not None
+        data = {"topic": self.topic, "total": self.totals.total, "kinds": self.totals.kinds}
+        journey = Journey("likes", received[0][1], at_ms, [moment for moment, _ in received]) if received else None
+        return frame("likes", {**data, "delta": delta, "names": names, "at_ms": at_ms}, journey=journey)
+
+    def _viewers_frame(self, passage: Passage | None = None) -> Frame:
+        at_ms = now_ms()
+        data = {"topic": self.topic, "count": self.watched.count, "peak": self.watched.peak, "at_ms": at_ms}
+        return frame("viewers", data, journey=Journey("viewers", passage, at_ms) if passage else None)
+
+    def _state_frame(self, state: State | Signal, passage: Passage | None = None) -> Frame:
+        journey = Journey(state.name, passage, passage.began_ms, (passage.began_ms,)) if passage else None
+        return frame(state.name, {"topic": self.topic, **state.data}, journey=journey)
+
+
+def _count(event: str, at_ms: int, passage: Passage) -> None:
+    """Count how long what was received at `at_ms` took to each hop up to this one."""
+    for hop, ms in passage.since(at_ms):
+        metrics.hop_seconds.observe(hop, event, passage.region, ms)
+
+
+def subject(topic: TopicName) -> str:
+    """Return what a topic is about: what stands behind its prefix."""
+    return topic.partition(":")[2]

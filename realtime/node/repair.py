@@ -1,0 +1,164 @@
+"""What the fast way has lost is fetched from the database: missing events, newer totals, topics that are gone.
+
+Hop: beside the last but one. Without Redis, the channel layer and the dispatcher this is the only way: events are
+`RECONCILE_SECONDS` late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+
+from realtime import metrics
+from realtime.background import Spawn
+from realtime.events import TopicName, now_ms
+from realtime.log.store import Head, Store, StoreUnavailable, TopicGone
+from realtime.node.fanout import Fanout
+from realtime.node.feed import AHEAD_MAX_EVENTS, Feed, Topics
+from realtime.stamps import Passage
+
+RECONCILE_SECONDS = 2.0
+RECONCILE_MAX_TOPICS = 2_000  # at once: about 5 ms
+GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
+PULL_MAX_EVENTS = AHEAD_MAX_EVENTS  # behind by more than that, a topic starts again from its snapshot
+PULL_SLICE_EVENTS = 50  # of missed events, delivered at once; then viewers have a moment to read
+PULL_PAUSE_SECONDS = 0.02
+WRITTEN_MAX_KEYS = 5_000  # of new viewers, with each look at the database
+
+
+class Repair:
+    """Looks at the database for the topics of a node."""
+
+    def __init__(self, topics: Topics, store: Store, fanout: Fanout, *, region: str, spawn: Spawn) -> None:
+        self._topics = topics
+        self._store = store
+        self._fanout = fanout
+        self._region = region
+        self._spawn = spawn
+        self._pulling: dict[Feed, asyncio.Task[None]] = {}
+
+    def is_pulling(self, feed: Feed) -> bool:
+        return feed in self._pulling
+
+    def pull_soon(self, feed: Feed, *, grace_seconds: float = GAP_GRACE_SECONDS) -> asyncio.Task[None]:
+        """Fetch what is missing from the event log; there is one pull a topic at a time."""
+        pulling = self._pulling.get(feed)
+        if pulling is None:
+            pulling = self._pulling[feed] = self._spawn(self._pull(feed, grace_seconds), name=f"pull {feed.topic}")
+        return pulling
+
+    def forget(self, feed: Feed) -> None:
+        """Stop a pull that is under way."""
+        if (pulling := self._pulling.pop(feed, None)) is not None:
+            pulling.cancel()
+
+    async def _pull(self, feed: Feed, grace_seconds: float) -> None:
+        try:
+            if grace_seconds:
+                await asyncio.sleep(grace_seconds)
+                if not feed.ahead:
+                    return  # the missing one had only been overtaken
+                metrics.gaps_found.inc()
+            events = await self._store.events_after(feed.topic, feed.seq, limit=PULL_MAX_EVENTS)
+            if events and events[0].seq > feed.seq + 1:
+                await self._reload(feed, "history_gone")
+                return
+            if len(events) == PULL_MAX_EVENTS:
+                await self._reload(feed, "far_behind")  # it is less to read, and fits the mailboxes
+                return
+            for number, event in enumerate(events):
+                if number and number % PULL_SLICE_EVENTS == 0:
+                    await asyncio.sleep(PULL_PAUSE_SECONDS)
+                if event.seq > feed.seq:
+                    metrics.gaps_repaired.inc()
+                    self._topics.take(feed, event, Passage(self._region, {"node": now_ms()}))
+        except (StoreUnavailable, TopicGone):
+            metrics.store_errors.inc()  # the next reconcile tries again
+        finally:
+            feed.forget_taken()
+            self._pulling.pop(feed, None)
+
+    async def _reload(self, feed: Feed, reason: str) -> None:
+        """Start the topic again from the database and tell its viewers so. Raises TopicGone, StoreUnavailable."""
+        loaded = await self._store.load(feed.topic)
+        if loaded.epoch == feed.epoch and loaded.head.seq < feed.seq and reason != "database_changed":
+            return  # what came meanwhile is newer: it may have closed the topic
+        if reason == "database_changed" or loaded.epoch != feed.epoch:
+            feed.totals = None
+        self._topics.carry_out(feed, feed.load(loaded))
+        metrics.resets.labels(reason).inc()
+        self._fanout.send_alone(feed, feed.reset_frame(reason))
+
+    async def reconcile(self) -> None:
+        """Ask the database for the heads of all topics here, and fetch what the fast way has lost."""
+        feeds = [feed for feed in self._topics.feeds.values() if feed.is_ready and feed.kind.kept_events]
+        try:
+            for start in range(0, len(feeds), RECONCILE_MAX_TOPICS):
+                with contextlib.suppress(TopicGone):  # deleted between two reads: the next pass ends it
+                    await self._reconcile({feed.topic: feed for feed in feeds[start : start + RECONCILE_MAX_TOPICS]})
+            await self._save_peaks(feeds)
+            await self.save_seen(feeds)
+        except StoreUnavailable:
+            metrics.store_errors.inc()
+
+    async def _reconcile(self, feeds: Mapping[TopicName, Feed]) -> None:
+        """Raises TopicGone, StoreUnavailable."""
+        known = {topic: feed.head for topic, feed in feeds.items()}
+        heads = await self._store.heads(known)
+        newer = [
+            topic for topic, head in heads.of.items() if feeds[topic].totals and head.version > known[topic].version
+        ]
+        totals = await self._store.newest_totals(newer) if newer else {}
+        changed: list[Feed] = []
+        for topic, feed in feeds.items():
+            if self._topics.feeds.get(topic) is not feed:
+                continue
+            head = heads.of.get(topic)
+            if head is None:
+                if feed.kind.is_logged:
+                    self._topics.end(feed)
+                    continue
+                head = Head(0, 0)  # it has had no event yet
+            is_other = heads.epoch is not None and heads.epoch != feed.epoch
+            if is_other or head.seq < known[topic].seq or head.version < known[topic].version:
+                changed.append(feed)
+                continue
+            if head.seq > feed.seq:
+                self.pull_soon(feed, grace_seconds=0)
+            if topic in totals:
+                self._topics.learn(feed, totals[topic])
+        # A backup was restored, or a replica promoted: what this node knew is no longer true.
+        for done in await asyncio.gather(
+            *(self._reload(feed, "database_changed") for feed in changed), return_exceptions=True
+        ):
+            if isinstance(done, BaseException):
+                raise done
+
+    async def _save_peaks(self, feeds: Iterable[Feed]) -> None:
+        peaks = {feed.topic: feed.watched.peak for feed in feeds if feed.watched.peak > feed.peak_saved}
+        if peaks:
+            await self._store.save_peaks(peaks)
+            for feed in feeds:
+                feed.peak_saved = max(feed.peak_saved, peaks.get(feed.topic, 0))
+
+    async def save_seen(self, feeds: Iterable[Feed]) -> bool:
+        """Write down who has come since the last time, so many at once. False: nobody. Raises StoreUnavailable."""
+        seen: dict[Feed, list[int]] = {}
+        most = WRITTEN_MAX_KEYS
+        for feed in feeds:
+            if most and (keys := feed.roll.unwritten(most)):
+                seen[feed] = keys
+                most -= len(keys)
+        if not seen:
+            return False
+        levels: Mapping[TopicName, int] = {}
+        try:
+            levels = await self._store.save_seen({feed.topic: keys for feed, keys in seen.items()})
+        finally:
+            for feed, keys in seen.items():
+                if feed.topic in levels:
+                    feed.roll.written(levels[feed.topic])
+                else:
+                    feed.roll.not_written(keys)
+        return True

@@ -1,0 +1,115 @@
+"""Who has to go: viewers that may not read a topic any more, members of a topic that is gone, viewers signed out.
+
+Hop: beside the path. The node (realtime.node.node) calls `expel` before it writes anything of the step that changed who
+may read a topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from realtime import metrics
+from realtime.batches import Batches
+from realtime.events import Frame, TopicName, frame
+from realtime.identity import Identity
+from realtime.log.store import Store, StoreUnavailable
+from realtime.node.connections import Closing, Connection
+from realtime.node.feed import Feed
+from realtime.node.presence import Presence
+
+RIGHTS_SECONDS = 2.5  # how often identified viewers have to be still the same
+RECOGNIZE_MAX = 500  # of those who come back by tickets, looked at together
+STEP_TOPICS = 500  # looked at before others have their turn
+
+
+class Rights:
+    """`remove` makes the node forget a connection, `unsubscribe` one topic of it."""
+
+    def __init__(
+        self,
+        feeds: Mapping[TopicName, Feed],
+        store: Store,
+        presence: Presence | None,
+        *,
+        remove: Callable[[Connection], None],
+        unsubscribe: Callable[[Connection, TopicName], None],
+    ) -> None:
+        self._feeds = feeds
+        self._store = store
+        self._presence = presence
+        self._remove = remove
+        self._unsubscribe = unsubscribe
+        self._identified: set[Connection] = set()
+        self._recognizing = Batches(self._recognize, keys_max=RECOGNIZE_MAX)
+
+    def watch(self, connection: Connection) -> None:
+        """Look at the connection's viewer again and again, where it is known who that is."""
+        if connection.watcher.viewer_id:
+            self._identified.add(connection)
+
+    def forget(self, connection: Connection) -> None:
+        self._identified.discard(connection)
+
+    def expel(self, feed: Feed) -> None:
+        """Take the topic away from those who may not read it."""
+        if feed.access.public:
+            return
+        for connection in list(feed.members):
+            if not feed.access.allows(feed.topic, connection.watcher):
+                self.take_away(connection, feed.topic, "private")
+
+    def expel_all(self, feed: Feed) -> None:
+        """The topic was deleted: its members lose it, and learn not to come back."""
+        for connection in list(feed.members):
+            self.take_away(connection, feed.topic, "gone")
+
+    def take_away(self, connection: Connection, topic: TopicName, reason: str) -> None:
+        """Take a topic away from a connection. With its last one the connection ends."""
+        if connection.topics == {topic}:
+            self.close(connection, frame("bye", {"reason": reason}), Closing.GONE)
+        else:
+            self._unsubscribe(connection, topic)
+            connection.write([frame("unsubscribed", {"topic": topic, "reason": reason})])
+
+    def close(self, connection: Connection, last: Frame, why: Closing) -> None:
+        """Write the last frame of a connection. It is forgotten here and now: its end takes a turn of the loop, and
+        a frame after the end would be read as the next answer (SSE) or break the protocol (WebSocket).
+        """
+        self._remove(connection)
+        connection.wire.write([last])
+        connection.wire.close(why)
+
+    async def recognizes(self, watcher: Identity) -> bool:
+        """Whether the viewer would still be recognized: not banned, no new password. If many come back together, the
+        database is asked once for all. Raises StoreUnavailable.
+        """
+        return bool(await self._recognizing.ask(watcher))
+
+    async def _recognize(self, watchers: Sequence[Identity]) -> dict[Identity, bool]:
+        review = await self._store.review(watchers)
+        return {watcher: watcher not in review.signed_out for watcher in watchers}
+
+    async def check(self) -> None:
+        """Send away viewers who would not be recognized any more (signed out, banned, a new password), and those who
+        are where they may not be, identified or not: no step lets that happen, but a right is looked at twice.
+        """
+        for number, feed in enumerate(list(self._feeds.values())):
+            if feed.is_ready:
+                feed.look_at_access()
+                self.expel(feed)
+            if number % STEP_TOPICS == STEP_TOPICS - 1:
+                await asyncio.sleep(0)
+        watchers = {connection.watcher for connection in self._identified}
+        if not watchers:
+            return
+        try:
+            review = await self._store.review(list(watchers))
+        except StoreUnavailable:
+            metrics.store_errors.inc()  # good rights stay until the database says otherwise
+            return
+        if self._presence is not None:
+            self._presence.set_hidden(review.hidden)
+        for connection in list(self._identified) if review.signed_out else ():
+            if connection.watcher in review.signed_out:
+                self.close(connection, frame("bye", {"reason": "signed_out"}), Closing.EXPIRED)
