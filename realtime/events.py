@@ -26,7 +26,6 @@ TOPIC = re.compile(r"(video|user|presence|conversation):[A-Za-z0-9-]{1,64}\Z", r
 POSITION = re.compile(
     r"^((?:video|user|presence|conversation):[A-Za-z0-9-]{1,64})@(?:([A-Za-z0-9_-]{1,12})\.)?([0-9]{1,18})$", re.ASCII
 )
-WIRE_VERSION = 1
 BURST_TTL_MS = 5_000
 
 

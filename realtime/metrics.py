@@ -122,6 +122,10 @@ published = Counter("live_published", "Events handed to the publisher")
 publish_drops = Counter("live_publish_drops", "Events dropped because the broker did not take them")
 dispatch_batches = Counter("live_dispatch_batches", "Batches dispatched")
 dispatch_events = Counter("live_dispatch_events", "Events dispatched, after coalescing")
+wire_refused = Counter(
+    "live_wire_refused",
+    "Batches in a version of the wire forms that this process does not speak",
+)
 dispatch_bad = Counter("live_dispatch_bad", "Items of a batch that were no events")
 dispatch_messages = Counter("live_dispatch_messages", "Messages sent to nodes")
 

@@ -3,7 +3,8 @@
 Hop: all of them. The publisher begins the stamps, each dispatcher and relay adds its own, the node reads them. They
 are a flat JSON object: `region`, where the batch was born, and moments in epoch milliseconds: `published` (by the
 backend, after its commit), `dispatched` (sent to the nodes), `relayed` (taken by the relay of another region). What
-an event alone knows, when it was received, is its own `at_ms`.
+an event alone knows, when it was received, is its own `at_ms`. `wire` is the version of the forms in which the events
+are written (realtime.events.from_wire): processes of an old and a new release run side by side for a while.
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ HOPS = {"published": "committed", "dispatched": "dispatched", "relayed": "relaye
 LATEST_MS = 1 << 48  # far beyond any clock: what is above it is no time
 REGION_MAX_CHARACTERS = 64
 
+WIRE_VERSION = 1
+"""Raise it when a wire form changes so that an older process would misread it, and let the new release speak both.
+A new letter is no such change: who does not know it leaves the event out."""
+WIRE_SPOKEN = (1,)
+
 Stamps = dict[str, int | str]
+
+
+def is_spoken(stamps: object) -> bool:
+    """Whether this process can read the events that come with the stamps. Without a version they are of the first."""
+    return not isinstance(stamps, dict) or stamps.get("wire", 1) in WIRE_SPOKEN
 
 
 def clean(stamps: object) -> Stamps:
@@ -25,6 +36,8 @@ def clean(stamps: object) -> Stamps:
     if not isinstance(stamps, dict):
         return {}
     found: Stamps = {name: stamps[name] for name in MOMENTS if _is_moment(stamps.get(name))}
+    if isinstance(wire := stamps.get("wire"), int):
+        found["wire"] = wire
     region = stamps.get("region")
     if isinstance(region, str) and region.isidentifier() and len(region) <= REGION_MAX_CHARACTERS:
         found["region"] = region

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgpack
 
 from realtime.events import NodeId, TopicName, coalesce, from_wire, merge_key, now_ms, to_wire
-from realtime.stamps import clean
+from realtime.stamps import clean, is_spoken
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +75,14 @@ class Dispatcher:
         """Send the events of a batch, in wire form, to the nodes that watch their topics.
 
         `stamps` says when the batch passed the hops before this one (realtime.stamps); `dispatched` is added to them.
+        Events in a version of the wire that is not spoken here are left to the nodes' look.
         Raises TableUnavailable when the table does not answer; then nothing was sent.
         """
         outcome = Dispatched()
+        if not is_spoken(stamps):
+            outcome.bad = len(wire)
+            logger.warning("dispatcher: a batch in an unknown version of the wire: %d events left", len(wire))
+            return outcome
         items = _coalesced(wire, outcome)
         outcome.events = len(items)
         nodes = await self._nodes_for({item[1] for item in items})

@@ -19,6 +19,7 @@ from django.conf import settings
 
 from realtime import metrics
 from realtime.events import Event, coalesce, now_ms, to_wire
+from realtime.stamps import WIRE_VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Publisher:
                 # By name, and without the text of its arguments that Celery would make for logs that nobody writes.
                 dispatch.app.send_task(
                     dispatch.name,
-                    [wire, {"region": settings.LIVE_REGION, "published": published_ms}],
+                    [wire, {"region": settings.LIVE_REGION, "published": published_ms, "wire": WIRE_VERSION}],
                     producer=producer,
                     retry=False,
                     expires=60,

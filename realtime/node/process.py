@@ -22,6 +22,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
 from redis.exceptions import RedisError
 
+from realtime import metrics
 from realtime import telemetry as figures
 from realtime.dispatch.publisher import publisher
 from realtime.events import NodeId, Position, TopicName, event_id, now_ms, position_in
@@ -36,6 +37,7 @@ from realtime.registry import registry
 from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
 from realtime.relay.shared import outbox, relay_table
+from realtime.stamps import is_spoken
 from realtime.table.counting import viewer_keys
 from realtime.table.redis import presence_table, send_to_nodes, shared_table
 
@@ -169,6 +171,8 @@ class NodeProcess:
             self._heard_at = time.monotonic()
             # A newer version's message is not ours to understand: it must not end the node's hearing.
             match message:
+                case {"type": "node.deliver"} if not is_spoken(message.get("stamps")):
+                    metrics.wire_refused.inc()  # the node's next look finds what is durable
                 case {"type": "node.deliver"}:
                     items = message.get("events")
                     node.deliver(items if isinstance(items, list) else (), message.get("stamps"))

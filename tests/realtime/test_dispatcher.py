@@ -12,6 +12,7 @@ from channels_redis.serializers import registry
 
 from realtime.dispatch.dispatcher import Dispatcher, deliver_message
 from realtime.events import Durable, NodeId, TopicName, Totals, to_wire
+from realtime.stamps import WIRE_VERSION
 from realtime.table.scripts import TableUnavailable
 from tests.realtime.fakes import FakeTable
 
@@ -202,6 +203,18 @@ async def test_stamps_that_are_none_do_not_hold_a_batch_up(
     await table.enter(A, [ONE])
     await dispatcher.dispatch([note(ONE, 1)], stamps)
     assert [found.keys() for found in layer.stamps] == [{"dispatched"}]
+
+
+async def test_batch_in_a_wire_version_that_is_not_spoken_goes_nowhere(
+    dispatcher: Dispatcher, table: FakeTable, layer: Layer
+) -> None:
+    """A newer release's backend runs already: this dispatcher would misread its events, and so would the nodes."""
+    await table.enter(A, [ONE])
+    outcome = await dispatcher.dispatch([note(ONE, 1), note(ONE, 2)], {"wire": WIRE_VERSION + 1})
+    assert (outcome.events, outcome.bad, layer.stamps) == (0, 2, [])
+    for spoken in ({"wire": WIRE_VERSION}, {}):
+        await dispatcher.dispatch([note(ONE, 3)], spoken)
+    assert [found.get("wire") for found in layer.stamps] == [WIRE_VERSION, None]
 
 
 async def test_table_away_is_the_callers_to_know(dispatcher: Dispatcher, table: FakeTable, layer: Layer) -> None:

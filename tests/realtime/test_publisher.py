@@ -17,6 +17,7 @@ from django.conf import settings
 
 from realtime.dispatch.publisher import COLLECT_MAX_SECONDS, COLLECT_SECONDS, Publisher, pace
 from realtime.events import Burst, Event, TopicName, from_wire
+from realtime.stamps import WIRE_VERSION
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def batches(broker: redis.Redis) -> list[list[Event | None]]:
         assert message["headers"]["task"] == "realtime.tasks.dispatch"
         assert message["content-type"] == "application/json"
         [wire, stamps], _, _ = json.loads(base64.b64decode(message["body"]))
-        assert stamps == {"region": settings.LIVE_REGION, "published": ANY}
+        assert stamps == {"region": settings.LIVE_REGION, "published": ANY, "wire": WIRE_VERSION}
         found.append([from_wire(item) for item in wire])
     return found
 

@@ -10,10 +10,12 @@ from typing import Any, cast
 import msgpack
 import pytest
 
+from realtime import metrics
 from realtime.events import NodeId
 from realtime.node import process as process_module
 from realtime.node.node import Node
 from realtime.node.process import NodeProcess
+from realtime.stamps import WIRE_VERSION
 from tests.watching import HANG_SECONDS
 
 HEARD = {"type": "node.deliver", "events": ["an event"]}
@@ -178,3 +180,12 @@ async def test_node_that_is_deaf_for_a_moment_is_asked_again(monkeypatch: pytest
     monkeypatch.setattr(process_module, "RESUBSCRIBE_SECONDS", 0.0)
     deaf_for = iter((0, 0))
     assert await asking._ask(asker, NodeId("gone"), "node.saw", {}) is None
+
+
+async def test_node_leaves_out_what_a_newer_release_writes_in_another_way(node: FakeNode, layer: FakeLayer) -> None:
+    """Releases run side by side for a while. What is durable in it the node finds with its next look."""
+    refused = metrics.wire_refused._value.get()
+    layer.publish({**HEARD, "events": ["a riddle"], "stamps": {"wire": WIRE_VERSION + 1}})
+    layer.publish({**HEARD, "stamps": {"wire": WIRE_VERSION}})
+    await until(lambda: node.delivered == ["an event"])
+    assert metrics.wire_refused._value.get() == refused + 1
