@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 from realtime import metrics
 from realtime import telemetry as figures
+from realtime.background import BackgroundTasks
 from realtime.dispatch.publisher import publisher
 from realtime.events import NodeId, Position, TopicName, event_id, now_ms, position_in
 from realtime.identity import Identity
@@ -74,7 +75,7 @@ class NodeProcess:
             per_address=settings.LIVE_STREAMS_PER_ADDRESS, per_viewer=settings.LIVE_STREAMS_PER_VIEWER
         )
         self._node: Node | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = BackgroundTasks("node process")
         self._heard_at = 0.0
         self._asked: dict[str, asyncio.Future[Any]] = {}
 
@@ -112,10 +113,8 @@ class NodeProcess:
                 key_of=key_of,
             )
             self._node.start()
-            self._tasks = [
-                asyncio.create_task(self._listen(self._node), name="listen"),
-                asyncio.create_task(figures.tell_forever("node"), name="figures"),
-            ]
+            self._tasks.spawn(self._listen(self._node), name="listen")
+            self._tasks.spawn(figures.tell_forever("node"), name="figures")
             logger.info("node %s joined, on %s", id, socket.gethostname())
         return self._node
 
@@ -128,9 +127,7 @@ class NodeProcess:
             return
         node = self._node
         await node.drain(window_seconds=settings.LIVE_DRAIN_SECONDS if node.connections else 0.0)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.aclose()
         await node.aclose()
 
     async def _listen(self, node: Node) -> None:

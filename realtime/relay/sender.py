@@ -17,13 +17,14 @@ import random
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import httpx
 
 from realtime import metrics
+from realtime.background import BackgroundTasks, Spawn
 from realtime.relay.batch import encode_batch, encode_digest
 from realtime.relay.interest import BITMAP_BYTES
 from realtime.relay.signing import Keyring
@@ -162,7 +163,7 @@ class Link:
             return
         metrics.relay_drops.labels(self.peer, "given_up").inc(len(entries))
 
-    async def run(self, table: RelayTable, spawn: Callable[[Coroutine[Any, Any, None]], object]) -> None:
+    async def run(self, table: RelayTable, spawn: Spawn) -> None:
         """Empty the peer's queue for as long as the relay lives."""
         while True:
             await self._in_flight.acquire()
@@ -181,7 +182,7 @@ class Link:
             for number, part in enumerate(parts):
                 if number:
                     await self._in_flight.acquire()
-                spawn(self._send(part))
+                spawn(self._send(part), name=f"batch to {self.peer}")
             await asyncio.sleep(COLLECT_SECONDS)
 
     async def _send(self, entries: list[bytes]) -> None:
@@ -219,33 +220,19 @@ class Sender:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=4 * IN_FLIGHT_MAX),
         )
         self.links = {peer: Link(peer, url, keyring, self._client) for peer, url in peers.items()}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks("relay")
         self._telling: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         for link in self.links.values():
-            self._spawn(link.run(self._table, self._spawn))
-        self._spawn(self._tell())
-        self._spawn(self._watch_queues())
+            self._tasks.spawn(link.run(self._table, self._tasks.spawn), name=f"link to {link.peer}")
+        self._tasks.spawn(self._tell(), name="interest")
+        self._tasks.spawn(self._watch_queues(), name="queues")
 
     async def aclose(self) -> None:
         """End at once: what is queued stays for the next relay."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.aclose()
         await self._client.aclose()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._reap)
-        return task
-
-    def _reap(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("relay: a task failed", exc_info=error)
 
     async def _tell(self) -> None:
         """Tell the peers what this region watches: soon after a change, and every `REFRESH_SECONDS`."""
@@ -273,7 +260,9 @@ class Sender:
             body = encode_digest(bitmap, counts)
             for link in self.links.values():
                 if (last := self._telling.get(link.peer)) is None or last.done():
-                    self._telling[link.peer] = self._spawn(self._tell_one(link, body))
+                    self._telling[link.peer] = self._tasks.spawn(
+                        self._tell_one(link, body), name=f"interest to {link.peer}"
+                    )
             told_digest, told, told_at = found.digest, found.counts, time.monotonic()
 
     @staticmethod
