@@ -18,7 +18,7 @@ from realtime.edge.cookies import cookie
 from realtime.events import UNKNOWN, ConnectionId, Position, TopicName, parse_event_id, parse_event_ids, topic_name
 from realtime.identity import Identity
 from realtime.limits import Network, network_of
-from realtime.node.node import TOPICS_MAX
+from realtime.node.connections import TOPICS_MAX
 from realtime.node.process import key_of
 from realtime.registry import registry
 from realtime.table.counting import UNCOUNTED, ViewerKey

@@ -19,8 +19,8 @@ from realtime.edge.handshake import Refusal, Request
 from realtime.events import TopicName, position_in, topic_name
 from realtime.identity import ANONYMOUS, Identity
 from realtime.limits import Limited, RateLimit
-from realtime.node.connections import Closing, Connection, ConnectionGone
-from realtime.node.node import TOPICS_MAX, Node, TooManyTopics
+from realtime.node.connections import TOPICS_MAX, Closing, Connection, ConnectionGone, TooManyTopics
+from realtime.node.node import Node
 from realtime.node.samples import entries_of
 from realtime.registry import CommandError, registry
 

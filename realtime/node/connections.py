@@ -18,6 +18,7 @@ from realtime.identity import ANONYMOUS, Identity
 from realtime.table.counting import UNCOUNTED, ViewerKey
 
 HEARTBEAT_SECONDS = 15
+TOPICS_MAX = 50  # of a connection
 RETRY_MS = 2_000  # after which a client comes back
 NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[0-9a-f]{12}", re.ASCII)
 
@@ -86,6 +87,10 @@ class ConnectionGone(Exception):
     """No node holds the connection, or it is not this viewer's."""
 
 
+class TooManyTopics(Exception):
+    """The connection has `TOPICS_MAX` topics."""
+
+
 class Connection:
     """One SSE or WebSocket connection, in the hands of its node.
 
@@ -126,6 +131,11 @@ class Connection:
 
     def write(self, frames: Sequence[Frame]) -> None:
         self.wire.write(frames if self.name_all is None else self.name_all(frames))
+
+    def check_room(self, topic: TopicName) -> None:
+        """Raises TooManyTopics if the connection may not have the topic as well."""
+        if len(self.topics) >= TOPICS_MAX and topic not in self.topics:
+            raise TooManyTopics(topic)
 
     def heartbeat(self) -> None:
         """Show that the line is alive, unless something is on its way already."""

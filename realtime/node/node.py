@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -39,8 +38,8 @@ from realtime.identity import Identity
 from realtime.kinds import TopicKind
 from realtime.log.store import Store, StoreUnavailable, TopicGone
 from realtime.node.arrivals import ARRIVALS_SECONDS, Arrivals
-from realtime.node.connections import HEARTBEAT_SECONDS, RETRY_MS, Closing, Connection, ConnectionGone
-from realtime.node.fanout import SLICE_CONNECTIONS, Fanout
+from realtime.node.connections import RETRY_MS, Connection, ConnectionGone, TooManyTopics
+from realtime.node.fanout import Fanout
 from realtime.node.feed import Change, Feed, subject
 from realtime.node.leases import Leases, Neighbours, Table
 from realtime.node.online import OnlineTopics
@@ -48,6 +47,7 @@ from realtime.node.openings import Ids, Opening, hello, opening
 from realtime.node.presence import SWEEP_SECONDS, Presence
 from realtime.node.repair import RECONCILE_SECONDS, Repair
 from realtime.node.rights import RIGHTS_SECONDS, Rights
+from realtime.node.rounds import Heartbeats, send_away
 from realtime.node.samples import Samples
 from realtime.node.slow import SlowViewers
 from realtime.stamps import Passage
@@ -56,21 +56,10 @@ from realtime.table.scripts import TableUnavailable
 
 logger = logging.getLogger(__name__)
 
-TOPICS_MAX = 50  # of a connection
 ROOM_BYTES = 32 * 1024  # a viewer has read most when no more waits
 ROOM_SECONDS = 0.05
 
 AskIdentity = Callable[[], Awaitable[Identity]]
-
-
-class TooManyTopics(Exception):
-    """The connection has `TOPICS_MAX` topics."""
-
-
-def _check_room(connection: Connection, topic: TopicName) -> None:
-    """Raises TooManyTopics."""
-    if len(connection.topics) >= TOPICS_MAX and topic not in connection.topics:
-        raise TooManyTopics(topic)
 
 
 class Node:
@@ -109,10 +98,10 @@ class Node:
         self._region = region
         self._key_of = key_of
         self._clock = clock
-        self._beats = 0
         self._loading: dict[Feed, asyncio.Task[None]] = {}
         self.tasks = BackgroundTasks(f"node {id}", quiet=(TopicGone, StoreUnavailable))
         self.samples = Samples(clock=clock, share=sample_share)
+        self.heartbeats = Heartbeats(self.connections)
         self.slow = SlowViewers(self.feeds, self.connections)
         self._ids = Ids(self.feeds, set_ways=self.slow.set_ways)
         self.rights = Rights(self.feeds, store, presence, remove=self.remove, unsubscribe=self.unsubscribe)
@@ -143,7 +132,7 @@ class Node:
         """Start what the node does again and again."""
         for name, step, seconds in (
             ("reconcile", self.repair.reconcile, RECONCILE_SECONDS),
-            ("heartbeat", self.heartbeat, 1.0),
+            ("heartbeat", self.heartbeats.beat, 1.0),
             ("slow viewers", self.slow.check, 0.5),
             ("rights", self.rights.check, RIGHTS_SECONDS),
             ("samples", self._expire_samples, 1.0),
@@ -293,7 +282,7 @@ class Node:
         feed = self.feeds.get(topic)
         if feed is None or not self.is_open(topic, connection.watcher):
             raise TopicGone(topic)
-        _check_room(connection, topic)
+        connection.check_room(topic)
         if connection not in feed.members:
             feed.members.add(connection)
             connection.topics.add(topic)
@@ -332,7 +321,7 @@ class Node:
         `after` as for `enter`, `identify` as for `prepare`. The caller writes the opening before it awaits anything.
         Raises ConnectionGone, TooManyTopics, TopicGone, StoreUnavailable, what `identify` raises.
         """
-        _check_room(connection, topic)
+        connection.check_room(topic)
         has_read = False
         while not has_read:
             if not await self.has_read(connection):
@@ -451,38 +440,19 @@ class Node:
 
     # The end
 
-    async def heartbeat(self) -> None:
-        """Write a sign of life to one in `HEARTBEAT_SECONDS` of the connections: each gets one in that time."""
-        slot = self._beats = (self._beats + 1) % HEARTBEAT_SECONDS
-        for number, connection in enumerate(list(self.connections.values())):
-            if connection.slot == slot:
-                connection.heartbeat()
-            if number % SLICE_CONNECTIONS == SLICE_CONNECTIONS - 1:
-                await asyncio.sleep(0)
-
     async def _expire_samples(self) -> None:
         self.samples.expire()
 
     async def drain(self, *, window_seconds: float) -> None:
         """Send everybody to another node, evenly over the window, each told when to come back; then end the node."""
         self.is_draining = True
-        waiting = list(self.connections.values())
-        random.shuffle(waiting)
-        retry_ms = int(window_seconds * 1000) + RETRY_MS
-        made = frame("drain", {"retry_ms": retry_ms})
-        ends = self._clock() + window_seconds
-        for number, connection in enumerate(waiting):
-            if connection.id in self.connections:
-                self.rights.close(connection, made, Closing.DRAIN)
-            left = len(waiting) - number - 1
-            if left and number % 50 == 49:
-                await asyncio.sleep(max(0.0, ends - self._clock()) * 50 / (left + 50))
+        drained = await send_away(self.connections, self.rights.close, window_seconds=window_seconds, clock=self._clock)
         await self.aclose()  # a renewal that is under way would enter the node again
         await self.leases.leave(list(self.feeds))
         with contextlib.suppress(StoreUnavailable):
             while await self.repair.save_seen(self.feeds.values()):
                 pass
-        logger.info("node %s left, %d connections drained", self.id, len(waiting))
+        logger.info("node %s left, %d connections drained", self.id, drained)
 
     async def aclose(self) -> None:
         """End the node's tasks."""

@@ -38,9 +38,6 @@ class Repair:
         self._spawn = spawn
         self._pulling: dict[Feed, asyncio.Task[None]] = {}
 
-    def is_pulling(self, feed: Feed) -> bool:
-        return feed in self._pulling
-
     def pull_soon(self, feed: Feed, *, grace_seconds: float = GAP_GRACE_SECONDS) -> asyncio.Task[None]:
         """Fetch what is missing from the event log; there is one pull a topic at a time."""
         pulling = self._pulling.get(feed)

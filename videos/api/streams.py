@@ -14,8 +14,7 @@ from realtime.edge import tickets
 from realtime.events import TopicName, now_ms, position_in, topic_name
 from realtime.limits import even_out
 from realtime.log.store import TopicGone
-from realtime.node.connections import ConnectionGone
-from realtime.node.node import TOPICS_MAX
+from realtime.node.connections import TOPICS_MAX, ConnectionGone
 from realtime.node.process import process
 from videos import schemas
 from videos.limits import ANONYMOUS_SUBSCRIPTIONS, SAW, SUBSCRIPTIONS

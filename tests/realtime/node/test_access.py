@@ -52,7 +52,7 @@ class Rights(RuleBasedStateMachine):
             try:
                 return await work
             finally:
-                while any(self.node.repair.is_pulling(feed) or not feed.is_ready for feed in self.node.feeds.values()):
+                while len(self.node.tasks):
                     await asyncio.sleep(0)
 
         return self.loop.run_until_complete(and_what_follows())

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from realtime.events import Epoch, NodeId, Position, TopicName, event_id, parse_event_ids, to_wire
 from realtime.node import fanout
-from realtime.node.node import TOPICS_MAX, Node
+from realtime.node.connections import TOPICS_MAX
+from realtime.node.node import Node
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, read_chunks, write_descriptor
 from tests.realtime.node.test_node import OTHER, until
 

@@ -200,7 +200,7 @@ async def test_overtaken_event_waits_for_the_one_before_it_without_asking_the_da
     assert viewer.notes() == []
     node.deliver([to_wire(first)])
     assert viewer.notes() == ["first", "second"]
-    await until(lambda: not node.repair.is_pulling(node.feeds[VIDEO]))
+    await until(lambda: not len(node.tasks))
     assert "events_after" not in store.calls
 
 
@@ -844,7 +844,7 @@ async def test_renewal_under_way_does_not_bring_a_drained_node_back(node: Node, 
 async def test_every_connection_gets_a_heartbeat_within_its_time(node: Node) -> None:
     sse, websocket = await Viewer(node).watch(), await Viewer(node, is_sse=False).watch()
     for _ in range(15):
-        await node.heartbeat()
+        await node.heartbeats.beat()
     for viewer in (sse, websocket):
         viewer.wire.drain()
     assert sse.wire.socket.taken == b": hb\n"
