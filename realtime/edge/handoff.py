@@ -49,6 +49,24 @@ def plain(transport: Any) -> Any:
     return transport
 
 
+def take_socket(channel: Any, transport: Any) -> tuple[int, bytes]:
+    """Take the socket of a request from Twisted and Daphne, which forget it; return it and what was unread.
+
+    The descriptor stays open and non-blocking. It is the caller's to close.
+    """
+    unread = b"".join(channel._dataBuffer)
+    tune_stream(transport.socket)
+    channel._networkProducer.unregisterProducer()
+    transport.stopReading()
+    transport.stopWriting()
+    descriptor: int = transport.socket.detach()
+    transport.connected, transport.disconnected = False, True
+    # What points at each other would wait for the cyclic collector, thousands of times.
+    transport.protocol = channel.transport = channel._networkProducer = None
+    channel.requests.clear()
+    return descriptor, unread
+
+
 class Behind:
     """The connection behind an application that cannot have the socket: TLS, HTTP/2, HTTP/1.0."""
 

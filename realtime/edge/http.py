@@ -1,19 +1,16 @@
 """HTTP of the server: Daphne's reader of requests with limits for heads and bodies, and with words for each refusal.
 
-Called by Twisted for each connection and request; it starts the application (realtime.edge.server). A stream's socket
-leaves from here (realtime.edge.handoff), and a WebSocket's handshake is done here.
+Called by Twisted for each connection and request; it starts the application (realtime.edge.server). The socket of an
+event stream leaves from here (realtime.edge.handoff). WebSockets are requests too (realtime.edge.upgrade).
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 from daphne import http_protocol
@@ -21,7 +18,6 @@ from twisted.internet import reactor as _reactor
 from twisted.internet import tcp
 from twisted.web import http
 
-from realtime.edge.application import INBOUND_MAX_FRAMES, SAID_ALL, received
 from realtime.edge.handoff import (
     BEHIND,
     EXEMPT,
@@ -31,12 +27,10 @@ from realtime.edge.handoff import (
     PeerGone,
     notice_the_vanished,
     plain,
-    tune_stream,
+    take_socket,
 )
 from realtime.edge.sockets import Listener, StreamSocket
 from realtime.edge.transport import Transport
-from realtime.node.connections import Closing
-from realtime.websocket import BINARY, TEXT, accept_key, websocket_frame
 
 reactor: Any = _reactor  # Twisted's stubs know it as a module
 
@@ -105,9 +99,9 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
 
 
 class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """Daphne's request with a limit for the body, a deadline for the headers, and no way to end the server.
+    """Daphne's request with a limit for the body and a deadline for the headers. Its failure cannot end the server.
 
-    A stream's socket can be taken from it; a WebSocket's handshake is done here.
+    An event stream's application can take the socket.
     """
 
     channel: Any
@@ -118,7 +112,6 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Forms are Django's to read; Twisted answers a bad one with a bare status line.
         super().__init__(*args, **kwargs, parsePOSTFormSubmission=False)
-        self.is_websocket = False
         self.socket: Any = None  # the StreamSocket, once the descriptor was taken from Twisted
         self._body_bytes = 0
         self.server.idle_deadlines.stop(self.channel)
@@ -151,12 +144,10 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.server.request_deadlines.stop(self.channel)
         self.requestHeaders.removeHeader(b"daphne-root-path")  # any client could set it
         self._take_absolute_form()
-        if b"websocket" in (token.strip() for token in self._header(b"upgrade").lower().split(b",")):
-            if self.clientproto == b"HTTP/1.0":
-                return self.basic_error(400, b"Bad Request", "A WebSocket needs HTTP/1.1.")
-            if self._may_part:
-                return self._handshake()
-            self._hide_line_ends()
+        return self.answer()
+
+    def answer(self) -> Any:
+        """Start the application."""
         if hasattr(self.channel.transport, "setTcpNoDelay"):
             self.channel.transport.setTcpNoDelay(True)
         return super().process()
@@ -171,11 +162,6 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         if len(self.requestHeaders.getRawHeaders(b"host", ())) == 1:  # none, or two, are refused as ever
             self.requestHeaders.setRawHeaders(b"host", [found[1]])
 
-    def _hide_line_ends(self) -> None:
-        """Autobahn reads headers as text, where 0x85 ends a line: what follows it would be a header of its own."""
-        for name, values in list(self.requestHeaders.getAllRawHeaders()):
-            self.requestHeaders.setRawHeaders(name, [value.replace(b"\x85", b"?") for value in values])
-
     def finish(self) -> None:
         channel = self.channel
         # Before Twisted reads on: what it has read already may be the next request.
@@ -186,7 +172,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def handle_exception(self, exception: BaseException) -> None:
         """The application failed: say 500, or cut the stream if it has begun. It must not reach the server."""
         if self.socket is not None:
-            self.socket.end(Closing.FAILED.value) if self.is_websocket else self.socket.abort()
+            self.socket.abort()
         elif self.channel is None:
             pass
         elif not self._response_started:
@@ -236,14 +222,14 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     # Streams
 
     @property
-    def _may_part(self) -> bool:
+    def _can_give_socket(self) -> bool:
         """Whether the socket can be taken from Twisted: no TLS, no HTTP/2, and chunks are understood."""
         transport = self.channel and self.channel.transport
         return isinstance(transport, tcp.Connection) and not transport.TLS and self.clientproto == b"HTTP/1.1"
 
     def extensions(self) -> dict[str, Any]:
         """Return what the application may use besides ASGI: the socket itself, or what waits in Twisted's buffers."""
-        if self._may_part:
+        if self._can_give_socket:
             can_send_files = isinstance(self.channel.transport, Transport)
             return {
                 WIRE: self._give_socket,
@@ -255,14 +241,9 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         return {BEHIND: Behind(lambda: self.channel and self.channel.transport)}
 
     def _give_socket(self, listener: Listener) -> StreamSocket:
-        """Hand over the connection: an event stream's before its answer, a WebSocket's once it is accepted.
-
-        Raises PeerGone.
-        """
+        """Hand over the connection of an event stream, before its answer. Raises PeerGone."""
         if self.socket is None:
-            if self.is_websocket:
-                raise PeerGone
-            descriptor, _ = self._part()
+            descriptor, _ = self._take_socket()
             self.socket = self.server.sockets.adopt(descriptor, listener, is_sse=True)
         adopted: StreamSocket = self.socket
         if adopted.descriptor < 0:
@@ -270,133 +251,11 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         adopted.listener = listener
         return adopted
 
-    def _part(self) -> tuple[int, bytes]:
-        """Take the socket from Twisted and Daphne, which forget everything about it; return it and what was unread.
-
-        Raises PeerGone.
-        """
+    def _take_socket(self) -> tuple[int, bytes]:
+        """Take the socket from Twisted and Daphne; return it and what was unread. Raises PeerGone."""
         channel, transport = self.channel, plain(self.channel and self.channel.transport)
-        unread = b"".join(channel._dataBuffer)
-        tune_stream(transport.socket)
         self.server.request_deadlines.stop(channel)
         self.server.bound.forget(transport)
-        channel._networkProducer.unregisterProducer()
-        transport.stopReading()
-        transport.stopWriting()
-        descriptor: int = transport.socket.detach()
-        transport.connected, transport.disconnected = False, True
-        # What points at each other would wait for the cyclic collector, thousands of times.
-        transport.protocol = channel.transport = channel._networkProducer = self.channel = self.transport = None
-        channel.requests.clear()
-        self.application_queue = None
         self.server.forget(self)
-        return descriptor, unread
-
-    # WebSocket: the handshake. Behind TLS it is Daphne's and Autobahn's instead.
-
-    def _header(self, name: bytes) -> bytes:
-        """Return the values of a header as one, empty when there is none."""
-        return b",".join(self.requestHeaders.getRawHeaders(name, ()))
-
-    def _handshake(self) -> None:
-        """Say what is wrong with the request, or ask the application."""
-        raw_headers = list(self.requestHeaders.getAllRawHeaders())
-        try:
-            if not all(
-                http_protocol.HEADER_NAME_RE.fullmatch(name)
-                and not any(http_protocol.INVALID_HEADER_VALUE_BYTES.intersection(value) for value in values)
-                for name, values in raw_headers
-            ):
-                raise ValueError("a header that is none")
-            if self.method != b"GET" or b"upgrade" not in self._header(b"connection").lower():
-                raise ValueError("no upgrade")
-            self.uri.decode("ascii")
-            self._accept_key = accept_key(self._header(b"sec-websocket-key").strip())
-        except ValueError:
-            self.basic_error(400, b"Bad Request", "This is no WebSocket handshake.")
-            return
-        if self._header(b"sec-websocket-version").strip() != b"13":
-            self.basic_error(426, b"Upgrade Required", "This is WebSocket version 13.")
-            return
-        self.server.request_deadlines.start(self.channel)
-        offered = self._header(b"sec-websocket-protocol").decode("latin1").split(",")
-        self.is_websocket = True
-        self.client_addr = [self.client.host, self.client.port]
-        self.application_queue = self.server.create_application(
-            self,
-            {
-                "type": "websocket",
-                "path": unquote(self.path.decode("ascii")),
-                "raw_path": self.path,
-                "root_path": self.server.root_path,
-                "scheme": "ws",
-                "query_string": self.uri.partition(b"?")[2],
-                "headers": [
-                    (name.lower(), value) for name, values in raw_headers if b"_" not in name for value in values
-                ],
-                "client": self.client_addr,
-                "server": [self.host.host, self.host.port],
-                "subprotocols": [name.strip() for name in offered if name.strip()],
-            },
-        )
-        if self.application_queue is not None:
-            self.application_queue.put_nowait({"type": "websocket.connect"})
-
-    def handle_reply(self, message: dict[str, Any]) -> None:
-        if message["type"].startswith("http."):
-            super().handle_reply(message)
-            return
-        match message["type"]:
-            case "websocket.accept" if self.socket is None and self.channel is not None:
-                self._accept(message.get("subprotocol"))
-            case "websocket.close" if self.socket is None and self.channel is not None:
-                self.server.request_deadlines.stop(self.channel)
-                self.basic_error(403, b"Forbidden", "The handshake was refused.")
-            case "websocket.close" if self.socket is not None:
-                self.socket.end(message.get("code") or 1000)
-            case "websocket.send" if self.socket is not None:
-                text = message.get("text")
-                payload, opcode = (message["bytes"], BINARY) if text is None else (text.encode(), TEXT)
-                self.socket.put(websocket_frame(payload, opcode=opcode))
-
-    def _accept(self, subprotocol: str | None) -> None:
-        queue = self.application_queue
-        descriptor, unread = self._part()
-        self.application_queue = queue
-        self.socket = self.server.sockets.adopt(descriptor, self, is_sse=False)
-        self.socket.put(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: %b\r\n"
-            % self._accept_key
-            + (b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode("latin1") if subprotocol else b"")
-            + b"\r\n"
-        )
-        if unread:
-            asyncio.get_running_loop().call_soon(self.socket.take, unread)
-
-    # Listener: an application that leaves its WebSocket to the server is told of messages as ASGI has it.
-
-    def received(self, message: str | bytes) -> None:
-        self.application_queue.put_nowait(received(message))
-        if self.application_queue.qsize() > INBOUND_MAX_FRAMES:
-            self.socket.pause()
-
-    def said_all(self, goodbye: Callable[[], None]) -> None:
-        self.application_queue.put_nowait({"type": SAID_ALL, "goodbye": goodbye})
-
-    def took_one(self) -> None:
-        """The application took a message: read on when it has caught up."""
-        if self.socket is not None and self.application_queue.qsize() <= INBOUND_MAX_FRAMES // 4:
-            self.socket.resume()
-
-    def filled(self) -> None:
-        """Nobody but the socket writes."""
-
-    def gone(self) -> None:
-        self.application_queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
-
-    def send_disconnect(self) -> None:
-        if self.is_websocket:
-            self.gone()
-        else:
-            super().send_disconnect()
+        self.channel = self.transport = self.application_queue = None
+        return take_socket(channel, transport)

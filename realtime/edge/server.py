@@ -29,10 +29,11 @@ from realtime.edge.bound import STALL_MAX_SECONDS, Bound
 from realtime.edge.collector import collect
 from realtime.edge.deadlines import Deadlines, still_reads
 from realtime.edge.handoff import ZERO_COPY
-from realtime.edge.http import Channel, WebRequest
+from realtime.edge.http import Channel
 from realtime.edge.proxies import look_behind_proxies
 from realtime.edge.sockets import MESSAGE_SECONDS, Sockets
 from realtime.edge.transport import PIECE_BYTES, Transport
+from realtime.edge.upgrade import UpgradeRequest
 from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, network_of
 from realtime.node.connections import HEARTBEAT_SECONDS
 
@@ -65,7 +66,7 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
                 metrics.refused.labels("too_many_connects").inc()
                 return None
         protocol = super().buildProtocol(addr)
-        protocol.requestFactory = WebRequest
+        protocol.requestFactory = UpgradeRequest
         channel = protocol._channel
         channel.network = network
         self.server.request_deadlines.start(channel)
