@@ -1,16 +1,21 @@
 """The takeover of a stream's socket from Twisted and Daphne, and what an application may use of its connection.
 
-Called by realtime.edge.http with the request of a stream.
+Called by realtime.edge.http and realtime.edge.upgrade with the request of a stream. The libraries have no public door
+for this, so the server touches parts that may change with any version. `PRIVATE_PARTS` lists them for the whole edge;
+the server compares the list with what is installed when it starts (`check_libraries`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet import tcp
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from daphne import http_protocol
+from twisted.internet import abstract, tcp
+from twisted.web import http
 
 from realtime.edge.transport import pending_bytes
 
@@ -22,6 +27,21 @@ WIRE = "live.wire"  # called with a Listener (realtime.edge.sockets) it gives th
 EXEMPT = "live.exempt"  # called, the connection does not count in the limit of its address
 BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behind`)
 ZERO_COPY = "http.response.zerocopysend"  # ASGI's own extension: the kernel sends a file
+
+# What is read, set or overridden, and where.
+PRIVATE_PARTS: tuple[tuple[type, tuple[str, ...]], ...] = (
+    # Here: bytes that came behind the request, and the requests that hold the connection.
+    (http.HTTPChannel, ("_dataBuffer", "requests")),
+    # realtime.edge.http: words for each refusal of a request.
+    (http.HTTPChannel, ("_receivedHeaderCount", "_receivedHeaderSize", "_respondToBadRequestAndDisconnect")),
+    (http.HTTPChannel, ("_send100Continue", "maxHeaders", "totalHeadersSize")),
+    # realtime.edge.transport: what waits for a peer.
+    (abstract.FileDescriptor, ("_tempDataLen", "dataBuffer", "offset")),
+    # realtime.edge.autobahn: the state of a WebSocket, and its reading.
+    (WebSocketServerProtocol, ("_cancelAutoPingTimeoutCall", "consumeData", "dropConnection", "sendCloseFrame")),
+    # realtime.edge.http, realtime.edge.upgrade.
+    (http_protocol.WebRequest, ("basic_error", "handle_exception", "handle_reply", "send_disconnect")),
+)
 
 
 class PeerGone(Exception):
@@ -81,3 +101,11 @@ class Behind:
         """Drop the connection at once."""
         with contextlib.suppress(PeerGone):
             plain(self._transport()).abortConnection()
+
+
+def check_libraries(parts: Iterable[tuple[type, Iterable[str]]] = PRIVATE_PARTS) -> None:
+    """Raises RuntimeError where a library has lost a part that we touch: at the start, not with the first stream."""
+    for owner, names in parts:
+        made = owner() if owner in (http.HTTPChannel, abstract.FileDescriptor) else owner
+        if missing := [name for name in names if not hasattr(made, name)]:
+            raise RuntimeError(f"{owner.__module__}.{owner.__name__} has no {', '.join(missing)}: another version?")

@@ -28,7 +28,7 @@ from realtime.edge.autobahn import WebSocketFactory
 from realtime.edge.bound import STALL_MAX_SECONDS, Bound
 from realtime.edge.collector import collect
 from realtime.edge.deadlines import Deadlines, still_reads
-from realtime.edge.handoff import ZERO_COPY
+from realtime.edge.handoff import ZERO_COPY, check_libraries
 from realtime.edge.http import Channel
 from realtime.edge.proxies import look_behind_proxies
 from realtime.edge.sockets import MESSAGE_SECONDS, Sockets
@@ -96,6 +96,7 @@ class Server(server.Server):  # type: ignore[misc]
     crowded_at = CONNECTIONS_MAX * 9 // 10
 
     def run(self) -> None:
+        check_libraries()
         self.connections: dict[Any, dict[str, Any]] = {}
         self._applications: set[asyncio.Future[Any]] = set()
         self.ports: list[Any] = []
