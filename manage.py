@@ -1,7 +1,7 @@
 """Run any command of the site, whether or not the site runs.
 
-Without DATABASE_URL or REDIS_URL the embedded servers of the data folder stand in: a running site's are used, else
-they are started for the length of the command. What the person at the keyboard can mend is one line and exit code 2.
+Without DATABASE_URL or REDIS_URL it uses the embedded servers of the data folder: those of the running site, else they
+are started for the length of the command. An error that you can mend is one line and exit code 2.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from host import embedded, environment
 
 CONNECT_SECONDS = 5
 UNDEFINED_TABLE = "42P01"
-# They touch no table, or run what does.
+# They use no table themselves.
 WITHOUT_SERVERS = {
     "help", "version", "--version", "check", "collectstatic", "compilemessages", "diffsettings", "findstatic",
     "makemessages", "regions", "startapp", "startproject",
@@ -37,7 +37,7 @@ def main() -> int:
     except embedded.ServersError as error:
         return _refuse(str(error))
     except Exception as error:
-        # Imported here: only now is it certain that Django is there, and a good start must not pay for it.
+        # Imported here: a start without an error must not wait for it.
         from django.core.exceptions import ImproperlyConfigured
         from django.db.utils import OperationalError, ProgrammingError
 
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def _embedded(command: str) -> contextlib.AbstractContextManager[None]:
-    """Return what has the embedded servers at hand, as far as no URL names others."""
+    """Return a context in which the embedded servers run, as far as no URL names others."""
     folder = embedded.data_dir(Path(__file__).resolve().parent, os.environ.get("LIVE_DATA_DIR", ""))
     if command == "serve":
         # It runs the servers itself, as part of the site.

@@ -1,5 +1,7 @@
-"""The ASGI application: streams to their consumers, the API, media and pages past most middleware, static files from
-memory of their paths, everything else to Django. A request for a host that is not ours goes no further.
+"""The ASGI application: which part of the site answers a request.
+
+Streams go to their consumers; API, media and most pages to Django without most of its middleware; static files to a
+table of their paths; all else to Django as usual. A request for a host that is not ours is refused before that.
 """
 
 from __future__ import annotations
@@ -45,16 +47,15 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 IN_THREADS = ("/admin/", "/accounts/")
-"""Where Django's own pages are. All others are async."""
+"""The paths of Django's own pages, which need threads. All others are async."""
 
 
 class LoopHandler(ASGIHandler):
     """Django's handler with another list in place of `MIDDLEWARE`, for views that stay on the event loop.
 
-    Without Django's request signals, whose receivers look after the database connections of a thread that such a view
-    does not have, and without its watch for a client that leaves: each costs a request two hand-overs to a thread made
-    for it. So does each of Django's middlewares. The views' own database threads look after their connections
-    (realtime.log.threads); what they need of sessions and CSRF is in web.door.
+    It leaves out three things that each hand a request over to a new thread and back: most middleware; the watch for a
+    client that leaves; and the request signals, which care for the database connections of the request's thread. The
+    views' own database threads care for their connections (realtime.log.threads); sessions and CSRF are in web.door.
     """
 
     def __init__(self, middleware: list[str]) -> None:
@@ -74,7 +75,7 @@ class LoopHandler(ASGIHandler):
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         chunks = []
         method = scope["method"]
-        if method == "HEAD":  # the answer of a GET, but for its body
+        if method == "HEAD":  # answered as a GET, without its body
             scope = {**scope, "method": "GET"}
         while True:
             message = await receive()
@@ -103,7 +104,7 @@ class LoopHandler(ASGIHandler):
 
 
 async def _send_part(scope: Scope, receive: Receive, send: Send, part: FilePart, *, at: int) -> None:
-    """Have the server send a part of a file, or send it in pieces, each when the one before has been taken."""
+    """Let the server send a part of a file. If it cannot, send pieces, each when the one before has been taken."""
     with part.file:
         if ZERO_COPY in scope.get("extensions", {}) and at < part.end:
             await send({"type": ZERO_COPY, "file": part.file, "offset": at, "count": part.end - at})
@@ -125,7 +126,7 @@ def _add_nosniff(headers: Any, path: str, url: str) -> None:
 
 
 ROOT_FILES = {"/favicon.ico": "img/favicon.ico", "/manifest.json": "manifest.json", "/robots.txt": "robots.txt"}
-"""What browsers and search engines look for at the root, whatever a page says."""
+"""Files that browsers and search engines ask for at the root, whatever a page says."""
 
 
 def _static_files() -> ServeStaticASGI:
@@ -146,7 +147,7 @@ def _static_files() -> ServeStaticASGI:
 
 API_PATHS = ("/api/", "/media/")
 OPEN_PATHS = (*API_PATHS, EVENTS_PATH)
-"""What pages of other origins may ask for, as far as `realtime.edge.origins` lets them."""
+"""Paths that pages of other origins may use, as far as `realtime.edge.origins` allows."""
 
 ON_THE_LOOP = re.compile(r"/(videos/[^/]+/|studio/|operator/(figures)?|healthz|readyz|metrics(/region)?)?")
 """Paths of views that are coroutines and touch neither Django's session nor its user."""
@@ -197,7 +198,7 @@ async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 ANY_HOST = ("/healthz", "/readyz", "/metrics", "/metrics/region")
-"""What balancers, container engines and Prometheus ask by any name or address. Who reads figures: realtime.scraping."""
+"""Paths that answer to any host name: for balancers, containers and Prometheus. Who may read: realtime.scraping."""
 
 
 def _is_our_host(scope: Scope, *, any_name: bool = False) -> bool:
@@ -211,7 +212,7 @@ def _is_our_host(scope: Scope, *, any_name: bool = False) -> bool:
 
 
 def _strong(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    """Return the header for who compares validators letter by letter: a proxy that compresses makes them weak."""
+    """Return the header with a strong validator: a proxy that compresses makes it weak, and it is compared as text."""
     return name, value.removeprefix(b"W/") if name == b"if-none-match" else value
 
 
@@ -227,12 +228,12 @@ READING = ("GET", "HEAD")
 
 
 def _methods(path: str) -> tuple[str, ...]:
-    """Return what may be done at an address that is not the API's. Forms are on Django's own pages only."""
+    """Return the methods of a path outside the API. Only Django's own pages have forms."""
     return METHODS.get(path) or ((*READING, "POST") if path.startswith(IN_THREADS) else READING)
 
 
 def _is_there(path: str) -> bool:
-    """Whether there is such an address outside the API, which answers for its own."""
+    """Whether there is such a path outside the API, which answers for its own paths."""
     if path.startswith(API_PATHS):
         return False
     if path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
@@ -241,9 +242,9 @@ def _is_there(path: str) -> bool:
 
 
 async def _say_methods(scope: Scope, send: Send) -> None:
-    """Answer a method that does not go here with those that do: OPTIONS with 204, any other with 405.
+    """Name the methods of a path: 204 to OPTIONS, 405 to a method that the path does not have.
 
-    Before Django checks forms: it would say that a token is missing, whatever the method.
+    Before Django checks forms: it would answer any method that a token is missing.
     """
     allow = [(b"allow", ", ".join((*_methods(scope["path"]), "OPTIONS")).encode("ascii"))]
     if scope["path"].startswith(OPEN_PATHS):
@@ -278,7 +279,7 @@ KINDS = (
 
 
 async def counted_http(scope: Scope, receive: Receive, send: Send) -> None:
-    """Count each answer by kind and status. Of streams only failures: more would cost each of their frames."""
+    """Count each answer by kind and status. Of streams only failures: more would add to the cost of each frame."""
     path = scope["path"]
     kind = next((kind for start, kind in KINDS if path.startswith(start)), "page")
 
@@ -290,7 +291,7 @@ async def counted_http(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         await http(scope, receive, send if path == EVENTS_PATH else counting)
     except Exception:
-        http_requests_of(kind, 500).inc()  # which the server answers
+        http_requests_of(kind, 500).inc()  # the status that the server then answers
         raise
 
 

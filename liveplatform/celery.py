@@ -18,14 +18,14 @@ from kombu.utils import json as kombu_json
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
 
-# Root is told where it matters (README): one start, one warning per worker helps nobody.
+# README says what running as root means; a warning of each worker at each start adds nothing.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
 
 def _dumps(value: Any) -> bytes | str:
     try:
         return orjson.dumps(value)
-    except TypeError:  # something that only Celery has a form for
+    except TypeError:  # a type that only Celery's own JSON has a form for
         text: str = kombu_json.dumps(value)
         return text
 
@@ -35,12 +35,12 @@ def _loads(data: bytes | str) -> Any:
     return kombu_json.loads(raw.decode()) if b'"__type__"' in raw else orjson.loads(raw)
 
 
-# JSON as before, for older and newer processes alike, in a third of the time: batches are what costs.
+# The same JSON, readable by processes of other versions, in a third of the time: batches are what costs.
 serialization.register("json", _dumps, _loads, content_type="application/json", content_encoding="utf-8")
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]
-    """Kombu's, which acknowledges also what nobody keeps (queues with `no_ack`): a round trip, and a tag for ever."""
+    """Kombu's also acknowledges what is not kept (queues with `no_ack`): a round trip, and a tag left for ever."""
 
     def ack(self, delivery_tag: str) -> None:
         if delivery_tag in self._delivered:
@@ -73,13 +73,13 @@ app.autodiscover_tasks()
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def keep_logging(**_: Any) -> None:
-    """Leave logging as settings.LOGGING has it: with a receiver, Celery sets up none of its own."""
+    """Leave logging as settings.LOGGING has it: where this signal has a receiver, Celery sets up no logging."""
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def leave_what_is_loaded(**_: Any) -> None:
-    """Keep Python's cyclic collector from walking all that was imported again and again: tens of milliseconds, in
-    which no event is dispatched.
+    """Keep Python's cyclic collector away from all imported modules: each walk through them takes tens of milliseconds,
+    in which no event is dispatched.
     """
     gc.collect()
     gc.freeze()
@@ -88,7 +88,7 @@ def leave_what_is_loaded(**_: Any) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def watch_periodic_tasks(sender: Any, **_: Any) -> None:
-    """Note when each periodic task last ended well, in the worker that runs them."""
+    """Keep a metric of when each periodic task last succeeded, in the worker that runs them."""
     if app.conf.task_default_queue not in sender.app.amqp.queues.consume_from:
         return
     from realtime import metrics
@@ -107,7 +107,7 @@ def watch_periodic_tasks(sender: Any, **_: Any) -> None:
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def tell_figures(sender: Any, **_: Any) -> None:
-    """Tell the region what this worker counts; its name (`dispatcher-1@host`) says what it is."""
+    """Publish this worker's telemetry; the first part of its name (`dispatcher-1@host`) says what it is."""
     from realtime import telemetry as figures
 
     figures.start_telling(re.split("[-@]", sender.hostname)[0])

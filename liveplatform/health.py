@@ -1,4 +1,4 @@
-"""What operators ask a node: does it live, is it ready, what has it counted. And the errors that no view answers."""
+"""What operators ask a node: is it alive, is it ready, what are its metrics. And pages for errors outside views."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def healthz(request: HttpRequest) -> HttpResponse:
 async def readyz(request: HttpRequest) -> HttpResponse:
     """Whether this node should get viewers: PostgreSQL takes writes, migrations are applied, no drain is under way.
 
-    Redis away is told and is no reason: viewers get everything, 2 s late.
+    The answer names a missing Redis, but the node stays ready: viewers get everything, 2 s late.
     """
     node = process.node()
     checks = {"database": "ok", "redis": "ok", "node": "draining" if node.is_draining else "ok"}
@@ -62,9 +62,9 @@ async def readyz(request: HttpRequest) -> HttpResponse:
 
 
 class DatabaseCheck:
-    """Whether the database does what it is there for: it answers, takes a write, and has room.
+    """Whether the database can do its work: it answers, takes a write, and has room.
 
-    One look at a time, and its answer is good for `good_seconds`: how often one is asked costs the database nothing.
+    It looks once at a time, and keeps the answer for `good_seconds`: more questions cost the database nothing.
     """
 
     def __init__(self, *, good_seconds: float = CHECK_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
@@ -76,7 +76,7 @@ class DatabaseCheck:
         self._look: asyncio.Task[None] | None = None
 
     async def state(self) -> str:
-        """Return "ok", "away", "read-only", "full", or that migrations are missing."""
+        """Return "ok", "away", "read-only", "full" or "migrations are missing"."""
         if self._clock() >= self._until:
             if self._look is None or self._look.done():
                 self._look = asyncio.create_task(self._look_again(), name="database-check")
@@ -100,7 +100,7 @@ class DatabaseCheck:
             cursor.execute("SHOW transaction_read_only")
             if cursor.fetchone() == ("on",):
                 return "read-only"
-            # A record of the write-ahead log, flushed at the commit, and a temporary file: both need what a like needs,
+            # A record in the write-ahead log, flushed at the commit, and a temporary file. They need what a like needs
             # and leave nothing in any table.
             cursor.execute("SELECT pg_logical_emit_message(true, 'liveplatform', 'readyz')")
             cursor.execute("SET LOCAL work_mem = '64kB'")
@@ -114,7 +114,7 @@ database_check = DatabaseCheck()
 
 
 def _for_scrapers(view: View) -> View:
-    """Answer 403 to those who may not read figures."""
+    """Let the view answer only those who may read metrics; others get 403."""
 
     @wraps(view)
     async def answer(request: HttpRequest) -> HttpResponse:
@@ -137,9 +137,9 @@ async def metrics(request: HttpRequest) -> HttpResponse:
 @require_safe
 @_for_scrapers
 async def region_metrics(request: HttpRequest) -> HttpResponse:
-    """What all processes of the region have counted, each with its label `process`, and whether its servers are up.
+    """The metrics of all processes of the region, each with its label `process`, and whether the servers are up.
 
-    Without Redis that is all there is.
+    Without Redis only the latter.
     """
     told: list[figures.Told] = []
     queues = None

@@ -1,4 +1,4 @@
-"""The one log format: a line per record, whatever the message holds."""
+"""The one log format: each record is one line, also when its message has several."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class NodeCli(CommandLineInterface):  # type: ignore[misc]
 
 
 def main() -> int:
-    """Serve until told to stop. Returns the exit code: 2 for settings that make no sense."""
+    """Serve until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
     try:
         from django.conf import settings
 
@@ -42,7 +42,7 @@ def main() -> int:
     if settings.LIVE_LIMITS:
         NodeServer.connects_per_address = settings.LIVE_CONNECTS_PER_ADDRESS
         NodeServer.idle_per_address = settings.LIVE_IDLE_PER_ADDRESS
-    # Verbosity 0: no access log, and no second configuration of the logs.
+    # Verbosity 0: no access log, and Daphne does not configure the logs a second time.
     NodeCli().run(["-v", "0", *sys.argv[1:], "liveplatform.asgi:application"])
     return 0
 

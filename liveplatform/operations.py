@@ -1,7 +1,7 @@
 """The operator's page: how long each hop takes, how much is delivered, which processes there are. For operators.
 
 Called by the URLs. The page asks for `figures` every few seconds, which any node answers for the whole region: it reads
-what every process has told (realtime.telemetry).
+the telemetry of every process (realtime.telemetry).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def may_operate(viewer: Viewer) -> bool:
 
 @pages.page
 async def page(request: HttpRequest) -> HttpResponse:
-    """Show the page: to others than operators the sign-in, or that they may not."""
+    """Show the page to operators. Others get the sign-in, or 403 if they are signed in."""
     viewer = await pages.viewer_on(request)
     if viewer is None:
         return redirect(f"{settings.LOGIN_URL}?next={request.path}")
@@ -113,7 +113,7 @@ def _samples(told: Iterable[Told]) -> Iterable[tuple[str, Mapping[str, str], flo
 
 
 def shown_process(one: Told) -> dict[str, Any]:
-    """Return name and state of a process; `rss_bytes` and `cpu_s` are null where the system does not tell."""
+    """Return name and state of a process; `rss_bytes` and `cpu_s` are null where the system does not give them."""
     values = {name: value for name, labels, value in _samples([one]) if not labels}
     held = [value for name, _, value in _samples([one]) if name == "live_connections"]
     return {
@@ -127,9 +127,9 @@ def shown_process(one: Told) -> dict[str, Any]:
 
 
 def peers(told: Sequence[Told]) -> list[dict[str, Any]]:
-    """Return, for each region that a relay here speaks to, what is counted of it: `{"peer", "figures": {name: n}}`.
+    """Return the metrics of each region that a relay here sends to: `{"peer", "figures": {name: n}}`.
 
-    Sums over the relays of this region; of histograms their count and sum.
+    They are sums over the relays of this region; of histograms, count and sum.
     """
     found: dict[str, dict[str, float]] = {}
     for name, labels, value in _samples(told):

@@ -27,7 +27,7 @@ class RelayCli(node.NodeCli):
 
 
 def main() -> int:
-    """Relay until told to stop. Returns the exit code: 2 for settings that make no sense."""
+    """Relay until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
     try:
         from django.conf import settings
 

@@ -31,7 +31,7 @@ env = Env()
 
 
 def _read(name: str, read: Callable[..., Any], default: Any, valid: Callable[[Any], bool], what: str) -> Any:
-    """Return the variable's value. Raises `ImproperlyConfigured` naming it when it is not `what`."""
+    """Return the variable's value. Raises `ImproperlyConfigured`, with its name, when it is not `what`."""
     try:
         value = read(name, default)
     except (EnvError, ValueError):
@@ -95,7 +95,7 @@ KEY_MIN_DIFFERENT = 10
 
 
 def _is_guessable(secret: str) -> bool:
-    """Return whether nobody has drawn the secret: too few different characters, or what a file came with."""
+    """Return whether the secret is not random: too few different characters, or one from an example."""
     return len(set(secret)) < KEY_MIN_DIFFERENT or secret.startswith(("CHANGE-ME", "django-insecure-"))
 
 
@@ -132,13 +132,13 @@ def _as_browsers_write(origin: str) -> str:
     return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
 
 
-# The second is its former name; Django's forms go by it.
+# The second is its former name, which Django's forms read.
 LIVE_ORIGINS = CSRF_TRUSTED_ORIGINS = [
     _as_browsers_write(origin)
     for origin in (*_list("LIVE_ORIGINS", [], *_ORIGIN), *_list("CSRF_TRUSTED_ORIGINS", [], *_ORIGIN))
 ]
 TRUSTED_PROXIES = _integer("TRUSTED_PROXIES", 0, 0, 8)
-# What a scraper on another machine sends as bearer token to see /metrics; empty: only this machine sees them.
+# The bearer token with which a scraper on another machine may read /metrics; empty: only this machine may.
 LIVE_METRICS_TOKEN = _read(
     "LIVE_METRICS_TOKEN",
     env.str,
@@ -151,7 +151,7 @@ LIVE_METRICS_TOKEN = _read(
 
 
 def _peers() -> dict[str, str]:
-    """Return the other regions and where their relays are. Raises `ImproperlyConfigured` naming the variable."""
+    """Return the other regions with their relays' addresses. Raises `ImproperlyConfigured` with the variable's name."""
     found: dict[str, str] = {}
     for item in _list(
         "LIVE_PEERS", [], r"[^=\s]+=[^=\s]+", "regions and addresses like us=https://relay.us.example.org"
@@ -186,7 +186,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _relay_keys() -> list[Key]:
-    """Return the keys shared with peers. Raises `ImproperlyConfigured` naming the variable, never a secret."""
+    """Return the keys shared with peers. Raises `ImproperlyConfigured` with the variable's name and no secret."""
     each = r"[^:,\s]+:[^:,\s]+:[^:,\s]+"
     items = _list("LIVE_RELAY_KEYS", [], each, "keys like us:2026-11:<secret>, the secret without colons")
     keys = [Key(*item.split(":")) for item in items]
@@ -253,7 +253,7 @@ REDIS_URL = _read(
     "a URL like redis://:password@host:port/0 or sentinel://:password@host:port,host:port/name;"
     f" options are of rediss:// alone: {', '.join(addresses.TLS_OPTIONS)}",
 )
-# Where nodes hear, when one Redis is too few: each node has one of them for its channel.
+# For the nodes' channels, when one Redis is too few: each node's channel is in one of them.
 LIVE_LAYER_URLS = _read(
     "LIVE_LAYER_URLS", env.str, REDIS_URL, addresses.is_valid_list, "URLs like REDIS_URL's, separated by commas"
 )
@@ -270,7 +270,7 @@ LIVE_PGBOUNCER = _switch("LIVE_PGBOUNCER", False)
 
 DATABASES = {"default": databases.django_settings(DATABASE_URL, pgbouncer=LIVE_PGBOUNCER)}
 if "DATABASE_REPLICA_URL" in os.environ:
-    # Read by the nodes' look for what they have missed (realtime.log.database); nobody migrates it.
+    # Nodes read it when they look for what they have missed (realtime.log.database). It is not migrated.
     _replica_url = _database_url("DATABASE_REPLICA_URL", "")
     DATABASES["replica"] = {
         **databases.django_settings(_replica_url, pgbouncer=LIVE_PGBOUNCER),
@@ -296,9 +296,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 2,
     "socket_connect_timeout": 1,
     "retry_on_timeout": False,
-    # A worker that waits at a Redis which vanished without a word gives it up after 6 to 11 s, not after 51.
+    # A worker gives up a Redis that has vanished without closing the connection after 6 to 11 s, not after 51.
     "health_check_interval": 5,
-    # Work lost with a killed worker comes back soon; nodes have repaired it by then, tasks are idempotent.
+    # Work lost with a killed worker is delivered again soon. Nodes have repaired it by then; tasks are idempotent.
     "visibility_timeout": 30,
     "max_retries": 0,
     **_broker_options,
@@ -309,8 +309,8 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "jobs"
 CELERY_TASK_QUEUES = [
-    # A batch that dies with its worker is one that the nodes have repaired before it could come back: taking it and
-    # saying so for each is half of what the broker costs.
+    # Nodes repair a batch that is lost with its worker before it could be delivered again. To acknowledge each batch is
+    # half of what the broker costs.
     Queue("dispatch", no_ack=True),
     Queue("jobs"),
 ]
@@ -356,8 +356,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "web.middleware.Outages",
 ]
-# Each middleware of Django's costs a request two hand-overs to a thread: the API and the pages that stay on the event
-# loop (liveplatform/asgi.py) do what they need of sessions and CSRF by themselves (web/door.py).
+# Each middleware of Django hands a request over to a thread and back. So the API, and the pages that stay on the event
+# loop (liveplatform/asgi.py), do sessions and CSRF by themselves (web/door.py).
 API_MIDDLEWARE = ["web.middleware.security_headers", "web.middleware.json_errors"]
 PAGES_MIDDLEWARE = ["web.middleware.security_headers"]
 
@@ -392,7 +392,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_COOKIES = _switch("SECURE_COOKIES", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
-# Sent by web.middleware. Browsers keep to it that long, so it begins with a month.
+# Sent by web.middleware. It begins with a month, because browsers hold to it that long.
 SECURE_HSTS_SECONDS = _integer("LIVE_HSTS_SECONDS", 30 * 86_400 if SECURE_COOKIES else 0, 0, 10 * 366 * 86_400)
 X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = [
@@ -407,7 +407,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
-# There is one language so far, the one that the texts are written in: to look each of them up was a tenth of a page.
+# The texts are in the one language that there is so far: to look up each of them took a tenth of a page's time.
 USE_I18N = False
 USE_TZ = True
 
@@ -416,7 +416,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Segments of live broadcasts: <MEDIA_ROOT>/<video id>/live.m3u8, served at /media/.
 MEDIA_ROOT = (BASE_DIR / folder).resolve() if (folder := env.str("LIVE_MEDIA_DIR", "")) else DATA_DIR / "media"
 
-# Logs: one line each, the process is named by whoever started it.
+# Logs: one line each. The supervisor, or systemd, adds the name of the process.
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_LEVEL = _read("LOG_LEVEL", env.str, "INFO", LOG_LEVELS.__contains__, f"one of {', '.join(LOG_LEVELS)}")
@@ -424,7 +424,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "liveplatform.logs.LineFormatter"}},
-    # Those who met an outage were told; a line for each of them would help to fill the disk that is full.
+    # The client has got the 503. A line for each would help to fill a disk that is full already.
     "filters": {
         "no_outages": {
             "()": "django.utils.log.CallbackFilter",
@@ -437,7 +437,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.request": {"level": "ERROR", "filters": ["no_outages"]},
         "celery": {"level": "WARNING"},
-        # A traceback each second while Redis is away; realtime.node.process says it once.
+        # While Redis is away it logs a traceback each second; realtime.node.process logs one line.
         "channels_redis": {"level": "CRITICAL"},
         "kombu": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
@@ -445,5 +445,5 @@ LOGGING = {
     },
 }
 
-# Last: all names have been read. Every process of the site comes by here.
+# Last, when all names have been read. Each process of the site runs this.
 environment.say_doubts(env.dump())

@@ -7,12 +7,16 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 # Fields and options, which Django and others read by name; models whose tables only SQL uses.
 READ_BY_NAME = re.compile(r"settings\.py:|models\.py:\d+: unused class|unused attribute|unused variable '[a-z_]")
+
+# Still to be told apart.
+AMBIGUOUS = {"Audience", "Refused", "Session", "Table"}
 
 
 def test_imports_run_one_way(checkout: Path) -> None:
@@ -40,6 +44,18 @@ def test_nothing_is_written_that_nobody_uses(checkout: Path, packages: list[str]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
     assert done.stderr == ""
     assert [line for line in done.stdout.splitlines() if not READ_BY_NAME.search(line)] == []
+
+
+def test_a_class_name_means_one_thing(checkout: Path, packages: list[str]) -> None:
+    found = Counter(
+        statement.name
+        for folder in packages
+        for path in (checkout / folder).rglob("*.py")
+        if not {"migrations", "commands"} & {*path.parts}
+        for statement in ast.parse(path.read_text()).body
+        if isinstance(statement, ast.ClassDef) and not statement.name.startswith("_")
+    )
+    assert [name for name, count in found.items() if count > 1 and name not in AMBIGUOUS] == []
 
 
 def test_every_module_says_what_it_is(checkout: Path, packages: list[str]) -> None:
