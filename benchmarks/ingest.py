@@ -59,13 +59,13 @@ def prepare(viewers: int) -> tuple[str, list[str]]:
     """Make a live video and its viewers; return its id and their tokens."""
     from accounts import guests, tokens
     from accounts.models import Viewer
-    from videos import interactions
+    from videos import broadcasts
 
     owner = guests.create_guest("Broadcaster")
     owner.is_broadcaster = True
     owner.save()
-    video = interactions.create_video(owner, title="A benchmark")
-    interactions.start_video(video.id, owner)
+    video = broadcasts.create_video(owner, title="A benchmark")
+    broadcasts.start_video(video.id, owner)
     people = [
         Viewer(username=f"viewer-{number}", name=f"Viewer {number}", is_guest=True, password=owner.password)
         for number in range(viewers)

@@ -21,7 +21,7 @@ from accounts.models import Viewer
 from realtime.events import TopicName
 from realtime.log.retention import delete_topics, empty_topics
 from realtime.log.writer import lock_topics
-from videos.interactions import create_video
+from videos.broadcasts import create_video
 from videos.models import Comment, Like, Video
 
 PREFIX = "loadtest-"

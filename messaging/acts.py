@@ -10,9 +10,8 @@ many members there are.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +22,9 @@ from django.utils.crypto import constant_time_compare
 from accounts.models import Viewer, stamp_of
 from accounts.representation import person
 from accounts.tokens import Claim
+from messaging.held import Held, touch
 from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, pair_of
-from messaging.reading import blockers_between, newest_message, no_conversation, seats_of, summary
+from messaging.reading import blockers_between, newest_message, no_conversation, summary
 from messaging.representation import (
     Seat,
     conversation_json,
@@ -33,14 +33,11 @@ from messaging.representation import (
     summary_json,
     user_topic,
 )
-from realtime.events import TopicName
 from realtime.log import writer as log
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
 from web.text import TITLE_MAX, clean_body, clean_text, is_visible
 
 logger = logging.getLogger(__name__)
-
-Told = tuple[TopicName, str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,125 +46,6 @@ class Started:
 
     summary: dict[str, Any]
     is_new: bool
-
-
-def touch(conversation_id: UUID) -> datetime:
-    """Move the conversation to the top of its members' lists; return the moment, by the database's own clock.
-
-    Only with the members' topics locked: then each member's list has the order of his events.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE messaging_conversation SET active_at = clock_timestamp() WHERE id = %s RETURNING active_at",
-            [conversation_id],
-        )
-        moment: datetime = cursor.fetchone()[0]
-    return moment
-
-
-class Held:
-    """A conversation, locked: its members stay who they are until the transaction ends."""
-
-    def __init__(self, conversation: Conversation, head: log.LockedHead) -> None:
-        self.conversation = conversation
-        self.topic = head.topic
-        self.seats = seats_of([conversation.id])[conversation.id]
-        self._heads = {self.topic: head}
-
-    @classmethod
-    def lock(cls, conversation_id: UUID) -> Held:
-        """Lock the conversation's topic. Raises NotFound."""
-        topic = conversation_topic(conversation_id)
-        head = log.lock_topics([topic]).get(topic)
-        conversation = Conversation.objects.filter(id=conversation_id).first()
-        if head is None or conversation is None:
-            raise no_conversation()
-        return cls(conversation, head)
-
-    @classmethod
-    def lock_for(cls, member: Seat, conversation_id: UUID) -> Held:
-        """Lock the conversation's topic. Raises NotFound unless the viewer is a member."""
-        held = cls.lock(conversation_id)
-        if member.id not in held.seats:
-            raise no_conversation()
-        return held
-
-    @property
-    def seq(self) -> int:
-        return self._heads[self.topic].seq
-
-    def lock_members(self, *more: UUID) -> None:
-        """Lock the topics of all members, and of `more`: nobody of them is told of anything else meanwhile."""
-        self._heads |= log.lock_topics(user_topic(id) for id in (*self.seats, *more))
-
-    def adopt(self, heads: log.LockedHeads) -> None:
-        """Take topics that are locked already: all members', at least."""
-        self._heads |= heads
-
-    def require_group(self) -> None:
-        if self.conversation.pair is not None:
-            raise Conflict("A conversation of two keeps its two members.", code="not_a_group")
-
-    def shown(self) -> dict[str, Any]:
-        return conversation_json(self.conversation, self.seats.values())
-
-    def count_unread(self, steps: Mapping[UUID, int]) -> None:
-        """Change the members' numbers of unread messages. One query."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE messaging_member SET unread = unread + step"
-                " FROM unnest(%s::uuid[], %s::bigint[]) AS steps (id, step)"
-                " WHERE conversation_id = %s AND viewer_id = id",
-                [list(steps), list(steps.values()), self.conversation.id],
-            )
-        for id, step in steps.items():
-            self.seats[id] = replace(self.seats[id], unread=self.seats[id].unread + step)
-
-    def tell(self, name: str, *items: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
-        """Record what happened for who watches the conversation, and the end of it for each member.
-
-        A member also reads the conversation as it is for him now. His topic has to be locked.
-        """
-        shown = self.shown()
-        told: list[Told] = [(self.topic, name, item) for item in items]
-        told += [
-            (user_topic(seat.id), name, {**items[-1], "conversation": summary_json(shown, seat, last)})
-            for seat in self.seats.values()
-        ]
-        log.record_many(self._heads, told)
-
-    def tell_members(self) -> None:
-        """Record that the members are others now."""
-        self.tell("conversation", {"conversation": self.shown()}, last=newest_message(self.conversation.id))
-
-    def tell_merged(self, guest_id: UUID, viewer: Mapping[str, Any], *, last: Mapping[str, Any] | None) -> None:
-        """Record that a guest has become an account: what they wrote and saw here is the account's."""
-        shown = self.shown()
-        merged = {
-            "merged": {"from": str(guest_id), "viewer": viewer},
-            "conversation": shown,
-            "seen": {str(seat.id): seat.seen_seq for seat in self.seats.values()},
-        }
-        told: list[Told] = [(self.topic, "merged", merged)]
-        told += [
-            (user_topic(seat.id), "conversation", {"conversation": summary_json(shown, seat, last)})
-            for seat in self.seats.values()
-        ]
-        log.record_many(self._heads, told)
-
-    def tell_reader(self, seat: Seat) -> None:
-        """Record how far a member has read: for who watches the conversation, and for himself."""
-        self._heads |= log.lock_topics([user_topic(seat.id)])
-        data = {"receipt": {"viewer_id": str(seat.id), "seen_seq": seat.seen_seq}}
-        mine = summary_json(self.shown(), seat, newest_message(self.conversation.id))
-        log.record_many(
-            self._heads,
-            [(self.topic, "receipt", data), (user_topic(seat.id), "receipt", {**data, "conversation": mine})],
-        )
-
-    def tell_one(self, viewer_id: UUID, name: str, data: Mapping[str, Any]) -> None:
-        """Record something for one viewer, whose topic is locked."""
-        log.record_many(self._heads, [(user_topic(viewer_id), name, data)])
 
 
 # Who acts, and on whom

@@ -14,7 +14,7 @@ from django.db.models import Q
 from accounts.belongings import Belongings
 from accounts.models import Viewer
 from accounts.representation import person
-from messaging.acts import Held, touch
+from messaging.held import Held, touch
 from messaging.models import Block, Conversation, Member, Message, pair_of
 from messaging.reading import newest_message
 from messaging.representation import conversation_topic, user_topic

@@ -15,7 +15,8 @@ from django.db.models import Q
 
 from accounts.belongings import Belongings
 from accounts.models import Viewer
-from messaging.acts import Held, lift_block, take_back, take_out
+from messaging.acts import lift_block, take_back, take_out
+from messaging.held import Held
 from messaging.models import Block, Member, Message
 from messaging.representation import Seat, user_topic
 from realtime.log.retention import delete_topics, empty_topics

@@ -1,6 +1,6 @@
 """What travels from the backend to the viewers: the events, their wire form, and the frames viewers read.
 
-Hop: all of them. `Event`s are built by the backend (realtime.log.writer, videos.interactions), cross the dispatcher as
+Hop: all of them. `Event`s are built by the backend (realtime.log.writer, videos.likes), cross the dispatcher as
 plain JSON (`to_wire`, parsed only by `from_wire`), and become `Frame`s, encoded once per node for all viewers.
 """
 

@@ -32,7 +32,7 @@ def blocks(readme: str, language: str) -> list[str]:
 def live_video(site: Site) -> str:
     """A live video on the shared site; returns its id."""
     code = (
-        "from accounts.guests import create_guest; from videos import interactions as i;"
+        "from accounts.guests import create_guest; from videos import broadcasts as i;"
         "o = create_guest('Studio'); o.is_broadcaster = True; o.save();"
         "v = i.create_video(o, title='Read me'); i.start_video(v.id, o); print('id', v.id)"
     )

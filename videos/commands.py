@@ -11,7 +11,7 @@ from accounts.models import Viewer
 from accounts.tokens import Claim, viewer_of_claim
 from realtime.log.threads import backend_threads
 from realtime.registry import Command, CommandError
-from videos import interactions
+from videos import likes, reactions
 from videos.limits import COMMENTS, LIKES, REACTIONS
 from videos.topics import visible_video
 from web import limits
@@ -38,12 +38,12 @@ def _on_video(act: ActOnVideo) -> Command:
 
 async def _like(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
     limits.take(LIKES, who)
-    return await interactions.like(video_id, who, text_of({"kind": "like", **message}, "kind"))
+    return await likes.like(video_id, who, text_of({"kind": "like", **message}, "kind"))
 
 
 async def _unlike(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
     limits.take(LIKES, who)
-    return await interactions.unlike(video_id, who)
+    return await likes.unlike(video_id, who)
 
 
 async def _comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ async def _comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[
             raise Refused("reply_to is the id of a comment.", code="invalid") from error
     client_id = client_id_of(message)
     limits.take(COMMENTS, who)
-    return {"comment": await interactions.comment(video_id, who, body, reply_to=reply_to, client_id=client_id)}
+    return {"comment": await likes.comment(video_id, who, body, reply_to=reply_to, client_id=client_id)}
 
 
 async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
@@ -71,10 +71,10 @@ async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[st
 
 async def react(viewer: Viewer, video_id: UUID, kind: str, count: int) -> None:
     """Check and publish a burst of taps. Raises Refused, Limited, StoreUnavailable."""
-    interactions.check_reaction(kind, count)
+    reactions.check_reaction(kind, count)
     limits.take(REACTIONS, viewer, count)
     video = await backend_threads.run(visible_video, video_id, viewer)
-    interactions.react(video, kind, count)
+    reactions.react(video, kind, count)
 
 
 COMMANDS: dict[str, Command] = {

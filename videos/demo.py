@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Viewer
-from videos import interactions
+from videos import broadcasts
 from videos.models import Video, VideoId
 
 USERNAME = "demo"
@@ -25,15 +25,15 @@ def open_broadcast() -> VideoId:
         )
     video = _live(broadcaster)
     if video is None:
-        video = interactions.create_video(
+        video = broadcasts.create_video(
             broadcaster,
             title="Clock over the northern lights",
             description="The demo broadcast: a live picture with a running clock, made on this machine.",
         )
-        interactions.update_video(video.id, broadcaster, playlist=f"/media/{video.id}/live.m3u8")
-        interactions.start_video(video.id, broadcaster)
+        broadcasts.update_video(video.id, broadcaster, playlist=f"/media/{video.id}/live.m3u8")
+        broadcasts.start_video(video.id, broadcaster)
     if new:
-        interactions.create_video(
+        broadcasts.create_video(
             broadcaster,
             title="Questions and answers",
             description="An upcoming video: comments are open before it starts.",
@@ -46,7 +46,7 @@ def close_broadcast() -> None:
     """End the demo's live video, if there is one: without its picture it would only seem to be live."""
     broadcaster = Viewer.objects.filter(username=USERNAME).first()
     if broadcaster and (video := _live(broadcaster)):
-        interactions.end_video(video.id, broadcaster)
+        broadcasts.end_video(video.id, broadcaster)
 
 
 def is_live(video_id: VideoId) -> bool:

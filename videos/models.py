@@ -1,4 +1,4 @@
-"""The backend's tables: videos, likes, comments. Called by interactions, api, views and admin.
+"""The backend's tables: videos, likes, comments. Called by all of this app.
 
 The constraints here decide (one like per viewer and video, no negative count); code reports what they said.
 """
@@ -93,7 +93,7 @@ class LikeKind(models.TextChoices):
 
 
 class Like(models.Model):
-    """One like per viewer and video. Written by the group commit of interactions only."""
+    """One like per viewer and video. Written by the group commit of likes only."""
 
     pk = models.CompositePrimaryKey("video_id", "viewer_id")
     video = models.ForeignKey(Video, models.CASCADE, related_name="likes")

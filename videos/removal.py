@@ -24,7 +24,7 @@ from accounts.permissions import DELETE_VIEWER
 from realtime.events import TopicName
 from realtime.log.retention import delete_topics, empty_topics
 from realtime.log.writer import correct_totals, lock_topics
-from videos import interactions
+from videos import broadcasts, moderation
 from videos.media import remove_pictures
 from videos.models import Comment, DeletedVideo, Like, Video
 from web.quick_lists import at_most, bounded_count
@@ -59,7 +59,7 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
     video = Video.objects.filter(id=video_id).first()
     if video is None:
         raise NotFound("There is no such video.")
-    interactions.close_video(video_id, actor)
+    broadcasts.close_video(video_id, actor)
     _delete_rows(_LIKES_OF_VIDEO, video_id)
     _delete_rows(_COMMENTS_OF_VIDEO, video_id)
     topics = [TopicName(video.topic)]
@@ -135,7 +135,7 @@ def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:
     while found := list(written[:COMMENTS_MAX]):
         for video_id, rows in groupby(found, key=lambda row: row[0]):
             ids = [comment_id for _, comment_id in rows]
-            interactions.delete_comments(video_id, ids, actor, right=DELETE_VIEWER)
+            moderation.delete_comments(video_id, ids, actor, right=DELETE_VIEWER)
         ids = [comment_id for _, comment_id in found]
         with transaction.atomic(), connection.cursor() as cursor:
             Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)

@@ -1,6 +1,6 @@
 """Who may do what to videos that are not their own: Django's permissions decide, here as in the admin.
 
-Called by interactions, topics, pages, streams and the operator's page; it knows no request. A broadcaster may do
+Called by acts, topics, pages and the admin; it knows no request. A broadcaster may do
 everything to their own videos, a superuser to all. `is_staff` lets people into the admin and gives no right by itself.
 """
 

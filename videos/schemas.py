@@ -12,8 +12,8 @@ from accounts.schemas import Person
 from realtime.edge.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
 from realtime.events import POSITION, TOPIC
 from realtime.node.samples import ENTRIES_MAX
-from videos.interactions import REACTION_KINDS, REACTION_MAX
 from videos.models import LikeKind, Video
+from videos.reactions import REACTION_KINDS, REACTION_MAX
 from videos.text import PLAYLIST
 from web.schemas import MS_MAX, SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Error, Id, In, Milliseconds
 from web.text import TITLE_MAX

@@ -31,7 +31,7 @@ from realtime.log.epoch import draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
 from tests.sites import Site
 from tests.videos.acts import Stage
-from videos import interactions
+from videos import broadcasts
 
 MANIFEST = Manifest(1, "0.1.0", "2026-11-29T08:00:00+00:00", 18, 18, {"videos": ["0001_initial"]})
 PICTURES = {"media/a/7.ts": b"seven" * 9_000, "media/a/poster.jpg": b"poster", "media/b/live.m3u8": b""}
@@ -243,7 +243,7 @@ def test_site_is_restored_with_its_pictures_and_its_key(
     do_restore(path)
     epochs.append(read_epoch())
     drawn.append(DrawnEpoch.objects.get().drawn)
-    interactions.update_video(stage.video.id, stage.owner, title="Later")
+    broadcasts.update_video(stage.video.id, stage.owner, title="Later")
     picture = settings.MEDIA_ROOT / str(stage.video.id) / "poster.jpg"
     picture.write_bytes(b"later")
     (settings.MEDIA_ROOT / "later.jpg").write_bytes(b"later")
@@ -271,7 +271,7 @@ def test_restore_that_fails_late_changes_nothing(
     backup.write(path)
     url = made()
     do_restore(path)
-    interactions.update_video(stage.video.id, stage.owner, title="Later")
+    broadcasts.update_video(stage.video.id, stage.owner, title="Later")
     picture = settings.MEDIA_ROOT / "later.jpg"
     picture.write_bytes(b"later")
     settings.SECRET_KEY = "another one, that the site has got meanwhile"

@@ -28,7 +28,7 @@ from messaging.representation import user_topic
 from realtime import tasks as platform_tasks  # noqa: F401  (makes its jobs known)
 from realtime.models import LoggedEvent, Topic
 from tests.videos.acts import allow
-from videos import interactions, removal
+from videos import broadcasts, removal
 from videos.models import Comment, Like, Video
 from videos.tasks import clear_pictures
 
@@ -183,7 +183,7 @@ def test_deleted_video_takes_its_pictures_along_everywhere(
 ) -> None:
     """31 files of a deleted video stayed for ever. Other machines and regions may have a folder of it, too."""
     staff = Viewer.objects.create_superuser("root")
-    video = interactions.create_video(staff, title="A video")
+    video = broadcasts.create_video(staff, title="A video")
     folder = pictures_of(media, video)
     with django_capture_on_commit_callbacks(execute=True):
         removal.delete_video(video.id, staff)

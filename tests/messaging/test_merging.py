@@ -24,8 +24,8 @@ from realtime.events import Durable, Totals
 from tests.messaging.circle import Circle
 from tests.messaging.test_state_and_events import Follower, follow
 from tests.videos.acts import Stage
-from videos import interactions
-from videos.interactions import group_commit
+from videos import likes, moderation
+from videos.likes import group_commit
 from videos.models import Comment, Like, LikeCount
 from videos.topics import VideoTopics, snapshot_of
 from web.door import Unauthorized
@@ -45,11 +45,11 @@ def account(name: str = "vera") -> Viewer:
 
 
 def like(stage: Stage, who: Viewer, kind: str) -> None:
-    async_to_sync(interactions.like)(stage.video.id, who, kind)
+    async_to_sync(likes.like)(stage.video.id, who, kind)
 
 
 def comment(stage: Stage, who: Viewer, text: str, client_id: str | None = None) -> UUID:
-    return UUID(async_to_sync(interactions.comment)(stage.video.id, who, text, client_id=client_id)["id"])
+    return UUID(async_to_sync(likes.comment)(stage.video.id, who, text, client_id=client_id)["id"])
 
 
 def kinds_of(stage: Stage) -> dict[str, int]:
@@ -87,8 +87,8 @@ def test_comments_are_the_accounts_on_pages_that_are_open(stage: Stage) -> None:
     vera, guest = account(), stage.viewers[0]
     for who in (vera, guest, stage.viewers[1]):
         written = comment(stage, who, f"of {who.name}", client_id="same")
-    interactions.pin_comment(stage.video.id, comment(stage, guest, "pinned"), stage.owner)
-    interactions.delete_comment(stage.video.id, written, stage.owner)
+    moderation.pin_comment(stage.video.id, comment(stage, guest, "pinned"), stage.owner)
+    moderation.delete_comment(stage.video.id, written, stage.owner)
     known = copy.deepcopy(snapshot_of(stage.refreshed()))
     stage.events.clear()
     merge(guest, vera)
@@ -98,7 +98,7 @@ def test_comments_are_the_accounts_on_pages_that_are_open(stage: Stage) -> None:
     assert known == snapshot_of(stage.refreshed())
     assert {shown["author"]["name"] for shown in known["comments"] if "author" in shown} == {"Vera"}
     assert not Comment.objects.filter(author=guest).exists()
-    interactions.delete_comment(stage.video.id, Comment.objects.get(body="pinned").id, vera)
+    moderation.delete_comment(stage.video.id, Comment.objects.get(body="pinned").id, vera)
 
 
 def test_guest_has_ended(stage: Stage) -> None:

@@ -15,8 +15,8 @@ from accounts.guests import create_guest
 from accounts.models import Viewer
 from realtime.events import Durable, Event
 from realtime.log.threads import backend_threads
-from videos import interactions
-from videos.interactions import group_commit
+from videos import broadcasts, likes, moderation
+from videos.likes import group_commit
 from videos.models import Comment, LikeKind, Video
 from web.refusals import Refused
 
@@ -39,7 +39,7 @@ class Stage:
         self.owner.is_broadcaster = True
         self.owner.save()
         self.viewers = [create_guest(f"Viewer {number}") for number in range(5)]
-        self.video = interactions.create_video(self.owner, title="A video")
+        self.video = broadcasts.create_video(self.owner, title="A video")
 
     def newest(self) -> tuple[str, dict[str, Any]]:
         event = self.events[-1]
@@ -63,30 +63,30 @@ class Stage:
             await chance.choice(acts)(chance)
 
     async def end(self) -> None:
-        await backend_threads.run(interactions.end_video, self.video.id, self.owner)
+        await backend_threads.run(broadcasts.end_video, self.video.id, self.owner)
 
     async def _comment(self, chance: random.Random) -> None:
         reply_to = await self._some_comment(chance) if chance.random() < 0.3 else None
         author = chance.choice([self.owner, *self.viewers])
-        await interactions.comment(
+        await likes.comment(
             self.video.id, author, f"{chance.random()} <b>ü🎉\u202e", reply_to=reply_to.id if reply_to else None
         )
 
     async def _like(self, chance: random.Random) -> None:
         viewer = chance.choice(self.viewers)
         if chance.random() < 0.3:
-            await interactions.unlike(self.video.id, viewer)
+            await likes.unlike(self.video.id, viewer)
         else:
-            await interactions.like(self.video.id, viewer, chance.choice(LikeKind.values))
+            await likes.like(self.video.id, viewer, chance.choice(LikeKind.values))
 
     async def _delete(self, chance: random.Random) -> None:
-        await self._moderate(chance, interactions.delete_comment)
+        await self._moderate(chance, moderation.delete_comment)
 
     async def _pin(self, chance: random.Random) -> None:
-        await self._moderate(chance, interactions.pin_comment)
+        await self._moderate(chance, moderation.pin_comment)
 
     async def _unpin(self, chance: random.Random) -> None:
-        await self._moderate(chance, interactions.unpin_comment)
+        await self._moderate(chance, moderation.unpin_comment)
 
     async def _moderate(self, chance: random.Random, act: Callable[[Any, Any, Viewer], None]) -> None:
         if found := await self._some_comment(chance):
@@ -95,11 +95,11 @@ class Stage:
     async def _change(self, chance: random.Random) -> None:
         title = f"Title {chance.randrange(5)}"
         await backend_threads.run(
-            interactions.update_video, self.video.id, self.owner, title=title, comments_enabled=chance.random() < 0.8
+            broadcasts.update_video, self.video.id, self.owner, title=title, comments_enabled=chance.random() < 0.8
         )
 
     async def _start(self, chance: random.Random) -> None:
-        await backend_threads.run(interactions.start_video, self.video.id, self.owner)
+        await backend_threads.run(broadcasts.start_video, self.video.id, self.owner)
 
     async def _some_comment(self, chance: random.Random) -> Comment | None:
         def choose() -> Comment | None:

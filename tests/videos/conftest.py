@@ -8,7 +8,7 @@ import pytest
 
 from tests.videos.acts import Stage
 from tests.watching import HANG_SECONDS
-from videos.interactions import group_commit
+from videos.likes import group_commit
 
 
 @pytest.fixture

@@ -28,10 +28,10 @@ from realtime.limits import RateLimit
 from realtime.log import retention
 from realtime.models import LoggedEvent, Topic
 from tests.videos.acts import Stage, allow
-from videos import interactions, removal
+from videos import broadcasts, likes, removal
 from videos.admin import CommentAdmin, VideoAdmin
 from videos.admin.comments import ACTION_MAX_COMMENTS
-from videos.interactions import group_commit
+from videos.likes import group_commit
 from videos.models import Comment, Like, LikeCount, LikeKind, Video
 from web import quick_lists
 
@@ -144,8 +144,8 @@ def test_opening_the_address_of_a_button_does_nothing(stage: Stage, root: Consol
 
 
 def test_actions_start_what_they_can_and_say_what_they_cannot(stage: Stage, root: Console) -> None:
-    ended = interactions.create_video(stage.owner, title="Over")
-    interactions.end_video(ended.id, stage.owner)
+    ended = broadcasts.create_video(stage.owner, title="Over")
+    broadcasts.end_video(ended.id, stage.owner)
     stage.events.clear()
     said = root.messages(root.action("video", "start", [stage.video, ended]))
     assert said == ["Over: This broadcast has ended.", "Started. (A video)"]
@@ -167,7 +167,7 @@ def test_saved_change_reaches_the_viewers_and_an_unchanged_form_nobody(stage: St
 def test_form_changes_only_what_was_changed_in_it(stage: Stage, root: Console) -> None:
     """A start between opening and saving the form must not be undone by the saving."""
     old = form(stage.video, description="Later")
-    interactions.start_video(stage.video.id, stage.owner)
+    broadcasts.start_video(stage.video.id, stage.owner)
     root.post("videos_video_change", stage.video.pk, **old)
     assert (stage.refreshed().status, stage.refreshed().description) == ("live", "Later")
 
@@ -219,8 +219,8 @@ def test_counters_seq_and_owner_are_not_to_be_written(stage: Stage, root: Consol
 
 @pytest.mark.usefixtures("transactional_db")
 def test_totals_are_shown(stage: Stage, root: Console) -> None:
-    asyncio.run(interactions.like(stage.video.id, stage.viewers[0], "love"))
-    asyncio.run(interactions.like(stage.video.id, stage.viewers[1], "funny"))
+    asyncio.run(likes.like(stage.video.id, stage.viewers[0], "love"))
+    asyncio.run(likes.like(stage.video.id, stage.viewers[1], "funny"))
     write_comments(stage, 3)
     Topic.objects.filter(name=stage.video.topic).update(viewers_peak=1234)
     page = root.get("videos_video_change", stage.video.pk).content.decode()
@@ -298,8 +298,8 @@ def test_deleted_video_leaves_nothing_and_tells_its_viewers(
     monkeypatch.setattr(removal, "ROWS_MAX", 100)
     monkeypatch.setattr(retention, "ROWS_MAX", 100)
     busy(stage, 250, 130)
-    interactions.start_video(stage.video.id, stage.owner)
-    other = interactions.create_video(stage.owner, title="Stays")
+    broadcasts.start_video(stage.video.id, stage.owner)
+    other = broadcasts.create_video(stage.owner, title="Stays")
     write_comments(stage, 5, video=other)
     stage.events.clear()
     with CaptureQueriesContext(connection) as queries:
@@ -328,7 +328,7 @@ def test_interrupted_deletion_can_be_done_again(stage: Stage, root: Console, mon
 
 
 def test_selected_videos_are_deleted_the_same_way(stage: Stage, root: Console) -> None:
-    other = interactions.create_video(stage.owner, title="Goes too")
+    other = broadcasts.create_video(stage.owner, title="Goes too")
     page = root.action("video", "delete_selected", [stage.video, other])
     assert "Are you sure" in page.content.decode()
     said = root.messages(
@@ -364,7 +364,7 @@ def test_deleted_comments_stay_for_staff_marked(stage: Stage, root: Console) -> 
 
 def test_many_comments_go_in_few_queries_and_in_order(stage: Stage, root: Console) -> None:
     """Row 75."""
-    other = interactions.create_video(stage.owner, title="Another")
+    other = broadcasts.create_video(stage.owner, title="Another")
     first, second = write_comments(stage, 700), write_comments(stage, 300, video=other)
     with CaptureQueriesContext(connection) as queries:
         said = root.messages(root.action("comment", "delete_comments", first[:1], select_across="1"))
@@ -457,7 +457,7 @@ def test_comments_are_found_by_words_names_and_ids(stage: Stage, root: Console) 
 def test_list_takes_the_same_queries_for_many_rows(stage: Stage, root: Console, model: str) -> None:
     def grow() -> None:
         for number in range(10):
-            video = interactions.create_video(stage.owner, title=f"Video {number}")
+            video = broadcasts.create_video(stage.owner, title=f"Video {number}")
             write_comments(stage, 2, video=video, author=create_guest("Somebody"))
 
     def count() -> int:
@@ -702,10 +702,10 @@ def test_account_with_videos_is_not_deleted_and_the_page_says_why(stage: Stage, 
 @pytest.mark.usefixtures("transactional_db")
 def test_deleted_account_takes_its_likes_and_comments_with_it(stage: Stage, root: Console) -> None:
     fan, other = stage.viewers[:2]
-    second = interactions.create_video(stage.owner, title="Another")
+    second = broadcasts.create_video(stage.owner, title="Another")
     for video in (stage.video, second):
-        asyncio.run(interactions.like(video.id, fan, "love"))
-        asyncio.run(interactions.like(video.id, other, "love"))
+        asyncio.run(likes.like(video.id, fan, "love"))
+        asyncio.run(likes.like(video.id, other, "love"))
     mine = write_comments(stage, 3, author=fan)
     [answer] = write_comments(stage, 1, author=other)
     Comment.objects.filter(pk=answer.pk).update(reply_to=mine[0].pk)

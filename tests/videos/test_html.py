@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.models import Viewer
 from tests.npm import HtmlErrors
 from tests.videos.acts import Stage
-from videos import interactions
+from videos import broadcasts, likes, moderation
 from videos.models import LikeKind, Video
 
 HOUR = timedelta(hours=1)
@@ -38,7 +38,7 @@ class Visitors:
         self.pages[name] = answer.content.decode()
 
     def video(self, title: str, **fields: Any) -> Video:
-        return interactions.create_video(self.stage.owner, title=title, **fields)
+        return broadcasts.create_video(self.stage.owner, title=title, **fields)
 
 
 @pytest.fixture
@@ -57,12 +57,12 @@ def test_no_page_has_an_error_of_html(visitors: Visitors, html_errors: HtmlError
     live = visitors.video("Live <b>now</b>", description="One.\n\nTwo,\nof two lines.", playlist="/media/1/live.m3u8")
     ended = visitors.video("Over")
     for video in (live, ended):
-        interactions.start_video(video.id, owner)
-        first = async_to_sync(interactions.comment)(video.id, owner, "Hello\n<b>there</b>")
-        async_to_sync(interactions.comment)(video.id, viewer, "Hello", reply_to=UUID(first["id"]))
-        interactions.pin_comment(video.id, UUID(first["id"]), owner)
-        async_to_sync(interactions.like)(video.id, viewer, LikeKind.LOVE)
-    interactions.end_video(ended.id, owner)
+        broadcasts.start_video(video.id, owner)
+        first = async_to_sync(likes.comment)(video.id, owner, "Hello\n<b>there</b>")
+        async_to_sync(likes.comment)(video.id, viewer, "Hello", reply_to=UUID(first["id"]))
+        moderation.pin_comment(video.id, UUID(first["id"]), owner)
+        async_to_sync(likes.like)(video.id, viewer, LikeKind.LOVE)
+    broadcasts.end_video(ended.id, owner)
     silent = visitors.video("Silent", comments_enabled=False, visibility="unlisted")
     root = Viewer.objects.create_superuser("root", name="Root")
 

@@ -18,8 +18,8 @@ from accounts import tokens
 from accounts.guests import create_guest
 from accounts.models import Viewer
 from tests.videos.acts import Stage
-from videos import interactions
-from videos.interactions import group_commit
+from videos import likes
+from videos.likes import group_commit
 from videos.models import Like
 
 LIKES = 40
@@ -57,11 +57,11 @@ async def like_all(stage: Stage, crowd: list[Viewer], held: Held) -> None:
     """Have the crowd like in one batch, after one of a lone like that holds the thread until they all wait."""
     held.free.clear()
     held.taken.clear()
-    first = asyncio.create_task(interactions.like(stage.video.id, stage.owner, "love"))
+    first = asyncio.create_task(likes.like(stage.video.id, stage.owner, "love"))
     async with asyncio.timeout(20):
         while not held.taken.is_set():
             await asyncio.sleep(0.001)
-        rest = [asyncio.create_task(interactions.like(stage.video.id, viewer, "like")) for viewer in crowd]
+        rest = [asyncio.create_task(likes.like(stage.video.id, viewer, "like")) for viewer in crowd]
         while len(group_commit._waiting) < len(crowd):
             await asyncio.sleep(0.001)
         held.free.set()
@@ -74,7 +74,7 @@ async def test_batch_costs_the_database_the_same_whatever_its_size(
     counts = []
     held.free.set()
     for people in (crowd[:1], crowd[1:]):
-        await interactions.unlike(stage.video.id, stage.owner)  # connects
+        await likes.unlike(stage.video.id, stage.owner)  # connects
         with traced() as read:
             await like_all(stage, people, held)
         counts.append(read())
@@ -177,11 +177,11 @@ async def test_statement_that_the_database_refuses_is_an_error_and_nothing_is_pu
 ) -> None:
     """In a pipeline the refusal comes with the answer to the COMMIT: it must count as one of the statement."""
     published = len(stage.events)
-    monkeypatch.setattr("videos.interactions.KINDS", ("like", "hate"))
+    monkeypatch.setattr("videos.likes.KINDS", ("like", "hate"))
     with pytest.raises(psycopg.errors.CheckViolation):
-        await interactions.like(stage.video.id, stage.viewers[0], "hate")
+        await likes.like(stage.video.id, stage.viewers[0], "hate")
     assert len(stage.events) == published
-    assert (await interactions.like(stage.video.id, stage.viewers[1], "like"))["total"] == 1
+    assert (await likes.like(stage.video.id, stage.viewers[1], "like"))["total"] == 1
 
 
 def test_stamp_is_what_django_makes_of_the_password(stage: Stage) -> None:

@@ -21,9 +21,9 @@ from realtime.models import LoggedEvent, Topic
 from realtime.registry import CommandError
 from realtime.tasks import retention
 from tests.videos.acts import Stage, allow
-from videos import interactions, limits
+from videos import broadcasts, limits, moderation, reactions
 from videos.commands import COMMANDS
-from videos.interactions import comment, group_commit, like, unlike
+from videos.likes import comment, group_commit, like, unlike
 from videos.models import Comment, Like, LikeCount, LikeKind
 from videos.tasks import recount
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
@@ -174,7 +174,7 @@ async def test_comment_says_whose_it_is(stage: Stage) -> None:
 
 async def test_answer_needs_a_comment_of_this_video(stage: Stage) -> None:
     first = await comment(stage.video.id, stage.viewers[0], "hello")
-    other = await run(interactions.create_video, stage.owner, title="Another")
+    other = await run(broadcasts.create_video, stage.owner, title="Another")
     answer = await comment(stage.video.id, stage.viewers[1], "hi", reply_to=UUID(first["id"]))
     assert answer["reply_to"] == first["id"]
     for video, target in ((other.id, UUID(first["id"])), (stage.video.id, uuid4())):
@@ -183,10 +183,10 @@ async def test_answer_needs_a_comment_of_this_video(stage: Stage) -> None:
 
 
 async def test_comments_off_and_ended_videos_take_none(stage: Stage) -> None:
-    await run(interactions.update_video, stage.video.id, stage.owner, comments_enabled=False)
+    await run(broadcasts.update_video, stage.video.id, stage.owner, comments_enabled=False)
     with pytest.raises(Forbidden):
         await comment(stage.video.id, stage.viewers[0], "hello")
-    await run(interactions.end_video, stage.video.id, stage.owner)
+    await run(broadcasts.end_video, stage.video.id, stage.owner)
     for act in (
         comment(stage.video.id, stage.viewers[0], "hello"),
         like(stage.video.id, stage.viewers[0], "like"),
@@ -198,7 +198,7 @@ async def test_comments_off_and_ended_videos_take_none(stage: Stage) -> None:
 
 
 async def test_private_video_is_missing_for_strangers(stage: Stage) -> None:
-    await run(interactions.update_video, stage.video.id, stage.owner, visibility="private")
+    await run(broadcasts.update_video, stage.video.id, stage.owner, visibility="private")
     with pytest.raises(NotFound) as private:
         await like(stage.video.id, stage.viewers[0], "like")
     with pytest.raises(NotFound) as missing:
@@ -213,39 +213,39 @@ async def test_private_video_is_missing_for_strangers(stage: Stage) -> None:
 async def test_author_and_moderators_delete_others_do_not(stage: Stage) -> None:
     mine = await comment(stage.video.id, stage.viewers[0], "mine")
     with pytest.raises(Forbidden):
-        await run(interactions.delete_comment, stage.video.id, mine["id"], stage.viewers[1])
-    await run(interactions.delete_comment, stage.video.id, mine["id"], stage.viewers[0])
+        await run(moderation.delete_comment, stage.video.id, mine["id"], stage.viewers[1])
+    await run(moderation.delete_comment, stage.video.id, mine["id"], stage.viewers[0])
     with pytest.raises(NotFound):
-        await run(interactions.delete_comment, stage.video.id, mine["id"], stage.viewers[0])
+        await run(moderation.delete_comment, stage.video.id, mine["id"], stage.viewers[0])
     theirs = await comment(stage.video.id, stage.viewers[0], "theirs")
-    await run(interactions.delete_comment, stage.video.id, theirs["id"], stage.owner)
+    await run(moderation.delete_comment, stage.video.id, theirs["id"], stage.owner)
     assert names(stage.events) == ["comment", "comment_deleted", "comment", "comment_deleted"]
 
 
 async def test_pinning_another_comment_unpins_the_first(stage: Stage) -> None:
     first, second = [await comment(stage.video.id, stage.viewers[0], text) for text in ("one", "two")]
     with pytest.raises(Forbidden):
-        await run(interactions.pin_comment, stage.video.id, first["id"], stage.viewers[0])
+        await run(moderation.pin_comment, stage.video.id, first["id"], stage.viewers[0])
     for target in (first, first, second):
-        await run(interactions.pin_comment, stage.video.id, target["id"], stage.owner)
+        await run(moderation.pin_comment, stage.video.id, target["id"], stage.owner)
     assert names(stage.events)[2:] == ["comment_pinned", "comment_unpinned", "comment_pinned"]
     assert await run(Comment.objects.filter(pinned_at__isnull=False).count) == 1
 
 
 async def test_starting_and_ending_twice_changes_nothing(stage: Stage) -> None:
     for _ in range(2):
-        await run(interactions.start_video, stage.video.id, stage.owner)
+        await run(broadcasts.start_video, stage.video.id, stage.owner)
     for _ in range(2):
-        await run(interactions.end_video, stage.video.id, stage.owner)
+        await run(broadcasts.end_video, stage.video.id, stage.owner)
     assert names(stage.events) == ["video", "video"]
     with pytest.raises(Conflict):
-        await run(interactions.start_video, stage.video.id, stage.owner)
+        await run(broadcasts.start_video, stage.video.id, stage.owner)
 
 
 async def test_only_broadcasters_announce_and_only_owners_change(stage: Stage) -> None:
     with pytest.raises(Forbidden):
-        await run(interactions.create_video, stage.viewers[0], title="Mine")
-    for act in (interactions.start_video, interactions.end_video, interactions.update_video):
+        await run(broadcasts.create_video, stage.viewers[0], title="Mine")
+    for act in (broadcasts.start_video, broadcasts.end_video, broadcasts.update_video):
         with pytest.raises(Forbidden):
             await run(act, stage.video.id, stage.viewers[0])
 
@@ -253,7 +253,7 @@ async def test_only_broadcasters_announce_and_only_owners_change(stage: Stage) -
 async def test_act_that_is_rolled_back_publishes_nothing(stage: Stage) -> None:
     def failing() -> None:
         with transaction.atomic():
-            interactions.start_video(stage.video.id, stage.owner)
+            broadcasts.start_video(stage.video.id, stage.owner)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -269,7 +269,7 @@ async def test_acts_of_both_ways_keep_one_order(stage: Stage) -> None:
     for number in range(30):
         acts.append(comment(stage.video.id, stage.viewers[number % 5], f"note {number}"))
         if number % 3 == 0:
-            act = interactions.pin_comment if number % 2 else interactions.unpin_comment
+            act = moderation.pin_comment if number % 2 else moderation.unpin_comment
             acts.append(run(act, stage.video.id, first["id"], stage.owner))
     await asyncio.gather(*acts)
     seqs = await run(lambda: list(LoggedEvent.objects.order_by("seq").values_list("seq", flat=True)))
@@ -304,13 +304,13 @@ async def test_retention_keeps_what_is_new_and_what_is_near_the_end(
 
 
 async def test_reaction_is_published_and_not_stored(stage: Stage) -> None:
-    interactions.react(stage.video, "heart", 5)
+    reactions.react(stage.video, "heart", 5)
     [event] = stage.events
     assert isinstance(event, Burst)
     assert event.counts == {"heart": 5}
     for kind, count in (("hate", 1), ("heart", 0), ("heart", 51)):
         with pytest.raises(Invalid):
-            interactions.react(stage.video, kind, count)
+            reactions.react(stage.video, kind, count)
 
 
 # Who acts

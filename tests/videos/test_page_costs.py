@@ -17,14 +17,14 @@ from django.test import AsyncClient
 
 from realtime.log.threads import DatabaseThreads, backend_threads
 from tests.videos.acts import Stage
-from videos import interactions
+from videos import broadcasts, likes
 from videos.topics import list_cards, page_state
 
 
 async def test_the_first_state_of_a_watch_page_takes_few_queries(stage: Stage) -> None:
     """Its video, how it stands, comments with their authors, pinned ones; a viewer's like, blocks."""
     for number in range(5):
-        await interactions.comment(stage.video.id, stage.viewers[0], f"Comment {number}")
+        await likes.comment(stage.video.id, stage.viewers[0], f"Comment {number}")
     assert await queries_of(page_state(stage.video.id, None)) == 4
     viewer = stage.viewers[0]
     await backend_threads.run(viewer.get_all_permissions)  # read with the viewer, before the page's state
@@ -33,7 +33,7 @@ async def test_the_first_state_of_a_watch_page_takes_few_queries(stage: Stage) -
 
 async def test_home_takes_as_many_queries_for_many_videos_as_for_one(stage: Stage) -> None:
     """A list a status, and how all stand; it was three times that."""
-    await backend_threads.run(interactions.create_video, stage.owner, title="Another")
+    await backend_threads.run(broadcasts.create_video, stage.owner, title="Another")
     assert await queries_of(list_cards(24)) == 4
 
 
@@ -41,7 +41,7 @@ async def test_django_makes_no_query_for_what_everybody_comes_to_see(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each query that it made of models took 2 ms of the node's processor, a watch page five of them."""
-    await interactions.comment(stage.video.id, stage.viewers[0], "A comment")
+    await likes.comment(stage.video.id, stage.viewers[0], "A comment")
     make, made = SQLCompiler.execute_sql, []
 
     def counted(self: SQLCompiler, *args: Any, **kwargs: Any) -> Any:

@@ -16,7 +16,7 @@ from accounts.models import Viewer
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage, allow
-from videos import interactions, rights
+from videos import broadcasts, likes, moderation, rights
 from videos.models import Comment
 from videos.representation import comment_json, with_authors
 from videos.topics import visible_video
@@ -25,18 +25,18 @@ from web.refusals import Forbidden, NotFound
 run = backend_threads.run
 Act = Callable[[Stage, Viewer, UUID], object]
 ACTS: dict[str, Act] = {
-    "change_video": lambda stage, who, _: interactions.end_video(stage.video.id, who),
-    "add_video": lambda stage, who, _: interactions.create_video(who, title="Mine"),
-    "delete_comment": lambda stage, who, comment: interactions.delete_comment(stage.video.id, comment, who),
+    "change_video": lambda stage, who, _: broadcasts.end_video(stage.video.id, who),
+    "add_video": lambda stage, who, _: broadcasts.create_video(who, title="Mine"),
+    "delete_comment": lambda stage, who, comment: moderation.delete_comment(stage.video.id, comment, who),
 }
 ACTS_OF: list[tuple[str, Act]] = [
     *ACTS.items(),
-    ("change_video", lambda stage, who, _: interactions.update_video(stage.video.id, who, title="Theirs")),
-    ("change_video", lambda stage, who, _: interactions.start_video(stage.video.id, who)),
-    ("delete_comment", lambda stage, who, comment: interactions.pin_comment(stage.video.id, comment, who)),
-    ("delete_comment", lambda stage, who, comment: interactions.unpin_comment(stage.video.id, comment, who)),
-    ("delete_comment", lambda stage, who, comment: interactions.delete_comments(stage.video.id, [comment], who)),
-    ("delete_video", lambda stage, who, _: interactions.close_video(stage.video.id, who)),
+    ("change_video", lambda stage, who, _: broadcasts.update_video(stage.video.id, who, title="Theirs")),
+    ("change_video", lambda stage, who, _: broadcasts.start_video(stage.video.id, who)),
+    ("delete_comment", lambda stage, who, comment: moderation.pin_comment(stage.video.id, comment, who)),
+    ("delete_comment", lambda stage, who, comment: moderation.unpin_comment(stage.video.id, comment, who)),
+    ("delete_comment", lambda stage, who, comment: moderation.delete_comments(stage.video.id, [comment], who)),
+    ("delete_video", lambda stage, who, _: broadcasts.close_video(stage.video.id, who)),
 ]
 
 
@@ -47,7 +47,7 @@ def staff(name: str, *codenames: str) -> Viewer:
 
 
 async def write(stage: Stage) -> UUID:
-    return UUID((await interactions.comment(stage.video.id, stage.viewers[0], "hello"))["id"])
+    return UUID((await likes.comment(stage.video.id, stage.viewers[0], "hello"))["id"])
 
 
 async def test_staff_without_permissions_may_do_nothing_more_than_a_viewer(stage: Stage) -> None:
@@ -58,11 +58,11 @@ async def test_staff_without_permissions_may_do_nothing_more_than_a_viewer(stage
     for _, act in ACTS_OF:
         with pytest.raises(Forbidden):
             await run(act, stage, clerk, comment)
-    await run(interactions.update_video, stage.video.id, stage.owner, visibility="private")
+    await run(broadcasts.update_video, stage.video.id, stage.owner, visibility="private")
     with pytest.raises(NotFound):
         await run(visible_video, stage.video.id, clerk)
     with pytest.raises(NotFound):
-        await interactions.like(stage.video.id, clerk, "like")
+        await likes.like(stage.video.id, clerk, "like")
     assert not (await run(identity_of, clerk)).is_staff
     assert len(stage.events) == before + 1
 
@@ -81,9 +81,9 @@ async def test_one_permission_allows_its_acts_and_no_others(stage: Stage, codena
 async def test_who_works_on_videos_sees_private_ones(stage: Stage, codename: str) -> None:
     """By every path: pages and REST, likes and comments, and streams."""
     clerk = await run(staff, "clerk", codename)
-    await run(interactions.update_video, stage.video.id, stage.owner, visibility="private")
+    await run(broadcasts.update_video, stage.video.id, stage.owner, visibility="private")
     assert await run(visible_video, stage.video.id, clerk)
-    assert (await interactions.like(stage.video.id, clerk, "like"))["total"] == 1
+    assert (await likes.like(stage.video.id, clerk, "like"))["total"] == 1
     assert (await run(identity_of, clerk)).is_staff
 
 
@@ -136,7 +136,7 @@ def test_three_ways_to_ask_agree(stage: Stage) -> None:
 async def test_moderators_are_marked_in_what_they_write(stage: Stage) -> None:
     """The answer, the event and the snapshot say the same of them."""
     mo, clerk = await run(staff, "mo", "delete_comment"), await run(staff, "clerk")
-    told = [(await interactions.comment(stage.video.id, who, "hello"))["author"]["role"] for who in (mo, clerk)]
+    told = [(await likes.comment(stage.video.id, who, "hello"))["author"]["role"] for who in (mo, clerk)]
     assert told == ["moderator", None]
     written = with_authors(Comment.objects.select_related("video").order_by("seq"))
     assert [comment_json(comment)["author"]["role"] for comment in await run(list, written)] == told

@@ -16,7 +16,7 @@ from realtime.models import Audience, SeenViewer
 from realtime.registry import registry
 from realtime.table.counting import ViewerKey, is_sampled, viewer_keys
 from tests.videos.acts import Stage
-from videos import interactions, removal
+from videos import broadcasts, removal
 from videos.watching import uniques
 
 
@@ -48,7 +48,7 @@ async def test_viewer_who_comes_again_is_no_new_one(stage: Stage, store: Databas
 
 
 async def test_nodes_that_write_at_the_same_time_count_nobody_twice(stage: Stage, store: DatabaseStore) -> None:
-    other = await backend_threads.run(interactions.create_video, stage.owner, title="Another")
+    other = await backend_threads.run(broadcasts.create_video, stage.owner, title="Another")
     topics = [TopicName(stage.video.topic), TopicName(other.topic)]
     crowd = people(1, 3_000)
     nodes = [DatabaseStore(registry) for _ in range(4)]
@@ -84,7 +84,7 @@ async def test_many_viewers_are_kept_by_a_sample_that_halves(
 async def test_statements_are_as_many_for_a_hundred_topics_as_for_one(stage: Stage, store: DatabaseStore) -> None:
     topics = [TopicName(stage.video.topic)]
     for number in range(20):
-        video = await backend_threads.run(interactions.create_video, stage.owner, title=f"Video {number}")
+        video = await backend_threads.run(broadcasts.create_video, stage.owner, title=f"Video {number}")
         topics.append(TopicName(video.topic))
 
     def statements(count: int) -> int:
@@ -97,7 +97,7 @@ async def test_statements_are_as_many_for_a_hundred_topics_as_for_one(stage: Sta
 
 
 async def test_deleted_video_takes_its_viewers_along_and_disturbs_no_other(stage: Stage, store: DatabaseStore) -> None:
-    other = await backend_threads.run(interactions.create_video, stage.owner, title="Another")
+    other = await backend_threads.run(broadcasts.create_video, stage.owner, title="Another")
     gone, stays = TopicName(stage.video.topic), TopicName(other.topic)
     await store.save_seen({gone: [1, 2], stays: [3]})
     await backend_threads.run(removal.delete_video, stage.video.id, stage.owner)

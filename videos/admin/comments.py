@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import Viewer
 from accounts.requests import staff
-from videos import interactions, removal
+from videos import moderation, removal
 from videos.models import Comment, Video
 from videos.rights import MODERATE
 from web.admin import tool, uuid_of
@@ -150,9 +150,9 @@ class CommentAdmin(QuickListMixin, admin.ModelAdmin[Comment]):
 
     def get_urls(self) -> list[Any]:
         acts = (
-            ("remove", interactions.delete_comment, _("Deleted.")),
-            ("pin", interactions.pin_comment, _("Pinned.")),
-            ("unpin", interactions.unpin_comment, _("Unpinned.")),
+            ("remove", moderation.delete_comment, _("Deleted.")),
+            ("pin", moderation.pin_comment, _("Pinned.")),
+            ("unpin", moderation.unpin_comment, _("Unpinned.")),
         )
         views = [
             path(
@@ -211,7 +211,7 @@ class CommentAdmin(QuickListMixin, admin.ModelAdmin[Comment]):
             try:
                 for start in range(0, len(ids), removal.COMMENTS_MAX):
                     some = ids[start : start + removal.COMMENTS_MAX]
-                    deleted += interactions.delete_comments(video_id, some, staff(request))
+                    deleted += moderation.delete_comments(video_id, some, staff(request))
             except Refused as refusal:
                 messages.error(request, refusal.detail)
         if deleted:
@@ -227,9 +227,9 @@ class CommentAdmin(QuickListMixin, admin.ModelAdmin[Comment]):
         if len({comment.video_id for comment in found}) < len(found):
             messages.error(request, _("A video has one pinned comment: choose one of each video."))
             return
-        self._act(request, found, interactions.pin_comment, _("Pinned."))
+        self._act(request, found, moderation.pin_comment, _("Pinned."))
 
     @admin.action(permissions=["moderate"], description=gettext_lazy("Unpin the selected comments"))
     def unpin(self, request: HttpRequest, queryset: QuerySet[Comment]) -> None:
         pinned = self.few(request, queryset.filter(pinned_at__isnull=False), ACTION_MAX_VIDEOS) or []
-        self._act(request, pinned, interactions.unpin_comment, _("Unpinned."))
+        self._act(request, pinned, moderation.unpin_comment, _("Unpinned."))

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import Viewer
 from accounts.requests import staff
 from realtime.models import Topic
-from videos import interactions, removal
+from videos import broadcasts, removal
 from videos.models import Comment, LikeCount, LikeKind, Video
 from videos.rights import may_broadcast
 from videos.text import check_playlist, clean_title
@@ -157,12 +157,12 @@ class VideoAdmin(DeletesInSteps, QuickListMixin, admin.ModelAdmin[Video]):
         return {"owner": staff(request).pk, **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Video, form: Any, change: bool) -> None:
-        """Save through interactions: viewers get a `video` event, a new video its topic and its counters."""
+        """Save through broadcasts: viewers get a `video` event, a new video its topic and its counters."""
         fields = {name: form.cleaned_data[name] for name in (form.changed_data if change else form.cleaned_data)}
         if change:
-            interactions.update_video(obj.pk, staff(request), **fields)
+            broadcasts.update_video(obj.pk, staff(request), **fields)
         else:
-            obj.pk = interactions.create_video(**fields).pk
+            obj.pk = broadcasts.create_video(**fields).pk
             obj._state.adding = False
 
     def view_on_site(self, obj: Video) -> str:
@@ -202,10 +202,10 @@ class VideoAdmin(DeletesInSteps, QuickListMixin, admin.ModelAdmin[Video]):
         return views + super().get_urls()
 
     def start_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._run(request, object_id, interactions.start_video, _("Started."))
+        return self._run(request, object_id, broadcasts.start_video, _("Started."))
 
     def end_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._run(request, object_id, interactions.end_video, _("Ended."))
+        return self._run(request, object_id, broadcasts.end_video, _("Ended."))
 
     def _run(self, request: HttpRequest, object_id: str, act: Act, done: str) -> HttpResponse:
         if request.method != "POST":
@@ -236,13 +236,11 @@ class VideoAdmin(DeletesInSteps, QuickListMixin, admin.ModelAdmin[Video]):
 
     @admin.action(permissions=["change"], description=gettext_lazy("Start the selected videos"))
     def start(self, request: HttpRequest, queryset: QuerySet[Video]) -> None:
-        self._act(
-            request, self.few(request, queryset, ACTION_MAX_VIDEOS) or (), interactions.start_video, _("Started.")
-        )
+        self._act(request, self.few(request, queryset, ACTION_MAX_VIDEOS) or (), broadcasts.start_video, _("Started."))
 
     @admin.action(permissions=["change"], description=gettext_lazy("End the selected videos"))
     def end(self, request: HttpRequest, queryset: QuerySet[Video]) -> None:
-        self._act(request, self.few(request, queryset, ACTION_MAX_VIDEOS) or (), interactions.end_video, _("Ended."))
+        self._act(request, self.few(request, queryset, ACTION_MAX_VIDEOS) or (), broadcasts.end_video, _("Ended."))
 
     # Deletion
 

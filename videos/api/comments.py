@@ -10,7 +10,7 @@ from ninja import Path, Query, Router
 from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth, viewer_of
 from accounts.schemas import TypingIn
 from realtime.log.threads import backend_threads
-from videos import interactions, schemas, typists
+from videos import likes, moderation, schemas, typists
 from videos.limits import COMMENTS
 from videos.topics import comments_json, visible_video
 from web import limits
@@ -37,7 +37,7 @@ async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.
     who = acting_claim(request)
     clean_body(body.body)
     limits.take(COMMENTS, who)
-    made = await interactions.comment(video_id, who, body.body, reply_to=body.reply_to, client_id=body.client_id)
+    made = await likes.comment(video_id, who, body.body, reply_to=body.reply_to, client_id=body.client_id)
     return answer(made, 201)
 
 
@@ -76,7 +76,7 @@ async def list_comments(
     summary="Delete a comment (its author, moderators)",
 )
 async def delete_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
-    await backend_threads.run(interactions.delete_comment, video_id, comment_id, acting_viewer(request))
+    await backend_threads.run(moderation.delete_comment, video_id, comment_id, acting_viewer(request))
     return HttpResponse(status=204)
 
 
@@ -88,7 +88,7 @@ async def delete_comment(request: HttpRequest, video_id: VideoId, comment_id: Co
     summary="Pin a comment (moderators)",
 )
 async def pin_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
-    await backend_threads.run(interactions.pin_comment, video_id, comment_id, acting_viewer(request))
+    await backend_threads.run(moderation.pin_comment, video_id, comment_id, acting_viewer(request))
     return HttpResponse(status=204)
 
 
@@ -100,7 +100,7 @@ async def pin_comment(request: HttpRequest, video_id: VideoId, comment_id: Comme
     summary="Unpin a comment (moderators)",
 )
 async def unpin_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
-    await backend_threads.run(interactions.unpin_comment, video_id, comment_id, acting_viewer(request))
+    await backend_threads.run(moderation.unpin_comment, video_id, comment_id, acting_viewer(request))
     return HttpResponse(status=204)
 
 

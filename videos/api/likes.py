@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router
 
 from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth
-from videos import interactions, schemas
+from videos import likes, schemas
 from videos.commands import react
 from videos.limits import LIKES
 from web import limits
@@ -30,7 +30,7 @@ async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn
     """One like per viewer and video: repeating changes nothing, another kind replaces it."""
     who = acting_claim(request)
     limits.take(LIKES, who)
-    return answer(await interactions.like(video_id, who, body.kind))
+    return answer(await likes.like(video_id, who, body.kind))
 
 
 @router.delete(
@@ -43,7 +43,7 @@ async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn
 async def delete_like(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     who = acting_claim(request)
     limits.take(LIKES, who)
-    return answer(await interactions.unlike(video_id, who))
+    return answer(await likes.unlike(video_id, who))
 
 
 @router.post(

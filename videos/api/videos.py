@@ -11,7 +11,7 @@ from ninja import Path, Query, Router
 
 from accounts.requests import acting_viewer, viewer_auth, viewer_of
 from realtime.log.threads import backend_threads
-from videos import interactions, schemas
+from videos import broadcasts, schemas
 from videos.models import Video
 from videos.text import check_playlist, clean_title
 from videos.topics import full_json, visible_video, with_viewers
@@ -79,7 +79,7 @@ async def get_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 )
 async def create_video(request: HttpRequest, body: schemas.VideoIn) -> HttpResponse:
     fields = _video_fields(body.model_dump())
-    video = await backend_threads.run(interactions.create_video, acting_viewer(request), **fields)
+    video = await backend_threads.run(broadcasts.create_video, acting_viewer(request), **fields)
     return answer(await _full(video), 201)
 
 
@@ -92,7 +92,7 @@ async def create_video(request: HttpRequest, body: schemas.VideoIn) -> HttpRespo
 )
 async def update_video(request: HttpRequest, video_id: VideoId, body: schemas.VideoPatch) -> HttpResponse:
     fields = _video_fields(body.model_dump(exclude_unset=True))
-    video = await backend_threads.run(interactions.update_video, video_id, acting_viewer(request), **fields)
+    video = await backend_threads.run(broadcasts.update_video, video_id, acting_viewer(request), **fields)
     return answer(await _full(video))
 
 
@@ -116,7 +116,7 @@ def _video_fields(given: dict[str, Any]) -> dict[str, Any]:
     summary="Go live (its broadcaster)",
 )
 async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
-    return answer(await _full(await backend_threads.run(interactions.start_video, video_id, acting_viewer(request))))
+    return answer(await _full(await backend_threads.run(broadcasts.start_video, video_id, acting_viewer(request))))
 
 
 @router.post(
@@ -127,7 +127,7 @@ async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     summary="End the broadcast (its broadcaster)",
 )
 async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
-    return answer(await _full(await backend_threads.run(interactions.end_video, video_id, acting_viewer(request))))
+    return answer(await _full(await backend_threads.run(broadcasts.end_video, video_id, acting_viewer(request))))
 
 
 @router.get(

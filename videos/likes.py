@@ -1,22 +1,20 @@
-"""What viewers and broadcasters do to a video: write it, commit, and only then publish.
+"""Likes and comments: written, committed, and only then published.
 
-Hop: called by the API, WebSocket commands, admin and pages; writes videos' tables and the topic's event log;
-realtime.dispatch.publisher hears of it after the commit. Likes and comments of a process go through one group commit,
-rarer acts through ordinary transactions. Both take the topic's row lock first.
+Hop: called by the API and WebSocket commands; writes videos' tables and the topic's event log;
+realtime.dispatch.publisher hears of it after the commit. All of a process go through one group commit, which locks
+the topics first.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import transaction
-from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from psycopg.rows import dict_row
 
@@ -25,24 +23,17 @@ from accounts.models import Viewer, stamp_of
 from accounts.representation import person
 from accounts.tokens import Claim
 from realtime.dispatch.publisher import publisher
-from realtime.events import NAMES_MAX, Burst, Durable, Event, TopicName, Totals, now_ms
+from realtime.events import NAMES_MAX, Durable, Event, TopicName, Totals, now_ms
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
 from videos import rights
-from videos.models import Comment, LikeCount, LikeKind, Video
-from videos.representation import KINDS, comment_fields, comment_json, likes_json, role_of, video_json, with_authors
-from videos.rights import may_watch
+from videos.models import Video
+from videos.representation import KINDS, comment_fields, likes_json, role_of
 from web.ids import new_id
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
 from web.text import clean_body
 
 logger = logging.getLogger(__name__)
-
-REACTION_KINDS = ("heart", "clap", "fire", "laugh", "wow")
-REACTION_MAX = 50
-
-
-# Likes and comments: commands of the group commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +82,6 @@ async def comment(
     Raises SignedOut, NotFound, Forbidden (comments off), Invalid, StoreUnavailable.
     """
     return await group_commit.submit(AddComment(video_id, who, clean_body(body), reply_to, client_id))
-
-
-def check_reaction(kind: str, count: int) -> None:
-    """Raises Invalid."""
-    if kind not in REACTION_KINDS:
-        raise Invalid(f"kind must be one of {', '.join(REACTION_KINDS)}")
-    if not 1 <= count <= REACTION_MAX:
-        raise Invalid(f"count must be from 1 to {REACTION_MAX}")
-
-
-def react(video: Video, kind: str, count: int) -> None:
-    """Publish a burst of taps; nothing is stored. Raises NotFound (it has ended), Invalid."""
-    check_reaction(kind, count)
-    if video.status == Video.Status.ENDED:
-        raise NotFound("This broadcast has ended.", code="video_ended")
-    publisher.publish([Burst(TopicName(video.topic), {kind: count}, now_ms())])
 
 
 def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> Applied[dict[str, Any]]:
@@ -352,167 +327,3 @@ def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
 group_commit: GroupCommit[Command, dict[str, Any]] = GroupCommit(
     _apply, publish=publisher.publish, parameters=log.connection_parameters
 )
-
-
-# Rarer acts: transactions of their own
-
-
-@transaction.atomic
-def create_video(owner: Viewer, **fields: Any) -> Video:
-    """Announce a video: its row, its topic, its counters at zero. Raises Forbidden."""
-    if not rights.may_broadcast(owner):
-        raise Forbidden("Only broadcasters can do this.")
-    video = Video(owner=owner, **fields)
-    video.save(force_insert=True)
-    log.create_topic(TopicName(video.topic))
-    LikeCount.objects.bulk_create(LikeCount(video=video, kind=kind, count=0) for kind in LikeKind.values)
-    return video
-
-
-def update_video(video_id: UUID, actor: Viewer, **fields: Any) -> Video:
-    """Change a video's own fields and tell its viewers. Raises NotFound, Forbidden."""
-
-    def change(video: Video) -> bool:
-        changed = {name: value for name, value in fields.items() if getattr(video, name) != value}
-        for name, value in changed.items():
-            setattr(video, name, value)
-        return bool(changed)
-
-    return _change_video(video_id, actor, change)
-
-
-def close_video(video_id: UUID, actor: Viewer) -> Video:
-    """End a video that is to be deleted, and take it from everybody. Raises NotFound, Forbidden."""
-
-    def change(video: Video) -> bool:
-        if video.status != Video.Status.ENDED:
-            video.status, video.ended_at = Video.Status.ENDED, timezone.now()
-        video.visibility = Video.Visibility.PRIVATE
-        return True
-
-    return _change_video(video_id, actor, change, right=rights.DELETE)
-
-
-def start_video(video_id: UUID, actor: Viewer) -> Video:
-    """Go live. Starting a live one changes nothing. Raises NotFound, Forbidden, Conflict (it has ended)."""
-
-    def change(video: Video) -> bool:
-        if video.status == Video.Status.ENDED:
-            raise Conflict("This broadcast has ended.", code="video_ended")
-        if video.status == Video.Status.LIVE:
-            return False
-        video.status, video.started_at = Video.Status.LIVE, timezone.now()
-        return True
-
-    return _change_video(video_id, actor, change)
-
-
-def end_video(video_id: UUID, actor: Viewer) -> Video:
-    """End the broadcast. Ending an ended one changes nothing. Raises NotFound, Forbidden."""
-
-    def change(video: Video) -> bool:
-        if video.status == Video.Status.ENDED:
-            return False
-        video.status, video.ended_at = Video.Status.ENDED, timezone.now()
-        return True
-
-    return _change_video(video_id, actor, change)
-
-
-@transaction.atomic
-def _change_video(
-    video_id: UUID, actor: Viewer, change: Callable[[Video], bool], *, right: str = rights.CHANGE
-) -> Video:
-    head, video = _locked_for(right, video_id, actor)
-    if change(video):
-        video.save(force_update=True)
-        log.record(head, "video", {"video": video_json(video)})
-    return video
-
-
-@transaction.atomic
-def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
-    """Take a comment away, as its author or a moderator. A deleted one is not found. Raises NotFound, Forbidden."""
-    head, video = _locked(video_id, actor)
-    found = _shown_comment(video, comment_id)
-    if found.author_id != actor.id:
-        _require(rights.MODERATE, video, actor)
-    found.deleted_at, found.pinned_at = timezone.now(), None
-    found.save(update_fields=["deleted_at", "pinned_at"])
-    log.record(head, "comment_deleted", {"comment": {"id": str(found.id)}})
-    logger.info("comment %s of %s deleted by %s", found.id, video.topic, actor.id)
-
-
-@transaction.atomic
-def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer, *, right: str = rights.MODERATE) -> int:
-    """Take many comments away at once, as somebody with the right; return how many were still there.
-
-    One short transaction: viewers who comment meanwhile wait for it. Raises NotFound, Forbidden.
-    """
-    head, video = _locked_for(right, video_id, actor)
-    shown = Comment.objects.filter(video=video, id__in=comment_ids, deleted_at=None)
-    found = list(shown.order_by("seq").values_list("id", flat=True))
-    if found:
-        shown.update(deleted_at=timezone.now(), pinned_at=None)
-        log.record_all(head, "comment_deleted", [{"comment": {"id": str(id)}} for id in found])
-        logger.info("%d comments of %s deleted by %s", len(found), video.topic, actor.id)
-    return len(found)
-
-
-@transaction.atomic
-def pin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
-    """Show a comment on top, in place of the one pinned so far. Raises NotFound, Forbidden."""
-    head, video = _locked_for(rights.MODERATE, video_id, actor)
-    found = _shown_comment(video, comment_id)
-    if found.pinned_at is not None:
-        return
-    for other in Comment.objects.filter(video=video, pinned_at__isnull=False):
-        _unpin(head, other)
-    found.pinned_at = timezone.now()
-    found.save(update_fields=["pinned_at"])
-    log.record(head, "comment_pinned", {"comment": comment_json(found)})
-
-
-@transaction.atomic
-def unpin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
-    """Take a pinned comment from the top; one that is not pinned stays as it is. Raises NotFound, Forbidden."""
-    head, video = _locked_for(rights.MODERATE, video_id, actor)
-    found = _shown_comment(video, comment_id)
-    if found.pinned_at is not None:
-        _unpin(head, found)
-
-
-def _unpin(head: log.LockedHead, pinned: Comment) -> None:
-    pinned.pinned_at = None
-    pinned.save(update_fields=["pinned_at"])
-    log.record(head, "comment_unpinned", {"comment": {"id": str(pinned.id)}})
-
-
-def _locked(video_id: UUID, actor: Viewer, *, right: str = "") -> tuple[log.LockedHead, Video]:
-    """Return the topic, locked, and the video, if this viewer may see it or has the right. Raises NotFound."""
-    topic = TopicName(f"video:{video_id}")
-    head = log.lock_topics([topic]).get(topic)
-    video = Video.objects.select_related("owner").filter(id=video_id).first()
-    if head is None or video is None or not (may_watch(video, actor) or (right and actor.has_perm(right))):
-        raise NotFound("There is no such video.")
-    return head, video
-
-
-def _locked_for(right: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedHead, Video]:
-    """Return the topic, locked, and the video, for somebody with the right. Raises NotFound, Forbidden."""
-    head, video = _locked(video_id, actor, right=right)
-    _require(right, video, actor)
-    return head, video
-
-
-def _require(right: str, video: Video, actor: Viewer) -> None:
-    if not rights.may(right, video, actor):
-        raise Forbidden("Only the broadcaster and moderators can do this.")
-
-
-def _shown_comment(video: Video, comment_id: UUID) -> Comment:
-    found = with_authors(Comment.objects.filter(id=comment_id, video=video, deleted_at=None)).first()
-    if found is None:
-        raise NotFound("There is no such comment.")
-    found.video = video
-    return found

@@ -1,0 +1,35 @@
+"""A video held by its topic's lock, for somebody who may see it or has a right. Called by broadcasts and moderation."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from accounts.models import Viewer
+from realtime.events import TopicName
+from realtime.log import writer as log
+from videos import rights
+from videos.models import Video
+from videos.rights import may_watch
+from web.refusals import Forbidden, NotFound
+
+
+def locked(video_id: UUID, actor: Viewer, *, right: str = "") -> tuple[log.LockedHead, Video]:
+    """Return the topic, locked, and the video, if this viewer may see it or has the right. Raises NotFound."""
+    topic = TopicName(f"video:{video_id}")
+    head = log.lock_topics([topic]).get(topic)
+    video = Video.objects.select_related("owner").filter(id=video_id).first()
+    if head is None or video is None or not (may_watch(video, actor) or (right and actor.has_perm(right))):
+        raise NotFound("There is no such video.")
+    return head, video
+
+
+def locked_for(right: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedHead, Video]:
+    """Return the topic, locked, and the video, for somebody with the right. Raises NotFound, Forbidden."""
+    head, video = locked(video_id, actor, right=right)
+    require(right, video, actor)
+    return head, video
+
+
+def require(right: str, video: Video, actor: Viewer) -> None:
+    if not rights.may(right, video, actor):
+        raise Forbidden("Only the broadcaster and moderators can do this.")

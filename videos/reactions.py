@@ -1,0 +1,28 @@
+"""Bursts of taps: published to those who watch, stored nowhere."""
+
+from __future__ import annotations
+
+from realtime.dispatch.publisher import publisher
+from realtime.events import Burst, TopicName, now_ms
+from videos.models import Video
+from web.refusals import Invalid, NotFound
+
+REACTION_KINDS = ("heart", "clap", "fire", "laugh", "wow")
+
+REACTION_MAX = 50
+
+
+def check_reaction(kind: str, count: int) -> None:
+    """Raises Invalid."""
+    if kind not in REACTION_KINDS:
+        raise Invalid(f"kind must be one of {', '.join(REACTION_KINDS)}")
+    if not 1 <= count <= REACTION_MAX:
+        raise Invalid(f"count must be from 1 to {REACTION_MAX}")
+
+
+def react(video: Video, kind: str, count: int) -> None:
+    """Publish a burst of taps; nothing is stored. Raises NotFound (it has ended), Invalid."""
+    check_reaction(kind, count)
+    if video.status == Video.Status.ENDED:
+        raise NotFound("This broadcast has ended.", code="video_ended")
+    publisher.publish([Burst(TopicName(video.topic), {kind: count}, now_ms())])
