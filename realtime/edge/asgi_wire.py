@@ -26,7 +26,7 @@ class AsgiWire:
     `behind` knows the server's own buffers: where it is None, they are the server's to bound.
     """
 
-    way = -1
+    direct_fd = -1
 
     def __init__(self, send: Send, *, is_sse: bool, behind: Any) -> None:
         self._is_sse = is_sse

@@ -132,16 +132,16 @@ class Sockets:
 class StreamSocket:
     """The wire (realtime.node.connections.Wire) of one stream.
 
-    `way` is the descriptor while the mailbox is empty, else -1.
+    `direct_fd` is the descriptor while the mailbox is empty, else -1.
     """
 
     __slots__ = (
-        "_inbound", "_interest", "_is_ending", "_mailbox", "_pings", "_sockets", "descriptor", "is_sse", "listener",
-        "way",
+        "_inbound", "_interest", "_is_ending", "_mailbox", "_pings", "_sockets", "descriptor", "direct_fd", "is_sse",
+        "listener",
     )  # fmt: skip
 
     def __init__(self, sockets: Sockets, descriptor: int, listener: Listener, *, is_sse: bool) -> None:
-        self.descriptor = self.way = descriptor
+        self.descriptor = self.direct_fd = descriptor
         self.is_sse = is_sse
         self._sockets = sockets
         self.listener = listener
@@ -194,7 +194,7 @@ class StreamSocket:
     def keep(self, rest: bytes) -> None:
         """Take what the kernel did not, to be written when it has room."""
         self._mailbox = bytearray(rest)
-        self.way = -1
+        self.direct_fd = -1
         self._watch(self._interest | WRITE)
         self.listener.filled()
         self._sockets.bound.waits(self)
@@ -222,7 +222,7 @@ class StreamSocket:
         if self._is_ending:
             self._half_close()
         else:
-            self.way = self.descriptor
+            self.direct_fd = self.descriptor
 
     # Reading
 
@@ -298,7 +298,7 @@ class StreamSocket:
         if self.descriptor < 0:
             return
         self._is_ending = True
-        self.way = -1
+        self.direct_fd = -1
         self.listener.filled()  # nobody may write after the goodbye
         self._sockets.later(self.abort)
         self._watch(self._interest | READ)
@@ -316,7 +316,7 @@ class StreamSocket:
 
     def _finish(self) -> None:
         self._sockets.forget(self.descriptor)
-        self.descriptor = self.way = -1
+        self.descriptor = self.direct_fd = -1
         self._mailbox = None
         listener = self.listener
         self.listener = _NOBODY

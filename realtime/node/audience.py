@@ -19,15 +19,15 @@ class Audience(Generic[M]):
     """The connections of one topic and protocol: a list to walk fast, with holes where members left.
 
     A frame goes to those who stood in the list when it was made (`size` then), so that who joins during a long
-    fan-out gets the frames after their snapshot and no other. `ways[i]` is the descriptor of `members[i]` while it may
+    fan-out gets the frames after their snapshot and no other. `fds[i]` is the descriptor of `members[i]` while it may
     be written to directly, -1 for a hole and for who has to be written to in another way.
     """
 
-    __slots__ = ("_places", "members", "ways")
+    __slots__ = ("_places", "fds", "members")
 
     def __init__(self) -> None:
         self.members: list[M | None] = []
-        self.ways = array("i")
+        self.fds = array("i")
         self._places: dict[M, int] = {}
 
     def __len__(self) -> int:
@@ -44,26 +44,26 @@ class Audience(Generic[M]):
         """How far to walk `members` for a frame made now."""
         return len(self.members)
 
-    def add(self, member: M, way: int = -1) -> None:
+    def add(self, member: M, fd: int = -1) -> None:
         """Add a member; a second time changes nothing."""
         if member not in self._places:
             self._places[member] = len(self.members)
             self.members.append(member)
-            self.ways.append(way)
+            self.fds.append(fd)
 
-    def set_way(self, member: M, way: int) -> None:
-        self.ways[self._places[member]] = way
+    def set_fd(self, member: M, fd: int) -> None:
+        self.fds[self._places[member]] = fd
 
     def discard(self, member: M) -> None:
         place = self._places.pop(member, None)
         if place is not None:
             self.members[place] = None
-            self.ways[place] = -1
+            self.fds[place] = -1
 
     def compact(self) -> None:
         """Close the holes. Only when no frame is on its way: places change."""
         if len(self.members) > 2 * len(self._places) + 8:
-            self.ways = array("i", (self.ways[place] for place in self._places.values()))
+            self.fds = array("i", (self.fds[place] for place in self._places.values()))
             self.members = list(self._places)
             self._places = {member: place for place, member in enumerate(self._places)}
 
@@ -91,7 +91,7 @@ class Members:
         return self.sse if connection.is_sse else self.websocket
 
     def add(self, connection: Connection) -> None:
-        self.audience_of(connection).add(connection, connection.way)
+        self.audience_of(connection).add(connection, connection.direct_fd)
         if connection.is_sampled:
             self.sampled.add(connection)
 

@@ -41,10 +41,10 @@ class Wire(Protocol):
     """How a connection reaches its viewer: realtime.edge.sockets.StreamSocket, or any ASGI server
     (realtime.edge.asgi_wire).
 
-    `way` is the socket's descriptor while the node may write to it directly, else -1: then `write` is the way.
+    `direct_fd` is the socket's descriptor while the node may write to it directly. Else it is -1: then use `write`.
     """
 
-    way: int
+    direct_fd: int
 
     def open(self, headers: Sequence[tuple[bytes, bytes]], first: bytes) -> None:
         """Begin the answer of an event stream, with the first bytes of its body."""
@@ -61,7 +61,7 @@ class Wire(Protocol):
         ...
 
     def keep(self, rest: bytes) -> None:
-        """Take the rest of a frame of which the kernel took only a part; `way` is -1 until it is gone."""
+        """Take the rest of a frame of which the kernel took only a part; `direct_fd` is -1 until it is gone."""
         ...
 
     def pause(self) -> None:
@@ -125,9 +125,9 @@ class Connection:
         self.name_all: Callable[[Sequence[Frame]], Sequence[Frame]] | None = None
 
     @property
-    def way(self) -> int:
+    def direct_fd(self) -> int:
         """The descriptor to which what is for many may be written as it is, else -1."""
-        return -1 if self.name_all is not None else self.wire.way
+        return -1 if self.name_all is not None else self.wire.direct_fd
 
     def write(self, frames: Sequence[Frame]) -> None:
         self.wire.write(frames if self.name_all is None else self.name_all(frames))

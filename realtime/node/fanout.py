@@ -213,12 +213,12 @@ def write_slice(
     """
     size = len(data)
     missed = 0
-    for place, way in enumerate(audience.ways[start:stop], start):
-        if way < 0:
+    for place, fd in enumerate(audience.fds[start:stop], start):
+        if fd < 0:
             missed += not _write_around(audience.members[place], frames, durable=durable, behind=behind)
             continue
         try:
-            sent = write(way, data)
+            sent = write(fd, data)
             if sent == size:
                 continue
         except OSError as error:
@@ -227,7 +227,7 @@ def write_slice(
                 continue
             sent = 0
         connection = audience.members[place]
-        assert connection is not None, "a hole has no way"
+        assert connection is not None, "a hole has no descriptor"
         connection.wire.keep(data[sent:])
     return stop - start - missed
 

@@ -103,7 +103,7 @@ class Node:
         self.samples = Samples(clock=clock, share=sample_share)
         self.heartbeats = Heartbeats(self.connections)
         self.slow = SlowViewers(self.feeds, self.connections)
-        self._ids = Ids(self.feeds, set_ways=self.slow.set_ways)
+        self._ids = Ids(self.feeds, set_fds=self.slow.set_fds)
         self.rights = Rights(self.feeds, store, presence, remove=self.remove, unsubscribe=self.unsubscribe)
         self.fanout = Fanout(
             region=region,

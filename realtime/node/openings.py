@@ -82,12 +82,12 @@ def hello(node: NodeId, connection: Connection, openings: Sequence[Opening], *, 
 class Ids:
     """Has the ids of a connection name all its topics while there are several that have positions.
 
-    `set_ways` is called with a connection for which that has changed.
+    `set_fds` is called with a connection for which that has changed.
     """
 
-    def __init__(self, feeds: Mapping[TopicName, Feed], *, set_ways: Callable[[Connection], None]) -> None:
+    def __init__(self, feeds: Mapping[TopicName, Feed], *, set_fds: Callable[[Connection], None]) -> None:
         self._feeds = feeds
-        self._set_ways = set_ways
+        self._set_fds = set_fds
 
     def look_at_topics(self, connection: Connection) -> None:
         """The connection has other topics than before."""
@@ -97,7 +97,7 @@ class Ids:
         is_named = len(feeds) > 1
         if is_named != (connection.name_all is not None):
             connection.name_all = partial(self._name_all, connection) if is_named else None
-            self._set_ways(connection)
+            self._set_fds(connection)
 
     def _name_all(self, connection: Connection, frames: Sequence[Frame]) -> list[Frame]:
         feeds = [feed for topic in connection.topics if (feed := self._feeds.get(topic)) is not None]

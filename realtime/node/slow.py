@@ -25,15 +25,15 @@ class SlowViewers:
         """The connection's socket takes no more for now: write to it through its mailbox until it has caught up."""
         if connection not in self._slow and connection.id in self._connections:
             self._slow.add(connection)
-            self.set_ways(connection)
+            self.set_fds(connection)
 
     def forget(self, connection: Connection) -> None:
         self._slow.discard(connection)
 
-    def set_ways(self, connection: Connection) -> None:
-        """Have the fan-out write to the connection as its `way` says now."""
+    def set_fds(self, connection: Connection) -> None:
+        """Have the fan-out write to the connection as its `direct_fd` says now."""
         for feed in self._feeds_of(connection):
-            feed.members.audience_of(connection).set_way(connection, connection.way)
+            feed.members.audience_of(connection).set_fd(connection, connection.direct_fd)
 
     async def check(self) -> None:
         """Pay what is owed to viewers that have caught up."""
@@ -43,7 +43,7 @@ class SlowViewers:
             if connection.stale and any(feed.sending.outbox for feed in self._feeds_of(connection)):
                 continue  # an older frame is on its way and would come after what is owed
             self._slow.discard(connection)
-            self.set_ways(connection)
+            self.set_fds(connection)
             if connection.stale:
                 connection.stale = False
                 metrics.mailbox_drops.labels("state").inc()

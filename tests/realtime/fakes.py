@@ -288,10 +288,10 @@ class FakeWire:
         self, *, is_sse: bool, direct: bool, filled: Callable[[], None], gone: Callable[[], None] = lambda: None
     ) -> None:
         self.socket = FakeSocket()
-        self.descriptor = self.way = -1
+        self.descriptor = self.direct_fd = -1
         if direct:
-            self.descriptor = self.way = next(_numbers)
-            _sockets[self.way] = self.socket
+            self.descriptor = self.direct_fd = next(_numbers)
+            _sockets[self.direct_fd] = self.socket
         self.mailbox = b""
         self.closed: Closing | None = None
         self.is_aborted = False
@@ -324,7 +324,7 @@ class FakeWire:
 
     def keep(self, rest: bytes) -> None:
         self.mailbox += rest
-        self.way = -1
+        self.direct_fd = -1
         self._filled()
         self._bound.waits(self)
 
@@ -337,7 +337,7 @@ class FakeWire:
         sent = self.socket.send(self.mailbox) if self.mailbox else 0
         self.mailbox = self.mailbox[sent:]
         if not self.mailbox:
-            self.way = self.descriptor
+            self.direct_fd = self.descriptor
 
     def pause(self) -> None: ...
 
@@ -345,11 +345,11 @@ class FakeWire:
 
     def close(self, why: Closing) -> None:
         self.closed = why
-        self.way = -1
+        self.direct_fd = -1
 
     def abort(self) -> None:
         self.is_aborted = True
-        self.way = -1
+        self.direct_fd = -1
         self._gone()
 
 

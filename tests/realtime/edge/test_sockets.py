@@ -103,12 +103,12 @@ async def stream(ours: Sockets, *, is_sse: bool = True) -> AsyncIterator[Stream]
 async def test_what_the_kernel_does_not_take_comes_later_and_in_order(ours: Sockets) -> None:
     async with stream(ours) as made:
         made.wire.put(BIG)
-        assert made.wire.way == -1, "nobody else may write now"
+        assert made.wire.direct_fd == -1, "nobody else may write now"
         assert made.ear.times_filled == 1
         assert 0 < made.wire.pending_bytes() < len(BIG)
         made.wire.put(b"the end")
         assert (await made.reads(b"the end")) == BIG + b"the end"
-        await eventually(lambda: made.wire.way == made.wire.descriptor, "the way to be free again")
+        await eventually(lambda: made.wire.direct_fd == made.wire.descriptor, "the descriptor to be free again")
         assert made.wire.pending_bytes() == 0
 
 
@@ -120,7 +120,7 @@ async def test_goodbye_comes_after_what_waits_and_nothing_after_it(ours: Sockets
         made.wire.close(Closing.GONE)
         made.wire.put(b"too late")
         made.wire.close(Closing.SLOW)
-        assert made.wire.way == -1
+        assert made.wire.direct_fd == -1
         end = b"0\r\n\r\n" if is_sse else b"\x88\x02\x11\x34"  # 4404
         assert (await made.reads(end)).endswith(b"\r\n" + end if is_sse else b"}}" + end)
         await readable(made.peer)

@@ -95,7 +95,7 @@ async def test_hello_before_a_reset_names_no_position(node: Node, store: FakeSto
 
 async def test_topic_that_is_added_or_given_back_is_in_the_ids_or_is_not(node: Node, store: FakeStore) -> None:
     viewer = await follow(node, topics=(VIDEO,))
-    way = viewer.connection.way
+    fd = viewer.connection.direct_fd
     await node.change_topics(viewer.connection, {OTHER: None}, [])
     node.deliver([to_wire(store.note("one"))])
     await node.change_topics(viewer.connection, {}, [OTHER])
@@ -103,7 +103,7 @@ async def test_topic_that_is_added_or_given_back_is_in_the_ids_or_is_not(node: N
     here, there = [event_id(VIDEO, Position(EPOCH, seq)) for seq in range(3)], event_id(OTHER, Position(EPOCH, 0))
     ids = [block["id"].split(",") for block in blocks(viewer) if "id" in block]
     assert [set(id) for id in ids] == [{here[0]}, {here[0], there}, {here[1], there}, {here[2]}]
-    assert viewer.connection.way == way, "with one topic it is written to with all others"
+    assert viewer.connection.direct_fd == fd, "with one topic it is written to with all others"
 
 
 async def test_who_keeps_positions_themselves_is_written_to_with_all_others(node: Node, store: FakeStore) -> None:
@@ -111,7 +111,7 @@ async def test_who_keeps_positions_themselves_is_written_to_with_all_others(node
     viewer.connection.has_ids_of_all = False
     for topic in TOPICS:
         await viewer.watch(topic)
-    assert viewer.connection.way == viewer.wire.way >= 0
+    assert viewer.connection.direct_fd == viewer.wire.direct_fd >= 0
     node.deliver([to_wire(store.note("one"))])
     assert [block["id"] for block in blocks(viewer)] == [event_id(VIDEO, Position(EPOCH, 1))]
 
