@@ -22,13 +22,13 @@ Act = Callable[[Claim, dict[str, Any]], Awaitable[dict[str, Any]]]
 def command(act: Act) -> Command:
     """Make a command of an act: check its text, know the viewer, turn refusals into answers."""
 
-    async def run(watcher: Identity, address: str, message: dict[str, Any]) -> dict[str, Any]:
+    async def run(identity: Identity, address: str, message: dict[str, Any]) -> dict[str, Any]:
         if has_bad_characters(message):
             raise CommandError("invalid", "The text holds characters that are none.")
         limits.begin()
         try:
             # Known by cookie or token since the handshake; the transaction looks whether the account is still there.
-            return await act(Claim(UUID(watcher.viewer_id)), message)
+            return await act(Claim(UUID(identity.viewer_id)), message)
         except Refused as refusal:
             raise CommandError(refusal.code, refusal.detail) from refusal
         except Limited as limited:

@@ -62,17 +62,17 @@ def identity_of(viewer: Viewer | None, *, session: str = "") -> Identity:
     return Identity(str(viewer.id), sees_all(viewer), stamp=viewer.stamp(), session=session, is_hidden=viewer.is_hidden)
 
 
-def review(watchers: Sequence[Identity]) -> Review:
-    """Look again at watchers: who is banned, signed out, has a new password or fewer rights; who hides.
+def review(identities: Sequence[Identity]) -> Review:
+    """Look again at identities: who is banned, signed out, has a new password or fewer rights; who hides.
 
     Two queries, however many they are.
     """
     viewers = Viewer.objects.annotate(sees_all=holds(*seeing)).in_bulk(
-        {UUID(watcher.viewer_id) for watcher in watchers}
+        {UUID(identity.viewer_id) for identity in identities}
     )
     stamps = {str(id): viewer.stamp() for id, viewer in viewers.items() if viewer.is_active}
     seeing_all = {str(id) for id, viewer in viewers.items() if viewer.sees_all}
-    sessions = {watcher.session for watcher in watchers if watcher.session}
+    sessions = {identity.session for identity in identities if identity.session}
     open_sessions = set(
         Session.objects.filter(session_key__in=sessions, expire_date__gt=timezone.now()).values_list(
             "session_key", flat=True
@@ -81,11 +81,11 @@ def review(watchers: Sequence[Identity]) -> Review:
         else ()
     )
     signed_out = frozenset(
-        watcher
-        for watcher in watchers
-        if stamps.get(watcher.viewer_id) != watcher.stamp
-        or (watcher.is_staff and watcher.viewer_id not in seeing_all)
-        or (watcher.session and watcher.session not in open_sessions)
+        identity
+        for identity in identities
+        if stamps.get(identity.viewer_id) != identity.stamp
+        or (identity.is_staff and identity.viewer_id not in seeing_all)
+        or (identity.session and identity.session not in open_sessions)
     )
     return Review(signed_out, frozenset(str(id) for id, viewer in viewers.items() if viewer.is_hidden))
 

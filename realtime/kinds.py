@@ -22,20 +22,20 @@ class Access:
     viewer_ids: frozenset[str] = frozenset()
     staff: bool = True
 
-    def allows(self, topic: TopicName, watcher: Identity) -> bool:
-        """Whether the watcher may read the topic now. A ticket gives nothing that its viewer has not: less, it is good
+    def allows(self, topic: TopicName, identity: Identity) -> bool:
+        """Whether the identity may read the topic now. A ticket gives no right that its viewer has not: it is good
         for its topics only.
         """
         if self.public:
             return True
-        if not watcher.viewer_id or (watcher.topics is not None and topic not in watcher.topics):
+        if not identity.viewer_id or (identity.topics is not None and topic not in identity.topics):
             return False
-        return (self.staff and watcher.is_staff) or watcher.viewer_id in self.viewer_ids
+        return (self.staff and identity.is_staff) or identity.viewer_id in self.viewer_ids
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What has changed about watchers since they came.
+    """What has changed about identities since they came.
 
     `signed_out`: those who would not be recognized any more: signed out, banned, a new password. `hidden`: the ids of
     the viewers among them who do not want to be seen online.

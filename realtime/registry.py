@@ -22,14 +22,14 @@ class CommandError(Exception):
         self.detail = detail
 
 
-# Called with the watcher, his address and the message; returns what the acknowledgement holds.
+# Called with the viewer's identity, their address and the message. Returns what the acknowledgement holds.
 Command = Callable[[Identity, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 # Called with a request's headers; returns on whose behalf it comes. Raises CommandError for credentials that are none.
 Identify = Callable[[dict[bytes, bytes]], Awaitable[Identity]]
 # Called with a request's headers; returns the viewer's id as the credentials themselves say it, "" where they do not:
 # no database is asked, and nothing may rest on it but who is counted.
 Claim = Callable[[dict[bytes, bytes]], str]
-# Called with identified watchers. In a database thread.
+# Called with the identities of viewers. In a database thread.
 LookAgain = Callable[[Sequence[Identity]], Review]
 # Called with viewers and when they were last active, in ms. In a database thread.
 SaveLastActive = Callable[[Mapping[str, int]], None]

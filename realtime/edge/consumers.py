@@ -49,7 +49,7 @@ class _Stream:
     scope: Scope
     base_send: Send
     request: Request
-    watcher: Identity = ANONYMOUS
+    identity: Identity = ANONYMOUS
     _is_load = False
     _ticket_seconds = 0.0  # its age
     _limit_keys: LimitKeys | None = None
@@ -92,31 +92,31 @@ class _Stream:
             ticket = tickets.read(self.request.ticket)
         except tickets.BadTicket as error:
             raise Refusal(401, "bad_ticket", "The ticket is not valid or has expired.") from error
-        self.watcher, self._is_load, self._ticket_seconds = ticket.watcher, ticket.is_load, ticket.age_seconds
+        self.identity, self._is_load, self._ticket_seconds = ticket.identity, ticket.is_load, ticket.age_seconds
 
     async def _identify(self) -> Identity:
         """Return who watches; read from cookie or token once, and only where it matters. Raises Refusal."""
-        if self.watcher is ANONYMOUS and (credentials := self.request.credentials):
-            self.watcher = await identify(credentials)
-        return self.watcher
+        if self.identity is ANONYMOUS and (credentials := self.request.credentials):
+            self.identity = await identify(credentials)
+        return self.identity
 
     async def _prepare(self, node: Node) -> None:
         """Have the topics at hand, each from the position last seen. Raises Refusal."""
         async with refusals():
-            is_old = self.watcher.viewer_id and self._ticket_seconds > RIGHTS_SECONDS
-            if is_old and not await node.rights.recognizes(self.watcher):
+            is_old = self.identity.viewer_id and self._ticket_seconds > RIGHTS_SECONDS
+            if is_old and not await node.rights.recognizes(self.identity):
                 raise Refusal(401, "bad_ticket", "The ticket's viewer is banned or has a new password.")
             for topic in self.request.topics:
                 after = self.request.positions.get(topic)
-                await node.prepare(topic, self.watcher, after=after, identify=self._identify)
+                await node.prepare(topic, self.identity, after=after, identify=self._identify)
 
     def _open(self, session: Session, *, is_sse: bool) -> Wire:
         """Give the session a connection, which enters the node. Nothing is written yet."""
         wire = self._take_wire(session, is_sse=is_sse)
         id = ConnectionId(secrets.token_urlsafe(12))
-        key = self.request.key(self.watcher, id, is_load=self._is_load)
+        key = self.request.key(self.identity, id, is_load=self._is_load)
         session.connection = Connection(
-            id, wire, is_sse=is_sse, watcher=self.watcher, key=key, has_ids_of_all=self.request.has_ids_of_all
+            id, wire, is_sse=is_sse, identity=self.identity, key=key, has_ids_of_all=self.request.has_ids_of_all
         )
         session.node.add(session.connection)
         self._session = session
@@ -175,7 +175,7 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         if not self.request.topics:
             raise Refusal(422, "invalid_topic", "Name at least one topic, like ?topic=video:<id>.")
         await self._prepare(node)
-        if not all(node.is_open(topic, self.watcher) for topic in self.request.topics):
+        if not all(node.is_open(topic, self.identity) for topic in self.request.topics):
             raise Refusal(503, "unavailable", "The topic is being read again.", retry_seconds=1)
         session = Session(node, self._limit_keys)
         wire = self._open(session, is_sse=True)

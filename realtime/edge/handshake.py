@@ -122,7 +122,7 @@ class Request:
         session = self.cookie(settings.SESSION_COOKIE_NAME)
         return session or self.headers.get(b"authorization", b"").decode("latin1") or self.device
 
-    def key(self, watcher: Identity, id: ConnectionId, *, is_load: bool = False) -> ViewerKey:
+    def key(self, identity: Identity, id: ConnectionId, *, is_load: bool = False) -> ViewerKey:
         """Return which viewer the connection is counted as: who it is, else which browser, else which address.
 
         Only what is signed counts, and no database is asked: who makes names up is one viewer with all at their
@@ -133,7 +133,7 @@ class Request:
             return UNCOUNTED
         if is_load:
             return key_of(f"connection {id}")
-        viewer_id = watcher.viewer_id
+        viewer_id = identity.viewer_id
         if not viewer_id and b"authorization" in self.headers and registry.claim is not None:
             viewer_id = registry.claim(self.headers)
         if viewer_id:

@@ -151,13 +151,13 @@ class Commander(Session):
                     raise CommandError("invalid", f"{error}.".capitalize()) from error
                 self._answer({"ack": ref, "seen": self.node.samples.saw(self.connection.id, frames)})
             case str(op) if op in registry.commands:
-                watcher = await self._identify()
-                if not watcher.viewer_id:
+                identity = await self._identify()
+                if not identity.viewer_id:
                     raise CommandError(
                         "unauthenticated",
                         "Say who you are: open the WebSocket with a session, a bearer token or a ticket.",
                     )
-                answer = await registry.commands[op](watcher, self._network, command)
+                answer = await registry.commands[op](identity, self._network, command)
                 self._answer({"ack": ref, **answer})
             case _:
                 raise CommandError("unknown_op", "There is no such command.")
@@ -189,11 +189,11 @@ class Commander(Session):
 
     async def _identify(self) -> Identity:
         """Return who watches; read from cookie or token once. Raises Refusal."""
-        watcher = self.connection.watcher
-        if watcher is ANONYMOUS and self._headers:
-            watcher = await identify(self._headers)
-            self.node.identify(self.connection, watcher)
-        return watcher
+        identity = self.connection.identity
+        if identity is ANONYMOUS and self._headers:
+            identity = await identify(self._headers)
+            self.node.identify(self.connection, identity)
+        return identity
 
     def _answer(self, answer: dict[str, Any]) -> None:
         body = orjson.dumps(answer)

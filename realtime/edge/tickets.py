@@ -31,19 +31,19 @@ class BadTicket(Exception):
 class Ticket:
     """What a ticket says. `is_load`: a load test's, free of connection limits."""
 
-    watcher: Identity
+    identity: Identity
     is_load: bool
     age_seconds: float
 
 
 def issue(
     topics: Sequence[str],
-    watcher: Identity = ANONYMOUS,
+    identity: Identity = ANONYMOUS,
     *,
     load: bool = False,
     expires_in_seconds: int = EXPIRES_SECONDS,
 ) -> str:
-    """Return a ticket for the topics, on behalf of the watcher. `load`: a load test's, free of connection limits.
+    """Return a ticket for the topics, for the identity. `load`: a load test's, free of connection limits.
 
     The session stays behind: it is not for others to read. Signing out does not end a stream opened by ticket; a ban
     or a new password does.
@@ -53,10 +53,10 @@ def issue(
         "i": now,
         "x": now + (LOAD_SECONDS if load else expires_in_seconds),
         "t": list(topics),
-        "v": watcher.viewer_id,
-        "s": watcher.is_staff,
-        "p": watcher.stamp,
-        "h": watcher.is_hidden,
+        "v": identity.viewer_id,
+        "s": identity.is_staff,
+        "p": identity.stamp,
+        "h": identity.is_hidden,
         "l": load,
     }
     return signing.dumps(claims, salt=SALT, compress=True)
@@ -72,7 +72,7 @@ def read(ticket: str) -> Ticket:
         if now > claims["x"]:
             raise BadTicket("expired")
         topics = frozenset(claims["t"])
-        watcher = Identity(claims["v"], claims["s"], topics, claims["p"], is_hidden=claims["h"])
-        return Ticket(watcher, claims["l"], now - claims["i"])
+        identity = Identity(claims["v"], claims["s"], topics, claims["p"], is_hidden=claims["h"])
+        return Ticket(identity, claims["l"], now - claims["i"])
     except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
         raise BadTicket(str(error)) from error

@@ -124,10 +124,10 @@ class DatabaseStore:
         prefix, _, _ = topics[0].partition(":")
         return await self._threads.run(self._registry.kinds[prefix].load_all, topics)
 
-    async def review(self, watchers: Sequence[Identity]) -> Review:
+    async def review(self, identities: Sequence[Identity]) -> Review:
         if self._registry.review is None:
             return Review()
-        return await self._threads.run(self._registry.review, watchers)
+        return await self._threads.run(self._registry.review, identities)
 
     async def save_last_active(self, at_ms: Mapping[str, int]) -> None:
         if self._registry.save_last_active is not None:

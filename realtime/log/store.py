@@ -83,7 +83,7 @@ class Store(Protocol):
         """Return the snapshots of topics of one kind without a log, those that are gone left out."""
         ...
 
-    async def review(self, watchers: Sequence[Identity]) -> Review:
+    async def review(self, identities: Sequence[Identity]) -> Review:
         """Look again at those who said who they are."""
         ...
 

@@ -62,18 +62,18 @@ class Arrivals:
         self._end_between(feed, connection.key)
 
     def count_now(self, feed: Feed, connection: Connection) -> None:
-        if feed.has_viewers and feed.roll.enter(connection.key, connection.watcher.viewer_id):
+        if feed.has_viewers and feed.roll.enter(connection.key, connection.identity.viewer_id):
             self._leases.note_change(feed)
 
     def count_out(self, feed: Feed, connection: Connection) -> None:
         if self._arriving.pop((feed, connection), None) is not None or not feed.has_viewers:
             return
-        if feed.roll.leave(connection.key, connection.watcher.viewer_id):
+        if feed.roll.leave(connection.key, connection.identity.viewer_id):
             self._leases.note_change(feed)
 
     def end_poll(self, feed: Feed, connection: Connection) -> None:
         """Count the viewer on for a while: the next poll is on its way. Before the connection is counted out."""
-        key, viewer_id = connection.key, connection.watcher.viewer_id
+        key, viewer_id = connection.key, connection.identity.viewer_id
         if not feed.has_viewers or key == UNCOUNTED:
             return
         self._end_between(feed, key)

@@ -98,7 +98,8 @@ class Connection:
     """
 
     __slots__ = (
-        "has_ids_of_all", "id", "is_sampled", "is_sse", "key", "name_all", "slot", "stale", "topics", "watcher", "wire",
+        "has_ids_of_all", "id", "identity", "is_sampled", "is_sse", "key", "name_all", "slot", "stale", "topics",
+        "wire",
     )  # fmt: skip
 
     def __init__(
@@ -107,7 +108,7 @@ class Connection:
         wire: Wire,
         *,
         is_sse: bool,
-        watcher: Identity = ANONYMOUS,
+        identity: Identity = ANONYMOUS,
         key: ViewerKey = UNCOUNTED,
         has_ids_of_all: bool = True,
     ) -> None:
@@ -115,7 +116,7 @@ class Connection:
         self.wire = wire
         self.is_sse = is_sse
         self.is_sampled = False  # acknowledges frames (realtime.node.samples)
-        self.watcher = watcher
+        self.identity = identity
         self.key = key
         self.slot = hash(id) % HEARTBEAT_SECONDS
         self.topics: set[TopicName] = set()

@@ -216,21 +216,21 @@ class Node:
                 self.arrivals.end_poll(feed, connection)
         self.remove(connection)
 
-    def identify(self, connection: Connection, watcher: Identity) -> None:
+    def identify(self, connection: Connection, identity: Identity) -> None:
         """Note who watches on an open connection: that has to stay true, and the viewer is counted as that person."""
         feeds = [feed for topic in connection.topics if (feed := self.feeds.get(topic)) is not None]
         counted = [feed for feed in feeds if not self.arrivals.is_arriving(feed, connection)]
         for feed in counted:
             self.arrivals.count_out(feed, connection)
-        connection.watcher = watcher
-        if watcher.viewer_id and connection.key != UNCOUNTED:
-            connection.key = self._key_of(f"viewer {watcher.viewer_id}")
+        connection.identity = identity
+        if identity.viewer_id and connection.key != UNCOUNTED:
+            connection.key = self._key_of(f"viewer {identity.viewer_id}")
         for feed in counted:
             self.arrivals.count_now(feed, connection)
         if connection.id in self.connections:
             self.rights.watch(connection)
         for topic in list(connection.topics):
-            if not self.is_open(topic, watcher):
+            if not self.is_open(topic, identity):
                 self.rights.take_away(connection, topic, "private")
 
     # What a connection watches
@@ -238,39 +238,39 @@ class Node:
     async def prepare(
         self,
         topic: TopicName,
-        watcher: Identity,
+        identity: Identity,
         *,
         after: Position | None = None,
         identify: AskIdentity | None = None,
     ) -> None:
         """Have the topic at hand for a viewer who has seen it up to `after`, so that `enter` can follow at once.
 
-        `identify` says who the viewer is. It is asked only where the topic is not open to `watcher`.
+        `identify` says who the viewer is. It is asked only where the topic is not open to `identity`.
         The first viewer of a topic costs one read of the database, all others none.
         Raises TopicGone (also for a topic that this viewer may not read), StoreUnavailable, what `identify` raises.
         """
         try:
-            await self._prepare(topic, watcher, after)
+            await self._prepare(topic, identity, after)
         except TopicGone:
             if identify is None:
                 raise
             await self._prepare(topic, await identify(), after)
 
-    async def _prepare(self, topic: TopicName, watcher: Identity, after: Position | None) -> None:
+    async def _prepare(self, topic: TopicName, identity: Identity, after: Position | None) -> None:
         feed = await self._ready_feed(topic)
         if after is not None and after.epoch == feed.epoch and after.seq > feed.seq:
             # It saw it on another node, which was faster. Who asks at the same time shares the one read.
             await asyncio.shield(self.repair.pull_soon(feed, grace_seconds=0))
-        if not feed.access.allows(topic, watcher):
+        if not feed.access.allows(topic, identity):
             if feed.kind.is_presence:  # no event says whom the viewer has written to since the last look
                 await self.online.read_again([feed])
-            if not feed.access.allows(topic, watcher):
+            if not feed.access.allows(topic, identity):
                 raise TopicGone(topic)
 
-    def is_open(self, topic: TopicName, watcher: Identity) -> bool:
-        """Whether `enter` would let the watcher in: the topic is prepared, not dropped nor closed to them since."""
+    def is_open(self, topic: TopicName, identity: Identity) -> bool:
+        """Whether `enter` would let the identity in: the topic is prepared, not dropped nor closed to them since."""
         feed = self.feeds.get(topic)
-        return feed is not None and feed.is_ready and feed.access.allows(topic, watcher)
+        return feed is not None and feed.is_ready and feed.access.allows(topic, identity)
 
     def enter(self, connection: Connection, topic: TopicName, *, after: Position | None = None) -> Opening:
         """Make the connection a viewer of a prepared topic; return what it has to read before any later frame.
@@ -280,7 +280,7 @@ class Node:
         Raises TopicGone, TooManyTopics.
         """
         feed = self.feeds.get(topic)
-        if feed is None or not self.is_open(topic, connection.watcher):
+        if feed is None or not self.is_open(topic, connection.identity):
             raise TopicGone(topic)
         connection.check_room(topic)
         if connection not in feed.members:
@@ -288,7 +288,7 @@ class Node:
             connection.topics.add(topic)
             self._ids.look_at_topics(connection)
             if feed.kind.is_inbox and self._presence is not None and len(feed.members) == 1:
-                self._presence.enter(subject(topic), is_hidden=connection.watcher.is_hidden)
+                self._presence.enter(subject(topic), is_hidden=connection.identity.is_hidden)
             feed.empty_since = None
             self.arrivals.count_in(feed, connection)
         return opening(feed, after)
@@ -326,7 +326,7 @@ class Node:
         while not has_read:
             if not await self.has_read(connection):
                 raise ConnectionGone(connection.id)
-            await self.prepare(topic, connection.watcher, after=after, identify=identify)
+            await self.prepare(topic, connection.identity, after=after, identify=identify)
             has_read = connection.wire.pending_bytes() <= ROOM_BYTES
         if connection.id not in self.connections:
             raise ConnectionGone(connection.id)

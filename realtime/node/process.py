@@ -184,7 +184,7 @@ class NodeProcess:
     async def change_topics(
         self,
         connection: str,
-        watcher: Identity,
+        identity: Identity,
         *,
         subscribe: Mapping[TopicName, Position | None],
         unsubscribe: Sequence[TopicName],
@@ -194,7 +194,7 @@ class NodeProcess:
         Returns as Node.change_topics does. Raises ConnectionGone (also when it is somebody else's), NodeSilent.
         """
         ask = {
-            "watcher": {**asdict(watcher), "topics": []},
+            "watcher": {**asdict(identity), "topics": []},
             "subscribe": {topic: after and event_id(topic, after) for topic, after in subscribe.items()},
             "unsubscribe": list(unsubscribe),
         }
@@ -251,12 +251,12 @@ class NodeProcess:
 
     @staticmethod
     async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int | str] | None:
-        """Return the answer; None: there is no such connection, or it is not this watcher's."""
+        """Return the answer; None: there is no such connection, or it is not this identity's."""
         connection = node.connections.get(ask["connection"])
         asking = Identity(**{**ask["watcher"], "topics": None})  # credentials, no ticket
-        if connection is None or connection.watcher.viewer_id not in ("", asking.viewer_id):
+        if connection is None or connection.identity.viewer_id not in ("", asking.viewer_id):
             return None
-        known = connection.watcher
+        known = connection.identity
         if asking.viewer_id and (not known.viewer_id or known.topics is not None):
             node.identify(connection, asking)
         subscribe = {topic: position_in(topic, after) for topic, after in ask["subscribe"].items()}

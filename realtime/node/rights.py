@@ -45,7 +45,7 @@ class Rights:
 
     def watch(self, connection: Connection) -> None:
         """Look at the connection's viewer again and again, where it is known who that is."""
-        if connection.watcher.viewer_id:
+        if connection.identity.viewer_id:
             self._identified.add(connection)
 
     def forget(self, connection: Connection) -> None:
@@ -56,7 +56,7 @@ class Rights:
         if feed.access.public:
             return
         for connection in list(feed.members):
-            if not feed.access.allows(feed.topic, connection.watcher):
+            if not feed.access.allows(feed.topic, connection.identity):
                 self.take_away(connection, feed.topic, "private")
 
     def expel_all(self, feed: Feed) -> None:
@@ -80,15 +80,15 @@ class Rights:
         connection.wire.write([last])
         connection.wire.close(why)
 
-    async def recognizes(self, watcher: Identity) -> bool:
+    async def recognizes(self, identity: Identity) -> bool:
         """Whether the viewer would still be recognized: not banned, no new password. If many come back together, the
         database is asked once for all. Raises StoreUnavailable.
         """
-        return bool(await self._recognizing.ask(watcher))
+        return bool(await self._recognizing.ask(identity))
 
-    async def _recognize(self, watchers: Sequence[Identity]) -> dict[Identity, bool]:
-        review = await self._store.review(watchers)
-        return {watcher: watcher not in review.signed_out for watcher in watchers}
+    async def _recognize(self, identities: Sequence[Identity]) -> dict[Identity, bool]:
+        review = await self._store.review(identities)
+        return {identity: identity not in review.signed_out for identity in identities}
 
     async def check(self) -> None:
         """Send away viewers who would not be recognized any more (signed out, banned, a new password), and those who
@@ -100,16 +100,16 @@ class Rights:
                 self.expel(feed)
             if number % STEP_TOPICS == STEP_TOPICS - 1:
                 await asyncio.sleep(0)
-        watchers = {connection.watcher for connection in self._identified}
-        if not watchers:
+        identities = {connection.identity for connection in self._identified}
+        if not identities:
             return
         try:
-            review = await self._store.review(list(watchers))
+            review = await self._store.review(list(identities))
         except StoreUnavailable:
             metrics.store_errors.inc()  # good rights stay until the database says otherwise
             return
         if self._presence is not None:
             self._presence.set_hidden(review.hidden)
         for connection in list(self._identified) if review.signed_out else ():
-            if connection.watcher in review.signed_out:
+            if connection.identity in review.signed_out:
                 self.close(connection, frame("bye", {"reason": "signed_out"}), Closing.EXPIRED)

@@ -232,9 +232,9 @@ class FakeStore:
         await self._asked("snapshots")
         return {topic: dict(self.kept[topic]) for topic in topics if topic in self.kept}
 
-    async def review(self, watchers: Sequence[Identity]) -> Review:
+    async def review(self, identities: Sequence[Identity]) -> Review:
         await self._asked("review")
-        signed_out = frozenset(watcher for watcher in watchers if watcher.viewer_id in self.banned)
+        signed_out = frozenset(identity for identity in identities if identity.viewer_id in self.banned)
         return Review(signed_out, frozenset(self.hidden))
 
     async def save_last_active(self, at_ms: Mapping[str, int]) -> None:
@@ -365,14 +365,16 @@ class Viewer:
         *,
         is_sse: bool = True,
         direct: bool = True,
-        watcher: Identity = ANONYMOUS,
+        identity: Identity = ANONYMOUS,
         key: int | None = None,
     ) -> None:
         self.node = node
         self.wire = FakeWire(is_sse=is_sse, direct=direct, filled=self._filled, gone=self._gone)
         number = next(_numbers)
         counted = ViewerKey(number if key is None else key)
-        self.connection = Connection(ConnectionId(f"c{number}"), self.wire, is_sse=is_sse, watcher=watcher, key=counted)
+        self.connection = Connection(
+            ConnectionId(f"c{number}"), self.wire, is_sse=is_sse, identity=identity, key=counted
+        )
         self.opening: dict[str, Any] = {}
         self.first: list[tuple[str, dict[str, Any]]] = []
         node.add(self.connection)
@@ -385,7 +387,7 @@ class Viewer:
 
     async def watch(self, topic: TopicName = VIDEO, *, after: int | None = None, epoch: Epoch = EPOCH) -> Viewer:
         position = None if after is None else Position(epoch, after)
-        await self.node.prepare(topic, self.connection.watcher, after=position)
+        await self.node.prepare(topic, self.connection.identity, after=position)
         opening = self.node.enter(self.connection, topic, after=position)
         self.opening = json.loads(opening.part)
         self.first = [(frame.name, json.loads(frame.body)) for frame in opening.frames]

@@ -117,7 +117,7 @@ async def test_refusals_take_the_same_time_whatever_the_reason() -> None:
 def test_ticket_says_who_may_watch_what() -> None:
     ticket = tickets.issue(["video:1"], Identity("ada", stamp="s1", session="secret"), load=True)
     said = tickets.read(ticket)
-    assert (said.watcher, said.is_load) == (Identity("ada", False, frozenset(("video:1",)), "s1"), True)
+    assert (said.identity, said.is_load) == (Identity("ada", False, frozenset(("video:1",)), "s1"), True)
 
 
 @pytest.mark.parametrize(

@@ -341,7 +341,7 @@ async def test_acts_that_the_server_refuses_cost_their_author_nothing(
     fan = stage.viewers[0]
     headers = {"Authorization": f"Bearer {await run(issue_token, fan)}"}
     path = f"/api/v1/videos/{stage.video.id}/comments"
-    watcher = Identity(str(fan.id))
+    identity = Identity(str(fan.id))
     message = {"video": str(stage.video.id), "body": "hello"}
 
     async def by_rest() -> object:
@@ -350,7 +350,7 @@ async def test_acts_that_the_server_refuses_cost_their_author_nothing(
 
     async def by_socket() -> object:
         try:
-            return await COMMANDS["comment"](watcher, "", message)
+            return await COMMANDS["comment"](identity, "", message)
         except CommandError as error:
             return error.code
 

@@ -652,11 +652,11 @@ async def test_deleted_video_says_goodbye_once(here: Room) -> None:
 # Tickets
 
 
-def old_ticket(monkeypatch: pytest.MonkeyPatch, seconds: int, topics: list[str], watcher: Identity = ANONYMOUS) -> str:
+def old_ticket(monkeypatch: pytest.MonkeyPatch, seconds: int, topics: list[str], identity: Identity = ANONYMOUS) -> str:
     now = time.time()
     with monkeypatch.context() as then:
         then.setattr("django.core.signing.time.time", lambda: now - seconds)
-        return tickets.issue(topics, watcher)
+        return tickets.issue(topics, identity)
 
 
 async def ticket_of(here: Room, topic: str, *, person: int = 0) -> str:
@@ -690,7 +690,7 @@ async def test_browser_comes_back_with_the_ticket_in_its_address(
     """An EventSource comes back with the address that it was given. Cut after 64 s it got 401, and never came again."""
     broadcaster = here.people[0]
     topic = f"video:{await private_video(here)}"
-    said = tickets.read(await ticket_of(here, topic)).watcher
+    said = tickets.read(await ticket_of(here, topic)).identity
     query = f"topic={topic}&ticket={old_ticket(monkeypatch, seconds, [topic], said)}"
     await here.call("POST", f"/videos/{topic.partition(':')[2]}/comments", {"body": "missed"}, person=broadcaster)
     position = await here.position(1, topic=topic)
@@ -702,7 +702,7 @@ async def test_browser_comes_back_with_the_ticket_in_its_address(
 async def test_ticket_opens_nothing_for_who_has_lost_their_rights(here: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is good for hours: a browser that is cut comes back every two seconds, and would read on in between."""
     topic = f"video:{await private_video(here)}"
-    said = tickets.read(await ticket_of(here, topic)).watcher
+    said = tickets.read(await ticket_of(here, topic)).identity
     query = f"topic={topic}&ticket={old_ticket(monkeypatch, 64, [topic], said)}"
     async with stream(here, query) as viewer:
         await viewer.named("hello")

@@ -116,7 +116,7 @@ async def test_who_is_told_to_wait_is_not_sent_away_for_good(
     sockets = Sockets(Bound())
     session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
-    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Identity("ada"))
+    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, identity=Identity("ada"))
     node.add(session.connection)
     for number in range(12 + ERRORS_MAX):
         assert session.connection.id in node.connections, number
@@ -138,7 +138,7 @@ async def test_commands_after_the_one_that_closed_the_connection_are_not_run(
     sockets = Sockets(Bound())
     session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
-    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, watcher=Identity("ada"))
+    session.connection = Connection(ConnectionId("c"), wire, is_sse=False, identity=Identity("ada"))
     node.add(session.connection)
     for message in ('{"op":"like"}', b"no text", '{"op":"like"}', '{"op":"like"}'):
         session.received(message)

@@ -136,22 +136,22 @@ class Rights(RuleBasedStateMachine):
         left = {json.loads(event.body)["note"] for event in self.store.logs[VIDEO]}
         self.hidden = set() if self.is_public else self.hidden & left
 
-    @rule(watcher=st.sampled_from(WATCHERS), is_sse=st.booleans(), after=st.none() | st.integers(0, 5))
-    def watch(self, watcher: Identity, is_sse: bool, after: int | None) -> None:
-        viewer = Viewer(self.node, is_sse=is_sse, watcher=watcher)
+    @rule(identity=st.sampled_from(WATCHERS), is_sse=st.booleans(), after=st.none() | st.integers(0, 5))
+    def watch(self, identity: Identity, is_sse: bool, after: int | None) -> None:
+        viewer = Viewer(self.node, is_sse=is_sse, identity=identity)
         try:
             self.run(viewer.watch(after=after, epoch=self.store.epoch))
         except TopicGone:
             self.node.remove(viewer.connection)
             return
-        may_always = watcher.is_staff or (watcher.viewer_id == "friend" and watcher.topics in (None, HERE))
+        may_always = identity.is_staff or (identity.viewer_id == "friend" and identity.topics in (None, HERE))
         self.viewers.append((viewer, may_always))
 
     @precondition(lambda self: self.viewers)
     @rule(place=st.integers(0, 100), name=st.sampled_from(["other", "friend"]))
     def identify(self, place: int, name: str) -> None:
         viewer, may_always = self.viewers[place % len(self.viewers)]
-        if not viewer.connection.watcher.viewer_id and viewer.connection.id in self.node.connections:
+        if not viewer.connection.identity.viewer_id and viewer.connection.id in self.node.connections:
             self.node.identify(viewer.connection, Identity(name))
             self.viewers[place % len(self.viewers)] = (viewer, may_always or name == "friend")
 
@@ -172,7 +172,7 @@ class Rights(RuleBasedStateMachine):
             access = feed.kind.access(feed.snapshot)
             assert access == feed.access
             for member in feed.members:
-                assert access.allows(feed.topic, member.watcher), member.watcher
+                assert access.allows(feed.topic, member.identity), member.identity
 
     @invariant()
     def nobody_reads_what_is_closed_to_them(self) -> None:

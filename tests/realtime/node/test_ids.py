@@ -64,7 +64,7 @@ async def follow(node: Node, last: str = "", topics: tuple[TopicName, ...] = TOP
     viewer = Viewer(node, **options)
     after = parse_event_ids(last)
     for topic in topics:
-        await node.prepare(topic, viewer.connection.watcher, after=after.get(topic))
+        await node.prepare(topic, viewer.connection.identity, after=after.get(topic))
     openings = [node.enter(viewer.connection, topic, after=after.get(topic)) for topic in topics]
     viewer.wire.write(node.hello(viewer.connection, openings))
     return viewer

@@ -538,9 +538,9 @@ async def test_topic_without_viewers_lingers_then_leaves_the_table(
 
 async def test_topic_made_private_dismisses_all_but_those_who_may_stay(node: Node, store: FakeStore) -> None:
     stranger = await Viewer(node).watch()
-    friend = await Viewer(node, watcher=Identity("friend")).watch()
-    staff = await Viewer(node, watcher=Identity("anyone", is_staff=True)).watch()
-    guest = await Viewer(node, watcher=Identity(topics=frozenset((VIDEO,)))).watch()
+    friend = await Viewer(node, identity=Identity("friend")).watch()
+    staff = await Viewer(node, identity=Identity("anyone", is_staff=True)).watch()
+    guest = await Viewer(node, identity=Identity(topics=frozenset((VIDEO,)))).watch()
     node.deliver([to_wire(store.note("secret"))])
     for sent_away in (stranger, guest):
         assert sent_away.read() == [("bye", {"reason": "private"})], "nothing of what is private now"
@@ -554,23 +554,23 @@ async def test_private_topic_looks_like_a_missing_one(node: Node, store: FakeSto
     store.note("secret")
     with pytest.raises(TopicGone):
         await Viewer(node).watch()
-    assert (await Viewer(node, watcher=Identity("friend")).watch()).opening["seq"] == 1
+    assert (await Viewer(node, identity=Identity("friend")).watch()).opening["seq"] == 1
 
 
 async def test_ticket_of_before_opens_no_topic_that_was_made_private(node: Node, store: FakeStore) -> None:
     """Taken while the video was public, it opened streams after that, and they read on without end."""
     stranger, friend = Identity(topics=frozenset((VIDEO,))), Identity("friend", topics=frozenset((VIDEO,)))
-    await Viewer(node, watcher=stranger).watch()
+    await Viewer(node, identity=stranger).watch()
     node.deliver([to_wire(store.note("secret"))])
     with pytest.raises(TopicGone):
-        await Viewer(node, watcher=stranger).watch()
-    assert (await Viewer(node, watcher=friend).watch()).opening["seq"] == 1, "who may read it may by a ticket"
+        await Viewer(node, identity=stranger).watch()
+    assert (await Viewer(node, identity=friend).watch()).opening["seq"] == 1, "who may read it may by a ticket"
 
 
 async def test_ticket_is_good_for_its_topics_only(node: Node, store: FakeStore) -> None:
     for topic in (VIDEO, OTHER):
         store.note("secret", topic)
-    viewer = Viewer(node, watcher=Identity("friend", topics=frozenset((VIDEO,))))
+    viewer = Viewer(node, identity=Identity("friend", topics=frozenset((VIDEO,))))
     await viewer.watch()
     with pytest.raises(TopicGone):
         await viewer.watch(OTHER)
@@ -578,7 +578,7 @@ async def test_ticket_is_good_for_its_topics_only(node: Node, store: FakeStore) 
 
 async def test_topic_that_is_closed_between_preparing_and_entering_is_not_entered(node: Node, store: FakeStore) -> None:
     viewer = Viewer(node)
-    await node.prepare(VIDEO, viewer.connection.watcher)
+    await node.prepare(VIDEO, viewer.connection.identity)
     node.deliver([to_wire(store.note("secret"))])
     with pytest.raises(TopicGone):
         node.enter(viewer.connection, VIDEO)
@@ -590,7 +590,7 @@ async def test_reload_sends_nobody_the_private_state_that_they_may_not_read(
 ) -> None:
     """1,100 missed events and "private" in one look: all got the private snapshot, and read on."""
     stranger = await Viewer(node).watch()
-    friend = await Viewer(node, watcher=Identity("friend")).watch()
+    friend = await Viewer(node, identity=Identity("friend")).watch()
     store.note("secret")
     if reason == "far_behind":
         for number in range(PULL_MAX_EVENTS):
@@ -609,9 +609,9 @@ async def test_reload_sends_nobody_the_private_state_that_they_may_not_read(
 
 async def test_who_is_where_they_may_not_be_is_sent_away_by_the_next_look(node: Node, store: FakeStore) -> None:
     """No step lets it happen; should one do so, anonymous viewers and holders of tickets are looked at as well."""
-    watchers = [ANONYMOUS, Identity(topics=frozenset((VIDEO,))), Identity("other", topics=frozenset((VIDEO,)))]
-    strangers = [await Viewer(node, watcher=watcher).watch() for watcher in watchers]
-    friend = await Viewer(node, watcher=Identity("friend")).watch()
+    identities = [ANONYMOUS, Identity(topics=frozenset((VIDEO,))), Identity("other", topics=frozenset((VIDEO,)))]
+    strangers = [await Viewer(node, identity=identity).watch() for identity in identities]
+    friend = await Viewer(node, identity=Identity("friend")).watch()
     node.feeds[VIDEO].snapshot["notes"].append("secret")
     await node.rights.check()
     assert [viewer.read()[-1] for viewer in strangers] == [("bye", {"reason": "private"})] * 3
@@ -620,8 +620,8 @@ async def test_who_is_where_they_may_not_be_is_sent_away_by_the_next_look(node: 
 
 async def test_who_is_signed_out_in_mid_stream_is_sent_away(node: Node, store: FakeStore) -> None:
     store.note("secret")
-    friend = await Viewer(node, watcher=Identity("friend")).watch()
-    staff = await Viewer(node, is_sse=False, watcher=Identity("anyone", is_staff=True)).watch()
+    friend = await Viewer(node, identity=Identity("friend")).watch()
+    staff = await Viewer(node, is_sse=False, identity=Identity("anyone", is_staff=True)).watch()
     store.banned = {"friend"}
     store.is_away = True
     await node.rights.check()
@@ -1165,16 +1165,16 @@ async def test_connection_that_subscribes_again_is_still_one(node: Node, table: 
 
 async def test_reconnect_between_two_renewals_is_told_to_nobody(node: Node, table: FakeTable) -> None:
     viewer = await Viewer(node, key=7).watch()
-    watcher = await Viewer(node).watch()
+    identity = await Viewer(node).watch()
     await node.leases.renew()
-    await until(lambda: watcher.last("viewers")["count"] == 2)
-    before = len(watcher.read())
+    await until(lambda: identity.last("viewers")["count"] == 2)
+    before = len(identity.read())
     node.remove(viewer.connection)
     await Viewer(node, key=7).watch()
     await node.leases.renew(full=False)
     node.deliver([totals(1, {"like": 1})])
-    await until(lambda: watcher.last("likes")["total"] == 1)
-    assert [name for name, _ in watcher.read()[before:]] == ["likes"]
+    await until(lambda: identity.last("likes")["total"] == 1)
+    assert [name for name, _ in identity.read()[before:]] == ["likes"]
 
 
 async def test_table_away_raises_no_peak_but_by_those_who_are_here(node: Node, table: FakeTable, clock: Clock) -> None:

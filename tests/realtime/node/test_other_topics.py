@@ -82,7 +82,7 @@ async def node(table: FakeTable, store: FakeStore, clock: Clock) -> AsyncIterato
 
 async def test_snapshot_of_a_topic_without_viewers_to_count_has_none(node: Node, store: FakeStore) -> None:
     store.note("hello", INBOX)
-    viewer = await Viewer(node, watcher=ANA).watch(INBOX)
+    viewer = await Viewer(node, identity=ANA).watch(INBOX)
     assert viewer.opening == {"epoch": EPOCH, "seq": 1, "snapshot": {"notes": ["hello"]}}
     node.deliver([to_wire(store.note("again", INBOX))])
     assert viewer.notes() == ["again"]
@@ -90,21 +90,21 @@ async def test_snapshot_of_a_topic_without_viewers_to_count_has_none(node: Node,
 
 async def test_being_staff_does_not_open_somebodys_inbox(node: Node) -> None:
     with pytest.raises(TopicGone):
-        await Viewer(node, watcher=Identity("boss", is_staff=True)).watch(INBOX)
+        await Viewer(node, identity=Identity("boss", is_staff=True)).watch(INBOX)
 
 
 async def test_ticket_opens_an_inbox_to_its_owner_only(node: Node) -> None:
     """A member who is sent away would go on reading with a ticket of before."""
     with pytest.raises(TopicGone):
-        await Viewer(node, watcher=Identity("bob", topics=frozenset((INBOX,)))).watch(INBOX)
-    await Viewer(node, watcher=Identity("ana", topics=frozenset((INBOX,)))).watch(INBOX)
+        await Viewer(node, identity=Identity("bob", topics=frozenset((INBOX,)))).watch(INBOX)
+    await Viewer(node, identity=Identity("ana", topics=frozenset((INBOX,)))).watch(INBOX)
 
 
 async def test_lease_of_an_uncounted_topic_is_entered_and_renewed_now_and_then(
     node: Node, table: FakeTable, clock: Clock
 ) -> None:
     """There may be one such topic for each viewer: renewing each like a video every 2 s would take half a core."""
-    await Viewer(node, watcher=ANA).watch(INBOX)
+    await Viewer(node, identity=ANA).watch(INBOX)
     assert table.calls == [("enter", (INBOX,))]
     for _ in range(5):
         clock.advance(seconds=2)
@@ -114,7 +114,7 @@ async def test_lease_of_an_uncounted_topic_is_entered_and_renewed_now_and_then(
 
 
 async def test_topic_that_had_no_event_yet_is_not_gone(node: Node, store: FakeStore) -> None:
-    viewer = await Viewer(node, watcher=ANA).watch(INBOX)
+    viewer = await Viewer(node, identity=ANA).watch(INBOX)
     log = store.logs.pop(INBOX)
     await node.repair.reconcile()
     assert viewer.wire.closed is None
@@ -125,7 +125,7 @@ async def test_topic_that_had_no_event_yet_is_not_gone(node: Node, store: FakeSt
 
 
 async def test_inbox_whose_row_is_not_in_the_restored_backup_starts_again(node: Node, store: FakeStore) -> None:
-    viewer = await Viewer(node, watcher=ANA).watch(INBOX)
+    viewer = await Viewer(node, identity=ANA).watch(INBOX)
     node.deliver([to_wire(store.note("not in the backup", INBOX))])
     heads = store.heads
 
@@ -148,7 +148,7 @@ async def test_many_topics_are_reconciled_in_slices(node: Node, store: FakeStore
     for topic in topics:
         store.create(topic)
         del store.totals[topic]
-        viewers.append(await Viewer(node, watcher=ANA).watch(topic))
+        viewers.append(await Viewer(node, identity=ANA).watch(topic))
         store.note("missed", topic)
     store.calls.clear()
     await node.repair.reconcile()
@@ -159,10 +159,10 @@ async def test_many_topics_are_reconciled_in_slices(node: Node, store: FakeStore
 async def test_who_missed_more_than_is_kept_starts_again(node: Node, store: FakeStore) -> None:
     for number in range(5):
         store.note(str(number), INBOX)
-    viewer = await Viewer(node, watcher=ANA).watch(INBOX, after=0)
+    viewer = await Viewer(node, identity=ANA).watch(INBOX, after=0)
     [(name, data)] = viewer.first
     assert (name, data["snapshot"]["notes"]) == ("reset", ["0", "1", "2", "3", "4"])
-    behind = await Viewer(node, watcher=ANA).watch(INBOX, after=3)
+    behind = await Viewer(node, identity=ANA).watch(INBOX, after=3)
     assert [data["note"] for _, data in behind.first] == ["3", "4"]
 
 
@@ -203,7 +203,7 @@ async def test_slow_viewer_is_owed_the_newest_state(node: Node) -> None:
 
 @pytest.mark.parametrize("is_sse", [True, False])
 async def test_who_loses_one_topic_of_several_keeps_the_others(node: Node, store: FakeStore, is_sse: bool) -> None:
-    viewer = await Viewer(node, is_sse=is_sse, watcher=ANA).watch()
+    viewer = await Viewer(node, is_sse=is_sse, identity=ANA).watch()
     await viewer.watch(INBOX)
     node.deliver([to_wire(store.note("secret"))])
     assert viewer.read()[-1] == ("unsubscribed", {"topic": VIDEO, "reason": "private"})
@@ -213,7 +213,7 @@ async def test_who_loses_one_topic_of_several_keeps_the_others(node: Node, store
 
 
 async def test_who_loses_the_last_topic_is_sent_away(node: Node, store: FakeStore) -> None:
-    viewer = await Viewer(node, watcher=ANA).watch()
+    viewer = await Viewer(node, identity=ANA).watch()
     await viewer.watch(INBOX)
     node.unsubscribe(viewer.connection, INBOX)
     del store.logs[VIDEO]

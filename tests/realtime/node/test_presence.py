@@ -254,8 +254,8 @@ async def region() -> AsyncIterator[Region]:
         await node.aclose()
 
 
-async def come(region: Region, *, node: int = 0, watcher: Identity = ANA) -> Viewer:
-    return await Viewer(region.nodes[node], watcher=watcher).watch(ANA_INBOX)
+async def come(region: Region, *, node: int = 0, identity: Identity = ANA) -> Viewer:
+    return await Viewer(region.nodes[node], identity=identity).watch(ANA_INBOX)
 
 
 async def test_viewer_is_online_from_the_first_heartbeat_until_the_last_is_too_old(region: Region) -> None:
@@ -320,34 +320,34 @@ async def test_viewers_of_a_node_that_died_are_swept_by_another(region: Region) 
 
 
 async def test_who_may_see_it_reads_status_and_changes_and_nobody_else_does(region: Region) -> None:
-    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     assert bo.opening["snapshot"] == {"status": "offline", "last_active_ms": 7}
     with pytest.raises(Exception, match="presence:ana"):
-        await Viewer(region.nodes[1], watcher=Identity("cy")).watch(ANA_PRESENCE)
+        await Viewer(region.nodes[1], identity=Identity("cy")).watch(ANA_PRESENCE)
     ana = await come(region)
     await region.pass_time(seconds=1)
     online = {"topic": ANA_PRESENCE, "status": "online", "last_active_ms": None}
     await until(lambda: bo.read() == [("presence", online)])
-    late = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    late = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     assert late.opening["snapshot"] == {"status": "online", "last_active_ms": None}
     region.nodes[0].remove(ana.connection)
     await region.pass_time(seconds=20)
     await until(lambda: bo.last("presence")["status"] == "offline")
-    fresh = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    fresh = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     assert fresh.opening["snapshot"]["last_active_ms"] == bo.last("presence")["last_active_ms"]
 
 
 async def test_who_has_just_been_written_to_need_not_wait_for_the_next_look(region: Region) -> None:
-    await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     await come(region)
     await region.pass_time(seconds=1)
     region.store.kept[ANA_PRESENCE]["may"] = ["bo", "cy"]
-    cy = await Viewer(region.nodes[1], watcher=Identity("cy")).watch(ANA_PRESENCE)
+    cy = await Viewer(region.nodes[1], identity=Identity("cy")).watch(ANA_PRESENCE)
     assert cy.opening["snapshot"]["status"] == "online"
 
 
 async def test_changes_that_were_lost_on_the_way_are_found_by_the_next_look(region: Region) -> None:
-    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     region.is_lossy = True
     ana = await come(region)
     await region.pass_time(seconds=20)
@@ -369,7 +369,7 @@ async def test_thousand_topics_are_read_in_turn_and_looked_at_each_time(region: 
     for topic in topics:
         region.store.create(topic)
         region.store.kept[topic] = {"may": ["bo"], "is_hidden": False, "last_active_ms": 1}
-        await Viewer(region.nodes[1], watcher=BO).watch(topic)
+        await Viewer(region.nodes[1], identity=BO).watch(topic)
     for topic in topics:
         region.store.kept[topic]["last_active_ms"] = 2
     region.is_lossy = True
@@ -386,7 +386,7 @@ async def test_thousand_topics_are_read_in_turn_and_looked_at_each_time(region: 
 
 
 async def test_what_is_hidden_is_not_told_by_what_was_read_before(region: Region) -> None:
-    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     await come(region)
     await region.pass_time(seconds=1)
     await until(lambda: bo.last("presence")["status"] == "online")
@@ -403,7 +403,7 @@ async def test_what_is_hidden_is_not_told_by_what_was_read_before(region: Region
 
 
 async def test_flushed_table_takes_nobody_offline(region: Region) -> None:
-    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     await come(region)
     await region.pass_time(seconds=20)
     await until(lambda: bo.last("presence")["status"] == "online")
@@ -415,7 +415,7 @@ async def test_flushed_table_takes_nobody_offline(region: Region) -> None:
 
 
 async def test_table_away_delays_the_heartbeats_and_loses_none(region: Region) -> None:
-    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     region.table.is_away = True
     await come(region)
     await region.pass_time(seconds=5)
@@ -435,16 +435,16 @@ async def test_heartbeats_are_one_every_d_whatever_happens_meanwhile(region: Reg
 
 async def test_hidden_viewer_sends_no_heartbeats_and_looks_as_if_he_had_never_come(region: Region) -> None:
     region.store.kept[ANA_PRESENCE]["is_hidden"] = True
-    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     assert bo.opening["snapshot"] == {"status": "offline", "last_active_ms": None}
-    await come(region, watcher=Identity("ana", is_hidden=True))
+    await come(region, identity=Identity("ana", is_hidden=True))
     await region.pass_time(seconds=30)
     assert region.table.beats == []
     assert bo.read() == []
 
 
 async def test_who_hides_and_shows_himself_again_is_noticed_without_reconnecting(region: Region) -> None:
-    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     await come(region)
     await region.pass_time(seconds=1)
     region.store.hidden = {"ana"}
@@ -463,7 +463,7 @@ async def test_who_hides_and_shows_himself_again_is_noticed_without_reconnecting
 
 
 async def test_who_may_not_see_it_any_more_loses_the_topic(region: Region) -> None:
-    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     await bo.watch(ANA_INBOX)
     region.store.kept[ANA_PRESENCE]["may"] = []
     await region.nodes[1].online.check()
@@ -474,7 +474,7 @@ async def test_who_may_not_see_it_any_more_loses_the_topic(region: Region) -> No
 
 
 async def test_presence_of_a_viewer_who_is_deleted_ends(region: Region) -> None:
-    bo = await Viewer(region.nodes[1], watcher=BO).watch(ANA_PRESENCE)
+    bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     del region.store.kept[ANA_PRESENCE]
     await region.nodes[1].online.check()
     assert bo.read()[-1] == ("bye", {"reason": "gone"})
