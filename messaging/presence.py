@@ -20,7 +20,7 @@ from realtime.dispatch.publisher import publisher
 from realtime.events import TopicName
 from realtime.kinds import Access, TopicKind
 from realtime.log.threads import backend_threads
-from realtime.node.presence import PREFIX, offline, status
+from realtime.table.presence import PREFIX, offline, status
 from realtime.table.redis import presence_table
 from realtime.table.scripts import TableUnavailable
 from web.moments import to_ms

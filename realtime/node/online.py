@@ -12,7 +12,8 @@ from realtime import metrics
 from realtime.events import State
 from realtime.log.store import Store, StoreUnavailable
 from realtime.node.feed import Feed, Topics, subject
-from realtime.node.presence import Presence, status
+from realtime.node.presence import Presence
+from realtime.table.presence import status
 from realtime.table.scripts import TableUnavailable
 
 LOOK_MAX_TOPICS = 500  # presence topics read at once: about 15 ms

@@ -18,49 +18,19 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
 
 from realtime import metrics
 from realtime.batches import news_gathered
-from realtime.events import Event, State, TopicName
+from realtime.events import Event, State
 from realtime.log.store import StoreUnavailable
-from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, PresenceTable
+from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, PresenceTable, offline, online
 from realtime.table.scripts import TableUnavailable
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "presence:"
 SWEEP_SECONDS = 0.5
 GATHER_SECONDS = 0.01  # who comes within it is told in one round trip
 TICK_SECONDS = 0.25
-
-
-def online(viewer_id: str, at_ms: int) -> State:
-    """Return the event of a viewer who has come online."""
-    return _state(viewer_id, at_ms, "online", None)
-
-
-def offline(viewer_id: str, at_ms: int, last_active_ms: int | None) -> State:
-    """Return the event of a viewer who is not online; `last_active_ms` None: nobody is to know, or he never was."""
-    return _state(viewer_id, at_ms, "offline", last_active_ms)
-
-
-def status(look: Look, viewer_id: str, kept: Mapping[str, Any], *, is_known: bool) -> State | None:
-    """Return a viewer's state by a look at the table and what the database keeps (`is_hidden`, `last_active_ms`).
-
-    None: he is not in the table, which has just been flushed; what `is_known` of him stays.
-    """
-    if kept["is_hidden"]:
-        return offline(viewer_id, look.at_ms, None)
-    if (since_ms := look.online.get(viewer_id)) is not None:
-        return online(viewer_id, since_ms)
-    if is_known and not look.is_whole:
-        return None
-    return offline(viewer_id, look.at_ms, kept["last_active_ms"])
-
-
-def _state(viewer_id: str, at_ms: int, status: str, last_active_ms: int | None) -> State:
-    return State(TopicName(PREFIX + viewer_id), at_ms, "presence", {"status": status, "last_active_ms": last_active_ms})
 
 
 class Presence:

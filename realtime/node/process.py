@@ -32,7 +32,7 @@ from realtime.limits import ConnectionLimit
 from realtime.log.database import DatabaseStore
 from realtime.node.connections import ConnectionGone, parse_public_id
 from realtime.node.node import Node
-from realtime.node.presence import PREFIX, Presence
+from realtime.node.presence import Presence
 from realtime.node.samples import entries_of
 from realtime.registry import registry
 from realtime.relay.batch import HEARTBEAT
@@ -40,6 +40,7 @@ from realtime.relay.interest import Interest
 from realtime.relay.shared import outbox, relay_table
 from realtime.stamps import is_spoken
 from realtime.table.counting import viewer_keys
+from realtime.table.presence import PREFIX
 from realtime.table.redis import presence_table, send_to_nodes, shared_table
 
 logger = logging.getLogger(__name__)

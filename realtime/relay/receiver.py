@@ -25,14 +25,13 @@ from realtime import metrics
 from realtime.dispatch.dispatcher import Dispatcher
 from realtime.events import TopicName, now_ms, to_wire
 from realtime.limits import Limited, RateLimit
-from realtime.node.presence import PREFIX, online
 from realtime.relay.batch import BODY_MAX_BYTES, HEARTBEAT, HOPS_MAX, Batch, Refused, decode_batch, decode_digest
 from realtime.relay.interest import BITMAP_BYTES
 from realtime.relay.sender import EVENTS_PATH, INTEREST_PATH
 from realtime.relay.signing import Keyring, Signed, Unsigned, WrongTime
 from realtime.relay.table import NonceUsed, RelayTable, TooManyRequests
 from realtime.scraping import REFUSAL, may_scrape
-from realtime.table.presence import PresenceTable
+from realtime.table.presence import PREFIX, PresenceTable, online
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import SharedTable
 

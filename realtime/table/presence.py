@@ -1,4 +1,5 @@
-"""The table of who is online in a region, in Redis: heartbeats, and who has gone because theirs are too old.
+"""The table of who is online in a region, in Redis: heartbeats, and who has gone because theirs are too old. And the
+events that say so.
 
 Hop: beside the path of a like. Nodes send heartbeats to it, sweep it, and look at it (realtime.node.presence); a relay
 enters heartbeats of other regions. realtime.node.presence explains what makes a viewer online or offline.
@@ -12,8 +13,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from realtime.events import State, TopicName
 from realtime.table.scripts import Script, ScriptedTable, load_script
 
+PREFIX = "presence:"
 BEAT_SECONDS = 10.0  # d, unless LIVE_PRESENCE_SECONDS says otherwise
 BATCH_MAX_VIEWERS = 500  # of one script: nobody else is served meanwhile
 HIDDEN_SECONDS = 60  # by then every node knows from the database
@@ -39,6 +42,34 @@ class Look:
     at_ms: int
     online: Mapping[str, int]  # viewer -> since when, ms
     is_whole: bool
+
+
+def online(viewer_id: str, at_ms: int) -> State:
+    """Return the event of a viewer who has come online."""
+    return _state(viewer_id, at_ms, "online", None)
+
+
+def offline(viewer_id: str, at_ms: int, last_active_ms: int | None) -> State:
+    """Return the event of a viewer who is not online; `last_active_ms` None: nobody may know, or they never were."""
+    return _state(viewer_id, at_ms, "offline", last_active_ms)
+
+
+def status(look: Look, viewer_id: str, kept: Mapping[str, Any], *, is_known: bool) -> State | None:
+    """Return a viewer's state by a look at the table and what the database keeps (`is_hidden`, `last_active_ms`).
+
+    None: the viewer is not in the table, which was flushed a moment ago; what `is_known` of them stays.
+    """
+    if kept["is_hidden"]:
+        return offline(viewer_id, look.at_ms, None)
+    if (since_ms := look.online.get(viewer_id)) is not None:
+        return online(viewer_id, since_ms)
+    if is_known and not look.is_whole:
+        return None
+    return offline(viewer_id, look.at_ms, kept["last_active_ms"])
+
+
+def _state(viewer_id: str, at_ms: int, status: str, last_active_ms: int | None) -> State:
+    return State(TopicName(PREFIX + viewer_id), at_ms, "presence", {"status": status, "last_active_ms": last_active_ms})
 
 
 class PresenceTable(ScriptedTable):

@@ -17,8 +17,8 @@ from realtime.events import Event, NodeId, State, TopicName, to_wire
 from realtime.identity import Identity
 from realtime.kinds import Access
 from realtime.node.node import Node
-from realtime.node.presence import Presence, offline
-from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, PresenceTable, gone_seconds
+from realtime.node.presence import Presence
+from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, PresenceTable, gone_seconds, offline
 from realtime.table.scripts import TableUnavailable
 from tests.realtime.fakes import FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
 from tests.realtime.node.test_node import Clock, until
