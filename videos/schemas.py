@@ -11,7 +11,7 @@ from pydantic import Field
 from accounts.schemas import Person
 from realtime.edge.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
 from realtime.events import POSITION, TOPIC
-from realtime.node.samples import ENTRIES_MAX
+from realtime.node.acknowledgements import ENTRIES_MAX
 from videos.models import LikeKind, Video
 from videos.reactions import REACTION_KINDS, REACTION_MAX
 from videos.text import PLAYLIST

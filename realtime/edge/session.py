@@ -19,9 +19,9 @@ from realtime.edge.handshake import Refusal, Request
 from realtime.events import TopicName, position_in, topic_name
 from realtime.identity import ANONYMOUS, Identity
 from realtime.limits import Limited, RateLimit
+from realtime.node.acknowledgements import entries_of
 from realtime.node.connections import TOPICS_MAX, Closing, Connection, ConnectionGone, TooManyTopics
 from realtime.node.node import Node
-from realtime.node.samples import entries_of
 from realtime.registry import CommandError, registry
 
 logger = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class Commander(Session):
                     frames = entries_of(command.get("frames"))
                 except ValueError as error:
                     raise CommandError("invalid", f"{error}.".capitalize()) from error
-                self._answer({"ack": ref, "seen": self.node.samples.saw(self.connection.id, frames)})
+                self._answer({"ack": ref, "seen": self.node.acknowledgements.saw(self.connection.id, frames)})
             case str(op) if op in registry.commands:
                 identity = await self._identify()
                 if not identity.viewer_id:

@@ -115,7 +115,7 @@ class Connection:
         self.id = id
         self.wire = wire
         self.is_sse = is_sse
-        self.is_sampled = False  # acknowledges frames (realtime.node.samples)
+        self.is_sampled = False  # acknowledges frames (realtime.node.acknowledgements)
         self.identity = identity
         self.key = key
         self.slot = hash(id) % HEARTBEAT_SECONDS

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Sequence
 from realtime import metrics
 from realtime.background import Spawn
 from realtime.events import Frame, now_ms
+from realtime.node.acknowledgements import Acknowledgements
 from realtime.node.audience import Audience
 from realtime.node.connections import Connection, is_full
 from realtime.node.feed import Feed
-from realtime.node.samples import Samples
 from realtime.node.sending import Outgoing
 
 SLICE_CONNECTIONS = 500  # about 5 ms of writing
@@ -37,7 +37,7 @@ class Fanout:
         self,
         *,
         region: str,
-        samples: Samples,
+        acknowledgements: Acknowledgements,
         frame_seconds: float,
         clock: Callable[[], float],
         write: Callable[[int, bytes], int],
@@ -45,7 +45,7 @@ class Fanout:
         behind: Callable[[Connection], None],
     ) -> None:
         self._region = region
-        self._samples = samples
+        self._acknowledgements = acknowledgements
         self._frame_seconds = frame_seconds
         self._clock = clock
         self._write_descriptor = write
@@ -189,7 +189,7 @@ class Fanout:
             hops = journey.hops(written_ms, here=self._region)
             for received_ms in journey.received:
                 metrics.hop_seconds.observe("written", journey.event, journey.passage.region, written_ms - received_ms)
-            if ready and journey.received and (number := self._samples.begin(journey, written_ms, ready)):
+            if ready and journey.received and (number := self._acknowledgements.begin(journey, written_ms, ready)):
                 hops["n"] = number
             made.tell_hops(hops)
 

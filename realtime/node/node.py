@@ -37,6 +37,7 @@ from realtime.events import (
 from realtime.identity import Identity
 from realtime.kinds import TopicKind
 from realtime.log.store import Store, StoreUnavailable, TopicGone
+from realtime.node.acknowledgements import Acknowledgements
 from realtime.node.arrivals import ARRIVALS_SECONDS, Arrivals
 from realtime.node.connections import RETRY_MS, Connection, ConnectionGone, TooManyTopics
 from realtime.node.fanout import Fanout
@@ -48,7 +49,6 @@ from realtime.node.presence import SWEEP_SECONDS, Presence
 from realtime.node.repair import RECONCILE_SECONDS, Repair
 from realtime.node.rights import RIGHTS_SECONDS, Rights
 from realtime.node.rounds import Heartbeats, send_away
-from realtime.node.samples import Samples
 from realtime.node.slow import SlowViewers
 from realtime.stamps import Passage
 from realtime.table.counting import UNCOUNTED, KeyOf, viewer_keys
@@ -100,14 +100,14 @@ class Node:
         self._clock = clock
         self._loading: dict[Feed, asyncio.Task[None]] = {}
         self.tasks = BackgroundTasks(f"node {id}", quiet=(TopicGone, StoreUnavailable))
-        self.samples = Samples(clock=clock, share=sample_share)
+        self.acknowledgements = Acknowledgements(clock=clock, share=sample_share)
         self.heartbeats = Heartbeats(self.connections)
         self.slow = SlowViewers(self.feeds, self.connections)
         self._ids = Ids(self.feeds, set_fds=self.slow.set_fds)
         self.rights = Rights(self.feeds, store, presence, remove=self.remove, unsubscribe=self.unsubscribe)
         self.fanout = Fanout(
             region=region,
-            samples=self.samples,
+            acknowledgements=self.acknowledgements,
             frame_seconds=frame_seconds,
             clock=clock,
             write=write,
@@ -135,7 +135,7 @@ class Node:
             ("heartbeat", self.heartbeats.beat, 1.0),
             ("slow viewers", self.slow.check, 0.5),
             ("rights", self.rights.check, RIGHTS_SECONDS),
-            ("samples", self._expire_samples, 1.0),
+            ("acknowledgements", self._expire_acknowledgements, 1.0),
             ("arrivals", self.arrivals.check, ARRIVALS_SECONDS),
         ):
             self.tasks.repeat(step, seconds, name=name)
@@ -194,7 +194,7 @@ class Node:
 
     def add(self, connection: Connection) -> None:
         self.connections[connection.id] = connection
-        connection.is_sampled = self.samples.enter(connection.id)
+        connection.is_sampled = self.acknowledgements.enter(connection.id)
         self.rights.watch(connection)
         metrics.connections.labels("sse" if connection.is_sse else "websocket").inc()
 
@@ -204,7 +204,7 @@ class Node:
             return
         self.slow.forget(connection)
         self.rights.forget(connection)
-        self.samples.leave(connection.id)
+        self.acknowledgements.leave(connection.id)
         metrics.connections.labels("sse" if connection.is_sse else "websocket").dec()
         for topic in list(connection.topics):
             self.unsubscribe(connection, topic)
@@ -380,7 +380,7 @@ class Node:
 
     def hello(self, connection: Connection, openings: Sequence[Opening]) -> list[Frame]:
         """Return the frames that open a connection, in order."""
-        return hello(self.id, connection, openings, sample_ms=self.samples.every_ms)
+        return hello(self.id, connection, openings, sample_ms=self.acknowledgements.every_ms)
 
     # Topics
 
@@ -440,8 +440,8 @@ class Node:
 
     # The end
 
-    async def _expire_samples(self) -> None:
-        self.samples.expire()
+    async def _expire_acknowledgements(self) -> None:
+        self.acknowledgements.expire()
 
     async def drain(self, *, window_seconds: float) -> None:
         """Send everybody to another node, evenly over the window, each told when to come back; then end the node."""

@@ -30,10 +30,10 @@ from realtime.events import NodeId, Position, TopicName, event_id, now_ms, posit
 from realtime.identity import Identity
 from realtime.limits import ConnectionLimit
 from realtime.log.database import DatabaseStore
+from realtime.node.acknowledgements import entries_of
 from realtime.node.connections import ConnectionGone, parse_public_id
 from realtime.node.node import Node
 from realtime.node.presence import Presence
-from realtime.node.samples import entries_of
 from realtime.registry import registry
 from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
@@ -203,7 +203,7 @@ class NodeProcess:
         return answer
 
     async def saw(self, connection: str, frames: Sequence[Sequence[int]]) -> int:
-        """Take what the viewer of a connection, on whichever node it is, has seen (realtime.node.samples).
+        """Take what the viewer of a connection, on whichever node it is, has seen (realtime.node.acknowledgements).
 
         Who knows the connection's name holds the connection: nobody else is told it. Returns how many of the frames
         were waited for. Raises ConnectionGone, NodeSilent.
@@ -268,7 +268,7 @@ class NodeProcess:
         """Return how many frames were waited for; None: there is no such connection."""
         if ask["connection"] not in node.connections:
             return None
-        return node.samples.saw(ask["connection"], entries_of(ask["frames"]))
+        return node.acknowledgements.saw(ask["connection"], entries_of(ask["frames"]))
 
     # What nodes ask each other to do, by the type of the layer's message.
     _acts: Mapping[str, Callable[[Node, dict[str, Any]], Awaitable[Any]]] = {

@@ -34,7 +34,7 @@ class _Start:
     began: float  # by the node's clock
 
 
-class Samples:
+class Acknowledgements:
     """A node's sampled connections, and the frames that each has not acknowledged yet: `WAITING_MAX` at most."""
 
     def __init__(self, *, clock: Callable[[], float], share: float, draw: Callable[[], float] = random.random) -> None:

@@ -10,14 +10,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from realtime.events import ConnectionId
-from realtime.node.samples import (
+from realtime.node.acknowledgements import (
     ENTRIES_MAX,
     LOST_SECONDS,
     READERS_MAX,
     SAMPLED_MAX,
     STARTS_PER_SECOND,
     WAITING_MAX,
-    Samples,
+    Acknowledgements,
     entries_of,
 )
 from realtime.stamps import Journey, Passage
@@ -41,12 +41,12 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def at_1050_ms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.node.samples.now_ms", lambda: 10_050)
+    monkeypatch.setattr("realtime.node.acknowledgements.now_ms", lambda: 10_050)
 
 
 @pytest.fixture
-def samples(clock: Clock) -> Iterator[Samples]:
-    made = Samples(clock=clock, share=1.0)
+def samples(clock: Clock) -> Iterator[Acknowledgements]:
+    made = Acknowledgements(clock=clock, share=1.0)
     assert made.enter(ANA)
     clock.now += 1.0
     yield made
@@ -57,7 +57,7 @@ def counted(name: str = "live_hop_seconds_count", **labels: str) -> float:
     return REGISTRY.get_sample_value(name, {**seen, **labels}) or 0.0
 
 
-def test_what_was_seen_is_counted_once_from_when_it_was_received(samples: Samples) -> None:
+def test_what_was_seen_is_counted_once_from_when_it_was_received(samples: Acknowledgements) -> None:
     before = counted(), counted("live_hop_seconds_sum")
     number = samples.begin(JOURNEY, WRITTEN_MS, [ANA])
     assert samples.saw(ANA, [(number, 10_040)]) == 1
@@ -66,7 +66,7 @@ def test_what_was_seen_is_counted_once_from_when_it_was_received(samples: Sample
     assert counted("live_hop_seconds_sum") == pytest.approx(before[1] + 0.040)
 
 
-def test_nobody_acknowledges_for_another_connection(samples: Samples) -> None:
+def test_nobody_acknowledges_for_another_connection(samples: Acknowledgements) -> None:
     assert samples.enter(BO)
     number = samples.begin(JOURNEY, WRITTEN_MS, [ANA])
     assert samples.saw(BO, [(number, 10_040)]) == 0
@@ -75,7 +75,7 @@ def test_nobody_acknowledges_for_another_connection(samples: Samples) -> None:
 
 
 @pytest.mark.parametrize("seen_ms", [0, WRITTEN_MS - 2_001, 10_050 + 2_001, 1 << 60])
-def test_impossible_moment_changes_nothing(samples: Samples, seen_ms: int) -> None:
+def test_impossible_moment_changes_nothing(samples: Acknowledgements, seen_ms: int) -> None:
     before = counted()
     number = samples.begin(JOURNEY, WRITTEN_MS, [ANA])
     assert samples.saw(ANA, [(number, seen_ms), (number + 1, 10_040)]) == 0
@@ -83,7 +83,7 @@ def test_impossible_moment_changes_nothing(samples: Samples, seen_ms: int) -> No
     assert samples.saw(ANA, [(number, 10_040)]) == 1
 
 
-def test_what_is_not_acknowledged_in_time_is_lost_and_later_nothing(samples: Samples, clock: Clock) -> None:
+def test_what_is_not_acknowledged_in_time_is_lost_and_later_nothing(samples: Acknowledgements, clock: Clock) -> None:
     lost = counted("live_samples_lost_total")
     number = samples.begin(JOURNEY, WRITTEN_MS, [ANA])
     clock.now += LOST_SECONDS
@@ -95,7 +95,7 @@ def test_what_is_not_acknowledged_in_time_is_lost_and_later_nothing(samples: Sam
     assert samples.saw(ANA, [(number, 10_040)]) == 0
 
 
-def test_what_a_viewer_who_left_has_not_acknowledged_is_not_lost(samples: Samples, clock: Clock) -> None:
+def test_what_a_viewer_who_left_has_not_acknowledged_is_not_lost(samples: Acknowledgements, clock: Clock) -> None:
     lost = counted("live_samples_lost_total")
     samples.begin(JOURNEY, WRITTEN_MS, [ANA])
     samples.leave(ANA)
@@ -106,15 +106,15 @@ def test_what_a_viewer_who_left_has_not_acknowledged_is_not_lost(samples: Sample
 
 def test_sample_is_the_share_of_connections_and_bounded(clock: Clock) -> None:
     draws = iter((0.3, 0.1, 0.2) + (0.0,) * 100)
-    samples = Samples(clock=clock, share=0.2, draw=lambda: next(draws, 0.0))
+    samples = Acknowledgements(clock=clock, share=0.2, draw=lambda: next(draws, 0.0))
     assert [samples.enter(ConnectionId(str(number))) for number in range(3)] == [False, True, False]
     assert sum(samples.enter(ConnectionId(f"more {number}")) for number in range(300)) == SAMPLED_MAX - 1
     samples.leave(ConnectionId("1"))
-    assert Samples(clock=clock, share=0.0, draw=lambda: 0.0).enter(ANA) is False
+    assert Acknowledgements(clock=clock, share=0.0, draw=lambda: 0.0).enter(ANA) is False
 
 
 def test_viewers_of_a_big_sample_acknowledge_more_rarely_and_a_few_for_each_frame(
-    samples: Samples, clock: Clock
+    samples: Acknowledgements, clock: Clock
 ) -> None:
     """Were it always those who came first, it would be those who are written to first."""
     assert samples.every_ms == 5_000
@@ -132,7 +132,9 @@ def test_viewers_of_a_big_sample_acknowledge_more_rarely_and_a_few_for_each_fram
 
 
 def test_frames_that_are_to_be_acknowledged_are_bounded_however_many_are_written(clock: Clock) -> None:
-    samples = Samples(clock=clock, share=1.0, draw=itertools.cycle(number / 100 for number in range(100)).__next__)
+    samples = Acknowledgements(
+        clock=clock, share=1.0, draw=itertools.cycle(number / 100 for number in range(100)).__next__
+    )
     samples.enter(ANA)
 
     def second(frames: int) -> int:
@@ -147,7 +149,7 @@ def test_frames_that_are_to_be_acknowledged_are_bounded_however_many_are_written
     assert second(10) == 10, "as soon as there is room again"
 
 
-def test_frames_that_nobody_acknowledges_take_bounded_memory(samples: Samples, clock: Clock) -> None:
+def test_frames_that_nobody_acknowledges_take_bounded_memory(samples: Acknowledgements, clock: Clock) -> None:
     started = sum(bool(samples.begin(JOURNEY, WRITTEN_MS, [ANA])) for _ in range(WAITING_MAX + 10))
     assert started == WAITING_MAX
     clock.now += LOST_SECONDS + 1
