@@ -9,7 +9,7 @@ takes nothing for `STALL_MAX_SECONDS` is cut. Nobody else waits for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from realtime import metrics
@@ -48,6 +48,9 @@ class Bound:
 
     def __len__(self) -> int:
         return len(self._since)
+
+    def __iter__(self) -> Iterator[Reader]:
+        return iter(self._since)
 
     def waits(self, reader: Reader) -> None:
         """More waits for the reader now. It is cut when that is too much."""

@@ -68,7 +68,7 @@ class Session:
 class Commander(Session):
     """A WebSocket's session: runs its viewer's commands, one after the other, each answered by `ack` or `error`."""
 
-    __slots__ = ("_caused_bytes", "_errors", "_headers", "_is_paused", "_limit", "_network", "_waiting", "_working")
+    __slots__ = ("_caused_bytes", "_errors", "_headers", "_is_paused", "_network", "limit", "waiting", "working")
 
     def __init__(self, node: Node, limit_keys: LimitKeys | None, request: Request) -> None:
         super().__init__(node, limit_keys)
@@ -76,40 +76,40 @@ class Commander(Session):
         self._headers = request.credentials
         self._errors = 0
         self._caused_bytes = 0  # sent for commands, and not yet paid for by the limit
-        self._limit: RateLimit | None = None
-        self._waiting: deque[str | bytes | Callable[[], None]] = deque()
-        self._working: asyncio.Task[None] | None = None
+        self.limit: RateLimit | None = None  # from the first command on
+        self.waiting: deque[str | bytes | Callable[[], None]] = deque()
+        self.working: asyncio.Task[None] | None = None  # while there are commands
         self._is_paused = False
 
     def received(self, message: str | bytes) -> None:
-        self._waiting.append(message)
-        if self._working is None:
-            self._working = asyncio.create_task(self._work(), name="commands")
-        elif len(self._waiting) > WAITING_MAX and not self._is_paused:
+        self.waiting.append(message)
+        if self.working is None:
+            self.working = asyncio.create_task(self._work(), name="commands")
+        elif len(self.waiting) > WAITING_MAX and not self._is_paused:
             self._is_paused = True
             self.connection.wire.pause()
 
     def said_all(self, goodbye: Callable[[], None]) -> None:
-        self._waiting.append(goodbye)
-        if self._working is None:
-            self._working = asyncio.create_task(self._work(), name="commands")
+        self.waiting.append(goodbye)
+        if self.working is None:
+            self.working = asyncio.create_task(self._work(), name="commands")
 
     async def _work(self) -> None:
         try:
-            while self._waiting:
-                message = self._waiting.popleft()
+            while self.waiting:
+                message = self.waiting.popleft()
                 if callable(message):
                     message()
                     return
                 await self.take(message)
-                if self._is_paused and len(self._waiting) <= WAITING_MAX // 4:
+                if self._is_paused and len(self.waiting) <= WAITING_MAX // 4:
                     self._is_paused = False
                     self.connection.wire.resume()
         except Exception:
             logger.exception("a command failed")
             self._close(Closing.FAILED)
         finally:
-            self._working = None
+            self.working = None
 
     async def take(self, message: str | bytes) -> None:
         """Run one command and answer it."""
@@ -121,9 +121,9 @@ class Commander(Session):
             if not await self.node.has_read(self.connection):
                 return
             if settings.LIVE_LIMITS:
-                self._limit = self._limit or RateLimit(burst=200, per_second=50)
+                self.limit = self.limit or RateLimit(burst=200, per_second=50)
                 cost, self._caused_bytes = divmod(self._caused_bytes, COMMAND_BYTES)
-                self._limit.take("", 1 + cost)
+                self.limit.take("", 1 + cost)
             command = _command(message)
             ref = command.get("ref")
             await self._run(command, ref)
@@ -201,7 +201,7 @@ class Commander(Session):
         self.connection.wire.answer(body)
 
     def _close(self, why: Closing) -> None:
-        self._waiting.clear()
+        self.waiting.clear()
         self.node.remove(self.connection)
         self.connection.wire.close(why)
 

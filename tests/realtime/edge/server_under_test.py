@@ -147,7 +147,7 @@ class Application:
             "connections": len(self.server.connections) - 1,
             "streams": len(self.streams),
             "rests": getattr(self.server, "rests", 0),
-            "pending": max((reader.pending_bytes() for reader in self.server.bound._since), default=0),
+            "pending": max((reader.pending_bytes() for reader in self.server.bound), default=0),
             "running": self.began - self.ended - 1,
             "taken": self.taken,
             "waiting": sum(request.application_queue.qsize() for request in plain),

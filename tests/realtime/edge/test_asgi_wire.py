@@ -193,12 +193,14 @@ async def test_connection_that_has_ended_leaves_no_task_behind() -> None:
         raise ConnectionResetError("the peer has gone")
 
     before = asyncio.all_tasks()
-    waiting, failing = (AsgiWire(send, is_sse=True, behind=None) for _ in range(2))
+    failing = AsgiWire(send, is_sse=True, behind=None)
+    [sending] = asyncio.all_tasks() - before
+    waiting = AsgiWire(send, is_sse=True, behind=None)
     failing.put(b"too late")
     async with asyncio.timeout(HANG_SECONDS):
-        while not failing._sending.done():
+        while not sending.done():
             await asyncio.sleep(0)
-        assert failing._sending.exception() is None
+        assert sending.exception() is None
         waiting.stop()
         while asyncio.all_tasks() != before:
             await asyncio.sleep(0)

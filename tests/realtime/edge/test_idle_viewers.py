@@ -37,7 +37,7 @@ async def node(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
     store = FakeStore()
     store.create(VIDEO)
     made = Node(NodeId("node-1"), table=FakeTable(), store=store, kinds={"video": FakeKind()}, frame_seconds=0.0)
-    monkeypatch.setattr(process, "_node", made)
+    monkeypatch.setattr(process, "node", lambda: made)
     yield made
     await made.aclose()
 
@@ -142,7 +142,7 @@ async def test_commands_after_the_one_that_closed_the_connection_are_not_run(
     node.add(session.connection)
     for message in ('{"op":"like"}', b"no text", '{"op":"like"}', '{"op":"like"}'):
         session.received(message)
-    assert session._working is not None
-    await session._working
+    assert session.working is not None
+    await session.working
     assert run == [1]
     sockets.close()

@@ -37,7 +37,7 @@ async def node(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Node]:
         store.create(topic)
         store.note("x" * SNAPSHOT_BYTES, topic)
     made = Node(NodeId("node-1"), table=FakeTable(), store=store, kinds={"video": FakeKind()}, frame_seconds=0.0)
-    monkeypatch.setattr(process, "_node", made)
+    monkeypatch.setattr(process, "node", lambda: made)
     yield made
     await made.aclose()
 
@@ -109,9 +109,9 @@ async def test_commands_wait_until_their_sender_has_read_the_answers(
         commander.received(subscribe("unsubscribe"))
         commander.received(subscribe())
     await eventually(lambda: commander.connection.wire.pending_bytes() > 0, "an answer to wait")
-    assert len(commander._waiting) > 30
+    assert len(commander.waiting) > 30
     most = 0
-    while commander._waiting:
+    while commander.waiting:
         most = max(most, commander.connection.wire.pending_bytes())
         await read_some(ends[1])
     assert most <= WAITING_MAX_BYTES
@@ -122,16 +122,16 @@ async def test_bytes_that_a_command_causes_count_as_commands(
     commander: Commander, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "LIVE_LIMITS", True)
-    commander._limit = RateLimit(burst=5, per_second=1, clock=lambda: 0.0)
+    commander.limit = RateLimit(burst=5, per_second=1, clock=lambda: 0.0)
     await commander.take(subscribe())
     while commander.connection.wire.pending_bytes():
         await read_some(ends[1])
     with pytest.raises(Limited):
-        commander._limit.take("", 5)
-    commander._limit.take("", 1)
+        commander.limit.take("", 5)
+    commander.limit.take("", 1)
     await commander.take(subscribe())  # costs one for itself, and two for the 40 KB before
     with pytest.raises(Limited):
-        commander._limit.take("")
+        commander.limit.take("")
 
 
 async def test_stream_of_many_topics_gets_them_as_it_reads(
