@@ -31,6 +31,7 @@ from realtime.edge.handoff import (
 )
 from realtime.edge.sockets import Listener, StreamSocket
 from realtime.edge.transport import Transport
+from realtime.limits import Network
 
 reactor: Any = _reactor  # Twisted's stubs know it as a module
 
@@ -46,11 +47,11 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
     """Twisted's reader of requests, with words where that one closes or says a bare status line."""
 
     is_refused = False
-    network = ""  # of the peer, where connections are counted by address
+    network: Network | None = None  # of the peer, where connections are counted by address
 
     def exempt(self) -> None:
         if self.network:
-            self.factory.server.connects.give_back(self.network)
+            self.factory.server.peer_limits.give_back(self.network)
 
     def refuse(self, status: int, code: str, detail: str) -> None:
         """Answer what cannot be read further, then drop what still comes for a moment.

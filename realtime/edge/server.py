@@ -30,11 +30,12 @@ from realtime.edge.collector import collect
 from realtime.edge.deadlines import Deadlines, still_reads
 from realtime.edge.handoff import ZERO_COPY, check_libraries
 from realtime.edge.http import Channel
+from realtime.edge.peers import PeerLimits
 from realtime.edge.proxies import look_behind_proxies
 from realtime.edge.sockets import MESSAGE_SECONDS, Sockets
 from realtime.edge.transport import PIECE_BYTES, Transport
 from realtime.edge.upgrade import UpgradeRequest
-from realtime.limits import CONNECTIONS_MAX, Limited, RateLimit, network_of
+from realtime.limits import CONNECTIONS_MAX, Limited
 from realtime.node.connections import HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,6 @@ BODY_MAX_BYTES = 64 * 1024
 SWEEP_SECONDS = 0.2
 LAG_SECONDS = 0.05
 REST_SECONDS = 0.05
-CONNECTS_BURST = 20
 CLOSE_TIMEOUT_SECONDS = 10.0
 _server_from: Any = serverFromString
 
@@ -58,13 +58,11 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
     def buildProtocol(self, addr: Any) -> Any:
         if len(self.server.sockets) >= self.server.crowded_at:
             self.server.rest()
-        network = self.server.network_of(addr)
-        if network:
-            try:
-                self.server.connects.take(network)
-            except Limited:
-                metrics.refused.labels("too_many_connects").inc()
-                return None
+        try:
+            network = self.server.peer_limits.enter(addr)
+        except Limited:
+            metrics.refused.labels("too_many_connects").inc()
+            return None
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = UpgradeRequest
         channel = protocol._channel
@@ -104,8 +102,12 @@ class Server(server.Server):  # type: ignore[misc]
         self.idle_deadlines = Deadlines(self.idle_seconds, spares=still_reads)
         self.message_deadlines = Deadlines(MESSAGE_SECONDS, spares=lambda protocol: bool(protocol._is_paused))
         self.bound = Bound(stall_seconds=self.stall_seconds)
-        per_second = self.connects_per_address or 0
-        self.connects = RateLimit(burst=CONNECTS_BURST * per_second, per_second=per_second)
+        self.peer_limits = PeerLimits(
+            connects_per_second=self.connects_per_address,
+            idle_max=self.idle_per_address,
+            young_seconds=self.young_seconds,
+            has_proxies=self.trusted_proxies > 0,
+        )
         self.http_factory = HTTPFactory(self)
         self.ws_factory = WebSocketFactory(self, server=self.server_name)
         self.ws_factory.setProtocolOptions(
@@ -163,28 +165,8 @@ class Server(server.Server):  # type: ignore[misc]
             self.message_deadlines.sweep()
             self.bound.sweep()
             self.sockets.sweep()
-            self._close_excess()
+            self.peer_limits.close_excess((self.request_deadlines, self.idle_deadlines))
             await asyncio.sleep(SWEEP_SECONDS)
-
-    def network_of(self, peer: Any) -> str:
-        """Return what a connection is counted by; empty: it is not, for it is not limited or a proxy's of our own."""
-        if self.connects_per_address is None or self.trusted_proxies:
-            return ""
-        return network_of(getattr(peer, "host", ""))
-
-    def _close_excess(self) -> None:
-        """Of one address, keep so many connections that wait for a request: those that have waited least."""
-        if self.idle_per_address is None:
-            return
-        waiting: dict[str, list[Any]] = {}
-        for deadlines in (self.request_deadlines, self.idle_deadlines):
-            for channel in deadlines.waiting(self.young_seconds):
-                if getattr(channel, "network", ""):
-                    waiting.setdefault(channel.network, []).append(channel)
-        for channels in waiting.values():
-            for channel in channels[: max(0, len(channels) - self.idle_per_address)]:
-                metrics.refused.labels("too_many_idle").inc()
-                channel.transport.abortConnection()
 
     def listen_success(self, port: Any) -> None:
         self.ports.append(port)
