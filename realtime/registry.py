@@ -5,10 +5,12 @@ Hop: beside the path. `realtime` imports nothing of `videos`; the backend regist
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from realtime.events import ID, TopicName
 from realtime.identity import Identity
 from realtime.kinds import Review, TopicKind
 
@@ -47,8 +49,25 @@ class Registry:
     def add_kind(self, kind: TopicKind) -> None:
         self.kinds[kind.prefix] = kind
 
+    def is_topic(self, text: str) -> bool:
+        """Whether the text names a topic of a declared kind."""
+        prefix, _, id = text.partition(":")
+        return prefix in self.kinds and _ID.fullmatch(id) is not None
+
+    def topic(self, text: object) -> TopicName:
+        """Return `text` as the name of such a topic. Raises ValueError."""
+        if isinstance(text, str) and self.is_topic(text):
+            return TopicName(text)
+        raise ValueError(f"a topic looks like {next(iter(self.kinds), 'kind')}:<id>")
+
+    @property
+    def topic_pattern(self) -> str:
+        """What such a name looks like, as a regular expression."""
+        return f"(?:{'|'.join(self.kinds)}):{ID}"
+
     def add_command(self, op: str, command: Command) -> None:
         self.commands[op] = command
 
 
+_ID = re.compile(ID, re.ASCII)
 registry = Registry()

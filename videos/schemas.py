@@ -10,8 +10,9 @@ from pydantic import Field
 
 from accounts.schemas import Person
 from realtime.edge.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
-from realtime.events import POSITION, TOPIC
+from realtime.events import POSITION
 from realtime.node.acknowledgements import ENTRIES_MAX
+from realtime.registry import registry
 from videos.models import LikeKind, Video
 from videos.reactions import REACTION_KINDS, REACTION_MAX
 from videos.text import PLAYLIST
@@ -31,7 +32,8 @@ Playlist = Annotated[
     ),
 ]
 Visibility = Literal["public", "unlisted", "private"]
-Topic = Annotated[str, Field(json_schema_extra={"pattern": f"^{TOPIC.pattern.removesuffix(chr(92) + 'Z')}$"})]
+_POSITION = f"^{registry.topic_pattern}{POSITION}$"
+Topic = Annotated[str, Field(json_schema_extra={"pattern": f"^{registry.topic_pattern}$"})]
 Connection = Annotated[
     str,
     Field(
@@ -86,7 +88,7 @@ class TicketIn(In):
 
 class SubscribeIn(In):
     topic: Topic
-    after: Annotated[str, Field(pattern=POSITION.pattern)] | Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+    after: Annotated[str, Field(pattern=_POSITION)] | Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
         None,
         description="How far the topic was followed: `<topic>@<epoch>.<seq>`. A bare seq is one of an unknown epoch.",
     )

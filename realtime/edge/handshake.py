@@ -15,7 +15,7 @@ from django.conf import settings
 
 from realtime.edge import devices, origins
 from realtime.edge.cookies import cookie
-from realtime.events import UNKNOWN, ConnectionId, Position, TopicName, parse_event_id, parse_event_ids, topic_name
+from realtime.events import UNKNOWN, ConnectionId, Position, TopicName, parse_event_id, parse_event_ids
 from realtime.identity import Identity
 from realtime.limits import Network, network_of
 from realtime.node.connections import TOPICS_MAX
@@ -71,7 +71,7 @@ class Request:
         for value in (value for name, value in query if name == "after"):
             position = parse_event_id(value)
             if position is None:
-                raise Refusal(422, "invalid", "after looks like video:<id>@<epoch>.<seq>.")
+                raise Refusal(422, "invalid", "after looks like <topic>@<epoch>.<seq>.")
             positions[position[0]] = position[1]
         if (last := headers.get(b"last-event-id")) is not None:
             # The browser's own, not the page's: what it holds is answered with a fresh state, not with an error.
@@ -144,7 +144,7 @@ class Request:
 
 def _topics(values: Iterable[str]) -> list[TopicName]:
     try:
-        topics = [topic_name(value) for value in values]
+        topics = [registry.topic(value) for value in values]
     except ValueError as error:
         raise Refusal(422, "invalid_topic", f"{error}.".capitalize()) from error
     if len(topics) > TOPICS_MAX:

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from realtime.edge.admission import LimitKeys, identify, leave_limits, refusals
 from realtime.edge.handshake import Refusal, Request
-from realtime.events import TopicName, position_in, topic_name
+from realtime.events import TopicName, position_in
 from realtime.identity import ANONYMOUS, Identity
 from realtime.limits import Limited, RateLimit
 from realtime.node.acknowledgements import entries_of
@@ -208,9 +208,9 @@ class Commander(Session):
 
 def _topic(command: dict[str, Any]) -> TopicName:
     try:
-        return topic_name(command.get("topic", ""))
-    except (ValueError, TypeError) as error:
-        raise CommandError("invalid_topic", "A topic looks like video:<id>.") from error
+        return registry.topic(command.get("topic"))
+    except ValueError as error:
+        raise CommandError("invalid_topic", f"{error}.".capitalize()) from error
 
 
 def _command(text: str) -> dict[str, Any]:

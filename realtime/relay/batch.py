@@ -14,7 +14,7 @@ from typing import Any
 
 import msgpack
 
-from realtime.events import TOPIC
+from realtime.registry import registry
 
 VERSION = 1
 HOPS_MAX = 2
@@ -32,7 +32,7 @@ HEARTBEAT = "h"
 _BATCH_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
-class Refused(Exception):
+class Rejection(Exception):
     """A peer's request is not taken. HTTP status, code and text are for the peer."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
@@ -82,23 +82,23 @@ def pack_entries(stamps: Mapping[str, Any], packed_events: Sequence[bytes]) -> I
 
 
 def decode_batch(body: bytes) -> Batch:
-    """Return the batch of a body. Raises Refused, also for one that is too large unpacked."""
+    """Return the batch of a body. Raises Rejection, also for one that is too large unpacked."""
     match _unpacked(body):
         case [int(version), *_] if version != VERSION:
-            raise Refused(400, "unknown_version", f"This region understands version {VERSION}.")
+            raise Rejection(400, "unknown_version", f"This region understands version {VERSION}.")
         case [_, str(id), str(origin), int(hops), list(entries)] if _BATCH_ID.fullmatch(id):
             batch = Batch(id, origin, hops)
         case _:
-            raise Refused(400, "not_a_batch", "The body is no batch of events.")
+            raise Rejection(400, "not_a_batch", "The body is no batch of events.")
     count = 0
     for entry in entries:
         match entry:
             case [dict(stamps), list(items)] if all(map(_is_stamp, stamps.items())):
                 pass
             case _:
-                raise Refused(400, "not_a_batch", "The body is no batch of events.")
+                raise Rejection(400, "not_a_batch", "The body is no batch of events.")
         if count + len(items) > EVENTS_MAX:
-            raise Refused(413, "too_many_events", f"A batch has {EVENTS_MAX} events at most.")
+            raise Rejection(413, "too_many_events", f"A batch has {EVENTS_MAX} events at most.")
         events = []
         for place, item in enumerate(items, start=count):
             if reason := _why_no_event(item):
@@ -122,7 +122,7 @@ def _why_no_event(item: object) -> str:
             pass
         case _:
             return "not_an_event"
-    if not TOPIC.match(topic):
+    if not registry.is_topic(topic):
         return "unknown_topic"
     if letter == HEARTBEAT and not topic.startswith("presence:"):
         return "not_an_event"
@@ -143,21 +143,23 @@ def encode_digest(bitmap: bytes, counts: Mapping[str, tuple[int, int]]) -> bytes
 
 
 def decode_digest(body: bytes, *, bitmap_bytes: int) -> tuple[bytes, dict[str, tuple[int, int]]]:
-    """Return bitmap and counts of a digest. Raises Refused."""
+    """Return bitmap and counts of a digest. Raises Rejection."""
     match _unpacked(body):
         case [int(version), *_] if version != VERSION:
-            raise Refused(400, "unknown_version", f"This region understands version {VERSION}.")
+            raise Rejection(400, "unknown_version", f"This region understands version {VERSION}.")
         case [_, bytes(bitmap), dict(counts)] if len(bitmap) == bitmap_bytes:
             pass
         case _:
-            raise Refused(400, "not_a_digest", "The body is no digest of what a region watches.")
+            raise Rejection(400, "not_a_digest", "The body is no digest of what a region watches.")
     found: dict[str, tuple[int, int]] = {}
     for topic, said in counts.items():
         match topic, said:
-            case str(name), [int(count), int(peak)] if TOPIC.match(name) and 0 <= count < 2**40 and 0 <= peak < 2**40:
+            case str(name), [int(count), int(peak)] if (
+                registry.is_topic(name) and 0 <= count < 2**40 and 0 <= peak < 2**40
+            ):
                 found[name] = (count, peak)
             case _:
-                raise Refused(400, "not_a_digest", "A number of viewers is no number of a topic's viewers.")
+                raise Rejection(400, "not_a_digest", "A number of viewers is no number of a topic's viewers.")
     return bitmap, found
 
 
@@ -169,18 +171,18 @@ def compress(packed: bytes) -> bytes:
 
 
 def _unpacked(body: bytes) -> Any:
-    """Raises Refused. Never uses more than `UNPACKED_MAX_BYTES`, whatever a small body says."""
+    """Raises Rejection. Never uses more than `UNPACKED_MAX_BYTES`, whatever a small body says."""
     how, packed = body[:1], body[1:]
     if how == b"z":
         unzip = zlib.decompressobj()
         try:
             packed = unzip.decompress(packed, UNPACKED_MAX_BYTES)
         except zlib.error as error:
-            raise Refused(400, "not_a_batch", "The body cannot be decompressed.") from error
+            raise Rejection(400, "not_a_batch", "The body cannot be decompressed.") from error
         if unzip.unconsumed_tail:
-            raise Refused(413, "too_large", f"A body has {UNPACKED_MAX_BYTES} bytes unpacked at most.")
+            raise Rejection(413, "too_large", f"A body has {UNPACKED_MAX_BYTES} bytes unpacked at most.")
     elif how != b"m":
-        raise Refused(400, "not_a_batch", "The body is of no known kind.")
+        raise Rejection(400, "not_a_batch", "The body is of no known kind.")
     try:
         # Whatever a header claims, nothing can be larger than what is there; ext types are refused.
         return msgpack.unpackb(
@@ -195,7 +197,7 @@ def _unpacked(body: bytes) -> Any:
             max_ext_len=0,
         )
     except (ValueError, msgpack.UnpackException, RecursionError, TypeError) as error:
-        raise Refused(400, "not_a_batch", "The body is no msgpack, or holds something too large.") from error
+        raise Rejection(400, "not_a_batch", "The body is no msgpack, or holds something too large.") from error
 
 
 def _refuse_extension(code: int, data: bytes) -> Any:

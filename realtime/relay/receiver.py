@@ -25,7 +25,7 @@ from realtime import metrics
 from realtime.dispatch.dispatcher import Dispatcher
 from realtime.events import TopicName, now_ms, to_wire
 from realtime.limits import Limited, RateLimit
-from realtime.relay.batch import BODY_MAX_BYTES, HEARTBEAT, HOPS_MAX, Batch, Refused, decode_batch, decode_digest
+from realtime.relay.batch import BODY_MAX_BYTES, HEARTBEAT, HOPS_MAX, Batch, Rejection, decode_batch, decode_digest
 from realtime.relay.interest import BITMAP_BYTES
 from realtime.relay.sender import EVENTS_PATH, INTEREST_PATH
 from realtime.relay.signing import Keyring, Signed, Unsigned, WrongTime
@@ -86,13 +86,13 @@ class Receiver:
         take = {EVENTS_PATH: self._take_events, INTEREST_PATH: self._take_interest}.get(path)
         try:
             if take is None:
-                raise Refused(404, "not_found", "There is no such thing.")
+                raise Rejection(404, "not_found", "There is no such thing.")
             if method != "POST":
-                raise Refused(405, "method_not_allowed", "Send it with POST.")
+                raise Rejection(405, "method_not_allowed", "Send it with POST.")
             body = await _body(receive)
             signed = await self._authenticate(scope, method, body)
             answer = await take(signed, body)
-        except Refused as error:
+        except Rejection as error:
             metrics.relay_refused.labels(error.code).inc()
             if error.status in (401, 403, 409):
                 self._warn(f"refused a request from {scope['client'][0]}: {error.code}")
@@ -111,7 +111,7 @@ class Receiver:
             logger.warning("relay: %s", text)
 
     async def _authenticate(self, scope: Mapping[str, Any], method: str, body: bytes) -> Signed:
-        """Raises Refused, TableUnavailable."""
+        """Raises Rejection, TableUnavailable."""
         headers = {name.decode("latin1"): value.decode("latin1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin1")
         target = scope["raw_path"].decode("latin1").partition("?")[0] + (f"?{query}" if query else "")
@@ -120,28 +120,30 @@ class Receiver:
             self._requests.take(signed.region)
             await self._table.once(signed.region, signed.nonce)
         except Unsigned as error:
-            raise Refused(401, "unauthorized", "The request is not signed with a key that this region has.") from error
+            raise Rejection(
+                401, "unauthorized", "The request is not signed with a key that this region has."
+            ) from error
         except WrongTime as error:
             detail = "The request was signed more than 120 s from now: compare the clocks (see the Date header)."
-            raise Refused(401, "wrong_time", detail) from error
+            raise Rejection(401, "wrong_time", detail) from error
         except NonceUsed as error:
-            raise Refused(409, "replayed", "This very request was taken before.") from error
+            raise Rejection(409, "replayed", "This very request was taken before.") from error
         except (TooManyRequests, Limited) as error:
-            raise Refused(429, "rate_limited", "This region takes no more of yours for now.") from error
+            raise Rejection(429, "rate_limited", "This region takes no more of yours for now.") from error
         return signed
 
     async def _take_events(self, signed: Signed, body: bytes) -> dict[str, Any]:
-        """Raises Refused, TableUnavailable, RedisError."""
+        """Raises Rejection, TableUnavailable, RedisError."""
         relayed = now_ms()
         batch = decode_batch(body)
         if batch.origin == self._keyring.own or not 1 <= batch.hops <= HOPS_MAX:
-            raise Refused(409, "loop", "These events have been here before.")
+            raise Rejection(409, "loop", "These events have been here before.")
         if batch.origin != signed.region:
-            raise Refused(403, "wrong_origin", "A region speaks for itself only.")
+            raise Rejection(403, "wrong_origin", "A region speaks for itself only.")
         try:
             self._events.take(signed.region, len(batch))
         except Limited as error:
-            raise Refused(429, "rate_limited", "This region takes no more of yours for now.") from error
+            raise Rejection(429, "rate_limited", "This region takes no more of yours for now.") from error
         if not await self._table.is_new_batch(signed.region, batch.id):
             metrics.relay_duplicates.labels(signed.region).inc()
             return {"accepted": 0, "is_duplicate": True}
@@ -170,7 +172,7 @@ class Receiver:
                 await self._dispatcher.dispatch([to_wire(online(viewer_id, at_ms)) for viewer_id in came])
 
     async def _take_interest(self, signed: Signed, body: bytes) -> dict[str, Any]:
-        """Raises Refused, TableUnavailable."""
+        """Raises Rejection, TableUnavailable."""
         bitmap, counts = decode_digest(body, bitmap_bytes=BITMAP_BYTES)
         await self._table.keep_interest(signed.region, bitmap)
         await self._shared.note_abroad(signed.region, {TopicName(topic): said for topic, said in counts.items()})
@@ -178,17 +180,17 @@ class Receiver:
 
 
 async def _body(receive: Callable[[], Awaitable[Any]]) -> bytes:
-    """Raises Refused, also when the peer has gone."""
+    """Raises Rejection, also when the peer has gone."""
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise Refused(400, "bad_request", "The body did not come to its end.")
+            raise Rejection(400, "bad_request", "The body did not come to its end.")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > BODY_MAX_BYTES:
-            raise Refused(413, "too_large", f"A request body may have {BODY_MAX_BYTES} bytes at most.")
+            raise Rejection(413, "too_large", f"A request body may have {BODY_MAX_BYTES} bytes at most.")
         if not message.get("more_body"):
             return b"".join(parts)
 

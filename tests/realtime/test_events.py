@@ -116,19 +116,6 @@ def test_newest_of_equal_versions_keeps_both_names() -> None:
     assert newest(older, newer) == newest(newer, older) == Totals(VIDEO, 2, {"like": 2}, ("Bo", "Ada"), 5)
 
 
-@pytest.mark.parametrize("text", ["video:1", "user:0c9d-4", "conversation:A1", "presence:x"])
-def test_topic_names(text: str) -> None:
-    assert events.topic_name(text) == text
-
-
-@pytest.mark.parametrize(
-    "text", ["", "video", "video:", "video:a b", "video:1\n", "video:*", "other:1", "video:" + "1" * 65]
-)
-def test_what_is_no_topic(text: str) -> None:
-    with pytest.raises(ValueError, match="a topic looks like"):
-        events.topic_name(text)
-
-
 def test_event_id_is_read_back() -> None:
     for position in (Position(Epoch("aB3_-x"), 42), Position(Epoch(""), 7)):
         assert events.parse_event_id(events.event_id(VIDEO, position)) == (VIDEO, position)

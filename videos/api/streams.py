@@ -11,11 +11,12 @@ from ninja import Router
 from accounts import identities
 from accounts.requests import viewer_of
 from realtime.edge import tickets
-from realtime.events import TopicName, now_ms, position_in, topic_name
+from realtime.events import TopicName, now_ms, position_in
 from realtime.limits import even_out
 from realtime.log.store import TopicGone
 from realtime.node.connections import TOPICS_MAX, ConnectionGone
 from realtime.node.process import process
+from realtime.registry import registry
 from videos import schemas
 from videos.limits import ANONYMOUS_SUBSCRIPTIONS, SAW, SUBSCRIPTIONS
 from web import limits
@@ -108,9 +109,9 @@ def _stream_ended() -> NotFound:
 
 def _topic(text: str) -> TopicName:
     try:
-        return topic_name(text)
+        return registry.topic(text)
     except ValueError as error:
-        raise Invalid("A topic looks like video:<id>.", code="invalid_topic") from error
+        raise Invalid(f"{error}.".capitalize(), code="invalid_topic") from error
 
 
 @router.get("/time", response={200: schemas.TimeOut}, tags=["viewers"], summary="Read the server's clock")
