@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from host import supervisor
 from host.processes import Program
 from host.supervisor import LogStream, Supervisor
-from tests.sites import WAIT_SECONDS
+from tests.kit import until
 
 
 class Output(io.BytesIO):
@@ -22,13 +22,6 @@ class Output(io.BytesIO):
 
     def text(self) -> str:
         return self.getvalue().decode()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def shell(name: str, script: str, *, stop_seconds: float = 10.0) -> Program:

@@ -5,16 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accounts.typists import TYPING_SECONDS, TypingLimit
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
+from tests.kit import Clock
 
 
 @pytest.fixture

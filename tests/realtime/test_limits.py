@@ -12,17 +12,11 @@ from accounts.limits import GUESTS, LOGINS
 from realtime.edge import tickets
 from realtime.identity import Identity
 from realtime.limits import REFUSAL_SECONDS, ConnectionLimit, Limited, NetworkFull, RateLimit, even_out, network_of
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.kit import Clock
 
 
 def test_burst_then_a_steady_rate() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     limit = RateLimit(burst=3, per_second=0.5, clock=clock)
     for _ in range(3):
         limit.take("ada")
@@ -37,14 +31,14 @@ def test_burst_then_a_steady_rate() -> None:
 
 
 def test_refused_take_takes_nothing() -> None:
-    limit = RateLimit(burst=10, per_second=1, clock=Clock())
+    limit = RateLimit(burst=10, per_second=1, clock=Clock(0.0))
     with pytest.raises(Limited):
         limit.take("ada", 11)
     limit.take("ada", 10)
 
 
 def test_keys_are_bounded() -> None:
-    limit = RateLimit(burst=1, per_second=1, clock=Clock(), keys_max=5)
+    limit = RateLimit(burst=1, per_second=1, clock=Clock(0.0), keys_max=5)
     for number in range(20):
         limit.take(str(number))
     assert len(limit._buckets) == 5

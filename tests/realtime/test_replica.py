@@ -19,17 +19,11 @@ from realtime.log.threads import backend_threads
 from realtime.log.writer import ensure_topics, lock_topics, record
 from realtime.models import Topic
 from realtime.registry import registry
+from tests.kit import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "replica"])
 ONE, TWO = TopicName("video:1"), TopicName("video:2")
 TABLES = ("realtime_topic", "realtime_loggedevent", "videos_likecount")
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def catch_up() -> None:
@@ -68,7 +62,7 @@ def replica(db: None) -> Iterator[str]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

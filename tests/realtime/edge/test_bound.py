@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from realtime.edge.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, Bound
-from tests.realtime.node.test_node import Clock
+from tests.kit import Clock
 
 
 class Peer:

@@ -21,17 +21,11 @@ from realtime.node.acknowledgements import (
     entries_of,
 )
 from realtime.stamps import Journey, Passage
+from tests.kit import Clock
 
 ANA, BO = ConnectionId("ana"), ConnectionId("bo")
 WRITTEN_MS = 10_012
 JOURNEY = Journey("note", Passage("eu", {"node": 10_010}), 10_000, (10_000,))
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

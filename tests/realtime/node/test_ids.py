@@ -14,8 +14,9 @@ from realtime.events import Epoch, NodeId, Position, TopicName, event_id, parse_
 from realtime.node import fanout
 from realtime.node.connections import TOPICS_MAX
 from realtime.node.node import Node
+from tests.kit import until
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, read_chunks, write_descriptor
-from tests.realtime.node.test_node import OTHER, until
+from tests.realtime.node.shared import OTHER
 
 TOPICS = (VIDEO, OTHER)
 

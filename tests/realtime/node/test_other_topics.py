@@ -14,8 +14,8 @@ from realtime.kinds import Access
 from realtime.log.store import Heads, TopicGone
 from realtime.node.connections import Closing
 from realtime.node.node import Node
+from tests.kit import Clock, until
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
-from tests.realtime.node.test_node import Clock, until
 
 INBOX, MOOD = TopicName("user:ana"), TopicName("presence:ana")
 ANA = Identity("ana")

@@ -20,8 +20,8 @@ from realtime.node.node import Node
 from realtime.node.presence import Presence
 from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, PresenceTable, gone_seconds, offline
 from realtime.table.scripts import TableUnavailable
+from tests.kit import Clock, until
 from tests.realtime.fakes import FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
-from tests.realtime.node.test_node import Clock, until
 
 ANA_INBOX, ANA_PRESENCE = TopicName("user:ana"), TopicName("presence:ana")
 ANA, BO = Identity("ana"), Identity("bo")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 import msgpack
@@ -16,7 +16,7 @@ from realtime.node import process as process_module
 from realtime.node.node import Node
 from realtime.node.process import NodeProcess
 from realtime.stamps import WIRE_VERSION
-from tests.watching import HANG_SECONDS
+from tests.kit import HANG_SECONDS, until
 
 HEARD = {"type": "node.deliver", "events": ["an event"]}
 
@@ -96,12 +96,6 @@ async def node(layer: FakeLayer) -> AsyncIterator[FakeNode]:
     listening.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await listening
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(HANG_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def test_node_hears_itself_on_one_subscription(node: FakeNode, layer: FakeLayer) -> None:
