@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from host import embedded, site
+from host.command import HostCommand
 
 
-class Command(BaseCommand):
+class Command(HostCommand):
     help = (
         "Start the whole site: embedded PostgreSQL and Valkey (unless DATABASE_URL and REDIS_URL name others), "
         "migrations, frontend nodes, dispatcher, jobs and the demo broadcast. Ctrl-C stops all of it."
     )
-    # They import every page, as each node does at the same time.
-    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not (claim := embedded.held()):
