@@ -1,4 +1,4 @@
-"""What an application of the server hears of its WebSocket, as ASGI has it: a queue of events, and how many may wait.
+"""The events of a WebSocket that its application gets from the server, as ASGI has them, and how many may wait.
 
 Called by the two kinds of WebSockets (realtime.edge.http, realtime.edge.autobahn) and by the server.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 INBOUND_MAX_FRAMES = 64
-SAID_ALL = "live.said_all"  # in the queue of an application, which does not see it: the client says no more
+INPUT_ENDED = "live.input_ended"  # in the queue, but not given to the application: the client sends no more
 
 
 def received(message: str | bytes) -> dict[str, Any]:
@@ -18,11 +18,11 @@ def received(message: str | bytes) -> dict[str, Any]:
 
 
 async def receive_event(queue: asyncio.Queue[Any], took_one: Callable[[], None]) -> Any:
-    """Return the next event. Who asks for one has answered what came before."""
+    """Return the next event. An application that asks for it has answered the one before."""
     while True:
         message = await queue.get()
         took_one()
-        if message["type"] != SAID_ALL:
+        if message["type"] != INPUT_ENDED:
             return message
-        # Behind what the application has given to a task of its own to send.
+        # After what a task of the application has to send.
         asyncio.get_running_loop().call_soon(message["goodbye"])

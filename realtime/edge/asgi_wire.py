@@ -69,7 +69,7 @@ class AsgiWire:
             cut(self, "full")
 
     def keep(self, rest: bytes) -> None:
-        raise AssertionError("nobody writes past this wire")
+        raise AssertionError("the node has no descriptor of this wire")
 
     def pause(self) -> None:
         """Its commands wait in the server: they are taken one by one."""
@@ -104,13 +104,13 @@ class AsgiWire:
         while True:
             message, size = await self._waiting.get()
             try:
-                # A server that tells nothing of its buffers makes us wait instead.
+                # A server whose buffers we do not see makes us wait instead.
                 async with asyncio.timeout(STALL_MAX_SECONDS if self._behind is None else None):
                     await send(message)
             except TimeoutError:
                 cut(self, "stalled")
                 return
-            except Exception as error:  # each server has its own for a peer that has gone, and will tell us so
+            except Exception as error:  # each server has its own for a peer that has gone; its disconnect event follows
                 logger.debug("asgi wire: %s", error)
                 return
             self._waiting_bytes -= size

@@ -11,7 +11,7 @@ from typing import Any
 from daphne import ws_protocol
 from twisted.internet import reactor as _reactor
 
-from realtime.edge.application import INBOUND_MAX_FRAMES, SAID_ALL, received
+from realtime.edge.application import INBOUND_MAX_FRAMES, INPUT_ENDED, received
 from realtime.edge.handoff import BEHIND, Behind
 from realtime.edge.sockets import CLOSE_SECONDS
 from realtime.node.connections import Closing
@@ -21,8 +21,9 @@ reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
-    """Daphne's WebSocket, behind TLS: Autobahn does its handshake, pings and writing. What comes is read as everywhere,
-    and what waits for the application is bounded.
+    """Daphne's WebSocket, behind TLS. Autobahn does its handshake, pings and writing; our codec reads what comes.
+
+    What waits for the application is bounded.
     """
 
     _is_paused = False
@@ -46,13 +47,13 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             for opcode, payload in self._inbound.feed(data):
                 has_come |= opcode < CLOSE
                 if opcode == CLOSE and isinstance(payload, bytes):
-                    self._hear_no_more(close_code(payload), is_reply=True)
+                    self._end_input(close_code(payload), is_reply=True)
                     return
                 if self.state == self.STATE_OPEN:
                     self._take(opcode, payload)
             self.server.message_deadlines.note(self, has_come=has_come, is_unfinished=self._inbound.is_unfinished)
         except ProtocolError as error:
-            self._hear_no_more(error.code)
+            self._end_input(error.code)
 
     def sendPing(self, payload: bytes | None = None) -> None:
         super().sendPing(payload)
@@ -80,12 +81,12 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
         else:
             self.serverClose(code=Closing.FAILED.value)
 
-    def _hear_no_more(self, code: int, *, is_reply: bool = False) -> None:
+    def _end_input(self, code: int, *, is_reply: bool = False) -> None:
         """As StreamSocket has it."""
         self._inbound = None
         goodbye = partial(self._say_goodbye, code, is_reply=is_reply)
         reactor.callLater(CLOSE_SECONDS, goodbye)
-        self.application_queue.put_nowait({"type": SAID_ALL, "goodbye": goodbye})
+        self.application_queue.put_nowait({"type": INPUT_ENDED, "goodbye": goodbye})
         if self.state == self.STATE_CLOSING:
             goodbye()
 

@@ -2,8 +2,8 @@
 
 Called by what writes to peers: the sockets of streams (realtime.edge.sockets), Twisted's connections
 (realtime.edge.transport), and the wire through any other ASGI server (realtime.edge.asgi_wire). A frame, an answer, a
-pong, a page and a file are all the same here. Promise: one reader costs `WAITING_MAX_BYTES` at most; a reader that
-takes nothing for `STALL_MAX_SECONDS` is cut. Nobody else waits for it.
+pong, a page and a file are all the same here. Promise: one reader costs `WAITING_MAX_BYTES` at most. A reader that
+takes nothing for `STALL_MAX_SECONDS` is cut. No other reader waits for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Python's cyclic collector, run on our own terms. Called by the server (realtime.edge.server)."""
+"""Python's cyclic collector, run at set times. Called by the server (realtime.edge.server)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def _observe_collector(phase: str, info: dict[str, int]) -> None:
 
 
 async def collect(is_busy: Callable[[], bool]) -> None:
-    """Run Python's cyclic collector on our own terms: it would walk every live connection again and again.
+    """Run Python's cyclic collector at set times. By default it walks every live connection again and again.
 
-    By itself it looks at young objects only. Every `COLLECT_SECONDS` what came since is looked at once; what has
-    survived is walked again once an hour, and only when there are no streams (they end without cycles).
+    On its own it looks at young objects only. Every `COLLECT_SECONDS` it looks once at what is new. It walks the
+    survivors again once an hour, and only while `is_busy` says no: streams end without cycles.
     """
     gc.set_threshold(50_000, 20, 1_000_000)
     gc.callbacks.append(_observe_collector)

@@ -1,9 +1,9 @@
 """The Channels consumers: a viewer's SSE stream (`/events`) and WebSocket (`/ws`), from handshake to goodbye.
 
-Hop: they open a connection and hand it to the node; frames never pass through here. On our server
-(realtime.edge.server) the consumer ends with the handshake and leaves a `Session`, a fraction of its size, that hears
-of commands and of the end. On any other ASGI server, and behind TLS and HTTP/2, it stays and passes on what comes
-(`AsgiWire`). It owns no channel of the layer (one a node is enough) and touches no database after the handshake.
+Hop: they accept a connection and hand its socket on to the node; frames never pass through here. On our server
+(realtime.edge.server) the consumer ends with the handshake. It leaves a `Session`, a fraction of its size, that gets
+the commands and the end. On any other ASGI server, and behind TLS and HTTP/2, the consumer stays and passes on what
+comes (`AsgiWire`). It owns no channel of the layer (one a node is enough) and needs no database after the handshake.
 """
 
 from __future__ import annotations
@@ -150,7 +150,10 @@ class _Stream:
 
 
 class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
-    """`GET /events?topic=…`: Server-Sent Events (WHATWG HTML, section 9.2)."""
+    """`GET /events?topic=…`: Server-Sent Events (WHATWG HTML, section 9.2).
+
+    Accepts a viewer's stream and hands its socket on to the node, which has the connection in a group for each topic.
+    """
 
     async def http_request(self, message: dict[str, Any]) -> None:
         if message.get("more_body") or self._session is not None:
@@ -173,7 +176,7 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
             raise Refusal(406, "not_acceptable", "This is text/event-stream.")
         node = self._admit()
         if not self.request.topics:
-            raise Refusal(422, "invalid_topic", "Name at least one topic, like ?topic=video:<id>.")
+            raise Refusal(422, "invalid_topic", "Name at least one topic: ?topic=<topic>.")
         await self._prepare(node)
         if not all(node.is_open(topic, self.identity) for topic in self.request.topics):
             raise Refusal(503, "unavailable", "The topic is being read again.", retry_seconds=1)
@@ -198,9 +201,9 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         is_browser = dict(self.scope["headers"]).get(b"accept") == b"text/event-stream"
         if is_browser and refusal.status in (429, 503):
             # A native EventSource never comes back after a status other than 200, nor does it show one.
-            told = refusal.told()
+            event = refusal.event()
             await self.send_headers(status=200, headers=self._headers(b"text/event-stream; charset=utf-8"))
-            await self.send_body(b"retry: %d\n" % told["retry_ms"] + frame("refused", told).text)
+            await self.send_body(b"retry: %d\n" % event["retry_ms"] + frame("refused", event).text)
             return
         headers = self._headers(b"application/json")
         if refusal.retry_seconds:
@@ -210,7 +213,10 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
 
 
 class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
-    """`/ws`, subprotocol `live.v1.json`: the same events, and commands."""
+    """`/ws`, subprotocol `live.v1.json`: the same events, and commands.
+
+    Accepts a viewer's WebSocket and hands its socket on to the node, as `EventStream` does.
+    """
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         try:
@@ -248,11 +254,11 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
         raise StopConsumer
 
     async def _close_with(self, refusal: Refusal) -> None:
-        """Accept, then close with a code that says whether to come back: before the handshake a browser sees none."""
+        """Accept, then close with a code that says whether to come back. A browser shows no code before that."""
         why = CLOSINGS.get(refusal.status, Closing.DRAIN)
         offered = SUBPROTOCOL in self.scope.get("subprotocols", [])
         await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
         if refusal.retry_seconds:
-            told = orjson.dumps({"event": "refused", "data": refusal.told()})
-            await self.base_send({"type": "websocket.send", "text": told.decode()})
+            message = orjson.dumps({"event": "refused", "data": refusal.event()})
+            await self.base_send({"type": "websocket.send", "text": message.decode()})
         await self.base_send({"type": "websocket.close", "code": why.value})

@@ -12,15 +12,15 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from realtime.edge.handoff import PeerGone, plain
+from realtime.edge.handoff import PeerGone, tcp_transport
 from realtime.edge.transport import pending_bytes
 
 
 class Deadlines:
-    """Connections that are dropped unless something happens within the time, the same for all. `spares`: not this one.
+    """Connections that are dropped unless something happens in time. `spares` says which of them are kept on.
 
-    So the first that began is the first to end, and no timer is needed for each. Twisted's own idle time starts again
-    with each byte: a line that never ends would hold the connection for ever.
+    The time is the same for all, so the first to begin is the first to end, and none needs a timer. Twisted's own idle
+    time starts again with each byte: a line that never ends would hold the connection for ever.
     """
 
     def __init__(self, seconds: float, *, spares: Callable[[Any], bool] = lambda channel: False) -> None:
@@ -71,7 +71,7 @@ class Deadlines:
 
 
 def still_reads(channel: Any) -> bool:
-    """Whether the peer still takes the last answer: for how long is the bound's to say."""
+    """Whether the peer still takes the last answer. `Bound` limits for how long."""
     with contextlib.suppress(PeerGone):
-        return pending_bytes(plain(channel.transport)) > 0
+        return pending_bytes(tcp_transport(channel.transport)) > 0
     return False

@@ -1,7 +1,7 @@
-"""The cookie `device`: which browser it is, whoever uses it. Signed, so that a node knows its own without a database.
+"""The cookie `device`: it names a browser, not a person. It is signed, so a node needs no database to read it.
 
 Given by pages and new sessions (accounts.guests), so many to an address in a time; read when a connection opens
-(realtime.edge.handshake), for who counts as one viewer. It says nothing of who that is, and nothing else rests on it.
+(realtime.edge.handshake), to count viewers. It identifies nobody, and nothing else depends on it.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from twisted.web import http
 from realtime.edge.transport import pending_bytes
 
 STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
-# A peer that vanished without a FIN is noticed that long after an unanswered heartbeat, which comes every 15 s: it is
-# gone for everybody within 45 s, what a node takes to tell others included.
+# A peer may vanish without a FIN. The kernel notices it this long after a heartbeat without an answer, and heartbeats
+# come every 15 s. Other viewers see it leave within 45 s, the node's own time included.
 USER_TIMEOUT_MS = 20_000
 WIRE = "live.wire"  # called with a Listener (realtime.edge.sockets) it gives the connection's StreamSocket
 EXEMPT = "live.exempt"  # called, the connection does not count in the limit of its address
@@ -52,15 +52,15 @@ def tune_stream(sock: socket.socket) -> None:
     """Set the socket options of a long-lived stream: small buffers, no Nagle, quick notice of a vanished peer."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER_BYTES)
-    notice_the_vanished(sock)
+    notice_vanished_peer(sock)
 
 
-def notice_the_vanished(sock: socket.socket) -> None:
+def notice_vanished_peer(sock: socket.socket) -> None:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
 
 
-def plain(transport: Any) -> Any:
+def tcp_transport(transport: Any) -> Any:
     """Return the TCP transport under a TLS one, or the transport itself. Raises PeerGone."""
     while transport is not None and not isinstance(transport, tcp.Connection):
         transport = transport.transport
@@ -95,12 +95,12 @@ class Behind:
 
     def pending_bytes(self) -> int:
         """Return what was written and waits in Twisted's buffers for a slow peer. Raises PeerGone."""
-        return pending_bytes(plain(self._transport()))
+        return pending_bytes(tcp_transport(self._transport()))
 
     def abort(self) -> None:
         """Drop the connection at once."""
         with contextlib.suppress(PeerGone):
-            plain(self._transport()).abortConnection()
+            tcp_transport(self._transport()).abortConnection()
 
 
 def check_libraries(parts: Iterable[tuple[type, Iterable[str]]] = PRIVATE_PARTS) -> None:

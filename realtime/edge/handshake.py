@@ -1,6 +1,6 @@
 """What a connection asks for, read from its handshake, and how it is refused.
 
-Called by the consumers (realtime.edge.consumers). No database is asked.
+Called by the consumers (realtime.edge.consumers). It asks no database.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from realtime.table.counting import UNCOUNTED, ViewerKey
 
 Scope = dict[str, Any]
 POLL_MAX_SECONDS = 30  # how long a stream may be asked to last
-APART = ("embed", "dock")  # what watches without being a viewer: a player on another site, a moderator's tool
+APART = ("embed", "dock")  # they watch and do not count as viewers: a player on another site, a moderator's tool
 
 
 class Refusal(Exception):
@@ -38,8 +38,8 @@ class Refusal(Exception):
         self.detail = detail
         self.retry_seconds = retry_seconds
 
-    def told(self) -> dict[str, Any]:
-        """Return the event `refused`. When to come back is drawn, so that those refused at once do not come at once."""
+    def event(self) -> dict[str, Any]:
+        """Return the data of the event `refused`. The time to come back is drawn: clients must not come all at once."""
         retry_ms = round(self.retry_seconds * 1000 * random.uniform(1, 2))
         return {"code": self.code, "detail": self.detail, "retry_ms": retry_ms}
 
@@ -61,7 +61,7 @@ class Request:
     @classmethod
     def parse(cls, scope: Scope) -> Request:
         """Raises Refusal."""
-        headers = dict(reversed(scope["headers"]))  # of a header that came twice the first counts
+        headers = dict(reversed(scope["headers"]))  # of a header that came twice, the first counts
         try:
             query = parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=200)
         except ValueError as error:
@@ -113,21 +113,21 @@ class Request:
 
     @property
     def device(self) -> str:
-        """Which browser asks; "" where we have not given it a cookie."""
+        """Which browser asks. It is empty without our cookie."""
         return devices.read(cookie(self.headers, devices.COOKIE))
 
     @property
     def person(self) -> str:
-        """Who to count the connection for in the limits: the credentials themselves, which need no database."""
+        """What the connection is counted by in the limits: the credentials themselves, which need no database."""
         session = self.cookie(settings.SESSION_COOKIE_NAME)
         return session or self.headers.get(b"authorization", b"").decode("latin1") or self.device
 
     def key(self, identity: Identity, id: ConnectionId, *, is_load: bool = False) -> ViewerKey:
-        """Return which viewer the connection is counted as: who it is, else which browser, else which address.
+        """Return the viewer that the connection is counted as: by identity, else by browser, else by address.
 
-        Only what is signed counts, and no database is asked: who makes names up is one viewer with all at their
+        Only signed names count, so no database is needed. Clients that invent names count as one viewer for each
         address. A browser's connections and those of its viewer's tokens have different keys, until the browser's are
-        identified (`Node.identify`). A load test's connections are a viewer each.
+        identified (`Node.identify`). Each connection of a load test is a viewer.
         """
         if not self.is_counted:
             return UNCOUNTED

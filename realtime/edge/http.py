@@ -1,4 +1,4 @@
-"""HTTP of the server: Daphne's reader of requests with limits for heads and bodies, and with words for each refusal.
+"""HTTP of the server: Daphne's reader of requests, with limits for heads and bodies, and a reason for each refusal.
 
 Called by Twisted for each connection and request; it starts the application (realtime.edge.server). The socket of an
 event stream leaves from here (realtime.edge.handoff). WebSockets are requests too (realtime.edge.upgrade).
@@ -25,9 +25,9 @@ from realtime.edge.handoff import (
     ZERO_COPY,
     Behind,
     PeerGone,
-    notice_the_vanished,
-    plain,
+    notice_vanished_peer,
     take_socket,
+    tcp_transport,
 )
 from realtime.edge.sockets import Listener, StreamSocket
 from realtime.edge.transport import Transport
@@ -44,7 +44,7 @@ _HTTPChannel: Any = http.HTTPChannel
 
 
 class Channel(_HTTPChannel):  # type: ignore[misc]
-    """Twisted's reader of requests, with words where that one closes or says a bare status line."""
+    """Twisted's reader of requests. Where that one closes, or sends a bare status line, this one gives a reason."""
 
     is_refused = False
     network: Network | None = None  # of the peer, where connections are counted by address
@@ -100,7 +100,7 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
 
 
 class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
-    """Daphne's request with a limit for the body and a deadline for the headers. Its failure cannot end the server.
+    """Daphne's request with a limit for the body and a deadline for the headers. Its failure does not end the server.
 
     An event stream's application can take the socket.
     """
@@ -160,7 +160,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         rest = self.uri[found.end() :]
         self.uri = rest if rest.startswith(b"/") else b"/" + rest
         self.path = self.uri.partition(b"?")[0]
-        if len(self.requestHeaders.getRawHeaders(b"host", ())) == 1:  # none, or two, are refused as ever
+        if len(self.requestHeaders.getRawHeaders(b"host", ())) == 1:  # none, or two, are refused later
             self.requestHeaders.setRawHeaders(b"host", [found[1]])
 
     def finish(self) -> None:
@@ -171,7 +171,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         super().finish()
 
     def handle_exception(self, exception: BaseException) -> None:
-        """The application failed: say 500, or cut the stream if it has begun. It must not reach the server."""
+        """The application failed: answer 500, or cut a stream that has begun. The error must not reach the server."""
         if self.socket is not None:
             self.socket.abort()
         elif self.channel is None:
@@ -182,9 +182,9 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
             self.channel.forceAbortClient()
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
-        """Answer for the protocol itself and for an application that failed, in the form of all errors.
+        """Answer a request that is none, or whose application failed, in the form of all errors.
 
-        The connection ends with it: what follows a request that could be read in two ways cannot be trusted.
+        The connection ends with it: after a request with two readings, what follows cannot be trusted.
         """
         if self.channel is not None:
             self.channel.persistent = False
@@ -204,7 +204,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     async def room(self) -> None:
         """Wait until the peer has taken most of what was written to it, or has gone."""
         with contextlib.suppress(PeerGone):
-            transport = plain(self.channel and self.channel.transport)
+            transport = tcp_transport(self.channel and self.channel.transport)
             if isinstance(transport, Transport):
                 await transport.room()
 
@@ -238,7 +238,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
                 **({ZERO_COPY: {}} if can_send_files else {}),
             }
         with contextlib.suppress(PeerGone):
-            notice_the_vanished(plain(self.channel and self.channel.transport).socket)
+            notice_vanished_peer(tcp_transport(self.channel and self.channel.transport).socket)
         return {BEHIND: Behind(lambda: self.channel and self.channel.transport)}
 
     def _give_socket(self, listener: Listener) -> StreamSocket:
@@ -254,7 +254,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     def _take_socket(self) -> tuple[int, bytes]:
         """Take the socket from Twisted and Daphne; return it and what was unread. Raises PeerGone."""
-        channel, transport = self.channel, plain(self.channel and self.channel.transport)
+        channel, transport = self.channel, tcp_transport(self.channel and self.channel.transport)
         self.server.request_deadlines.stop(channel)
         self.server.bound.forget(transport)
         self.server.forget(self)

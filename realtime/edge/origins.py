@@ -1,9 +1,9 @@
 """Which pages of other origins may do what: one rule for REST, event streams, WebSockets and media.
 
-Called by liveplatform.asgi, realtime.edge.consumers and videos.views with the scope of a request. Any page may read
-what no cookie vouches for: public videos, and what a bearer token or a ticket opens, for a page has those only from its
-own viewer. A browser adds cookies by itself, so they count for this site's own pages and for the origins that the site
-lists (`LIVE_ORIGINS`). docs/protocol.md tells it to the authors of such pages.
+Called with the scope of a request, by the consumers (realtime.edge.consumers) and by what answers REST, pages and
+media. Any page may read what needs no cookie: what is public, and what a bearer token or a ticket opens. A page has
+those from its own viewer only. A browser adds cookies by itself, so they count only for this site's own pages and for
+the origins that the site lists (`LIVE_ORIGINS`). docs/protocol.md explains it to the authors of such pages.
 Source: the Fetch standard, section 3.2 (CORS protocol).
 """
 
@@ -38,7 +38,7 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def page(scope: Scope, listed: Collection[str]) -> Page:
-    """Return what kind of page asks, by the Origin that its browser says."""
+    """Return what kind of page asks, by the Origin that its browser sends."""
     origin = header(scope, b"origin")
     if origin is None:
         return Page.OWN

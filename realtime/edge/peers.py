@@ -17,9 +17,9 @@ CONNECTS_BURST = 20  # seconds' worth of connects that may come at once
 
 
 class PeerLimits:
-    """Counts the connections of each address. None: no limit.
+    """Counts the connections of each address. None is no limit.
 
-    Behind proxies of our own nothing is counted: all connections come from them.
+    Behind our own proxies it counts nothing: all connections come from them.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class PeerLimits:
         self._young_seconds = young_seconds
 
     def enter(self, peer: Any) -> Network | None:
-        """Count a connect of Twisted's peer; return what it is counted by, None: it is not. Raises Limited."""
+        """Count a connect of Twisted's peer; return what it is counted by, or None. Raises Limited."""
         if self._connects is None:
             return None
         network = network_of(getattr(peer, "host", ""))
@@ -46,7 +46,7 @@ class PeerLimits:
             self._connects.give_back(network)
 
     def close_excess(self, all_deadlines: Iterable[Deadlines]) -> None:
-        """Of one address, keep so many connections that wait for a request: those that have waited least."""
+        """Close the connections of an address that wait for a request, above the limit. The oldest go first."""
         if self._idle_max is None:
             return
         waiting: dict[str, list[Any]] = {}

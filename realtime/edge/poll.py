@@ -1,7 +1,7 @@
-"""Which of many sockets have something to read, or room to write: epoll, and what there is elsewhere (macOS, BSD).
+"""Which of many sockets have something to read, or room to write: epoll, or what macOS and BSD have.
 
-Called by realtime.edge.sockets, and by the load generator's viewers. Its own descriptor is readable while there is any,
-so one loop can wait for thousands.
+Called by realtime.edge.sockets, and by the load generator's viewers. Its own descriptor is readable while a socket is
+ready, so one loop can wait for thousands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who the peer is behind proxies. Called by the server (realtime.edge.server) for each request."""
+"""The address of a client behind proxies. Called by the server (realtime.edge.server) for each request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 def look_behind_proxies(scope: dict[str, Any], trusted_proxies: int) -> None:
-    """Take the client's address from the proxies of our own, counted from the right; the rest is hearsay."""
+    """Take the client's address from our own proxies, counted from the right. The rest cannot be trusted."""
     if not trusted_proxies:
         return
     hops: list[str] = []

@@ -1,8 +1,9 @@
 """The server of a frontend node: Daphne, hardened, handing its sockets to the node.
 
-Hop: the outermost. Daphne's own loops walk all connections every second, die of one exception, and say goodbye to
-nobody (research in docs/how-it-works.md); here an application's end is an event, a stop is a drain, bodies, headers
-and waiting frames are bounded, and each stream's socket is reachable through `scope["extensions"]["live.wire"]`.
+Hop: the outermost. Stock Daphne walks all connections every second, stops doing so after one exception, and ends
+without a drain (research in docs/how-it-works.md). Here the end of an application is an event, a stop is a drain,
+bodies, headers and waiting frames are bounded, and each stream's socket can be taken through
+`scope["extensions"]["live.wire"]`.
 """
 
 from __future__ import annotations
@@ -74,10 +75,10 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
 class Server(server.Server):  # type: ignore[misc]
     """Daphne's server, event-driven, with a drain in place of its sudden end.
 
-    `on_start` runs on the loop before the first connection, `on_drain` when the process is told to stop: all
-    connections are still there, no new one comes. A request has to be there, body and all, within `request_seconds`;
-    the next one on the same connection has to begin within `idle_seconds`. Requests that are still being answered at
-    the end of the drain have `finish_seconds`.
+    `on_start` runs on the loop before the first connection, `on_drain` when the process gets the signal to stop: all
+    connections are still there, no new one comes. A request with its body has to be there within `request_seconds`.
+    The next one on the same connection has to begin within `idle_seconds`. Requests that are not answered at the end
+    of the drain have `finish_seconds` more.
     """
 
     body_max_bytes = BODY_MAX_BYTES
@@ -90,7 +91,7 @@ class Server(server.Server):  # type: ignore[misc]
     trusted_proxies = 0
     connects_per_address: int | None = None  # a second, and twenty times as many at once; None: no limit
     idle_per_address: int | None = None
-    young_seconds = 2.0  # a crowd that has just come is none that does nothing
+    young_seconds = 2.0  # a connection that has just come is not idle yet
     crowded_at = CONNECTIONS_MAX * 9 // 10
 
     def run(self) -> None:
@@ -113,7 +114,7 @@ class Server(server.Server):  # type: ignore[misc]
         self.ws_factory.setProtocolOptions(
             autoPingInterval=HEARTBEAT_SECONDS,
             autoPingTimeout=HEARTBEAT_SECONDS,
-            allowNullOrigin=True,  # the consumer checks origins, and says so in words
+            allowNullOrigin=True,  # the consumer checks origins, and answers with a reason
             openHandshakeTimeout=self.websocket_handshake_timeout,
         )
         observers: list[Any] = [_log_failure]
@@ -141,7 +142,7 @@ class Server(server.Server):  # type: ignore[misc]
             listening.addErrback(self.listen_error)
 
     def rest(self) -> None:
-        """Accept nobody for a moment: nodes that share the listening socket and have more room go first."""
+        """Accept no connection for a moment: nodes that share the listening socket and have more room go first."""
         for port in self.ports:
             port.stopReading()
         reactor.callLater(REST_SECONDS, self._accept_again)
@@ -152,7 +153,7 @@ class Server(server.Server):  # type: ignore[misc]
                 port.startReading()
 
     async def _watch_lag(self) -> None:
-        """Measure how late the loop comes back to who waits: nobody's frame should be the reason."""
+        """Measure how late the loop comes back to a task that waits. Writing frames should not delay it."""
         while True:
             due = time.monotonic() + LAG_SECONDS
             await asyncio.sleep(LAG_SECONDS)
@@ -228,7 +229,7 @@ class Server(server.Server):  # type: ignore[misc]
             await super().handle_reply(protocol, message)
 
     async def _send_body(self, protocol: Any, message: dict[str, Any]) -> None:
-        """Write a body as its reader takes it: what has not been read waits in the application, once."""
+        """Write a body as its reader takes it. The rest waits in the application, and is not copied."""
         body, more = memoryview(message.get("body", b"")), message.get("more_body", False)
         while True:
             await protocol.room()
@@ -253,10 +254,10 @@ class Server(server.Server):  # type: ignore[misc]
             try:
                 protocol.handle_exception(error)
             except Exception:
-                logger.exception("a connection could not be told of its failure")
+                logger.exception("the answer to a failed request failed")
 
     def forget(self, protocol: Any) -> None:
-        """The connection's socket was taken from it: it will end without us."""
+        """Forget a connection whose socket was taken: it ends elsewhere."""
         self.connections.pop(protocol, None)
 
     def protocol_disconnected(self, protocol: Any) -> None:
@@ -278,7 +279,7 @@ def _with_backlog(description: str) -> str:
 
 
 def _log_failure(event: dict[str, Any]) -> None:
-    """Twisted's own log: only its failures are ours to know."""
+    """Log the failures of Twisted's own log, and nothing else of it."""
     if (failure := event.get("log_failure")) is not None:
         error = (failure.type, failure.value, failure.getTracebackObject())
         logger.error("%s", failure.getErrorMessage(), exc_info=error)

@@ -27,9 +27,9 @@ from realtime.registry import CommandError, registry
 logger = logging.getLogger(__name__)
 
 ERRORS_MAX = 10
-NO_NONSENSE = ("too_often", "unavailable", "not_found")  # answers that one gets without a mistake
-COMMAND_BYTES = 16 * 1024  # sent for a command count as one command more
-WAITING_MAX = 64  # commands that wait for the one before; then their sender has to
+NO_NONSENSE = ("too_often", "unavailable", "not_found")  # answers without a mistake of the client
+COMMAND_BYTES = 16 * 1024  # so many bytes sent for commands count as one more command
+WAITING_MAX = 64  # commands that wait; with more we stop reading
 
 
 class Session:
@@ -44,9 +44,9 @@ class Session:
         self._limit_keys = limit_keys
 
     def received(self, message: str | bytes) -> None:
-        """An event stream's viewer says nothing."""
+        """An event stream has no messages from its viewer."""
 
-    def said_all(self, goodbye: Callable[[], None]) -> None:
+    def input_ended(self, goodbye: Callable[[], None]) -> None:
         goodbye()
 
     def filled(self) -> None:
@@ -59,7 +59,7 @@ class Session:
             self.connection.wire.close(Closing.DRAIN)
 
     def gone(self) -> None:
-        """Give the place up. A second time changes nothing."""
+        """Leave the node and the limits. A second call changes nothing."""
         self.node.remove(self.connection)
         leave_limits(self._limit_keys)
         self._limit_keys = None
@@ -89,7 +89,7 @@ class Commander(Session):
             self._is_paused = True
             self.connection.wire.pause()
 
-    def said_all(self, goodbye: Callable[[], None]) -> None:
+    def input_ended(self, goodbye: Callable[[], None]) -> None:
         self.waiting.append(goodbye)
         if self.working is None:
             self.working = asyncio.create_task(self._work(), name="commands")

@@ -1,10 +1,10 @@
 """The sockets of established streams: all of a node's on one poll, each a descriptor and little more.
 
-Hop: the last one. The server (realtime.edge.server) hands a socket over when the handshake is done; from then on
-neither Twisted nor Channels knows it. The fan-out (realtime.node.fanout.write_slice) writes to the descriptors
-itself; what the kernel does not take at once waits here, in the connection's mailbox.
-Measured, 5,000 idle viewers: behind Twisted's transport, Daphne's request and a waiting consumer one cost 15.4 KB (SSE)
-and 25.4 KB (WebSocket); here 2.1 and 3.2 KB.
+Hop: the last one. The server (realtime.edge.server) hands a socket over when the handshake is done. From then on
+neither Twisted nor Channels knows it. The fan-out (realtime.node.fanout) writes to the descriptors itself. What the
+kernel does not take at once waits here, in the connection's mailbox.
+Measured with 5,000 idle viewers: behind Twisted's transport, Daphne's request and a waiting consumer a viewer cost
+15.4 KB (SSE) and 25.4 KB (WebSocket). Here they cost 2.1 and 3.2 KB.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MESSAGE_SECONDS = 30.0  # for a message to come whole, from its first byte
 CLOSE_SECONDS = 5.0  # for the peer to read our goodbye and close
 PINGS_MAX = 1  # unanswered when the next is due: the peer is dead, whatever its kernel acknowledges
 UNFINISHED = 1008  # close code: policy
-# What an HTTP server adds. The connection ends with the stream: nobody reads another request from it.
+# What an HTTP server adds. The connection ends with the stream: there is no other request on it.
 STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
 LAST_CHUNK = b"0\r\n\r\n"
 HEARTBEAT_SSE = http_chunk(HEARTBEAT)
@@ -38,22 +38,22 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Listener(Protocol):
-    """Whom a socket tells what happens to it."""
+    """The owner of a socket: it gets what happens there."""
 
     def received(self, message: str | bytes) -> None:
         """A WebSocket message came."""
         ...
 
-    def said_all(self, goodbye: Callable[[], None]) -> None:
-        """The client has closed, or broken the protocol. Call `goodbye` when what came before is answered."""
+    def input_ended(self, goodbye: Callable[[], None]) -> None:
+        """The client has closed, or broken the protocol. Call `goodbye` when the messages before it are answered."""
         ...
 
     def filled(self) -> None:
-        """The kernel takes no more: from now on nobody may write to the descriptor but the socket itself."""
+        """The kernel takes no more. From now on only the socket itself may write to the descriptor."""
         ...
 
     def gone(self) -> None:
-        """The connection has ended, whoever ended it. The last call."""
+        """The connection has ended, by either side. The last call."""
         ...
 
 
@@ -236,9 +236,9 @@ class StreamSocket:
         if not data:
             self._finish()
         elif self._is_ending:
-            pass  # read and forgotten: closing over unread data would take the goodbye back
+            pass  # read and dropped: closing with unread data would take the goodbye back
         elif self._inbound is None:
-            # A request is all that a viewer has to say. Not READ: the end is still seen.
+            # A viewer sends no more than the request. Without READ the end is still seen.
             self._watch(self._interest & ~READ)
         else:
             self.take(data)
@@ -253,7 +253,7 @@ class StreamSocket:
                 if opcode == PING and isinstance(payload, bytes):
                     self.put(websocket_frame(payload, opcode=PONG))
                 elif opcode == CLOSE and isinstance(payload, bytes):
-                    self._hear_no_more(close_code(payload))
+                    self._end_input(close_code(payload))
                     return
                 elif opcode != PONG:
                     has_come = True
@@ -262,22 +262,22 @@ class StreamSocket:
                     return
             self._sockets.note_message(self, has_come=has_come, is_unfinished=self._inbound.is_unfinished)
         except ProtocolError as error:
-            self._hear_no_more(error.code)
+            self._end_input(error.code)
 
-    def _hear_no_more(self, code: int) -> None:
-        """Take nothing further, and say goodbye when what came before is answered, or after `CLOSE_SECONDS`."""
+    def _end_input(self, code: int) -> None:
+        """Take no more input. Send the goodbye when what came before is answered, or after `CLOSE_SECONDS`."""
         self._inbound = None
         self._watch(self._interest & ~READ)
         goodbye = partial(self.end, code)
         self._sockets.later(goodbye)
-        self.listener.said_all(goodbye)
+        self.listener.input_ended(goodbye)
 
     @property
     def is_reading(self) -> bool:
         return bool(self._interest & READ)
 
     def pause(self) -> None:
-        """Read no more for now: the sender's kernel keeps what it has to say."""
+        """Read no more for now. The rest waits in the sender's kernel."""
         if self.descriptor >= 0:
             self._watch(self._interest & ~READ)
 
@@ -291,7 +291,7 @@ class StreamSocket:
         self.end(why.value)
 
     def end(self, code: int) -> None:
-        """Say goodbye in the protocol's own way, after what waits; the peer closes."""
+        """Send the goodbye of the protocol, after what waits; the peer closes."""
         if self._is_ending or self.descriptor < 0:
             return
         self.put(LAST_CHUNK if self.is_sse else websocket_frame(code.to_bytes(2, "big"), opcode=CLOSE))
@@ -299,7 +299,7 @@ class StreamSocket:
             return
         self._is_ending = True
         self.direct_fd = -1
-        self.listener.filled()  # nobody may write after the goodbye
+        self.listener.filled()  # the goodbye is the last that is written
         self._sockets.later(self.abort)
         self._watch(self._interest | READ)
         if self._mailbox is None:
@@ -319,7 +319,7 @@ class StreamSocket:
         self.descriptor = self.direct_fd = -1
         self._mailbox = None
         listener = self.listener
-        self.listener = _NOBODY
+        self.listener = _NO_LISTENER
         listener.gone()
 
     def _watch(self, interest: int) -> None:
@@ -333,19 +333,19 @@ class StreamSocket:
         try:
             act(borrowed)
         except OSError:
-            pass  # gone already: the poll says so
+            pass  # gone already: the poll reports it
         finally:
             borrowed.detach()
 
 
-class _Nobody:
+class _NoListener:
     def received(self, message: str | bytes) -> None: ...
 
-    def said_all(self, goodbye: Callable[[], None]) -> None: ...
+    def input_ended(self, goodbye: Callable[[], None]) -> None: ...
 
     def filled(self) -> None: ...
 
     def gone(self) -> None: ...
 
 
-_NOBODY = _Nobody()
+_NO_LISTENER = _NoListener()

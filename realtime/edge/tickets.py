@@ -1,7 +1,7 @@
-"""Tickets: a signed note that says for some hours on whose behalf a connection comes, for which topics.
+"""Tickets: a signed note with the identity and the topics of a connection, good for some hours.
 
 For `EventSource` and `WebSocket` of another origin or client, which cannot send a header. A browser's own EventSource
-comes back with the address that it was given, so a ticket is good for as long as a broadcast may last. That is no
+comes back with the address it was given, so a ticket is good for as long as a broadcast may last. That is no
 risk to rights: it grants none (realtime.kinds.Access), and one that is not fresh is looked at in the database
 before it opens anything. No session.
 """

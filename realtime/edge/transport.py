@@ -1,7 +1,7 @@
 """A connection in Twisted's hands, under the bound for every byte to a peer, and able to send a file by itself.
 
 Made by the listening port of the server (realtime.edge.server) in place of Twisted's own. All that Twisted, Daphne and
-Autobahn write passes here: answers, pages, pongs, TLS records. Who writes more than a little waits for `room`.
+Autobahn write passes here: answers, pages, pongs, TLS records. A writer of more than a little waits for `room`.
 """
 
 from __future__ import annotations

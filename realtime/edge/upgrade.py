@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from daphne import http_protocol
 
-from realtime.edge.application import INBOUND_MAX_FRAMES, SAID_ALL, received
+from realtime.edge.application import INBOUND_MAX_FRAMES, INPUT_ENDED, received
 from realtime.edge.handoff import PeerGone
 from realtime.edge.http import WebRequest
 from realtime.edge.sockets import Listener, StreamSocket
@@ -57,7 +57,7 @@ class UpgradeRequest(WebRequest):
             super().handle_exception(exception)
 
     def _handshake(self) -> None:
-        """Say what is wrong with the request, or ask the application."""
+        """Answer what is wrong with the request, or start the application."""
         raw_headers = list(self.requestHeaders.getAllRawHeaders())
         try:
             if not all(
@@ -139,8 +139,8 @@ class UpgradeRequest(WebRequest):
         if self.application_queue.qsize() > INBOUND_MAX_FRAMES:
             self.socket.pause()
 
-    def said_all(self, goodbye: Callable[[], None]) -> None:
-        self.application_queue.put_nowait({"type": SAID_ALL, "goodbye": goodbye})
+    def input_ended(self, goodbye: Callable[[], None]) -> None:
+        self.application_queue.put_nowait({"type": INPUT_ENDED, "goodbye": goodbye})
 
     def took_one(self) -> None:
         """The application took a message: read on when it has caught up."""
@@ -148,7 +148,7 @@ class UpgradeRequest(WebRequest):
             self.socket.resume()
 
     def filled(self) -> None:
-        """Nobody but the socket writes."""
+        """Only the socket writes to the descriptor."""
 
     def gone(self) -> None:
         self.application_queue.put_nowait({"type": "websocket.disconnect", "code": 1006})

@@ -60,7 +60,7 @@ class Stream:
 
     def received(self, message: str | bytes) -> None: ...
 
-    def said_all(self, goodbye: Callable[[], None]) -> None:
+    def input_ended(self, goodbye: Callable[[], None]) -> None:
         goodbye()
 
     def filled(self) -> None: ...

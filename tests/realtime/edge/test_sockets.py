@@ -33,7 +33,7 @@ class Ear:
     def received(self, message: str | bytes) -> None:
         self.messages.append(message)
 
-    def said_all(self, goodbye: Callable[[], None]) -> None:
+    def input_ended(self, goodbye: Callable[[], None]) -> None:
         goodbye()
 
     def filled(self) -> None:
