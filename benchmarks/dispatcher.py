@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import hiredis
 
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
-from realtime.events import Durable, Event, NodeId, TopicName, Totals, from_wire, now_ms
+from realtime.events import Counters, Durable, Event, NodeId, TopicName, from_wire, now_ms
 from realtime.table.subscriptions import SharedTable
 from tests.sites import Site
 
@@ -112,7 +112,7 @@ def events(topics: Sequence[TopicName]) -> Iterator[Event]:
                 yield Durable.of(topic, seq=seq, name="comment", at_ms=0, data=data)
             else:
                 kinds = {"like": seq, "celebrate": 0, "support": 0, "love": 2, "insightful": 0, "funny": 1}
-                yield Totals(topic, seq, kinds, ("Ada", "Grace"), 1)
+                yield Counters(topic, seq, kinds, ("Ada", "Grace"), 1)
 
 
 async def measure(site: Site, options: argparse.Namespace) -> dict[str, Any]:

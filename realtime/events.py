@@ -65,8 +65,10 @@ class Durable:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """The like totals of a topic: absolute, the highest `version` wins, so any number of them may be skipped."""
+class Counters:
+    """The counters of a topic, likes by kind for one. They are absolute: the highest `version` wins, and any number of
+    them may be skipped.
+    """
 
     topic: TopicName
     version: int
@@ -78,11 +80,11 @@ class Totals:
     def total(self) -> int:
         return sum(self.kinds.values())
 
-    def over(self, older: Totals) -> Totals:
+    def over(self, older: Counters) -> Counters:
         """Return this newer state together with the names and the oldest like of `older`."""
         names = tuple(dict.fromkeys((*self.names, *older.names)))[:NAMES_MAX]
         at_ms = min(self.at_ms, older.at_ms) if self.at_ms and older.at_ms else self.at_ms or older.at_ms
-        return Totals(self.topic, self.version, self.kinds, names, at_ms)
+        return Counters(self.topic, self.version, self.kinds, names, at_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Signal:
     expires_at_ms: int
 
 
-Event = Durable | Totals | Burst | State | Signal
+Event = Durable | Counters | Burst | State | Signal
 NAMES_MAX = 3
 MERGED = {"t": 2, "b": 2, "s": 3, "e": 4}  # how much of the wire form, from its letter on, says what it is about
 
@@ -137,7 +139,7 @@ def to_wire(event: Event) -> list[Any]:
     match event:
         case Durable():
             return ["d", event.topic, event.seq, event.name, event.body.decode()]
-        case Totals():
+        case Counters():
             return ["t", event.topic, event.version, dict(event.kinds), list(event.names), event.at_ms]
         case Burst():
             return ["b", event.topic, dict(event.counts), event.at_ms]
@@ -156,7 +158,7 @@ def from_wire(item: object) -> Event | None:
         case ["d", str(topic), int(seq), str(name), str(body)]:
             return Durable(TopicName(topic), seq, name, body.encode())
         case ["t", str(topic), int(version), dict(kinds), list(names), int(at_ms)]:
-            return Totals(TopicName(topic), version, kinds, tuple(names), at_ms)
+            return Counters(TopicName(topic), version, kinds, tuple(names), at_ms)
         case ["b", str(topic), dict(counts), int(at_ms)]:
             return Burst(TopicName(topic), counts, at_ms)
         case ["s", str(topic), str(name), int(version), dict(data)]:
@@ -194,7 +196,7 @@ def merge_key(item: Sequence[Any]) -> tuple[str, ...] | None:
 
 def _merged(known: Event, other: Event) -> Event:
     match known, other:
-        case Totals(), Totals():
+        case Counters(), Counters():
             return newest(known, other)
         case Burst(), Burst():
             return known.plus(other)
@@ -203,7 +205,7 @@ def _merged(known: Event, other: Event) -> Event:
     return other
 
 
-def newest(known: Totals | None, other: Totals) -> Totals:
+def newest(known: Counters | None, other: Counters) -> Counters:
     """Return the newer of two states, with the names and the oldest like of both."""
     if known is None:
         return other

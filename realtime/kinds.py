@@ -74,8 +74,8 @@ class TopicKind(Protocol):
         """Return the snapshots of several topics, those that are gone left out. In a database thread."""
         return {topic: snapshot for topic in topics if (snapshot := self.load(topic)) is not None}
 
-    def likes(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
-        """Return the like totals by kind of each topic that is counted, in one query. In a database thread."""
+    def counters(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
+        """Return the counters of each topic that is counted, in one query. In a database thread."""
         return {}
 
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ class Topic(models.Model):
     """The head of a topic. Its row lock gives the topic's events one order: the order of commit.
 
     `seq` numbers durable events from 1 without a hole; `version` grows with each change of the topic's state
-    (like totals), so the newest of two states can be told.
+    (its counters), so the newest of two states can be told.
     """
 
     name = models.CharField(primary_key=True, max_length=100)

@@ -23,7 +23,7 @@ from accounts.models import Viewer, stamp_of
 from accounts.representation import person
 from accounts.tokens import Claim
 from realtime.dispatch.publisher import publisher
-from realtime.events import NAMES_MAX, Durable, Event, TopicName, Totals, now_ms
+from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName, now_ms
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
 from videos import rights
@@ -275,7 +275,7 @@ class _Batch:
             head = self._heads[TopicName(f"video:{video_id}")]
             names = [name for command, name in reversed(likers) if command.kind is not None]
             self._events.append(
-                Totals(
+                Counters(
                     head.topic,
                     head.next_version(),
                     likes_json(self._counts[video_id])["kinds"],

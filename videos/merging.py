@@ -49,7 +49,7 @@ def _hand_over_likes(guest: Viewer, account: Viewer, heads: log.LockedHeads) -> 
     Like.objects.filter(viewer=guest).update(viewer=account)
     for id in sorted(changed):
         kinds = likes_json(dict(LikeCount.objects.filter(video=id).values_list("kind", "count")))["kinds"]
-        log.record_totals(heads[TopicName(f"video:{id}")], kinds)
+        log.record_counters(heads[TopicName(f"video:{id}")], kinds)
 
 
 def _hand_over_comments(guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:

@@ -23,7 +23,7 @@ from accounts.models import Viewer
 from accounts.permissions import DELETE_VIEWER
 from realtime.events import TopicName
 from realtime.log.retention import delete_topics, empty_topics
-from realtime.log.writer import correct_totals, lock_topics
+from realtime.log.writer import correct_counters, lock_topics
 from videos import broadcasts, moderation
 from videos.media import remove_pictures
 from videos.models import Comment, DeletedVideo, Like, Video
@@ -127,7 +127,7 @@ def _take_back_likes(viewer_id: UUID) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             lock_topics(topics)
             cursor.execute(_TAKE_BACK, [viewer_id, video_ids])
-            correct_totals(topics)
+            correct_counters(topics)
 
 
 def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:

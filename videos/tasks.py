@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 from django.db import connection, transaction
 
-from realtime.log.writer import correct_totals, lock_topics
+from realtime.log.writer import correct_counters, lock_topics
 from videos import cleaning
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def recount() -> int:
             with transaction.atomic():
                 lock_topics([topic])
                 cursor.execute(_MEND, [video_id])
-                correct_totals([topic])
+                correct_counters([topic])
             logger.error("recount: the like counters of %s were wrong and are mended", topic)
     return len(wrong)
 

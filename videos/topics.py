@@ -44,7 +44,7 @@ class VideoTopics(TopicKind):
         video = read_video(id) if id is not None else None
         return None if video is None else snapshot_of(video)
 
-    def likes(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
+    def counters(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
         ids = {id: topic for topic in topics if (id := video_id(topic)) is not None}
         found: dict[TopicName, dict[str, int]] = {topic: {} for topic in topics}
         counts = LikeCount.objects.using(database).filter(video_id__in=ids)

@@ -16,7 +16,7 @@ import orjson
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
 
 from realtime.batches import Batches
-from realtime.events import Durable, TopicName, Totals
+from realtime.events import Counters, Durable, TopicName
 from realtime.identity import Identity
 from realtime.kinds import Review, TopicKind
 from realtime.log.epoch import epoch
@@ -105,8 +105,8 @@ class DatabaseStore:
             }
         )
 
-    async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:
-        return await self._read(self._totals, topics)
+    async def newest_counters(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Counters]:
+        return await self._read(self._counters, topics)
 
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
         return await self._read(events_after, topic, seq, limit)
@@ -148,11 +148,11 @@ class DatabaseStore:
             heads = {TopicName(head.name): head for head in Topic.objects.filter(name__in=logged)}
             there = [topic for topic in topics if topic in heads] if kind.is_logged else topics
             snapshots = kind.load_all(there)
-            likes = kind.likes(list(snapshots), DEFAULT_DB_ALIAS) if kind.is_counted else {}
+            counters = kind.counters(list(snapshots), DEFAULT_DB_ALIAS) if kind.is_counted else {}
             loaded = {}
             for topic, snapshot in snapshots.items():
                 head = heads.get(topic)
-                found = loaded[topic] = Loaded(Head(0, 0), snapshot, likes.get(topic), epoch=now)
+                found = loaded[topic] = Loaded(Head(0, 0), snapshot, counters.get(topic), epoch=now)
                 if head is not None:
                     found.head, found.viewers_peak = Head(head.seq, head.version), head.viewers_peak
                     if not kind.is_inbox:
@@ -176,14 +176,14 @@ class DatabaseStore:
             cursor.execute("SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s)", [list(topics)])
             return {TopicName(name): Head(seq, version) for name, seq, version in cursor.fetchall()}
 
-    def _totals(self, database: str, topics: Sequence[TopicName]) -> dict[TopicName, Totals]:
+    def _counters(self, database: str, topics: Sequence[TopicName]) -> dict[TopicName, Counters]:
         found: dict[TopicName, Mapping[str, int]] = {}
         with one_moment(database):
             versions = dict(Topic.objects.using(database).filter(name__in=topics).values_list("name", "version"))
             for prefix in {topic.partition(":")[0] for topic in topics}:
                 own = [topic for topic in topics if topic.startswith(f"{prefix}:")]
-                found.update(self._registry.kinds[prefix].likes(own, database))
-        return {topic: Totals(topic, versions[topic], kinds) for topic, kinds in found.items() if topic in versions}
+                found.update(self._registry.kinds[prefix].counters(own, database))
+        return {topic: Counters(topic, versions[topic], kinds) for topic, kinds in found.items() if topic in versions}
 
     def _save_seen(self, seen: Mapping[TopicName, Sequence[int]]) -> dict[TopicName, int]:
         topics = list(Topic.objects.filter(name__in=seen).values_list("name", flat=True))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from realtime.events import Durable, Epoch, TopicName, Totals
+from realtime.events import Counters, Durable, Epoch, TopicName
 from realtime.identity import Identity
 from realtime.kinds import Review
 
@@ -28,7 +28,7 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The top of a topic: its last durable event and the version of its totals."""
+    """The top of a topic: its last durable event and the version of its counters."""
 
     seq: int
     version: int
@@ -46,12 +46,12 @@ class Heads:
 class Loaded:
     """A topic as the database has it, read in one snapshot. `log` are its newest durable events, oldest first.
 
-    `likes` None: a topic without totals.
+    `counters` None: a topic that has none.
     """
 
     head: Head
     snapshot: dict[str, Any]
-    likes: Mapping[str, int] | None = None
+    counters: Mapping[str, int] | None = None
     viewers_peak: int = 0
     log: list[Durable] = field(default_factory=list)
     epoch: Epoch = Epoch("")  # noqa: RUF009  (a text)
@@ -71,8 +71,8 @@ class Store(Protocol):
         """
         ...
 
-    async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:
-        """Return the like totals with the version they belong to: both of one moment."""
+    async def newest_counters(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Counters]:
+        """Return the counters with the version they belong to: both of one moment."""
         ...
 
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from realtime.dispatch.publisher import publisher
-from realtime.events import Durable, Event, TopicName, Totals, now_ms
+from realtime.events import Counters, Durable, Event, TopicName, now_ms
 from realtime.models import Topic
 
 
@@ -36,7 +36,7 @@ class LockedHead:
         return self.seq
 
     def next_version(self) -> int:
-        """Return the version of the topic's next totals."""
+        """Return the version of the topic's next counters."""
         self.version += 1
         return self.version
 
@@ -96,13 +96,13 @@ def record_many(heads: LockedHeads, items: Sequence[tuple[TopicName, str, Mappin
     return events
 
 
-def record_totals(head: LockedHead, kinds: Mapping[str, int]) -> None:
-    """Tell viewers of totals that have changed by another way than a like, inside `transaction.atomic()`."""
-    _write_and_publish({head.topic: head}, [Totals(head.topic, head.next_version(), kinds, (), now_ms())])
+def record_counters(head: LockedHead, kinds: Mapping[str, int]) -> None:
+    """Publish counters that have changed by another way than a like, inside `transaction.atomic()`."""
+    _write_and_publish({head.topic: head}, [Counters(head.topic, head.next_version(), kinds, (), now_ms())])
 
 
-def correct_totals(topics: Iterable[TopicName]) -> None:
-    """Give locked topics' totals, which have changed, another version. Viewers get them with the next look."""
+def correct_counters(topics: Iterable[TopicName]) -> None:
+    """Give locked topics' counters, which have changed, another version. Viewers get them with the next look."""
     Topic.objects.filter(name__in=topics).update(version=F("version") + 1)
 
 

@@ -21,6 +21,7 @@ from realtime import metrics
 from realtime.events import (
     BURST_TTL_MS,
     Burst,
+    Counters,
     Durable,
     Epoch,
     Event,
@@ -29,7 +30,6 @@ from realtime.events import (
     Signal,
     State,
     TopicName,
-    Totals,
     durable_frame,
     event_id,
     frame,
@@ -77,7 +77,7 @@ class Topics(Protocol):
         """Take an event and carry out what it changes."""
         ...
 
-    def learn(self, feed: Feed, newest: Totals | State) -> None:
+    def learn(self, feed: Feed, newest: Counters | State) -> None:
         """Take state that the node found by looking, and carry out what it changes."""
         ...
 
@@ -96,8 +96,8 @@ class Topics(Protocol):
 class Waiting:
     """What has changed and waits for its frame, with the passage of what came first."""
 
-    totals: Totals | None = None
-    received: list[tuple[int, Passage]] = field(default_factory=list)  # when what is in `totals` was received
+    counters: Counters | None = None
+    received: list[tuple[int, Passage]] = field(default_factory=list)  # when what is in `counters` was received
     viewers: bool = False
     burst: tuple[Burst, Passage] | None = None
     states: dict[str, tuple[State, Passage | None]] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class Feed:
     ahead: dict[int, tuple[Durable, Passage]] = field(default_factory=dict)  # came before one that is missing
     snapshot: dict[str, Any] = field(default_factory=dict)
     access: Access = Access()  # noqa: RUF009  (frozen)
-    totals: Totals | None = None
+    counters: Counters | None = None
     states: dict[str, State] = field(default_factory=dict)  # which no row keeps
     waiting: Waiting = field(default_factory=Waiting)
     sent_kinds: Mapping[str, int] = field(default_factory=dict)
@@ -147,7 +147,7 @@ class Feed:
 
     @property
     def head(self) -> Head:
-        return Head(self.seq, self.totals.version if self.totals else 0)
+        return Head(self.seq, self.counters.version if self.counters else 0)
 
     # Events in
 
@@ -159,8 +159,8 @@ class Feed:
         match event:
             case Durable():
                 return self._take_durable(event, passage)
-            case Totals():
-                return self._take_totals(event, passage)
+            case Counters():
+                return self._take_counters(event, passage)
             case Burst():
                 if now_ms() - event.at_ms >= BURST_TTL_MS:
                     return None
@@ -183,9 +183,9 @@ class Feed:
         following = self.ahead.pop(self.seq + 1, None) if self.ahead else None
         return None if following is None else self._take_next(*following)
 
-    def learn(self, newest: Totals | State) -> Change | None:
+    def learn(self, newest: Counters | State) -> Change | None:
         """Take state that the node found by looking: there is no way of it to count."""
-        return self._take_totals(newest, None) if isinstance(newest, Totals) else self._take_state(newest, None)
+        return self._take_counters(newest, None) if isinstance(newest, Counters) else self._take_state(newest, None)
 
     def _take_durable(self, event: Durable, passage: Passage) -> Change | None:
         if event.seq <= self.seq:
@@ -207,18 +207,18 @@ class Feed:
         _count(event.name, at_ms, passage)
         return Change(*self._apply(event.name, data), made)
 
-    def _take_totals(self, totals: Totals, passage: Passage | None) -> Change | None:
-        if self.totals is None or totals.version <= self.totals.version:
+    def _take_counters(self, counters: Counters, passage: Passage | None) -> Change | None:
+        if self.counters is None or counters.version <= self.counters.version:
             return None
         waiting = self.waiting
-        if totals.at_ms and passage is not None:
-            _count("likes", totals.at_ms, passage)
-            waiting.received.append((totals.at_ms, passage))
+        if counters.at_ms and passage is not None:
+            _count("likes", counters.at_ms, passage)
+            waiting.received.append((counters.at_ms, passage))
             if len(waiting.received) > RECEIVED_MAX:
                 del waiting.received[1::2]
-        self.totals = totals
+        self.counters = counters
         self._opening_part = b""
-        waiting.totals = newest(waiting.totals, totals)
+        waiting.counters = newest(waiting.counters, counters)
         return STATE
 
     def _take_state(self, state: State, passage: Passage | None) -> Change | None:
@@ -239,9 +239,9 @@ class Feed:
         self.ring.clear()
         self.ring.extend(durable_frame(event, self.epoch) for event in loaded.log)
         self.forget_taken()
-        if loaded.likes is not None:
-            self.totals = newest(self.totals, Totals(self.topic, loaded.head.version, loaded.likes))
-            self.sent_kinds = self.totals.kinds
+        if loaded.counters is not None:
+            self.counters = newest(self.counters, Counters(self.topic, loaded.head.version, loaded.counters))
+            self.sent_kinds = self.counters.kinds
             self.peak_saved = loaded.viewers_peak
             self.watched = Watched(self.watched.count, max(self.watched.peak, loaded.viewers_peak))
         return self.read(loaded.snapshot)
@@ -283,7 +283,7 @@ class Feed:
             return False
         self.watched = watched
         self._opening_part = b""
-        if self.totals is None or not self.is_ready:
+        if self.counters is None or not self.is_ready:
             return False
         self.waiting.viewers = True
         return True
@@ -291,11 +291,11 @@ class Feed:
     def full_snapshot(self) -> dict[str, Any]:
         """The snapshot with what the node counts: counters and viewers."""
         shown = self.kind.shown(self.snapshot)
-        if self.totals is None:
+        if self.counters is None:
             return shown
         return {
             **shown,
-            "likes": {"total": self.totals.total, "kinds": dict(self.totals.kinds)},
+            "likes": {"total": self.counters.total, "kinds": dict(self.counters.kinds)},
             "viewers": {"count": self.watched.count, "peak": self.watched.peak},
         }
 
@@ -311,9 +311,9 @@ class Feed:
         """Return the frames of all state that has changed since the last time. `region`: the node's."""
         waiting = self.waiting
         frames: list[Frame] = []
-        if (totals := waiting.totals) is not None and self.totals is not None:
-            waiting.totals = None
-            frames.append(self._changed_totals_frame(totals))
+        if (counters := waiting.counters) is not None and self.counters is not None:
+            waiting.counters = None
+            frames.append(self._changed_counters_frame(counters))
         if waiting.viewers:
             waiting.viewers = False
             frames.append(self._viewers_frame(Passage(region, {"node": now_ms()})))
@@ -338,31 +338,31 @@ class Feed:
     def newest_state(self) -> list[Frame]:
         """Return the frames of all state that is not in the event log, as it is now."""
         frames = [self._state_frame(state) for state in self.states.values()]
-        if self.totals is not None:
-            frames += [self._totals_frame(delta=0, names=(), at_ms=now_ms()), self._viewers_frame()]
+        if self.counters is not None:
+            frames += [self._counters_frame(delta=0, names=(), at_ms=now_ms()), self._viewers_frame()]
         return frames
 
     def reset_frame(self, reason: str) -> Frame:
         data = {"topic": self.topic, "reason": reason, "epoch": self.epoch, "seq": self.seq}
         return frame("reset", {**data, "snapshot": self.full_snapshot()}, id=event_id(self.topic, self.position))
 
-    def _changed_totals_frame(self, totals: Totals) -> Frame:
-        assert self.totals is not None
-        kinds, sent = self.totals.kinds, self.sent_kinds
+    def _changed_counters_frame(self, counters: Counters) -> Frame:
+        assert self.counters is not None
+        kinds, sent = self.counters.kinds, self.sent_kinds
         changes = [kinds.get(kind, 0) - sent.get(kind, 0) for kind in kinds.keys() | sent.keys()]
         self.sent_kinds = kinds
         received, self.waiting.received = self.waiting.received, []
-        at_ms = totals.at_ms or now_ms()
-        made = self._totals_frame(delta=sum(changes), names=totals.names, at_ms=at_ms, received=received)
+        at_ms = counters.at_ms or now_ms()
+        made = self._counters_frame(delta=sum(changes), names=counters.names, at_ms=at_ms, received=received)
         # A viewer who changes the kind of a like takes one away and gives one.
         made.likes = max(sum(max(0, change) for change in changes), sum(max(0, -change) for change in changes))
         return made
 
-    def _totals_frame(
+    def _counters_frame(
         self, *, delta: int, names: Sequence[str], at_ms: int, received: Sequence[tuple[int, Passage]] = ()
     ) -> Frame:
-        assert self.totals is not None
-        data = {"topic": self.topic, "total": self.totals.total, "kinds": self.totals.kinds}
+        assert self.counters is not None
+        data = {"topic": self.topic, "total": self.counters.total, "kinds": self.counters.kinds}
         journey = Journey("likes", received[0][1], at_ms, [moment for moment, _ in received]) if received else None
         return frame("likes", {**data, "delta": delta, "names": names, "at_ms": at_ms}, journey=journey)
 

@@ -23,13 +23,13 @@ from realtime import metrics
 from realtime.background import BackgroundTasks
 from realtime.events import (
     ConnectionId,
+    Counters,
     Event,
     Frame,
     NodeId,
     Position,
     State,
     TopicName,
-    Totals,
     frame,
     from_wire,
     now_ms,
@@ -173,7 +173,7 @@ class Node:
             self.carry_out(feed, change)
             change = feed.follow() if change.durable is not None else None
 
-    def learn(self, feed: Feed, newest: Totals | State) -> None:
+    def learn(self, feed: Feed, newest: Counters | State) -> None:
         if (change := feed.learn(newest)) is not None:
             self.carry_out(feed, change)
 

@@ -1,4 +1,4 @@
-"""What the fast way has lost is fetched from the database: missing events, newer totals, topics that are gone.
+"""What the fast way has lost is fetched from the database: missing events, newer counters, topics that are gone.
 
 Hop: beside the last but one. Without Redis, the channel layer and the dispatcher this is the only way: events are
 `RECONCILE_SECONDS` late.
@@ -82,7 +82,7 @@ class Repair:
         if loaded.epoch == feed.epoch and loaded.head.seq < feed.seq and reason != "database_changed":
             return  # what came meanwhile is newer: it may have closed the topic
         if reason == "database_changed" or loaded.epoch != feed.epoch:
-            feed.totals = None
+            feed.counters = None
         self._topics.carry_out(feed, feed.load(loaded))
         metrics.resets.labels(reason).inc()
         self._fanout.send_alone(feed, feed.reset_frame(reason))
@@ -104,9 +104,9 @@ class Repair:
         known = {topic: feed.head for topic, feed in feeds.items()}
         heads = await self._store.heads(known)
         newer = [
-            topic for topic, head in heads.of.items() if feeds[topic].totals and head.version > known[topic].version
+            topic for topic, head in heads.of.items() if feeds[topic].counters and head.version > known[topic].version
         ]
-        totals = await self._store.newest_totals(newer) if newer else {}
+        counters = await self._store.newest_counters(newer) if newer else {}
         changed: list[Feed] = []
         for topic, feed in feeds.items():
             if self._topics.feeds.get(topic) is not feed:
@@ -123,8 +123,8 @@ class Repair:
                 continue
             if head.seq > feed.seq:
                 self.pull_soon(feed, grace_seconds=0)
-            if topic in totals:
-                self._topics.learn(feed, totals[topic])
+            if topic in counters:
+                self._topics.learn(feed, counters[topic])
         # A backup was restored, or a replica promoted: what this node knew is no longer true.
         for done in await asyncio.gather(
             *(self._reload(feed, "database_changed") for feed in changed), return_exceptions=True

@@ -20,7 +20,7 @@ from accounts.tokens import issue_token, viewer_of_token
 from messaging import acts, merging
 from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import user_topic
-from realtime.events import Durable, Totals
+from realtime.events import Counters, Durable
 from tests.messaging.circle import Circle
 from tests.messaging.test_state_and_events import Follower, follow
 from tests.videos.acts import Stage
@@ -69,7 +69,7 @@ def test_of_two_likes_the_accounts_stays_and_totals_follow(stage: Stage) -> None
     assert set(Like.objects.values_list("viewer__name", "kind")) == {("Vera", "love"), ("Viewer 1", "like")}
     assert kinds_of(stage) == {"like": 1, "love": 1}
     [totals] = stage.events
-    assert isinstance(totals, Totals)
+    assert isinstance(totals, Counters)
     assert {kind: count for kind, count in totals.kinds.items() if count} == kinds_of(stage)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from realtime.edge.bound import Bound
-from realtime.events import HEARTBEAT, ConnectionId, Durable, Epoch, Frame, NodeId, Position, TopicName, Totals
+from realtime.events import HEARTBEAT, ConnectionId, Counters, Durable, Epoch, Frame, NodeId, Position, TopicName
 from realtime.identity import ANONYMOUS, Identity
 from realtime.kinds import Access, Review, TopicKind
 from realtime.log.store import Head, Heads, Loaded, StoreUnavailable, TopicGone
@@ -146,7 +146,7 @@ class FakeKind(TopicKind):
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         raise AssertionError("the fake store loads")
 
-    def likes(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
+    def counters(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
         raise AssertionError("the fake store counts")
 
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
@@ -219,9 +219,9 @@ class FakeStore:
         there = [topic for topic in topics if topic in self.logs]
         return Heads({topic: Head(len(self.logs[topic]), self.versions[topic]) for topic in there}, self.epoch)
 
-    async def newest_totals(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Totals]:
-        await self._asked("newest_totals")
-        return {topic: Totals(topic, self.versions[topic], dict(self.totals[topic])) for topic in topics}
+    async def newest_counters(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Counters]:
+        await self._asked("newest_counters")
+        return {topic: Counters(topic, self.versions[topic], dict(self.totals[topic])) for topic in topics}
 
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
         await self._asked("events_after")

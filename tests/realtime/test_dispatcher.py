@@ -11,7 +11,7 @@ import pytest
 from channels_redis.serializers import registry
 
 from realtime.dispatch.dispatcher import Dispatcher, deliver_message
-from realtime.events import Durable, NodeId, TopicName, Totals, to_wire
+from realtime.events import Counters, Durable, NodeId, TopicName, to_wire
 from realtime.stamps import WIRE_VERSION
 from realtime.table.scripts import TableUnavailable
 from tests.realtime.fakes import FakeTable
@@ -72,10 +72,10 @@ async def test_topic_that_nobody_watches_costs_no_message(dispatcher: Dispatcher
 
 async def test_hundred_likes_become_one(dispatcher: Dispatcher, table: FakeTable, layer: Layer) -> None:
     await table.enter(A, [ONE])
-    likes = [to_wire(Totals(ONE, number, {"like": number}, ("Ada",), number)) for number in range(1, 101)]
+    likes = [to_wire(Counters(ONE, number, {"like": number}, ("Ada",), number)) for number in range(1, 101)]
     await dispatcher.dispatch(likes)
     [(_, message)] = layer.sent
-    assert message["events"] == [to_wire(Totals(ONE, 100, {"like": 100}, ("Ada",), 1))]
+    assert message["events"] == [to_wire(Counters(ONE, 100, {"like": 100}, ("Ada",), 1))]
 
 
 async def test_lookup_is_remembered_for_a_moment(table: FakeTable, layer: Layer) -> None:
@@ -124,7 +124,7 @@ async def test_state_that_is_none_leaves_the_one_that_is(
     dispatcher: Dispatcher, table: FakeTable, layer: Layer
 ) -> None:
     await table.enter(A, [ONE])
-    likes = to_wire(Totals(ONE, 1, {"like": 1}, (), 1))
+    likes = to_wire(Counters(ONE, 1, {"like": 1}, (), 1))
     outcome = await dispatcher.dispatch([likes, ["t", ONE, "many"], ["t", ONE]])
     assert [message["events"] for _, message in layer.sent] == [[likes]]
     assert outcome.bad == 2

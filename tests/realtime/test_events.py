@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from realtime import events
 from realtime.events import (
     Burst,
+    Counters,
     Durable,
     Epoch,
     Frame,
@@ -19,7 +20,6 @@ from realtime.events import (
     Signal,
     State,
     TopicName,
-    Totals,
     coalesce,
     from_wire,
     newest,
@@ -30,7 +30,7 @@ from tests.realtime.fakes import read_chunks, read_event_stream, read_websocket
 VIDEO = TopicName("video:1")
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 kinds = st.dictionaries(st.sampled_from(["like", "love", "funny"]), st.integers(0, 1 << 40))
-some_totals = st.builds(Totals, st.just(VIDEO), st.integers(0, 99), kinds, st.tuples(texts), st.integers(1, 1 << 42))
+some_totals = st.builds(Counters, st.just(VIDEO), st.integers(0, 99), kinds, st.tuples(texts), st.integers(1, 1 << 42))
 some_bursts = st.builds(Burst, st.just(VIDEO), st.dictionaries(texts, st.integers(1, 50)), st.integers(1, 1 << 42))
 some_durables = st.builds(
     lambda seq, text: Durable.of(VIDEO, seq=seq, name="comment", at_ms=5, data={"comment": text}),
@@ -79,9 +79,9 @@ def test_websocket_frame_says_its_length(size: int) -> None:
 
 
 @given(st.lists(some_totals, min_size=1))
-def test_newest_totals_win_whatever_the_order(totals: list[Totals]) -> None:
+def test_newest_counters_win_whatever_the_order(totals: list[Counters]) -> None:
     [kept] = coalesce(totals)
-    assert isinstance(kept, Totals)
+    assert isinstance(kept, Counters)
     assert kept.version == max(one.version for one in totals)
     assert kept.at_ms == min(one.at_ms for one in totals)
 
@@ -112,8 +112,8 @@ def test_durable_events_are_never_coalesced(durables: list[Durable]) -> None:
 
 
 def test_newest_of_equal_versions_keeps_both_names() -> None:
-    older, newer = Totals(VIDEO, 1, {"like": 1}, ("Ada",), 5), Totals(VIDEO, 2, {"like": 2}, ("Bo",), 9)
-    assert newest(older, newer) == newest(newer, older) == Totals(VIDEO, 2, {"like": 2}, ("Bo", "Ada"), 5)
+    older, newer = Counters(VIDEO, 1, {"like": 1}, ("Ada",), 5), Counters(VIDEO, 2, {"like": 2}, ("Bo",), 9)
+    assert newest(older, newer) == newest(newer, older) == Counters(VIDEO, 2, {"like": 2}, ("Bo", "Ada"), 5)
 
 
 def test_event_id_is_read_back() -> None:

@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 
 from realtime.dispatch.dispatcher import Dispatcher
-from realtime.events import Burst, Durable, Event, NodeId, TopicName, Totals, now_ms, to_wire
+from realtime.events import Burst, Counters, Durable, Event, NodeId, TopicName, now_ms, to_wire
 from realtime.limits import RateLimit
 from realtime.relay import batch, signing, table
 from realtime.relay.batch import BODY_MAX_BYTES, decode_batch, encode_batch, encode_digest, pack_entries
@@ -403,7 +403,7 @@ async def test_heartbeat_from_abroad_brings_the_viewer_online_here(us: Region) -
 
 
 def test_entries_are_packed_once_and_read_as_they_were() -> None:
-    events: list[Event] = [comment(1), Totals(TOPIC, 2, {"like": 2}, ("Ada",), 1)]
+    events: list[Event] = [comment(1), Counters(TOPIC, 2, {"like": 2}, ("Ada",), 1)]
     packed = [msgpack.packb(to_wire(event)) for event in events]
     entries = [*pack_entries({"region": "eu"}, packed), *pack_entries({"published": 5}, packed[:1])]
     found = decode_batch(encode_batch("a" * 32, "eu", entries))

@@ -14,7 +14,7 @@ from django.test import AsyncClient
 from accounts.guests import create_guest
 from accounts.models import Viewer
 from accounts.tokens import Claim, issue_token
-from realtime.events import Burst, Durable, Totals
+from realtime.events import Burst, Counters, Durable
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
 from realtime.models import LoggedEvent, Topic
@@ -32,7 +32,7 @@ run = backend_threads.run
 
 
 def totals(stage: Stage) -> list[int]:
-    return [event.total for event in stage.events if isinstance(event, Totals)]
+    return [event.total for event in stage.events if isinstance(event, Counters)]
 
 
 def names(events: Iterable[object]) -> list[str]:
@@ -59,7 +59,7 @@ async def test_like_is_stored_counted_and_published(stage: Stage) -> None:
     assert (answer["total"], answer["kinds"]["love"], answer["mine"]) == (1, 1, "love")
     assert await counts(stage) == {"love": 1}
     [event] = stage.events
-    assert isinstance(event, Totals)
+    assert isinstance(event, Counters)
     assert (event.total, event.names) == (1, ("Viewer 0",))
 
 
@@ -102,7 +102,7 @@ async def test_storm_of_likes_and_unlikes_adds_up(stage: Stage) -> None:
     await asyncio.gather(*acts)
     stored = await counts(stage)
     assert totals(stage)[-1] == sum(stored.values())
-    versions = [event.version for event in stage.events if isinstance(event, Totals)]
+    versions = [event.version for event in stage.events if isinstance(event, Counters)]
     assert versions == sorted(set(versions))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from realtime.events import Durable, TopicName, Totals, newest
+from realtime.events import Counters, Durable, TopicName, newest
 from realtime.log.database import DatabaseStore
 from realtime.log.store import Loaded
 from realtime.registry import registry
@@ -33,11 +33,11 @@ class Follower:
         self.kind = registry.kinds["video"]
         self.seq = start.head.seq
         self.snapshot: dict[str, Any] = copy.deepcopy(start.snapshot)
-        self.totals = Totals(topic, start.head.version, start.likes or {})
+        self.counters = Counters(topic, start.head.version, start.counters or {})
 
     def take(self, event: object) -> None:
-        if isinstance(event, Totals):
-            self.totals = newest(self.totals, event)
+        if isinstance(event, Counters):
+            self.counters = newest(self.counters, event)
         elif isinstance(event, Durable):
             assert event.seq == self.seq + 1, "a hole in the order of events"
             self.seq = event.seq
@@ -60,7 +60,7 @@ async def test_first_state_and_events_equal_fresh_state(stage: Stage, seed: int)
             fresh = await load(stage)
             assert follower.snapshot == fresh.snapshot
             assert follower.seq == fresh.head.seq
-            assert (follower.totals.kinds, follower.totals.version) == (fresh.likes, fresh.head.version)
+            assert (follower.counters.kinds, follower.counters.version) == (fresh.counters, fresh.head.version)
     await stage.end()
 
 

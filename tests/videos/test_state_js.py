@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from realtime.events import Durable, Totals
+from realtime.events import Counters, Durable
 from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage
 from videos.topics import page_state
@@ -32,7 +32,7 @@ def as_read(event: object) -> tuple[str, dict[str, Any]]:
     """Return an event as a viewer reads it."""
     if isinstance(event, Durable):
         return event.name, orjson.loads(event.body)
-    assert isinstance(event, Totals)
+    assert isinstance(event, Counters)
     return "likes", {"topic": event.topic, "total": event.total, "kinds": dict(event.kinds), "names": []}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from realtime.events import NodeId, TopicName, Totals, to_wire
+from realtime.events import Counters, NodeId, TopicName, to_wire
 from realtime.node.node import Node
 from tests.kit import Clock
 from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, FakeTable, write_descriptor
@@ -33,7 +33,7 @@ def make_node(
 
 
 def totals(version: int, kinds: dict[str, int], *, names: tuple[str, ...] = (), at_ms: int = 1) -> list[object]:
-    return to_wire(Totals(VIDEO, version, kinds, names, at_ms))
+    return to_wire(Counters(VIDEO, version, kinds, names, at_ms))
 
 
 async def count(node: Node, table: FakeTable) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from realtime.events import Epoch, TopicName, Totals, to_wire
+from realtime.events import Counters, Epoch, TopicName, to_wire
 from realtime.log.store import Head, Heads
 from realtime.node.connections import Closing
 from realtime.node.node import Node
@@ -77,7 +77,7 @@ async def test_reconcile_knows_of_which_version_the_totals_are_that_it_read(
     node.deliver(late)
     await until(lambda: bool(viewer.read()))
     assert [data["total"] for _, data in viewer.read()] == [3]
-    assert node.feeds[VIDEO].totals == Totals(VIDEO, 3, {"like": 3})
+    assert node.feeds[VIDEO].counters == Counters(VIDEO, 3, {"like": 3})
 
 
 async def test_reconcile_survives_a_database_that_is_away(node: Node, store: FakeStore) -> None:
