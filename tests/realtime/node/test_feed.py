@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from realtime.events import Burst, now_ms, to_wire
-from realtime.node.feed import RECEIVED_MAX
+import json
+
+import pytest
+
+from realtime.events import Burst, Counters, now_ms, to_wire
+from realtime.log.store import Head, Loaded
+from realtime.node.feed import RECEIVED_MAX, Change, Feed
 from realtime.node.node import Node
+from realtime.stamps import Passage
 from tests.kit import Clock, until
-from tests.realtime.fakes import VIDEO, Viewer
+from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, Viewer
 from tests.realtime.node.shared import totals
 
 STAMPS = {"region": "local", "published": 1_003, "dispatched": 1_009}
@@ -55,3 +61,77 @@ async def test_times_of_likes_that_are_kept_for_a_frame_are_bounded(node: Node, 
     node.deliver([totals(version, {"like": version}, at_ms=version) for version in range(1, 5_000)], STAMPS)
     assert len(feed.waiting.received) <= RECEIVED_MAX
     assert feed.waiting.received[0][0] == 1, "the hops that are told are those of the oldest"
+
+
+# The feed alone
+
+
+PASSAGE = Passage("local", {"node": 1_012})
+
+
+@pytest.fixture
+def log() -> FakeStore:
+    made = FakeStore()
+    made.create(VIDEO)
+    return made
+
+
+@pytest.fixture
+def feed() -> Feed:
+    made = Feed(VIDEO, FakeKind())
+    assert made.load(Loaded(Head(0, 0), {"notes": []}, {}, epoch=EPOCH)) == Change(is_access=True, is_counting=True)
+    made.has_viewers = made.is_ready = True
+    return made
+
+
+def test_durable_event_is_a_frame_for_all_and_is_in_the_snapshot(feed: Feed, log: FakeStore) -> None:
+    change = feed.take(log.note("hello"), PASSAGE)
+    assert change is not None and change.durable is not None
+    assert change._replace(durable=None) == Change()
+    assert (change.durable.name, feed.seq, feed.snapshot["notes"]) == ("note", 1, ["hello"])
+    assert feed.follow() is None
+
+
+def test_event_that_comes_too_early_waits_for_the_one_before_it(feed: Feed, log: FakeStore) -> None:
+    first, second, third = log.note("one"), log.note("two"), log.note("three")
+    assert feed.take(third, PASSAGE) == feed.take(second, PASSAGE) == Change(is_missing=True)
+    assert feed.follow() is None
+    steps = [feed.take(first, PASSAGE), feed.follow(), feed.follow(), feed.follow()]
+    assert [step and step.durable and json.loads(step.durable.body)["note"] for step in steps] == [
+        "one", "two", "three", None,
+    ]  # fmt: skip
+    assert feed.take(second, PASSAGE) is None, "seen"
+
+
+def test_each_event_that_waited_says_for_itself_who_may_read(feed: Feed, log: FakeStore) -> None:
+    """If both were taken in one step, strangers would get what was written while the topic was closed."""
+    first, closes, opens = log.note("one"), log.note("secret"), log.note("open")
+    feed.take(closes, PASSAGE)
+    feed.take(opens, PASSAGE)
+    assert feed.take(first, PASSAGE) == Change(durable=feed.ring[-1])
+    change = feed.follow()
+    assert change is not None and change.is_access
+    assert not feed.access.public
+    change = feed.follow()
+    assert change is not None and change.is_access
+    assert feed.access.public
+
+
+def test_topic_that_ends_says_that_nobody_counts_any_more(feed: Feed, log: FakeStore) -> None:
+    change = feed.take(log.note("over"), PASSAGE)
+    assert change is not None and change.is_counting
+
+
+def test_events_that_come_while_the_topic_is_read_are_kept_and_change_nothing(log: FakeStore) -> None:
+    feed = Feed(VIDEO, FakeKind())
+    event = log.note("early")
+    assert feed.take(event, PASSAGE) is None
+    assert (feed.early, feed.seq) == ([(event, PASSAGE)], 0)
+
+
+def test_counters_that_the_node_looks_up_are_state_and_older_ones_are_nothing(feed: Feed) -> None:
+    assert feed.learn(Counters(VIDEO, 2, {"like": 2})) == Change(has_state=True)
+    assert feed.take(Counters(VIDEO, 1, {"like": 1}, at_ms=1), PASSAGE) is None
+    [made] = feed.waiting_frames("local")
+    assert (made.name, json.loads(made.body)["total"]) == ("likes", 2)
+    assert feed.waiting_frames("local") == []
