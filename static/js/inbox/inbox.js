@@ -141,7 +141,7 @@ export class Inbox {
 
   #deliver(name, data) {
     const { seq } = this.#store.state.inbox;
-    // What may have changed who is shown to whom.
+    // People may be allowed to see each other by now.
     if (name === "message") this.#presence.askAgain(data.message.author.id);
     else if (name === "blocked") this.#presence.askAgain();
     this.#dispatch(name, data);

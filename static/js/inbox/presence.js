@@ -15,7 +15,7 @@ export class PresenceFollower {
     for (const id of wanted) if (!this.#followed.has(id)) this.#watch(id);
   }
 
-  /** Ask for a person again, or for all: it may have changed who is shown to whom. */
+  /** Ask for a person again, or for all: they may be allowed to see each other by now. */
   askAgain(id) {
     if (id === undefined) this.#refused.clear();
     else this.#refused.delete(id);
