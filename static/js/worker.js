@@ -2,6 +2,14 @@
 
 import { Hub } from "./core/hub.js";
 import { EVENTS, KINDS } from "./topics.js";
+// What these import: named here, all are asked for at once, not one rank after the other.
+import "./core/acknowledgements.js";
+import "./core/backoff.js";
+import "./core/connection.js";
+import "./core/pending.js";
+import "./core/topic.js";
+import "./inbox/state.js";
+import "./watch/state.js";
 
 const hub = new Hub({ kinds: KINDS, events: EVENTS });
 // Held as long as this worker lives; see core/client.js.

@@ -98,6 +98,12 @@ def test_the_worker_reaches_nothing_that_needs_a_page() -> None:
         assert not re.search(r"\bdocument\.|\bwindow\.", code), name_of(script)
 
 
+def test_the_worker_names_itself_what_it_needs() -> None:
+    """Else it asks for it rank by rank, a trip to the server each. No page can preload for it."""
+    for worker in WORKERS:
+        assert set(imports(worker)) == reached(worker) - {worker}
+
+
 def test_a_page_loads_every_script_and_every_style_sheet() -> None:
     scripts = set().union(*(reached(script) for script in loaded("js") | WORKERS))
     assert set(SCRIPTS) - scripts == set()

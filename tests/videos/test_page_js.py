@@ -43,7 +43,7 @@ DATES = """async () => {
     return [moment, shortly, day].flatMap((format) => [then, now].map((reader) => format(then, reader)));
 }"""
 SCROLLER = """async () => {
-    const { Scroller } = await import("/js/parts/scroller.js");
+    const { Scroller } = await import("/js/parts/list.js");
     const make = (tag) => document.createElement(tag);
     const [scroller, content, list, pill, loader] = ["div", "div", "ol", "p", "p"].map(make);
     scroller.style = "height: 400px; display: flex; flex-direction: column-reverse; overflow: auto";

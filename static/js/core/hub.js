@@ -7,9 +7,8 @@
 // mute the next one is tried, and the pages show nothing of it.
 
 import { Backoff } from "./backoff.js";
-import { Connection } from "./connection.js";
+import { Connection, Fallback } from "./connection.js";
 import { Topic } from "./topic.js";
-import { Fallback } from "./transports.js";
 
 /** Of the messages between tab and hub. A worker of an older release goes on serving the tabs that it has. */
 export const VERSION = 4;
@@ -79,7 +78,7 @@ export class Hub {
   /**
    * Let a tab in. `post(message)`: to the tab, `{state}`: connecting, catching, live, lost, or refused with `code` and
    * `seconds`, until we ask again; `{event, data}`; `{lost: topic, reason}`: it cannot be watched any more; `{signedOut: true}`;
-   * `{level}`: which transport came through (transports.js).
+   * `{level}`: which transport came through (connection.js).
    * Returns `take(message)`: from the tab, and `close()`: it has gone.
    */
   join(post) {

@@ -1,5 +1,18 @@
-// Texts that are written and not acknowledged yet, comments and messages alike, and the one rule by which they change.
-// `clientId` names each, the server takes it once. Pure: no page, no network.
+// What people write, comments and messages alike: lists of them, and texts that are not acknowledged yet with the one rule
+// by which they change. `clientId` names each, the server takes it once. Pure: no page, no network.
+
+export const without = (items, id) => items.filter((item) => item.id !== id);
+
+/** Return the items with one more, in the order of their seq; one that is there already stays as it is. */
+export function withAdded(items, added) {
+  if (items.some(({ id }) => id === added.id)) return items;
+  let at = items.length;
+  while (at > 0 && items[at - 1].seq > added.seq) at -= 1;
+  return [...items.slice(0, at), added, ...items.slice(at)];
+}
+
+/** Return what a guest wrote as it is once the guest has become an account. */
+export const byAccount = (written, { from, viewer }) => (written.author.id === from ? { ...written, author: viewer, client_id: null } : written);
 
 export const PendingState = Object.freeze({
   SENDING: "sending",

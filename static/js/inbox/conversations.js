@@ -1,16 +1,26 @@
-// The list of conversations, the newest first.
+// The list of conversations, the newest first, and how one is called and drawn.
 
 import { ApiError, call } from "../core/api.js";
 import { plural, translate } from "../core/words.js";
-import { byId, isolated, writeTime } from "../parts/dom.js";
-import { shortly } from "../parts/format.js";
-import { Rows } from "../parts/rows.js";
-import { nameOf, paintConversation } from "./people.js";
-import { isBlocked } from "./state.js";
+import { byId, isolated, paintFace, writeTime } from "../parts/dom.js";
+import { listed, shortly } from "../parts/format.js";
+import { Rows } from "../parts/list.js";
+import { isBlocked, othersOf, partnerOf } from "./state.js";
 
 const BADGE_MAX = 99;
 const LISTED = 50;
 const NEAR_END_PX = 240;
+
+/** What a conversation is called: its title, or who else is in it, if anybody is. */
+export const nameOf = (conversation, viewer) =>
+  conversation.title || listed(othersOf(conversation, viewer).map(({ name }) => isolated(name))) || translate("only_you");
+
+/** Draw the face of a conversation, with a dot for one who is online. */
+export function paintConversation(face, conversation, { viewer, presence }) {
+  const partner = partnerOf(conversation, viewer);
+  paintFace(face, conversation.title || (partner ?? othersOf(conversation, viewer)[0])?.name || "?");
+  face.parentElement.dataset.online = String(partner !== null && presence[partner.id]?.status === "online");
+}
 
 export const capped = (number) => (number > BADGE_MAX ? `${BADGE_MAX}+` : String(number));
 

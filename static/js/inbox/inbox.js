@@ -5,13 +5,87 @@ import { ApiError, call } from "../core/api.js";
 import { recall, remember } from "../core/storage.js";
 import { plural, translate } from "../core/words.js";
 import { announcer, byId, perFrame, toast } from "../parts/dom.js";
-import { Column } from "./column.js";
 import { capped, ConversationList } from "./conversations.js";
-import { PresenceFollower } from "./presence.js";
 import { apply, first, isBlocked, partnerOf, unreadOf } from "./state.js";
 import { Thread } from "./thread.js";
 
+const COLUMN_TABS = ["comments", "messages"];
 const ONLINE_MAX = 20;
+
+/** Follows who of the people in sight is online. */
+class PresenceFollower {
+  #followed = new Set();
+  #refused = new Set();
+
+  constructor({ store, client }) {
+    Object.assign(this, { store, client });
+  }
+
+  /** Follow these people, and no others. */
+  follow(ids) {
+    const wanted = new Set(ids.filter((id) => !this.#refused.has(id)));
+    for (const id of this.#followed) if (!wanted.has(id)) this.#leave(id);
+    for (const id of wanted) if (!this.#followed.has(id)) this.#watch(id);
+  }
+
+  /** Ask for a person again, or for all: they may be allowed to see each other by now. */
+  askAgain(id) {
+    if (id === undefined) this.#refused.clear();
+    else this.#refused.delete(id);
+  }
+
+  #watch(id) {
+    this.#followed.add(id);
+    this.client.watch(`presence:${id}`, {
+      has: () => null,
+      deliver: (name, data) => this.store.dispatch(name, data),
+      lost: () => {
+        // Not for us: they have not written to us, or block us.
+        this.#followed.delete(id);
+        this.#refused.add(id);
+        this.store.dispatch("local_unknown", { id });
+      },
+    });
+  }
+
+  #leave(id) {
+    this.#followed.delete(id);
+    this.client.leave(`presence:${id}`);
+  }
+}
+
+/** The tabs of the column beside the video: comments, messages. */
+class Column {
+  #buttons = COLUMN_TABS.map((name) => byId(`tab-${name}`));
+  #panels = [byId("comments-panel"), byId("messages")];
+
+  constructor({ changed }) {
+    this.changed = changed;
+    for (const [at, button] of this.#buttons.entries()) {
+      button.addEventListener("click", () => this.show(COLUMN_TABS[at]));
+      button.addEventListener("keydown", (event) => this.#pressed(event, at));
+    }
+  }
+
+  show(name, { focus = false } = {}) {
+    for (const [at, button] of this.#buttons.entries()) {
+      const isSelected = COLUMN_TABS[at] === name;
+      button.setAttribute("aria-selected", String(isSelected));
+      button.tabIndex = isSelected ? 0 : -1;
+      if (isSelected && focus) button.focus();
+      this.#panels[at].hidden = !isSelected;
+    }
+    this.changed(name);
+  }
+
+  #pressed(event, at) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key] * (document.dir === "rtl" ? -1 : 1);
+    const to = { Home: 0, End: COLUMN_TABS.length - 1 }[event.key] ?? (step ? (at + step + COLUMN_TABS.length) % COLUMN_TABS.length : null);
+    if (to === null) return;
+    event.preventDefault();
+    this.show(COLUMN_TABS[to], { focus: true });
+  }
+}
 
 export class Inbox {
   #panel = byId("messages");

@@ -1,13 +1,15 @@
-// The messages of the open conversation, by author and day, and who has seen them.
+// The messages of the open conversation, by author and day; who has seen them, and which of them the viewer has seen.
 
+import { ApiError, call } from "../core/api.js";
 import { asWritten } from "../core/pending.js";
 import { translate } from "../core/words.js";
 import { byId, isolated, note, paintFace, writeTime } from "../parts/dom.js";
 import { clock, day, listed } from "../parts/format.js";
-import { keyOf, paintPending, Rows } from "../parts/rows.js";
+import { keyOf, paintPending, Rows } from "../parts/list.js";
 import { isBlocked, othersOf } from "./state.js";
 
 const RUN_MS = 300_000;
+const SEEN_AFTER_MS = 300;
 
 /** Whether two messages hang together: of one author, one day, soon after each other. */
 const isRun = (a, b) => a && b && a.author.id === b.author.id && b.at_ms - a.at_ms < RUN_MS && day(a.at_ms) === day(b.at_ms);
@@ -92,4 +94,43 @@ function fillMessage(item, { message, starts, ends }, state) {
   item.classList.toggle("unread-of", !isRead);
   item.querySelector(".bubble").textContent = isRead ? message.body : translate("blocked_said");
   writeTime(item, message.at_ms, clock(message.at_ms));
+}
+
+/** Reports which messages the viewer has seen: those at hand, in a tab that is looked at, with the end in view. */
+export class Receipts {
+  #timer = null;
+  #isSending = false;
+
+  /** `isInView()`: whether the end of the open conversation can be seen. */
+  constructor({ store, isInView }) {
+    Object.assign(this, { store, isInView });
+  }
+
+  /** Something may have been seen. */
+  report() {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      void this.#send();
+    }, SEEN_AFTER_MS);
+  }
+
+  async #send() {
+    const { thread, viewer, inbox } = this.store.state;
+    if (!thread?.messages.length || !viewer || this.#isSending || document.hidden || !this.isInView()) return;
+    const { id } = thread.conversation;
+    const known = Math.max(thread.seen[viewer.id] ?? 0, inbox.conversations.find((each) => each.id === id)?.seen_seq ?? 0);
+    if (!thread.messages.some(({ seq, author }) => seq > known && author.id !== viewer.id)) return;
+    this.#isSending = true;
+    try {
+      const answer = await call("PUT", `/conversations/${id}/seen`, { seq: thread.messages.at(-1).seq });
+      this.store.dispatch("local_seen", { id, ...answer });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      // The next message, or look, reports again.
+      return;
+    } finally {
+      this.#isSending = false;
+    }
+    this.report();
+  }
 }

@@ -4,8 +4,7 @@
 // Promise: a state and the events that follow it equal a state read afterwards, but for the older messages that the
 // page has kept. The server's snapshots follow the same rule (messaging/topics.py).
 
-import { acknowledged, pendingRules } from "../core/pending.js";
-import { byAccount, withAdded, without } from "../core/written.js";
+import { acknowledged, byAccount, pendingRules, withAdded, without } from "../core/pending.js";
 
 /** Return the state before anything has come. `viewer`: who looks, null for nobody. */
 export function first(viewer) {

@@ -1,9 +1,9 @@
 // What every page does: the appearance, and times in the viewer's own time zone.
 
-import "./theme.js";
 import { moment } from "./format.js";
 
 const LATE_MS = 60_000;
+const YEAR_SECONDS = 31_536_000;
 
 // The viewer's own clock may be minutes off.
 const skewMs = Number(document.querySelector("[data-now-ms]")?.dataset.nowMs ?? Date.now()) - Date.now();
@@ -19,3 +19,20 @@ export function localise(element) {
 }
 
 localise(document);
+
+// The appearance: light, dark, or as the system has it. Kept in a cookie, which the server writes into the page: no flash of
+// the other.
+
+function setTheme(theme) {
+  const root = document.documentElement;
+  if (theme) root.dataset.theme = theme;
+  else delete root.dataset.theme;
+  document.cookie = `theme=${theme}; path=/; max-age=${theme ? YEAR_SECONDS : 0}; samesite=lax`;
+}
+
+const choices = document.querySelector("[data-themes]");
+if (choices) {
+  choices.disabled = false;
+  choices.querySelector(`input[value="${document.documentElement.dataset.theme ?? ""}"]`).checked = true;
+  choices.addEventListener("change", (event) => setTheme(event.target.value));
+}

@@ -1,22 +1,138 @@
-// The comments: the list, what is new, older ones, the keyboard, and what one does with a comment.
+// The comments: the list, what is new, older ones, the keyboard, what one does with a comment, the pinned one on top.
 
 import { ApiError, call } from "../core/api.js";
 import { asWritten } from "../core/pending.js";
 import { plural, translate } from "../core/words.js";
-import { announcer, byId } from "../parts/dom.js";
-import { compact } from "../parts/format.js";
-import { keyOf, Rows } from "../parts/rows.js";
-import { Scroller } from "../parts/scroller.js";
+import { announcer, byId, paintFace, writeTime } from "../parts/dom.js";
+import { compact, offset } from "../parts/format.js";
+import { keyOf, paintPending, Rows, Scroller } from "../parts/list.js";
 import { TypingLine } from "../parts/typing.js";
 import { CommentForm } from "./comment-form.js";
-import { createComment, fillComment } from "./comment-row.js";
-import { Moderation } from "./moderation.js";
-import { isRead } from "./state.js";
+import { isOpen, isRead } from "./state.js";
 
+const QUOTE_MAX = 60;
 const PAGE = 50;
 const KEPT_MAX = 300;
 const KEPT = 200;
 const FLASH_MS = 1_500;
+
+const shorten = (text) => (text.length > QUOTE_MAX ? `${text.slice(0, QUOTE_MAX - 1)}…` : text);
+
+// item → what it was drawn from.
+const drawnFrom = new WeakMap();
+
+const createComment = () => byId("comment-template").content.firstElementChild.cloneNode(true);
+
+/** Draw a comment into its item, with the start of `parent`, which it answers. Text only. */
+function fillComment(item, comment, parent, state) {
+  const inputs = [
+    comment, parent, state.viewer?.id, state.canModerate, state.video.started_at_ms, state.video.comments_enabled, isOpen(state),
+  ];
+  if (drawnFrom.get(item)?.every((value, at) => value === inputs[at])) return;
+  drawnFrom.set(item, inputs);
+  const { author } = comment;
+  const isMine = author.id === state.viewer?.id;
+  item.dataset.id = comment.id ?? "";
+  item.className = "comment";
+  item.classList.toggle("mine", isMine);
+  item.classList.toggle("is-pinned", Boolean(comment.pinned));
+  paintPending(item, comment);
+  paintFace(item.querySelector(".face"), author.name);
+  item.querySelector(".comment-name").textContent = author.name;
+  item.querySelector(".comment-body").textContent = comment.body;
+  for (const badge of item.querySelectorAll(".role")) badge.hidden = badge.dataset.role !== author.role;
+  item.querySelector(".you").hidden = !isMine;
+  writeTime(item, comment.at_ms, offset(comment.at_ms, state.video.started_at_ms));
+  fillQuote(item.querySelector(".quote"), comment, parent);
+  fillTools(item, comment, isMine, state);
+}
+
+function fillQuote(quote, comment, parent) {
+  quote.hidden = !comment.reply_to;
+  if (!comment.reply_to) return;
+  const text = quote.querySelector("span");
+  if (!parent) {
+    text.textContent = translate("earlier");
+    return;
+  }
+  const name = document.createElement("bdi");
+  name.textContent = parent.author.name;
+  text.replaceChildren(name, `: ${shorten(parent.body)}`);
+}
+
+function fillTools(item, comment, isMine, state) {
+  const { video, canModerate } = state;
+  const may = {
+    reply: video.comments_enabled && isOpen(state),
+    message: !isMine && comment.id !== null,
+    pin: canModerate && !comment.pinned,
+    delete: canModerate || isMine,
+  };
+  const tools = [...item.querySelectorAll(".tool")];
+  for (const tool of tools) tool.hidden = !may[tool.dataset.do];
+  item.querySelector(".tools").hidden = tools.every((tool) => tool.hidden);
+}
+
+/** What a moderator does with comments, and the pinned one on top. */
+class Moderation {
+  #dialog = byId("delete-dialog");
+  #toDelete = null;
+
+  /** `complain(text)`: what went wrong. */
+  constructor({ store, complain }) {
+    Object.assign(this, { store, complain, path: `/videos/${store.state.video.id}/comments` });
+    byId("unpin").addEventListener("click", () => this.#unpin());
+    byId("delete-yes").addEventListener("click", () => this.#delete());
+    // A long pinned comment is cut to a few lines until it is pressed.
+    const text = byId("pinned-text");
+    text.addEventListener("click", () => {
+      text.setAttribute("aria-expanded", String(text.getAttribute("aria-expanded") !== "true"));
+    });
+  }
+
+  pin(id) {
+    void this.#act(() => call("PUT", `${this.path}/${id}/pin`));
+  }
+
+  askToDelete(comment) {
+    if (!comment) return;
+    this.#toDelete = comment.id;
+    byId("delete-body").textContent = comment.body;
+    this.#dialog.showModal();
+  }
+
+  render(state, before) {
+    if (state.pinned === before?.pinned && state.blocked === before?.blocked) return;
+    const top = state.pinned.findLast(({ author }) => isRead(state, author));
+    byId("pinned").hidden = !top;
+    byId("pinned-name").textContent = top?.author.name ?? "";
+    byId("pinned-body").textContent = top?.body ?? "";
+    byId("unpin").hidden = !state.canModerate;
+  }
+
+  #unpin() {
+    const pinned = this.store.state.pinned.at(-1);
+    if (pinned) void this.#act(() => call("DELETE", `${this.path}/${pinned.id}/pin`));
+  }
+
+  #delete() {
+    this.#dialog.close();
+    const id = this.#toDelete;
+    void this.#act(async () => {
+      await call("DELETE", `${this.path}/${id}`);
+      this.store.dispatch("local_deleted", { id });
+    });
+  }
+
+  async #act(work) {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.complain(error.advice);
+    }
+  }
+}
 
 export class Comments {
   #scroller = byId("scroller");

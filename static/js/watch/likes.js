@@ -1,18 +1,76 @@
-// Likes: the button and its six kinds, the total, who has liked.
+// Likes and reactions: the buttons, the total, who has liked.
 
 import { ApiError, call } from "../core/api.js";
 import { broadcast, onBroadcast } from "../core/tabs.js";
 import { plural, translate } from "../core/words.js";
-import { byId, icon, note } from "../parts/dom.js";
+import { byId, icon, note, reducedMotion } from "../parts/dom.js";
 import { compact } from "../parts/format.js";
 import { Picker } from "../parts/picker.js";
-import { Counter } from "./counter.js";
 import { isOpen } from "./state.js";
 
+const COUNT_UP_MS = 300;
 const NAMES_MS = 3_000;
 const NOTE_MS = 6_000;
 const RETRY_MS = 10_000;
 const TOP_KINDS = 3;
+const BURST_MS = 350;
+const BURST_MAX = 20;
+
+/** A number on the page that counts up to its value and goes down at once. It never becomes narrower. */
+export class Counter {
+  #element;
+  #shown = null;
+  #goal = 0;
+  #signs = 0;
+  #running = false;
+
+  constructor(element, value) {
+    this.#element = element;
+    this.set(value);
+  }
+
+  set(value) {
+    if (value === this.#goal && this.#shown !== null) return;
+    const from = this.#shown;
+    this.#goal = value;
+    if (from === null || value < from || document.hidden || reducedMotion.matches) {
+      this.#show(value);
+      if (from !== null && value > from) this.#pulse();
+      return;
+    }
+    if (!this.#running) this.#climb(from);
+  }
+
+  #climb(from) {
+    this.#running = true;
+    const start = performance.now();
+    const step = (now) => {
+      const share = Math.min(1, (now - start) / COUNT_UP_MS);
+      this.#show(Math.max(Math.min(this.#goal, from), Math.round(from + (this.#goal - from) * share)));
+      if (share < 1 && this.#shown !== this.#goal) requestAnimationFrame(step);
+      else this.#running = false;
+      if (!this.#running && this.#shown !== this.#goal) this.#climb(this.#shown);
+    };
+    requestAnimationFrame(step);
+  }
+
+  #show(value) {
+    this.#shown = value;
+    const text = compact(value);
+    if (this.#element.textContent !== text) this.#element.textContent = text;
+    if (text.length > this.#signs) {
+      this.#signs = text.length;
+      this.#element.style.minInlineSize = "";
+      this.#element.style.minInlineSize = `${this.#element.getBoundingClientRect().width}px`;
+    }
+  }
+
+  #pulse() {
+    this.#element.classList.remove("pulse");
+    void this.#element.offsetWidth;
+    this.#element.classList.add("pulse");
+  }
+}
 
 /** The line under the buttons: what went wrong with the last press. */
 export class ActNote {
@@ -35,8 +93,9 @@ export class ActNote {
 }
 
 /** Change each number of `{kind: number}`. */
-export const mapKinds = (counts, change) => Object.fromEntries(Object.entries(counts).map(([kind, n]) => [kind, change(kind, n)]));
+const mapKinds = (counts, change) => Object.fromEntries(Object.entries(counts).map(([kind, n]) => [kind, change(kind, n)]));
 
+/** The button with its six kinds, and the total. */
 export class Likes {
   #button = byId("like");
   #picker = byId("like-picker");
@@ -179,5 +238,55 @@ class LikedBy {
     this.#line.classList.add("shown");
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#line.classList.remove("shown"), NAMES_MS);
+  }
+}
+
+const addOne = (counts, kind) => counts.set(kind, (counts.get(kind) ?? 0) + 1);
+
+/** Taps are collected and sent as one burst. They rise at once, and not again when they come back in a frame. */
+export class Reactions {
+  #button = byId("react");
+  #taps = new Map();
+  #risen = new Map();
+  #timer = null;
+
+  constructor({ store, hearts, actNote, asViewer }) {
+    Object.assign(this, { hearts, actNote, asViewer, path: `/videos/${store.state.video.id}/reactions` });
+    new Picker(this.#button, byId("react-picker"), { press: () => this.#tap("heart"), pick: (kind) => this.#tap(kind) });
+  }
+
+  /** A frame of reactions has come. */
+  came({ counts }) {
+    this.hearts.rise(mapKinds(counts, (kind, amount) => {
+      const mine = Math.min(this.#risen.get(kind) ?? 0, amount);
+      this.#risen.set(kind, (this.#risen.get(kind) ?? 0) - mine);
+      return amount - mine;
+    }));
+  }
+
+  render({ video, over }) {
+    this.#button.disabled = video.status !== "live" || over;
+  }
+
+  #tap(kind) {
+    this.asViewer(() => {
+      this.hearts.riseOwn(kind);
+      addOne(this.#risen, kind);
+      addOne(this.#taps, kind);
+      this.#timer ??= setTimeout(() => void this.#send(), BURST_MS);
+    });
+  }
+
+  async #send() {
+    this.#timer = null;
+    const taps = [...this.#taps];
+    this.#taps.clear();
+    for (const [kind, amount] of taps) {
+      try {
+        await call("POST", this.path, { kind, count: Math.min(amount, BURST_MAX) });
+      } catch (error) {
+        this.actNote.complain(error);
+      }
+    }
   }
 }

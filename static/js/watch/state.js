@@ -3,8 +3,7 @@
 // Promise: first(island) followed by apply(...) for every event equals first(...) of a page loaded afterwards, but for
 // the older comments that this page has kept. The server's snapshot follows the same rule (videos/topics.py).
 
-import { acknowledged, pendingRules } from "../core/pending.js";
-import { byAccount, withAdded, without } from "../core/written.js";
+import { acknowledged, byAccount, pendingRules, withAdded, without } from "../core/pending.js";
 
 /** Return the state of a page from the JSON island that the server wrote into it. */
 export function first({ topic, epoch, seq, snapshot, viewer = null, mine = null, blocked = [], can_moderate = false }) {
