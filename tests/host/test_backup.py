@@ -1,12 +1,10 @@
-"""Backup and restore: what is in the file, what of it is believed, and that nothing is lost when it goes wrong."""
+"""Backup and restore of a site: all of it comes back, and nothing is lost when a step fails."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import re
-import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,18 +22,15 @@ from psycopg import sql
 
 from accounts import requests
 from accounts.models import Viewer
-from host import archive, backup, dumps, embedded, former, preparation, restore
-from host.archive import BackupReader, BackupWriter, Manifest
+from host import archive, backup, dumps, former, preparation, restore
+from host.archive import BackupReader
 from host.errors import Unusable
 from realtime.log.epoch import draw_epoch, read_epoch
 from realtime.models import DrawnEpoch
+from tests.host.backups import MANIFEST, written
 from tests.sites import Site
 from tests.videos.acts import Stage
 from videos import broadcasts
-
-MANIFEST = Manifest(1, "0.1.0", "2026-11-29T08:00:00+00:00", 18, 18, {"videos": ["0001_initial"]})
-PICTURES = {"media/a/7.ts": b"seven" * 9_000, "media/a/poster.jpg": b"poster", "media/b/live.m3u8": b""}
-
 
 # The command line
 
@@ -46,86 +41,6 @@ def test_what_names_no_file_is_refused(command: str, file: str) -> None:
     """`backup -` and `backup " "` wrote a file of that name, `restore ""` said that a folder is no backup."""
     with pytest.raises(CommandError, match="the name of a file is needed"):
         call_command(command, file)
-
-
-# The file
-
-
-def written(path: Path, manifest: Manifest = MANIFEST) -> Path:
-    with path.open("wb") as file, BackupWriter(file, manifest) as writer:
-        writer.add(archive.DATABASE, b"PGDMP" * 1_000)
-        writer.add(archive.SECRET_KEY, b"k" * 50)
-        for name, data in PICTURES.items():
-            writer.add(name, data)
-    return path
-
-
-def test_what_was_written_is_read(tmp_path: Path) -> None:
-    with BackupReader(written(tmp_path / "site.tar")) as read:
-        assert read.manifest == MANIFEST
-        assert read.open(archive.SECRET_KEY).read() == b"k" * 50
-        assert read.take_media(tmp_path / "media") == len(PICTURES)
-    assert {f"media/{path.relative_to(tmp_path / 'media')}" for path in (tmp_path / "media").glob("*/*")} == {*PICTURES}
-    assert (tmp_path / "media/a/7.ts").read_bytes() == PICTURES["media/a/7.ts"]
-
-
-def test_file_that_was_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
-    whole = written(tmp_path / "site.tar").read_bytes()
-    # Behind the sums come empty blocks only.
-    end = whole.rindex(b"sums.json") + 1024
-    cut = tmp_path / "cut.tar"
-    for length in range(0, end, 2_039):
-        cut.write_bytes(whole[:length])
-        with pytest.raises(Unusable, match=f"^{cut} is no backup, or not a whole one"):
-            BackupReader(cut)
-
-
-@pytest.mark.parametrize("spoiled", [b"PGDMP", b"seven", b"kkkk", b"poster.jpg", b"0001_initial"])
-def test_file_that_was_spoiled_is_refused(tmp_path: Path, spoiled: bytes) -> None:
-    path = written(tmp_path / "site.tar")
-    path.write_bytes(path.read_bytes().replace(spoiled, spoiled[:-1] + b"!", 1))
-    with pytest.raises(Unusable, match="not a whole one"):
-        BackupReader(path)
-
-
-def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.type, made.linkname = kind, target
-    return made
-
-
-@pytest.mark.parametrize(
-    "foreign",
-    [
-        member("media/../../evil"),
-        member("/etc/cron.d/evil"),
-        member("media//etc/evil"),
-        member("media/.restored/evil"),
-        member("media/a/7.ts"),
-        member("evil"),
-        member("media/a/link", tarfile.SYMTYPE, "/etc/passwd"),
-        member("media/a/link", tarfile.LNKTYPE, "secret_key"),
-        member("media/a/pipe", tarfile.FIFOTYPE),
-        member("media/a", tarfile.DIRTYPE),
-    ],
-    ids=lambda made: f"{made.name} {made.type!r}",
-)
-def test_file_with_something_else_in_it_is_refused(tmp_path: Path, foreign: tarfile.TarInfo) -> None:
-    path = written(tmp_path / "site.tar")
-    with tarfile.open(path, "a") as tar:
-        tar.addfile(foreign, io.BytesIO())
-    with pytest.raises(Unusable, match="not a whole one: it has something else in it"):
-        BackupReader(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"hello", b"\0" * 10_240])
-def test_what_is_no_backup_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "site.tar"
-    with pytest.raises(Unusable, match=f"^{path} cannot be read: No such file"):
-        BackupReader(path)
-    path.write_bytes(content)
-    with pytest.raises(Unusable, match="not a whole one"):
-        BackupReader(path)
 
 
 @pytest.mark.parametrize("kind", ["device", "pipe", "link", "dangling link", "folder", "long name", "picture"])
@@ -152,20 +67,6 @@ def test_backup_has_a_place_of_its_own(tmp_path: Path, settings: Any, kind: str)
         backup.write(path, replace=True)
     assert Path("/dev/full").is_char_device()
     assert {entry.name for entry in tmp_path.iterdir()} <= {"there", "precious"}
-
-
-def test_newer_file_is_refused_by_its_release(tmp_path: Path) -> None:
-    newer = Manifest(archive.FORMAT + 1, "7.0", "2031", 25, 25, {})
-    with pytest.raises(Unusable, match=r"made by a newer release, 7\.0$"):
-        BackupReader(written(tmp_path / "site.tar", newer))
-
-
-def test_half_hidden_and_foreign_files_are_no_pictures(tmp_path: Path) -> None:
-    for name in ("a/1.ts", "a/2.ts.tmp", "a/.hidden", ".restored/a/1.ts"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "a/link.ts").symlink_to("/etc/passwd")
-    assert [name for name, _ in archive.walk(tmp_path)] == ["media/a/1.ts"]
 
 
 # Databases
@@ -461,24 +362,3 @@ def test_running_site_is_backed_up_and_not_restored(
     said = capsys.readouterr().err
     assert said.startswith("liveplatform: the database is in use (liveplatform")
     assert len(said.splitlines()) == 1
-
-
-def test_servers_of_a_running_site_are_not_had_alone(folder: Path) -> None:
-    """`manage.py restore` starts them, so that nobody else uses them."""
-    with (
-        embedded.holding(folder, command="manage.py serve"),
-        pytest.raises(embedded.ServersError, match=r"is in use by process \d+ \(manage\.py serve\): stop that first$"),
-        embedded.running(folder, command="manage.py restore", alone=True),
-    ):
-        pass
-
-
-def test_folder_of_another_major_version_says_the_way(folder: Path) -> None:
-    cluster = folder / "postgres"
-    cluster.mkdir(parents=True)
-    (cluster / "PG_VERSION").write_text("17\n")
-    with pytest.raises(embedded.ServersError, match="backup with the release before, move that folder away, restore"):
-        embedded.servers(folder, valkey=False)
-    document, _, anchor = embedded.MAJOR_VERSIONS.partition("#")
-    headings = [line.lstrip("# ").lower() for line in Path(document).read_text().splitlines() if line.startswith("#")]
-    assert anchor in [heading.replace(" ", "-") for heading in headings]

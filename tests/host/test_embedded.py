@@ -224,3 +224,24 @@ def test_setpriv_is_not_needed_to_start_a_child(monkeypatch: pytest.MonkeyPatch)
     child = Child(Program("child", ("/bin/sh", "-c", "exit 7")))
     assert child.process.wait(60) == 7
     assert child.exit_code() == 7
+
+
+def test_servers_of_a_running_site_are_not_had_alone(folder: Path) -> None:
+    """`manage.py restore` starts them, so that nobody else uses them."""
+    with (
+        embedded.holding(folder, command="manage.py serve"),
+        pytest.raises(embedded.ServersError, match=r"is in use by process \d+ \(manage\.py serve\): stop that first$"),
+        embedded.running(folder, command="manage.py restore", alone=True),
+    ):
+        pass
+
+
+def test_folder_of_another_major_version_says_the_way(folder: Path) -> None:
+    cluster = folder / "postgres"
+    cluster.mkdir(parents=True)
+    (cluster / "PG_VERSION").write_text("17\n")
+    with pytest.raises(embedded.ServersError, match="backup with the release before, move that folder away, restore"):
+        embedded.servers(folder, valkey=False)
+    document, _, anchor = embedded.MAJOR_VERSIONS.partition("#")
+    headings = [line.lstrip("# ").lower() for line in Path(document).read_text().splitlines() if line.startswith("#")]
+    assert anchor in [heading.replace(" ", "-") for heading in headings]
