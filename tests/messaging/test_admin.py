@@ -13,8 +13,8 @@ from django.urls import reverse
 from accounts.models import Viewer
 from messaging import acts
 from messaging.models import Block, Conversation, Message
+from tests.console import Console
 from tests.messaging.circle import Circle
-from tests.videos.test_admin import Console
 
 
 @pytest.fixture

@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accounts.names import clean_name
-from messaging.acts import _clean_title
-from videos.text import clean_title
 from web.refusals import Invalid
-from web.text import clean_body, clean_text
 
 SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
 NAMES = [
@@ -52,8 +49,3 @@ def test_name_that_looks_like_another_or_like_none_is_refused(name: str) -> None
 )
 def test_what_cannot_be_told_apart_is_one_name(written: str, name: str) -> None:
     assert clean_name(written) == name
-
-
-@pytest.mark.parametrize("text", [f"{SCOTLAND} 1:0", "می\u200cخواهم", "👩\u200d🚀", "ශ්\u200dරී"])
-def test_titles_and_texts_keep_what_their_languages_need(text: str) -> None:
-    assert [clean(text) for clean in (clean_title, clean_text, clean_body, _clean_title)] == [text] * 4
