@@ -1,4 +1,4 @@
-"""Whom somebody knows and whom they do not read, as far as apps that let viewers meet have said so."""
+"""The people whom a viewer knows, and those whom they do not read. Apps that let viewers meet say who that is."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Circle = Callable[[UUID], Collection[UUID]]
 """Called with a viewer, in a database thread; returns others."""
 
 acquaintances: list[Circle] = []
-"""Whom one knows. Apps that let viewers meet add theirs in AppConfig.ready()."""
+"""Those whom a viewer knows. Apps add theirs in AppConfig.ready(), here and below."""
 
 strangers: list[Circle] = []
-"""Whom one is not shown, whatever else is true: who has blocked whom."""
+"""Those whom a viewer is not shown, whatever else is true: one of the two blocks the other."""
 
-muted: list[Callable[[UUID], Collection[UUID]]] = []
-"""Whose comments a viewer does not read: whom they block. Apps that know add theirs in AppConfig.ready()."""
+muted: list[Circle] = []
+"""Those whose comments a viewer does not read: the viewer blocks them."""
 
 
 def blocked_by(viewer: Viewer | None) -> list[str]:

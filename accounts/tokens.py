@@ -15,8 +15,10 @@ from web.refusals import SignedOut
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who acts: a viewer known by his credentials' signature alone. The transaction reads whether the account is
-    still there and `stamp` (of `Viewer.stamp`; empty: not to be checked) still right, for all commands at once.
+    """Who acts: a viewer known by the signature of their credentials alone.
+
+    The transaction reads whether the account is still there and `stamp` (of `Viewer.stamp`; empty: not to be checked)
+    still right, for all commands at once.
     """
 
     id: UUID
@@ -24,7 +26,6 @@ class Claim:
 
 
 TOKEN_SALT = "live.token"
-
 TOKEN_DAYS = 30
 
 
