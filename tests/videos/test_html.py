@@ -10,9 +10,11 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.template.loader import render_to_string
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Viewer
+from tests.console import changelist
 from tests.npm import HtmlErrors
 from tests.videos.acts import Stage
 from videos import broadcasts, likes, moderation
@@ -86,7 +88,7 @@ def test_no_page_has_an_error_of_html(visitors: Visitors, html_errors: HtmlError
     # Not the form of an account: Django's own field for a password is a <div disabled>.
     look("admin", "/admin/", root)
     for kind in ("video", "comment", "viewer"):
-        look(f"admin-{kind}s", f"/admin/videos/{kind}/", root)
+        look(f"admin-{kind}s", reverse(f"admin:{changelist(kind)}"), root)
     look("admin-video", f"/admin/videos/video/{live.id}/change/", root)
     look("missing", "/nowhere", status=404)
     visitors.pages |= {f"error-{code}": render_to_string(f"{code}.html", {"seconds": 3}) for code in ERRORS}
