@@ -97,7 +97,7 @@ class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
         return format_html_join(" · ", '<a href="{}">{}</a>', links)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Viewer | None = None) -> tuple[str, ...]:
-        """Rights are given by superusers only: else whoever may edit accounts could make themselves one."""
+        """Rights are given by superusers only: else people who may edit accounts could make themselves one."""
         own = ("is_guest", "activity", "last_login", "date_joined")
         return own if staff(request).is_superuser else (*own, *self.RIGHTS)
 

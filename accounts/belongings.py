@@ -1,7 +1,7 @@
 """What the apps keep of viewers. Each adds its own to `belongings` at start.
 
-Called when a guest becomes an account (merging), when an account is deleted (removal), when guests of whom nothing is
-left are forgotten (cleaning), and by the admin.
+Called when a guest becomes an account (merging), when an account is deleted (removal), when guests who have left
+nothing are forgotten (cleaning), and by the admin.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The people whom a viewer knows, and those whom they do not read. Apps that let viewers meet say who that is."""
+"""The people that a viewer knows, and those that they do not read. Apps that let viewers meet say who that is."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Circle = Callable[[UUID], Collection[UUID]]
 """Called with a viewer, in a database thread; returns others."""
 
 acquaintances: list[Circle] = []
-"""Those whom a viewer knows. Apps add theirs in AppConfig.ready(), here and below."""
+"""Those that a viewer knows. Apps add theirs in AppConfig.ready(), here and below."""
 
 strangers: list[Circle] = []
-"""Those whom a viewer is not shown, whatever else is true: one of the two blocks the other."""
+"""Those that a viewer is not shown, whatever else is true: one of the two blocks the other."""
 
 muted: list[Circle] = []
 """Those whose comments a viewer does not read: the viewer blocks them."""

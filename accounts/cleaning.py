@@ -1,4 +1,4 @@
-"""Sessions that have expired, and guests of whom nothing is left. Called by the periodic jobs.
+"""Sessions that have expired, and guests who have left nothing. Called by the periodic jobs.
 
 All in short transactions, so that years of it hold nobody up; interrupted at any point, each goes on the next time.
 """
@@ -39,7 +39,7 @@ def guests_gone_before() -> datetime:
 
 
 def forget_guests() -> int:
-    """Delete the guests who cannot come back, and of whom nothing is left. Returns how many."""
+    """Delete the guests who cannot come back and have left nothing. Returns how many."""
     before = guests_gone_before()
     deleted, place = 0, UUID(int=0)
     # Ids begin with the time in ms (UUID version 7), so each look takes up where the last one ended.
@@ -51,7 +51,7 @@ def forget_guests() -> int:
 
 
 def _traceless(before: datetime) -> QuerySet[Viewer]:
-    """Return the guests of before that no row of any table belongs to, and whom nobody has given a right."""
+    """Return the guests of before who own no row of any table and have been given no right."""
     guests = Viewer.objects.filter(is_guest=True, is_broadcaster=False, is_staff=False, is_superuser=False)
     for moment in ("date_joined", "last_login", "last_active_at"):
         guests = guests.filter(Q(**{moment: None}) | Q(**{f"{moment}__lt": before}))

@@ -48,11 +48,11 @@ class Started:
     is_new: bool
 
 
-# Who acts, and on whom
+# Who acts, and who is named
 
 
 def _acting(who: Viewer | Claim) -> Seat:
-    """Return who acts, as the database has him now, kept from being deleted meanwhile. One query. Raises SignedOut."""
+    """Return who acts, as the database has them now, kept from being deleted meanwhile. One query. Raises SignedOut."""
     found = _people([who.id], "id, name, password")
     stamp = who.stamp if isinstance(who, Claim) else ""
     if not found or (stamp and not constant_time_compare(stamp, stamp_of(found[0][2]))):
@@ -140,8 +140,8 @@ def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> St
 def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> dict[str, Any]:
     """Bring a viewer into a group, as a member of it; return the actor's summary. A member is added once.
 
-    He reads what was written before, none of it unread. Raises SignedOut, NotFound, Forbidden (blocked), Conflict
-    (not a group, too many).
+    The new member reads what was written before, none of it unread.
+    Raises SignedOut, NotFound, Forbidden (blocked), Conflict (not a group, too many).
     """
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
@@ -157,7 +157,7 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
     _require_reachable(me.id, [viewer_id])
     Member.objects.bulk_create(
         [Member(conversation=held.conversation, viewer_id=viewer_id, joined_at=touch(conversation_id), **_fresh(new))],
-        update_conflicts=True,  # he was one before: what he had seen then is told to nobody any more
+        update_conflicts=True,  # they were one before: what they had seen then counts no more
         unique_fields=["conversation", "viewer"],
         update_fields=["joined_at", "left_at", *_fresh(new)],
     )
@@ -185,7 +185,7 @@ def remove_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -
 
 
 def take_out(held: Held, viewer_id: UUID) -> None:
-    """End a member's membership: he and the others are told."""
+    """End a membership, and record it for all members, the one who goes too."""
     held.lock_members()
     Member.objects.filter(conversation=held.conversation, viewer_id=viewer_id).update(
         left_at=touch(held.conversation.id), unread=0
@@ -284,7 +284,7 @@ def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
     if not Message.objects.filter(conversation_id=conversation_id, seq__gte=seq).exists():
         raise Conflict("There is no such message yet.", code="future")
     with connection.cursor() as cursor:
-        # What is passed now was never passed before: each message is counted once per member, however often he looks.
+        # What is passed now was never passed before: each message is counted once per member, however often they look.
         cursor.execute(
             "UPDATE messaging_member m SET seen_seq = %s, unread = unread - (SELECT count(*) FROM messaging_message"
             " WHERE conversation_id = m.conversation_id AND seq > greatest(m.seen_seq, m.joined_seq) AND seq <= %s"
@@ -336,7 +336,7 @@ def lift_block(blocker_id: UUID, blocked: Seat) -> None:
 
 
 def _locked_user(viewer_id: UUID) -> log.LockedHead:
-    """Lock the viewer's topic: who writes to him meanwhile waits, and then finds what has changed."""
+    """Lock the viewer's topic: who writes to them meanwhile waits, and then finds what has changed."""
     topic = user_topic(viewer_id)
     log.ensure_topics([topic])
     return log.lock_topics([topic])[topic]

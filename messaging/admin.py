@@ -1,4 +1,4 @@
-"""The admin of direct messages: who talks to whom and who blocks whom, to look at only. Never what is written."""
+"""The admin of direct messages: conversations, their members, and blocks. To look at only, never what is written."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ async def type_in_conversation(request: HttpRequest, conversation_id: Conversati
     summary="List your blocks",
 )
 async def list_blocks(request: HttpRequest) -> HttpResponse:
-    """Whom you have blocked, the newest first."""
+    """The viewers that you have blocked, the newest first."""
     return answer({"items": await backend_threads.run(reading.blocked_people, acting_claim(request).id)})
 
 
@@ -288,7 +288,7 @@ async def put_presence(request: HttpRequest, body: schemas.PresenceIn) -> HttpRe
     summary="Whether a viewer is online",
 )
 async def get_presence(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
-    """For himself and those whom he has written to or started a conversation with, unless one blocks the other; for
-    others there is no such viewer. `presence:<id>` tells of changes.
+    """For the viewer and for those that the viewer has written to, or started a conversation with, unless one blocks
+    the other. For others there is no such viewer. `presence:<id>` tells of changes.
     """
     return answer(await presence_of(viewer_id, acting_viewer(request)))

@@ -1,7 +1,7 @@
-"""Who knows whom: a viewer shows himself to those whom he has written to, or started a conversation with, as long as
-both are in it and neither blocks the other. To be written to shows nothing: strangers can do that.
+"""Who knows each other: viewers show themselves to those that they have written to, or started a conversation with, as
+long as both are in it and neither blocks the other. To be written to shows nothing: strangers can do that.
 
-Called by whoever shows one viewer something of another: who is online, who is watching too.
+Called by what shows one viewer something of another: who is online, who is watching too.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def acquaintances(viewer_id: UUID) -> set[UUID]:
 
 
 def blocked(viewer_id: UUID) -> set[UUID]:
-    """Return whom the viewer blocks and who blocks the viewer. One query."""
+    """Return those that the viewer blocks, and those who block the viewer. One query."""
     pairs = Block.objects.filter(Q(blocker_id=viewer_id) | Q(blocked_id=viewer_id)).values_list(
         "blocker_id", "blocked_id"
     )
@@ -43,14 +43,14 @@ def blocked(viewer_id: UUID) -> set[UUID]:
 
 
 def blocks(viewer_id: UUID) -> set[UUID]:
-    """Return whom the viewer blocks. One query."""
+    """Return those that the viewer blocks. One query."""
     with connection.cursor() as cursor:  # every page of somebody signed in asks: as text it costs a tenth
         cursor.execute("SELECT blocked_id FROM messaging_block WHERE blocker_id = %s", [viewer_id])
         return {id for (id,) in cursor.fetchall()}
 
 
 def may_see(ids: Sequence[UUID]) -> dict[UUID, frozenset[str]]:
-    """Return for each viewer to whom he shows himself: himself too, as text. One query."""
+    """Return for each viewer those who may see them, the viewer too, as text. One query."""
     found = {id: {str(id)} for id in ids}
     for shown, other in _pairs("shown", ids):
         found[shown].add(str(other))
@@ -58,7 +58,7 @@ def may_see(ids: Sequence[UUID]) -> dict[UUID, frozenset[str]]:
 
 
 def _pairs(one: Literal["shown", "other"], ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
-    """Return the pairs of who shows himself to whom, for those of whom the ids are."""
+    """Return the pairs `(shown, other)`: the first shows themselves to the second. `ids`: of `one` of the two."""
     with connection.cursor() as cursor:
         cursor.execute(_PAIRS.format(one=one), [list(ids)])
         return [(shown, other) for shown, other in cursor.fetchall()]

@@ -26,7 +26,7 @@ Told = tuple[TopicName, str, Mapping[str, Any]]
 def touch(conversation_id: UUID) -> datetime:
     """Move the conversation to the top of its members' lists; return the moment, by the database's own clock.
 
-    Only with the members' topics locked: then each member's list has the order of his events.
+    Only with the members' topics locked: then each member's list has the order of their events.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -98,7 +98,7 @@ class Held:
     def tell(self, name: str, *items: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
         """Record what happened for who watches the conversation, and the end of it for each member.
 
-        A member also reads the conversation as it is for him now. His topic has to be locked.
+        A member also reads the conversation as it is for them now. Their topic has to be locked.
         """
         shown = self.shown()
         told: list[Told] = [(self.topic, name, item) for item in items]
@@ -128,7 +128,7 @@ class Held:
         log.record_many(self._heads, told)
 
     def tell_reader(self, seat: Seat) -> None:
-        """Record how far a member has read: for who watches the conversation, and for himself."""
+        """Record how far a member has read: for those who watch the conversation, and for the member."""
         self._heads |= log.lock_topics([user_topic(seat.id)])
         data = {"receipt": {"viewer_id": str(seat.id), "seen_seq": seat.seen_seq}}
         mine = summary_json(self.shown(), seat, newest_message(self.conversation.id))

@@ -64,10 +64,10 @@ class Conversation(models.Model):
 
 
 class Member(models.Model):
-    """A viewer's place in a conversation, kept after he has left (`left_at`).
+    """A viewer's place in a conversation, kept after they have left (`left_at`).
 
-    `joined_seq` is the seq of the event that told of his coming, `seen_seq` the last one he has seen since. `unread`
-    equals the messages of others, not deleted, after both: kept in the transaction that changes them.
+    `joined_seq` is the seq of the event that told of their coming, `seen_seq` the last one they have seen since.
+    `unread` equals the messages of others, not deleted, after both: kept in the transaction that changes them.
     """
 
     pk = models.CompositePrimaryKey("conversation_id", "viewer_id")
@@ -118,7 +118,7 @@ class Message(models.Model):
 
 
 class Block(models.Model):
-    """Who wants to hear nothing of whom."""
+    """A viewer who wants to hear nothing of another."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     blocker = models.ForeignKey(

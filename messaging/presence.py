@@ -1,7 +1,8 @@
-"""The topic kind `presence:` (is a viewer online, when was he last), and what a viewer decides about his own.
+"""The topic kind `presence:` (is a viewer online, when were they last), and what a viewer decides about their own.
 
-Hop: registered with the platform at start (apps.py). The frontend node asks who may see whom; whether he is there it
-knows from the presence table (realtime.node.presence). Only those whom a viewer has written to may see it (contacts).
+Hop: registered with the platform at start (apps.py). The frontend node asks who may see a viewer; whether they are
+there it knows from the presence table (realtime.node.presence). Only those that a
+viewer has written to may see it (contacts).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from web.refusals import NotFound
 class PresenceTopics(TopicKind):
     """`presence:<viewer id>`. Its state is in the presence table, not here: a freshly loaded one is offline.
 
-    A viewer who hides is offline, since nobody knows when; to himself too, as others see him.
+    A viewer who hides is offline, since nobody knows when; to themselves too, as others see them.
     """
 
     prefix = PREFIX[:-1]
@@ -85,7 +86,7 @@ async def presence_of(viewer_id: UUID, asker: Viewer) -> dict[str, Any]:
 
 
 async def set_hidden(viewer: Viewer, is_hidden: bool) -> None:
-    """Have a viewer be seen online, or not any more; those who see him now are told. Raises StoreUnavailable.
+    """Have a viewer be seen online, or not any more; those who see them now get the event. Raises StoreUnavailable.
 
     While the table is away the nodes find it out by their next look.
     """

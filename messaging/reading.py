@@ -73,7 +73,7 @@ def memberships(viewer_ids: Sequence[UUID]) -> QuerySet[Member]:
 
 
 def summaries(mine: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return what each viewer reads of the conversation of his current membership. Two queries."""
+    """Return what each viewer reads of the conversation of their current membership. Two queries."""
     seats = seats_of([member.conversation_id for member in mine])
     newest = Message.objects.filter(id__in=[member.newest_id for member in mine if member.newest_id])
     messages = {message.id: message_json(message, message.author) for message in newest.select_related("author")}
@@ -88,7 +88,7 @@ def summaries(mine: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def summary(conversation_id: UUID, viewer_id: UUID) -> dict[str, Any]:
-    """Return what the viewer reads of a conversation. Raises NotFound unless he is a member."""
+    """Return what the viewer reads of a conversation. Raises NotFound unless they are a member."""
     [*mine] = memberships([viewer_id]).filter(conversation_id=conversation_id, left_at=None)
     if not mine:
         raise no_conversation()
@@ -176,7 +176,7 @@ def inbox_snapshots(viewer_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
 
 
 def blocked_people(viewer_id: UUID) -> list[dict[str, Any]]:
-    """Return whom the viewer blocks, the newest first. One query."""
+    """Return those that the viewer blocks, the newest first. One query."""
     blocked = Viewer.objects.filter(blocked_by__blocker_id=viewer_id).order_by("-blocked_by__created_at", "id")
     return [person(viewer) for viewer in blocked]
 

@@ -15,7 +15,7 @@ from web.moments import to_ms
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A current member of a conversation: who it is, and how far he has read."""
+    """A current member of a conversation: who it is, and how far they have read."""
 
     id: UUID
     name: str

@@ -77,9 +77,9 @@ class ConversationTopics(MembersTopics):
 
 
 class UserTopics(MembersTopics):
-    """`user:<id>`: a viewer's inbox, his conversations by newest activity, and whom he blocks.
+    """`user:<id>`: a viewer's inbox: their conversations by newest activity, and those that they block.
 
-    A conversation that he has left keeps its place in the snapshot, as a deleted message does.
+    A conversation that they have left keeps its place in the snapshot, as a deleted message does.
     """
 
     prefix = "user"

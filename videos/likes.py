@@ -185,7 +185,7 @@ class _Batch:
         self._reply_targets = {(row["video_id"], row["id"]) for row in answers.get("replies", ())}
 
     def _actor(self, command: Command) -> _Actor:
-        """Return who acts, as the database has him now. Raises SignedOut."""
+        """Return who acts, as the database has them now. Raises SignedOut."""
         viewer = self._viewers.get(command.who.id)
         stamp = command.who.stamp if isinstance(command.who, Claim) else ""
         if viewer is None or (stamp and not constant_time_compare(stamp, stamp_of(viewer.password))):

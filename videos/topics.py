@@ -1,4 +1,4 @@
-"""The topic kind `video:`: how a video's topic is read, changed by events and opened to whom; page state from it.
+"""The topic kind `video:`: how a video's topic is read, changed by events, and who may read it; page state from it.
 
 Hop: registered with the platform at start (apps.py); the frontend node calls it, so do pages and the API for the
 first state. The rule of it all: snapshot + events = fresh snapshot, for every event type.

@@ -86,7 +86,7 @@ async def home(request: HttpRequest) -> HttpResponse:
 
 
 def read_comments(state: Row, part: str) -> list[Row]:
-    """Return the comments that the viewer reads: not of those whom they block, unless it is theirs to moderate.
+    """Return the comments that the viewer reads: not of those that they block, unless it is theirs to moderate.
 
     static/js/watch/state.js follows the same rule.
     """

@@ -1,4 +1,4 @@
-"""Who watches a video: the numbers, and those of the viewers whom the asker may know.
+"""Who watches a video: the numbers, and those of the viewers that the asker may know.
 
 Hop: beside the path; called by the API and the studio. The numbers now come from the shared table, what lasts (peak,
 how many there were in all) from the database.
@@ -62,12 +62,12 @@ class _Room:
         return cls(video, peak, uniques([video.topic]).get(video.topic, 0), known, unknown)
 
     def candidates(self) -> set[UUID]:
-        """Return all whom the asker may know, wherever they are."""
+        """Return all that the asker may know, wherever they are."""
         moderating = holders(MODERATE).values_list("id", flat=True)
         return {self.video.owner_id, *self.known, *moderating[:MODERATORS_MAX]}
 
     def people(self, ids: Collection[UUID]) -> list[dict[str, Any]]:
-        """Return those of the viewers whom the asker may know: broadcaster and moderators first, then by name."""
+        """Return those of the viewers that the asker may know: broadcaster and moderators first, then by name."""
         found = [
             {**person(other), "role": role_of(other.id, is_moderator=other.moderates, owner_id=self.video.owner_id)}
             for other in Viewer.objects.filter(
@@ -81,7 +81,7 @@ class _Room:
 async def viewers_json(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     """Return `{"count", "peak", "unique", "people", "known"}` of a video that the viewer may see.
 
-    `people` are those whom the viewer may know; None in a big room, where `known` is their number all the same (with
+    `people` are those that the viewer may know; None in a big room, where `known` is their number all the same (with
     more than 32,768 viewers at least so many). Without the shared table: nobody that we know of.
     Raises NotFound, StoreUnavailable.
     """

@@ -138,7 +138,7 @@ async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     openapi_extra=ANYBODY,
 )
 async def get_viewers(request: HttpRequest, video_id: VideoId) -> HttpResponse:
-    """How many watch now, at the peak and in all, each viewer counted once; and whom of them you may know.
+    """How many watch now, at the peak and in all, each viewer counted once; and those of them that you may know.
 
     `people` is null in a room of more than 50 viewers: there `known` tells how many they are.
     """
