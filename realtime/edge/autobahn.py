@@ -9,15 +9,13 @@ from functools import partial
 from typing import Any
 
 from daphne import ws_protocol
-from twisted.internet import reactor as _reactor
 
 from realtime.edge.application import INBOUND_MAX_FRAMES, INPUT_ENDED, received
 from realtime.edge.handoff import BEHIND, Behind
+from realtime.edge.reactor import reactor
 from realtime.edge.sockets import CLOSE_SECONDS
 from realtime.node.connections import Closing
 from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_code
-
-reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]

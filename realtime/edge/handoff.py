@@ -17,6 +17,7 @@ from daphne import http_protocol
 from twisted.internet import abstract, tcp
 from twisted.web import http
 
+from realtime.edge.reactor import reactor
 from realtime.edge.transport import pending_bytes
 
 STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
@@ -29,18 +30,23 @@ BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behi
 ZERO_COPY = "http.response.zerocopysend"  # ASGI's own extension: the kernel sends a file
 
 # What is read, set or overridden, and where.
-PRIVATE_PARTS: tuple[tuple[type, tuple[str, ...]], ...] = (
-    # Here: bytes that came behind the request, and the requests that hold the connection.
+PRIVATE_PARTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    # Here: bytes that came after the request, and the requests that hold the connection. `_networkProducer` too, which
+    # a channel has once it is connected.
     (http.HTTPChannel, ("_dataBuffer", "requests")),
-    # realtime.edge.http: words for each refusal of a request.
+    # realtime.edge.http: a reason for each refusal. `_path` too, which a channel has while it reads a head.
     (http.HTTPChannel, ("_receivedHeaderCount", "_receivedHeaderSize", "_respondToBadRequestAndDisconnect")),
     (http.HTTPChannel, ("_send100Continue", "maxHeaders", "totalHeadersSize")),
     # realtime.edge.transport: what waits for a peer.
     (abstract.FileDescriptor, ("_tempDataLen", "dataBuffer", "offset")),
     # realtime.edge.autobahn: the state of a WebSocket, and its reading.
     (WebSocketServerProtocol, ("_cancelAutoPingTimeoutCall", "consumeData", "dropConnection", "sendCloseFrame")),
-    # realtime.edge.http, realtime.edge.upgrade.
+    # realtime.edge.http, realtime.edge.upgrade: requests and handshakes.
     (http_protocol.WebRequest, ("basic_error", "handle_exception", "handle_reply", "send_disconnect")),
+    (http_protocol, ("HEADER_NAME_RE", "INVALID_HEADER_VALUE_BYTES")),
+    # realtime.edge.server: a channel for each connection, and the loop.
+    (http, ("_GenericHTTPChannelProtocol",)),
+    (reactor, ("_asyncioEventloop",)),
 )
 
 
@@ -103,9 +109,9 @@ class Behind:
             tcp_transport(self._transport()).abortConnection()
 
 
-def check_libraries(parts: Iterable[tuple[type, Iterable[str]]] = PRIVATE_PARTS) -> None:
+def check_libraries(parts: Iterable[tuple[Any, Iterable[str]]] = PRIVATE_PARTS) -> None:
     """Raises RuntimeError where a library has lost a part that we touch: at the start, not with the first stream."""
     for owner, names in parts:
         made = owner() if owner in (http.HTTPChannel, abstract.FileDescriptor) else owner
         if missing := [name for name in names if not hasattr(made, name)]:
-            raise RuntimeError(f"{owner.__module__}.{owner.__name__} has no {', '.join(missing)}: another version?")
+            raise RuntimeError(f"{owner!r} has no {', '.join(missing)}: another version?")

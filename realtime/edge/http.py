@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 from daphne import http_protocol
-from twisted.internet import reactor as _reactor
 from twisted.internet import tcp
 from twisted.web import http
 
@@ -29,11 +28,10 @@ from realtime.edge.handoff import (
     take_socket,
     tcp_transport,
 )
+from realtime.edge.reactor import reactor
 from realtime.edge.sockets import Listener, StreamSocket
 from realtime.edge.transport import Transport
 from realtime.limits import Network
-
-reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 # RFC 9110, section 5.5. Daphne's own set has 0x85 as well, which is inside UTF-8 of Å, ą, х, م, 全.
 http_protocol.INVALID_HEADER_VALUE_BYTES = frozenset(range(32)) - {9} | {127}

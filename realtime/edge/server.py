@@ -17,7 +17,6 @@ from typing import Any
 
 from daphne import http_protocol, server
 from twisted.internet import defer, tcp
-from twisted.internet import reactor as _reactor
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
@@ -33,6 +32,7 @@ from realtime.edge.handoff import ZERO_COPY, check_libraries
 from realtime.edge.http import Channel
 from realtime.edge.peers import PeerLimits
 from realtime.edge.proxies import look_behind_proxies
+from realtime.edge.reactor import reactor
 from realtime.edge.sockets import MESSAGE_SECONDS, Sockets
 from realtime.edge.transport import PIECE_BYTES, Transport
 from realtime.edge.upgrade import UpgradeRequest
@@ -40,7 +40,6 @@ from realtime.limits import CONNECTIONS_MAX, Limited
 from realtime.node.connections import HEARTBEAT_SECONDS
 
 logger = logging.getLogger(__name__)
-reactor: Any = _reactor  # Twisted's stubs know it as a module
 
 BODY_MAX_BYTES = 64 * 1024
 SWEEP_SECONDS = 0.2
