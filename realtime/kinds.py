@@ -46,7 +46,7 @@ class Review:
 
 
 class TopicKind(Protocol):
-    """What the owner of a topic prefix registers: how its topics are read, changed by events, and opened to whom.
+    """What the owner of a topic prefix registers: how its topics are read, what events change, and who may read them.
 
     A kind inherits from this; what it does not say is as for a video.
     """

@@ -87,7 +87,7 @@ class Dispatcher:
         outcome.events = len(items)
         nodes = await self._nodes_for({item[1] for item in items})
         boxes: defaultdict[NodeId, list[bytes]] = defaultdict(list)
-        abroad: list[tuple[str, bytes]] = []
+        remote: list[tuple[str, bytes]] = []
         pack = msgpack.Packer().pack
         for item in items:
             watching = nodes[item[1]]
@@ -100,13 +100,13 @@ class Dispatcher:
             for node in watching:
                 boxes[node].append(packed)
             if is_for_all:
-                abroad.append((item[1], packed))
+                remote.append((item[1], packed))
         stamped = {**clean(stamps), "dispatched": now_ms()}
         if boxes:
             packed_stamps = pack(stamped)
             await self.send({node: deliver_message(packed, packed_stamps) for node, packed in boxes.items()})
-        if self.relay is not None and abroad:
-            await self.relay.offer(abroad, stamped)
+        if self.relay is not None and remote:
+            await self.relay.offer(remote, stamped)
         outcome.messages = len(boxes)
         return outcome
 

@@ -1,7 +1,7 @@
 """The last hop: what a sample of the viewers say they have seen, joined with when it was written to them.
 
 Hop: after the last. The node begins a sample when it writes a frame (`begin`); the viewer's acknowledgement ends it
-(`saw`), by a command of his WebSocket or by POST /saw. Joining is a dictionary lookup in memory of bounded size, and no
+(`saw`), by a WebSocket's command or by POST /saw. Joining is a dictionary lookup in memory of bounded size, and no
 part of a delivery. A frame that is not acknowledged within `LOST_SECONDS`, though its connection is still there, counts
 as lost.
 """
@@ -16,7 +16,7 @@ from realtime import metrics
 from realtime.events import ConnectionId, now_ms
 from realtime.stamps import Journey
 
-ACKNOWLEDGE_MS, ACKNOWLEDGE_MAX_MS = 5_000, 20_000  # how often a sampled viewer says what he has seen
+ACKNOWLEDGE_MS, ACKNOWLEDGE_MAX_MS = 5_000, 20_000  # how often a sampled viewer says what they have seen
 REQUESTS_PER_SECOND = 4  # of all of them, so many that they say it more rarely
 SAMPLED_MAX = 200  # connections of a node
 READERS_MAX = 10  # who acknowledge one frame, drawn anew each time: who came first is written to first
@@ -85,7 +85,7 @@ class Acknowledgements:
     def saw(self, connection: ConnectionId, entries: Iterable[tuple[int, int]]) -> int:
         """Take what a viewer has seen: numbers of frames, each with the moment by the server's clock, in epoch ms.
 
-        Returns how many that ended. What was not written to him, is long lost, comes twice or bears an impossible
+        Returns how many that ended. What was not written to them, is long lost, comes twice or bears an impossible
         moment changes nothing.
         """
         open_ = self._open.get(connection, {})

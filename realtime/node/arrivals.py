@@ -1,6 +1,6 @@
 """Who counts as a viewer of a topic here, and since when: those who only look in do not.
 
-Hop: beside the path. Enters viewers in the topics' rolls (realtime.table.counting); realtime.node.leases passes on
+Hop: beside the path. Counts viewers in and out of a topic (realtime.table.counting); realtime.node.leases sends
 what has changed.
 """
 
@@ -62,13 +62,13 @@ class Arrivals:
         self._end_between(feed, connection.key)
 
     def count_now(self, feed: Feed, connection: Connection) -> None:
-        if feed.has_viewers and feed.roll.enter(connection.key, connection.identity.viewer_id):
+        if feed.has_viewers and feed.viewers.enter(connection.key, connection.identity.viewer_id):
             self._leases.note_change(feed)
 
     def count_out(self, feed: Feed, connection: Connection) -> None:
         if self._arriving.pop((feed, connection), None) is not None or not feed.has_viewers:
             return
-        if feed.roll.leave(connection.key, connection.identity.viewer_id):
+        if feed.viewers.leave(connection.key, connection.identity.viewer_id):
             self._leases.note_change(feed)
 
     def end_poll(self, feed: Feed, connection: Connection) -> None:
@@ -79,7 +79,7 @@ class Arrivals:
         self._end_between(feed, key)
         counts_at = self._arriving.get((feed, connection))
         if counts_at is None:
-            feed.roll.enter(key, viewer_id)
+            feed.viewers.enter(key, viewer_id)
         until = self._clock() + self._count_after_seconds + POLL_REST_SECONDS
         self._between[feed, key] = Between(viewer_id, until, counts_at)
 
@@ -109,5 +109,5 @@ class Arrivals:
 
     def _end_between(self, feed: Feed, key: ViewerKey) -> None:
         between = self._between.pop((feed, key), None)
-        if between is not None and between.counts_at is None and feed.roll.leave(key, between.viewer_id):
+        if between is not None and between.counts_at is None and feed.viewers.leave(key, between.viewer_id):
             self._leases.note_change(feed)

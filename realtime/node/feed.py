@@ -41,13 +41,13 @@ from realtime.log.store import Head, Loaded
 from realtime.node.audience import Members
 from realtime.node.sending import Sending
 from realtime.stamps import Journey, Passage
-from realtime.table.counting import Roll
+from realtime.table.counting import LocalViewers
 from realtime.table.subscriptions import Watched
 
 AHEAD_MAX_EVENTS = 1_000  # that wait for one that is missing
 RECEIVED_MAX = 512  # batches in one frame of counters whose times are kept; of more, every second
 NOBODY = Watched(0, 0)
-_NO_ROLL = Roll()  # of topics whose viewers nobody counts: there may be one for each viewer here
+_NO_VIEWERS = LocalViewers()  # of topics whose viewers nobody counts: there may be one for each viewer here
 
 
 class Change(NamedTuple):
@@ -130,7 +130,7 @@ class Feed:
     _opening_part: bytes = b""  # empty: stale
 
     # Who watches, here and elsewhere (realtime.node.arrivals, realtime.node.leases).
-    roll: Roll = field(init=False)
+    viewers: LocalViewers = field(init=False)
     has_viewers: bool = False  # who is here is counted: not where the video has ended
     watched: Watched = NOBODY
     elsewhere: int = 0  # viewers on other nodes, in any region, by the last answer of the table
@@ -139,7 +139,7 @@ class Feed:
 
     def __post_init__(self) -> None:
         self.ring = deque(maxlen=self.kind.kept_events)
-        self.roll = Roll() if self.kind.is_counted else _NO_ROLL
+        self.viewers = LocalViewers() if self.kind.is_counted else _NO_VIEWERS
 
     @property
     def position(self) -> Position:
@@ -278,7 +278,7 @@ class Feed:
         """Take the viewers' number; return whether it is to be sent."""
         # A count that is no peak in the table's eyes is none: some may be counted twice, until all nodes have sent
         # their keys. Those here are certain.
-        watched = Watched(watched.count, max(watched.peak, self.watched.peak, len(self.roll)))
+        watched = Watched(watched.count, max(watched.peak, self.watched.peak, len(self.viewers)))
         if watched == self.watched:
             return False
         self.watched = watched

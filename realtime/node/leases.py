@@ -27,11 +27,11 @@ ENTER_MAX_TOPICS = 1_000  # that are entered in the shared table at once
 VIEWERS_REST = 8  # times as long as for counters: a change of the viewer count alone can wait
 VIEWERS_REST_MAX_SECONDS = 2.0
 VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it go in one step
-TOLD_MAX_KEYS = 20_000  # in one step, over all topics: some 80 ms of Redis in calls of 2 ms
+SENT_MAX_KEYS = 20_000  # in one step, over all topics: some 80 ms of Redis in calls of 2 ms
 
 
 class Neighbours(Protocol):
-    """Who tells other regions what this node watches (realtime.relay.interest.Interest)."""
+    """Lets other regions know what this node watches (realtime.relay.interest.Interest)."""
 
     def add(self, topic: TopicName) -> None: ...
 
@@ -105,7 +105,7 @@ class Leases:
         self._change.set()
 
     async def run(self) -> None:
-        """Renew all leases every `renew_seconds`; tell changed viewer numbers sooner."""
+        """Renew all leases every `renew_seconds`; send changed viewer numbers sooner."""
         full_at = self._clock()
         while True:
             await news_gathered(
@@ -145,7 +145,7 @@ class Leases:
             forgotten = self._clock() - self._renewed_at > self._lease_seconds
             for feed in counted:
                 feed.elsewhere = 0 if forgotten else feed.elsewhere
-                self.set_watched(feed, Watched(feed.elsewhere + len(feed.roll), feed.watched.peak))
+                self.set_watched(feed, Watched(feed.elsewhere + len(feed.viewers), feed.watched.peak))
 
     async def _enter(self, topics: Sequence[TopicName]) -> dict[TopicName, None]:
         """Renew the leases of topics whose viewers nobody counts: there may be one for each viewer here."""
@@ -161,27 +161,27 @@ class Leases:
         if not feeds:
             return
         shares: dict[TopicName, Share] = {}
-        most = TOLD_MAX_KEYS
+        most = SENT_MAX_KEYS
         for feed in feeds:
-            share = shares[feed.topic] = feed.roll.share(peak=feed.watched.peak, most=most)
+            share = shares[feed.topic] = feed.viewers.share(peak=feed.watched.peak, most=most)
             most -= len(share.joined) + len(share.left)
         try:
             answers = await self._table.renew(self._id, shares)
         except TableUnavailable as error:
             for feed in feeds:
-                feed.roll.not_told(shares[feed.topic])
+                feed.viewers.not_sent(shares[feed.topic])
             metrics.table_errors.inc()
             logger.debug("node %s: shared table away: %s", self._id, error)
             raise
         self._renewed_at = self._clock()
         for feed in feeds:
             answer = answers[feed.topic]
-            feed.roll.told(answer)
+            feed.viewers.sent(answer)
             feed.elsewhere = max(0, answer.watched.count - shares[feed.topic].viewers)
             self.set_watched(feed, answer.watched)
             if self._neighbours is not None:
-                self._neighbours.count(feed.topic, Watched(answer.watched.count - answer.abroad, answer.watched.peak))
-            if feed.roll.has_news or not answer.is_swept:
+                self._neighbours.count(feed.topic, Watched(answer.watched.count - answer.remote, answer.watched.peak))
+            if feed.viewers.has_news or not answer.is_swept:
                 self.note_change(feed)
 
     def set_watched(self, feed: Feed, watched: Watched) -> None:
@@ -192,6 +192,6 @@ class Leases:
             self._fanout.send_soon(feed, rest_seconds=rest_seconds)
 
     def _is_idle(self, feed: Feed) -> bool:
-        if feed.empty_since is None or not feed.is_ready or len(feed.roll):
+        if feed.empty_since is None or not feed.is_ready or len(feed.viewers):
             return False
         return self._clock() - feed.empty_since > LINGER_SECONDS

@@ -259,7 +259,7 @@ class Node:
     async def _prepare(self, topic: TopicName, identity: Identity, after: Position | None) -> None:
         feed = await self._ready_feed(topic)
         if after is not None and after.epoch == feed.epoch and after.seq > feed.seq:
-            # It saw it on another node, which was faster. Who asks at the same time shares the one read.
+            # It saw it on another node, which was faster. All that ask at the same time share the one read.
             await asyncio.shield(self.repair.pull_soon(feed, grace_seconds=0))
         if not feed.access.allows(topic, identity):
             if feed.kind.is_presence:  # no event says whom the viewer has written to since the last look
@@ -444,7 +444,7 @@ class Node:
         self.acknowledgements.expire()
 
     async def drain(self, *, window_seconds: float) -> None:
-        """Send everybody to another node, evenly over the window, each told when to come back; then end the node."""
+        """Send everybody to another node, evenly over the window, each with a time to come back. Then end the node."""
         self.is_draining = True
         drained = await send_away(self.connections, self.rights.close, window_seconds=window_seconds, clock=self._clock)
         await self.aclose()  # a renewal that is under way would enter the node again

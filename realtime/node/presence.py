@@ -1,4 +1,4 @@
-"""Presence: who is online, told to those who may see it, without flapping.
+"""Presence: who is online, for those who may see it, without flapping.
 
 Hop: beside the path of a like. A node sends a heartbeat for each viewer who has a connection on it, every
 d seconds and at the connection's end, to a table in Redis; who appears in the table comes online, whose last heartbeat
@@ -29,7 +29,7 @@ from realtime.table.scripts import TableUnavailable
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 0.5
-GATHER_SECONDS = 0.01  # who comes within it is told in one round trip
+GATHER_SECONDS = 0.01  # those who come within it go in one round trip
 TICK_SECONDS = 0.25
 
 
@@ -37,7 +37,7 @@ class Presence:
     """One node's part: heartbeats for the viewers it holds, and its turn at sweeping for all nodes.
 
     `publish` gets the changes, `save` viewers and when they were last active (ms) to be kept in the database,
-    `tell_abroad` the heartbeats, for the tables of other regions.
+    `send_remote` the heartbeats, for the tables of other regions.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class Presence:
         save: Callable[[Mapping[str, int]], Awaitable[None]],
         clock: Callable[[], float],
         beat_seconds: float = BEAT_SECONDS,
-        tell_abroad: Callable[[Sequence[str]], Awaitable[None]] | None = None,
+        send_remote: Callable[[Sequence[str]], Awaitable[None]] | None = None,
     ) -> None:
         self.table = table
-        self._tell_abroad = tell_abroad
+        self._send_remote = send_remote
         self._beat_seconds = beat_seconds
         self._publish = publish
         self._save = save
         self._clock = clock
-        self._here: dict[str, float] = {}  # viewer -> when his next heartbeat is due
+        self._here: dict[str, float] = {}  # viewer -> when the next heartbeat is due
         self._schedule: deque[tuple[float, str]] = deque()  # in order: each is due a beat after the last
         self._now: dict[str, None] = {}  # whose heartbeat waits for nothing
         self._wake = asyncio.Event()
@@ -70,7 +70,7 @@ class Presence:
         self._beat_now(viewer_id)
 
     def leave(self, viewer_id: str) -> None:
-        """The viewer's last connection here has ended. The last heartbeat gives him a beat's time to come back."""
+        """The viewer's last connection here has ended. The last heartbeat gives them a beat's time to come back."""
         if self._here.pop(viewer_id, None) is not None:
             self._beat_now(viewer_id)
 
@@ -98,7 +98,7 @@ class Presence:
         self._now = {}
         while self._schedule and self._schedule[0][0] <= now:
             at, viewer_id = self._schedule.popleft()
-            if self._here.get(viewer_id) == at:  # else he has left, or another one was sent meanwhile
+            if self._here.get(viewer_id) == at:  # else they have left, or another one was sent meanwhile
                 due[viewer_id] = None
         waiting = list(due)
         for start in range(0, len(waiting), BATCH_MAX_VIEWERS):
@@ -109,8 +109,8 @@ class Presence:
                     at_ms, came = await self.table.beat(seen)
                     metrics.heartbeats.inc(len(seen))
                     self._tell([online(viewer_id, at_ms) for viewer_id in came])
-                    if self._tell_abroad is not None:
-                        await self._tell_abroad(seen)
+                    if self._send_remote is not None:
+                        await self._send_remote(seen)
                 self._plan(batch, now + self._beat_seconds)
             except TableUnavailable:
                 metrics.table_errors.inc()
@@ -124,7 +124,7 @@ class Presence:
                 self._schedule.append((at, viewer_id))
 
     async def sweep(self) -> None:
-        """Find who has gone, wherever he was, and tell."""
+        """Find who has gone, from any node, and publish it."""
         try:
             while True:
                 at_ms, gone = await self.table.sweep()
@@ -132,7 +132,7 @@ class Presence:
                     try:
                         await self._save(gone)
                     except StoreUnavailable:
-                        metrics.store_errors.inc()  # that he is gone matters more than since when
+                        metrics.store_errors.inc()  # that they are gone matters more than since when
                     self._tell([offline(viewer_id, at_ms, last_ms) for viewer_id, last_ms in gone.items()])
                 if len(gone) < BATCH_MAX_VIEWERS:
                     return

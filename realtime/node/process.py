@@ -60,8 +60,8 @@ class NodeSilent(Exception):
 key_of = viewer_keys(settings.SECRET_KEY)
 
 
-async def _tell_abroad(viewer_ids: Sequence[str]) -> None:
-    """Tell the regions that watch them that these viewers are online. Never raises."""
+async def _send_remote(viewer_ids: Sequence[str]) -> None:
+    """Send heartbeats of viewers to the regions that watch them. Never raises."""
     if (relay := outbox()) is not None:
         topics = [PREFIX + viewer_id for viewer_id in viewer_ids]
         beats = [(topic, msgpack.packb([HEARTBEAT, topic])) for topic in topics]
@@ -108,7 +108,7 @@ class NodeProcess:
                     save=store.save_last_active,
                     clock=time.monotonic,
                     beat_seconds=settings.LIVE_PRESENCE_SECONDS,
-                    tell_abroad=_tell_abroad,
+                    send_remote=_send_remote,
                 ),
                 count_after_seconds=settings.LIVE_COUNT_AFTER_SECONDS,
                 key_of=key_of,
@@ -205,7 +205,7 @@ class NodeProcess:
     async def saw(self, connection: str, frames: Sequence[Sequence[int]]) -> int:
         """Take what the viewer of a connection, on whichever node it is, has seen (realtime.node.acknowledgements).
 
-        Who knows the connection's name holds the connection: nobody else is told it. Returns how many of the frames
+        The name of a connection is a secret of its viewer. Returns how many of the frames
         were waited for. Raises ConnectionGone, NodeSilent.
         """
         seen: int = await self._act("node.saw", connection, {"frames": [list(frame) for frame in frames]})

@@ -77,7 +77,7 @@ class Repair:
             self._pulling.pop(feed, None)
 
     async def _reload(self, feed: Feed, reason: str) -> None:
-        """Start the topic again from the database and tell its viewers so. Raises TopicGone, StoreUnavailable."""
+        """Start the topic again from the database; its members get a reset. Raises TopicGone, StoreUnavailable."""
         loaded = await self._store.load(feed.topic)
         if loaded.epoch == feed.epoch and loaded.head.seq < feed.seq and reason != "database_changed":
             return  # what came meanwhile is newer: it may have closed the topic
@@ -140,11 +140,11 @@ class Repair:
                 feed.peak_saved = max(feed.peak_saved, peaks.get(feed.topic, 0))
 
     async def save_seen(self, feeds: Iterable[Feed]) -> bool:
-        """Write down who has come since the last time, so many at once. False: nobody. Raises StoreUnavailable."""
+        """Write down who has come since the last time, so many at once. False: no one had. Raises StoreUnavailable."""
         seen: dict[Feed, list[int]] = {}
         most = WRITTEN_MAX_KEYS
         for feed in feeds:
-            if most and (keys := feed.roll.unwritten(most)):
+            if most and (keys := feed.viewers.unwritten(most)):
                 seen[feed] = keys
                 most -= len(keys)
         if not seen:
@@ -155,7 +155,7 @@ class Repair:
         finally:
             for feed, keys in seen.items():
                 if feed.topic in levels:
-                    feed.roll.written(levels[feed.topic])
+                    feed.viewers.written(levels[feed.topic])
                 else:
-                    feed.roll.not_written(keys)
+                    feed.viewers.not_written(keys)
         return True

@@ -1,11 +1,11 @@
-"""Who counts as a viewer of a topic: keys of viewers, and a node's roll of those who are here.
+"""Who counts as a viewer of a topic: keys of viewers, and the viewers that one node has.
 
-Hop: beside the path. A connection brings its viewer's key (realtime.edge.handshake); the node (realtime.node.node)
-enters it in its topics' rolls, and tells the shared table (realtime.table.subscriptions) and the database what has
-changed. Two connections with one key are one viewer, on one node or on several.
+Hop: beside the path. A connection brings its viewer's key (realtime.edge.handshake). The node
+(realtime.node.arrivals) counts it in, and sends what has changed to the shared table (realtime.table.subscriptions) and
+to the database. Two connections with one key are one viewer, on one node or on several.
 
-What a node says costs the same whatever happens: of a big room only a sample of the keys is told, those whose low
-`level` bits are 0. Numbers are exact all the same; only how many viewers are on several nodes at once is estimated.
+What a node sends costs the same whatever happens: of a big room it sends only a sample of the keys, those whose low
+`level` bits are 0. Numbers are exact all the same. Only the number of viewers who are on several nodes is estimated.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ ViewerKey = NewType("ViewerKey", int)
 """64 bits, signed, as PostgreSQL has them."""
 UNCOUNTED = ViewerKey(0)
 
-NAMES_MAX = 200  # viewers of one topic that a node tells by their ids
-UNTOLD_MAX = 65_536  # changes of one topic that wait for the shared table; beyond it, the whole roll is told again
+NAMES_MAX = 200  # viewers of one topic whose ids a node sends
+DIRTY_MAX = 65_536  # changes of one topic that wait for the shared table; beyond it, all viewers are sent again
 UNWRITTEN_MAX = 65_536  # new viewers of one topic that wait for the database; those beyond it are not remembered
 
 KeyOf = Callable[[str], ViewerKey]
 
 
 def viewer_keys(secret: str) -> KeyOf:
-    """Return how a viewer's key is made of what he is known by: nobody can tell from a key whose it is."""
+    """Return how a viewer's key is made of what they are known by. A key does not show whose it is."""
     seed = hashlib.blake2b(secret.encode(), digest_size=32, person=b"live.viewer").digest()
 
     def key_of(known_by: str) -> ViewerKey:
@@ -45,32 +45,40 @@ def is_sampled(key: int, level: int) -> bool:
     return not key & ((1 << level) - 1)
 
 
-class Roll:
-    """The viewers of one topic on one node, and what of them others have not been told. Every change costs O(1)."""
+class LocalViewers:
+    """The viewers of one topic on one node, and what of them is not sent yet. Every change costs O(1)."""
 
     __slots__ = (
-        "_connections", "_is_lost", "_level", "_names", "_sampled", "_told_names", "_unique_level", "_untold",
-        "_unwritten", "ratio",
+        "_connections",
+        "_dirty",
+        "_is_lost",
+        "_level",
+        "_names",
+        "_sampled",
+        "_sent_names",
+        "_unique_level",
+        "_unwritten",
+        "ratio",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._connections: dict[int, int] = {}  # key -> its connections here
-        self._names: dict[str, int] = {}  # viewer id -> his connections here
-        self._told_names: frozenset[str] | None = None
+        self._names: dict[str, int] = {}  # viewer id -> their connections here
+        self._sent_names: frozenset[str] | None = None
         self._level = 0
         self._sampled = 0
-        self._untold: set[int] = set()  # keys of the sample of which the table may not know whether they are here
-        self._is_lost = True  # the table has to be told all
+        self._dirty: set[int] = set()  # keys of the sample of which the table may not know whether they are here
+        self._is_lost = True  # the table has to get all
         self._unique_level = 0
         self._unwritten: set[int] = set()
-        self.ratio = 1.0  # viewers of all nodes to the sum of their rolls, by the last answer of the table
+        self.ratio = 1.0  # viewers of all nodes to the sum of the nodes' numbers, by the last answer of the table
 
     def __len__(self) -> int:
         """How many viewers are here, each counted once."""
         return len(self._connections)
 
     def enter(self, key: ViewerKey, viewer_id: str = "") -> bool:
-        """Count a connection in; `viewer_id` where it is known. Return whether there is something to tell."""
+        """Count a connection in; `viewer_id` where it is known. Return whether there is something to send."""
         if key == UNCOUNTED:
             return False
         if viewer_id:
@@ -99,28 +107,28 @@ class Roll:
             return
         self._sampled += step
         if not self._is_lost:
-            self._untold.add(key)
-            if len(self._untold) > UNTOLD_MAX:
+            self._dirty.add(key)
+            if len(self._dirty) > DIRTY_MAX:
                 self._lose()
 
     def _lose(self) -> None:
         self._is_lost = True
-        self._untold.clear()
+        self._dirty.clear()
 
     # The shared table
 
     @property
     def has_news(self) -> bool:
         """Whether the table does not know all: the rest of many changes, or what it has lost."""
-        return bool(self._untold) or self._is_lost
+        return bool(self._dirty) or self._is_lost
 
     def share(self, *, peak: int, most: int) -> Share:
-        """Return what to tell the table now, `most` keys of it; then call `told` or `not_told`."""
+        """Return what to send to the table now, `most` keys of it; then call `sent` or `not_sent`."""
         is_whole, self._is_lost = self._is_lost, False
         if is_whole:
-            self._untold = {key for key in self._connections if is_sampled(key, self._level)}
-        changed = list(islice(self._untold, most))
-        self._untold.difference_update(changed)
+            self._dirty = {key for key in self._connections if is_sampled(key, self._level)}
+        changed = list(islice(self._dirty, most))
+        self._dirty.difference_update(changed)
         here = [key in self._connections and is_sampled(key, self._level) for key in changed]
         names = frozenset(islice(self._names, NAMES_MAX))
         share = Share(
@@ -130,16 +138,16 @@ class Roll:
             joined=[key for key, is_here in zip(changed, here, strict=True) if is_here],
             left=[key for key, is_here in zip(changed, here, strict=True) if not is_here],
             is_whole=is_whole,
-            is_all=not self._untold,
-            names=names if is_whole or names != self._told_names else None,
+            is_all=not self._dirty,
+            names=names if is_whole or names != self._sent_names else None,
             is_named=bool(names),
             peak=peak,
             ratio=self.ratio,
         )
-        self._told_names = names
+        self._sent_names = names
         return share
 
-    def told(self, answer: Renewed) -> None:
+    def sent(self, answer: Renewed) -> None:
         """Take what the table answered: it may want another sample, or all again."""
         self.ratio = answer.ratio
         if answer.is_lost:
@@ -151,29 +159,29 @@ class Roll:
                 is_in = is_sampled(key, self._level)
                 self._sampled += is_in
                 if not self._is_lost and is_in != is_sampled(key, before):
-                    self._untold.add(key)
+                    self._dirty.add(key)
 
-    def not_told(self, share: Share) -> None:
-        """Nobody knows whether the table has heard: tell it again, as things are then."""
+    def not_sent(self, share: Share) -> None:
+        """The table may have got it or not: send it again, as things are then."""
         if share.names is not None:
-            self._told_names = None
+            self._sent_names = None
         if share.is_whole:
             self._lose()
         elif not self._is_lost:
-            self._untold.update(share.joined, share.left)
-            if len(self._untold) > UNTOLD_MAX:
+            self._dirty.update(share.joined, share.left)
+            if len(self._dirty) > DIRTY_MAX:
                 self._lose()
 
     # The database
 
     def unwritten(self, most: int) -> list[int]:
-        """Take up to `most` viewers whom the database may not know. `not_written` puts them back."""
+        """Take up to `most` viewers that the database may not know. `not_written` puts them back."""
         taken = list(islice(self._unwritten, most))
         self._unwritten.difference_update(taken)
         return taken
 
     def written(self, level: int) -> None:
-        """The database keeps the sample of that level: of others it need not be told."""
+        """The database keeps the sample of that level: it needs no others."""
         if level != self._unique_level:
             self._unique_level = level
             self._unwritten = {key for key in self._unwritten if is_sampled(key, level)}

@@ -57,7 +57,7 @@ class Renewed:
     ratio: float
     is_lost: bool  # the table does not have what the node thinks it has: everything has to be told again
     is_swept: bool = True  # else there are keys of a dead node left: renew again soon
-    abroad: int = 0  # of the viewers, those of other regions
+    remote: int = 0  # of the viewers, those of other regions
 
 
 SAMPLE_MAX = 32_768  # keys of a topic in the table, over all nodes; with more, every second one is left out
@@ -113,8 +113,8 @@ class SharedTable(ScriptedTable):
         ]
         answers = await self._each(_RENEW, _ALL_KEYS, calls)
         return {
-            topic: Renewed(Watched(count, peak), level, float(ratio), bool(is_lost), bool(is_swept), abroad)
-            for topic, (count, peak, level, ratio, abroad, is_lost, is_swept) in answers.items()
+            topic: Renewed(Watched(count, peak), level, float(ratio), bool(is_lost), bool(is_swept), remote)
+            for topic, (count, peak, level, ratio, remote, is_lost, is_swept) in answers.items()
         }
 
     def _arguments(self, node: NodeId, share: Share) -> list[Any]:

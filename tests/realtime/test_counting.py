@@ -1,4 +1,4 @@
-"""Who counts: keys and rolls by themselves, then several nodes' rolls in the real Redis, up to big rooms."""
+"""Who counts: keys and one node by themselves, then several nodes in the real Redis, up to big rooms."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from redis.asyncio import Redis
 
 from realtime.events import NodeId, TopicName
 from realtime.table.counting import (
+    DIRTY_MAX,
     NAMES_MAX,
     UNCOUNTED,
-    UNTOLD_MAX,
     UNWRITTEN_MAX,
-    Roll,
+    LocalViewers,
     ViewerKey,
     is_sampled,
     viewer_keys,
@@ -35,10 +35,10 @@ def key(number: int) -> ViewerKey:
     return ViewerKey(number)
 
 
-def told(roll: Roll, answer: Renewed = OK, *, most: int = MANY) -> tuple[list[int], list[int]]:
-    """Have the roll's news told; return who joined and who left."""
-    share = roll.share(peak=0, most=most)
-    roll.told(answer)
+def news(local: LocalViewers, answer: Renewed = OK, *, most: int = MANY) -> tuple[list[int], list[int]]:
+    """Have the news sent; return who joined and who left."""
+    share = local.share(peak=0, most=most)
+    local.sent(answer)
     return sorted(share.joined), sorted(share.left)
 
 
@@ -60,61 +60,61 @@ def test_sample_of_a_level_is_part_of_the_one_below() -> None:
     assert [len(sample) for sample in samples] == pytest.approx([20_000, 10_000, 5_000, 2_500, 1_250], rel=0.1)
 
 
-# A roll
+# One node
 
 
 def test_two_connections_of_a_viewer_are_one_until_the_last_has_gone() -> None:
-    roll = Roll()
-    assert roll.enter(key(7))
-    assert not roll.enter(key(7)), "nothing new to tell"
-    assert len(roll) == 1
-    assert not roll.leave(key(7))
-    assert len(roll) == 1
-    assert roll.leave(key(7))
-    assert len(roll) == 0
+    local = LocalViewers()
+    assert local.enter(key(7))
+    assert not local.enter(key(7)), "nothing new to tell"
+    assert len(local) == 1
+    assert not local.leave(key(7))
+    assert len(local) == 1
+    assert local.leave(key(7))
+    assert len(local) == 0
 
 
 def test_what_does_not_count_is_not_on_the_roll() -> None:
-    roll = Roll()
-    assert not roll.enter(UNCOUNTED, "ada")
-    assert not roll.leave(UNCOUNTED, "ada")
-    assert len(roll) == 0
-    assert not roll.share(peak=0, most=MANY).is_named
+    local = LocalViewers()
+    assert not local.enter(UNCOUNTED, "ada")
+    assert not local.leave(UNCOUNTED, "ada")
+    assert len(local) == 0
+    assert not local.share(peak=0, most=MANY).is_named
 
 
 def test_only_what_has_changed_is_told_and_coming_back_at_once_is_no_change_of_two() -> None:
-    roll = Roll()
+    local = LocalViewers()
     for number in range(3):
-        roll.enter(key(number + 1))
-    assert told(roll) == ([1, 2, 3], [])
-    assert told(roll) == ([], [])
+        local.enter(key(number + 1))
+    assert news(local) == ([1, 2, 3], [])
+    assert news(local) == ([], [])
     for _ in range(1_000):
-        roll.leave(key(2))
-        roll.enter(key(2))
-    roll.leave(key(1))
-    assert told(roll) == ([2], [1])
-    assert not roll.has_news
+        local.leave(key(2))
+        local.enter(key(2))
+    local.leave(key(1))
+    assert news(local) == ([2], [1])
+    assert not local.has_news
 
 
 def test_news_that_may_not_have_been_heard_is_told_again_as_things_are_then() -> None:
-    roll = Roll()
-    told(roll)
-    roll.enter(key(1))
-    roll.enter(key(2))
-    lost = roll.share(peak=0, most=MANY)
-    roll.leave(key(1))
-    roll.not_told(lost)
-    assert told(roll) == ([2], [1])
+    local = LocalViewers()
+    news(local)
+    local.enter(key(1))
+    local.enter(key(2))
+    lost = local.share(peak=0, most=MANY)
+    local.leave(key(1))
+    local.not_sent(lost)
+    assert news(local) == ([2], [1])
 
 
 def test_many_changes_are_told_in_parts() -> None:
-    roll = Roll()
+    local = LocalViewers()
     for number in range(1, 2_501):
-        roll.enter(key(number))
+        local.enter(key(number))
     shares = []
-    while roll.has_news:
-        shares.append(roll.share(peak=0, most=1_000))
-        roll.told(OK)
+    while local.has_news:
+        shares.append(local.share(peak=0, most=1_000))
+        local.sent(OK)
     assert [(len(share.joined), share.is_whole, share.is_all) for share in shares] == [
         (1_000, True, False),
         (1_000, False, False),
@@ -124,79 +124,79 @@ def test_many_changes_are_told_in_parts() -> None:
 
 
 def test_table_that_has_lost_everything_is_told_everything() -> None:
-    roll = Roll()
+    local = LocalViewers()
     for number in range(1, 4):
-        roll.enter(key(number), f"viewer {number}")
-    told(roll)
-    told(roll, Renewed(Watched(0, 0), 0, 1.0, True))
-    share = roll.share(peak=0, most=MANY)
+        local.enter(key(number), f"viewer {number}")
+    news(local)
+    news(local, Renewed(Watched(0, 0), 0, 1.0, True))
+    share = local.share(peak=0, most=MANY)
     assert (sorted(share.joined), share.is_whole) == ([1, 2, 3], True)
     assert share.names == frozenset(("viewer 1", "viewer 2", "viewer 3"))
 
 
 def test_other_level_is_told_as_the_difference_of_the_two_samples() -> None:
-    roll = Roll()
+    local = LocalViewers()
     for number in range(1, 9):
-        roll.enter(key(number))
-    told(roll, Renewed(Watched(8, 8), 2, 1.0, False))
-    share = roll.share(peak=0, most=MANY)
+        local.enter(key(number))
+    news(local, Renewed(Watched(8, 8), 2, 1.0, False))
+    share = local.share(peak=0, most=MANY)
     assert (share.level, share.sampled, share.viewers) == (2, 2, 8)
     assert (sorted(share.joined), sorted(share.left)) == ([], [1, 2, 3, 5, 6, 7])
-    roll.enter(key(9))
-    roll.enter(key(12))
-    assert told(roll, Renewed(Watched(10, 10), 1, 1.0, False)) == ([12], [])
-    assert told(roll) == ([2, 6], [])
+    local.enter(key(9))
+    local.enter(key(12))
+    assert news(local, Renewed(Watched(10, 10), 1, 1.0, False)) == ([12], [])
+    assert news(local) == ([2, 6], [])
 
 
 def test_table_away_for_long_costs_bounded_memory_and_is_told_all_in_the_end() -> None:
-    roll = Roll()
-    told(roll)
-    for number in range(1, UNTOLD_MAX + 10):
-        roll.enter(key(number))
-        roll.leave(key(number))
-    assert len(roll._untold) <= UNTOLD_MAX
-    roll.enter(key(5))
-    share = roll.share(peak=0, most=MANY)
+    local = LocalViewers()
+    news(local)
+    for number in range(1, DIRTY_MAX + 10):
+        local.enter(key(number))
+        local.leave(key(number))
+    assert len(local._dirty) <= DIRTY_MAX
+    local.enter(key(5))
+    share = local.share(peak=0, most=MANY)
     assert (share.is_whole, share.joined) == (True, [5])
 
 
 def test_names_are_told_when_they_change_and_never_more_than_so_many() -> None:
-    roll = Roll()
-    roll.enter(key(1), "ada")
-    roll.enter(key(1), "ada")
-    assert roll.share(peak=0, most=MANY).names == frozenset(("ada",))
-    roll.enter(key(2))
-    assert roll.share(peak=0, most=MANY).names is None
-    roll.leave(key(1), "ada")
-    assert roll.share(peak=0, most=MANY).names is None, "she has another connection"
-    roll.leave(key(1), "ada")
-    lost = roll.share(peak=0, most=MANY)
+    local = LocalViewers()
+    local.enter(key(1), "ada")
+    local.enter(key(1), "ada")
+    assert local.share(peak=0, most=MANY).names == frozenset(("ada",))
+    local.enter(key(2))
+    assert local.share(peak=0, most=MANY).names is None
+    local.leave(key(1), "ada")
+    assert local.share(peak=0, most=MANY).names is None, "she has another connection"
+    local.leave(key(1), "ada")
+    lost = local.share(peak=0, most=MANY)
     assert (lost.names, lost.is_named) == (frozenset(), False)
-    roll.not_told(lost)
-    assert roll.share(peak=0, most=MANY).names == frozenset()
+    local.not_sent(lost)
+    assert local.share(peak=0, most=MANY).names == frozenset()
     for number in range(NAMES_MAX + 50):
-        roll.enter(key(100 + number), f"viewer {number}")
-    assert len(roll.share(peak=0, most=MANY).names or ()) == NAMES_MAX
-    roll.enter(key(900), "late")
-    assert roll.share(peak=0, most=MANY).names is None, "in a crowd newcomers change nothing"
+        local.enter(key(100 + number), f"viewer {number}")
+    assert len(local.share(peak=0, most=MANY).names or ()) == NAMES_MAX
+    local.enter(key(900), "late")
+    assert local.share(peak=0, most=MANY).names is None, "in a crowd newcomers change nothing"
 
 
 def test_new_viewers_are_written_once_and_those_that_could_not_be_again() -> None:
-    roll = Roll()
+    local = LocalViewers()
     for number in (1, 2, 3):
-        roll.enter(key(number))
-    first = roll.unwritten(2)
-    roll.not_written(first)
-    assert sorted(roll.unwritten(10)) == [1, 2, 3]
-    roll.enter(key(2))
-    assert roll.unwritten(10) == [], "a second tab is no new viewer"
-    roll.written(3)
+        local.enter(key(number))
+    first = local.unwritten(2)
+    local.not_written(first)
+    assert sorted(local.unwritten(10)) == [1, 2, 3]
+    local.enter(key(2))
+    assert local.unwritten(10) == [], "a second tab is no new viewer"
+    local.written(3)
     for number in range(8, 25):
-        roll.enter(key(number))
-    assert sorted(roll.unwritten(10)) == [8, 16, 24], "of the others the database keeps nothing"
+        local.enter(key(number))
+    assert sorted(local.unwritten(10)) == [8, 16, 24], "of the others the database keeps nothing"
     for number in range(1_000, 1_000 + 8 * UNWRITTEN_MAX + 80, 8):
-        roll.enter(key(number))
-    assert len(roll._unwritten) == UNWRITTEN_MAX
+        local.enter(key(number))
+    assert len(local._unwritten) == UNWRITTEN_MAX
 
 
 # Several nodes and the real Redis
@@ -223,42 +223,42 @@ def sent(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 class Region:
-    """Nodes with viewers of one topic, each with its roll, as realtime.node.node has them."""
+    """Nodes with viewers of one topic, each with its own, as realtime.node.node has them."""
 
     def __init__(self, table: SharedTable, *, nodes: int = 3) -> None:
         self.table = table
-        self.rolls = {NodeId(f"node-{number}"): Roll() for number in range(nodes)}
+        self.nodes = {NodeId(f"node-{number}"): LocalViewers() for number in range(nodes)}
 
     async def renew(self, node: NodeId, *, answer_is_lost: bool = False) -> Renewed | None:
-        roll = self.rolls[node]
-        share = roll.share(peak=0, most=20_000)
+        local = self.nodes[node]
+        share = local.share(peak=0, most=20_000)
         try:
             answer = (await self.table.renew(node, {TOPIC: share}))[TOPIC]
             if answer_is_lost:
                 raise TableUnavailable
         except TableUnavailable:
-            roll.not_told(share)
+            local.not_sent(share)
             return None
-        roll.told(answer)
+        local.sent(answer)
         return answer
 
     async def settle(self) -> Watched:
         """Renew until nobody has anything to say and all hear the same; return that."""
         heard: set[Watched] = set()
         rounds = 0
-        while len(heard) != 1 or any(roll.has_news for roll in self.rolls.values()):
+        while len(heard) != 1 or any(local.has_news for local in self.nodes.values()):
             rounds += 1
             assert rounds < 100, "it does not come to rest"
-            answers = [await self.renew(node) for node in self.rolls]
+            answers = [await self.renew(node) for node in self.nodes]
             heard = {answer.watched for answer in answers if answer is not None}
         return heard.pop()
 
     def enter(self, node: NodeId, keys: Iterable[int]) -> None:
         for each in keys:
-            self.rolls[node].enter(key(each))
+            self.nodes[node].enter(key(each))
 
     def union(self) -> int:
-        return len(set().union(*(roll._connections for roll in self.rolls.values())))
+        return len(set().union(*(local._connections for local in self.nodes.values())))
 
 
 async def keys_in(redis: Redis, table: SharedTable) -> int:
@@ -277,13 +277,13 @@ async def test_big_room_is_counted_within_one_percent(table: SharedTable, seed: 
     """Three nodes with 30,000 viewers each; of all viewers one in five is on two of them."""
     region = Region(table)
     people = crowd(seed, 75_000)
-    one, two, three = region.rolls
+    one, two, three = region.nodes
     region.enter(one, people[:30_000])
     region.enter(two, [*people[22_500:45_000], *people[:7_500]])
     region.enter(three, people[45_000:])
     watched = await region.settle()
     assert region.union() == 75_000
-    assert sum(len(roll) for roll in region.rolls.values()) == 90_000
+    assert sum(len(local) for local in region.nodes.values()) == 90_000
     assert watched.count == pytest.approx(75_000, rel=0.01)
     assert watched.peak == pytest.approx(75_000, rel=0.01)
     assert watched.count != 75_000, "a sample: else this tests nothing"
@@ -294,15 +294,15 @@ async def test_room_below_ten_thousand_is_counted_exactly_also_after_it_was_a_bi
 ) -> None:
     region = Region(table)
     people = crowd(0, 40_000)
-    one, two, three = region.rolls
+    one, two, three = region.nodes
     region.enter(one, people[:25_000])
     region.enter(two, people[10_000:35_000])
     region.enter(three, people[:9_000])
     assert (await region.settle()).count == pytest.approx(35_000, rel=0.01)
     for node, stays in ((one, range(5_000)), (two, range(10_000, 14_999)), (three, range(2_500))):
         kept = {people[number] for number in stays}
-        for each in [each for each in region.rolls[node]._connections if each not in kept]:
-            region.rolls[node].leave(key(each))
+        for each in [each for each in region.nodes[node]._connections if each not in kept]:
+            region.nodes[node].leave(key(each))
     while (watched := await region.settle()).count != 9_999:
         assert watched.count == pytest.approx(9_999, rel=0.03)
     assert region.union() == 9_999
@@ -320,8 +320,8 @@ async def test_what_a_renewal_sends_does_not_depend_on_how_often_viewers_come_an
     for times in (0, 1, 1_000):
         sent.clear()
         for _ in range(times):
-            region.rolls[node].leave(people[0])
-            region.rolls[node].enter(people[0])
+            region.nodes[node].leave(people[0])
+            region.nodes[node].enter(people[0])
         await region.renew(node)
         sizes.append(sum(sent))
     quiet, once, often = sizes
@@ -332,7 +332,7 @@ async def test_what_a_renewal_sends_is_bounded_in_a_big_room(table: SharedTable,
     """100,000 viewers on seven nodes: nothing when nothing changes, one key in four of those who come."""
     region = Region(table, nodes=7)
     people = crowd(0, 101_000)
-    for number, node in enumerate(region.rolls):
+    for number, node in enumerate(region.nodes):
         region.enter(node, people[number:100_000:7])
     assert (await region.settle()).count == pytest.approx(100_000, rel=0.01)
     sent.clear()
@@ -360,10 +360,10 @@ async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis:
     people = crowd(seed, 400)
     connections: list[tuple[NodeId, ViewerKey]] = []
     for _ in range(400):
-        node = dice.choice(list(region.rolls))
+        node = dice.choice(list(region.nodes))
         match dice.randrange(20):
             case 0:
-                region.rolls[node] = Roll()  # as a process that was killed and started again, with the same name
+                region.nodes[node] = LocalViewers()  # killed and started again, with the same name
                 connections = [(there, each) for there, each in connections if there != node]
             case 1:
                 for name in await redis.keys(f"{table._prefix}*"):
@@ -380,20 +380,20 @@ async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis:
             case 7 | 8 | 9 | 10 if connections:
                 for _ in range(dice.randrange(20)):
                     there, each = connections.pop(dice.randrange(len(connections)))
-                    region.rolls[there].leave(each)
+                    region.nodes[there].leave(each)
                     if not connections:
                         break
             case _:
                 for _ in range(dice.randrange(20)):
                     connections.append((node, dice.choice(people)))
-                    region.rolls[node].enter(connections[-1][1])
+                    region.nodes[node].enter(connections[-1][1])
     everybody = region.union()
     watched = await region.settle()
     if not seed % 2:
         assert (watched.count, watched.peak >= everybody) == (everybody, True)
         assert await keys_in(redis, table) == everybody
     for there, each in connections:
-        region.rolls[there].leave(each)
+        region.nodes[there].leave(each)
     while (await region.settle()).count:
         pass
     assert not await redis.exists(f"{table._prefix}refs:{{{TOPIC}}}")
@@ -403,12 +403,12 @@ async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(
     redis: Redis, table: SharedTable
 ) -> None:
     region = Region(table, nodes=2)
-    one, two = region.rolls
+    one, two = region.nodes
     people = crowd(0, 20_000)
     region.enter(one, people)
     region.enter(two, people[:50])
     assert await region.settle() == Watched(20_000, 20_000)
-    del region.rolls[one]
+    del region.nodes[one]
     await redis.zadd(table._keys(TOPIC)[0], {one: 0}, xx=True)  # its lease has ended
     region.enter(two, people[50:100])
     while (watched := await region.settle()).count != 100:

@@ -369,7 +369,7 @@ async def test_digest_is_kept_and_viewers_abroad_are_counted(us: Region) -> None
     watched = await us.shared.watched([TOPIC, TopicName("video:3")])
     assert watched == {TOPIC: Watched(7, 9), "video:3": Watched(1, 1)}
     renewed = (await us.shared.renew(NODE, {TOPIC: NOTHING}))[TOPIC]
-    assert (renewed.watched.count, renewed.abroad, renewed.watched.peak) == (7, 7, 9)
+    assert (renewed.watched.count, renewed.remote, renewed.watched.peak) == (7, 7, 9)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ async def test_node_that_ends_has_written_who_was_there(node: Node, store: FakeS
 async def test_crowd_is_told_and_written_in_parts(
     node: Node, store: FakeStore, table: FakeTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "TOLD_MAX_KEYS", 10)
+    monkeypatch.setattr(leases, "SENT_MAX_KEYS", 10)
     monkeypatch.setattr(repair, "WRITTEN_MAX_KEYS", 10)
     first = await Viewer(node, key=1).watch()
     await node.leases.renew()
@@ -177,7 +177,7 @@ async def test_crowd_is_told_and_written_in_parts(
     for _ in range(3):
         await node.leases.renew(full=False)
     await until(lambda: first.last("viewers")["count"] == 25)
-    assert not node.feeds[VIDEO].roll.has_news
+    assert not node.feeds[VIDEO].viewers.has_news
     for written in (10, 20, 25):
         await node.repair.reconcile()
         assert len(store.seen[VIDEO]) == written
