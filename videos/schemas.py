@@ -9,17 +9,11 @@ from ninja import Schema
 from pydantic import Field
 
 from accounts.schemas import Person
-from realtime.edge.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
-from realtime.events import POSITION
-from realtime.node.acknowledgements import ENTRIES_MAX
-from realtime.registry import registry
 from videos.models import LikeKind, Video
 from videos.reactions import REACTION_KINDS, REACTION_MAX
 from videos.text import PLAYLIST
-from web.schemas import MS_MAX, SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Error, Id, In, Milliseconds
+from web.schemas import SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Id, In, Milliseconds
 from web.text import TITLE_MAX
-
-CONNECTION = r"^[A-Za-z0-9_-]{1,64}@live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}$"
 
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX, json_schema_extra={"pattern": SEEN_TEXT})]
 Description = Annotated[str, Field(max_length=2_000, json_schema_extra={"pattern": TEXT})]
@@ -32,16 +26,6 @@ Playlist = Annotated[
     ),
 ]
 Visibility = Literal["public", "unlisted", "private"]
-_POSITION = f"^{registry.topic_pattern}{POSITION}$"
-Topic = Annotated[str, Field(json_schema_extra={"pattern": f"^{registry.topic_pattern}$"})]
-Connection = Annotated[
-    str,
-    Field(
-        max_length=200,
-        description="What the stream's `hello` said.",
-        json_schema_extra={"pattern": CONNECTION},
-    ),
-]
 
 
 class VideoIn(In):
@@ -75,56 +59,6 @@ class CommentIn(In):
 class ReactionIn(In):
     kind: Literal["heart", "clap", "fire", "laugh", "wow"] = "heart"
     count: Annotated[int, Field(ge=1, le=REACTION_MAX)] = 1
-
-
-class TicketIn(In):
-    topics: Annotated[list[Topic], Field(min_length=1, max_length=50)] = Field(
-        examples=[["video:01a20c4b-3598-7508-8132-5e721642feef"]]
-    )
-    expires_in: Annotated[int, Field(ge=EXPIRES_MIN_SECONDS, le=EXPIRES_MAX_SECONDS)] = Field(
-        EXPIRES_SECONDS, description="Seconds for which the ticket opens streams, and lets them come back."
-    )
-
-
-class SubscribeIn(In):
-    topic: Topic
-    after: Annotated[str, Field(pattern=_POSITION)] | Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
-        None,
-        description="How far the topic was followed: `<topic>@<epoch>.<seq>`. A bare seq is one of an unknown epoch.",
-    )
-
-
-class SubscriptionsIn(In):
-    connection: Connection
-    subscribe: Annotated[list[SubscribeIn], Field(max_length=50, default_factory=list)]
-    unsubscribe: Annotated[list[Topic], Field(max_length=50, default_factory=list)]
-
-
-Sighting = Annotated[list[Annotated[int, Field(ge=0, le=MS_MAX)]], Field(min_length=2, max_length=2)]
-
-
-class SawIn(In):
-    connection: Connection
-    frames: Annotated[list[Sighting], Field(max_length=ENTRIES_MAX)] = Field(
-        description="Of each frame the `n` of its `hops`, and when it was read, by the server's clock, in epoch ms."
-    )
-
-
-class SawOut(Schema):
-    seen: int
-
-
-class TimeOut(Schema):
-    now_ms: int
-
-
-class Subscribed(Schema):
-    seq: int | None = None
-    error: Error | None = None
-
-
-class SubscriptionsOut(Schema):
-    topics: dict[str, Subscribed]
 
 
 class Author(Person):
@@ -189,11 +123,6 @@ class CommentOut(Schema):
 class CommentPage(Schema):
     items: list[CommentOut]
     next: int | None = Field(description="The `before` of the following page.")
-
-
-class TicketOut(Schema):
-    ticket: str
-    expires_in: int
 
 
 assert set(LikeIn.model_fields["kind"].annotation.__args__) == set(LikeKind.values)  # type: ignore[union-attr]

@@ -3,38 +3,114 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from ninja import Router, Schema
+from pydantic import Field
 
 from accounts import identities
 from accounts.requests import viewer_of
 from realtime.edge import tickets
-from realtime.events import TopicName, now_ms, position_in
-from realtime.limits import even_out
+from realtime.edge.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
+from realtime.events import POSITION, TopicName, now_ms, position_in
+from realtime.limits import RateLimit, even_out
 from realtime.log.store import TopicGone
+from realtime.node.acknowledgements import ENTRIES_MAX
 from realtime.node.connections import TOPICS_MAX, ConnectionGone
 from realtime.node.process import process
 from realtime.registry import registry
-from videos import schemas
-from videos.limits import ANONYMOUS_SUBSCRIPTIONS, SAW, SUBSCRIPTIONS
 from web import limits
 from web.answers import SENDING, answer
 from web.openapi import ANYBODY
 from web.refusals import Invalid, NotFound
+from web.schemas import MS_MAX, Error, In
+
+SUBSCRIPTIONS = RateLimit(burst=60, per_second=5)  # per viewer
+ANONYMOUS_SUBSCRIPTIONS = RateLimit(burst=300, per_second=25)  # per address
+SAW = RateLimit(burst=200, per_second=50)  # per address; of a node's sample, 200 viewers, each sends one every 5 s
+_POSITION = f"^{registry.topic_pattern}{POSITION}$"
+CONNECTION = r"^[A-Za-z0-9_-]{1,64}@live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}$"
+
+Topic = Annotated[str, Field(json_schema_extra={"pattern": f"^{registry.topic_pattern}$"})]
+
+Connection = Annotated[
+    str,
+    Field(
+        max_length=200,
+        description="What the stream's `hello` said.",
+        json_schema_extra={"pattern": CONNECTION},
+    ),
+]
+
+
+class TicketIn(In):
+    topics: Annotated[list[Topic], Field(min_length=1, max_length=50)] = Field(
+        examples=[["video:01a20c4b-3598-7508-8132-5e721642feef"]]
+    )
+    expires_in: Annotated[int, Field(ge=EXPIRES_MIN_SECONDS, le=EXPIRES_MAX_SECONDS)] = Field(
+        EXPIRES_SECONDS, description="Seconds for which the ticket opens streams, and lets them come back."
+    )
+
+
+class SubscribeIn(In):
+    topic: Topic
+    after: Annotated[str, Field(pattern=_POSITION)] | Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+        None,
+        description="How far the topic was followed: `<topic>@<epoch>.<seq>`. A bare seq is one of an unknown epoch.",
+    )
+
+
+class SubscriptionsIn(In):
+    connection: Connection
+    subscribe: Annotated[list[SubscribeIn], Field(max_length=50, default_factory=list)]
+    unsubscribe: Annotated[list[Topic], Field(max_length=50, default_factory=list)]
+
+
+Sighting = Annotated[list[Annotated[int, Field(ge=0, le=MS_MAX)]], Field(min_length=2, max_length=2)]
+
+
+class SawIn(In):
+    connection: Connection
+    frames: Annotated[list[Sighting], Field(max_length=ENTRIES_MAX)] = Field(
+        description="Of each frame the `n` of its `hops`, and when it was read, by the server's clock, in epoch ms."
+    )
+
+
+class SawOut(Schema):
+    seen: int
+
+
+class TimeOut(Schema):
+    now_ms: int
+
+
+class Subscribed(Schema):
+    seq: int | None = None
+    error: Error | None = None
+
+
+class SubscriptionsOut(Schema):
+    topics: dict[str, Subscribed]
+
+
+class TicketOut(Schema):
+    ticket: str
+    expires_in: int
+
 
 router = Router()
 
 
 @router.post(
     "/tickets",
-    response={200: schemas.TicketOut, **SENDING},
+    response={200: TicketOut, **SENDING},
     tags=["viewers"],
     summary="Get a ticket",
     openapi_extra=ANYBODY,
 )
-async def create_ticket(request: HttpRequest, body: schemas.TicketIn) -> HttpResponse:
+async def create_ticket(request: HttpRequest, body: TicketIn) -> HttpResponse:
     """Get a ticket for `EventSource` or `WebSocket` of another origin or client: `?ticket=…`.
 
     Needs nobody's identity for public topics.
@@ -61,12 +137,12 @@ TOPIC_ERRORS = {
 
 @router.post(
     "/subscriptions",
-    response={200: schemas.SubscriptionsOut, **SENDING},
+    response={200: SubscriptionsOut, **SENDING},
     tags=["viewers"],
     summary="Change what an open stream watches",
     openapi_extra=ANYBODY,
 )
-async def change_subscriptions(request: HttpRequest, body: schemas.SubscriptionsIn) -> HttpResponse:
+async def change_subscriptions(request: HttpRequest, body: SubscriptionsIn) -> HttpResponse:
     """Add topics to an open stream and take topics from it, without reconnecting. Any node takes the call.
 
     `connection` is what the stream's `hello` said. The stream tells of each new topic by `subscribed`, then what was
@@ -114,14 +190,14 @@ def _topic(text: str) -> TopicName:
         raise Invalid(f"{error}.".capitalize(), code="invalid_topic") from error
 
 
-@router.get("/time", response={200: schemas.TimeOut}, tags=["viewers"], summary="Read the server's clock")
+@router.get("/time", response={200: TimeOut}, tags=["viewers"], summary="Read the server's clock")
 async def read_time(request: HttpRequest) -> HttpResponse:
     """Tell the time, for clients that say when they have read a frame."""
     return answer({"now_ms": now_ms()})
 
 
-@router.post("/saw", response={200: schemas.SawOut, **SENDING}, tags=["viewers"], summary="Say what was seen")
-async def saw(request: HttpRequest, body: schemas.SawIn) -> HttpResponse:
+@router.post("/saw", response={200: SawOut, **SENDING}, tags=["viewers"], summary="Say what was seen")
+async def saw(request: HttpRequest, body: SawIn) -> HttpResponse:
     """Acknowledge frames, on a stream whose `hello` has asked for it by `sample`. Any node takes the call.
 
     `seen` is how many of them were waited for: what comes twice, too late, or was never sent there changes nothing.
