@@ -6,6 +6,7 @@ Called by the consumers (realtime.edge.consumers). It asks no database.
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -62,43 +63,19 @@ class Request:
     def parse(cls, scope: Scope) -> Request:
         """Raises Refusal."""
         headers = dict(reversed(scope["headers"]))  # of a header that came twice, the first counts
-        try:
-            query = parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=200)
-        except ValueError as error:
-            raise Refusal(422, "invalid", "The query is not readable.") from error
-        topics = _topics(value for name, value in query if name == "topic")
-        positions: dict[TopicName, Position] = {}
-        for value in (value for name, value in query if name == "after"):
-            position = parse_event_id(value)
-            if position is None:
-                raise Refusal(422, "invalid", "after looks like <topic>@<epoch>.<seq>.")
-            positions[position[0]] = position[1]
-        if (last := headers.get(b"last-event-id")) is not None:
-            # The browser's own, not the page's: what it holds is answered with a fresh state, not with an error.
-            named = parse_event_ids(last.decode("latin1"))
-            if named.keys() & set(topics):
-                positions |= named
-            else:
-                positions = {topic: positions.get(topic, UNKNOWN) for topic in topics}
-        apart = [value for name, value in query if name == "as"]
-        if not set(apart) <= set(APART) or len(apart) > 1:
-            raise Refusal(422, "invalid", f"as is one of {', '.join(APART)}.")
-        ids = [value for name, value in query if name == "ids"]
-        if ids not in ([], ["each"]):
-            raise Refusal(422, "invalid", "ids is each, or not there.")
-        ticket = next((value for name, value in query if name == "ticket"), "")
+        query = _query(scope)
+        topics = _topics(query["topic"])
         client = scope.get("client") or ("", 0)
-        is_foreign = origins.page(scope, settings.LIVE_ORIGINS) is origins.Page.FOREIGN
         return cls(
             headers,
             topics,
-            positions,
-            ticket,
-            is_foreign,
-            network_of(client[0]),
-            is_counted=not apart,
-            has_ids_of_all=not ids,
-            seconds=_seconds([value for name, value in query if name == "seconds"]),
+            _positions(query["after"], headers.get(b"last-event-id"), topics),
+            ticket=next(iter(query["ticket"]), ""),
+            is_foreign=origins.page(scope, settings.LIVE_ORIGINS) is origins.Page.FOREIGN,
+            network=network_of(client[0]),
+            is_counted=_is_counted(query["as"]),
+            has_ids_of_all=_has_ids_of_all(query["ids"]),
+            seconds=_seconds(query["seconds"]),
         )
 
     @property
@@ -142,6 +119,18 @@ class Request:
         return key_of(f"device {device}" if device else f"address {self.network}")
 
 
+def _query(scope: Scope) -> defaultdict[str, list[str]]:
+    """Return the values of each parameter, in order."""
+    try:
+        pairs = parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=200)
+    except ValueError as error:
+        raise Refusal(422, "invalid", "The query is not readable.") from error
+    query: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in pairs:
+        query[name].append(value)
+    return query
+
+
 def _topics(values: Iterable[str]) -> list[TopicName]:
     try:
         topics = [registry.topic(value) for value in values]
@@ -152,6 +141,36 @@ def _topics(values: Iterable[str]) -> list[TopicName]:
     if len(set(topics)) < len(topics):
         raise Refusal(422, "invalid_topic", "Each topic may be named once.")
     return topics
+
+
+def _positions(after: list[str], last_id: bytes | None, topics: list[TopicName]) -> dict[TopicName, Position]:
+    """Return how far the client has followed its topics."""
+    positions: dict[TopicName, Position] = {}
+    for value in after:
+        position = parse_event_id(value)
+        if position is None:
+            raise Refusal(422, "invalid", "after looks like <topic>@<epoch>.<seq>.")
+        positions[position[0]] = position[1]
+    if last_id is None:
+        return positions
+    # The id is the browser's own, not the page's. The answer to one that is wrong is a fresh state, not an error.
+    named = parse_event_ids(last_id.decode("latin1"))
+    if named.keys() & set(topics):
+        return positions | named
+    return {topic: positions.get(topic, UNKNOWN) for topic in topics}
+
+
+def _is_counted(values: list[str]) -> bool:
+    """Whether the connection counts as a viewer. With `as` it does not."""
+    if not set(values) <= set(APART) or len(values) > 1:
+        raise Refusal(422, "invalid", f"as is one of {', '.join(APART)}.")
+    return not values
+
+
+def _has_ids_of_all(values: list[str]) -> bool:
+    if values not in ([], ["each"]):
+        raise Refusal(422, "invalid", "ids is each, or not there.")
+    return not values
 
 
 def _seconds(values: list[str]) -> int | None:
