@@ -92,6 +92,16 @@ async def _has_text(page: Page, place: str, text: str) -> None:
     await expect(page.locator(place)).to_have_text(text, timeout=60_000)
 
 
+def test_region_that_does_not_start_is_one_line(manage: Manage, folder: Path, ports: int) -> None:
+    """It came with a traceback. Here the second region cannot use its data folder."""
+    (folder / "regions").mkdir(mode=0o711, parents=True)
+    folder.chmod(0o711)
+    (folder / "regions" / "us").touch()
+    regions = manage("regions", PORT=str(ports), LIVE_NODES="1", LIVE_DEMO="off")
+    assert regions.wait() == 2
+    assert regions.errors == "liveplatform: the region us does not start\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
