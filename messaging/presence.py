@@ -36,7 +36,6 @@ class PresenceTopics(TopicKind):
 
     prefix = PREFIX[:-1]
     is_logged = False
-    is_counted = False
     is_presence = True
     kept_events = 0
 

@@ -28,9 +28,8 @@ KEPT_INBOX_EVENTS = 50
 
 
 class MembersTopics(TopicKind):
-    """What both have in common: nobody counts who watches, nothing is liked."""
+    """What both have in common."""
 
-    is_counted = False
     kept_events = KEPT_EVENTS
 
 

@@ -1,6 +1,6 @@
 """What travels from the backend to the viewers: the events, their wire form, and the frames viewers read.
 
-Hop: all of them. `Event`s are built by the backend (realtime.log.writer, videos.likes), cross the dispatcher as
+Hop: all of them. `Event`s are built by apps (realtime.log.writer), cross the dispatcher as
 plain JSON (`to_wire`, parsed only by `from_wire`), and become `Frame`s, encoded once per node for all viewers.
 """
 
@@ -66,7 +66,7 @@ class Durable:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """The counters of a topic, likes by kind for one. They are absolute: the highest `version` wins, and any number of
+    """The counter of a topic, by kinds of rows. The numbers are absolute: the highest `version` wins, and any number of
     them may be skipped.
     """
 
@@ -74,14 +74,14 @@ class Counters:
     version: int
     kinds: Mapping[str, int]
     names: Sequence[str] = ()
-    at_ms: int = 0  # the oldest like in it; 0: read from the database, not caused by a like
+    at_ms: int = 0  # of the oldest change in it; 0: read from the database, not caused by a change
 
     @property
     def total(self) -> int:
         return sum(self.kinds.values())
 
     def over(self, older: Counters) -> Counters:
-        """Return this newer state together with the names and the oldest like of `older`."""
+        """Return this newer state together with the names and the oldest change of `older`."""
         names = tuple(dict.fromkeys((*self.names, *older.names)))[:NAMES_MAX]
         at_ms = min(self.at_ms, older.at_ms) if self.at_ms and older.at_ms else self.at_ms or older.at_ms
         return Counters(self.topic, self.version, self.kinds, names, at_ms)
@@ -89,7 +89,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Taps of reactions: ephemeral, summed up, worthless `BURST_TTL_MS` after `at_ms`."""
+    """Acts of which only the number counts: ephemeral, summed up, worthless `BURST_TTL_MS` after `at_ms`."""
 
     topic: TopicName
     counts: Mapping[str, int]
@@ -206,7 +206,7 @@ def _merged(known: Event, other: Event) -> Event:
 
 
 def newest(known: Counters | None, other: Counters) -> Counters:
-    """Return the newer of two states, with the names and the oldest like of both."""
+    """Return the newer of two states, with the names and the oldest change of both."""
     if known is None:
         return other
     return other.over(known) if other.version >= known.version else known.over(other)
@@ -224,7 +224,7 @@ class Frame:
     body: bytes
     id: str = ""
     journey: Journey | None = field(default=None, repr=False, compare=False)
-    likes: int = 0  # that it tells of
+    counted: int = 0  # changes of a counter that it stands for
     _sse: bytes = field(default=b"", repr=False)
     _websocket: bytes = field(default=b"", repr=False)
 

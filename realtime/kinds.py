@@ -48,15 +48,21 @@ class Review:
 class TopicKind(Protocol):
     """What the owner of a topic prefix registers: how its topics are read, what events change, and who may read them.
 
-    A kind inherits from this; what it does not say is as for a video.
+    A kind inherits from this, and says what its topics have besides durable events.
     """
 
     prefix: str
     is_logged: bool = True
     """A topic has a row in the event log from the start: without one it is gone. Else the row comes with the first
     durable event, and a topic is there when `load` says so."""
-    is_counted: bool = True
-    """Has likes and viewers."""
+    counter: str = ""
+    """The name of a number that rows of the app add up to, such as "likes": of its event, and in the snapshot. It is
+    read whole and by kinds of rows, `{"total", "kinds"}`. "": topics have none."""
+    burst: str = ""
+    """The name of acts that are summed up, delivered once and stored nowhere, such as "reactions". "": topics have
+    none."""
+    counts_viewers: bool = False
+    """How many viewers a topic has is a part of it."""
     is_inbox: bool = False
     """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.node.presence). Nobody
     else comes back to it, so its events are not read with it: who missed some starts again from the snapshot."""
@@ -67,7 +73,7 @@ class TopicKind(Protocol):
     """How many durable events a node keeps for those who come back; 0: there are no durable events."""
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
-        """Return the topic's snapshot, without likes and viewers; None: no such topic. In a database thread."""
+        """Return the topic's snapshot, without counter and viewers; None: no such topic. In a database thread."""
         ...
 
     def load_all(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
@@ -75,7 +81,7 @@ class TopicKind(Protocol):
         return {topic: snapshot for topic in topics if (snapshot := self.load(topic)) is not None}
 
     def counters(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
-        """Return the counters of each topic that is counted, in one query. In a database thread."""
+        """Return each topic's counter by kinds of rows, in one query. In a database thread."""
         return {}
 
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
@@ -83,11 +89,11 @@ class TopicKind(Protocol):
         ...
 
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what viewers read of the snapshot."""
+        """Return what viewers read of the snapshot, as a dictionary of its own."""
         ...
 
     def has_viewers(self, snapshot: Mapping[str, Any]) -> bool:
         """Whether those who are here now count as viewers, in the number, its peak and the number of all."""
-        return self.is_counted
+        return self.counts_viewers
 
     def access(self, snapshot: Mapping[str, Any]) -> Access: ...

@@ -95,7 +95,9 @@ class HopSeconds(Collector):
 connections = Gauge("live_connections", "Connections held now", ["protocol"])
 topics = Gauge("live_topics", "Topics this node serves now")
 frames_sent = Counter("live_frames_sent", "Frames written to connections", ["event"])
-like_deliveries = Counter("live_like_deliveries", "Likes told to viewers: those in a frame, for each who got it")
+counted_deliveries = Counter(
+    "live_like_deliveries", "Changes of counters delivered: those in a frame, for each viewer who got it"
+)
 bytes_sent = Counter("live_bytes_sent", "Bytes of frames written to connections")
 mailbox_drops = Counter("live_mailbox_drops", "Frames and connections given up for slow viewers", ["reason"])
 refused = Counter("live_connections_refused", "Connections refused", ["reason"])

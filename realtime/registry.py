@@ -1,6 +1,6 @@
 """What the backend tells the platform about itself, at start: kinds of topics, commands, how to know a viewer.
 
-Hop: beside the path. `realtime` imports nothing of `videos`; the backend registers here in its AppConfig.ready().
+Hop: beside the path. `realtime` imports no app; each app registers here in its AppConfig.ready().
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Passage:
 class Journey:
     """The way of what a live frame tells. `at_ms` is the frame's; `received`: when each thing in it was received.
 
-    A frame of counters stands for several batches of likes; its hops are those of the first.
+    A frame of counters stands for several batches; its hops are those of the first.
     """
 
     event: str

@@ -48,7 +48,7 @@ PROCESSES_MAX = 500
 
 RATES: Mapping[str, Counter] = {
     "frames": metrics.frames_sent,
-    "like_deliveries": metrics.like_deliveries,
+    "like_deliveries": metrics.counted_deliveries,
     "samples": metrics.samples_started,
     "samples_seen": metrics.samples_seen,
     "samples_lost": metrics.samples_lost,

@@ -84,3 +84,17 @@ def test_only_the_log_writes_topics_and_events(checkout: Path, packages: list[st
         if statement.search(path.read_text())
     }
     assert writers == {"realtime/log"}
+
+
+def test_platform_knows_no_app(checkout: Path) -> None:
+    """What a topic is about is for the apps to say: the platform knows kinds, events, counters and states."""
+    words = re.compile(r"\b(videos?|likes|liked|comments|conversations?|reactions?)\b", re.IGNORECASE)
+    allowed = re.compile(r"Likes/Second|live_like_deliveries|as many as it likes|such as \"\w+\"")
+    named = [
+        f"{path.relative_to(checkout)}: {line.strip()}"
+        for path in sorted((checkout / "realtime").rglob("*"))
+        if path.suffix in (".py", ".lua") and "migrations" not in path.parts
+        for line in path.read_text().splitlines()
+        if words.search(allowed.sub("", line))
+    ]
+    assert named == []

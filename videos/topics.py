@@ -38,6 +38,9 @@ class VideoTopics(TopicKind):
     """
 
     prefix = "video"
+    counter = "likes"
+    burst = "reactions"
+    counts_viewers = True
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         id = video_id(topic)

@@ -57,7 +57,7 @@ class Dispatcher:
     reaches those that know it.
     A lookup is remembered for `cache_seconds`: a node that has just subscribed took its snapshot after it entered
     the table, so an event it misses for that reason is found by its next reconcile. That nobody watches is not
-    remembered: it costs no message, and the first viewer of a video comes and acts within that time.
+    remembered: it costs no message, and the first viewer of a topic comes and acts within that time.
 
     `relay` takes the same events for the other regions; without one they stay here, as those must that came from there.
     State that no row keeps (who is online) is each region's own to find out.

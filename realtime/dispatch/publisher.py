@@ -1,9 +1,9 @@
 """The publisher: from the backend, after its commit, to the dispatcher.
 
 Hop: `publish` is the backend's one publishing function. A thread of its own hands what came within
-`COLLECT_SECONDS` to Celery as one task (one task per like would cap at 1,300 likes/s; batches of 100 carry
-100,000), with short time-outs: a dead broker costs a request nothing. When tasks wait for the dispatcher, because many
-processes publish, each collects for longer. Promise: at most once; what is lost here the nodes find by themselves.
+`COLLECT_SECONDS` to Celery as one task (one task for each event would cap at 1,300 events/s; batches of 100
+carry 100,000), with short time-outs: a dead broker costs a request nothing. When tasks wait for the dispatcher, because
+many processes publish, each collects for longer. Promise: at most once; what is lost here the nodes find by themselves.
 """
 
 from __future__ import annotations

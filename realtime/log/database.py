@@ -148,7 +148,7 @@ class DatabaseStore:
             heads = {TopicName(head.name): head for head in Topic.objects.filter(name__in=logged)}
             there = [topic for topic in topics if topic in heads] if kind.is_logged else topics
             snapshots = kind.load_all(there)
-            counters = kind.counters(list(snapshots), DEFAULT_DB_ALIAS) if kind.is_counted else {}
+            counters = kind.counters(list(snapshots), DEFAULT_DB_ALIAS) if kind.counter else {}
             loaded = {}
             for topic, snapshot in snapshots.items():
                 head = heads.get(topic)

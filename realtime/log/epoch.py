@@ -1,6 +1,6 @@
 """The epoch: the name of the database's history, part of every position (realtime.events.Position).
 
-Hop: beside the path; read with what has a `seq` (realtime.log.database, videos.topics). A `seq` alone says nothing
+Hop: beside the path; read with what has a `seq` (realtime.log.database). A `seq` alone says nothing
 after a backup was restored: the same number is another event. So the epoch is another one after the database was made,
 restored, or its replica promoted. PostgreSQL knows most of that by itself: the name of its cluster, the timeline that
 each promotion and each recovery from an archive begins, the identity of the database, and the file in which the

@@ -213,8 +213,8 @@ class GroupCommit(Generic[C, R]):
             with connection.pipeline():
                 connection.execute("BEGIN")
                 applied = self._apply(connection, commands)
-                # The locks alone would make a commit wait for the disk: a like of a private video would take longer
-                # to refuse than one of a video that there is not.
+                # The locks alone would make a commit wait for the disk: an act on something private would take longer
+                # to refuse than one on something that is not there.
                 self._is_committing = True
                 connection.execute("COMMIT" if applied.events else "ROLLBACK")
         except BaseException:

@@ -84,7 +84,7 @@ class Arrivals:
         self._between[feed, key] = Between(viewer_id, until, counts_at)
 
     def look_at_state(self, feed: Feed) -> None:
-        """Count who is here, or nobody any more, as the topic's state says: a video that has ended has no viewers."""
+        """Count who is here, or nobody any more, as the topic's state says (TopicKind.has_viewers)."""
         has_viewers = feed.kind.has_viewers(feed.snapshot)
         if has_viewers == feed.has_viewers:
             return

@@ -174,8 +174,8 @@ class Fanout:
                 sent_bytes += count * len(data)
         for made in frames:
             metrics.frames_sent_of(made.name).inc(written)
-            if made.likes:
-                metrics.like_deliveries.inc(made.likes * written)
+            if made.counted:
+                metrics.counted_deliveries.inc(made.counted * written)
         metrics.bytes_sent.inc(sent_bytes)
 
     def _note_written(self, frames: Iterable[Frame], readers: Iterable[Connection]) -> None:

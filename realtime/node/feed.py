@@ -4,7 +4,7 @@ Hop: the last but one. `take` says what an event changes, and the node (realtime
 `waiting_frames` makes the frames of what has changed since the last time. Nothing here touches a loop, a timer, a
 socket or the database: realtime.node.fanout writes, and realtime.node.repair fetches what is missing.
 
-Promise: durable events come out in order of `seq`, each once. Of state the newest wins. Reactions are summed up. Of
+Promise: durable events come out in order of `seq`, each once. Of state the newest wins. Bursts are summed up. Of
 signals the newest of each key counts.
 """
 
@@ -131,7 +131,7 @@ class Feed:
 
     # Who watches, here and elsewhere (realtime.node.arrivals, realtime.node.leases).
     viewers: LocalViewers = field(init=False)
-    has_viewers: bool = False  # who is here is counted: not where the video has ended
+    has_viewers: bool = False  # who is here is counted
     watched: Watched = NOBODY
     elsewhere: int = 0  # viewers on other nodes, in any region, by the last answer of the table
     peak_saved: int = 0
@@ -139,7 +139,7 @@ class Feed:
 
     def __post_init__(self) -> None:
         self.ring = deque(maxlen=self.kind.kept_events)
-        self.viewers = LocalViewers() if self.kind.is_counted else _NO_VIEWERS
+        self.viewers = LocalViewers() if self.kind.counts_viewers else _NO_VIEWERS
 
     @property
     def position(self) -> Position:
@@ -162,9 +162,9 @@ class Feed:
             case Counters():
                 return self._take_counters(event, passage)
             case Burst():
-                if now_ms() - event.at_ms >= BURST_TTL_MS:
+                if not self.kind.burst or now_ms() - event.at_ms >= BURST_TTL_MS:
                     return None
-                _count("reactions", event.at_ms, passage)
+                _count(self.kind.burst, event.at_ms, passage)
                 known, first = self.waiting.burst or (None, passage)
                 self.waiting.burst = (known.plus(event) if known else event, first)
                 return STATE
@@ -212,7 +212,7 @@ class Feed:
             return None
         waiting = self.waiting
         if counters.at_ms and passage is not None:
-            _count("likes", counters.at_ms, passage)
+            _count(self.kind.counter, counters.at_ms, passage)
             waiting.received.append((counters.at_ms, passage))
             if len(waiting.received) > RECEIVED_MAX:
                 del waiting.received[1::2]
@@ -242,6 +242,7 @@ class Feed:
         if loaded.counters is not None:
             self.counters = newest(self.counters, Counters(self.topic, loaded.head.version, loaded.counters))
             self.sent_kinds = self.counters.kinds
+        if self.kind.counts_viewers:
             self.peak_saved = loaded.viewers_peak
             self.watched = Watched(self.watched.count, max(self.watched.peak, loaded.viewers_peak))
         return self.read(loaded.snapshot)
@@ -283,7 +284,7 @@ class Feed:
             return False
         self.watched = watched
         self._opening_part = b""
-        if self.counters is None or not self.is_ready:
+        if not self.kind.counts_viewers or not self.is_ready:
             return False
         self.waiting.viewers = True
         return True
@@ -291,13 +292,11 @@ class Feed:
     def full_snapshot(self) -> dict[str, Any]:
         """The snapshot with what the node counts: counters and viewers."""
         shown = self.kind.shown(self.snapshot)
-        if self.counters is None:
-            return shown
-        return {
-            **shown,
-            "likes": {"total": self.counters.total, "kinds": dict(self.counters.kinds)},
-            "viewers": {"count": self.watched.count, "peak": self.watched.peak},
-        }
+        if self.counters is not None:
+            shown[self.kind.counter] = {"total": self.counters.total, "kinds": dict(self.counters.kinds)}
+        if self.kind.counts_viewers:
+            shown["viewers"] = {"count": self.watched.count, "peak": self.watched.peak}
+        return shown
 
     def opening_part(self) -> bytes:
         """Return the topic's part of `hello`, encoded."""
@@ -321,7 +320,8 @@ class Feed:
             burst, passage = waiting.burst
             waiting.burst = None
             data = {"topic": self.topic, "counts": burst.counts, "at_ms": burst.at_ms}
-            frames.append(frame("reactions", data, journey=Journey("reactions", passage, burst.at_ms, (burst.at_ms,))))
+            name = self.kind.burst
+            frames.append(frame(name, data, journey=Journey(name, passage, burst.at_ms, (burst.at_ms,))))
         if waiting.states:
             frames += [self._state_frame(*changed) for changed in waiting.states.values()]
             waiting.states.clear()
@@ -339,7 +339,9 @@ class Feed:
         """Return the frames of all state that is not in the event log, as it is now."""
         frames = [self._state_frame(state) for state in self.states.values()]
         if self.counters is not None:
-            frames += [self._counters_frame(delta=0, names=(), at_ms=now_ms()), self._viewers_frame()]
+            frames.append(self._counters_frame(delta=0, names=(), at_ms=now_ms()))
+        if self.kind.counts_viewers:
+            frames.append(self._viewers_frame())
         return frames
 
     def reset_frame(self, reason: str) -> Frame:
@@ -354,8 +356,8 @@ class Feed:
         received, self.waiting.received = self.waiting.received, []
         at_ms = counters.at_ms or now_ms()
         made = self._counters_frame(delta=sum(changes), names=counters.names, at_ms=at_ms, received=received)
-        # A viewer who changes the kind of a like takes one away and gives one.
-        made.likes = max(sum(max(0, change) for change in changes), sum(max(0, -change) for change in changes))
+        # A row that changes its kind is one less and one more.
+        made.counted = max(sum(max(0, change) for change in changes), sum(max(0, -change) for change in changes))
         return made
 
     def _counters_frame(
@@ -363,8 +365,9 @@ class Feed:
     ) -> Frame:
         assert self.counters is not None
         data = {"topic": self.topic, "total": self.counters.total, "kinds": self.counters.kinds}
-        journey = Journey("likes", received[0][1], at_ms, [moment for moment, _ in received]) if received else None
-        return frame("likes", {**data, "delta": delta, "names": names, "at_ms": at_ms}, journey=journey)
+        name = self.kind.counter
+        journey = Journey(name, received[0][1], at_ms, [moment for moment, _ in received]) if received else None
+        return frame(name, {**data, "delta": delta, "names": names, "at_ms": at_ms}, journey=journey)
 
     def _viewers_frame(self, passage: Passage | None = None) -> Frame:
         at_ms = now_ms()

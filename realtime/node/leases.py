@@ -87,7 +87,7 @@ class Leases:
 
     async def enter(self, feed: Feed) -> None:
         """Enter a topic in the table: what is published from now on reaches this node. Raises TableUnavailable."""
-        if feed.kind.is_counted:
+        if feed.kind.counts_viewers:
             await self._renew([feed])
         else:
             await self._entering.ask(feed.topic)
@@ -134,10 +134,10 @@ class Leases:
             for feed in (self._topics.feeds.values() if full else changed)
             if self._topics.feeds.get(feed.topic) is feed
         ]
-        counted = [feed for feed in feeds if feed.kind.is_counted]
+        counted = [feed for feed in feeds if feed.kind.counts_viewers]
         try:
             if full and self._clock() - self._entered_at >= self._lease_seconds / 3:
-                await self._enter([feed.topic for feed in feeds if not feed.kind.is_counted])
+                await self._enter([feed.topic for feed in feeds if not feed.kind.counts_viewers])
                 self._entered_at = self._clock()
             await self._renew(counted)
         except TableUnavailable:

@@ -6,7 +6,7 @@ database); writes through realtime.node.fanout. All state belongs to one event l
 Promises, per topic and connection: durable events in order, each once, none missing: a gap is noticed by `seq` and
 repaired from the event log, or the connection gets `reset` with a fresh snapshot. All members of a topic may read it,
 after every step and before anything of that step is written (`carry_out`). State (counters, viewers): the newest wins.
-Reactions: at most once. Redis, the layer and the dispatcher only make it fast: without them events come from the
+Bursts: at most once. Redis, the layer and the dispatcher only make it fast: without them events come from the
 reconcile loop, `RECONCILE_SECONDS` late.
 """
 

@@ -142,6 +142,9 @@ class FakeKind(TopicKind):
     """
 
     prefix: str = "video"
+    counter = "likes"
+    burst = "reactions"
+    counts_viewers = True
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         raise AssertionError("the fake store loads")

@@ -25,7 +25,8 @@ ANA = Identity("ana")
 class InboxKind(FakeKind):
     prefix: str = "user"
     is_logged = False
-    is_counted = False
+    counter = ""
+    counts_viewers = False
     kept_events = 3
 
     def access(self, snapshot: Mapping[str, Any]) -> Access:
@@ -38,7 +39,8 @@ class MoodKind(FakeKind):
 
     prefix: str = "presence"
     is_logged = False
-    is_counted = False
+    counter = ""
+    counts_viewers = False
     kept_events = 0
 
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:

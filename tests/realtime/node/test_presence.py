@@ -146,7 +146,8 @@ async def test_redis_away_is_said() -> None:
 @dataclass
 class InboxKind(FakeKind):
     prefix: str = "user"
-    is_logged = is_counted = False
+    is_logged = counts_viewers = False
+    counter = ""
     is_inbox = True
 
     def access(self, snapshot: Mapping[str, Any]) -> Access:
@@ -158,7 +159,8 @@ class PresenceKind(FakeKind):
     """Its snapshot is what the fake store keeps: who `may` see it, `is_hidden`, `last_active_ms`."""
 
     prefix: str = "presence"
-    is_logged = is_counted = False
+    is_logged = counts_viewers = False
+    counter = ""
     is_presence = True
     kept_events = 0
 
