@@ -1,9 +1,10 @@
 """The Channels consumers: a viewer's SSE stream (`/events`) and WebSocket (`/ws`), from handshake to goodbye.
 
 Hop: they accept a connection and hand its socket on to the node; frames never pass through here. On our server
-(realtime.edge.server) the consumer ends with the handshake. It leaves a `Session`, a fraction of its size, that gets
-the commands and the end. On any other ASGI server, and behind TLS and HTTP/2, the consumer stays and passes on what
-comes (`AsgiWire`). It owns no channel of the layer (one a node is enough) and needs no database after the handshake.
+(realtime.edge.server) the consumer ends with the handshake. It leaves a `StreamSession`, a fraction of its size, that
+gets the commands and the end. On any other ASGI server, and behind TLS and HTTP/2, the consumer stays and passes on
+what comes (`AsgiWire`). It owns no channel of the layer (one a node is enough). After the handshake it needs no
+database.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from realtime.edge.admission import LimitKeys, enter_limits, identify, leave_lim
 from realtime.edge.asgi_wire import AsgiWire, Send
 from realtime.edge.handoff import BEHIND, EXEMPT, WIRE, PeerGone
 from realtime.edge.handshake import Refusal, Request, Scope
-from realtime.edge.session import Commander, Session
+from realtime.edge.session import CommandSession, StreamSession
 from realtime.events import (
     ConnectionId,
     Frame,
@@ -53,7 +54,7 @@ class _Stream:
     _is_load = False
     _ticket_seconds = 0.0  # its age
     _limit_keys: LimitKeys | None = None
-    _session: Session | None = None
+    _session: StreamSession | None = None
     _asgi_wire: AsgiWire | None = None  # where the session cannot have the socket itself: then the consumer stays
 
     async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
@@ -110,7 +111,7 @@ class _Stream:
                 after = self.request.positions.get(topic)
                 await node.prepare(topic, self.identity, after=after, identify=self._identify)
 
-    def _open(self, session: Session, *, is_sse: bool) -> Wire:
+    def _open(self, session: StreamSession, *, is_sse: bool) -> Wire:
         """Give the session a connection, which enters the node. Nothing is written yet."""
         wire = self._take_wire(session, is_sse=is_sse)
         id = ConnectionId(secrets.token_urlsafe(12))
@@ -122,7 +123,7 @@ class _Stream:
         self._session = session
         return wire
 
-    def _take_wire(self, session: Session, *, is_sse: bool) -> Wire:
+    def _take_wire(self, session: StreamSession, *, is_sse: bool) -> Wire:
         """Return the socket, handed to the session; where it cannot be had, a wire through this consumer."""
         extensions = self.scope.get("extensions", {})
         if (take := extensions.get(WIRE)) is None:
@@ -134,7 +135,7 @@ class _Stream:
             raise StopConsumer from gone
         return wire
 
-    def _hello(self, session: Session) -> list[Frame]:
+    def _hello(self, session: StreamSession) -> list[Frame]:
         """Enter the prepared topics, of many the first; return the first frames. Raises TopicGone.
 
         No await until they are written.
@@ -180,7 +181,7 @@ class EventStream(_Stream, AsyncHttpConsumer):  # type: ignore[misc]
         await self._prepare(node)
         if not all(node.is_open(topic, self.identity) for topic in self.request.topics):
             raise Refusal(503, "unavailable", "The topic is being read again.", retry_seconds=1)
-        session = Session(node, self._limit_keys)
+        session = StreamSession(node, self._limit_keys)
         wire = self._open(session, is_sse=True)
         frames = self._hello(session)
         first = b"retry: %d\n" % RETRY_MS + b"".join(frame.text for frame in frames)
@@ -235,7 +236,7 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._close_with(refusal)
             return
         await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL if offered else None})
-        session = Commander(node, self._limit_keys, self.request)
+        session = CommandSession(node, self._limit_keys, self.request)
         wire = self._open(session, is_sse=False)
         try:
             wire.write(self._hello(session))
@@ -246,7 +247,7 @@ class WebSocketStream(_Stream, AsyncWebsocketConsumer):  # type: ignore[misc]
             raise StopConsumer
 
     async def websocket_receive(self, message: dict[str, Any]) -> None:
-        if isinstance(self._session, Commander):
+        if isinstance(self._session, CommandSession):
             text = message.get("text")
             await self._session.take(message.get("bytes", b"") if text is None else text)
 

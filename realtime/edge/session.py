@@ -32,7 +32,7 @@ COMMAND_BYTES = 16 * 1024  # so many bytes sent for commands count as one more c
 WAITING_MAX = 64  # commands that wait; with more we stop reading
 
 
-class Session:
+class StreamSession:
     """An open connection's place in the node and in the limits. Implements realtime.edge.sockets.Listener."""
 
     __slots__ = ("_limit_keys", "connection", "node")
@@ -65,7 +65,7 @@ class Session:
         self._limit_keys = None
 
 
-class Commander(Session):
+class CommandSession(StreamSession):
     """A WebSocket's session: runs its viewer's commands, one after the other, each answered by `ack` or `error`."""
 
     __slots__ = ("_caused_bytes", "_errors", "_headers", "_is_paused", "_network", "limit", "waiting", "working")

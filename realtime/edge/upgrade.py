@@ -20,6 +20,8 @@ from realtime.edge.sockets import Listener, StreamSocket
 from realtime.node.connections import Closing
 from realtime.websocket import BINARY, TEXT, accept_key, websocket_frame
 
+RawHeaders = list[tuple[bytes, list[bytes]]]
+
 
 class UpgradeRequest(WebRequest):
     """A request that may ask for a WebSocket. Implements realtime.edge.sockets.Listener."""
@@ -57,19 +59,10 @@ class UpgradeRequest(WebRequest):
             super().handle_exception(exception)
 
     def _handshake(self) -> None:
-        """Answer what is wrong with the request, or start the application."""
+        """Start the application, or answer what is wrong with the request."""
         raw_headers = list(self.requestHeaders.getAllRawHeaders())
         try:
-            if not all(
-                http_protocol.HEADER_NAME_RE.fullmatch(name)
-                and not any(http_protocol.INVALID_HEADER_VALUE_BYTES.intersection(value) for value in values)
-                for name, values in raw_headers
-            ):
-                raise ValueError("a header that is none")
-            if self.method != b"GET" or b"upgrade" not in self._header(b"connection").lower():
-                raise ValueError("no upgrade")
-            self.uri.decode("ascii")
-            self._accept_key = accept_key(self._header(b"sec-websocket-key").strip())
+            self._accept_key = self._checked_key(raw_headers)
         except ValueError:
             self.basic_error(400, b"Bad Request", "This is no WebSocket handshake.")
             return
@@ -77,28 +70,39 @@ class UpgradeRequest(WebRequest):
             self.basic_error(426, b"Upgrade Required", "This is WebSocket version 13.")
             return
         self.server.request_deadlines.start(self.channel)
-        offered = self._header(b"sec-websocket-protocol").decode("latin1").split(",")
         self.is_websocket = True
         self.client_addr = [self.client.host, self.client.port]
-        self.application_queue = self.server.create_application(
-            self,
-            {
-                "type": "websocket",
-                "path": unquote(self.path.decode("ascii")),
-                "raw_path": self.path,
-                "root_path": self.server.root_path,
-                "scheme": "ws",
-                "query_string": self.uri.partition(b"?")[2],
-                "headers": [
-                    (name.lower(), value) for name, values in raw_headers if b"_" not in name for value in values
-                ],
-                "client": self.client_addr,
-                "server": [self.host.host, self.host.port],
-                "subprotocols": [name.strip() for name in offered if name.strip()],
-            },
-        )
+        self.application_queue = self.server.create_application(self, self._scope(raw_headers))
         if self.application_queue is not None:
             self.application_queue.put_nowait({"type": "websocket.connect"})
+
+    def _checked_key(self, raw_headers: RawHeaders) -> bytes:
+        """Return the answer to the client's key. Raises ValueError for what is no handshake."""
+        if not all(
+            http_protocol.HEADER_NAME_RE.fullmatch(name)
+            and not any(http_protocol.INVALID_HEADER_VALUE_BYTES.intersection(value) for value in values)
+            for name, values in raw_headers
+        ):
+            raise ValueError("a header that is none")
+        if self.method != b"GET" or b"upgrade" not in self._header(b"connection").lower():
+            raise ValueError("no upgrade")
+        self.uri.decode("ascii")
+        return accept_key(self._header(b"sec-websocket-key").strip())
+
+    def _scope(self, raw_headers: RawHeaders) -> dict[str, Any]:
+        offered = self._header(b"sec-websocket-protocol").decode("latin1").split(",")
+        return {
+            "type": "websocket",
+            "path": unquote(self.path.decode("ascii")),
+            "raw_path": self.path,
+            "root_path": self.server.root_path,
+            "scheme": "ws",
+            "query_string": self.uri.partition(b"?")[2],
+            "headers": [(name.lower(), value) for name, values in raw_headers if b"_" not in name for value in values],
+            "client": self.client_addr,
+            "server": [self.host.host, self.host.port],
+            "subprotocols": [name.strip() for name in offered if name.strip()],
+        }
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message["type"].startswith("http."):

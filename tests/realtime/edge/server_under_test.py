@@ -94,8 +94,8 @@ class Application:
             message = await receive()
             size += len(message["body"])
             more = message["more_body"]
-        told = {name: scope[name] for name in ("method", "root_path", "client", "scheme")}
-        await _answer(send, {**told, "body_bytes": size})
+        seen = {name: scope[name] for name in ("method", "root_path", "client", "scheme")}
+        await _answer(send, {**seen, "body_bytes": size})
 
     async def http_status(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await _answer(send, {}, status=int(scope["query_string"]))

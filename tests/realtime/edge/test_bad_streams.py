@@ -690,8 +690,8 @@ async def test_browser_comes_back_with_the_ticket_in_its_address(
     """An EventSource comes back with the address that it was given. Cut after 64 s it got 401, and never came again."""
     broadcaster = here.people[0]
     topic = f"video:{await private_video(here)}"
-    said = tickets.read(await ticket_of(here, topic)).identity
-    query = f"topic={topic}&ticket={old_ticket(monkeypatch, seconds, [topic], said)}"
+    identity = tickets.read(await ticket_of(here, topic)).identity
+    query = f"topic={topic}&ticket={old_ticket(monkeypatch, seconds, [topic], identity)}"
     await here.call("POST", f"/videos/{topic.partition(':')[2]}/comments", {"body": "missed"}, person=broadcaster)
     position = await here.position(1, topic=topic)
     async with stream(here, query, headers=[("Last-Event-ID", position)]) as viewer:
@@ -702,8 +702,8 @@ async def test_browser_comes_back_with_the_ticket_in_its_address(
 async def test_ticket_opens_nothing_for_who_has_lost_their_rights(here: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is good for hours: a browser that is cut comes back every two seconds, and would read on in between."""
     topic = f"video:{await private_video(here)}"
-    said = tickets.read(await ticket_of(here, topic)).identity
-    query = f"topic={topic}&ticket={old_ticket(monkeypatch, 64, [topic], said)}"
+    identity = tickets.read(await ticket_of(here, topic)).identity
+    query = f"topic={topic}&ticket={old_ticket(monkeypatch, 64, [topic], identity)}"
     async with stream(here, query) as viewer:
         await viewer.named("hello")
         ban(here, here.people[0])
@@ -1028,7 +1028,7 @@ async def test_acts_need_somebody(lobby: Room) -> None:
 async def test_acts_that_make_no_sense_are_refused_and_leave_nothing(
     lobby: Room, command: dict[str, Any], code: str
 ) -> None:
-    """Rows 1 to 21, said over a WebSocket."""
+    """Rows 1 to 21, sent over a WebSocket."""
     secret = await private_video(lobby) if command.get("video") == "PRIVATE" else ""
     sent = {"topic": lobby.topic, "ref": 1, **command}
     if secret:
@@ -1100,13 +1100,13 @@ async def test_too_many_streams_of_one_person_or_address(limited_site: Site) -> 
             assert await one_more.error() == (429, "too_many_connections")
         async with stream(here, headers=[*mine, ("Accept", "text/event-stream")]) as native:
             retry, event, data, *_ = (await native.body()).decode().split("\n")
-            told = json.loads(data.removeprefix("data: "))
-            assert (native.status, event, told["code"]) == (200, "event: refused", "too_many_connections")
-            assert retry == f"retry: {told['retry_ms']}"
-            assert 5_000 <= told["retry_ms"] <= 10_000, "not all of them at once"
+            refusal = json.loads(data.removeprefix("data: "))
+            assert (native.status, event, refusal["code"]) == (200, "event: refused", "too_many_connections")
+            assert retry == f"retry: {refusal['retry_ms']}"
+            assert 5_000 <= refusal["retry_ms"] <= 10_000, "not all of them at once"
         async with websocket(here, f"/ws?topic={here.topic}", additional_headers=dict(mine)) as refused:
-            told = json.loads(await refused.recv())
-            assert (told["event"], told["data"]["code"]) == ("refused", "too_many_connections")
+            refusal = json.loads(await refused.recv())
+            assert (refusal["event"], refusal["data"]["code"]) == ("refused", "too_many_connections")
             assert await end_of(refused) == 4429
         forged = [("X-Forwarded-For", "203.0.113.7"), ("Forwarded", "for=203.0.113.7")]
         others = [await stack.enter_async_context(stream(here, headers=forged)) for _ in range(30)]

@@ -16,7 +16,7 @@ from realtime.edge.bound import Bound
 from realtime.edge.consumers import EventStream, WebSocketStream
 from realtime.edge.handoff import WIRE
 from realtime.edge.handshake import Request
-from realtime.edge.session import ERRORS_MAX, Commander
+from realtime.edge.session import ERRORS_MAX, CommandSession
 from realtime.edge.sockets import Sockets
 from realtime.events import ConnectionId, NodeId
 from realtime.identity import Identity
@@ -114,7 +114,7 @@ async def test_who_is_told_to_wait_is_not_sent_away_for_good(
 
     monkeypatch.setitem(registry.commands, "like", refuse)
     sockets = Sockets(Bound())
-    session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
+    session = CommandSession(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
     session.connection = Connection(ConnectionId("c"), wire, is_sse=False, identity=Identity("ada"))
     node.add(session.connection)
@@ -136,7 +136,7 @@ async def test_commands_after_the_one_that_closed_the_connection_are_not_run(
 
     monkeypatch.setitem(registry.commands, "like", note)
     sockets = Sockets(Bound())
-    session = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
+    session = CommandSession(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = sockets.adopt(connected(peers), session, is_sse=False)
     session.connection = Connection(ConnectionId("c"), wire, is_sse=False, identity=Identity("ada"))
     node.add(session.connection)

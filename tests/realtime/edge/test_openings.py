@@ -14,7 +14,7 @@ from realtime.edge.bound import WAITING_MAX_BYTES, Bound
 from realtime.edge.consumers import EventStream
 from realtime.edge.handoff import WIRE
 from realtime.edge.handshake import Request
-from realtime.edge.session import Commander
+from realtime.edge.session import CommandSession
 from realtime.edge.sockets import Sockets
 from realtime.events import ConnectionId, NodeId, TopicName
 from realtime.limits import Limited, RateLimit, network_of
@@ -61,8 +61,8 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @pytest.fixture
-def commander(node: Node, ours: Sockets, ends: tuple[socket.socket, socket.socket]) -> Commander:
-    made = Commander(node, None, Request({}, [], {}, "", False, network_of("")))
+def commander(node: Node, ours: Sockets, ends: tuple[socket.socket, socket.socket]) -> CommandSession:
+    made = CommandSession(node, None, Request({}, [], {}, "", False, network_of("")))
     wire = ours.adopt(ends[0].detach(), made, is_sse=False)
     made.connection = Connection(ConnectionId("c"), wire, is_sse=False)
     node.add(made.connection)
@@ -74,7 +74,7 @@ def subscribe(op: str = "subscribe") -> str:
 
 
 async def test_subscribing_again_to_what_one_has_is_answered_without_the_snapshot(
-    commander: Commander, ends: tuple[socket.socket, socket.socket]
+    commander: CommandSession, ends: tuple[socket.socket, socket.socket]
 ) -> None:
     """One socket that read nothing had 190 snapshots wait for it, and 90 such sockets 2 GB."""
     await commander.take(subscribe())
@@ -103,7 +103,7 @@ async def read_some(peer: socket.socket) -> bytes:
 
 
 async def test_commands_wait_until_their_sender_has_read_the_answers(
-    node: Node, commander: Commander, ends: tuple[socket.socket, socket.socket]
+    node: Node, commander: CommandSession, ends: tuple[socket.socket, socket.socket]
 ) -> None:
     for _ in range(20):
         commander.received(subscribe("unsubscribe"))
@@ -119,7 +119,7 @@ async def test_commands_wait_until_their_sender_has_read_the_answers(
 
 
 async def test_bytes_that_a_command_causes_count_as_commands(
-    commander: Commander, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    commander: CommandSession, ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "LIVE_LIMITS", True)
     commander.limit = RateLimit(burst=5, per_second=1, clock=lambda: 0.0)

@@ -247,9 +247,9 @@ async def test_failure_of_a_websocket_closes_it_with_1011(server: Running) -> No
 async def test_stop_says_goodbye_to_every_stream_despite_half_requests_and_fresh_handshakes(
     start_server: Callable[[], Running],
 ) -> None:
-    """L2, L3. Stock: one connection without an application, which a half-sent request or a WebSocket handshake of
-    the last second is, ends the clean-up with a KeyError. Nobody is told; without one, WebSockets get no close frame
-    either (1006), and their applications no disconnect.
+    """L2, L3. Stock: one connection without an application ends the clean-up with a KeyError. A request that is sent by
+    half is one, and a WebSocket handshake of the last second. Then nothing more is closed. Without such a connection,
+    WebSockets still get no close frame (1006), and their applications no disconnect.
     """
     server = start_server()
     async with contextlib.AsyncExitStack() as stack:
@@ -691,8 +691,8 @@ FORWARDED = "X-Forwarded-For: 203.0.113.7, 198.51.100.9\r\nX-Forwarded-Proto: ht
 async def test_client_cannot_choose_its_address(server: Running) -> None:
     async with Line.to(server.port) as line:
         line.send(f"GET / HTTP/1.1\r\nHost: x\r\n{FORWARDED}\r\n")
-        _, told = await line.answer()
-    assert (told["client"][0], told["scheme"]) == ("127.0.0.1", "http")
+        _, seen = await line.answer()
+    assert (seen["client"][0], seen["scheme"]) == ("127.0.0.1", "http")
 
 
 @pytest.mark.parametrize(
@@ -710,5 +710,5 @@ async def test_behind_one_proxy_the_last_address_counts(proxied_server: Running,
     """L14. Stock, with `--proxy-headers`: the first one, which the client wrote; what is no address passes too."""
     async with Line.to(proxied_server.port) as line:
         line.send("GET / HTTP/1.1\r\nHost: x\r\n", headers.encode("latin1"), "\r\n")
-        _, told = await line.answer()
-    assert told["client"][0] == address
+        _, seen = await line.answer()
+    assert seen["client"][0] == address

@@ -98,7 +98,7 @@ async def stream(ours: Sockets, *, is_sse: bool = True) -> AsyncIterator[Stream]
     with peer:
         yield Stream(wire, ear, peer)
     wire.abort()
-    assert ear.times_gone == 1, "told once, whoever ended it"
+    assert ear.times_gone == 1, "once, by whichever side it ended"
 
 
 async def test_what_the_kernel_does_not_take_comes_later_and_in_order(ours: Sockets) -> None:
