@@ -13,9 +13,24 @@ from typing import Any, Protocol
 
 logger = logging.getLogger(__name__)
 
+CANCEL_AGAIN_SECONDS = 5.0  # long enough for what a task has to tidy up
+
 
 class Spawn(Protocol):
     def __call__(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]: ...
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel the tasks and wait for their end, however it comes.
+
+    One cancel may be lost: redis-py writes inside `asyncio.wait_for`, which forgets a cancel that comes in the very
+    turn of the loop in which its work is done (Python 3.11; bpo-37658). Then the task goes on for ever.
+    """
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class BackgroundTasks:
@@ -42,10 +57,7 @@ class BackgroundTasks:
 
     async def aclose(self) -> None:
         """Cancel all and wait for their end."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     async def _repeat(self, step: Callable[[], Awaitable[None]], seconds: float, name: str) -> None:
         while True:

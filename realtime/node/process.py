@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 
 from realtime import metrics
 from realtime import telemetry as figures
-from realtime.background import BackgroundTasks
+from realtime.background import BackgroundTasks, end
 from realtime.dispatch.publisher import publisher
 from realtime.events import NodeId, Position, TopicName, event_id, now_ms, position_in
 from realtime.identity import Identity
@@ -152,8 +152,7 @@ class NodeProcess:
                     except Exception as error:  # Redis away: redis-py, socket and asyncio each say it their way
                         logger.debug("node %s: layer away: %s", node.id, error)
             finally:
-                receiving.cancel()
-                await asyncio.gather(receiving, return_exceptions=True)
+                await end(receiving)
             # A connection to a Redis that vanished without a word looks open for a quarter of an hour, while sentinels
             # have long named another: give all up.
             with contextlib.suppress(RedisError, OSError, TimeoutError):

@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from realtime import telemetry as figures
+from realtime.background import end
 from realtime.dispatch.dispatcher import Dispatcher
 from realtime.relay.receiver import Receiver, Send
 from realtime.relay.sender import Sender
@@ -50,7 +51,7 @@ class RelayProcess:
     async def stop(self) -> None:
         """End sending; requests under way are answered by the server's drain."""
         if self._telling is not None:
-            self._telling.cancel()
+            await end(self._telling)
         if self._sender is not None:
             await self._sender.aclose()
 

@@ -54,3 +54,20 @@ async def test_all_end_with_their_owner() -> None:
     await begun.wait()
     await tasks.aclose()
     assert task.cancelled() and not len(tasks)
+
+
+async def test_task_that_lost_its_cancel_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that told its figures to Redis in the moment of its end never ended."""
+    monkeypatch.setattr("realtime.background.CANCEL_AGAIN_SECONDS", 0.01)
+    written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def tell_forever() -> None:
+        await asyncio.wait_for(written, 3_600)
+        await asyncio.sleep(3_600)
+
+    tasks = BackgroundTasks("node 1")
+    tasks.spawn(tell_forever(), name="tell")
+    await asyncio.sleep(0)
+    written.set_result(None)
+    await tasks.aclose()
+    assert not len(tasks)

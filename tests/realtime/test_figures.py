@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from realtime import metrics
 from realtime import telemetry as figures
+from realtime.background import end
 from realtime.metrics import HopSeconds
 from realtime.table.redis import shared_redis, shared_table
 from realtime.table.scripts import TableUnavailable
@@ -143,9 +144,7 @@ async def test_process_tells_by_itself_and_is_not_ended_by_a_redis_that_is_away(
             while asked < 2 or not await read():
                 await asyncio.sleep(0.01)
     finally:
-        telling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await telling
+        await end(telling)
 
 
 async def test_thread_tells_as_a_task_does(monkeypatch: pytest.MonkeyPatch) -> None:

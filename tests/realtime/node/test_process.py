@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ import msgpack
 import pytest
 
 from realtime import metrics
+from realtime.background import end
 from realtime.events import NodeId
 from realtime.node import process as process_module
 from realtime.node.node import Node
@@ -93,9 +93,7 @@ async def node(layer: FakeLayer) -> AsyncIterator[FakeNode]:
     node = FakeNode()
     listening = asyncio.create_task(NodeProcess()._listen(cast(Node, node)))
     yield node
-    listening.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await listening
+    await end(listening)
 
 
 async def test_node_hears_itself_on_one_subscription(node: FakeNode, layer: FakeLayer) -> None:
