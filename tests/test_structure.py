@@ -15,8 +15,8 @@ import pytest
 # Fields and options, which Django and others read by name; models whose tables only SQL uses.
 READ_BY_NAME = re.compile(r"settings\.py:|models\.py:\d+: unused class|unused attribute|unused variable '[a-z_]")
 
-# Two still need names of their own. `Session` is also the API's name for what a cookie proves (OpenAPI).
-AMBIGUOUS = {"Audience", "Table", "Session"}
+# Two still need names of their own.
+AMBIGUOUS = {"Audience", "Table"}
 
 
 def test_imports_run_one_way(checkout: Path) -> None:
