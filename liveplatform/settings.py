@@ -437,7 +437,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.request": {"level": "ERROR", "filters": ["no_outages"]},
         "celery": {"level": "WARNING"},
-        # While Redis is away it logs a traceback each second; realtime.node.process logs one line.
+        # While Redis is away it logs a traceback each second; realtime.node.listening logs one line.
         "channels_redis": {"level": "CRITICAL"},
         "kombu": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},

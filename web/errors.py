@@ -16,7 +16,7 @@ from ninja.errors import HttpError, ValidationError
 
 from realtime.limits import Limited
 from realtime.log.store import StoreUnavailable
-from realtime.node.process import NodeSilent
+from realtime.node.questions import NodeSilent
 from web import limits
 from web.answers import answer
 from web.door import CsrfFailed, Unauthorized

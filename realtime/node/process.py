@@ -1,30 +1,26 @@
-"""This process as a frontend node: the node, its channel of the layer, its limits. Found by consumers and the server.
+"""This process as a frontend node: the node, its channel of the layer, its limits. Consumers and the server find it.
 
-Hop: between the channel layer and realtime.node.node. Nodes also ask each other through it: a request about a
-connection lands on any node, the connection is held by one.
+Hop: beside the path. It puts together what a node is made of (realtime.node.node, .listening, .questions), and does
+what a request asks of a connection, on whichever node that is.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import msgpack
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
-from redis.exceptions import RedisError
 
-from realtime import metrics
 from realtime import telemetry as figures
-from realtime.background import BackgroundTasks, end
+from realtime.background import BackgroundTasks
 from realtime.dispatch.publisher import publisher
 from realtime.events import NodeId, Position, TopicName, event_id, now_ms, position_in
 from realtime.identity import Identity
@@ -32,30 +28,19 @@ from realtime.limits import ConnectionLimit
 from realtime.log.database import DatabaseStore
 from realtime.node.acknowledgements import entries_of
 from realtime.node.connections import ConnectionGone, parse_public_id
+from realtime.node.listening import LayerListener
 from realtime.node.node import Node
 from realtime.node.presence import Presence
+from realtime.node.questions import Act, Questions
 from realtime.registry import registry
 from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
 from realtime.relay.shared import outbox, relay_table
-from realtime.stamps import is_spoken
 from realtime.table.counting import viewer_keys
 from realtime.table.presence import PREFIX
-from realtime.table.redis import presence_table, send_to_nodes, shared_table
+from realtime.table.redis import presence_table, shared_table
 
 logger = logging.getLogger(__name__)
-
-CANARY = msgpack.packb({"type": "node.canary"})
-CANARY_SECONDS = 5.0
-DEAF_SECONDS = 12.0
-RESUBSCRIBE_SECONDS = 1.0
-ASK_SECONDS = 10.0  # fifty snapshots take a busy node some; a dead one is noticed at once: nobody listens
-ASK_AGAIN_SECONDS = 0.1
-
-
-class NodeSilent(Exception):
-    """The node that holds the connection did not answer in time."""
-
 
 key_of = viewer_keys(settings.SECRET_KEY)
 
@@ -77,8 +62,7 @@ class NodeProcess:
         )
         self._node: Node | None = None
         self._tasks = BackgroundTasks("node process")
-        self._heard_at = 0.0
-        self._asked: dict[str, asyncio.Future[Any]] = {}
+        self._questions: Questions | None = None
 
     def node(self) -> Node:
         """Return the node of this process, started."""
@@ -114,7 +98,13 @@ class NodeProcess:
                 key_of=key_of,
             )
             self._node.start()
-            self._tasks.spawn(self._listen(self._node), name="listen")
+            acts: dict[str, Act] = {
+                "node.change_topics": partial(_change_topics, self._node),
+                "node.saw": partial(_saw, self._node),
+            }
+            self._questions = Questions(id, acts, self._node.tasks.spawn)
+            listener = LayerListener(id, deliver=self._node.deliver, other=self._questions.take)
+            self._tasks.spawn(listener.run(), name="listen")
             self._tasks.spawn(figures.tell_forever("node"), name="figures")
             logger.info("node %s joined, on %s", id, socket.gethostname())
         return self._node
@@ -130,56 +120,6 @@ class NodeProcess:
         await node.drain(window_seconds=settings.LIVE_DRAIN_SECONDS if node.connections else 0.0)
         await self._tasks.aclose()
         await node.aclose()
-
-    async def _listen(self, node: Node) -> None:
-        """Hear the layer for as long as the node lives.
-
-        The layer reconnects in silence and does not say when a subscription is lost: a canary, sent to ourselves
-        through Redis, tells. Events missed meanwhile come from the node's reconcile.
-        """
-        layer = get_channel_layer()
-        while True:
-            listened_at = self._heard_at = time.monotonic()
-            receiving = asyncio.create_task(self._receive(layer, node), name="receive")
-            try:
-                while time.monotonic() - self._heard_at < DEAF_SECONDS:
-                    done, _ = await asyncio.wait([receiving], timeout=CANARY_SECONDS)
-                    if done:
-                        break
-                    try:
-                        async with asyncio.timeout(CANARY_SECONDS):
-                            await send_to_nodes({node.id: CANARY})
-                    except Exception as error:  # Redis away: redis-py, socket and asyncio each say it their way
-                        logger.debug("node %s: layer away: %s", node.id, error)
-            finally:
-                await end(receiving)
-            # A connection to a Redis that vanished without a word looks open for a quarter of an hour, while sentinels
-            # have long named another: give all up.
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await layer.flush()
-            # Said once: while Redis is away this comes round every few seconds.
-            if self._heard_at > listened_at:
-                logger.warning("node %s: the channel layer is silent, subscribing again", node.id)
-            await asyncio.sleep(RESUBSCRIBE_SECONDS)
-
-    async def _receive(self, layer: Any, node: Node) -> None:
-        while True:
-            message = await layer.receive(node.id)
-            self._heard_at = time.monotonic()
-            # A newer version's message is not ours to understand: it must not end the node's hearing.
-            match message:
-                case {"type": "node.deliver"} if not is_spoken(message.get("stamps")):
-                    metrics.wire_refused.inc()  # the node's next look finds what is durable
-                case {"type": "node.deliver"}:
-                    items = message.get("events")
-                    node.deliver(items if isinstance(items, list) else (), message.get("stamps"))
-                case {"type": str(question), "ask": dict(ask), "ref": str(ref), "asker": str(asker)} if (
-                    act := self._acts.get(question)
-                ) is not None:
-                    node.tasks.spawn(self._answer(node, act(node, ask), ref=ref, asker=NodeId(asker)), name="answer")
-                case {"type": "node.answer", "ref": str(ref), "answer": answer}:
-                    if (waiting := self._asked.get(ref)) is not None and not waiting.done():
-                        waiting.set_result(answer)
 
     async def change_topics(
         self,
@@ -216,64 +156,32 @@ class NodeProcess:
             id, holder = parse_public_id(connection)
         except ValueError as error:
             raise ConnectionGone(connection) from error
-        node = self.node()
-        ask["connection"] = id
-        here = holder == node.id
-        answer = await (self._acts[question](node, ask) if here else self._ask(node, holder, question, ask))
+        self.node()
+        assert self._questions is not None
+        answer = await self._questions.ask(holder, question, {**ask, "connection": id})
         if answer is None:
             raise ConnectionGone(connection)
         return answer
 
-    async def _ask(self, node: Node, holder: NodeId, question: str, ask: dict[str, Any]) -> Any:
-        ref = uuid.uuid4().hex
-        self._asked[ref] = asyncio.get_running_loop().create_future()
-        message = {"type": question, "ask": ask, "ref": ref, "asker": node.id}
-        try:
-            async with asyncio.timeout(ASK_SECONDS):
-                # A node that has just started, or subscribes again, is deaf for a moment.
-                deaf_until = time.monotonic() + RESUBSCRIBE_SECONDS
-                while not await send_to_nodes({holder: msgpack.packb(message)}):
-                    if time.monotonic() > deaf_until:
-                        return None
-                    await asyncio.sleep(ASK_AGAIN_SECONDS)
-                return await self._asked[ref]
-        except (TimeoutError, RedisError, OSError) as error:
-            raise NodeSilent(holder) from error
-        finally:
-            del self._asked[ref]
 
-    async def _answer(self, node: Node, act: Awaitable[Any], *, ref: str, asker: NodeId) -> None:
-        answer = await act
-        try:
-            await send_to_nodes({asker: msgpack.packb({"type": "node.answer", "ref": ref, "answer": answer})})
-        except (RedisError, OSError) as error:
-            logger.warning("node %s: a question of another node was not answered: %r", node.id, error)
+async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int | str] | None:
+    """Return the answer; None: there is no such connection, or it is not this identity's."""
+    connection = node.connections.get(ask["connection"])
+    asking = Identity(**{**ask["watcher"], "topics": None})  # credentials, no ticket
+    if connection is None or connection.identity.viewer_id not in ("", asking.viewer_id):
+        return None
+    known = connection.identity
+    if asking.viewer_id and (not known.viewer_id or known.topics is not None):
+        node.identify(connection, asking)
+    subscribe = {topic: position_in(topic, after) for topic, after in ask["subscribe"].items()}
+    return await node.change_topics(connection, subscribe, ask["unsubscribe"])
 
-    @staticmethod
-    async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int | str] | None:
-        """Return the answer; None: there is no such connection, or it is not this identity's."""
-        connection = node.connections.get(ask["connection"])
-        asking = Identity(**{**ask["watcher"], "topics": None})  # credentials, no ticket
-        if connection is None or connection.identity.viewer_id not in ("", asking.viewer_id):
-            return None
-        known = connection.identity
-        if asking.viewer_id and (not known.viewer_id or known.topics is not None):
-            node.identify(connection, asking)
-        subscribe = {topic: position_in(topic, after) for topic, after in ask["subscribe"].items()}
-        return await node.change_topics(connection, subscribe, ask["unsubscribe"])
 
-    @staticmethod
-    async def _saw(node: Node, ask: dict[str, Any]) -> int | None:
-        """Return how many frames were waited for; None: there is no such connection."""
-        if ask["connection"] not in node.connections:
-            return None
-        return node.acknowledgements.saw(ask["connection"], entries_of(ask["frames"]))
-
-    # What nodes ask each other to do, by the type of the layer's message.
-    _acts: Mapping[str, Callable[[Node, dict[str, Any]], Awaitable[Any]]] = {
-        "node.change_topics": _change_topics,
-        "node.saw": _saw,
-    }
+async def _saw(node: Node, ask: dict[str, Any]) -> int | None:
+    """Return how many frames were waited for; None: there is no such connection."""
+    if ask["connection"] not in node.connections:
+        return None
+    return node.acknowledgements.saw(ask["connection"], entries_of(ask["frames"]))
 
 
 process = NodeProcess()

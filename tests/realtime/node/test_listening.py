@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import msgpack
 import pytest
 
 from realtime import metrics
-from realtime.background import end
+from realtime.background import BackgroundTasks, end
 from realtime.events import NodeId
-from realtime.node import process as process_module
-from realtime.node.node import Node
-from realtime.node.process import NodeProcess
+from realtime.node import listening, questions
+from realtime.node.listening import LayerListener
+from realtime.node.questions import Questions
 from realtime.stamps import WIRE_VERSION
 from tests.kit import HANG_SECONDS, until
 
@@ -80,20 +80,21 @@ class FakeNode:
 @pytest.fixture
 def layer(monkeypatch: pytest.MonkeyPatch) -> FakeLayer:
     made = FakeLayer()
-    monkeypatch.setattr(process_module, "get_channel_layer", lambda: made)
-    monkeypatch.setattr(process_module, "send_to_nodes", made.send_to_nodes)
-    monkeypatch.setattr(process_module, "CANARY_SECONDS", 0.01)
-    monkeypatch.setattr(process_module, "DEAF_SECONDS", HANG_SECONDS)  # a busy machine is not deaf
-    monkeypatch.setattr(process_module, "RESUBSCRIBE_SECONDS", 0.0)
+    monkeypatch.setattr(listening, "get_channel_layer", lambda: made)
+    monkeypatch.setattr(listening, "send_to_nodes", made.send_to_nodes)
+    monkeypatch.setattr(listening, "CANARY_SECONDS", 0.01)
+    monkeypatch.setattr(listening, "DEAF_SECONDS", HANG_SECONDS)  # a busy machine is not deaf
+    monkeypatch.setattr(listening, "RESUBSCRIBE_SECONDS", 0.0)
     return made
 
 
 @pytest.fixture
 async def node(layer: FakeLayer) -> AsyncIterator[FakeNode]:
     node = FakeNode()
-    listening = asyncio.create_task(NodeProcess()._listen(cast(Node, node)))
+    listener = LayerListener(node.id, deliver=node.deliver, other=lambda message: None)
+    running = asyncio.create_task(listener.run())
     yield node
-    await end(listening)
+    await end(running)
 
 
 async def test_node_hears_itself_on_one_subscription(node: FakeNode, layer: FakeLayer) -> None:
@@ -111,7 +112,7 @@ async def test_node_that_does_not_hear_its_canary_subscribes_again(
     layer.deafen()
     layer.publish(HEARD)
     with monkeypatch.context() as impatient:
-        impatient.setattr(process_module, "DEAF_SECONDS", 0.1)
+        impatient.setattr(listening, "DEAF_SECONDS", 0.1)
         await until(lambda: layer.subscriptions > 1)
     layer.publish(HEARD)
     await until(lambda: node.delivered == ["an event"])
@@ -123,7 +124,7 @@ async def test_layer_that_is_away_is_asked_until_it_is_back(
     await until(lambda: layer.canaries > 1)
     layer.is_away = True
     with monkeypatch.context() as impatient:
-        impatient.setattr(process_module, "DEAF_SECONDS", 0.1)
+        impatient.setattr(listening, "DEAF_SECONDS", 0.1)
         await until(lambda: layer.subscriptions > 2)
     layer.is_away = False
     canaries = layer.canaries
@@ -154,24 +155,23 @@ async def test_message_that_is_not_understood_is_passed_over(node: FakeNode, lay
 
 async def test_node_that_is_deaf_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that had just started heard nothing yet: its open connections were said to be gone (404)."""
-    asking = NodeProcess()
+    asking = Questions(NodeId("node"), {}, BackgroundTasks("node").spawn)
     deaf_for = iter((0, 0, 1))
 
     async def send_to_nodes(messages: Mapping[NodeId, bytes]) -> frozenset[NodeId]:
         [(node, message)] = messages.items()
         if heard := next(deaf_for):
-            asking._asked[msgpack.unpackb(message)["ref"]].set_result("an answer")
+            asking.take({"type": "node.answer", "ref": msgpack.unpackb(message)["ref"], "answer": "an answer"})
         return frozenset([node] if heard else [])
 
-    monkeypatch.setattr(process_module, "send_to_nodes", send_to_nodes)
-    monkeypatch.setattr(process_module, "ASK_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(process_module, "RESUBSCRIBE_SECONDS", 60.0)
-    monkeypatch.setattr(process_module, "ASK_SECONDS", 60.0)
-    asker = cast(Node, FakeNode())
-    assert await asking._ask(asker, NodeId("deaf"), "node.saw", {}) == "an answer"
-    monkeypatch.setattr(process_module, "RESUBSCRIBE_SECONDS", 0.0)
+    monkeypatch.setattr(questions, "send_to_nodes", send_to_nodes)
+    monkeypatch.setattr(questions, "ASK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(questions, "RESUBSCRIBE_SECONDS", 60.0)
+    monkeypatch.setattr(questions, "ASK_SECONDS", 60.0)
+    assert await asking.ask(NodeId("deaf"), "node.saw", {}) == "an answer"
+    monkeypatch.setattr(questions, "RESUBSCRIBE_SECONDS", 0.0)
     deaf_for = iter((0, 0))
-    assert await asking._ask(asker, NodeId("gone"), "node.saw", {}) is None
+    assert await asking.ask(NodeId("gone"), "node.saw", {}) is None
 
 
 async def test_node_leaves_out_what_a_newer_release_writes_in_another_way(node: FakeNode, layer: FakeLayer) -> None:
