@@ -1,6 +1,6 @@
 """The WebSocket codec (RFC 6455), without I/O: keys of the handshake, and frames of both sides.
 
-Called by realtime.edge.server (handshake), realtime.edge.sockets (frames), realtime.events (a frame for all viewers at
+Called by realtime.edge.upgrade (handshake), realtime.edge.sockets (frames), realtime.events (a frame for all viewers at
 once), and by the load generator, which is a client. Imports nothing of the project.
 """
 
