@@ -44,7 +44,7 @@ class FakeLease:
 
 
 class FakeTable:
-    """The shared table in memory: keeps the contract of tests/realtime/test_subscriptions.py."""
+    """The shared table in memory: keeps the contract of tests/realtime/table/test_subscriptions.py."""
 
     def __init__(
         self,
