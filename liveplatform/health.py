@@ -18,7 +18,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from realtime import telemetry as figures
+from realtime import telemetry
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from realtime.node.process import process
@@ -141,12 +141,12 @@ async def region_metrics(request: HttpRequest) -> HttpResponse:
 
     Without Redis only the latter.
     """
-    told: list[figures.Told] = []
+    reports: list[telemetry.ProcessReport] = []
     queues = None
-    with contextlib.suppress(figures.FiguresAway):
-        told, queues = await asyncio.gather(figures.read(), figures.queue_lengths())
-    site = figures.of_site(database_is_up=await database_check.state() == "ok", queues=queues)
-    return HttpResponse(await asyncio.to_thread(figures.to_metrics, told, site), content_type=CONTENT_TYPE_LATEST)
+    with contextlib.suppress(telemetry.TelemetryAway):
+        reports, queues = await asyncio.gather(telemetry.read(), telemetry.queue_lengths())
+    site = telemetry.of_site(database_is_up=await database_check.state() == "ok", queues=queues)
+    return HttpResponse(await asyncio.to_thread(telemetry.to_metrics, reports, site), content_type=CONTENT_TYPE_LATEST)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

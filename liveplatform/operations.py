@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import pages
 from accounts.models import Viewer
 from realtime.events import now_ms
-from realtime.telemetry import FiguresAway, Told, read, to_plots
+from realtime.telemetry import ProcessReport, TelemetryAway, read, to_plots
 from web.middleware import forbidden
 
 FIGURES = "realtime.view_figures"
@@ -86,18 +86,18 @@ async def figures(request: HttpRequest) -> HttpResponse:
         return _refusal(403, "forbidden", "These figures are for operators.")
     event = request.GET.get("event", "")
     try:
-        told = await read(with_past=True)
-    except FiguresAway:
+        reports = await read(with_past=True)
+    except TelemetryAway:
         response = _refusal(503, "redis_away", "Redis does not answer.")
         response.headers["Retry-After"] = str(RETRY_SECONDS)
         return response
     answer = {
         "now_ms": now_ms(),
         "region": settings.LIVE_REGION,
-        "plots": await asyncio.to_thread(to_plots, told, event=event, now_ms=now_ms()),
-        "events": sorted({hop[1] for one in told for hop in one.now["hops"]}),
-        "processes": [shown_process(one) for one in told],
-        "peers": peers(told),
+        "plots": await asyncio.to_thread(to_plots, reports, event=event, now_ms=now_ms()),
+        "events": sorted({hop[1] for one in reports for hop in one.now["hops"]}),
+        "processes": [shown_process(one) for one in reports],
+        "peers": peers(reports),
     }
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -106,13 +106,13 @@ def _refusal(status: int, code: str, detail: str) -> JsonResponse:
     return JsonResponse({"code": code, "detail": detail}, status=status, headers={"Cache-Control": "no-store"})
 
 
-def _samples(told: Iterable[Told]) -> Iterable[tuple[str, Mapping[str, str], float]]:
-    for one in told:
+def _samples(reports: Iterable[ProcessReport]) -> Iterable[tuple[str, Mapping[str, str], float]]:
+    for one in reports:
         for _name, _kind, _text, samples in one.now["families"]:
             yield from samples
 
 
-def shown_process(one: Told) -> dict[str, Any]:
+def shown_process(one: ProcessReport) -> dict[str, Any]:
     """Return name and state of a process; `rss_bytes` and `cpu_s` are null where the system does not give them."""
     values = {name: value for name, labels, value in _samples([one]) if not labels}
     held = [value for name, _, value in _samples([one]) if name == "live_connections"]
@@ -126,13 +126,13 @@ def shown_process(one: Told) -> dict[str, Any]:
     }
 
 
-def peers(told: Sequence[Told]) -> list[dict[str, Any]]:
+def peers(reports: Sequence[ProcessReport]) -> list[dict[str, Any]]:
     """Return the metrics of each region that a relay here sends to: `{"peer", "figures": {name: n}}`.
 
     They are sums over the relays of this region; of histograms, count and sum.
     """
     found: dict[str, dict[str, float]] = {}
-    for name, labels, value in _samples(told):
+    for name, labels, value in _samples(reports):
         if name.startswith(RELAY) and "peer" in labels and not name.endswith("_bucket"):
             more = "".join(f" {text}" for label, text in sorted(labels.items()) if label != "peer")
             of_peer = found.setdefault(labels["peer"], {})

@@ -1,7 +1,7 @@
-"""The figures of a region: each process tells its own once a second, anybody can read all of them.
+"""The telemetry of a region: each process reports what it counts once a second, and any process can read all reports.
 
-Hop: beside the path. Nodes, dispatchers, jobs and relays call `tell_forever` or `start_telling`; `/metrics/region` and
-the operator page read. What is told are two keys of the region's Redis for each process: what it counts now
+Hop: beside the path. Nodes, dispatchers, jobs and relays call `report_forever` or `start_reporting`; `/metrics/region`
+and the operator's page read. A report is two keys of the region's Redis for each process: what it counts now
 (`live:<region>:figures:<process>`, which expires) and what came in each slot of five seconds for ten minutes. A
 process that ends, or cannot reach Redis, is missing after `KEPT_SECONDS`; nothing waits for it, and nothing is lost but
 figures.
@@ -39,11 +39,11 @@ from realtime.table.redis import key_prefix, shared_redis
 
 logger = logging.getLogger(__name__)
 
-TELL_SECONDS = 1.0
+REPORT_SECONDS = 1.0
 SLOT_SECONDS = 5
 SLOTS_KEPT = 120
 KEPT_SECONDS = 15
-COMPLETE_SECONDS = 2  # after the end of a slot every process has told it
+COMPLETE_SECONDS = 2  # after the end of a slot every process has reported it
 PROCESSES_MAX = 500
 
 RATES: Mapping[str, Counter] = {
@@ -55,10 +55,10 @@ RATES: Mapping[str, Counter] = {
     "gaps": metrics.gaps_found,
     "publish_drops": metrics.publish_drops,
 }
-"""What is told of each slot beside the hops: how often it was counted in it."""
+"""What is reported of each slot beside the hops: how often it was counted in it."""
 LEVELS: Mapping[str, Gauge] = {"connections": metrics.connections}
 """And what there was at its end."""
-TOLD = [metric for metric in vars(metrics).values() if isinstance(metric, (Counter, Gauge, Histogram))]
+REPORTED = [metric for metric in vars(metrics).values() if isinstance(metric, (Counter, Gauge, Histogram))]
 Series = tuple[str, str, str]  # hop, event, region
 
 
@@ -102,12 +102,12 @@ def take_number(part: str, folder: Path) -> int:
             except BlockingIOError:
                 os.close(lock)
     except OSError as error:
-        logger.warning("figures: %s cannot be written to, so this process has its id for a number: %s", folder, error)
+        logger.warning("telemetry: %s cannot be written to, so this process has its id for a number: %s", folder, error)
     return os.getpid()
 
 
-class Teller:
-    """What this process tells. `name` is its part in the site (node, dispatcher, jobs, relay)."""
+class Reporter:
+    """Makes the reports of this process. `name` is its part in the site (node, dispatcher, jobs, relay)."""
 
     def __init__(self, name: str) -> None:
         host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:32]
@@ -131,10 +131,10 @@ class Teller:
 
     def now(self) -> bytes:
         """Return all that this process counts, encoded. Takes about a millisecond."""
-        families = [_encoded(family) for metric in TOLD for family in metric.collect()]
+        families = [_encoded(family) for metric in REPORTED for family in metric.collect()]
         hops = [[*key, counts] for key, counts in list(self._hops().items())]
-        told = {"process": self.process, "name": self._name, "began_ms": self._began_ms, "at_ms": now_ms()}
-        return orjson.dumps({**told, "families": families + self._of_process, "hops": hops})
+        report = {"process": self.process, "name": self._name, "began_ms": self._began_ms, "at_ms": now_ms()}
+        return orjson.dumps({**report, "families": families + self._of_process, "hops": hops})
 
     def slot(self) -> bytes | None:
         """Return what came in the slot that has just ended, encoded; None: it goes on."""
@@ -162,7 +162,7 @@ class Teller:
         return orjson.dumps({"slot": ended, "hops": hops, **rates, **levels})
 
     def calls(self) -> list[tuple[Any, ...]]:
-        """Return the Redis commands that tell it."""
+        """Return the Redis commands that report it."""
         key, at = _key(self.process), now_ms() // 1000
         calls: list[tuple[Any, ...]] = [
             ("SET", key, self.now(), "EX", KEPT_SECONDS),
@@ -181,13 +181,13 @@ class Teller:
 
 
 def _until_next() -> float:
-    """Return the seconds until it is time to tell again: at the same moments in every process."""
-    return TELL_SECONDS - time.time() % TELL_SECONDS
+    """Return the seconds until it is time to report again: at the same moments in every process."""
+    return REPORT_SECONDS - time.time() % REPORT_SECONDS
 
 
-async def tell_forever(name: str) -> None:
+async def report_forever(name: str) -> None:
     """Tell the region what this process counts, once a second, for as long as the task lives. Never raises."""
-    teller = Teller(name)
+    teller = Reporter(name)
     while True:
         await asyncio.sleep(_until_next())
         try:
@@ -196,12 +196,12 @@ async def tell_forever(name: str) -> None:
                 pipe.execute_command(*call)
             await pipe.execute()
         except (RedisError, OSError) as error:
-            logger.debug("figures: Redis away: %s", error)
+            logger.debug("telemetry: Redis away: %s", error)
 
 
-def start_telling(name: str) -> threading.Thread:
-    """Do as `tell_forever`, from a thread that ends with the process: for one without an event loop of its own."""
-    thread = threading.Thread(target=lambda: asyncio.run(tell_forever(name)), name="figures", daemon=True)
+def start_reporting(name: str) -> threading.Thread:
+    """Do as `report_forever`, from a thread that ends with the process: for one without an event loop of its own."""
+    thread = threading.Thread(target=lambda: asyncio.run(report_forever(name)), name="telemetry", daemon=True)
     thread.start()
     return thread
 
@@ -209,12 +209,12 @@ def start_telling(name: str) -> threading.Thread:
 # Reading
 
 
-class FiguresAway(Exception):
-    """Redis does not answer: nobody knows the figures of the region."""
+class TelemetryAway(Exception):
+    """Redis does not answer: nobody can read the reports of the region."""
 
 
-async def read(*, with_past: bool = False) -> list[Told]:
-    """Return what each process of the region has told last, by name. Raises FiguresAway."""
+async def read(*, with_past: bool = False) -> list[ProcessReport]:
+    """Return the last report of each process of the region, by name. Raises TelemetryAway."""
     try:
         client = shared_redis()
         since = now_ms() // 1000 - KEPT_SECONDS
@@ -228,28 +228,28 @@ async def read(*, with_past: bool = False) -> list[Told]:
             pipe.lrange(f"{_key(name)}:slots", 0, SLOTS_KEPT - 1)
         answers = await pipe.execute()
     except (RedisError, OSError) as error:
-        raise FiguresAway(str(error)) from error
+        raise TelemetryAway(str(error)) from error
     pasts = answers[1:] or [()] * len(names)
     return sorted(
         (
-            Told(orjson.loads(now), [orjson.loads(slot) for slot in past])
+            ProcessReport(orjson.loads(now), [orjson.loads(slot) for slot in past])
             for now, past in zip(answers[0], pasts, strict=True)
             if now is not None
         ),
-        key=lambda told: str(told.now["process"]),
+        key=lambda report: str(report.now["process"]),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one process has told: what it counts `now` (Teller.now), and its past slots (Teller.slot)."""
+class ProcessReport:
+    """What one process has reported: what it counts `now` (Reporter.now), and its past slots (Reporter.slot)."""
 
     now: Mapping[str, Any]
     slots: Sequence[Mapping[str, Any]]
 
 
 async def queue_lengths() -> dict[str, int]:
-    """Return how many tasks wait in each of the broker's queues. Raises FiguresAway."""
+    """Return how many tasks wait in each of the broker's queues. Raises TelemetryAway."""
     names = [queue.name for queue in settings.CELERY_TASK_QUEUES]
     pipe = shared_redis().pipeline(transaction=False)
     for name in names:
@@ -257,7 +257,7 @@ async def queue_lengths() -> dict[str, int]:
     try:
         return dict(zip(names, await pipe.execute(), strict=True))
     except (RedisError, OSError) as error:
-        raise FiguresAway(str(error)) from error
+        raise TelemetryAway(str(error)) from error
 
 
 def of_site(*, database_is_up: bool, queues: Mapping[str, int] | None) -> list[Metric]:
@@ -273,16 +273,16 @@ def of_site(*, database_is_up: bool, queues: Mapping[str, int] | None) -> list[M
 
 
 class _AsMetrics(Collector):
-    """Everything that was told, each sample with the process that told it; and what is `more`."""
+    """All samples of the reports, each with the process that it came from; and what is `more`."""
 
-    def __init__(self, told: Iterable[Told], more: Iterable[Metric]) -> None:
-        self._told = list(told)
+    def __init__(self, reports: Iterable[ProcessReport], more: Iterable[Metric]) -> None:
+        self._reports = list(reports)
         self._more = list(more)
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
         hops = HopSeconds.family("process")
-        for now in (one.now for one in self._told):
+        for now in (one.now for one in self._reports):
             process = now["process"]
             for name, kind, text, samples in now["families"]:
                 family = families.setdefault(name, Metric(name, text, kind))
@@ -295,10 +295,10 @@ class _AsMetrics(Collector):
         yield from self._more
 
 
-def to_metrics(told: Iterable[Told], more: Iterable[Metric] = ()) -> bytes:
-    """Return all of it in Prometheus' text form, what was told with the label `process`."""
+def to_metrics(reports: Iterable[ProcessReport], more: Iterable[Metric] = ()) -> bytes:
+    """Return all of it in Prometheus' text form, what was reported with the label `process`."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_AsMetrics(told, more))
+    registry.register(_AsMetrics(reports, more))
     return generate_latest(registry)
 
 
@@ -307,7 +307,7 @@ def _buckets(counts: Mapping[int, float]) -> Buckets:
     return dict(zip(bounds, accumulate(counts.get(place, 0.0) for place in range(len(bounds))), strict=True))
 
 
-def to_plots(told: Sequence[Told], *, event: str = "", now_ms: int) -> dict[str, Any]:
+def to_plots(reports: Sequence[ProcessReport], *, event: str = "", now_ms: int) -> dict[str, Any]:
     """Return what the operator page draws: one value for each slot of the last ten minutes, null where there is none.
 
     `{"at": [epoch s], "hops": {hop: {"p50": [ms], …}}, "rates": {name: [per s]}, "levels": {name: [n]}}`, over all
@@ -317,7 +317,7 @@ def to_plots(told: Sequence[Told], *, event: str = "", now_ms: int) -> dict[str,
     slots = range(last - SLOTS_KEPT + 1, last + 1)
     counts: defaultdict[tuple[str, int], defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
     sums: dict[tuple[str, int], float] = {}
-    for item in (slot for one in told for slot in one.slots if slot["slot"] in slots):
+    for item in (slot for one in reports for slot in one.slots if slot["slot"] in slots):
         for hop, name, _, news in item["hops"]:
             if event in ("", name):
                 for place, count in news.items():

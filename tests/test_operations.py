@@ -6,15 +6,17 @@ from typing import Any
 
 from liveplatform.operations import HOPS, peers, shown_process
 from realtime import stamps
-from realtime.telemetry import Told
+from realtime.telemetry import ProcessReport
 
 
-def told(process: str, families: list[Any]) -> Told:
+def told(process: str, families: list[Any]) -> ProcessReport:
     name = process.partition("-")[0]
-    return Told({"process": process, "name": name, "began_ms": 1, "at_ms": 2, "families": families, "hops": []}, [])
+    return ProcessReport(
+        {"process": process, "name": name, "began_ms": 1, "at_ms": 2, "families": families, "hops": []}, []
+    )
 
 
-def relay_of(process: str, waiting: float) -> Told:
+def relay_of(process: str, waiting: float) -> ProcessReport:
     return told(
         process,
         [

@@ -19,7 +19,7 @@ import msgpack
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS
 
-from realtime import telemetry as figures
+from realtime import telemetry
 from realtime.background import BackgroundTasks
 from realtime.dispatch.publisher import publisher
 from realtime.events import NodeId, Position, TopicName, event_id, now_ms, position_in
@@ -105,7 +105,7 @@ class NodeProcess:
             self._questions = Questions(id, acts, self._node.tasks.spawn)
             listener = LayerListener(id, deliver=self._node.deliver, other=self._questions.take)
             self._tasks.spawn(listener.run(), name="listen")
-            self._tasks.spawn(figures.tell_forever("node"), name="figures")
+            self._tasks.spawn(telemetry.report_forever("node"), name="telemetry")
             logger.info("node %s joined, on %s", id, socket.gethostname())
         return self._node
 

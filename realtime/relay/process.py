@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from realtime import telemetry as figures
+from realtime import telemetry
 from realtime.background import end
 from realtime.dispatch.dispatcher import Dispatcher
 from realtime.relay.receiver import Receiver, Send
@@ -31,7 +31,7 @@ class RelayProcess:
     def __init__(self) -> None:
         self._receiver: Receiver | None = None
         self._sender: Sender | None = None
-        self._telling: asyncio.Task[None] | None = None
+        self._reporting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         keyring = Keyring(settings.LIVE_REGION, settings.LIVE_RELAY_KEYS)
@@ -45,13 +45,13 @@ class RelayProcess:
         )
         self._sender = Sender(relay_table(), keyring, settings.LIVE_PEERS)
         self._sender.start()
-        self._telling = asyncio.create_task(figures.tell_forever("relay"), name="figures")
+        self._reporting = asyncio.create_task(telemetry.report_forever("relay"), name="telemetry")
         logger.info("relay of %s, to %s", settings.LIVE_REGION, ", ".join(settings.LIVE_PEERS))
 
     async def stop(self) -> None:
         """End sending; requests under way are answered by the server's drain."""
-        if self._telling is not None:
-            await end(self._telling)
+        if self._reporting is not None:
+            await end(self._reporting)
         if self._sender is not None:
             await self._sender.aclose()
 

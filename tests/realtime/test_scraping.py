@@ -9,7 +9,7 @@ import redis
 from django.test import RequestFactory
 
 from liveplatform import health
-from realtime import telemetry as figures
+from realtime import telemetry
 from realtime.relay.receiver import Receiver
 from realtime.relay.signing import Keyring
 from realtime.scraping import may_scrape
@@ -96,7 +96,7 @@ async def test_figures_without_redis_say_that_it_is_away(monkeypatch: pytest.Mon
     def away() -> Any:
         raise redis.ConnectionError("away")
 
-    monkeypatch.setattr(figures, "shared_redis", away)
+    monkeypatch.setattr(telemetry, "shared_redis", away)
     answer = await health.region_metrics(RequestFactory().get("/metrics/region", REMOTE_ADDR="127.0.0.1"))
     assert answer.status_code == 200
     assert {"live_redis_up 0.0", "live_postgres_up 1.0"} <= set(answer.content.decode().splitlines())

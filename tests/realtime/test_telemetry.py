@@ -16,18 +16,26 @@ import redis
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from realtime import metrics
-from realtime import telemetry as figures
+from realtime import metrics, telemetry
 from realtime.background import end
 from realtime.metrics import HopSeconds
 from realtime.table.redis import shared_redis, shared_table
 from realtime.table.scripts import TableUnavailable
-from realtime.telemetry import SLOT_SECONDS, SLOTS_KEPT, Teller, Told, read, tell_forever, to_metrics, to_plots
+from realtime.telemetry import (
+    SLOT_SECONDS,
+    SLOTS_KEPT,
+    ProcessReport,
+    Reporter,
+    read,
+    report_forever,
+    to_metrics,
+    to_plots,
+)
 
 REGION = "figured"
 NOW_MS = 1_795_000_001_500
 SLOT = 1_795_000_000 // SLOT_SECONDS - 1
-BEFORE = dict.fromkeys((*figures.RATES, *figures.LEVELS), 0.0)
+BEFORE = dict.fromkeys((*telemetry.RATES, *telemetry.LEVELS), 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -42,23 +50,23 @@ def a_region_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The time of day in ms: the first, and only, item."""
     now = [NOW_MS]
-    monkeypatch.setattr(figures, "now_ms", lambda: now[0])
+    monkeypatch.setattr(telemetry, "now_ms", lambda: now[0])
     return now
 
 
-async def tell(teller: Teller) -> None:
+async def tell(teller: Reporter) -> None:
     for call in teller.calls():
         await shared_redis().execute_command(*call)  # type: ignore[no-untyped-call]
 
 
-def told(process: str, *, slots: list[dict[str, Any]], hops: list[Any] | None = None) -> Told:
+def told(process: str, *, slots: list[dict[str, Any]], hops: list[Any] | None = None) -> ProcessReport:
     family = ["live_connections", "gauge", "Connections", [["live_connections", {"protocol": "sse"}, 7.0]]]
     now = {"process": process, "name": "node", "families": [family], "hops": hops or []}
-    return Told(now, slots)
+    return ProcessReport(now, slots)
 
 
 async def test_what_a_process_counts_is_read_with_its_name(clock: list[int]) -> None:
-    teller = Teller("node")
+    teller = Reporter("node")
     metrics.hop_seconds.observe("written", "figured", "eu", 12)
     await tell(teller)
     [found] = await read()
@@ -84,19 +92,19 @@ def test_process_that_starts_again_is_known_by_its_number(tmp_path: Path, caplog
     script = "import sys, pathlib; from realtime.telemetry import take_number as take; "
     script += "print(take('node', pathlib.Path(sys.argv[1])), flush=True); sys.stdin.read()"
     folder = tmp_path / "processes"
-    assert [figures.take_number(part, folder) for part in ("node", "dispatcher")] == [1, 1]
+    assert [telemetry.take_number(part, folder) for part in ("node", "dispatcher")] == [1, 1]
     with subprocess.Popen([sys.executable, "-c", script, folder], stdin=-1, stdout=-1, text=True) as other:
         assert other.stdout and other.stdout.readline() == "2\n"
         other.kill()
-    assert figures.take_number("node", folder) == 2
+    assert telemetry.take_number("node", folder) == 2
     (tmp_path / "file").touch()
-    assert figures.take_number("node", tmp_path / "file" / "processes") == os.getpid()
+    assert telemetry.take_number("node", tmp_path / "file" / "processes") == os.getpid()
     assert "has its id for a number" in caplog.text
 
 
 async def test_slot_holds_what_came_in_it_alone(clock: list[int]) -> None:
     metrics.hop_seconds.observe("written", "figured before", "eu", 3)
-    teller = Teller("node")
+    teller = Reporter("node")
     metrics.hop_seconds.observe("written", "figured in", "eu", 3)
     metrics.frames_sent_of("figured").inc(20)
     await tell(teller)
@@ -113,7 +121,7 @@ async def test_slot_holds_what_came_in_it_alone(clock: list[int]) -> None:
 
 
 async def test_past_is_bounded_and_who_is_silent_is_forgotten(clock: list[int]) -> None:
-    teller, silent = Teller("node"), Teller("silent")
+    teller, silent = Reporter("node"), Reporter("silent")
     await tell(silent)
     for _ in range(SLOTS_KEPT + 5):
         clock[0] += SLOT_SECONDS * 1000
@@ -121,7 +129,7 @@ async def test_past_is_bounded_and_who_is_silent_is_forgotten(clock: list[int]) 
     [found] = await read(with_past=True)
     assert found.now["name"] == "node"
     assert len(found.slots) == SLOTS_KEPT
-    assert await shared_redis().ttl(f"live:{REGION}:figures:{teller.process}") in range(1, figures.KEPT_SECONDS + 1)
+    assert await shared_redis().ttl(f"live:{REGION}:figures:{teller.process}") in range(1, telemetry.KEPT_SECONDS + 1)
 
 
 async def test_process_tells_by_itself_and_is_not_ended_by_a_redis_that_is_away(
@@ -136,33 +144,33 @@ async def test_process_tells_by_itself_and_is_not_ended_by_a_redis_that_is_away(
             raise redis.ConnectionError("away")
         return shared_redis()
 
-    monkeypatch.setattr(figures, "shared_redis", client)
-    monkeypatch.setattr(figures, "_until_next", lambda: 0.01)
-    telling = asyncio.create_task(tell_forever("node"))
+    monkeypatch.setattr(telemetry, "shared_redis", client)
+    monkeypatch.setattr(telemetry, "_until_next", lambda: 0.01)
+    reporting = asyncio.create_task(report_forever("node"))
     try:
         async with asyncio.timeout(20):
             while asked < 2 or not await read():
                 await asyncio.sleep(0.01)
     finally:
-        await end(telling)
+        await end(reporting)
 
 
 async def test_thread_tells_as_a_task_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "_until_next", lambda: 0.05)
-    assert figures.start_telling("dispatcher").daemon
+    monkeypatch.setattr(telemetry, "_until_next", lambda: 0.05)
+    assert telemetry.start_reporting("dispatcher").daemon
     async with asyncio.timeout(20):
         while not (found := await read()):
             await asyncio.sleep(0.01)
     assert found[0].now["name"] == "dispatcher"
-    monkeypatch.setattr(figures, "_until_next", lambda: 1_000_000.0)  # until the end of the run
+    monkeypatch.setattr(telemetry, "_until_next", lambda: 1_000_000.0)  # until the end of the run
 
 
 async def test_region_without_redis_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     def away() -> Any:
         raise redis.ConnectionError("away")
 
-    monkeypatch.setattr(figures, "shared_redis", away)
-    with pytest.raises(figures.FiguresAway):
+    monkeypatch.setattr(telemetry, "shared_redis", away)
+    with pytest.raises(telemetry.TelemetryAway):
         await read()
 
 
@@ -200,7 +208,7 @@ def test_samples_of_processes_stand_side_by_side() -> None:
 
 
 async def test_region_has_its_own_figures(clock: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    await tell(Teller("node"))
+    await tell(Reporter("node"))
     monkeypatch.setattr(settings, "LIVE_REGION", "figured_too")
     assert await read() == []
     with contextlib.suppress(TableUnavailable):
