@@ -621,10 +621,13 @@ async def test_who_loses_the_rights_in_mid_stream_is_sent_away(
 def forget(here: Room) -> None:
     """Delete the video as videos.removal does at last: its topic goes in the same transaction."""
     with psycopg.connect(here.site.database_url) as connection:
+        # A node that is just writing down who has watched waits, and then finds no topic.
+        connection.execute("SELECT 1 FROM realtime_topic WHERE name = %s FOR UPDATE", [here.topic])
         for table in ("comment", "like", "likecount"):
             connection.execute(f"DELETE FROM videos_{table} WHERE video_id = %s", [here.video_id])
         connection.execute("DELETE FROM videos_video WHERE id = %s", [here.video_id])
-        connection.execute("DELETE FROM realtime_loggedevent WHERE topic_id = %s", [here.topic])
+        for table in ("loggedevent", "seenviewer", "audience"):
+            connection.execute(f"DELETE FROM realtime_{table} WHERE topic_id = %s", [here.topic])
         connection.execute("DELETE FROM realtime_topic WHERE name = %s", [here.topic])
 
 
