@@ -26,7 +26,7 @@ from messaging.held import Held, touch
 from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, pair_of
 from messaging.reading import blockers_between, newest_message, no_conversation, summary
 from messaging.representation import (
-    Seat,
+    Membership,
     conversation_json,
     conversation_topic,
     message_json,
@@ -51,19 +51,19 @@ class Started:
 # Who acts, and who is named
 
 
-def _acting(who: Viewer | Claim) -> Seat:
+def _acting(who: Viewer | Claim) -> Membership:
     """Return who acts, as the database has them now, kept from being deleted meanwhile. One query. Raises SignedOut."""
     found = _people([who.id], "id, name, password")
     stamp = who.stamp if isinstance(who, Claim) else ""
     if not found or (stamp and not constant_time_compare(stamp, stamp_of(found[0][2]))):
         raise SignedOut("You are signed out: sign in again, or become a guest.")
-    return Seat(*found[0][:2])
+    return Membership(*found[0][:2])
 
 
-def _named(ids: Iterable[UUID]) -> list[Seat]:
+def _named(ids: Iterable[UUID]) -> list[Membership]:
     """Return other viewers, kept from being deleted meanwhile. One query. Raises NotFound for one there is not."""
     wanted = list(ids)
-    found = [Seat(*row) for row in _people(wanted, "id, name")]
+    found = [Membership(*row) for row in _people(wanted, "id, name")]
     if len(found) < len(wanted):
         raise NotFound("There is no such viewer.")
     return found
@@ -116,7 +116,7 @@ def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> St
         raise Conflict("Name somebody else.", code="too_few_members")
     if len(ids) > MEMBERS_MAX:
         raise Invalid(f"A conversation has {MEMBERS_MAX} members at most.", code="too_many_members")
-    seats = sorted([me, *_named(id for id in ids if id != me.id)], key=lambda seat: seat.id)
+    members = sorted([me, *_named(id for id in ids if id != me.id)], key=lambda member: member.id)
     log.ensure_topics(user_topic(id) for id in ids)
     heads = log.lock_topics(user_topic(id) for id in ids)
     pair = pair_of(ids) if len(ids) == 2 else None
@@ -124,15 +124,18 @@ def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> St
         return Started(summary(known.id, me.id), is_new=False)
     _require_reachable(me.id, [id for id in ids if id != me.id])
     made = Conversation.objects.create(title=title, creator_id=me.id, pair=pair)
-    Member.objects.bulk_create(Member(conversation=made, viewer_id=seat.id) for seat in seats)
+    Member.objects.bulk_create(Member(conversation=made, viewer_id=member.id) for member in members)
     log.create_topic(conversation_topic(made.id))
     touch(made.id)
-    shown = conversation_json(made, seats)
+    shown = conversation_json(made, members)
     log.record_many(
         heads,
-        [(user_topic(seat.id), "conversation", {"conversation": summary_json(shown, seat, None)}) for seat in seats],
+        [
+            (user_topic(member.id), "conversation", {"conversation": summary_json(shown, member, None)})
+            for member in members
+        ],
     )
-    logger.info("%s started, %d members", made.topic, len(seats))
+    logger.info("%s started, %d members", made.topic, len(members))
     return Started(summary_json(shown, me, None), is_new=True)
 
 
@@ -146,9 +149,9 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
     held.require_group()
-    if viewer_id in held.seats:
+    if viewer_id in held.members:
         return summary(conversation_id, me.id)
-    if len(held.seats) >= MEMBERS_MAX:
+    if len(held.members) >= MEMBERS_MAX:
         raise Conflict(f"A conversation has {MEMBERS_MAX} members at most.", code="too_many_members")
     [new] = _named([viewer_id])
     new = replace(new, joined_seq=held.seq + 1)  # of the event that tells of it
@@ -161,14 +164,14 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
         unique_fields=["conversation", "viewer"],
         update_fields=["joined_at", "left_at", *_fresh(new)],
     )
-    held.seats[viewer_id] = new
+    held.members[viewer_id] = new
     held.tell_members()
     logger.info("%s joined %s", viewer_id, held.topic)
     return summary(conversation_id, me.id)
 
 
-def _fresh(seat: Seat) -> dict[str, int]:
-    return {"joined_seq": seat.joined_seq, "seen_seq": 0, "unread": 0}
+def _fresh(member: Membership) -> dict[str, int]:
+    return {"joined_seq": member.joined_seq, "seen_seq": 0, "unread": 0}
 
 
 @transaction.atomic
@@ -177,7 +180,7 @@ def remove_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
     held.require_group()
-    if viewer_id not in held.seats:
+    if viewer_id not in held.members:
         raise NotFound("There is no such member.")
     if me.id not in (viewer_id, held.conversation.creator_id):
         raise Forbidden("Only who started the conversation can do this.")
@@ -190,7 +193,7 @@ def take_out(held: Held, viewer_id: UUID) -> None:
     Member.objects.filter(conversation=held.conversation, viewer_id=viewer_id).update(
         left_at=touch(held.conversation.id), unread=0
     )
-    del held.seats[viewer_id]
+    del held.members[viewer_id]
     held.tell_members()
     held.tell_one(viewer_id, "conversation", {"conversation": {"id": str(held.conversation.id), "left": True}})
     logger.info("%s left %s", viewer_id, held.topic)
@@ -214,7 +217,7 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
         return message_json(known, me)
     held.lock_members()
     if held.conversation.pair is not None:
-        others = [id for id in held.seats if id != me.id]
+        others = [id for id in held.members if id != me.id]
         if not others:  # the account is deleted
             raise _not_reachable()
         _require_reachable(me.id, others)
@@ -227,13 +230,13 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
         created_at=touch(conversation_id),
     )
     message.save(force_insert=True)
-    held.count_unread({id: 1 for id in held.seats if id != me.id})
+    held.count_unread({id: 1 for id in held.members if id != me.id})
     shown = message_json(message, me)
     held.tell("message", {"message": shown}, last=shown)
     return shown
 
 
-def _known(held: Held, me: Seat, client_id: str) -> Message | None:
+def _known(held: Held, me: Membership, client_id: str) -> Message | None:
     return Message.objects.filter(conversation=held.conversation, author_id=me.id, client_id=client_id).first()
 
 
@@ -255,8 +258,8 @@ def take_back(held: Held, messages: Sequence[Message]) -> None:
     """Delete messages, in the order of their seq, of a conversation whose members are locked."""
     Message.objects.filter(id__in=[message.id for message in messages]).update(body="", deleted_at=Now())
     unseen = {
-        seat.id: -sum(m.author_id != seat.id and m.seq > max(seat.seen_seq, seat.joined_seq) for m in messages)
-        for seat in held.seats.values()
+        member.id: -sum(m.author_id != member.id and m.seq > max(member.seen_seq, member.joined_seq) for m in messages)
+        for member in held.members.values()
     }
     held.count_unread(unseen)
     held.tell(
@@ -293,11 +296,11 @@ def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
             [seq, seq, conversation_id, me.id, seq],
         )
         moved = cursor.fetchone()
-    seat = held.seats[me.id]
+    member = held.members[me.id]
     if moved is not None:  # else another tab was quicker
-        seat = held.seats[me.id] = replace(seat, seen_seq=moved[0], unread=moved[1])
-        held.tell_reader(seat)
-    return {"seen_seq": seat.seen_seq, "unread": seat.unread}
+        member = held.members[me.id] = replace(member, seen_seq=moved[0], unread=moved[1])
+        held.tell_reader(member)
+    return {"seen_seq": member.seen_seq, "unread": member.unread}
 
 
 # Blocks
@@ -328,7 +331,7 @@ def unblock(who: Viewer | Claim, viewer_id: UUID) -> None:
     lift_block(me.id, *_named([viewer_id]))
 
 
-def lift_block(blocker_id: UUID, blocked: Seat) -> None:
+def lift_block(blocker_id: UUID, blocked: Membership) -> None:
     head = _locked_user(blocker_id)
     if Block.objects.filter(blocker_id=blocker_id, blocked_id=blocked.id).delete()[0]:
         log.record(head, "blocked", {"viewer": person(blocked), "is_blocked": False})

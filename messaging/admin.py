@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy
 
 from messaging.models import Block, Conversation, Member, Message
-from messaging.reading import seats_of
+from messaging.reading import members_of
 from web.admin import uuid_of
 from web.quick_lists import QuickListMixin, at_most, bounded_count
 
@@ -60,8 +60,8 @@ class ConversationAdmin(LookOnlyMixin, admin.ModelAdmin[Conversation]):
 
     @admin.display(description=gettext_lazy("members"))
     def people(self, conversation: Conversation) -> str:
-        seats = seats_of([conversation.id])[conversation.id].values()
-        return format_html_join(" · ", "<bdi>{}</bdi>", ((seat.name,) for seat in seats))
+        members = members_of([conversation.id])[conversation.id].values()
+        return format_html_join(" · ", "<bdi>{}</bdi>", ((member.name,) for member in members))
 
     @admin.display(description=gettext_lazy("messages"))
     def messages_count(self, conversation: Conversation) -> str:

@@ -14,8 +14,8 @@ from uuid import UUID
 from django.db import connection
 
 from messaging.models import Conversation
-from messaging.reading import newest_message, no_conversation, seats_of
-from messaging.representation import Seat, conversation_json, conversation_topic, summary_json, user_topic
+from messaging.reading import members_of, newest_message, no_conversation
+from messaging.representation import Membership, conversation_json, conversation_topic, summary_json, user_topic
 from realtime.events import TopicName
 from realtime.log import writer as log
 from web.refusals import Conflict
@@ -43,7 +43,7 @@ class Held:
     def __init__(self, conversation: Conversation, head: log.LockedHead) -> None:
         self.conversation = conversation
         self.topic = head.topic
-        self.seats = seats_of([conversation.id])[conversation.id]
+        self.members = members_of([conversation.id])[conversation.id]
         self._heads = {self.topic: head}
 
     @classmethod
@@ -57,10 +57,10 @@ class Held:
         return cls(conversation, head)
 
     @classmethod
-    def lock_for(cls, member: Seat, conversation_id: UUID) -> Held:
+    def lock_for(cls, member: Membership, conversation_id: UUID) -> Held:
         """Lock the conversation's topic. Raises NotFound unless the viewer is a member."""
         held = cls.lock(conversation_id)
-        if member.id not in held.seats:
+        if member.id not in held.members:
             raise no_conversation()
         return held
 
@@ -70,7 +70,7 @@ class Held:
 
     def lock_members(self, *more: UUID) -> None:
         """Lock the topics of all members, and of `more`: nobody of them is told of anything else meanwhile."""
-        self._heads |= log.lock_topics(user_topic(id) for id in (*self.seats, *more))
+        self._heads |= log.lock_topics(user_topic(id) for id in (*self.members, *more))
 
     def adopt(self, heads: log.LockedHeads) -> None:
         """Take topics that are locked already: all members', at least."""
@@ -81,7 +81,7 @@ class Held:
             raise Conflict("A conversation of two keeps its two members.", code="not_a_group")
 
     def shown(self) -> dict[str, Any]:
-        return conversation_json(self.conversation, self.seats.values())
+        return conversation_json(self.conversation, self.members.values())
 
     def count_unread(self, steps: Mapping[UUID, int]) -> None:
         """Change the members' numbers of unread messages. One query."""
@@ -93,7 +93,7 @@ class Held:
                 [list(steps), list(steps.values()), self.conversation.id],
             )
         for id, step in steps.items():
-            self.seats[id] = replace(self.seats[id], unread=self.seats[id].unread + step)
+            self.members[id] = replace(self.members[id], unread=self.members[id].unread + step)
 
     def tell(self, name: str, *items: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
         """Record what happened for who watches the conversation, and the end of it for each member.
@@ -103,8 +103,8 @@ class Held:
         shown = self.shown()
         told: list[Told] = [(self.topic, name, item) for item in items]
         told += [
-            (user_topic(seat.id), name, {**items[-1], "conversation": summary_json(shown, seat, last)})
-            for seat in self.seats.values()
+            (user_topic(member.id), name, {**items[-1], "conversation": summary_json(shown, member, last)})
+            for member in self.members.values()
         ]
         log.record_many(self._heads, told)
 
@@ -118,23 +118,23 @@ class Held:
         merged = {
             "merged": {"from": str(guest_id), "viewer": viewer},
             "conversation": shown,
-            "seen": {str(seat.id): seat.seen_seq for seat in self.seats.values()},
+            "seen": {str(member.id): member.seen_seq for member in self.members.values()},
         }
         told: list[Told] = [(self.topic, "merged", merged)]
         told += [
-            (user_topic(seat.id), "conversation", {"conversation": summary_json(shown, seat, last)})
-            for seat in self.seats.values()
+            (user_topic(member.id), "conversation", {"conversation": summary_json(shown, member, last)})
+            for member in self.members.values()
         ]
         log.record_many(self._heads, told)
 
-    def tell_reader(self, seat: Seat) -> None:
+    def tell_reader(self, member: Membership) -> None:
         """Record how far a member has read: for those who watch the conversation, and for the member."""
-        self._heads |= log.lock_topics([user_topic(seat.id)])
-        data = {"receipt": {"viewer_id": str(seat.id), "seen_seq": seat.seen_seq}}
-        mine = summary_json(self.shown(), seat, newest_message(self.conversation.id))
+        self._heads |= log.lock_topics([user_topic(member.id)])
+        data = {"receipt": {"viewer_id": str(member.id), "seen_seq": member.seen_seq}}
+        mine = summary_json(self.shown(), member, newest_message(self.conversation.id))
         log.record_many(
             self._heads,
-            [(self.topic, "receipt", data), (user_topic(seat.id), "receipt", {**data, "conversation": mine})],
+            [(self.topic, "receipt", data), (user_topic(member.id), "receipt", {**data, "conversation": mine})],
         )
 
     def tell_one(self, viewer_id: UUID, name: str, data: Mapping[str, Any]) -> None:

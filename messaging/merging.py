@@ -51,8 +51,8 @@ class MessagesOfGuest(Belongings):
 
     def _take_seat(self, conversation: Conversation, guest: Viewer, account: Viewer) -> None:
         """Put the account in the guest's place; of two places the better of both is left."""
-        seats = {seat.viewer_id: seat for seat in Member.objects.filter(conversation=conversation)}
-        theirs, mine = seats[guest.id], seats.get(account.id)
+        members = {member.viewer_id: member for member in Member.objects.filter(conversation=conversation)}
+        theirs, mine = members[guest.id], members.get(account.id)
         Member.objects.filter(conversation=conversation, viewer=guest).delete()
         if theirs.left_at is not None:
             return
@@ -66,7 +66,7 @@ class MessagesOfGuest(Belongings):
             )
         with connection.cursor() as cursor:
             cursor.execute(_COUNT_UNREAD, [conversation.id, account.id])
-        self._keep_pair(conversation, [id for id in seats if id not in (guest.id, account.id)], account)
+        self._keep_pair(conversation, [id for id in members if id not in (guest.id, account.id)], account)
 
     def _keep_pair(self, conversation: Conversation, others: list[UUID], account: Viewer) -> None:
         """Let the conversation of two be that of the account; where there is one already, this becomes a group."""

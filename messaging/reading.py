@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce, RowNumber
 from accounts.models import Viewer
 from accounts.representation import person
 from messaging.models import Block, Conversation, Member, Message
-from messaging.representation import Seat, conversation_json, message_json, summary_json
+from messaging.representation import Membership, conversation_json, message_json, summary_json
 from realtime.log.database import one_moment
 from web.refusals import NotFound
 
@@ -30,9 +30,9 @@ def no_conversation() -> NotFound:
     return NotFound("There is no such conversation.")
 
 
-def seats_of(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Seat]]:
+def members_of(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Membership]]:
     """Return the current members of each conversation by their ids, in the order in which they came. One query."""
-    found: dict[UUID, dict[UUID, Seat]] = {id: {} for id in conversation_ids}
+    found: dict[UUID, dict[UUID, Membership]] = {id: {} for id in conversation_ids}
     with connection.cursor() as cursor:  # every message asks: as text it costs a third
         cursor.execute(
             "SELECT conversation_id, viewer_id, name, joined_seq, seen_seq, unread"
@@ -41,7 +41,7 @@ def seats_of(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Seat]]:
             [list(conversation_ids)],
         )
         for conversation_id, viewer_id, *rest in cursor.fetchall():
-            found[conversation_id][viewer_id] = Seat(viewer_id, *rest)
+            found[conversation_id][viewer_id] = Membership(viewer_id, *rest)
     return found
 
 
@@ -74,13 +74,13 @@ def memberships(viewer_ids: Sequence[UUID]) -> QuerySet[Member]:
 
 def summaries(mine: Sequence[Any]) -> list[dict[str, Any]]:
     """Return what each viewer reads of the conversation of their current membership. Two queries."""
-    seats = seats_of([member.conversation_id for member in mine])
+    members = members_of([member.conversation_id for member in mine])
     newest = Message.objects.filter(id__in=[member.newest_id for member in mine if member.newest_id])
     messages = {message.id: message_json(message, message.author) for message in newest.select_related("author")}
     return [
         summary_json(
-            conversation_json(member.conversation, seats[member.conversation_id].values()),
-            seats[member.conversation_id][member.viewer_id],
+            conversation_json(member.conversation, members[member.conversation_id].values()),
+            members[member.conversation_id][member.viewer_id],
             messages.get(member.newest_id),
         )
         for member in mine
@@ -131,16 +131,16 @@ def conversation_snapshot(conversation_id: UUID) -> dict[str, Any] | None:
     conversation = Conversation.objects.filter(id=conversation_id).first()
     if conversation is None:
         return None
-    seats = seats_of([conversation_id])[conversation_id].values()
+    members = members_of([conversation_id])[conversation_id].values()
     messages = Message.objects.filter(conversation_id=conversation_id).select_related("author")
     newest = [
         message_json(message, message.author) if message.deleted_at is None else tombstone(str(message.id), message.seq)
         for message in messages.order_by("-seq")[:SNAPSHOT_MESSAGES]
     ]
     return {
-        "conversation": conversation_json(conversation, seats),
+        "conversation": conversation_json(conversation, members),
         "messages": newest[::-1],
-        "seen": {str(seat.id): seat.seen_seq for seat in seats},
+        "seen": {str(member.id): member.seen_seq for member in members},
     }
 
 

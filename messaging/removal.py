@@ -18,7 +18,7 @@ from accounts.models import Viewer
 from messaging.acts import lift_block, take_back, take_out
 from messaging.held import Held
 from messaging.models import Block, Member, Message
-from messaging.representation import Seat, user_topic
+from messaging.representation import Membership, user_topic
 from realtime.log.retention import delete_topics, empty_topics
 
 MESSAGES_MAX = 200  # of one transaction that holds the topics of a conversation and its members
@@ -33,7 +33,7 @@ class MessagesOfViewer(Belongings):
             _leave(conversation_id, viewer_id)
         for block in Block.objects.filter(blocked_id=viewer_id).select_related("blocked"):
             with transaction.atomic():
-                lift_block(block.blocker_id, Seat(viewer_id, block.blocked.name))
+                lift_block(block.blocker_id, Membership(viewer_id, block.blocked.name))
         Block.objects.filter(blocker_id=viewer_id).delete()
         _delete_inbox(viewer_id)
 
@@ -64,7 +64,7 @@ def _take_messages_back(viewer_id: UUID) -> None:
 @transaction.atomic
 def _leave(conversation_id: UUID, viewer_id: UUID) -> None:
     held = Held.lock(conversation_id)
-    if viewer_id in held.seats:
+    if viewer_id in held.members:
         take_out(held, viewer_id)
     Member.objects.filter(conversation_id=conversation_id, viewer_id=viewer_id).delete()
 

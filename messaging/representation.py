@@ -14,7 +14,7 @@ from web.moments import to_ms
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Membership:
     """A current member of a conversation: who it is, and how far they have read."""
 
     id: UUID
@@ -32,21 +32,21 @@ def user_topic(id: UUID) -> TopicName:
     return TopicName(f"user:{id}")
 
 
-def conversation_json(conversation: Conversation, seats: Iterable[Seat]) -> dict[str, Any]:
+def conversation_json(conversation: Conversation, members: Iterable[Membership]) -> dict[str, Any]:
     """The conversation as all its members read it."""
     return {
         "id": str(conversation.id),
         "topic": conversation.topic,
         "title": conversation.title,
         "is_group": conversation.pair is None,
-        "members": [person(seat) for seat in seats],
+        "members": [person(member) for member in members],
         "created_at_ms": to_ms(conversation.created_at),
     }
 
 
-def summary_json(shown: Mapping[str, Any], seat: Seat, last: Mapping[str, Any] | None) -> dict[str, Any]:
+def summary_json(shown: Mapping[str, Any], member: Membership, last: Mapping[str, Any] | None) -> dict[str, Any]:
     """The conversation (`conversation_json`) as this member reads it: with its last message and what is unread."""
-    return {**shown, "last": last, "unread": seat.unread, "seen_seq": seat.seen_seq}
+    return {**shown, "last": last, "unread": member.unread, "seen_seq": member.seen_seq}
 
 
 def message_json(message: Message, author: Named) -> dict[str, Any]:

@@ -146,8 +146,8 @@ def test_account_goes_on_where_the_guest_was(circle: Circle) -> None:
     acts.see(talk, guest, seq)
     acts.send(talk, bea, "still there?")
     merge(guest, vera)
-    seat = Member.objects.get(conversation_id=talk, viewer=vera)
-    assert (seat.seen_seq, seat.unread) == (seq, 1)
+    member = Member.objects.get(conversation_id=talk, viewer=vera)
+    assert (member.seen_seq, member.unread) == (seq, 1)
     acts.send(talk, vera, "yes")
     assert circle.start(1, 2) == talk, "it is the conversation of these two"
 

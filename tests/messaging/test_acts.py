@@ -128,7 +128,7 @@ def test_members_stand_in_the_order_in_which_they_came(circle: Circle) -> None:
         assert expected is not None
         [*_, newest] = circle.published(conversation_topic(group))
         assert orjson.loads(newest.body)["conversation"] == expected["conversation"]
-    names = [seat.name for seat in reading.seats_of([group])[group].values()]
+    names = [member.name for member in reading.members_of([group])[group].values()]
     assert names == [f"Person {number}" for number in (1, 2, 3, 0, 5, 4)]
 
 
@@ -166,7 +166,7 @@ def test_only_who_started_a_group_sends_others_away(circle: Circle) -> None:
     with pytest.raises(NotFound):
         acts.remove_member(group, circle.people[0], circle.id_of(3))
     acts.remove_member(group, circle.people[0], circle.id_of(2))
-    assert [seat.id for seat in reading.seats_of([group])[group].values()] == [circle.id_of(0), circle.id_of(1)]
+    assert [member.id for member in reading.members_of([group])[group].values()] == [circle.id_of(0), circle.id_of(1)]
 
 
 def test_conversation_of_two_keeps_its_members(circle: Circle) -> None:
@@ -387,7 +387,7 @@ def test_who_is_blocked_starts_nothing_and_adds_nobody(circle: Circle) -> None:
     assert code_of(lambda: acts.start(circle.people[0], [circle.id_of(1)])) == "blocked"
     assert code_of(lambda: acts.add_member(group, circle.people[1], circle.id_of(0))) == "not_reachable"
     acts.add_member(group, circle.people[2], circle.id_of(0))
-    assert circle.id_of(0) in reading.seats_of([group])[group]
+    assert circle.id_of(0) in reading.members_of([group])[group]
 
 
 def test_block_is_told_to_oneself_once(circle: Circle) -> None:
