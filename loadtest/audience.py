@@ -34,7 +34,7 @@ class WatcherDied(Exception):
 
 
 class _Process:
-    """A started watcher, what it said last, and what it writes to its standard error."""
+    """A started watcher, its last report, and what it writes to its standard error."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -56,9 +56,9 @@ class _Process:
 
     async def open(self, orders: Orders) -> None:
         self.channel = await Pipe.over(self._end)
-        await self.tell(orders)
+        await self.send(orders)
 
-    async def tell(self, message: object) -> None:
+    async def send(self, message: object) -> None:
         """Raises WatcherDied."""
         assert self.channel
         try:
@@ -103,7 +103,7 @@ class _Process:
 
 
 class WatcherPool:
-    """The viewers. What it tells is the sum of the processes' last reports; `saw` gets what each viewer saw."""
+    """The viewers. What it reports is the sum of the processes' last reports; `saw` gets what each viewer saw."""
 
     def __init__(
         self,
@@ -154,13 +154,13 @@ class WatcherPool:
         self._news.set()
 
     async def _notice_silence(self) -> None:
-        """Raise WatcherDied when one has said nothing. Counts turns: this process may have been the one that hung."""
+        """Raise WatcherDied when one is silent. Counts turns: this process may have been the one that hung."""
         while True:
             await asyncio.sleep(1.0)
             for process in self._processes:
                 process.silent_seconds += 1
                 if process.silent_seconds > SILENCE_SECONDS:
-                    raise WatcherDied(f"{process.name} has said nothing for {SILENCE_SECONDS} s")
+                    raise WatcherDied(f"{process.name} has been silent for {SILENCE_SECONDS} s")
 
     async def _renew_tickets(self) -> None:
         while True:
@@ -184,7 +184,7 @@ class WatcherPool:
             self._words += 1
             word = Word(self._words, self._ticket(), self._unruly, expected)
             for process in self._processes:
-                await process.tell(word)
+                await process.send(word)
             await self._until(lambda process: process.answer is not None and process.answer.answers == word.number)
             answers = [process.answer for process in self._processes if process.answer]
             return sum(answer.lost for answer in answers), sum(answer.stale for answer in answers)
@@ -195,7 +195,7 @@ class WatcherPool:
             self._news.clear()
             await self._news.wait()
 
-    # What it tells
+    # What it reports
 
     @property
     def reports(self) -> list[Report]:

@@ -244,7 +244,7 @@ class LikesFrame:
 
 
 class Checker:
-    """Turns the blocks of one topic's viewers into frames, and keeps what they tell until `collect`.
+    """Turns the blocks of one topic's viewers into frames, and keeps what they find until `collect`.
 
     `known` maps whatever bytes were read before to their frames; it is for viewers that are between two blocks.
     """

@@ -303,7 +303,7 @@ def _sum(costs: Iterable[Cost]) -> Cost:
 
 
 def describe_machine() -> str:
-    """Return processor, cores, memory and systems in one line, as far as this machine tells."""
+    """Return processor, cores, memory and systems in one line, as far as this machine says."""
     model = ""
     with contextlib.suppress(OSError):
         found = re.search(r"^model name\s*:\s*(.+)$", (PROC / "cpuinfo").read_text(), re.MULTILINE)

@@ -142,10 +142,10 @@ class Result:
 class LoadTest:
     """A load test that runs once, on its event loop."""
 
-    def __init__(self, plan: Plan, *, site: Site | None, tell: Callable[[Progress], None]) -> None:
+    def __init__(self, plan: Plan, *, site: Site | None, report: Callable[[Progress], None]) -> None:
         self.plan = plan
         self._site = site
-        self._tell = tell
+        self._report = report
         self._cycle = LikeCycle(plan.like_pool)
         self._ledger = Ledger()
         self._received = Histogram()  # from a comment's request to the site's having it, by its at_ms
@@ -168,7 +168,7 @@ class LoadTest:
         self._before = self._reading()
 
     async def run(self) -> Result:
-        """Run it. Raises RequestRefused when the site does not even tell the video's state, WatcherDied."""
+        """Run it. Raises RequestRefused when the site does not even give the video's state, WatcherDied."""
         tasks = [asyncio.create_task(work) for work in (self._run(), self.audience.listen(), self._telling())]
         try:
             with _collector_at_rest():
@@ -326,7 +326,7 @@ class LoadTest:
             before, now = self._before, self._reading()
             if self._phase == "load":
                 self._result.samples.append(now.since(before, recent_ms, began_at=self._load_began_at))
-            self._tell(
+            self._report(
                 Progress(
                     self._phase,
                     connected=now.connected,

@@ -111,7 +111,7 @@ def remove(run: str) -> None:
 
 
 def _end(video: Video) -> None:
-    """End the video without telling anybody: no like that is still on its way may be stored from here on."""
+    """End the video without an event: no like that is still on its way may be stored from here on."""
     with transaction.atomic():
         lock_topics([TopicName(video.topic)])
         Video.objects.filter(pk=video.pk).update(status=Video.Status.ENDED, ended_at=timezone.now())

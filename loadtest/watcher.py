@@ -56,7 +56,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a watcher tells, once a second and when asked. All but `sightings` and `missing` counts from its start."""
+    """What a watcher reports, once a second and when asked. All but `sightings` and `missing` counts from its start."""
 
     answers: int  # the number of the word, 0: nobody asked
     is_through: bool  # every viewer has its hello, or nothing moves any more

@@ -3,7 +3,7 @@
 Hop: called by the API, WebSocket commands and removal; writes this app's tables and the event log;
 realtime.dispatch.publisher hears of it after the commit. Each act is one transaction: it locks the conversation's topic
 first and then those of all members (`user:` sorts after `conversation:`: everybody's locks have one order), so that
-each member is told of everything in the order in which it became true. The number of queries does not depend on how
+each member gets everything in the order in which it became true. The number of queries does not depend on how
 many members there are.
 """
 
@@ -154,7 +154,7 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
     if len(held.members) >= MEMBERS_MAX:
         raise Conflict(f"A conversation has {MEMBERS_MAX} members at most.", code="too_many_members")
     [new] = _named([viewer_id])
-    new = replace(new, joined_seq=held.seq + 1)  # of the event that tells of it
+    new = replace(new, joined_seq=held.seq + 1)  # that of its event
     log.ensure_topics([user_topic(viewer_id)])
     held.lock_members(new.id)
     _require_reachable(me.id, [viewer_id])
@@ -226,13 +226,13 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
         author_id=me.id,
         body=body,
         client_id=client_id,
-        seq=held.seq + 1,  # of the event that tells of it
+        seq=held.seq + 1,  # that of its event
         created_at=touch(conversation_id),
     )
     message.save(force_insert=True)
     held.count_unread({id: 1 for id in held.members if id != me.id})
     shown = message_json(message, me)
-    held.tell("message", {"message": shown}, last=shown)
+    held.record("message", {"message": shown}, last=shown)
     return shown
 
 
@@ -262,7 +262,7 @@ def take_back(held: Held, messages: Sequence[Message]) -> None:
         for member in held.members.values()
     }
     held.count_unread(unseen)
-    held.tell(
+    held.record(
         "message_deleted",
         *({"message": {"id": str(message.id)}} for message in messages),
         last=newest_message(held.conversation.id),
@@ -273,7 +273,7 @@ def take_back(held: Held, messages: Sequence[Message]) -> None:
 def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
     """Note that the viewer has seen all up to the topic's `seq`; return `{"seen_seq", "unread"}` as committed.
 
-    It only moves on: late or again it changes nothing, waits for nobody and tells nobody.
+    It only moves on: late or again it changes nothing, waits for nobody and publishes nothing.
     Raises SignedOut, NotFound, Conflict (beyond the newest message).
     """
     me = _acting(who)
@@ -299,7 +299,7 @@ def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
     member = held.members[me.id]
     if moved is not None:  # else another tab was quicker
         member = held.members[me.id] = replace(member, seen_seq=moved[0], unread=moved[1])
-        held.tell_reader(member)
+        held.record_reading(member)
     return {"seen_seq": member.seen_seq, "unread": member.unread}
 
 

@@ -17,7 +17,7 @@ from web.quick_lists import QuickListMixin, at_most, bounded_count
 
 
 class LookOnlyMixin(QuickListMixin):
-    """Everything is changed by those whose it is, through acts that tell the others."""
+    """Everything is changed by those whose it is, through acts that publish it to the others."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

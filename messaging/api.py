@@ -289,6 +289,6 @@ async def put_presence(request: HttpRequest, body: schemas.PresenceIn) -> HttpRe
 )
 async def get_presence(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
     """For the viewer and for those that the viewer has written to, or started a conversation with, unless one blocks
-    the other. For others there is no such viewer. `presence:<id>` tells of changes.
+    the other. For others there is no such viewer. `presence:<id>` has the changes.
     """
     return answer(await presence_of(viewer_id, acting_viewer(request)))

@@ -8,7 +8,7 @@ class MessagingConfig(AppConfig):
     verbose_name = "Direct messages"
 
     def ready(self) -> None:
-        """Tell the platform what conversations' and viewers' own topics are, and what may be said on a WebSocket."""
+        """Declare the topics of conversations and inboxes, and the commands of a WebSocket."""
         from accounts import typists
         from accounts.belongings import belongings
         from accounts.circles import acquaintances, muted, strangers

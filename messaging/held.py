@@ -20,7 +20,7 @@ from realtime.events import TopicName
 from realtime.log import writer as log
 from web.refusals import Conflict
 
-Told = tuple[TopicName, str, Mapping[str, Any]]
+Entry = tuple[TopicName, str, Mapping[str, Any]]
 
 
 def touch(conversation_id: UUID) -> datetime:
@@ -69,7 +69,7 @@ class Held:
         return self._heads[self.topic].seq
 
     def lock_members(self, *more: UUID) -> None:
-        """Lock the topics of all members, and of `more`: nobody of them is told of anything else meanwhile."""
+        """Lock the topics of all members, and of `more`: none of them gets anything else meanwhile."""
         self._heads |= log.lock_topics(user_topic(id) for id in (*self.members, *more))
 
     def adopt(self, heads: log.LockedHeads) -> None:
@@ -95,22 +95,22 @@ class Held:
         for id, step in steps.items():
             self.members[id] = replace(self.members[id], unread=self.members[id].unread + step)
 
-    def tell(self, name: str, *items: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
+    def record(self, name: str, *items: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
         """Record what happened for who watches the conversation, and the end of it for each member.
 
         A member also reads the conversation as it is for them now. Their topic has to be locked.
         """
         shown = self.shown()
-        told: list[Told] = [(self.topic, name, item) for item in items]
-        told += [
+        entries: list[Entry] = [(self.topic, name, item) for item in items]
+        entries += [
             (user_topic(member.id), name, {**items[-1], "conversation": summary_json(shown, member, last)})
             for member in self.members.values()
         ]
-        log.record_many(self._heads, told)
+        log.record_many(self._heads, entries)
 
     def tell_members(self) -> None:
         """Record that the members are others now."""
-        self.tell("conversation", {"conversation": self.shown()}, last=newest_message(self.conversation.id))
+        self.record("conversation", {"conversation": self.shown()}, last=newest_message(self.conversation.id))
 
     def tell_merged(self, guest_id: UUID, viewer: Mapping[str, Any], *, last: Mapping[str, Any] | None) -> None:
         """Record that a guest has become an account: what they wrote and saw here is the account's."""
@@ -120,14 +120,14 @@ class Held:
             "conversation": shown,
             "seen": {str(member.id): member.seen_seq for member in self.members.values()},
         }
-        told: list[Told] = [(self.topic, "merged", merged)]
-        told += [
+        entries: list[Entry] = [(self.topic, "merged", merged)]
+        entries += [
             (user_topic(member.id), "conversation", {"conversation": summary_json(shown, member, last)})
             for member in self.members.values()
         ]
-        log.record_many(self._heads, told)
+        log.record_many(self._heads, entries)
 
-    def tell_reader(self, member: Membership) -> None:
+    def record_reading(self, member: Membership) -> None:
         """Record how far a member has read: for those who watch the conversation, and for the member."""
         self._heads |= log.lock_topics([user_topic(member.id)])
         data = {"receipt": {"viewer_id": str(member.id), "seen_seq": member.seen_seq}}

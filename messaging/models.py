@@ -1,7 +1,7 @@
 """The tables of direct messages: conversations, their members, messages, blocks. Written by messaging.acts.
 
 The constraints here decide (one conversation of two people, one place per message, no negative count); code reports
-what they said.
+their errors.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Conversation(models.Model):
     """What 2 to 50 viewers write to each other. Its topic is `conversation:<id>`.
 
     One of exactly two people has a `pair` and keeps these two; any other is a group. `active_at` moves with messages
-    and members only, under the locks of all members' topics: it is the order in which they were told.
+    and members only, under the locks of all members' topics: it is the order of their events.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -66,7 +66,7 @@ class Conversation(models.Model):
 class Member(models.Model):
     """A viewer's place in a conversation, kept after they have left (`left_at`).
 
-    `joined_seq` is the seq of the event that told of their coming, `seen_seq` the last one they have seen since.
+    `joined_seq` is the seq of the event of their coming, `seen_seq` the last one they have seen since.
     `unread` equals the messages of others, not deleted, after both: kept in the transaction that changes them.
     """
 

@@ -1,4 +1,4 @@
-"""Reads conversations and inboxes. Called by the API, by topics for snapshots, and by acts for what they tell members.
+"""Reads conversations and inboxes. Called by the API, by topics for snapshots, and by acts for what members get.
 
 Each of them a constant number of queries. Nobody but members reads a conversation, staff neither.
 """

@@ -1,7 +1,7 @@
 """What goes with an account that is deleted: its messages, its places in conversations, its blocks, its inbox.
 
 Hop: beside the path, called by accounts.removal and by its rule: in short transactions, able to be called again
-wherever it was interrupted, and everybody concerned is told by events.
+wherever it was interrupted, and everybody concerned gets events.
 """
 
 from __future__ import annotations

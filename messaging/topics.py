@@ -36,7 +36,7 @@ class MembersTopics(TopicKind):
 class ConversationTopics(MembersTopics):
     """`conversation:<id>`: the newest messages, and how far each member has read.
 
-    A deleted message keeps its place in the snapshot, else its deletion would let an older one in that no event told
+    A deleted message keeps its place in the snapshot, else its deletion would let an older one in that came by no event
     of. `shown` leaves it out.
     """
 

@@ -12,7 +12,7 @@ from messaging.representation import conversation_topic
 
 
 async def type_in_conversation(conversation_id: UUID, who: Viewer | Claim, *, is_typing: bool) -> None:
-    """Tell the other members. Where one of two blocks the other, nobody is told and nothing is said of it.
+    """Publish it to the other members. If one of two blocks the other, nothing is published, and no error says so.
 
     Raises SignedOut, NotFound, StoreUnavailable.
     """

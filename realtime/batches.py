@@ -1,4 +1,4 @@
-"""Questions and news that come one by one, asked and told many at a time: while one batch is under way the next
+"""Questions and news that come one by one, asked and sent many at a time: while one batch is under way the next
 collects.
 
 Hop: beside the path; a crowd that comes back opens a topic for each viewer, and a database or a Redis answers a
@@ -65,6 +65,6 @@ class Batches(Generic[K, V]):
 
 
 def _retrieve(future: asyncio.Future[V | None]) -> None:
-    """Look at the exception: whoever asked may be gone."""
+    """Look at the exception: those who asked may be gone."""
     if not future.cancelled():
         future.exception()

@@ -67,7 +67,7 @@ class TopicKind(Protocol):
     """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.node.presence). Nobody
     else comes back to it, so its events are not read with it: who missed some starts again from the snapshot."""
     is_presence: bool = False
-    """The topic tells whether a viewer is online, `<prefix>:<viewer id>`: its state is in the presence table. Its
+    """The topic says whether a viewer is online, `<prefix>:<viewer id>`: its state is in the presence table. Its
     snapshot holds as `kept` what the database keeps of it: `{"is_hidden", "last_active_ms"}`."""
     kept_events: int = 1_000
     """How many durable events a node keeps for those who come back; 0: there are no durable events."""

@@ -59,7 +59,7 @@ async def even_out(
     """Wait until a refusal that began then has taken `REFUSAL_SECONDS`.
 
     A topic that is not for this viewer is known from memory, one that there is not is looked up in the database: the
-    time to say so would tell them apart. It also slows down who tries one id after the other.
+    time to say so would show the difference. It also slows down programs that try one id after the other.
     """
     await sleep(max(0.0, began + REFUSAL_SECONDS - clock()))
 

@@ -13,7 +13,7 @@ class Topic(models.Model):
     """The head of a topic. Its row lock gives the topic's events one order: the order of commit.
 
     `seq` numbers durable events from 1 without a hole; `version` grows with each change of the topic's state
-    (its counters), so the newest of two states can be told.
+    (its counters), so the newest of two states is known.
     """
 
     name = models.CharField(primary_key=True, max_length=100)
@@ -67,8 +67,8 @@ class Audience(models.Model):
 
 
 class SeenViewer(models.Model):
-    """A viewer that a topic has had at some time, by their key (realtime.table.counting), from which nobody can tell
-    who it is.
+    """A viewer that a topic has had at some time, by their key (realtime.table.counting), from which nobody can find
+    out who it is.
     """
 
     pk = models.CompositePrimaryKey("topic_id", "key")
@@ -80,7 +80,7 @@ class SeenViewer(models.Model):
 
 
 class DrawnEpoch(models.Model):
-    """What was drawn to tell this database's history from others (realtime.log.epoch). One row."""
+    """What was drawn to distinguish this database's history from others (realtime.log.epoch). One row."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     drawn = models.CharField(max_length=40)

@@ -1,4 +1,4 @@
-"""What the backend tells the platform about itself, at start: kinds of topics, commands, how to know a viewer.
+"""What apps declare to the platform, at start: kinds of topics, commands, how to know a viewer.
 
 Hop: beside the path. `realtime` imports no app; each app registers here in its AppConfig.ready().
 """
@@ -16,7 +16,7 @@ from realtime.kinds import Review, TopicKind
 
 
 class CommandError(Exception):
-    """A command that was refused: the viewer's mistake, said with a code and a sentence."""
+    """A command that was refused: the viewer's mistake, with a code and a sentence."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

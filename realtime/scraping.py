@@ -1,6 +1,6 @@
 """Who may read figures: a scraper on this machine, or one that sends the site's token. Nodes and relays ask here.
 
-Figures tell strangers how many people there are, what is in trouble and how the site is built.
+Figures show strangers how many people there are, what is in trouble and how the site is built.
 """
 
 from __future__ import annotations

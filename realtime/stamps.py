@@ -1,4 +1,4 @@
-"""Stamps: when a batch of events passed each hop of the path, told beside it. docs/latency.md says what for.
+"""Stamps: when a batch of events passed each hop of the path, beside it. docs/latency.md says what for.
 
 Hop: all of them. The publisher begins the stamps, each dispatcher and relay adds its own, the node reads them. They
 are a flat JSON object: `region`, where the batch was born, and moments in epoch milliseconds: `published` (by the
@@ -75,7 +75,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """The way of what a live frame tells. `at_ms` is the frame's; `received`: when each thing in it was received.
+    """The way of what is in a live frame. `at_ms` is the frame's; `received`: when each thing in it was received.
 
     A frame of counters stands for several batches; its hops are those of the first.
     """
@@ -87,8 +87,8 @@ class Journey:
 
     def hops(self, written_ms: int, *, here: str) -> dict[str, int | str]:
         """Return what the frame's `hops` say: milliseconds after `at_ms`, and the region of another birth."""
-        told: dict[str, int | str] = {hop: max(0, ms) for hop, ms in self.passage.since(self.at_ms)}
-        told["written"] = max(0, written_ms - self.at_ms)
+        found: dict[str, int | str] = {hop: max(0, ms) for hop, ms in self.passage.since(self.at_ms)}
+        found["written"] = max(0, written_ms - self.at_ms)
         if self.passage.region != here:
-            told["region"] = self.passage.region
-        return told
+            found["region"] = self.passage.region
+        return found

@@ -35,7 +35,7 @@ def create_video(owner: Viewer, **fields: Any) -> Video:
 
 
 def update_video(video_id: UUID, actor: Viewer, **fields: Any) -> Video:
-    """Change a video's own fields and tell its viewers. Raises NotFound, Forbidden."""
+    """Change a video's own fields and publish it. Raises NotFound, Forbidden."""
 
     def change(video: Video) -> bool:
         changed = {name: value for name, value in fields.items() if getattr(video, name) != value}

@@ -1,6 +1,6 @@
 """The backend's tables: videos, likes, comments. Called by all of this app.
 
-The constraints here decide (one like per viewer and video, no negative count); code reports what they said.
+The constraints here decide (one like per viewer and video, no negative count); code reports their errors.
 """
 
 from __future__ import annotations

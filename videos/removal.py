@@ -1,6 +1,6 @@
 """Taking videos away for good, and what viewers have left at them: in short transactions, for which nobody waits.
 
-Hop: beside the path, called by the admin. Interrupted at any point, each can be called again. Who watches is told:
+Hop: beside the path, called by the admin. Interrupted at any point, each can be called again. Viewers get events:
 the nodes see that a topic is gone and say `bye`, deleted comments are events, totals come with the next reconcile.
 """
 

@@ -34,7 +34,7 @@ class VideoTopics(TopicKind):
     """The topics `video:<id>`.
 
     The snapshot holds the newest `SNAPSHOT_COMMENTS` comments, a deleted one keeping its place (`deleted`), else
-    a deletion would let an older one in that no event told of. `shown` leaves those out for viewers.
+    a deletion would let an older one in that came by no event. `shown` leaves those out for viewers.
     """
 
     prefix = "video"

@@ -28,7 +28,7 @@ from videos.representation import role_of
 from videos.rights import MODERATE
 from videos.topics import visible_video
 
-PEOPLE_MAX_VIEWERS = 50  # in a bigger room only their number is told
+PEOPLE_MAX_VIEWERS = 50  # in a bigger room only their number is shown
 MODERATORS_MAX = 200
 ROLES = ("broadcaster", "moderator", None)
 
@@ -92,7 +92,7 @@ async def viewers_json(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
         table = shared_table()
         watched = (await table.watched([topic]))[topic]
         ids = {UUID(name) for name in await table.named(topic)}
-        if watched.count > PEOPLE_MAX_VIEWERS:  # not all have told their names
+        if watched.count > PEOPLE_MAX_VIEWERS:  # nodes have not sent all names
             keys: dict[int, UUID] = {key_of(f"viewer {id}"): id for id in await backend_threads.run(room.candidates)}
             ids |= {keys[key] for key in await table.present(topic, list(keys))}
     people = await backend_threads.run(room.people, ids)

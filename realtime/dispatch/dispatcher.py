@@ -135,7 +135,7 @@ def deliver_message(packed_items: Sequence[bytes], packed_stamps: bytes) -> byte
 
 
 def _coalesced(wire: Iterable[object], outcome: Dispatched) -> list[list[Any]]:
-    """Return the items that name a topic; state of one topic told twice becomes one item. The rest is counted."""
+    """Return the items that name a topic; state of one topic that came twice becomes one item. The rest is counted."""
     kept: list[list[Any]] = []
     places: dict[tuple[str, ...], int] = {}
     for item in wire:

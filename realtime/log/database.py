@@ -36,11 +36,11 @@ SEEN_MAX = 131_072  # viewers of a topic that are kept; with more, those of the 
 # One statement each, whatever the number of topics and viewers. Which keys a level keeps:
 # realtime.table.counting.is_sampled.
 _KEEP_SEEN = """
-WITH told AS (SELECT * FROM unnest(%s::text[], %s::bigint[]) AS t(topic_id, key)),
+WITH seen AS (SELECT * FROM unnest(%s::text[], %s::bigint[]) AS t(topic_id, key)),
   new AS (
     INSERT INTO realtime_seenviewer (topic_id, key)
-    SELECT told.topic_id, told.key FROM told JOIN realtime_audience a USING (topic_id)
-    WHERE told.key & ((1::bigint << a.level) - 1) = 0
+    SELECT seen.topic_id, seen.key FROM seen JOIN realtime_audience a USING (topic_id)
+    WHERE seen.key & ((1::bigint << a.level) - 1) = 0
     ON CONFLICT DO NOTHING RETURNING topic_id
   )
 UPDATE realtime_audience a SET kept = a.kept + counted.number
@@ -62,7 +62,7 @@ class DatabaseStore:
     `replica` is the alias of a read replica (settings.DATABASES) that answers what a node asks again and again, its
     look for what it has missed, while the primary may be far away. A replica is late, so where it is behind what is
     known it has no news, and where it has no such topic the primary is asked. Whether something has gone back, and
-    whether this still is the history that was known (`epoch`), only the primary can tell: it is asked every
+    whether this still is the history that was known (`epoch`), only the primary knows: it is asked every
     `CONFIRM_SECONDS`, and whenever the replica does not answer.
     """
 
@@ -191,7 +191,7 @@ class DatabaseStore:
         try:
             return self._keep_seen(topics, pairs)
         except IntegrityError:
-            return {}  # a topic was deleted meanwhile: the others' viewers are told again
+            return {}  # a topic was deleted meanwhile: the others' viewers are sent again
 
     def _keep_seen(self, topics: Sequence[str], pairs: Sequence[tuple[str, int]]) -> dict[TopicName, int]:
         with transaction.atomic(), connection.cursor() as cursor:

@@ -41,7 +41,8 @@ def read_epoch() -> Epoch:
             with transaction.atomic():
                 cursor.execute(f"SELECT {OF_DATABASE}, {OF_CLUSTER}")
         except (ProgrammingError, NotSupportedError):
-            # Some hosts of databases refuse what tells of the cluster: then drawepoch has to be run after a promotion.
+            # Some hosts of databases refuse questions about the cluster: then drawepoch has to be run after a
+            # promotion.
             cursor.execute(f"SELECT {OF_DATABASE}")
         known = " ".join(map(str, cursor.fetchone()))
     return Epoch(base64.urlsafe_b64encode(hashlib.blake2b(known.encode(), digest_size=6).digest()).decode())

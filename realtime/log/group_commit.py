@@ -162,7 +162,7 @@ class GroupCommit(Generic[C, R]):
             count = min(len(self._waiting), BATCH_MAX_COMMANDS)
             batch = [self._waiting.popleft() for _ in range(count)]
         now = self._clock()
-        # Whoever gave up was told that nothing is certain: better not to do it than to do it late.
+        # The caller has given up, with an answer that promises nothing: not to do it is better than to do it late.
         return [waiting for waiting in batch if waiting.deadline > now]
 
     def _settle(self, batch: Sequence[_Waiting[C, R]]) -> None:

@@ -36,7 +36,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The heads of topics, and the epoch of the database; None where who answered cannot tell it."""
+    """The heads of topics, and the epoch of the database; None if the server that answered does not know it."""
 
     of: Mapping[TopicName, Head]
     epoch: Epoch | None = None
@@ -84,7 +84,7 @@ class Store(Protocol):
         ...
 
     async def review(self, identities: Sequence[Identity]) -> Review:
-        """Look again at those who said who they are."""
+        """Look again at identified connections."""
         ...
 
     async def save_last_active(self, at_ms: Mapping[str, int]) -> None:

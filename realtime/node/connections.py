@@ -24,7 +24,7 @@ NODE_ID = re.compile(r"live\.node\.[A-Za-z0-9_]{1,64}\.[0-9a-f]{12}", re.ASCII)
 
 
 class Closing(Enum):
-    """Why the node closes a connection; the WebSocket close codes tell the client whether to come back."""
+    """Why the node closes a connection; the WebSocket close codes say to the client whether to come back."""
 
     UNSUPPORTED = 1003  # a message that is no text
     FAILED = 1011  # our mistake

@@ -262,7 +262,7 @@ class Node:
             # It saw it on another node, which was faster. All that ask at the same time share the one read.
             await asyncio.shield(self.repair.pull_soon(feed, grace_seconds=0))
         if not feed.access.allows(topic, identity):
-            if feed.kind.is_presence:  # no event says whom the viewer has written to since the last look
+            if feed.kind.is_presence:  # no event says to which people the viewer has written since the last look
                 await self.online.read_again([feed])
             if not feed.access.allows(topic, identity):
                 raise TopicGone(topic)

@@ -129,7 +129,7 @@ class NodeProcess:
         subscribe: Mapping[TopicName, Position | None],
         unsubscribe: Sequence[TopicName],
     ) -> dict[TopicName, int | str]:
-        """Change what a connection watches, on whichever node it is; `connection` as its `hello` said.
+        """Change what a connection watches, on whichever node it is; `connection` is its name in `hello`.
 
         Returns as Node.change_topics does. Raises ConnectionGone (also when it is somebody else's), NodeSilent.
         """

@@ -138,7 +138,7 @@ def _depth(value: object, at: int = 1) -> int:
 
 
 def encode_digest(bitmap: bytes, counts: Mapping[str, tuple[int, int]]) -> bytes:
-    """Return the body that tells a peer what is watched here, and how many viewers (count, peak) topics have."""
+    """Return the body that says to a peer what is watched here, and how many viewers (count, peak) topics have."""
     return compress(msgpack.packb([VERSION, bitmap, dict(counts)]))
 
 
@@ -152,8 +152,8 @@ def decode_digest(body: bytes, *, bitmap_bytes: int) -> tuple[bytes, dict[str, t
         case _:
             raise Rejection(400, "not_a_digest", "The body is no digest of what a region watches.")
     found: dict[str, tuple[int, int]] = {}
-    for topic, said in counts.items():
-        match topic, said:
+    for topic, numbers in counts.items():
+        match topic, numbers:
             case str(name), [int(count), int(peak)] if (
                 registry.is_topic(name) and 0 <= count < 2**40 and 0 <= peak < 2**40
             ):

@@ -1,7 +1,7 @@
 """What a region watches, as a digest: a Bloom filter of its topics.
 
-Hop: beside the path. Each node tells its region's table which topics it serves; the relay tells the peers what all
-nodes together watch; a peer's dispatchers ask the digest before they hand an event over. No I/O but the table's.
+Hop: beside the path. Each node enters the topics that it serves into its region's table; the relay sends the peers what
+all nodes together watch; a peer's dispatchers ask the digest before they hand an event over. No I/O but the table's.
 
 Promise: a topic that a node serves is in the digest within a second, else events come with the node's look at the
 database, 2 s late. A topic that is not served may be in it, by chance or for up to `REBUILD_SECONDS`: then an event
@@ -29,7 +29,7 @@ BITMAP_BYTES = BITS // 8
 TELL_SECONDS = 2.0
 GATHER_SECONDS = 0.02
 REBUILD_SECONDS = 10.0
-COUNTS_MAX = 2_000  # that are told at once
+COUNTS_MAX = 2_000  # that are sent at once
 
 
 def places(topic: str) -> tuple[int, int]:
@@ -56,7 +56,7 @@ class Table(Protocol):
     """The part of the relay's table that a node needs (realtime.relay.table)."""
 
     async def watch(self, node: NodeId, added: Iterable[str]) -> bool:
-        """Note what a node serves besides what it has told; False: the table does not know the rest."""
+        """Note what a node serves besides what it has entered; False: the table does not know the rest."""
         ...
 
     async def watch_all(self, node: NodeId, bitmap: bytes) -> None:
@@ -69,7 +69,7 @@ class Table(Protocol):
 
 
 class Interest:
-    """What one node tells its region's relay: which topics it serves and how many viewers those have here.
+    """What one node reports to its region's relay: which topics it serves and how many viewers those have here.
 
     `topics` returns the topics that the node serves now.
     """
@@ -88,12 +88,12 @@ class Interest:
         self._clock = clock
         self._added: set[str] = set()
         self._counts: dict[TopicName, tuple[int, int]] = {}
-        self._is_stale = True  # topics were dropped, or the table has lost what it was told
+        self._is_stale = True  # topics were dropped, or the table has lost entries
         self._rebuilt_at = float("-inf")
         self._wake = asyncio.Event()
 
     def add(self, topic: TopicName) -> None:
-        """The node begins to serve a topic: tell it at once."""
+        """The node begins to serve a topic: report it at once."""
         self._added.add(topic)
         self._wake.set()
 
@@ -110,10 +110,10 @@ class Interest:
         """Tell what is new at once, and that the node lives every `TELL_SECONDS`."""
         while True:
             await news_gathered(self._wake, at_most_seconds=TELL_SECONDS, gather_seconds=GATHER_SECONDS)
-            await self.tell()
+            await self.report()
 
-    async def tell(self) -> None:
-        """Tell the table. When it is away all is told again later."""
+    async def report(self) -> None:
+        """Report to the table. If it is away, all is reported again later."""
         added, self._added = self._added, set()
         counts, self._counts = self._counts, {}
         try:
@@ -122,9 +122,9 @@ class Interest:
             if not is_known or not await self._table.watch(self._node, added):
                 self._is_stale, self._rebuilt_at = False, now
                 await self._table.watch_all(self._node, bitmap_of(self._topics()))
-            told = list(counts.items())
-            for start in range(0, len(told), COUNTS_MAX):
-                await self._table.count(dict(told[start : start + COUNTS_MAX]))
+            waiting = list(counts.items())
+            for start in range(0, len(waiting), COUNTS_MAX):
+                await self._table.count(dict(waiting[start : start + COUNTS_MAX]))
         except TableUnavailable:
             metrics.table_errors.inc()
             self._added |= added

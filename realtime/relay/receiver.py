@@ -4,8 +4,8 @@ Hop: from a peer's sender (realtime.relay.sender) to this region's nodes, by its
 (realtime.dispatch.dispatcher). What comes in here never goes on to another region: the dispatcher of a receiver has no
 relay.
 
-Promise: a batch is dispatched once, whoever repeats it. Bad input is an error with `{"code", "detail"}` and changes
-nothing; items that are no events are told, the others of their batch are taken.
+Promise: a batch is dispatched once, however often it comes. Bad input is an error with `{"code", "detail"}` and changes
+nothing; items that are no events are named in the answer, the others of their batch are taken.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 DISPATCH_SECONDS = 1.5  # the peer waits for 2 s
 WARN_SECONDS = 1.0
-REJECTED_MAX = 20  # that are told one by one
+REJECTED_MAX = 20  # that are named one by one
 REQUESTS_PER_SECOND = 600  # of one peer
 EVENTS_PER_SECOND = 100_000
 
@@ -175,7 +175,7 @@ class Receiver:
         """Raises Rejection, TableUnavailable."""
         bitmap, counts = decode_digest(body, bitmap_bytes=BITMAP_BYTES)
         await self._table.keep_interest(signed.region, bitmap)
-        await self._shared.note_abroad(signed.region, {TopicName(topic): said for topic, said in counts.items()})
+        await self._shared.note_abroad(signed.region, {TopicName(topic): numbers for topic, numbers in counts.items()})
         return {"topics": len(counts)}
 
 

@@ -48,7 +48,7 @@ REST_SECONDS = 0.5  # of the breaker, doubled with each failure
 REST_MAX_SECONDS = 4.0
 GATHER_SECONDS = 0.1
 TELL_SECONDS = 0.25
-REFRESH_SECONDS = 3.0  # a digest is told again though nothing has changed
+REFRESH_SECONDS = 3.0  # a digest is sent again though nothing has changed
 WATCH_QUEUES_SECONDS = 1.0
 
 
@@ -74,7 +74,7 @@ class Breaker:
         return self.failures >= FAILURES_MAX
 
     def wait_seconds(self) -> float:
-        """Return how long to wait before asking; 0: ask now. Whoever is told 0 by an open breaker is the only one."""
+        """Return how long to wait before asking; 0: ask now. An open breaker gives 0 to one caller only."""
         if not self.is_open:
             return 0.0
         now = self.clock()
@@ -210,8 +210,8 @@ class Sender:
 
     def __init__(self, table: RelayTable, keyring: Keyring, peers: Mapping[str, str]) -> None:
         self._table = table
-        # Redirects are not followed: whoever answers with one is not the peer. The system's certificates, and those
-        # that SSL_CERT_FILE names.
+        # Redirects are not followed: a server that answers with one is not the peer. The system's certificates, and
+        # those that SSL_CERT_FILE names.
         self._client = httpx.AsyncClient(
             verify=ssl.create_default_context(),
             timeout=ANSWER_SECONDS,
@@ -236,40 +236,40 @@ class Sender:
 
     async def _tell(self) -> None:
         """Tell the peers what this region watches: soon after a change, and every `REFRESH_SECONDS`."""
-        bitmap, told_digest = b"", ""
-        told_at = float("-inf")
-        told: Mapping[str, tuple[int, int]] = {}
+        bitmap, sent_digest = b"", ""
+        sent_at = float("-inf")
+        sent: Mapping[str, tuple[int, int]] = {}
         while True:
             await asyncio.sleep(GATHER_SECONDS)
             try:
-                found = await self._table.gather(told_digest, bitmap_bytes=BITMAP_BYTES)
+                found = await self._table.gather(sent_digest, bitmap_bytes=BITMAP_BYTES)
             except TableUnavailable:
                 metrics.table_errors.inc()
                 continue
             if found is None:
                 continue
-            is_changed = found.bitmap is not None or found.counts != told
-            since = time.monotonic() - told_at
+            is_changed = found.bitmap is not None or found.counts != sent
+            since = time.monotonic() - sent_at
             if since >= REFRESH_SECONDS:
                 counts = found.counts
             elif is_changed and since >= TELL_SECONDS:
-                counts = {topic: count for topic, count in found.counts.items() if told.get(topic) != count}
+                counts = {topic: count for topic, count in found.counts.items() if sent.get(topic) != count}
             else:
                 continue
-            bitmap = found.bitmap or bitmap  # None: what was told last
+            bitmap = found.bitmap or bitmap  # None: what was sent last
             body = encode_digest(bitmap, counts)
             for link in self.links.values():
                 if (last := self._telling.get(link.peer)) is None or last.done():
                     self._telling[link.peer] = self._tasks.spawn(
                         self._tell_one(link, body), name=f"interest to {link.peer}"
                     )
-            told_digest, told, told_at = found.digest, found.counts, time.monotonic()
+            sent_digest, sent, sent_at = found.digest, found.counts, time.monotonic()
 
     @staticmethod
     async def _tell_one(link: Link, body: bytes) -> None:
         if link.breaker.wait_seconds():
             return  # the next one
-        with contextlib.suppress(Unanswered):  # counted, and told again soon
+        with contextlib.suppress(Unanswered):  # counted, and sent again soon
             await link.post(INTEREST_PATH, body)
 
     async def _watch_queues(self) -> None:

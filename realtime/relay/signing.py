@@ -2,7 +2,7 @@
 
 Hop: between the relays of two regions. No I/O, no framework. Two regions share a secret that no third one has, so a
 region cannot speak for another. A signature holds for `WINDOW_SECONDS` around its time. That it is used once only is
-for whoever verifies to see to (`realtime.relay.table`, `once`), afterwards: what nobody signed costs no memory.
+for the caller of `verify` to see to (`realtime.relay.table`, `once`), afterwards: what nobody signed costs no memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _NOBODY = secrets.token_bytes(32)  # so that an unknown key takes as long as a w
 
 
 class Unsigned(Exception):
-    """The request is not signed by whom it says: no, a wrong, or a retired key. All look the same from outside."""
+    """The request is not signed by the region that it names: no, a wrong, or a retired key. All look the same from
+    outside."""
 
 
 class WrongTime(Exception):
@@ -66,17 +67,17 @@ class Keyring:
     def sign(self, peer: str, *, method: str, target: str, body: bytes, now: float) -> dict[str, str]:
         """Return the headers that sign a request to a peer. `target`: path and query as they are sent."""
         key = self._signing[peer]
-        said = [self.own, peer, key.id, str(int(now)), secrets.token_hex(16)]
-        return dict(zip(HEADERS, [*said, _signature(key.secret.encode(), method, target, said, body)], strict=True))
+        values = [self.own, peer, key.id, str(int(now)), secrets.token_hex(16)]
+        return dict(zip(HEADERS, [*values, _signature(key.secret.encode(), method, target, values, body)], strict=True))
 
     def verify(self, headers: Mapping[str, str], *, method: str, target: str, body: bytes, now: float) -> Signed:
         """Return who signed. `headers` by lower-case name. Raises Unsigned, WrongTime."""
-        *said, signature = (headers.get(name, "") for name in HEADERS)
-        region, to, key_id, time, nonce = said
+        *values, signature = (headers.get(name, "") for name in HEADERS)
+        region, to, key_id, time, nonce = values
         key = self._keys.get((region, key_id))
         secret = key.secret.encode() if key is not None else _NOBODY
         is_right = hmac.compare_digest(
-            _signature(secret, method, target, said, body).encode(), signature.encode("utf-8", "replace")
+            _signature(secret, method, target, values, body).encode(), signature.encode("utf-8", "replace")
         )
         if key is None or not is_right or to != self.own or not _TIME.fullmatch(time) or not _NONCE.fullmatch(nonce):
             raise Unsigned
@@ -85,6 +86,6 @@ class Keyring:
         return Signed(region, nonce)
 
 
-def _signature(secret: bytes, method: str, target: str, said: Sequence[str], body: bytes) -> str:
-    words = ("live-relay-1", method, target, *said, hashlib.sha256(body).hexdigest())
+def _signature(secret: bytes, method: str, target: str, values: Sequence[str], body: bytes) -> str:
+    words = ("live-relay-1", method, target, *values, hashlib.sha256(body).hexdigest())
     return hmac.new(secret, "\n".join(words).encode("utf-8", "replace"), hashlib.sha256).hexdigest()

@@ -1,7 +1,7 @@
 """What the relays of a region share, in Redis: what is watched here and there, queues to the peers, used nonces.
 
 Hop: between dispatchers and nodes on one side and the region's relays on the other. It may be flushed at any moment:
-then peers are sent everything until they have said again what they watch, queued events are found by the peers' nodes
+then peers get everything until they have sent their digests again, queued events are found by the peers' nodes
 in the database, and a request that was taken within the last minutes could be repeated once.
 """
 
@@ -66,10 +66,10 @@ class RelayTable(ScriptedTable):
     def _watch_keys(self, name: str) -> list[str]:
         return [f"{self._watch_prefix}nodes", self._watch_prefix + name]
 
-    # What this region watches: told by nodes, gathered by relays
+    # What this region watches: entered by nodes, gathered by relays
 
     async def watch(self, node: NodeId, added: Iterable[str]) -> bool:
-        """Note what a node serves besides what it has told; False: the table does not know the rest."""
+        """Note what a node serves besides what it has entered; False: the table does not know the rest."""
         bits = [place for topic in added for place in places(topic)]
         [answer] = await self._call(_WATCH, [(self._watch_keys(f"of:{node}"), [node, self._lease_ms, *bits])])
         return bool(answer)
@@ -81,11 +81,11 @@ class RelayTable(ScriptedTable):
     async def count(self, counts: Mapping[TopicName, tuple[int, int]]) -> None:
         """Note how many viewers (count, peak) topics have in this region."""
         if counts:
-            said = [word for topic, count in counts.items() for word in (topic, *count)]
-            await self._call(_COUNT, [([f"{self._watch_prefix}counts"], said)])
+            arguments = [word for topic, count in counts.items() for word in (topic, *count)]
+            await self._call(_COUNT, [([f"{self._watch_prefix}counts"], arguments)])
 
     async def gather(self, known_digest: str, *, bitmap_bytes: int) -> Gathered | None:
-        """Return what all nodes watch; None: no node has said anything, so nobody knows."""
+        """Return what all nodes watch; None: no node has entered anything, so nobody knows."""
         keys = [*self._watch_keys("sum"), f"{self._watch_prefix}counts"]
         arguments = [known_digest, bitmap_bytes, f"{self._watch_prefix}of:", COUNTS_MAX, int(COUNTS_SECONDS * 1000)]
         [answer] = await self._call(_GATHER, [(keys, arguments)])
@@ -96,7 +96,7 @@ class RelayTable(ScriptedTable):
         found = dict(zip(names, zip(counts[1::3], counts[2::3], strict=True), strict=True))
         return Gathered(digest.decode(), bitmap or None, found)
 
-    # What the peers watch: told by them, asked by dispatchers and nodes
+    # What the peers watch: sent by them, asked by dispatchers and nodes
 
     async def keep_interest(self, peer: str, bitmap: bytes) -> None:
         """Keep what a peer watches, for `INTEREST_SECONDS`."""
@@ -108,12 +108,12 @@ class RelayTable(ScriptedTable):
         )
 
     async def digests(self, peers: Sequence[str]) -> list[str | None]:
-        """Return the digest of what each peer watches; None: it has said nothing for long."""
+        """Return the digest of what each peer watches; None: it has sent nothing for long."""
         answers = await self._do(*(("GET", f"{self._prefix}digest:{{{peer}}}") for peer in peers))
         return [None if digest is None else digest.decode() for digest in answers]
 
     async def interests(self, peers: Sequence[str]) -> list[bytes | None]:
-        """Return what each peer watches; None: it has said nothing for long."""
+        """Return what each peer watches; None: it has sent nothing for long."""
         return await self._do(*(("GET", f"{self._prefix}interest:{{{peer}}}") for peer in peers))
 
     # Queues to the peers: filled by dispatchers and nodes, emptied by relays

@@ -113,7 +113,7 @@ class RedisAddress:
         return {**sentinels, "db": self.db, **self._login, **options}
 
     def broker(self) -> tuple[str, dict[str, Any]]:
-        """Return Celery's broker URL, and what its transport has to be told beside it."""
+        """Return Celery's broker URL, and the options of its transport."""
         if not self.sentinels:
             return self.url, {}
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}@" if self._login else ""

@@ -26,7 +26,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a node tells the table of a topic's viewers. Keys are 64-bit numbers (realtime.table.counting).
+    """What a node sends the table of a topic's viewers. Keys are 64-bit numbers (realtime.table.counting).
 
     `viewers` are all that it has, each counted once; of `sampled` of them, those whose low `level` bits are 0, the
     table knows the keys, once it has `joined` and `left` too.
@@ -37,7 +37,7 @@ class Share:
     sampled: int = 0
     joined: Sequence[int] = ()
     left: Sequence[int] = ()
-    is_whole: bool = False  # forget all keys of this node that were told before
+    is_whole: bool = False  # forget all keys of this node that were sent before
     is_all: bool = True  # no more changes wait
     names: frozenset[str] | None = None  # viewer ids; None: those that the table has
     is_named: bool = False  # the table should have names
@@ -55,7 +55,7 @@ class Renewed:
     watched: Watched
     level: int
     ratio: float
-    is_lost: bool  # the table does not have what the node thinks it has: everything has to be told again
+    is_lost: bool  # the table does not have what the node thinks it has: everything has to be sent again
     is_swept: bool = True  # else there are keys of a dead node left: renew again soon
     remote: int = 0  # of the viewers, those of other regions
 
@@ -106,7 +106,7 @@ class SharedTable(ScriptedTable):
     async def renew(self, node: NodeId, shares: Mapping[TopicName, Share]) -> dict[TopicName, Renewed]:
         """Enter the node for its topics, with what is new about its viewers of each; return the region's numbers.
 
-        One round trip, whatever the number of topics. A share may be told twice. Raises TableUnavailable.
+        One round trip, whatever the number of topics. A share may be sent twice. Raises TableUnavailable.
         """
         calls = [
             (topic, self._arguments(node, part)) for topic, share in shares.items() for part in _parts_of_share(share)
@@ -119,10 +119,10 @@ class SharedTable(ScriptedTable):
 
     def _arguments(self, node: NodeId, share: Share) -> list[Any]:
         names = "-" if share.names is None else " ".join(sorted(share.names))
-        said = [share.viewers, share.level, share.sampled, *map(int, (share.is_whole, share.is_all, share.is_named))]
+        numbers = [share.viewers, share.level, share.sampled, *map(int, (share.is_whole, share.is_all, share.is_named))]
         sizes = [self._sample_few, self._sample_max, _SWEPT_OF_CALL]
         keys = [_packed(key) for key in (*share.joined, *share.left)]
-        return [node, self._lease_ms, *said, names, share.peak, share.ratio, *sizes, len(share.joined), *keys]
+        return [node, self._lease_ms, *numbers, names, share.peak, share.ratio, *sizes, len(share.joined), *keys]
 
     async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         """Enter the node for topics whose viewers nobody counts, at a tenth of the cost. One round trip.
@@ -166,7 +166,7 @@ class SharedTable(ScriptedTable):
             await self._redis.ping()
 
     async def named(self, topic: TopicName) -> set[str]:
-        """Return the ids of viewers of the topic that nodes have told. One round trip. Raises TableUnavailable."""
+        """Return the ids of viewers of the topic that nodes have sent. One round trip. Raises TableUnavailable."""
         answers = await self._each(_NAMED, (_LEASES, _NAMES), [(topic, [])])
         return {name for names in answers[topic] if names is not None for name in _text(names).split()}
 
@@ -209,7 +209,7 @@ def _calls(topics: Sequence[TopicName]) -> list[Sequence[TopicName]]:
 
 
 def _parts_of_share(share: Share) -> list[Share]:
-    """Return the share in parts that a script call may take, each of them true when the ones before are told."""
+    """Return the share in parts that a script call may take, each of them true when the ones before were sent."""
     changes = [(True, key) for key in share.joined] + [(False, key) for key in share.left]
     if len(changes) <= _CHANGES_OF_CALL:
         return [share]

@@ -59,7 +59,7 @@ def load_test(site: FakeSite, **changes: Any) -> LoadTest:
             **plan,
         ),
         site=None,
-        tell=told.append,
+        report=told.append,
     )
 
 

@@ -60,11 +60,11 @@ def test_digest_has_all_of_its_topics_and_hardly_any_other() -> None:
 
 async def test_region_watches_what_its_nodes_serve(table: RelayTable) -> None:
     first, second = interest(A, table, {ONE}), interest(B, table, set())
-    await first.tell()
-    await second.tell()
+    await first.report()
+    await second.report()
     assert await watched(table, [ONE, TWO]) == [True, False]
     second.add(TWO)
-    await second.tell()
+    await second.report()
     assert await watched(table, [ONE, TWO]) == [True, True]
 
 
@@ -73,7 +73,7 @@ async def test_nobody_knows_what_a_region_without_nodes_watches(table: RelayTabl
 
 
 async def test_digest_that_is_known_is_not_sent_again(table: RelayTable) -> None:
-    await interest(A, table, {ONE}).tell()
+    await interest(A, table, {ONE}).report()
     found = await table.gather("", bitmap_bytes=BITMAP_BYTES)
     assert found is not None and found.bitmap is not None
     again = await table.gather(found.digest, bitmap_bytes=BITMAP_BYTES)
@@ -83,32 +83,32 @@ async def test_digest_that_is_known_is_not_sent_again(table: RelayTable) -> None
 async def test_topic_that_was_dropped_leaves_the_digest_when_it_is_made_anew(table: RelayTable) -> None:
     clock, topics = [0.0], {str(ONE), str(TWO)}
     told = interest(A, table, topics, clock=clock)
-    await told.tell()
+    await told.report()
     topics.remove(TWO)
     told.drop(TWO)
-    await told.tell()
+    await told.report()
     assert await watched(table, [ONE, TWO]) == [True, True], "dropping costs nothing for a while"
     clock[0] += REBUILD_SECONDS
-    await told.tell()
+    await told.report()
     assert await watched(table, [ONE, TWO]) == [True, False]
 
 
 async def test_flushed_table_is_told_everything_again(table: RelayTable, redis: Redis) -> None:
     told = interest(A, table, {ONE})
-    await told.tell()
+    await told.report()
     for key in await redis.keys(f"{table._prefix.removesuffix('relay:')}*"):
         await redis.delete(key)
     told.add(TWO)
-    await told.tell()
+    await told.report()
     assert await watched(table, [ONE]) == [True]
 
 
 async def test_what_was_not_told_is_told_when_redis_is_back(table: RelayTable, away: RelayTable) -> None:
     told = interest(A, away, {ONE})
     told.count(ONE, Watched(3, 4))
-    await told.tell()
+    await told.report()
     told._table = table
-    await told.tell()
+    await told.report()
     found = await table.gather("", bitmap_bytes=BITMAP_BYTES)
     assert found is not None and found.counts == {ONE: (3, 4)}
     assert await watched(table, [ONE]) == [True]

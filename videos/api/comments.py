@@ -112,6 +112,6 @@ async def unpin_comment(request: HttpRequest, video_id: VideoId, comment_id: Com
     summary="Say that you are typing a comment",
 )
 async def type_at_video(request: HttpRequest, video_id: VideoId, body: TypingIn) -> HttpResponse:
-    """As in a conversation. In a room of more than 50 viewers nobody is told."""
+    """As in a conversation. In a room of more than 50 viewers nothing is published."""
     await typists.type_at_video(video_id, acting_claim(request), is_typing=body.is_typing)
     return HttpResponse(status=204)

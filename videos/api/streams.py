@@ -145,7 +145,7 @@ TOPIC_ERRORS = {
 async def change_subscriptions(request: HttpRequest, body: SubscriptionsIn) -> HttpResponse:
     """Add topics to an open stream and take topics from it, without reconnecting. Any node takes the call.
 
-    `connection` is what the stream's `hello` said. The stream tells of each new topic by `subscribed`, then what was
+    `connection` is what the stream's `hello` said. The stream gets `subscribed` for each new topic, then what was
     missed since `after`. 404 `connection_gone`: the stream has ended, open another one.
 
     Topics are taken away first, then added. One that is named twice counts once, as it stands last.

@@ -140,6 +140,6 @@ async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 async def get_viewers(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     """How many watch now, at the peak and in all, each viewer counted once; and those of them that you may know.
 
-    `people` is null in a room of more than 50 viewers: there `known` tells how many they are.
+    `people` is null in a room of more than 50 viewers: there `known` is their number.
     """
     return answer(await viewers_json(video_id, await viewer_of(request)))

@@ -240,11 +240,11 @@ class Command(BaseCommand):
         )
         is_local = all(address.is_local for address in addresses)
         site = find_site([address.port for address in addresses]) if is_local else None
-        return await LoadTest(plan, site=site, tell=self._tell).run()
+        return await LoadTest(plan, site=site, report=self._show).run()
 
     # What it says
 
-    def _tell(self, progress: Progress) -> None:
+    def _show(self, progress: Progress) -> None:
         """Show the progress: one line that changes, on a terminal; else a line a second."""
         if self.stderr.isatty():
             self.stderr.write(f"\r{to_line(progress)}\x1b[K", ending="")
