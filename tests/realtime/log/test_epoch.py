@@ -12,6 +12,12 @@ from realtime.models import DrawnEpoch
 from tests.realtime.fakes import VIDEO
 
 
+@pytest.fixture(autouse=True)
+def drawn(db: None) -> None:
+    """As in every database, until a test of this process empties the tables."""
+    draw_epoch()
+
+
 @pytest.mark.django_db
 def test_epoch_stays_and_fits_into_a_position() -> None:
     epoch = read_epoch()
