@@ -575,6 +575,7 @@ async def test_nothing_sticks_out_and_axe_is_content(
         watch(site, video_id), color_scheme=scheme, viewport={"width": size[0], "height": size[1]}
     )
     await window.is_live()
+    await expect(window.page.locator("#likes-word")).to_be_visible()  # beside a 0 there is no picture of a kind
 
     sizes = "[document.documentElement.scrollWidth, innerWidth, document.documentElement.scrollHeight, innerHeight]"
     width, inner_width, height, inner_height = await window.page.evaluate(sizes)
