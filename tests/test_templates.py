@@ -85,25 +85,3 @@ def test_every_text_colour_has_enough_contrast_on_every_surface(scheme: int) -> 
     pairs["on-fill", "fill-hover"] = _contrast(colours["on-fill"], colours["fill-hover"])
     pairs["white", "live"] = _contrast("#ffffff", colours["live"])
     assert {pair: round(value, 2) for pair, value in pairs.items() if value < 4.5} == {}
-
-
-def test_every_text_that_a_script_asks_for_exists() -> None:
-    from videos import words
-
-    for script, texts in (("watch/watch", words.WATCH), ("studio/studio", words.STUDIO)):
-        modules = _imported(ROOT / "static" / "js" / f"{script}.js")
-        asked = {key for path in modules for key in re.findall(r'\btranslate\("([a-z_.]+)"', path.read_text())}
-        counted = {key for path in modules for key in re.findall(r'\bplural\("([a-z_.]+)"', path.read_text())}
-        assert asked | {f"{key}.other" for key in counted} <= set(texts)
-
-
-def _imported(script: Path) -> set[Path]:
-    """Return the script and every module of ours that it imports."""
-    found: set[Path] = set()
-    waiting = [script]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting += [(path.parent / name).resolve() for name in re.findall(r'from "(\.[^"]+)"', path.read_text())]
-    return found

@@ -1,4 +1,5 @@
-"""The shape of static/js/ and static/css/: what a room imports, how long a function is, that a page loads each file."""
+"""The shape of static/js/ and static/css/: what a room imports, how long a function is, that a page loads each file
+and has the texts that its script shows."""
 
 from __future__ import annotations
 
@@ -119,3 +120,13 @@ def test_the_watch_page_preloads_what_its_script_imports() -> None:
     script = JS / "watch" / "watch.js"
     assert len(preloaded) == len(set(preloaded))
     assert set(preloaded) == reached(script) - {script}
+
+
+def test_every_text_that_a_script_asks_for_exists() -> None:
+    from videos import words
+
+    for script, texts in (("watch/watch", words.WATCH), ("studio/studio", words.STUDIO)):
+        modules = reached(JS / f"{script}.js")
+        asked = {key for path in modules for key in re.findall(r'\btranslate\("([a-z_.]+)"', path.read_text())}
+        counted = {key for path in modules for key in re.findall(r'\bplural\("([a-z_.]+)"', path.read_text())}
+        assert asked | {f"{key}.other" for key in counted} <= set(texts)
