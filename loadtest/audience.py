@@ -160,7 +160,7 @@ class WatcherPool:
             for process in self._processes:
                 process.silent_seconds += 1
                 if process.silent_seconds > SILENCE_SECONDS:
-                    raise WatcherDied(f"{process.name} has been silent for {SILENCE_SECONDS} s")
+                    raise WatcherDied(f"{process.name} has said nothing for {SILENCE_SECONDS} s")
 
     async def _renew_tickets(self) -> None:
         while True:
