@@ -1152,8 +1152,9 @@ async def test_guests_of_one_address_are_limited(limited_site: Site) -> None:
             )
             for number in range(70)
         ]
-    assert answers[-1].status_code == 429
-    assert int(answers[-1].headers["retry-after"]) >= 1
+    refused = [answer for answer in answers if answer.status_code == 429]  # one in two seconds is let in all the time
+    assert refused
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
 
 
 def test_no_request_of_this_file_left_a_traceback(site: Site, limited_site: Site) -> None:
