@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgpack
 
+from realtime import metrics
 from realtime.events import NodeId, TopicName, coalesce, from_wire, merge_key, now_ms, to_wire
 from realtime.stamps import clean, is_spoken
 
@@ -81,6 +82,7 @@ class Dispatcher:
         outcome = Dispatched()
         if not is_spoken(stamps):
             outcome.bad = len(wire)
+            metrics.wire_refused.inc()
             logger.warning("dispatcher: a batch in an unknown version of the wire: %d events left", len(wire))
             return outcome
         items = _coalesced(wire, outcome)

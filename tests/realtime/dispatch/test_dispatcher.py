@@ -10,6 +10,7 @@ import msgpack
 import pytest
 from channels_redis.serializers import registry
 
+from realtime import metrics
 from realtime.dispatch.dispatcher import Dispatcher, deliver_message
 from realtime.events import Counters, Durable, NodeId, TopicName, to_wire
 from realtime.stamps import WIRE_VERSION
@@ -210,7 +211,9 @@ async def test_batch_in_a_wire_version_that_is_not_spoken_goes_nowhere(
 ) -> None:
     """A newer release's backend runs already: this dispatcher would misread its events, and so would the nodes."""
     await table.enter(A, [ONE])
+    refused = metrics.wire_refused._value.get()
     outcome = await dispatcher.dispatch([note(ONE, 1), note(ONE, 2)], {"wire": WIRE_VERSION + 1})
+    assert metrics.wire_refused._value.get() == refused + 1
     assert (outcome.events, outcome.bad, layer.stamps) == (0, 2, [])
     for spoken in ({"wire": WIRE_VERSION}, {}):
         await dispatcher.dispatch([note(ONE, 3)], spoken)
