@@ -53,7 +53,7 @@ class Belongings:
     # A guest is forgotten
 
     def forget(self, viewer_ids: Sequence[UUID]) -> None:
-        """Delete what is kept of viewers to whom no row belongs. In the transaction that deletes them."""
+        """Delete what is kept of viewers without any rows. In the transaction that deletes them."""
 
 
 belongings: list[Belongings] = []

@@ -29,7 +29,7 @@ _SHOW = load_script("presence_show")
 
 
 def gone_seconds(beat_seconds: float) -> float:
-    """Return d + 2e: how old a viewer's last heartbeat is when he is gone."""
+    """Return d + 2e: how old a viewer's last heartbeat is when they are gone."""
     return beat_seconds * 1.5
 
 

@@ -75,7 +75,7 @@ _LEAVE = load_script("topic_leave")
 _ENTER = load_script("topic_enter")
 _NODES = load_script("topic_nodes")
 _WATCHED = load_script("topic_watched")
-_NOTE_ABROAD = load_script("topic_note_remote")
+_NOTE_REMOTE = load_script("topic_note_remote")
 _NAMED = load_script("topic_named")
 _PRESENT = load_script("topic_present")
 
@@ -158,7 +158,7 @@ class SharedTable(ScriptedTable):
         """Note how many viewers (count, peak) topics have in another region, for a lease. Raises TableUnavailable."""
         field = f"#abroad:{region}"
         arguments = [(topic, [field, *count_and_peak, self._lease_ms]) for topic, count_and_peak in counts.items()]
-        await self._each(_NOTE_ABROAD, (_SHARES,), arguments)
+        await self._each(_NOTE_REMOTE, (_SHARES,), arguments)
 
     async def ping(self) -> None:
         """Raises TableUnavailable when Redis does not answer."""
