@@ -22,6 +22,27 @@ def tool(label: str, url: str, *, kind: str = "") -> dict[str, str]:
     return {"label": label, "url": url, "kind": kind}
 
 
+class HasTools:
+    """Shows the buttons that `tools` gives on the change page of a row."""
+
+    tools: Callable[[HttpRequest, Any], list[dict[str, str]]]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        context["tools"] = self.tools(request, obj) if obj is not None else []
+        rendered: HttpResponse = super().render_change_form(  # type: ignore[misc]
+            request, context, add, change, form_url, obj
+        )
+        return rendered
+
+
 class DeletesInSteps:
     """Deletes through `remove`, in short transactions, without the one long transaction that Django puts around it."""
 

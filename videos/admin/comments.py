@@ -21,7 +21,7 @@ from accounts.requests import staff
 from videos import moderation, removal
 from videos.models import Comment, Video
 from videos.rights import MODERATE
-from web.admin import tool, uuid_of
+from web.admin import HasTools, tool, uuid_of
 from web.quick_lists import QuickListMixin
 from web.refusals import Refused
 
@@ -67,7 +67,7 @@ class OneVideoFilter(admin.SimpleListFilter):
 
 
 @admin.register(Comment)
-class CommentAdmin(QuickListMixin, admin.ModelAdmin[Comment]):
+class CommentAdmin(HasTools, QuickListMixin, admin.ModelAdmin[Comment]):
     """Comments are written by viewers. Here they are deleted and pinned; a deleted one stays, marked."""
 
     change_form_template = "admin/videos/change_form.html"
@@ -126,19 +126,7 @@ class CommentAdmin(QuickListMixin, admin.ModelAdmin[Comment]):
 
     # Buttons of the change page
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Any = None,
-    ) -> HttpResponse:
-        context["tools"] = self._tools(request, obj) if obj is not None else []
-        return super().render_change_form(request, context, add, change, form_url, obj)
-
-    def _tools(self, request: HttpRequest, comment: Comment) -> list[dict[str, str]]:
+    def tools(self, request: HttpRequest, comment: Comment) -> list[dict[str, str]]:
         if comment.deleted_at is not None or not self.has_moderate_permission(request):
             return []
 

@@ -26,7 +26,7 @@ from videos import broadcasts, removal
 from videos.models import Comment, LikeCount, LikeKind, Video
 from videos.rights import may_broadcast
 from videos.text import check_playlist, clean_title
-from web.admin import DeletesInSteps, tool, uuid_of
+from web.admin import DeletesInSteps, HasTools, tool, uuid_of
 from web.quick_lists import QuickListMixin, at_most, bounded_count
 from web.refusals import Invalid, Refused
 from web.text import clean_text
@@ -77,7 +77,7 @@ class VideoForm(forms.ModelForm[Video]):
 
 
 @admin.register(Video)
-class VideoAdmin(DeletesInSteps, QuickListMixin, admin.ModelAdmin[Video]):
+class VideoAdmin(HasTools, DeletesInSteps, QuickListMixin, admin.ModelAdmin[Video]):
     form = VideoForm
     change_form_template = "admin/videos/change_form.html"
     list_display = ("title", "state", "owner", "visibility", "likes_total", "viewers_peak", "topic_seq", "created_at")
@@ -168,20 +168,10 @@ class VideoAdmin(DeletesInSteps, QuickListMixin, admin.ModelAdmin[Video]):
     def view_on_site(self, obj: Video) -> str:
         return reverse("watch", args=[obj.pk])
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Any = None,
-    ) -> HttpResponse:
-        context["tools"] = self._tools(obj) if obj is not None and self.has_change_permission(request, obj) else []
-        return super().render_change_form(request, context, add, change, form_url, obj)
+    def tools(self, request: HttpRequest, video: Video) -> list[dict[str, str]]:
+        if not self.has_change_permission(request, video):
+            return []
 
-    @staticmethod
-    def _tools(video: Video) -> list[dict[str, str]]:
         def url(name: str) -> str:
             return reverse(f"admin:videos_video_{name}", args=[video.pk])
 
