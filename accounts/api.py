@@ -11,9 +11,11 @@ from accounts.models import Viewer
 from accounts.names import clean_name
 from accounts.representation import person
 from accounts.requests import acting_viewer, viewer_auth
+from realtime import act_limits
+from realtime.answers import SENDING, answer
 from realtime.log.threads import backend_threads
-from web import door, limits
-from web.answers import ACTING, SENDING, answer
+from web import door
+from web.answers import ACTING
 from web.refusals import Forbidden
 
 router = Router()
@@ -23,7 +25,7 @@ router = Router()
 async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpResponse:
     """Become a viewer with a name: answers a bearer token and sets the session."""
     clean_name(body.name)
-    limits.take(GUESTS, limits.network(request))
+    act_limits.take(GUESTS, act_limits.network(request))
 
     def create() -> tuple[Viewer, str]:
         viewer = guests.create_guest(body.name)

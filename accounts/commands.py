@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from accounts.tokens import Claim
+from realtime import act_limits
 from realtime.identity import Identity
 from realtime.limits import Limited
 from realtime.log.store import StoreUnavailable
 from realtime.registry import Command, CommandError
-from web import limits
 from web.ids import parse_id
 from web.refusals import Refused
 from web.text import CLIENT_ID, has_bad_characters
@@ -25,7 +25,7 @@ def command(act: Act) -> Command:
     async def run(identity: Identity, address: str, message: dict[str, Any]) -> dict[str, Any]:
         if has_bad_characters(message):
             raise CommandError("invalid", "The text holds characters that are none.")
-        limits.begin()
+        act_limits.begin()
         try:
             # Known by cookie or token since the handshake; the transaction looks whether the account is still there.
             return await act(Claim(UUID(identity.viewer_id)), message)
@@ -34,7 +34,7 @@ def command(act: Act) -> Command:
         except Limited as limited:
             raise CommandError("too_often", f"Wait {limited.retry_seconds} s and try again.") from limited
         except StoreUnavailable as error:
-            limits.give_back()
+            act_limits.give_back()
             raise CommandError("unavailable", "The database is away, try again in a moment.") from error
 
     return run

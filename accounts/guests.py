@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from accounts.limits import DEVICES
 from accounts.models import Viewer
 from accounts.names import clean_name
+from realtime import act_limits
 from realtime.edge import devices
 from realtime.limits import Limited
-from web import limits
 from web.sessions import SessionStore
 
 
@@ -51,7 +51,7 @@ def set_device(request: HttpRequest, response: HttpResponse) -> None:
     if devices.read(request.COOKIES.get(devices.COOKIE, "")):
         return
     with contextlib.suppress(Limited):
-        limits.take(DEVICES, limits.network(request))
+        act_limits.take(DEVICES, act_limits.network(request))
         response.set_cookie(
             devices.COOKIE,
             devices.issue(),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from realtime.act_limits import a_minute
 from realtime.limits import RateLimit
-from web.limits import a_minute
 
 GUESTS = a_minute(settings.LIVE_GUESTS_PER_ADDRESS)
 

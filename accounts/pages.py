@@ -15,9 +15,9 @@ from django.views.decorators.http import require_safe
 from accounts.guests import set_device
 from accounts.models import NAME_MAX, Viewer
 from accounts.requests import viewer_of_session
+from realtime.edge.csrf import begin_csrf, set_csrf
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
-from web.door import begin_csrf, set_csrf
 from web.middleware import unavailable
 from web.moments import to_ms
 

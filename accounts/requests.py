@@ -8,8 +8,9 @@ from django.http import HttpRequest
 
 from accounts.models import Viewer
 from accounts.tokens import Claim, claim_of_token, viewer_of_token
+from realtime.edge.csrf import check_csrf
 from realtime.log.threads import backend_threads
-from web.door import SAFE_METHODS, Unauthorized, bearer, by_token_or_session, check_csrf
+from web.door import SAFE_METHODS, Unauthorized, bearer, by_token_or_session
 from web.sessions import SessionStore
 
 
@@ -24,7 +25,7 @@ def viewer_of_session(key: str) -> Viewer | None:
 async def viewer_of(request: HttpRequest) -> Viewer | None:
     """Return who sends an API request, None for nobody in particular.
 
-    Raises Unauthorized (a token that is none), CsrfFailed, StoreUnavailable.
+    Raises Unauthorized (a token that is none), Refusal, StoreUnavailable.
     """
     if header := request.headers.get("Authorization"):
         return await backend_threads.run(viewer_of_token, bearer(header))
@@ -38,7 +39,7 @@ async def viewer_of(request: HttpRequest) -> Viewer | None:
 
 
 async def require_viewer(request: HttpRequest) -> Viewer:
-    """Return who sends an API request. Raises Unauthorized, CsrfFailed, StoreUnavailable."""
+    """Return who sends an API request. Raises Unauthorized, Refusal, StoreUnavailable."""
     viewer = await viewer_of(request)
     if viewer is None:
         raise Unauthorized("Say who you are first: POST /api/v1/guests, sign in, or send a bearer token.")
@@ -48,7 +49,7 @@ async def require_viewer(request: HttpRequest) -> Viewer:
 async def require_claim(request: HttpRequest) -> Viewer | Claim:
     """Return who sends an API request, for an act whose transaction looks after the account itself.
 
-    A bearer token costs no query here. Raises Unauthorized, CsrfFailed, StoreUnavailable.
+    A bearer token costs no query here. Raises Unauthorized, Refusal, StoreUnavailable.
     """
     if header := request.headers.get("Authorization"):
         return claim_of_token(bearer(header))

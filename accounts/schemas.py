@@ -9,7 +9,8 @@ from ninja import Schema
 from pydantic import Field
 
 from accounts.models import NAME_MAX
-from web.schemas import SEEN_TEXT, In, like
+from realtime.answers import In
+from web.schemas import SEEN_TEXT, like
 
 
 class GuestIn(In):

@@ -27,10 +27,10 @@ from accounts import limits
 from accounts.guests import end_guest
 from accounts.merging import merge
 from accounts.models import Viewer
+from realtime.act_limits import network
 from realtime.limits import Limited, RateLimit
 from realtime.table.redis import key_prefix, shared_redis
 from realtime.table.throttle import Throttle
-from web.limits import network
 from web.middleware import unavailable
 from web.turns import Busy, busy, sign_ins
 

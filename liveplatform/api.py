@@ -12,9 +12,11 @@ from accounts.api import router as viewers
 from accounts.pages import page, render_page, viewer_on
 from liveplatform import __version__
 from messaging.api import router as messages
+from realtime.answers import answer_errors
+from realtime.api import router as platform
 from videos.api import ROUTERS
 from web.docs import describe
-from web.errors import answer_errors
+from web.errors import ANSWERS
 from web.openapi import Api
 from web.parsing import StrictParser
 
@@ -50,8 +52,8 @@ api = Api(
     openapi_url=None,  # liveplatform.urls has views of our own for both
     docs_url=None,
 )
-answer_errors(api)
-for router in (viewers, *ROUTERS, messages):
+answer_errors(api, ANSWERS)
+for router in (viewers, platform, *ROUTERS, messages):
     api.add_router("", router)
 
 

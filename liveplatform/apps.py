@@ -1,4 +1,4 @@
-"""The site as a Django app: it makes its Celery application the current one."""
+"""The site as a Django app: it joins the parts that do not know each other."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ class LiveplatformConfig(AppConfig):
     name = "liveplatform"
 
     def ready(self) -> None:
-        # Shared tasks are sent by the current application; without this import that is a default one with no broker.
         from accounts import pages
-        from liveplatform import celery, operations  # noqa: F401
+        from liveplatform import operations
 
         pages.doors["may_operate"] = operations.may_operate

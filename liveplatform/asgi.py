@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -20,13 +20,11 @@ import django
 
 django.setup(set_prefix=False)
 
-import orjson
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.contrib.staticfiles.finders import find, get_finders
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
-from django.http.request import split_domain_port, validate_host
 from django.http.response import HttpResponseBase
 from django.urls import is_valid_path
 from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
@@ -36,15 +34,23 @@ from realtime.edge import origins
 from realtime.edge.handoff import ZERO_COPY
 from realtime.edge.transport import PIECE_BYTES
 from realtime.metrics import http_requests_of
-from realtime.routing import EVENTS_PATH, WEBSOCKET_PATH, events_application, websocket_application
+from realtime.routing import (
+    EVENTS_PATH,
+    WEBSOCKET_PATH,
+    Receive,
+    Scope,
+    Send,
+    answer_preflight,
+    events_application,
+    is_our_host,
+    refuse,
+    refuse_host,
+    refuse_plain,
+    websocket,
+)
 from videos.media import FilePart
 from web.middleware import ERRORS
 from web.turns import PAGES_AT_ONCE, InTurns, Turns
-
-Scope = Any
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
 
 IN_THREADS = ("/admin/", "/accounts/")
 """The paths of Django's own pages, which need threads. All others are async."""
@@ -149,6 +155,9 @@ API_PATHS = ("/api/", "/media/")
 OPEN_PATHS = (*API_PATHS, EVENTS_PATH)
 """Paths that pages of other origins may use, as far as `realtime.edge.origins` allows."""
 
+ANY_HOST = ("/healthz", "/readyz", "/metrics", "/metrics/region")
+"""Paths that answer to any host name: for balancers, containers and Prometheus. Who may read: realtime.scraping."""
+
 ON_THE_LOOP = re.compile(r"/(videos/[^/]+/|studio/|operator/(figures)?|healthz|readyz|metrics(/region)?)?")
 """Paths of views that are coroutines and touch neither Django's session nor its user."""
 
@@ -163,22 +172,20 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     if not scope["method"].isupper():
         scope = {**scope, "method": "UNKNOWN"}  # Django and others would take `post` for POST
-    if not _is_our_host(scope, any_name=path in ANY_HOST):
-        await _refuse(send, 400, "unknown_host", "This site does not answer to that host name; see ALLOWED_HOSTS.")
+    if not is_our_host(scope, any_name=path in ANY_HOST):
+        await refuse_host(send)
     elif path.startswith(OPEN_PATHS) and origins.is_preflight(scope):
-        headers = [*origins.allowance(scope, settings.LIVE_ORIGINS), *origins.PREFLIGHT]
-        await send({"type": "http.response.start", "status": 204, "headers": headers})
-        await send({"type": "http.response.body"})
+        await answer_preflight(scope, send)
     elif scope["method"] not in _methods(path) and _is_there(path):
         await _say_methods(scope, send)
     elif path == EVENTS_PATH:
         await events_application(scope, receive, send)
     elif path == WEBSOCKET_PATH:
-        await _refuse(send, 426, "upgrade_required", "This is a WebSocket.", UPGRADE)
+        await refuse_plain(send)
     elif path.startswith(API_PATHS):
         await api(scope, receive, send)
     elif b"%00" in scope["query_string"]:
-        await _refuse(send, 400, "bad_request", "The address holds a character that is none.")
+        await refuse(send, 400, "bad_request", "The address holds a character that is none.")
     elif path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
         await static_files({**scope, "headers": [_strong(*header) for header in scope["headers"]]}, receive, send)
     elif path.startswith(IN_THREADS):
@@ -189,34 +196,11 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await others(scope, receive, send)
 
 
-async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["path"] == WEBSOCKET_PATH and _is_our_host(scope):
-        await websocket_application(scope, receive, send)
-    else:
-        await receive()
-        await send({"type": "websocket.close"})
-
-
-ANY_HOST = ("/healthz", "/readyz", "/metrics", "/metrics/region")
-"""Paths that answer to any host name: for balancers, containers and Prometheus. Who may read: realtime.scraping."""
-
-
-def _is_our_host(scope: Scope, *, any_name: bool = False) -> bool:
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    if any_name and (len(hosts) == 1 or (not hosts and scope["http_version"] == "1.0")):
-        return True
-    if len(hosts) != 1:
-        return False
-    domain, port = split_domain_port(hosts[0].decode("latin1"))
-    return bool(domain) and (not port or int(port) < 65_536) and validate_host(domain, settings.ALLOWED_HOSTS)
-
-
 def _strong(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     """Return the header with a strong validator: a proxy that compresses makes it weak, and it is compared as text."""
     return name, value.removeprefix(b"W/") if name == b"if-none-match" else value
 
 
-UPGRADE = [(b"upgrade", b"websocket"), (b"connection", b"upgrade"), (b"sec-websocket-version", b"13")]
 SITE = "*"
 """What OPTIONS asks for that means the server as a whole (RFC 9110, 9.3.7)."""
 METHODS = {
@@ -253,20 +237,7 @@ async def _say_methods(scope: Scope, send: Send) -> None:
         await send({"type": "http.response.start", "status": 204, "headers": allow})
         await send({"type": "http.response.body"})
     else:
-        await _refuse(send, 405, *ERRORS[405], allow)
-
-
-async def _refuse(
-    send: Send, status: int, code: str, detail: str, more_headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        *more_headers,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": orjson.dumps({"code": code, "detail": detail})})
+        await refuse(send, 405, *ERRORS[405], allow)
 
 
 KINDS = (

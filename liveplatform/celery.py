@@ -1,113 +1,11 @@
-"""The Celery application: dispatcher (queue `dispatch`) and jobs (queue `jobs`, with beat) run it as a worker."""
+"""The site's Celery application, which is the platform's: `celery -A liveplatform worker` finds it here."""
 
 from __future__ import annotations
 
-import gc
 import os
-import re
-import warnings
-from typing import Any
-
-import orjson
-from celery import Celery
-from celery.signals import setup_logging, task_success, worker_ready
-from kombu import serialization
-from kombu.transport import TRANSPORT_ALIASES
-from kombu.transport import redis as kombu_redis
-from kombu.utils import json as kombu_json
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
 
-# README says what running as root means; a warning of each worker at each start adds nothing.
-warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+from realtime.celery import app
 
-
-def _dumps(value: Any) -> bytes | str:
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # a type that only Celery's own JSON has a form for
-        text: str = kombu_json.dumps(value)
-        return text
-
-
-def _loads(data: bytes | str) -> Any:
-    raw = data.encode() if isinstance(data, str) else bytes(data)
-    return kombu_json.loads(raw.decode()) if b'"__type__"' in raw else orjson.loads(raw)
-
-
-# The same JSON, readable by processes of other versions, in a third of the time: batches are what costs.
-serialization.register("json", _dumps, _loads, content_type="application/json", content_encoding="utf-8")
-
-
-class QoS(kombu_redis.QoS):  # type: ignore[misc]
-    """Kombu's also acknowledges what is not kept (queues with `no_ack`): a round trip, and a tag left for ever."""
-
-    def ack(self, delivery_tag: str) -> None:
-        if delivery_tag in self._delivered:
-            super().ack(delivery_tag)
-
-
-class BrokerChannel(kombu_redis.Channel):  # type: ignore[misc]
-    QoS = QoS
-
-
-class BrokerTransport(kombu_redis.Transport):  # type: ignore[misc]
-    Channel = BrokerChannel
-
-
-class SentinelChannel(kombu_redis.SentinelChannel):  # type: ignore[misc]
-    QoS = QoS
-
-
-class SentinelTransport(kombu_redis.SentinelTransport):  # type: ignore[misc]
-    Channel = SentinelChannel
-
-
-TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), f"{__name__}:{BrokerTransport.__name__}")
-TRANSPORT_ALIASES["sentinel"] = f"{__name__}:{SentinelTransport.__name__}"
-
-app = Celery("liveplatform")
-app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
-
-
-@setup_logging.connect  # type: ignore[untyped-decorator]
-def keep_logging(**_: Any) -> None:
-    """Leave logging as settings.LOGGING has it: where this signal has a receiver, Celery sets up no logging."""
-
-
-@worker_ready.connect  # type: ignore[untyped-decorator]
-def leave_what_is_loaded(**_: Any) -> None:
-    """Keep Python's cyclic collector away from all imported modules: each walk through them takes tens of milliseconds,
-    in which no event is dispatched.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
-@worker_ready.connect  # type: ignore[untyped-decorator]
-def watch_periodic_tasks(sender: Any, **_: Any) -> None:
-    """Keep a metric of when each periodic task last succeeded, in the worker that runs them."""
-    if app.conf.task_default_queue not in sender.app.amqp.queues.consume_from:
-        return
-    from realtime import metrics
-
-    names = {entry["task"]: name for name, entry in app.conf.beat_schedule.items()}
-    for name, entry in app.conf.beat_schedule.items():
-        metrics.task_interval.labels(name).set(entry["schedule"])
-        metrics.task_success.labels(name).set(0)
-
-    def note(sender: Any, **_: Any) -> None:
-        if sender.name in names:
-            metrics.task_success.labels(names[sender.name]).set_to_current_time()
-
-    task_success.connect(note, weak=False)
-
-
-@worker_ready.connect  # type: ignore[untyped-decorator]
-def tell_figures(sender: Any, **_: Any) -> None:
-    """Publish this worker's telemetry; the first part of its name (`dispatcher-1@host`) says what it is."""
-    from realtime import telemetry
-
-    telemetry.start_reporting(re.split("[-@]", sender.hostname)[0])
+__all__ = ["app"]

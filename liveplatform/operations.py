@@ -18,13 +18,13 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import pages
 from accounts.models import Viewer
+from realtime.answers import RETRY_SECONDS
 from realtime.events import now_ms
 from realtime.telemetry import ProcessReport, TelemetryAway, read, to_plots
 from web.middleware import forbidden
 
 FIGURES = "realtime.view_figures"
 RELAY = "live_relay_"
-RETRY_SECONDS = 2
 HOPS: Mapping[str, tuple[str | Promise, str | Promise]] = {
     "committed": (_("Committed"), _("From receiving an event to its commit in the database.")),
     "dispatched": (_("Dispatched"), _("To the dispatcher’s message to the nodes.")),

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
-from kombu import Queue
 
 from host import databases, embedded, environment
 from liveplatform import __version__
+from realtime.conf import DEFAULTS, RETENTION
 from realtime.relay.signing import SECRET_MIN_LENGTH, Key
 from realtime.table import addresses
 
@@ -89,6 +89,7 @@ DEBUG = _switch("DEBUG", False)
 HOST = env.str("HOST", "127.0.0.1")
 PORT = _integer("PORT", 8000, 1, 65535)
 DATA_DIR = embedded.data_dir(BASE_DIR, env.str("LIVE_DATA_DIR", ""))
+LIVE_PROCESSES_DIR = DATA_DIR / "processes"
 
 
 KEY_MIN_DIFFERENT = 10
@@ -137,8 +138,7 @@ LIVE_ORIGINS = CSRF_TRUSTED_ORIGINS = [
     _as_browsers_write(origin)
     for origin in (*_list("LIVE_ORIGINS", [], *_ORIGIN), *_list("CSRF_TRUSTED_ORIGINS", [], *_ORIGIN))
 ]
-TRUSTED_PROXIES = _integer("TRUSTED_PROXIES", 0, 0, 8)
-# The bearer token with which a scraper on another machine may read /metrics; empty: only this machine may.
+TRUSTED_PROXIES = _integer("TRUSTED_PROXIES", DEFAULTS["TRUSTED_PROXIES"], 0, 8)
 LIVE_METRICS_TOKEN = _read(
     "LIVE_METRICS_TOKEN",
     env.str,
@@ -211,36 +211,36 @@ def _relay_keys() -> list[Key]:
 
 
 LIVE_RELAY_PLAIN = _switch("LIVE_RELAY_PLAIN", False)
-LIVE_REGION = _read("LIVE_REGION", env.str, "local", _is_region, "a short name of letters, digits and _")
+LIVE_REGION = _read(
+    "LIVE_REGION", env.str, DEFAULTS["LIVE_REGION"], _is_region, "a short name of letters, digits and _"
+)
 LIVE_PEERS = _peers()
 LIVE_RELAY_KEYS = _relay_keys()
-LIVE_RELAY_HOST = env.str("LIVE_RELAY_HOST", "127.0.0.1")
+LIVE_RELAY_HOST = env.str("LIVE_RELAY_HOST", DEFAULTS["LIVE_RELAY_HOST"])
 LIVE_RELAY_PORT = _integer("LIVE_RELAY_PORT", min(PORT + 100, 65535), 1, 65535)
-LIVE_FRAME_MS = _integer("LIVE_FRAME_MS", 50, 10, 10_000)
+LIVE_FRAME_MS = _integer("LIVE_FRAME_MS", DEFAULTS["LIVE_FRAME_MS"], 10, 10_000)
 LIVE_NODES = _integer("LIVE_NODES", 2, 1, 64)
-LIVE_DRAIN_SECONDS = _integer("LIVE_DRAIN_SECONDS", 2, 0, 600)
-LIVE_PRESENCE_SECONDS = _integer("LIVE_PRESENCE_SECONDS", 10, 1, 300)
-LIVE_COUNT_AFTER_SECONDS = _integer("LIVE_COUNT_AFTER_SECONDS", 3, 0, 60)
-LIVE_SAMPLE = _share("LIVE_SAMPLE", 0.01)
+LIVE_DRAIN_SECONDS = _integer("LIVE_DRAIN_SECONDS", DEFAULTS["LIVE_DRAIN_SECONDS"], 0, 600)
+LIVE_PRESENCE_SECONDS = _integer("LIVE_PRESENCE_SECONDS", DEFAULTS["LIVE_PRESENCE_SECONDS"], 1, 300)
+LIVE_COUNT_AFTER_SECONDS = _integer("LIVE_COUNT_AFTER_SECONDS", DEFAULTS["LIVE_COUNT_AFTER_SECONDS"], 0, 60)
+LIVE_SAMPLE = _share("LIVE_SAMPLE", DEFAULTS["LIVE_SAMPLE"])
 LIVE_KEEP_SEGMENTS_HOURS = _integer("LIVE_KEEP_SEGMENTS_HOURS", 24, 0, 10 * 366 * 24)
 LIVE_DEMO = _switch("LIVE_DEMO", True)
 DEMO_VIDEO = "videos.demo"  # the module that has the demo broadcast's video (host.demo)
 
-# Limits, each in the memory of a node (realtime.limits). An address is one of IPv4, or a /64 of IPv6: a household, but
-# also a school, an office or a carrier with all its people. `off` opens all of them, and those of single viewers.
+LIVE_RENEW_SECONDS = DEFAULTS["LIVE_RENEW_SECONDS"]
+LIVE_LEASE_SECONDS = DEFAULTS["LIVE_LEASE_SECONDS"]
 
-LIVE_LIMITS = _switch("LIVE_LIMITS", True)
-LIVE_STREAMS_PER_ADDRESS = _integer("LIVE_STREAMS_PER_ADDRESS", 2_000, 1, 1_000_000)
-LIVE_STREAMS_PER_VIEWER = _integer("LIVE_STREAMS_PER_VIEWER", 10, 1, 1_000_000)
+# Limits, each in the memory of a node (realtime.conf, realtime.limits).
+
+LIVE_LIMITS = _switch("LIVE_LIMITS", DEFAULTS["LIVE_LIMITS"])
+LIVE_STREAMS_PER_ADDRESS = _integer("LIVE_STREAMS_PER_ADDRESS", DEFAULTS["LIVE_STREAMS_PER_ADDRESS"], 1, 1_000_000)
+LIVE_STREAMS_PER_VIEWER = _integer("LIVE_STREAMS_PER_VIEWER", DEFAULTS["LIVE_STREAMS_PER_VIEWER"], 1, 1_000_000)
 LIVE_DEVICES_PER_ADDRESS = _integer("LIVE_DEVICES_PER_ADDRESS", 600, 1, 1_000_000)  # an hour, and so many at once
-LIVE_CONNECTS_PER_ADDRESS = _integer("LIVE_CONNECTS_PER_ADDRESS", 100, 1, 1_000_000)  # a second, and 20 times at once
-LIVE_IDLE_PER_ADDRESS = _integer("LIVE_IDLE_PER_ADDRESS", 500, 1, 1_000_000)
+LIVE_CONNECTS_PER_ADDRESS = _integer("LIVE_CONNECTS_PER_ADDRESS", DEFAULTS["LIVE_CONNECTS_PER_ADDRESS"], 1, 1_000_000)
+LIVE_IDLE_PER_ADDRESS = _integer("LIVE_IDLE_PER_ADDRESS", DEFAULTS["LIVE_IDLE_PER_ADDRESS"], 1, 1_000_000)
 LIVE_GUESTS_PER_ADDRESS = _integer("LIVE_GUESTS_PER_ADDRESS", 300, 1, 1_000_000)  # a minute, and so many at once
 LIVE_LOGINS_PER_ADDRESS = _integer("LIVE_LOGINS_PER_ADDRESS", 20, 1, 1_000_000)  # a minute, and so many at once
-
-# Leases of the shared table: a node renews every `renew` seconds and is gone after `lease` seconds of silence.
-LIVE_RENEW_SECONDS = 2
-LIVE_LEASE_SECONDS = 15
 
 # Servers: absent URLs mean the embedded ones of this checkout.
 
@@ -253,7 +253,6 @@ REDIS_URL = _read(
     "a URL like redis://:password@host:port/0 or sentinel://:password@host:port,host:port/name;"
     f" options are of rediss:// alone: {', '.join(addresses.TLS_OPTIONS)}",
 )
-# For the nodes' channels, when one Redis is too few: each node's channel is in one of them.
 LIVE_LAYER_URLS = _read(
     "LIVE_LAYER_URLS", env.str, REDIS_URL, addresses.is_valid_list, "URLs like REDIS_URL's, separated by commas"
 )
@@ -263,10 +262,7 @@ for _name, _urls in (("REDIS_URL", REDIS_URL), ("LIVE_LAYER_URLS", LIVE_LAYER_UR
             _address.check_files()
         except ValueError as error:
             raise ImproperlyConfigured(f"{_name}: {error}") from error
-_broker_url, _broker_options = addresses.RedisAddress.parse(REDIS_URL).broker()
-
-LIVE_PGBOUNCER = _switch("LIVE_PGBOUNCER", False)
-
+LIVE_PGBOUNCER = _switch("LIVE_PGBOUNCER", DEFAULTS["LIVE_PGBOUNCER"])
 
 DATABASES = {"default": databases.django_settings(DATABASE_URL, pgbouncer=LIVE_PGBOUNCER)}
 if "DATABASE_REPLICA_URL" in os.environ:
@@ -278,50 +274,9 @@ if "DATABASE_REPLICA_URL" in os.environ:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CHANNEL_LAYERS = {
-    "default": {
-        # One channel per node, nothing per viewer. Pub/sub rather than the core layer: no polling, no
-        # comparison of two hosts' clocks; what it loses on a reconnect the nodes' reconcile step repairs.
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {
-            "hosts": [host.layer_host(socket_connect_timeout=1) for host in addresses.parse_list(LIVE_LAYER_URLS)],
-            "prefix": "live.",
-        },
-    }
-}
-
-CELERY_BROKER_URL = _broker_url
-CELERY_BROKER_CONNECTION_TIMEOUT = 1
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_timeout": 2,
-    "socket_connect_timeout": 1,
-    "retry_on_timeout": False,
-    # A worker gives up a Redis that has vanished without closing the connection after 6 to 11 s, not after 51.
-    "health_check_interval": 5,
-    # Work lost with a killed worker is delivered again soon. Nodes have repaired it by then; tasks are idempotent.
-    "visibility_timeout": 30,
-    "max_retries": 0,
-    **_broker_options,
-}
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
-CELERY_TASK_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_DEFAULT_QUEUE = "jobs"
-CELERY_TASK_QUEUES = [
-    # Nodes repair a batch that is lost with its worker before it could be delivered again. To acknowledge each batch is
-    # half of what the broker costs.
-    Queue("dispatch", no_ack=True),
-    Queue("jobs"),
-]
-CELERY_TASK_ROUTES = {"realtime.tasks.dispatch": {"queue": "dispatch"}}
-CELERY_WORKER_SEND_TASK_EVENTS = False
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    "retention": {"task": "realtime.tasks.retention", "schedule": 3600.0},
+    **RETENTION,
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
     "forget-sessions": {"task": "accounts.tasks.forget_sessions", "schedule": 3600.0},
     "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},

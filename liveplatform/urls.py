@@ -6,8 +6,9 @@ from django.contrib import admin
 from django.urls import include, path
 
 from accounts import sign_in
-from liveplatform import health, operations
+from liveplatform import error_pages, operations
 from liveplatform.api import api, docs_page
+from realtime import health
 from web.openapi import openapi_json
 
 admin.site.site_header = "liveplatform"
@@ -33,5 +34,5 @@ urlpatterns = [
     path("metrics", health.metrics),
     path("metrics/region", health.region_metrics),
 ]
-handler400 = health.bad_request
-handler404 = health.page_not_found
+handler400 = error_pages.bad_request
+handler404 = error_pages.page_not_found

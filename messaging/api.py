@@ -20,10 +20,11 @@ from accounts.schemas import TypingIn
 from messaging import acts, reading, schemas, typists
 from messaging.limits import CONVERSATIONS, MESSAGES
 from messaging.presence import presence_of, set_hidden
+from realtime.act_limits import take
+from realtime.answers import SENDING, answer
 from realtime.log.database import one_moment
 from realtime.log.threads import backend_threads
-from web.answers import ACTING, READING, SENDING, Limit, answer, check_query
-from web.limits import take
+from web.answers import ACTING, READING, Limit, check_query
 from web.schemas import Id
 from web.text import clean_body
 

@@ -9,9 +9,9 @@ from accounts.commands import client_id_of, command, id_of, text_of
 from accounts.tokens import Claim
 from messaging import acts
 from messaging.limits import MESSAGES
+from realtime.act_limits import take
 from realtime.log.threads import backend_threads
 from realtime.registry import Command
-from web.limits import take
 from web.refusals import Refused
 from web.text import clean_body
 

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from accounts.schemas import Person
 from messaging.models import MEMBERS_MAX
-from web.schemas import SEEN_TEXT, Body, ClientId, Id, In, like
+from realtime.answers import In
+from web.schemas import SEEN_TEXT, Body, ClientId, Id, like
 from web.text import TITLE_MAX
 
 

@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
+
+from realtime.conf import fill_in
 
 
 class RealtimeConfig(AppConfig):
     name = "realtime"
     verbose_name = "Realtime platform"
 
+    def __init__(self, *args: Any) -> None:
+        fill_in()  # before any module of the platform reads a setting
+        super().__init__(*args)
+
     def ready(self) -> None:
+        # Tasks are sent by the current application; without this import that is a default one with no broker.
+        from realtime import celery  # noqa: F401
+
         checks.register(check_leases)
 
 

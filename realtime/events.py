@@ -26,6 +26,7 @@ ID = r"[A-Za-z0-9-]{1,64}"
 POSITION = r"@(?:([A-Za-z0-9_-]{1,12})\.)?([0-9]{1,18})"
 _EVENT_ID = re.compile(rf"([a-z]{{1,32}}:{ID}){POSITION}", re.ASCII)
 BURST_TTL_MS = 5_000
+MS_MAX = 253_402_300_799_000  # the last moment of the year 9999
 
 
 def now_ms() -> int:

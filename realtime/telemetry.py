@@ -33,6 +33,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from redis.exceptions import RedisError
 
 from realtime import metrics
+from realtime.conf import QUEUES
 from realtime.events import now_ms
 from realtime.metrics import QUANTILES, Buckets, HopSeconds, quantile_ms
 from realtime.table.redis import key_prefix, shared_redis
@@ -112,7 +113,7 @@ class Reporter:
     def __init__(self, name: str) -> None:
         host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:32]
         part = f"{name}-{host}"  # the folder may be one of several machines
-        self.process = f"{part}-{take_number(part, settings.DATA_DIR / 'processes')}"
+        self.process = f"{part}-{take_number(part, settings.LIVE_PROCESSES_DIR)}"
         self._name = name
         self._began_ms = now_ms()
         self._slot = now_ms() // 1000 // SLOT_SECONDS
@@ -250,7 +251,7 @@ class ProcessReport:
 
 async def queue_lengths() -> dict[str, int]:
     """Return how many tasks wait in each of the broker's queues. Raises TelemetryAway."""
-    names = [queue.name for queue in settings.CELERY_TASK_QUEUES]
+    names = [queue.name for queue in QUEUES]
     pipe = shared_redis().pipeline(transaction=False)
     for name in names:
         pipe.llen(name)

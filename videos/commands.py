@@ -9,12 +9,12 @@ from uuid import UUID
 from accounts.commands import client_id_of, command, text_of
 from accounts.models import Viewer
 from accounts.tokens import Claim, viewer_of_claim
+from realtime import act_limits
 from realtime.log.threads import backend_threads
 from realtime.registry import Command, CommandError
 from videos import likes, reactions
 from videos.limits import COMMENTS, LIKES, REACTIONS
 from videos.topics import visible_video
-from web import limits
 from web.ids import parse_id
 from web.refusals import Refused
 from web.text import clean_body
@@ -37,12 +37,12 @@ def _on_video(act: ActOnVideo) -> Command:
 
 
 async def _like(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
-    limits.take(LIKES, who)
+    act_limits.take(LIKES, who)
     return await likes.like(video_id, who, text_of({"kind": "like", **message}, "kind"))
 
 
 async def _unlike(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
-    limits.take(LIKES, who)
+    act_limits.take(LIKES, who)
     return await likes.unlike(video_id, who)
 
 
@@ -55,7 +55,7 @@ async def _comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[
         except ValueError as error:
             raise Refused("reply_to is the id of a comment.", code="invalid") from error
     client_id = client_id_of(message)
-    limits.take(COMMENTS, who)
+    act_limits.take(COMMENTS, who)
     return {"comment": await likes.comment(video_id, who, body, reply_to=reply_to, client_id=client_id)}
 
 
@@ -72,7 +72,7 @@ async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[st
 async def react(viewer: Viewer, video_id: UUID, kind: str, count: int) -> None:
     """Check and publish a burst of taps. Raises Refused, Limited, StoreUnavailable."""
     reactions.check_reaction(kind, count)
-    limits.take(REACTIONS, viewer, count)
+    act_limits.take(REACTIONS, viewer, count)
     video = await backend_threads.run(visible_video, video_id, viewer)
     reactions.react(video, kind, count)
 

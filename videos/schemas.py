@@ -9,10 +9,11 @@ from ninja import Schema
 from pydantic import Field
 
 from accounts.schemas import Person
+from realtime.answers import In
 from videos.models import LikeKind, Video
 from videos.reactions import REACTION_KINDS, REACTION_MAX
 from videos.text import PLAYLIST
-from web.schemas import SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Id, In, Milliseconds
+from web.schemas import SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Id, Milliseconds
 from web.text import TITLE_MAX
 
 Title = Annotated[str, Field(min_length=1, max_length=TITLE_MAX, json_schema_extra={"pattern": SEEN_TEXT})]

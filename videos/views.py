@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from accounts.models import NAME_MAX, Viewer
 from accounts.pages import page, render_page, viewer_on
+from realtime.answers import RETRY_SECONDS
 from realtime.edge.handshake import APART
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
@@ -36,7 +37,7 @@ from videos.models import LikeKind, Video
 from videos.rights import may_broadcast
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
-from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, RETRY_SECONDS, forbidden
+from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, forbidden
 from web.moments import to_ms
 from web.pictures import open_regular
 from web.refusals import NotFound

@@ -12,8 +12,9 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import CsrfViewMiddleware, get_token
 from ninja.security import APIKeyCookie, HttpBearer
+
+from realtime.edge.csrf import set_csrf
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -22,46 +23,12 @@ class Unauthorized(Exception):
     """No valid credentials. The text says what to do."""
 
 
-class CsrfFailed(Exception):
-    """A session without its CSRF token, or from a foreign page."""
-
-
 def bearer(header: str) -> str:
     """Return the token of an Authorization header. Raises Unauthorized."""
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthorized("Authorization looks like: Bearer <token>.")
     return token.strip()
-
-
-def _no_view(request: HttpRequest) -> HttpResponse:
-    return HttpResponse()
-
-
-_csrf = CsrfViewMiddleware(_no_view)
-
-
-def check_csrf(request: HttpRequest) -> None:
-    """Check the CSRF token and the origin of a request that a session vouches for. Raises CsrfFailed.
-
-    A page of a listed origin cannot read the token's cookie; the Origin that its browser says is proof enough.
-    """
-    if request.headers.get("Origin") in settings.LIVE_ORIGINS:
-        return
-    _csrf.process_request(request)
-    if _csrf.process_view(request, _no_view, (), {}) is not None:
-        raise CsrfFailed("Send the csrftoken cookie's value as X-CSRFToken, from a page of this site.")
-
-
-def begin_csrf(request: HttpRequest) -> None:
-    """Make the page's CSRF token that of the cookie, or a new one; `set_csrf` puts it on the response."""
-    _csrf.process_request(request)
-    get_token(request)
-
-
-def set_csrf(request: HttpRequest, response: HttpResponse) -> None:
-    """Put the cookie on the response that scripts send back as X-CSRFToken."""
-    _csrf.process_response(request, response)
 
 
 def set_session(request: HttpRequest, response: HttpResponse, key: str) -> None:

@@ -20,10 +20,9 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import Promise
 
+from realtime.answers import RETRY_SECONDS
 from realtime.log.outages import is_outage
 from realtime.log.store import StoreUnavailable
-
-RETRY_SECONDS = 2
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 AsyncAnswer = Callable[[HttpRequest], Awaitable[HttpResponseBase]]

@@ -21,9 +21,6 @@ from ninja.operation import Operation
 
 Document = dict[str, Any]
 
-ANYBODY: Document = {"security": [{}, {"Bearer": []}, {"Session": []}]}
-"""Of a call that needs nobody's identity, but shows more to some."""
-
 SESSION = (
     "Of a signed-in viewer, or of a guest. With POST, PUT, PATCH and DELETE send the value of the cookie `csrftoken`"
     " as `X-CSRFToken` too."

@@ -5,19 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 
+from realtime.events import MS_MAX
 from web.ids import parse_id
 from web.text import BODY_MAX, CLIENT_ID
-
-MS_MAX = 253_402_300_799_000  # the last moment of the year 9999
-
-
-class In(Schema):
-    """A request's body: unknown fields and wrong types are errors, not guesses."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 def like(pattern: str, lowest: int, highest: int, **more: Any) -> Any:
@@ -39,8 +31,3 @@ ClientId = Annotated[str, Field(pattern=CLIENT_ID.pattern)]
 Milliseconds = Annotated[int, Field(ge=0, le=MS_MAX)]
 UNCHANGED: Any = None
 """Of a field that a change may leave out. It is no null: `exclude_unset` keeps it from being read."""
-
-
-class Error(Schema):
-    code: str
-    detail: str

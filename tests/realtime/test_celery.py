@@ -15,7 +15,7 @@ from kombu import serialization
 from kombu.utils import json as kombu_json
 from prometheus_client import REGISTRY
 
-from liveplatform.celery import app, watch_periodic_tasks
+from realtime.celery import app, watch_periodic_tasks
 from realtime.tasks import retention
 from videos.tasks import recount
 

@@ -89,7 +89,7 @@ def test_nobody_keys_a_limit_on_a_bare_address(checkout: Path, packages: list[st
     """Limits per address go through `network_of`. Who else reads one asks whether it is this machine (health.py)."""
     source = [path for folder in packages for path in (checkout / folder).rglob("*.py")]
     readers = {path.name for path in source if "REMOTE_ADDR" in path.read_text()}
-    assert readers == {"health.py", "limits.py"}
+    assert readers == {"health.py", "act_limits.py"}
 
 
 def test_guests_and_sign_ins_of_an_address_are_settings() -> None:

@@ -8,8 +8,7 @@ import pytest
 import redis
 from django.test import RequestFactory
 
-from liveplatform import health
-from realtime import telemetry
+from realtime import health, telemetry
 from realtime.relay.receiver import Receiver
 from realtime.relay.signing import Keyring
 from realtime.scraping import may_scrape

@@ -9,13 +9,13 @@ from ninja import Path, Query, Router
 
 from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth, viewer_of
 from accounts.schemas import TypingIn
+from realtime import act_limits
+from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import backend_threads
 from videos import likes, moderation, schemas, typists
 from videos.limits import COMMENTS
 from videos.topics import comments_json, visible_video
-from web import limits
-from web.answers import ACTING, READING, SENDING, Limit, answer, check_query
-from web.openapi import ANYBODY
+from web.answers import ACTING, READING, Limit, check_query
 from web.schemas import Id
 from web.text import clean_body
 
@@ -36,7 +36,7 @@ CommentId = Annotated[Id, Path()]
 async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.CommentIn) -> HttpResponse:
     who = acting_claim(request)
     clean_body(body.body)
-    limits.take(COMMENTS, who)
+    act_limits.take(COMMENTS, who)
     made = await likes.comment(video_id, who, body.body, reply_to=body.reply_to, client_id=body.client_id)
     return answer(made, 201)
 

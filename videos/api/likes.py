@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router
 
 from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth
+from realtime import act_limits
+from realtime.answers import SENDING, answer
 from videos import likes, schemas
 from videos.commands import react
 from videos.limits import LIKES
-from web import limits
-from web.answers import ACTING, SENDING, answer
+from web.answers import ACTING
 from web.schemas import Id
 
 router = Router()
@@ -29,7 +30,7 @@ VideoId = Annotated[Id, Path()]
 async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn) -> HttpResponse:
     """One like per viewer and video: repeating changes nothing, another kind replaces it."""
     who = acting_claim(request)
-    limits.take(LIKES, who)
+    act_limits.take(LIKES, who)
     return answer(await likes.like(video_id, who, body.kind))
 
 
@@ -42,7 +43,7 @@ async def put_like(request: HttpRequest, video_id: VideoId, body: schemas.LikeIn
 )
 async def delete_like(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     who = acting_claim(request)
-    limits.take(LIKES, who)
+    act_limits.take(LIKES, who)
     return answer(await likes.unlike(video_id, who))
 
 

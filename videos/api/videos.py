@@ -10,14 +10,14 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
 from accounts.requests import acting_viewer, viewer_auth, viewer_of
+from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import backend_threads
 from videos import broadcasts, schemas
 from videos.models import Video
 from videos.text import check_playlist, clean_title
 from videos.topics import full_json, visible_video, with_viewers
 from videos.watching import viewers_json
-from web.answers import ACTING, READING, SENDING, Limit, answer, check_query
-from web.openapi import ANYBODY
+from web.answers import ACTING, READING, Limit, check_query
 from web.schemas import Id
 from web.text import clean_text
 

@@ -1,31 +1,32 @@
-"""The platform's own calls: tickets, what a stream watches, the clock, and what was seen."""
+"""The platform's own calls: tickets, what a stream watches, the clock, and what was seen.
+
+A site has them below `/api/v1/` (realtime.urls), or adds `router` to an API of its own.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import Annotated
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
 from pydantic import Field
 
-from accounts import identities
-from accounts.requests import viewer_of
+from realtime import act_limits
+from realtime.answers import ANYBODY, SENDING, Error, In, answer
 from realtime.edge import tickets
+from realtime.edge.admission import identify
+from realtime.edge.csrf import check_csrf
+from realtime.edge.handshake import Refusal
 from realtime.edge.tickets import EXPIRES_MAX_SECONDS, EXPIRES_MIN_SECONDS, EXPIRES_SECONDS
-from realtime.events import POSITION, TopicName, now_ms, position_in
+from realtime.events import MS_MAX, POSITION, TopicName, now_ms, position_in
+from realtime.identity import ANONYMOUS, Identity
 from realtime.limits import RateLimit, even_out
 from realtime.log.store import TopicGone
 from realtime.node.acknowledgements import ENTRIES_MAX
 from realtime.node.connections import TOPICS_MAX, ConnectionGone
 from realtime.node.process import process
 from realtime.registry import registry
-from web import limits
-from web.answers import SENDING, answer
-from web.openapi import ANYBODY
-from web.refusals import Invalid, NotFound
-from web.schemas import MS_MAX, Error, In
 
 SUBSCRIPTIONS = RateLimit(burst=60, per_second=5)  # per viewer
 ANONYMOUS_SUBSCRIPTIONS = RateLimit(burst=300, per_second=25)  # per address
@@ -47,7 +48,7 @@ Connection = Annotated[
 
 class TicketIn(In):
     topics: Annotated[list[Topic], Field(min_length=1, max_length=50)] = Field(
-        examples=[["video:01a20c4b-3598-7508-8132-5e721642feef"]]
+        examples=[[f"{next(iter(registry.kinds))}:01a20c4b-3598-7508-8132-5e721642feef"]]
     )
     expires_in: Annotated[int, Field(ge=EXPIRES_MIN_SECONDS, le=EXPIRES_MAX_SECONDS)] = Field(
         EXPIRES_SECONDS, description="Seconds for which the ticket opens streams, and lets them come back."
@@ -115,16 +116,16 @@ async def create_ticket(request: HttpRequest, body: TicketIn) -> HttpResponse:
 
     Needs nobody's identity for public topics.
     """
-    watcher = await identities.identity_on(await viewer_of(request))
+    identity = await _identity_of(request)
     topics = [_topic(text) for text in dict.fromkeys(body.topics)]
     began = time.monotonic()
     for topic in topics:
         try:
-            await process.node().prepare(topic, watcher)
+            await process.node().prepare(topic, identity)
         except TopicGone as error:
             await even_out(began)
-            raise NotFound("There is no such topic.") from error
-    ticket = tickets.issue(topics, watcher, expires_in_seconds=body.expires_in)
+            raise Refusal(404, "not_found", "There is no such topic.") from error
+    ticket = tickets.issue(topics, identity, expires_in_seconds=body.expires_in)
     return answer({"ticket": ticket, "expires_in": body.expires_in})
 
 
@@ -150,21 +151,17 @@ async def change_subscriptions(request: HttpRequest, body: SubscriptionsIn) -> H
 
     Topics are taken away first, then added. One that is named twice counts once, as it stands last.
     """
-    viewer = await viewer_of(request)
-    session = "" if "Authorization" in request.headers else request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-    if viewer:
-        limits.take(SUBSCRIPTIONS, viewer)
+    identity = await _identity_of(request)
+    if identity.viewer_id:
+        act_limits.take(SUBSCRIPTIONS, identity.viewer_id)
     else:
-        limits.take(ANONYMOUS_SUBSCRIPTIONS, limits.network(request))
+        act_limits.take(ANONYMOUS_SUBSCRIPTIONS, act_limits.network(request))
     subscribe = {(topic := _topic(asked.topic)): position_in(topic, asked.after) for asked in body.subscribe}
     unsubscribe = {_topic(text) for text in body.unsubscribe}
     began = time.monotonic()
     try:
         answers = await process.change_topics(
-            body.connection,
-            await identities.identity_on(viewer, session=session),
-            subscribe=subscribe,
-            unsubscribe=list(unsubscribe),
+            body.connection, identity, subscribe=subscribe, unsubscribe=list(unsubscribe)
         )
     except ConnectionGone as error:
         raise _stream_ended() from error
@@ -179,17 +176,6 @@ async def change_subscriptions(request: HttpRequest, body: SubscriptionsIn) -> H
     return answer({"topics": topics})
 
 
-def _stream_ended() -> NotFound:
-    return NotFound("The stream has ended: open another one.", code="connection_gone")
-
-
-def _topic(text: str) -> TopicName:
-    try:
-        return registry.topic(text)
-    except ValueError as error:
-        raise Invalid(f"{error}.".capitalize(), code="invalid_topic") from error
-
-
 @router.get("/time", response={200: TimeOut}, tags=["viewers"], summary="Read the server's clock")
 async def read_time(request: HttpRequest) -> HttpResponse:
     """Tell the time, for clients that say when they have read a frame."""
@@ -202,8 +188,32 @@ async def saw(request: HttpRequest, body: SawIn) -> HttpResponse:
 
     `seen` is how many of them were waited for: what comes twice, too late, or was never sent there changes nothing.
     """
-    limits.take(SAW, limits.network(request))
+    act_limits.take(SAW, act_limits.network(request))
     try:
         return answer({"seen": await process.saw(body.connection, body.frames)})
     except ConnectionGone as error:
         raise _stream_ended() from error
+
+
+async def _identity_of(request: HttpRequest) -> Identity:
+    """Return on whose behalf the request comes. A session counts only together with its CSRF token.
+
+    Raises Refusal.
+    """
+    sent = {b"cookie": request.META.get("HTTP_COOKIE"), b"authorization": request.META.get("HTTP_AUTHORIZATION")}
+    headers = {name: value.encode("latin1") for name, value in sent.items() if value}
+    identity = await identify(headers) if headers else ANONYMOUS
+    if identity.session:
+        check_csrf(request)
+    return identity
+
+
+def _stream_ended() -> Refusal:
+    return Refusal(404, "connection_gone", "The stream has ended: open another one.")
+
+
+def _topic(text: str) -> TopicName:
+    try:
+        return registry.topic(text)
+    except ValueError as error:
+        raise Refusal(422, "invalid_topic", f"{error}.".capitalize()) from error

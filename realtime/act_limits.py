@@ -22,7 +22,7 @@ class Somebody(Protocol):
     def id(self) -> UUID: ...
 
 
-def take(limit: RateLimit, who: Somebody | Network, count: int = 1) -> None:
+def take(limit: RateLimit, who: Somebody | str, count: int = 1) -> None:
     """Count an act of somebody, or of an address. Raises realtime.limits.Limited.
 
     A call, not a decorator: what is not valid is refused before it, and counts for nothing.

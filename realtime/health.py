@@ -1,4 +1,7 @@
-"""What operators ask a node: is it alive, is it ready, what are its metrics. And pages for errors outside views."""
+"""What operators ask a node: is it alive, is it ready, what are its metrics.
+
+A site has them at `/healthz`, `/readyz` and `/metrics` (realtime.urls).
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,17 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from realtime import telemetry
+from realtime.answers import RETRY_SECONDS
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from realtime.node.process import process
 from realtime.scraping import REFUSAL, may_scrape
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
-from web.middleware import RETRY_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +104,7 @@ class DatabaseCheck:
                 return "read-only"
             # A record in the write-ahead log, flushed at the commit, and a temporary file. They need what a like needs
             # and leave nothing in any table.
-            cursor.execute("SELECT pg_logical_emit_message(true, 'liveplatform', 'readyz')")
+            cursor.execute("SELECT pg_logical_emit_message(true, 'realtime', 'readyz')")
             cursor.execute("SET LOCAL work_mem = '64kB'")
             cursor.execute(
                 "SELECT count(*) FROM (SELECT n FROM generate_series(1, %s) AS n ORDER BY -n) AS s", [ROOM_ROWS]
@@ -147,17 +149,3 @@ async def region_metrics(request: HttpRequest) -> HttpResponse:
         reports, queues = await asyncio.gather(telemetry.read(), telemetry.queue_lengths())
     site = telemetry.of_site(database_is_up=await database_check.state() == "ok", queues=queues)
     return HttpResponse(await asyncio.to_thread(telemetry.to_metrics, reports, site), content_type=CONTENT_TYPE_LATEST)
-
-
-def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _error(request, 404, "not_found", "There is no such thing.")
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _error(request, 400, "bad_request", "The request is not valid.")
-
-
-def _error(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
-    if request.path.startswith("/api/"):
-        return JsonResponse({"code": code, "detail": detail}, status=status)
-    return render(request, f"{status}.html", status=status)
