@@ -37,6 +37,7 @@ class PresenceTopics(TopicKind):
     prefix = PREFIX[:-1]
     is_logged = False
     is_presence = True
+    states = frozenset({"presence"})
     kept_events = 0
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:

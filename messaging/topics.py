@@ -41,6 +41,8 @@ class ConversationTopics(MembersTopics):
     """
 
     prefix = "conversation"
+    events = frozenset({"message", "message_deleted", "receipt", "conversation", "merged"})
+    signals = frozenset({"typing"})
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         id = id_of(topic)
@@ -82,6 +84,7 @@ class UserTopics(MembersTopics):
     """
 
     prefix = "user"
+    events = frozenset({"message", "message_deleted", "receipt", "conversation", "blocked"})
     is_logged = False
     kept_events = KEPT_INBOX_EVENTS
     is_inbox = True

@@ -48,10 +48,17 @@ class Review:
 class TopicKind(Protocol):
     """What the owner of a topic prefix registers: how its topics are read, what events change, and who may read them.
 
-    A kind inherits from this, and says what its topics have besides durable events.
+    A kind inherits from this, and names what its topics have. What it does not name cannot be published to them
+    (`Registry.check`): nothing would read it.
     """
 
     prefix: str
+    events: frozenset[str] = frozenset()
+    """The names of its durable events: rows of the event log, each delivered in order."""
+    states: frozenset[str] = frozenset()
+    """The names of its states, of which the newest counts and which no row keeps."""
+    signals: frozenset[str] = frozenset()
+    """The names of what is only true for a moment, such as "typing"."""
     is_logged: bool = True
     """A topic has a row in the event log from the start: without one it is gone. Else the row comes with the first
     durable event, and a topic is there when `load` says so."""

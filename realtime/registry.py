@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from realtime.events import ID, TopicName
+from realtime.events import ID, Burst, Counters, Durable, Event, Signal, State, TopicName
 from realtime.identity import Identity
 from realtime.kinds import Review, TopicKind
 
@@ -64,6 +64,25 @@ class Registry:
     def topic_pattern(self) -> str:
         """What such a name looks like, as a regular expression."""
         return f"(?:{'|'.join(self.kinds)}):{ID}"
+
+    def check(self, event: Event) -> None:
+        """Raises ValueError for an event that the kind of its topic does not name."""
+        kind = self.kinds.get(event.topic.partition(":")[0])
+        if kind is None:
+            raise ValueError(f"{event.topic}: no kind of topics begins so")
+        match event:
+            case Durable(name=name):
+                is_named = name in kind.events
+            case State(name=name):
+                is_named = name in kind.states
+            case Signal(name=name):
+                is_named = name in kind.signals
+            case Burst():
+                name, is_named = "a burst", bool(kind.burst)
+            case Counters():
+                name, is_named = "a counter", bool(kind.counter)
+        if not is_named:
+            raise ValueError(f"{event.topic}: {type(kind).__name__} does not name {name}")
 
     def add_command(self, op: str, command: Command) -> None:
         self.commands[op] = command

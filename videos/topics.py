@@ -38,6 +38,8 @@ class VideoTopics(TopicKind):
     """
 
     prefix = "video"
+    events = frozenset({"video", "comment", "comment_deleted", "comment_pinned", "comment_unpinned", "merged"})
+    signals = frozenset({"typing"})
     counter = "likes"
     burst = "reactions"
     counts_viewers = True

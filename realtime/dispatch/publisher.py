@@ -15,10 +15,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from celery import current_app
 from django.conf import settings
 
 from realtime import metrics
 from realtime.events import Event, coalesce, now_ms, to_wire
+from realtime.registry import registry
 from realtime.stamps import WIRE_VERSION
 
 logger = logging.getLogger(__name__)
@@ -30,10 +32,12 @@ WAITING_MAX_TASKS = 8  # a dispatcher has done with so many in about 5 ms
 QUEUE_MAX_EVENTS = 20_000
 BATCH_MAX_EVENTS = 2_000
 AWAY_SECONDS = 1.0
+DISPATCH = "realtime.tasks.dispatch"
+"""The name of the dispatcher's task, which is also that of its function."""
 
 
 class Publisher:
-    """Collects events and sends them as batches. Safe for threads; never blocks, never raises."""
+    """Collects events and sends them as batches. Safe for threads; never blocks."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -45,7 +49,13 @@ class Publisher:
         self._looked_at = 0.0
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Hand over committed events. When the broker has been away for long the oldest are dropped, and counted."""
+        """Hand over events; durable ones and counters when they are committed (realtime.log does so).
+
+        When the broker has been away for long the oldest are dropped, and counted. Raises ValueError for what the kind
+        of its topic does not name.
+        """
+        for event in events:
+            registry.check(event)
         if not events:
             return
         metrics.published.inc(len(events))
@@ -77,15 +87,12 @@ class Publisher:
         One moment for the whole batch: that of its newest event, for the oldest late by the time of collecting. In the
         publisher's thread; never raises.
         """
-        # Imported late: Celery's app reads the settings, which may not be ready when this module is imported.
-        from realtime.tasks import dispatch
-
         wire: list[Any] = [to_wire(event) for event in coalesce(batch)]
         try:
-            with dispatch.app.producer_pool.acquire(block=True) as producer:
+            with current_app.producer_pool.acquire(block=True) as producer:
                 # By name, and without the text of its arguments that Celery would make for logs that nobody writes.
-                dispatch.app.send_task(
-                    dispatch.name,
+                current_app.send_task(
+                    DISPATCH,
                     [wire, {"region": settings.LIVE_REGION, "published": published_ms, "wire": WIRE_VERSION}],
                     producer=producer,
                     retry=False,

@@ -20,6 +20,7 @@ from django.db.models import F
 from realtime.dispatch.publisher import publisher
 from realtime.events import Counters, Durable, Event, TopicName, now_ms
 from realtime.models import Topic
+from realtime.registry import registry
 
 
 @dataclass(slots=True)
@@ -115,7 +116,10 @@ def _write_and_publish(heads: LockedHeads, events: Sequence[Event]) -> None:
 def write(execute: Callable[[Any, Any], object], heads: LockedHeads, events: Sequence[Event]) -> None:
     """Write the durable ones of the events, and the heads of all, in two statements of the transaction that has the
     locks. The events are to be published after its commit: group commit does so (`Applied.events`).
+    Raises ValueError for one that its topic's kind does not name.
     """
+    for event in events:
+        registry.check(event)
     if durable := [event for event in events if isinstance(event, Durable)]:
         execute(_INSERT, [_rows(durable)])
     moved = [heads[topic] for topic in {event.topic for event in events}]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from realtime.dispatch.publisher import publisher
+from realtime.events import Burst, Counters, Durable, Event, Signal, State, TopicName
 from realtime.registry import Registry, registry
 
 
@@ -32,3 +34,31 @@ def test_site_without_the_app_does_not_know_its_topics() -> None:
     assert not bare.is_topic("video:1")
     with pytest.raises(ValueError, match="a topic looks like kind:<id>"):
         bare.topic("video:1")
+
+
+VIDEO, USER = TopicName("video:1"), TopicName("user:1")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Durable(VIDEO, 1, "bid", b"{}"),
+        State(VIDEO, 1, "presence", {}),
+        Signal(VIDEO, "waving", "", {}, 0),
+        Counters(USER, 1, {}),
+        Burst(USER, {}, 0),
+        Durable(TopicName("lot:1"), 1, "bid", b"{}"),
+    ],
+    ids=lambda event: f"{event.topic} {type(event).__name__}",
+)
+def test_what_no_kind_names_is_not_published(event: Event) -> None:
+    """A name that was spelled wrong went all the way to the pages, where nothing waits for it."""
+    with pytest.raises(ValueError, match=event.topic):
+        publisher.publish([event])
+
+
+@pytest.mark.parametrize(
+    "event", [Durable(VIDEO, 1, "comment", b"{}"), Signal(VIDEO, "typing", "", {}, 0), Counters(VIDEO, 1, {})]
+)
+def test_what_a_kind_names_is(event: Event) -> None:
+    registry.check(event)
