@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 
 from realtime.conf import fill_in
+from realtime.registry import registry
 
 
 class RealtimeConfig(AppConfig):
@@ -22,6 +23,10 @@ class RealtimeConfig(AppConfig):
         from realtime import celery  # noqa: F401
 
         checks.register(check_leases)
+        if apps.is_installed("django.contrib.auth") and registry.identify is None:
+            from realtime import users
+
+            registry.identify, registry.review = users.identify, users.review
 
 
 def check_leases(**_: object) -> list[checks.CheckMessage]:

@@ -1,0 +1,58 @@
+"""Django's own users as viewers, known by their session. A site has this unless its apps know viewers another way.
+
+Registered at the start (realtime.apps), called at the handshake and while a stream lasts. A viewer's id is the user's
+primary key; who is `is_staff` reads what is open to staff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+from django.conf import settings
+from django.contrib.auth import get_user, get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+
+from realtime.edge.cookies import cookie
+from realtime.identity import ANONYMOUS, Identity
+from realtime.kinds import Review
+from realtime.log.threads import backend_threads
+
+
+async def identify(headers: dict[bytes, bytes]) -> Identity:
+    """Return on whose behalf a stream is opened. Raises StoreUnavailable."""
+    session = cookie(headers, settings.SESSION_COOKIE_NAME)
+    return await backend_threads.run(_identity_of, session) if session else ANONYMOUS
+
+
+def review(identities: Sequence[Identity]) -> Review:
+    """Look again at identities: who is signed out, has a new password, is active no longer or no longer staff."""
+    users = get_user_model()._default_manager.in_bulk({identity.viewer_id for identity in identities})
+    now = {str(user.pk): _identity(user) for user in users.values() if user.is_active}
+    gone = (identity for identity in identities if not _is_still(identity, now.get(identity.viewer_id)))
+    return Review(frozenset(gone))
+
+
+def _is_still(identity: Identity, now: Identity | None) -> bool:
+    if now is None or identity.stamp != now.stamp or (identity.is_staff and not now.is_staff):
+        return False
+    return not identity.session or bool(_session(identity.session).load())
+
+
+def _identity_of(key: str) -> Identity:
+    request = HttpRequest()
+    request.session = _session(key)
+    user = get_user(request)
+    return _identity(user, session=key) if isinstance(user, AbstractBaseUser) else ANONYMOUS
+
+
+def _identity(user: AbstractBaseUser, *, session: str = "") -> Identity:
+    is_staff = bool(getattr(user, "is_staff", False))
+    return Identity(str(user.pk), is_staff, stamp=user.get_session_auth_hash(), session=session)
+
+
+def _session(key: str) -> SessionBase:
+    store: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
+    return store(key)
