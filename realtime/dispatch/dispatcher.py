@@ -32,7 +32,7 @@ class Lookup(Protocol):
 
 
 class Relay(Protocol):
-    """The way to the other regions (realtime.relay.table.Outbox)."""
+    """Hands events to the relay for other regions (realtime.relay.table.Outbox)."""
 
     async def offer(self, events: Sequence[tuple[str, bytes]], stamps: Mapping[str, Any]) -> None:
         """Hand over events, topic and packed wire form, for those regions that watch them. Never raises."""
@@ -41,7 +41,7 @@ class Relay(Protocol):
 
 @dataclass(slots=True)
 class Dispatched:
-    """What a batch came to. `unwatched` events had no viewer in this region, `bad` items were no events."""
+    """The result of a batch. `unwatched` events had no viewer in this region. `bad` items were no events."""
 
     events: int = 0
     messages: int = 0
@@ -53,15 +53,15 @@ class Dispatched:
 class Dispatcher:
     """Looks up who watches and sends one message per node and batch.
 
-    `send(messages)` puts a message, packed as the layer carries it, on each node's channel. An event is neither built
-    nor checked here, only packed, once, whatever the number of nodes: they check it, and a newer version's event
-    reaches those that know it.
-    A lookup is remembered for `cache_seconds`: a node that has just subscribed took its snapshot after it entered
-    the table, so an event it misses for that reason is found by its next reconcile. That nobody watches is not
-    remembered: it costs no message, and the first viewer of a topic comes and acts within that time.
+    `send(messages)` puts a message, packed as the layer carries it, on each node's channel. The dispatcher neither
+    builds nor checks an event. It packs it once, for any number of nodes. The nodes check it, so an event of a newer
+    version reaches the nodes that know that version.
+    It remembers a lookup for `cache_seconds`. A node that has just subscribed took its snapshot after it entered the
+    table. So if it misses an event for that reason, its next reconcile finds the event. An empty answer is not
+    remembered: it costs no message, and the first viewer of a topic may come and act within that time.
 
-    `relay` takes the same events for the other regions; without one they stay here, as those must that came from there.
-    State that no row keeps (who is online) is each region's own to find out.
+    `relay` takes the same events for the other regions. Events that came from another region must stay here: then there
+    is no `relay`. Each region finds out by itself the state that no row keeps (who is online).
     """
 
     table: Lookup
@@ -76,7 +76,7 @@ class Dispatcher:
         """Send the events of a batch, in wire form, to the nodes that watch their topics.
 
         `stamps` says when the batch passed the hops before this one (realtime.stamps); `dispatched` is added to them.
-        Events in a version of the wire that is not spoken here are left to the nodes' look.
+        If the batch has a wire version that is not spoken here, the nodes find its durable events in the database.
         Raises TableUnavailable when the table does not answer; then nothing was sent.
         """
         outcome = Dispatched()
@@ -137,7 +137,7 @@ def deliver_message(packed_items: Sequence[bytes], packed_stamps: bytes) -> byte
 
 
 def _coalesced(wire: Iterable[object], outcome: Dispatched) -> list[list[Any]]:
-    """Return the items that name a topic; state of one topic that came twice becomes one item. The rest is counted."""
+    """Return the items that name a topic. If state of one topic came twice, it becomes one item. Count the rest."""
     kept: list[list[Any]] = []
     places: dict[tuple[str, ...], int] = {}
     for item in wire:

@@ -2,8 +2,9 @@
 
 Hop: `publish` is the backend's one publishing function. A thread of its own hands what came within
 `COLLECT_SECONDS` to Celery as one task (one task for each event would cap at 1,300 events/s; batches of 100
-carry 100,000), with short time-outs: a dead broker costs a request nothing. When tasks wait for the dispatcher, because
-many processes publish, each collects for longer. Promise: at most once; what is lost here the nodes find by themselves.
+carry 100,000), with short time-outs, so a dead broker costs a request nothing. When tasks wait for the dispatcher,
+because many processes publish, each collects for longer. Promise: at most once; what is lost here the nodes find by
+themselves.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 0.005
 COLLECT_MAX_SECONDS = 0.1
-LOOK_SECONDS = 0.1  # how often a publisher asks how many tasks wait
-WAITING_MAX_TASKS = 8  # a dispatcher has done with so many in about 5 ms
+LOOK_SECONDS = 0.1  # seconds between two questions how many tasks wait
+WAITING_MAX_TASKS = 8  # a dispatcher finishes this many in about 5 ms
 QUEUE_MAX_EVENTS = 20_000
 BATCH_MAX_EVENTS = 2_000
 AWAY_SECONDS = 1.0
@@ -79,13 +80,13 @@ class Publisher:
                 batch, self._events = self._events[:BATCH_MAX_EVENTS], self._events[BATCH_MAX_EVENTS:]
                 published_ms = self._published_ms
             self.send(batch, published_ms)
-            time.sleep(self._collect_seconds)  # what comes meanwhile goes into one batch
+            time.sleep(self._collect_seconds)  # events that come meanwhile go into one batch
 
     def send(self, batch: Sequence[Event], published_ms: int) -> None:
         """Hand a batch to the broker as one task, with where and when it was published (realtime.stamps).
 
-        One moment for the whole batch: that of its newest event, for the oldest late by the time of collecting. In the
-        publisher's thread; never raises.
+        The whole batch has one moment: that of its newest event. For the oldest event it is late by the time of
+        collecting. Runs in the publisher's thread. Never raises.
         """
         wire: list[Any] = [to_wire(event) for event in coalesce(batch)]
         try:
@@ -113,7 +114,7 @@ class Publisher:
 def pace(collect_seconds: float, waiting_tasks: int) -> float:
     """Return how long to collect from now on: twice as long while tasks queue up, half as long when hardly one waits.
 
-    The dispatcher's cost is mostly per task: so a site of any number of nodes finds the pace that it keeps up with.
+    The dispatcher's cost is mostly per task. So a site with any number of nodes finds a pace that it can keep.
     """
     if waiting_tasks > WAITING_MAX_TASKS:
         return min(collect_seconds * 2, COLLECT_MAX_SECONDS)

@@ -1,4 +1,4 @@
-"""Who may open a connection, and to what: the limits of addresses and viewers, identities, topics.
+"""Decides who may open a connection, and to which topics: limits of addresses and viewers, identities, topics.
 
 Called by the consumers (realtime.edge.consumers) before they open a connection, and by the session of a WebSocket
 (realtime.edge.session) for each topic. Each refusal is a `Refusal`: a status, a code and a sentence.
@@ -19,7 +19,7 @@ from realtime.node.process import process
 from realtime.registry import CommandError, registry
 
 LimitKeys = tuple[Network, str]
-"""The address and the viewer that a connection is counted for in the limits."""
+"""The address and the viewer for which the limits count a connection."""
 
 
 def open_node() -> Node:
@@ -33,7 +33,7 @@ def open_node() -> Node:
 
 
 def enter_limits(request: Request) -> LimitKeys:
-    """Count a connection in the limits; return what to give back at its end. Raises Refusal."""
+    """Count a connection in the limits. Return what to give back when the connection ends. Raises Refusal."""
     keys = (request.network, request.person)
     try:
         process.connection_limit.enter(*keys)
@@ -52,7 +52,7 @@ def leave_limits(keys: LimitKeys | None) -> None:
 
 
 async def identify(headers: dict[bytes, bytes]) -> Identity:
-    """Return on whose behalf the headers speak. Raises Refusal."""
+    """Return the identity that the headers speak for. Raises Refusal."""
     if registry.identify is None:
         return ANONYMOUS
     try:

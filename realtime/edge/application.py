@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 INBOUND_MAX_FRAMES = 64
-INPUT_ENDED = "live.input_ended"  # in the queue, but not given to the application: the client sends no more
+INPUT_ENDED = "live.input_ended"  # put in the queue, and never given to the application: the client sends no more
 
 
 def received(message: str | bytes) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def received(message: str | bytes) -> dict[str, Any]:
 
 
 async def receive_event(queue: asyncio.Queue[Any], took_one: Callable[[], None]) -> Any:
-    """Return the next event. An application that asks for it has answered the one before."""
+    """Return the next event. When the application asks for it, it has answered the event before."""
     while True:
         message = await queue.get()
         took_one()

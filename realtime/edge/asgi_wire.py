@@ -1,4 +1,4 @@
-"""A connection through any ASGI server: where the socket cannot be had (TLS in the process, HTTP/2, HTTP/1.0).
+"""A connection through any ASGI server, for when we cannot take the socket (TLS in the process, HTTP/2, HTTP/1.0).
 
 Made by the consumers (realtime.edge.consumers), which stay for as long as the connection lasts.
 """
@@ -23,7 +23,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class AsgiWire:
     """A connection through any ASGI server: implements realtime.node.connections.Wire.
 
-    `behind` knows the server's own buffers: where it is None, they are the server's to bound.
+    `behind` knows the server's own buffers. If it is None, the server itself must bound them.
     """
 
     direct_fd = -1
@@ -72,7 +72,7 @@ class AsgiWire:
         raise AssertionError("the node has no descriptor of this wire")
 
     def pause(self) -> None:
-        """Its commands wait in the server: they are taken one by one."""
+        """The commands wait in the server. We take them one by one."""
 
     def resume(self) -> None: ...
 
@@ -93,7 +93,7 @@ class AsgiWire:
         if self._behind is not None:
             self._behind.abort()
         elif self._application is not None:
-            self._application.cancel()  # ASGI knows no abrupt end: this is the nearest
+            self._application.cancel()  # ASGI has no abrupt end: this is the nearest
 
     def stop(self) -> None:
         """The connection has ended: nothing is sent any more."""
@@ -104,13 +104,13 @@ class AsgiWire:
         while True:
             message, size = await self._waiting.get()
             try:
-                # A server whose buffers we do not see makes us wait instead.
+                # If we do not see the server's buffers, the server makes us wait instead.
                 async with asyncio.timeout(STALL_MAX_SECONDS if self._behind is None else None):
                     await send(message)
             except TimeoutError:
                 cut(self, "stalled")
                 return
-            except Exception as error:  # each server has its own for a peer that has gone; its disconnect event follows
+            except Exception as error:  # each server raises its own when the peer has left; its disconnect follows
                 logger.debug("asgi wire: %s", error)
                 return
             self._waiting_bytes -= size

@@ -1,4 +1,4 @@
-"""WebSockets behind TLS, where the socket cannot be had: Daphne's and Autobahn's, made as strict as ours.
+"""WebSockets behind TLS, where we cannot take the socket. Daphne and Autobahn handle them, as strictly as we do.
 
 Called by Daphne's upgrade of a request (realtime.edge.http), for the server (realtime.edge.server).
 """
@@ -21,7 +21,7 @@ from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
     """Daphne's WebSocket, behind TLS. Autobahn does its handshake, pings and writing; our codec reads what comes.
 
-    What waits for the application is bounded.
+    A bound limits what waits for the application.
     """
 
     _is_paused = False
@@ -68,7 +68,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             self.transport.pauseProducing()
 
     def took_one(self) -> None:
-        """The application took a frame: read on when it has caught up."""
+        """The application took a frame. Read on when it has caught up."""
         if self._is_paused and self.application_queue.qsize() <= INBOUND_MAX_FRAMES // 4:
             self._is_paused = False
             self.transport.resumeProducing()
@@ -80,7 +80,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             self.serverClose(code=Closing.FAILED.value)
 
     def _end_input(self, code: int, *, is_reply: bool = False) -> None:
-        """As StreamSocket has it."""
+        """The same as in StreamSocket."""
         self._inbound = None
         goodbye = partial(self._say_goodbye, code, is_reply=is_reply)
         reactor.callLater(CLOSE_SECONDS, goodbye)
@@ -103,7 +103,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):  # type: ignore[misc]
             super().handle_reply(message)
 
     def serverClose(self, code: int | None = None) -> None:
-        """Close with any code. Autobahn's `sendClose` takes an application's own only: not 1003, 1011, 1012."""
+        """Close with any code. Autobahn's `sendClose` takes only application codes, not 1003, 1011, 1012."""
         if self.state == self.STATE_OPEN:
             self.sendCloseFrame(code=1000 if code is None else code)
 

@@ -22,7 +22,7 @@ class Reader(Protocol):
     """A peer for which bytes may wait."""
 
     def pending_bytes(self) -> int:
-        """How much was written and not yet taken by the kernel."""
+        """How many bytes were written that the kernel has not yet taken."""
         ...
 
     def abort(self) -> None:
@@ -37,7 +37,7 @@ def cut(reader: Reader, reason: str) -> None:
 
 
 class Bound:
-    """The readers for which something waits, each with the time since when it has taken nothing."""
+    """The readers for which something waits, each with the time since it last took something."""
 
     def __init__(
         self, stall_seconds: float = STALL_MAX_SECONDS, *, clock: Callable[[], float] = time.monotonic
@@ -53,7 +53,7 @@ class Bound:
         return iter(self._since)
 
     def waits(self, reader: Reader) -> None:
-        """More waits for the reader now. It is cut when that is too much."""
+        """More waits for the reader now. Cut the reader if that is too much."""
         if reader.pending_bytes() > WAITING_MAX_BYTES:
             self.forget(reader)
             cut(reader, "full")
@@ -69,7 +69,7 @@ class Bound:
         self._since.pop(reader, None)
 
     def sweep(self) -> None:
-        """Cut those that have taken nothing for too long."""
+        """Cut the readers that have taken nothing for too long."""
         before = self._clock() - self._stall_seconds
         for reader in [reader for reader, since in self._since.items() if since < before]:
             self.forget(reader)

@@ -3,8 +3,8 @@
 Hop: they accept a connection and hand its socket on to the node; frames never pass through here. On our server
 (realtime.edge.server) the consumer ends with the handshake. It leaves a `StreamSession`, a fraction of its size, that
 gets the commands and the end. On any other ASGI server, and behind TLS and HTTP/2, the consumer stays and passes on
-what comes (`AsgiWire`). It owns no channel of the layer (one a node is enough). After the handshake it needs no
-database.
+what comes (`AsgiWire`). It owns no channel of the layer, because one for each node is enough. After the handshake it
+needs no database.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Stream:
     _ticket_seconds = 0.0  # its age
     _limit_keys: LimitKeys | None = None
     _session: StreamSession | None = None
-    _asgi_wire: AsgiWire | None = None  # where the session cannot have the socket itself: then the consumer stays
+    _asgi_wire: AsgiWire | None = None  # set if the session cannot have the socket itself; then the consumer stays
 
     async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
         self.scope = scope
@@ -88,7 +88,7 @@ class _Stream:
         return node
 
     def _read_ticket(self) -> None:
-        """Take on whose behalf the connection comes from its ticket. Raises Refusal."""
+        """Take the identity of the connection from its ticket. Raises Refusal."""
         try:
             ticket = tickets.read(self.request.ticket)
         except tickets.BadTicket as error:
@@ -96,13 +96,13 @@ class _Stream:
         self.identity, self._is_load, self._ticket_seconds = ticket.identity, ticket.is_load, ticket.age_seconds
 
     async def _identify(self) -> Identity:
-        """Return who watches; read from cookie or token once, and only where it matters. Raises Refusal."""
+        """Return who watches. It is read once from cookie or token, and only when it matters. Raises Refusal."""
         if self.identity is ANONYMOUS and (credentials := self.request.credentials):
             self.identity = await identify(credentials)
         return self.identity
 
     async def _prepare(self, node: Node) -> None:
-        """Have the topics at hand, each from the position last seen. Raises Refusal."""
+        """Load the topics, each from the position that the client has seen last. Raises Refusal."""
         async with refusals():
             is_old = self.identity.viewer_id and self._ticket_seconds > RIGHTS_SECONDS
             if is_old and not await node.rights.recognizes(self.identity):
@@ -124,7 +124,7 @@ class _Stream:
         return wire
 
     def _take_wire(self, session: StreamSession, *, is_sse: bool) -> Wire:
-        """Return the socket, handed to the session; where it cannot be had, a wire through this consumer."""
+        """Hand the socket to the session and return it. If we cannot take it, return a wire through this consumer."""
         extensions = self.scope.get("extensions", {})
         if (take := extensions.get(WIRE)) is None:
             self._asgi_wire = AsgiWire(self.base_send, is_sse=is_sse, behind=extensions.get(BEHIND))
@@ -136,7 +136,7 @@ class _Stream:
         return wire
 
     def _hello(self, session: StreamSession) -> list[Frame]:
-        """Enter the prepared topics, of many the first; return the first frames. Raises TopicGone.
+        """Enter the prepared topics (only the first ones if there are many). Return the first frames. Raises TopicGone.
 
         No await until they are written.
         """

@@ -17,7 +17,7 @@ from realtime.edge.transport import pending_bytes
 
 
 class Deadlines:
-    """Connections that are dropped unless something happens in time. `spares` says which of them are kept on.
+    """Drops connections for which nothing happens in time. `spares` says which connections are kept all the same.
 
     The time is the same for all, so the first to begin is the first to end, and none needs a timer. Twisted's own idle
     time starts again with each byte: a line that never ends would hold the connection for ever.
@@ -26,7 +26,7 @@ class Deadlines:
     def __init__(self, seconds: float, *, spares: Callable[[Any], bool] = lambda channel: False) -> None:
         self._seconds = seconds
         self._spares = spares
-        # By weak reference: most connections end long before, and must not be kept for it.
+        # Weak references: most connections end long before, and this must not keep them in memory.
         self._due: dict[weakref.ref[Any], float] = {}
 
     def start(self, channel: Any) -> None:
@@ -38,14 +38,14 @@ class Deadlines:
         self._due.pop(weakref.ref(channel), None)
 
     def note(self, channel: Any, *, has_come: bool, is_unfinished: bool) -> None:
-        """Give what has begun its time; what came before it had its own."""
+        """Start the time of what has begun now. What came before it had a time of its own."""
         if has_come or not is_unfinished:
             self.stop(channel)
         if is_unfinished and weakref.ref(channel) not in self._due:
             self.start(channel)
 
     def waiting(self, seconds: float) -> Iterator[Any]:
-        """Yield those that have waited for so long already, longest first."""
+        """Yield the connections that have waited for that long, longest first."""
         before = time.monotonic() + self._seconds - seconds
         for reference, due in list(self._due.items()):
             if due > before:
@@ -54,7 +54,7 @@ class Deadlines:
                 yield channel
 
     def sweep(self) -> None:
-        """Drop those whose time is up."""
+        """Drop the connections that have run out of time."""
         now = time.monotonic()
         while self._due:
             reference, due = next(iter(self._due.items()))

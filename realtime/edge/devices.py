@@ -1,7 +1,7 @@
 """The cookie `device`: it names a browser, not a person. It is signed, so a node needs no database to read it.
 
-Given by pages and new sessions (accounts.guests), so many to an address in a time; read when a connection opens
-(realtime.edge.handshake), to count viewers. It identifies nobody, and nothing else depends on it.
+Pages and new sessions set it (accounts.guests), with a limit for each address. It is read when a connection opens
+(realtime.edge.handshake), to count viewers. It does not identify a person, and nothing else depends on it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def signed(device: str) -> str:
 
 
 def read(cookie: str) -> str:
-    """Return the device that the cookie names; "" where the cookie is not one of ours. About 10 µs."""
+    """Return the device that the cookie names, or "" if we did not make the cookie. About 10 µs."""
     if not cookie or len(cookie) > MAX_CHARACTERS:
         return ""
     try:

@@ -20,13 +20,13 @@ from twisted.web import http
 from realtime.edge.reactor import reactor
 from realtime.edge.transport import pending_bytes
 
-STREAM_BUFFER_BYTES = 64 * 1024  # of the kernel, for one viewer: with the mailbox it bounds what a slow one costs
+STREAM_BUFFER_BYTES = 64 * 1024  # kernel buffer for one viewer; with the mailbox it bounds what a slow viewer costs
 # A peer may vanish without a FIN. The kernel notices it this long after a heartbeat without an answer, and heartbeats
 # come every 15 s. Other viewers see it leave within 45 s, the node's own time included.
 USER_TIMEOUT_MS = 20_000
 WIRE = "live.wire"  # called with a Listener (realtime.edge.sockets) it gives the connection's StreamSocket
-EXEMPT = "live.exempt"  # called, the connection does not count in the limit of its address
-BEHIND = "live.behind"  # where there is no WIRE: what Twisted holds back (`Behind`)
+EXEMPT = "live.exempt"  # when called, the connection no longer counts in the limit of its address
+BEHIND = "live.behind"  # if there is no WIRE: what Twisted holds back (`Behind`)
 ZERO_COPY = "http.response.zerocopysend"  # ASGI's own extension: the kernel sends a file
 
 # What is read, set or overridden, and where.
@@ -34,7 +34,7 @@ PRIVATE_PARTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     # Here: bytes that came after the request, and the requests that hold the connection. `_networkProducer` too, which
     # a channel has once it is connected.
     (http.HTTPChannel, ("_dataBuffer", "requests")),
-    # realtime.edge.http: a reason for each refusal. `_path` too, which a channel has while it reads a head.
+    # realtime.edge.http: a reason for each refusal. A channel also has `_path` while it reads a head.
     (http.HTTPChannel, ("_receivedHeaderCount", "_receivedHeaderSize", "_respondToBadRequestAndDisconnect")),
     (http.HTTPChannel, ("_send100Continue", "maxHeaders", "totalHeadersSize")),
     # realtime.edge.transport: what waits for a peer.
@@ -76,9 +76,9 @@ def tcp_transport(transport: Any) -> Any:
 
 
 def take_socket(channel: Any, transport: Any) -> tuple[int, bytes]:
-    """Take the socket of a request from Twisted and Daphne, which forget it; return it and what was unread.
+    """Take the socket of a request from Twisted and Daphne, which forget it. Return it and the unread bytes.
 
-    The descriptor stays open and non-blocking. It is the caller's to close.
+    The descriptor stays open and non-blocking. The caller must close it.
     """
     unread = b"".join(channel._dataBuffer)
     tune_stream(transport.socket)
@@ -87,7 +87,7 @@ def take_socket(channel: Any, transport: Any) -> tuple[int, bytes]:
     transport.stopWriting()
     descriptor: int = transport.socket.detach()
     transport.connected, transport.disconnected = False, True
-    # What points at each other would wait for the cyclic collector, thousands of times.
+    # Thousands of objects that point at each other would wait for the cyclic collector.
     transport.protocol = channel.transport = channel._networkProducer = None
     channel.requests.clear()
     return descriptor, unread
@@ -100,7 +100,7 @@ class Behind:
         self._transport = transport
 
     def pending_bytes(self) -> int:
-        """Return what was written and waits in Twisted's buffers for a slow peer. Raises PeerGone."""
+        """Return the number of bytes that wait in Twisted's buffers for a slow peer. Raises PeerGone."""
         return pending_bytes(tcp_transport(self._transport()))
 
     def abort(self) -> None:
@@ -110,7 +110,7 @@ class Behind:
 
 
 def check_libraries(parts: Iterable[tuple[Any, Iterable[str]]] = PRIVATE_PARTS) -> None:
-    """Raises RuntimeError where a library has lost a part that we touch: at the start, not with the first stream."""
+    """Raises RuntimeError if a library has lost a part that we touch. So the start fails, not the first stream."""
     for owner, names in parts:
         made = owner() if owner in (http.HTTPChannel, abstract.FileDescriptor) else owner
         if missing := [name for name in names if not hasattr(made, name)]:

@@ -1,4 +1,4 @@
-"""What a connection asks for, read from its handshake, and how it is refused.
+"""Reads from the handshake what a connection asks for, and says how a connection is refused.
 
 Called by the consumers (realtime.edge.consumers). It asks no database.
 """
@@ -30,7 +30,7 @@ APART = ("embed", "dock")  # they watch and do not count as viewers: a player on
 
 
 class Refusal(Exception):
-    """A connection that is not opened: an HTTP status, a code and a sentence."""
+    """A refused connection: an HTTP status, a code and a sentence."""
 
     def __init__(self, status: int, code: str, detail: str, *, retry_seconds: int = 0) -> None:
         super().__init__(detail)
@@ -40,7 +40,7 @@ class Refusal(Exception):
         self.retry_seconds = retry_seconds
 
     def event(self) -> dict[str, Any]:
-        """Return the data of the event `refused`. The time to come back is drawn: clients must not come all at once."""
+        """Return the data of the event `refused`. `retry_ms` is random: clients must not all come at once."""
         retry_ms = round(self.retry_seconds * 1000 * random.uniform(1, 2))
         return {"code": self.code, "detail": self.detail, "retry_ms": retry_ms}
 
@@ -57,12 +57,12 @@ class Request:
     network: Network
     is_counted: bool = True
     has_ids_of_all: bool = True
-    seconds: int | None = None  # after which the stream ends by itself: a poll
+    seconds: int | None = None  # the stream ends by itself after this time: a poll
 
     @classmethod
     def parse(cls, scope: Scope) -> Request:
         """Raises Refusal."""
-        headers = dict(reversed(scope["headers"]))  # of a header that came twice, the first counts
+        headers = dict(reversed(scope["headers"]))  # if a header came twice, the first counts
         query = _query(scope)
         topics = _topics(query["topic"])
         client = scope.get("client") or ("", 0)
@@ -95,7 +95,7 @@ class Request:
 
     @property
     def person(self) -> str:
-        """What the connection is counted by in the limits: the credentials themselves, which need no database."""
+        """The key by which the limits count the connection: the credentials themselves, which need no database."""
         session = self.cookie(settings.SESSION_COOKIE_NAME)
         return session or self.headers.get(b"authorization", b"").decode("latin1") or self.device
 
@@ -144,7 +144,7 @@ def _topics(values: Iterable[str]) -> list[TopicName]:
 
 
 def _positions(after: list[str], last_id: bytes | None, topics: list[TopicName]) -> dict[TopicName, Position]:
-    """Return how far the client has followed its topics."""
+    """Return the positions up to which the client has followed its topics."""
     positions: dict[TopicName, Position] = {}
     for value in after:
         position = parse_event_id(value)
@@ -153,7 +153,7 @@ def _positions(after: list[str], last_id: bytes | None, topics: list[TopicName])
         positions[position[0]] = position[1]
     if last_id is None:
         return positions
-    # The id is the browser's own, not the page's. The answer to one that is wrong is a fresh state, not an error.
+    # The browser sends the id by itself, not the page. So a wrong id gets a fresh state, not an error.
     named = parse_event_ids(last_id.decode("latin1"))
     if named.keys() & set(topics):
         return positions | named

@@ -42,19 +42,19 @@ _HTTPChannel: Any = http.HTTPChannel
 
 
 class Channel(_HTTPChannel):  # type: ignore[misc]
-    """Twisted's reader of requests. Where that one closes, or sends a bare status line, this one gives a reason."""
+    """Twisted's reader of requests. Twisted closes, or sends a bare status line; this one gives a reason."""
 
     is_refused = False
-    network: Network | None = None  # of the peer, where connections are counted by address
+    network: Network | None = None  # of the peer, if connections are counted by address
 
     def exempt(self) -> None:
         if self.network:
             self.factory.server.peer_limits.give_back(self.network)
 
     def refuse(self, status: int, code: str, detail: str) -> None:
-        """Answer what cannot be read further, then drop what still comes for a moment.
+        """Answer a request that cannot be read further. Then drop for a moment what still comes.
 
-        Closing over unread data would take the answer back.
+        Closing while data is unread would discard the answer.
         """
         self.is_refused = True
         self.setRawMode()
@@ -109,7 +109,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     uri: bytes
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # Forms are Django's to read; Twisted answers a bad one with a bare status line.
+        # Django reads forms. Twisted would answer a bad one with a bare status line.
         super().__init__(*args, **kwargs, parsePOSTFormSubmission=False)
         self.socket: Any = None  # the StreamSocket, once the descriptor was taken from Twisted
         self._body_bytes = 0
@@ -158,12 +158,12 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         rest = self.uri[found.end() :]
         self.uri = rest if rest.startswith(b"/") else b"/" + rest
         self.path = self.uri.partition(b"?")[0]
-        if len(self.requestHeaders.getRawHeaders(b"host", ())) == 1:  # none, or two, are refused later
+        if len(self.requestHeaders.getRawHeaders(b"host", ())) == 1:  # none, or two: refused later
             self.requestHeaders.setRawHeaders(b"host", [found[1]])
 
     def finish(self) -> None:
         channel = self.channel
-        # Before Twisted reads on: what it has read already may be the next request.
+        # This comes before Twisted reads on, because it may have read the next request already.
         if channel is not None and getattr(channel, "persistent", False):
             self.server.idle_deadlines.start(channel)
         super().finish()
@@ -180,9 +180,9 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
             self.channel.forceAbortClient()
 
     def basic_error(self, status: int, status_text: bytes, body: str) -> None:
-        """Answer a request that is none, or whose application failed, in the form of all errors.
+        """Answer a malformed request, or one that made its application fail, in the form of all errors.
 
-        The connection ends with it: after a request with two readings, what follows cannot be trusted.
+        The connection ends with it: if one request can be read in two ways, nothing after it can be trusted.
         """
         if self.channel is not None:
             self.channel.persistent = False
@@ -222,7 +222,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     @property
     def _can_give_socket(self) -> bool:
-        """Whether the socket can be taken from Twisted: no TLS, no HTTP/2, and chunks are understood."""
+        """Whether we can take the socket from Twisted: no TLS, no HTTP/2, and the client understands chunks."""
         transport = self.channel and self.channel.transport
         return isinstance(transport, tcp.Connection) and not transport.TLS and self.clientproto == b"HTTP/1.1"
 
@@ -240,7 +240,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         return {BEHIND: Behind(lambda: self.channel and self.channel.transport)}
 
     def _give_socket(self, listener: Listener) -> StreamSocket:
-        """Hand over the connection of an event stream, before its answer. Raises PeerGone."""
+        """Hand over the connection of an event stream before its answer begins. Raises PeerGone."""
         if self.socket is None:
             descriptor, _ = self._take_socket()
             self.socket = self.server.sockets.adopt(descriptor, listener, is_sse=True)

@@ -1,4 +1,4 @@
-"""Which pages of other origins may do what: one rule for REST, event streams, WebSockets and media.
+"""Decides what pages of other origins may do. One rule holds for REST, event streams, WebSockets and media.
 
 Called with the scope of a request, by the consumers (realtime.edge.consumers) and by what answers REST, pages and
 media. Any page may read what needs no cookie: what is public, and what a bearer token or a ticket opens. A page has
@@ -53,7 +53,7 @@ def page(scope: Scope, listed: Collection[str]) -> Page:
 def allowance(scope: Scope, listed: Collection[str], *, is_public: bool = False) -> Headers:
     """Return the headers of an answer that let the asking page read it.
 
-    `is_public`: it is the same for everybody and caches may keep it, so it never depends on cookies.
+    `is_public`: the answer is the same for everybody and caches may keep it, so it never depends on cookies.
     """
     vary: Headers = [(b"vary", b"Origin")] if listed else []
     kind = page(scope, listed)

@@ -32,7 +32,7 @@ class PeerLimits:
         self._young_seconds = young_seconds
 
     def enter(self, peer: Any) -> Network | None:
-        """Count a connect of Twisted's peer; return what it is counted by, or None. Raises Limited."""
+        """Count a connect of Twisted's peer. Return the key that counts it, or None. Raises Limited."""
         if self._connects is None:
             return None
         network = network_of(getattr(peer, "host", ""))

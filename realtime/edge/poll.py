@@ -1,4 +1,4 @@
-"""Which of many sockets have something to read, or room to write: epoll, or what macOS and BSD have.
+"""Finds which of many sockets have something to read or room to write: epoll, or what macOS and BSD have.
 
 Called by realtime.edge.sockets, and by the load generator's viewers. Its own descriptor is readable while a socket is
 ready, so one loop can wait for thousands.
@@ -10,11 +10,11 @@ import select
 import selectors
 import sys
 
-READ, WRITE = 1, 4  # epoll's own numbers; whatever else it reports is the end, which is to be read
+READ, WRITE = 1, 4  # epoll's own numbers; everything else that it reports means the end, which we then read
 
 
 class SelectorPoll:
-    """The portable one."""
+    """The poll that works everywhere."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -28,7 +28,7 @@ class SelectorPoll:
         self._selector.register(descriptor, _for_selector(interest))
 
     def watch(self, descriptor: int, interest: int) -> None:
-        """Change what to watch for: READ and WRITE, or 0: only the end of the connection, where it can be seen."""
+        """Change what to watch for: READ and WRITE, or 0 for only the end of the connection, if the system shows it."""
         watched = descriptor in self._selector.get_map()
         if not interest:
             if watched:
@@ -43,7 +43,7 @@ class SelectorPoll:
             self._selector.unregister(descriptor)
 
     def ready(self, most: int) -> list[tuple[int, int]]:
-        """Return up to `most` descriptors with what they are ready for."""
+        """Return up to `most` descriptors, each with what it is ready for."""
         return [
             (key.fd, (READ if events & selectors.EVENT_READ else 0) | (WRITE if events & selectors.EVENT_WRITE else 0))
             for key, events in self._selector.select(0)[:most]

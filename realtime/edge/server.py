@@ -76,8 +76,8 @@ class Server(server.Server):  # type: ignore[misc]
 
     `on_start` runs on the loop before the first connection, `on_drain` when the process gets the signal to stop: all
     connections are still there, no new one comes. A request with its body has to be there within `request_seconds`.
-    The next one on the same connection has to begin within `idle_seconds`. Requests that are not answered at the end
-    of the drain have `finish_seconds` more.
+    The next one on the same connection has to begin within `idle_seconds`. Requests that have no answer at the end of
+    the drain get `finish_seconds` more.
     """
 
     body_max_bytes = BODY_MAX_BYTES
@@ -148,7 +148,7 @@ class Server(server.Server):  # type: ignore[misc]
 
     def _accept_again(self) -> None:
         for port in self.ports:
-            if port.connected:  # not since the drain has begun
+            if port.connected:  # not if the drain has begun meanwhile
                 port.startReading()
 
     async def _watch_lag(self) -> None:
@@ -256,7 +256,7 @@ class Server(server.Server):  # type: ignore[misc]
                 logger.exception("the answer to a failed request failed")
 
     def forget(self, protocol: Any) -> None:
-        """Forget a connection whose socket was taken: it ends elsewhere."""
+        """Forget a connection when its socket was taken. The connection then ends elsewhere."""
         self.connections.pop(protocol, None)
 
     def protocol_disconnected(self, protocol: Any) -> None:
@@ -278,7 +278,7 @@ def _with_backlog(description: str) -> str:
 
 
 def _log_failure(event: dict[str, Any]) -> None:
-    """Log the failures of Twisted's own log, and nothing else of it."""
+    """Log the failures from Twisted's own log, and nothing else from it."""
     if (failure := event.get("log_failure")) is not None:
         error = (failure.type, failure.value, failure.getTracebackObject())
         logger.error("%s", failure.getErrorMessage(), exc_info=error)

@@ -1,6 +1,6 @@
-"""What stays of an open connection: its place in the node, and the commands of its viewer.
+"""What remains of an open connection after the handshake: its place in the node, and its viewer's commands.
 
-Made by the consumers (realtime.edge.consumers), which end with the handshake where the session gets the socket.
+The consumers (realtime.edge.consumers) make it. If the session gets the socket, they end with the handshake.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from realtime.registry import CommandError, registry
 logger = logging.getLogger(__name__)
 
 ERRORS_MAX = 10
-NO_NONSENSE = ("too_often", "unavailable", "not_found")  # answers without a mistake of the client
+NO_NONSENSE = ("too_often", "unavailable", "not_found")  # answers that are not the client's mistake
 COMMAND_BYTES = 16 * 1024  # so many bytes sent for commands count as one more command
 WAITING_MAX = 64  # commands that wait; with more we stop reading
 
@@ -75,7 +75,7 @@ class CommandSession(StreamSession):
         self._network = request.network
         self._headers = request.credentials
         self._errors = 0
-        self._caused_bytes = 0  # sent for commands, and not yet paid for by the limit
+        self._caused_bytes = 0  # bytes sent for commands that the limit has not counted yet
         self.limit: RateLimit | None = None  # from the first command on
         self.waiting: deque[str | bytes | Callable[[], None]] = deque()
         self.working: asyncio.Task[None] | None = None  # while there are commands
@@ -169,7 +169,7 @@ class CommandSession(StreamSession):
         except ValueError as error:
             raise CommandError("invalid", f"{error}.") from error
         if topic in connection.topics and position is None:
-            # It reads this one already: what it has not read yet is on its way.
+            # The connection follows this topic already: what it has not read yet is on its way.
             feed = self.node.feeds[topic]
             self._answer({"ack": ref, "topic": topic, "epoch": feed.epoch, "seq": feed.seq, "snapshot": None})
             return
@@ -188,7 +188,7 @@ class CommandSession(StreamSession):
             connection.wire.write(opening.frames)
 
     async def _identify(self) -> Identity:
-        """Return who watches; read from cookie or token once. Raises Refusal."""
+        """Return who watches. It is read once from cookie or token. Raises Refusal."""
         identity = self.connection.identity
         if identity is ANONYMOUS and self._headers:
             identity = await identify(self._headers)

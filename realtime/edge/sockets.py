@@ -1,4 +1,4 @@
-"""The sockets of established streams: all of a node's on one poll, each a descriptor and little more.
+"""The sockets of established streams. One poll serves all of a node's; each is a descriptor and little more.
 
 Hop: the last one. The server (realtime.edge.server) hands a socket over when the handshake is done. From then on
 neither Twisted nor Channels knows it. The fan-out (realtime.node.fanout) writes to the descriptors itself. What the
@@ -27,7 +27,7 @@ READ_BYTES = 64 * 1024
 BATCH = 256  # sockets served before the loop gets its turn: about 2 ms
 MESSAGE_SECONDS = 30.0  # for a message to come whole, from its first byte
 CLOSE_SECONDS = 5.0  # for the peer to read our goodbye and close
-PINGS_MAX = 1  # unanswered when the next is due: the peer is dead, whatever its kernel acknowledges
+PINGS_MAX = 1  # if a ping has no answer when the next is due, the peer is dead, whatever its kernel acknowledges
 UNFINISHED = 1008  # close code: policy
 # What an HTTP server adds. The connection ends with the stream: there is no other request on it.
 STREAM_HEADERS = ((b"transfer-encoding", b"chunked"), (b"connection", b"close"))
@@ -49,7 +49,7 @@ class Listener(Protocol):
         ...
 
     def filled(self) -> None:
-        """The kernel takes no more. From now on only the socket itself may write to the descriptor."""
+        """The kernel takes no more bytes. From now on only the socket itself may write to the descriptor."""
         ...
 
     def gone(self) -> None:
@@ -65,7 +65,7 @@ class Sockets:
         self._loop = asyncio.get_running_loop()
         self._poll = Poll()
         self._sockets: dict[int, StreamSocket] = {}
-        self._unfinished: dict[StreamSocket, float] = {}  # until when a message that has begun has to be whole
+        self._unfinished: dict[StreamSocket, float] = {}  # when a message that has begun must be whole
         self._loop.add_reader(self._poll.fileno(), self._serve)
 
     def __len__(self) -> int:
@@ -108,14 +108,14 @@ class Sockets:
         os.close(descriptor)
 
     def note_message(self, adopted: StreamSocket, *, has_come: bool, is_unfinished: bool) -> None:
-        """Give a message that has begun its time; those before it, that have come, had their own."""
+        """Start the time of a message that has begun. Earlier messages had a time of their own."""
         if has_come or not is_unfinished:
             self._unfinished.pop(adopted, None)
         if is_unfinished:
             self._unfinished.setdefault(adopted, self._loop.time() + MESSAGE_SECONDS)
 
     def sweep(self) -> None:
-        """End those whose message has not come whole in its time. While we do not read, it cannot."""
+        """End the streams that did not get a whole message in time. While we do not read, no message can come."""
         now = self._loop.time()
         for adopted in [adopted for adopted, due in self._unfinished.items() if due < now]:
             del self._unfinished[adopted]
@@ -125,7 +125,7 @@ class Sockets:
                 self._unfinished[adopted] = now + MESSAGE_SECONDS
 
     def later(self, act: Callable[[], None]) -> None:
-        """Act when the peer has had the time to do so itself."""
+        """Act now if the peer has not acted in the time that it had."""
         self._loop.call_later(CLOSE_SECONDS, act)
 
 
@@ -175,7 +175,7 @@ class StreamSocket:
             self.put(HEARTBEAT_WEBSOCKET)
 
     def put(self, data: bytes) -> None:
-        """Write bytes that are in the protocol's form already, after what waits."""
+        """Write bytes that already have the protocol's form, after the bytes that wait."""
         if self._is_ending or self.descriptor < 0:
             return
         if self._mailbox is not None:
@@ -192,7 +192,7 @@ class StreamSocket:
             self.keep(data[sent:])
 
     def keep(self, rest: bytes) -> None:
-        """Take what the kernel did not, to be written when it has room."""
+        """Keep what the kernel did not take, to write it when the kernel has room."""
         self._mailbox = bytearray(rest)
         self.direct_fd = -1
         self._watch(self._interest | WRITE)
@@ -236,7 +236,7 @@ class StreamSocket:
         if not data:
             self._finish()
         elif self._is_ending:
-            pass  # read and dropped: closing with unread data would take the goodbye back
+            pass  # read and dropped: closing while data is unread would discard the goodbye
         elif self._inbound is None:
             # A viewer sends no more than the request. Without READ the end is still seen.
             self._watch(self._interest & ~READ)
@@ -265,7 +265,7 @@ class StreamSocket:
             self._end_input(error.code)
 
     def _end_input(self, code: int) -> None:
-        """Take no more input. Send the goodbye when what came before is answered, or after `CLOSE_SECONDS`."""
+        """Take no more input. Send the goodbye when the earlier input is answered, or after `CLOSE_SECONDS`."""
         self._inbound = None
         self._watch(self._interest & ~READ)
         goodbye = partial(self.end, code)
@@ -307,7 +307,7 @@ class StreamSocket:
 
     def abort(self) -> None:
         if self.descriptor >= 0:
-            # With a reset: what the kernel still holds for a peer that does not read is freed at once.
+            # Close with a reset: this frees at once what the kernel still holds for a peer that does not read.
             self._as_socket(lambda peer: peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE))
             self._finish()
 

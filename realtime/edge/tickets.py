@@ -1,9 +1,9 @@
 """Tickets: a signed note with the identity and the topics of a connection, good for some hours.
 
 For `EventSource` and `WebSocket` of another origin or client, which cannot send a header. A browser's own EventSource
-comes back with the address it was given, so a ticket is good for as long as a broadcast may last. That is no
-risk to rights: it grants none (realtime.kinds.Access), and one that is not fresh is looked at in the database
-before it opens anything. No session.
+comes back with the address it was given, so a ticket is good for as long as a broadcast may last. That is no risk to
+rights: a ticket grants none (realtime.kinds.Access), and the node checks one that is not fresh in the database before
+it opens anything. It holds no session.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class BadTicket(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a ticket says. `is_load`: a load test's, free of connection limits."""
+    """What a ticket says. `is_load`: the ticket belongs to a load test and is free of connection limits."""
 
     identity: Identity
     is_load: bool
@@ -43,10 +43,10 @@ def issue(
     load: bool = False,
     expires_in_seconds: int = EXPIRES_SECONDS,
 ) -> str:
-    """Return a ticket for the topics, for the identity. `load`: a load test's, free of connection limits.
+    """Return a ticket for the topics, for the identity. `load`: it is a load test's, free of connection limits.
 
-    The session stays behind: it is not for others to read. Signing out does not end a stream opened by ticket; a ban
-    or a new password does.
+    The ticket does not hold the session, because others may read a ticket. So signing out does not end a stream that a
+    ticket opened. A ban or a new password does.
     """
     now = time.time()
     claims = {

@@ -1,7 +1,8 @@
 """A connection in Twisted's hands, under the bound for every byte to a peer, and able to send a file by itself.
 
-Made by the listening port of the server (realtime.edge.server) in place of Twisted's own. All that Twisted, Daphne and
-Autobahn write passes here: answers, pages, pongs, TLS records. A writer of more than a little waits for `room`.
+Made by the listening port of the server (realtime.edge.server) in place of Twisted's own. Everything that Twisted,
+Daphne and Autobahn write passes here: answers, pages, pongs, TLS records. A writer waits for `room` if it has more than
+a little to write.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from realtime.node.connections import is_full
 
 _Server: Any = tcp.Server  # its methods have no types
 
-ROOM_BYTES = 64 * 1024  # when less than that waits, there is room for more
-PIECE_BYTES = 64 * 1024  # of a page, written at once; of a file, handed to the kernel in one turn
-UNSENT_MAX_BYTES = 128 * 1024  # in the kernel, besides what is on its way to the peer
+ROOM_BYTES = 64 * 1024  # there is room for more when fewer bytes than this wait
+PIECE_BYTES = 64 * 1024  # bytes of a page written at once, or of a file handed to the kernel in one turn
+UNSENT_MAX_BYTES = 128 * 1024  # bytes in the kernel, besides those on the way to the peer
 
 
 def pending_bytes(transport: tcp.Connection) -> int:
@@ -32,7 +33,7 @@ def pending_bytes(transport: tcp.Connection) -> int:
 
 @dataclass(slots=True)
 class _Sending:
-    """A part of a file on its way: the bytes from `at` to `end` are left."""
+    """A part of a file that is being sent: the bytes from `at` to `end` are left."""
 
     descriptor: int
     at: int
@@ -76,7 +77,7 @@ class Transport(_Server):  # type: ignore[misc]
             await self._room
 
     async def send_file(self, descriptor: int, start: int, end: int) -> None:
-        """Send the bytes of a file from `start` up to `end`, after what waits; the kernel reads them itself.
+        """Send the bytes of a file from `start` up to `end`, after what waits. The kernel reads the file itself.
 
         Returns when they were taken, or when the connection has ended.
         """

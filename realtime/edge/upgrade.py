@@ -1,4 +1,4 @@
-"""From a request to a WebSocket: the handshake, and the WebSocket of an application that does not take the socket.
+"""Turns a request into a WebSocket: the handshake, and the WebSocket of an application that does not take the socket.
 
 Called by Twisted for each request, in place of realtime.edge.http. Behind TLS the handshake is Daphne's and Autobahn's
 (realtime.edge.autobahn).
@@ -136,7 +136,7 @@ class UpgradeRequest(WebRequest):
         if unread:
             asyncio.get_running_loop().call_soon(self.socket.take, unread)
 
-    # Listener: where the application leaves its WebSocket to the server, messages come as ASGI has it.
+    # Listener: if the application leaves its WebSocket to the server, messages come as ASGI events.
 
     def received(self, message: str | bytes) -> None:
         self.application_queue.put_nowait(received(message))
@@ -147,7 +147,7 @@ class UpgradeRequest(WebRequest):
         self.application_queue.put_nowait({"type": INPUT_ENDED, "goodbye": goodbye})
 
     def took_one(self) -> None:
-        """The application took a message: read on when it has caught up."""
+        """The application took a message. Read on when it has caught up."""
         if self.socket is not None and self.application_queue.qsize() <= INBOUND_MAX_FRAMES // 4:
             self.socket.resume()
 
