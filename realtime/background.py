@@ -1,4 +1,4 @@
-"""Background tasks that somebody owns: they end with their owner, and a failure is logged.
+"""Background tasks with an owner: they end with their owner, and a failure is logged.
 
 Hop: beside the path. A node (realtime.node.node), its process and the relay each own some.
 """
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 logger = logging.getLogger(__name__)
 
-CANCEL_AGAIN_SECONDS = 5.0  # long enough for what a task has to tidy up
+CANCEL_AGAIN_SECONDS = 5.0  # long enough for a task to tidy up
 
 
 class Spawn(Protocol):
@@ -21,7 +21,7 @@ class Spawn(Protocol):
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel the tasks and wait for their end, however it comes.
+    """Cancel the tasks and wait until they have ended, in any way.
 
     One cancel may be lost: redis-py writes inside `asyncio.wait_for`, which forgets a cancel that comes in the very
     turn of the loop in which its work is done (Python 3.11; bpo-37658). Then the task goes on for ever.
@@ -34,7 +34,7 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
 
 
 class BackgroundTasks:
-    """`quiet`: failures that are not logged, because those who wait for the task handle them."""
+    """`quiet`: failures that are not logged, because the code that waits for the task handles them."""
 
     def __init__(self, owner: str, *, quiet: tuple[type[Exception], ...] = ()) -> None:
         self._owner = owner
@@ -42,7 +42,7 @@ class BackgroundTasks:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        """How many have not ended."""
+        """How many tasks have not ended."""
         return len(self._tasks)
 
     def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
@@ -52,7 +52,7 @@ class BackgroundTasks:
         return task
 
     def repeat(self, step: Callable[[], Awaitable[None]], seconds: float, *, name: str) -> None:
-        """Do the step every so often, from now on."""
+        """Do the step again and again, from now on."""
         self.spawn(self._repeat(step, seconds, name), name=name)
 
     async def aclose(self) -> None:

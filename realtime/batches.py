@@ -1,8 +1,8 @@
-"""Questions and news that come one by one, asked and sent many at a time: while one batch is under way the next
+"""Collects questions and news that come one by one, and sends many at a time. While one batch is under way, the next
 collects.
 
-Hop: beside the path; a crowd that comes back opens a topic for each viewer, and a database or a Redis answers a
-hundred questions in one as fast as one. A lone question waits for nobody.
+Hop: beside the path; a crowd that comes back opens a topic for each viewer. A database or a Redis answers a hundred
+questions in one call as fast as one question. A single question does not wait.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ V = TypeVar("V")
 
 
 async def news_gathered(news: asyncio.Event, *, at_most_seconds: float, gather_seconds: float) -> None:
-    """Return `gather_seconds` after there is news, at the latest so long from now if there is none; then forget it."""
+    """Return `gather_seconds` after there is news, and forget the news. Without news return after `at_most_seconds`."""
     with contextlib.suppress(TimeoutError):
-        # Not wait_for: Python 3.11's swallows a cancellation that comes together with the news.
+        # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the news.
         async with asyncio.timeout(at_most_seconds):
             await news.wait()
         await asyncio.sleep(gather_seconds)
@@ -28,7 +28,7 @@ async def news_gathered(news: asyncio.Event, *, at_most_seconds: float, gather_s
 
 
 class Batches(Generic[K, V]):
-    """`answer(keys)` returns the answers that there are; it runs once at a time, for `keys_max` keys at most."""
+    """`answer(keys)` returns the answers that exist. It runs once at a time, for `keys_max` keys at most."""
 
     def __init__(self, answer: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], *, keys_max: int) -> None:
         self._answer = answer
@@ -65,6 +65,6 @@ class Batches(Generic[K, V]):
 
 
 def _retrieve(future: asyncio.Future[V | None]) -> None:
-    """Look at the exception: those who asked may be gone."""
+    """Look at the exception: the callers may have left."""
     if not future.cancelled():
         future.exception()

@@ -1,4 +1,4 @@
-"""What travels from the backend to the viewers: the events, their wire form, and the frames viewers read.
+"""What travels from the backend to the viewers: the events, their wire form, and the frames that viewers read.
 
 Hop: all of them. `Event`s are built by apps (realtime.log.writer), cross the dispatcher as
 plain JSON (`to_wire`, parsed only by `from_wire`), and become `Frame`s, encoded once per node for all viewers.
@@ -38,7 +38,7 @@ def now_ms() -> int:
 class Position:
     """How far somebody has followed a topic: up to `seq`, in the history that `epoch` names (realtime.log.epoch).
 
-    Of an unknown epoch ("") it is a position that nobody can go on from.
+    With an unknown epoch ("") nobody can go on from the position.
     """
 
     epoch: Epoch
@@ -67,15 +67,15 @@ class Durable:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """The counter of a topic, by kinds of rows. The numbers are absolute: the highest `version` wins, and any number of
-    them may be skipped.
+    """The counter of a topic, by kinds of rows. Its numbers are absolute: the highest `version` wins, and a reader may
+    skip any others.
     """
 
     topic: TopicName
     version: int
     kinds: Mapping[str, int]
     names: Sequence[str] = ()
-    at_ms: int = 0  # of the oldest change in it; 0: read from the database, not caused by a change
+    at_ms: int = 0  # time of the oldest change in it; 0: read from the database, not caused by a change
 
     @property
     def total(self) -> int:
@@ -90,7 +90,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Acts of which only the number counts: ephemeral, summed up, worthless `BURST_TTL_MS` after `at_ms`."""
+    """Acts that are only counted: ephemeral, summed up, worth nothing `BURST_TTL_MS` after `at_ms`."""
 
     topic: TopicName
     counts: Mapping[str, int]
@@ -105,7 +105,7 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A named state of a topic that no row keeps, like who is online: of one name the highest `version` wins.
+    """A named state of a topic that no row keeps, like who is online. For each name the highest `version` wins.
 
     `data` is what viewers read, without `topic`.
     """
@@ -120,7 +120,7 @@ class State:
 class Signal:
     """Something that is only true for a moment, like "is typing": ephemeral, worthless after `expires_at_ms`.
 
-    `key` says what it is about: of those with the same name and key only the newest matters. `data` is as State's.
+    `key` says what it is about. Of several with the same name and key only the newest matters. `data` is as in State.
     """
 
     topic: TopicName
@@ -132,7 +132,7 @@ class Signal:
 
 Event = Durable | Counters | Burst | State | Signal
 NAMES_MAX = 3
-MERGED = {"t": 2, "b": 2, "s": 3, "e": 4}  # how much of the wire form, from its letter on, says what it is about
+MERGED = {"t": 2, "b": 2, "s": 3, "e": 4}  # how many fields of the wire form, from its letter on, name the subject
 
 
 def to_wire(event: Event) -> list[Any]:
@@ -151,9 +151,9 @@ def to_wire(event: Event) -> list[Any]:
 
 
 def from_wire(item: object) -> Event | None:
-    """Return the event of one wire item, None for an event of a newer version. The only parser of the wire.
+    """Return the event of one wire item, or None for an event of a newer version. This is the only parser of the wire.
 
-    Raises ValueError for what no version of this program has written.
+    Raises ValueError for an item that no version of this program has written.
     """
     match item:
         case ["d", str(topic), int(seq), str(name), str(body)]:
@@ -172,7 +172,7 @@ def from_wire(item: object) -> Event | None:
 
 
 def coalesce(events: Iterable[Event]) -> list[Event]:
-    """Return the same news in fewer events: of those about one thing (`merge_key`) there is one.
+    """Return the same news in fewer events: one event for each thing (`merge_key`).
 
     Durable events stay as they are, in order.
     """
@@ -189,7 +189,7 @@ def coalesce(events: Iterable[Event]) -> list[Event]:
 
 
 def merge_key(item: Sequence[Any]) -> tuple[str, ...] | None:
-    """Return what an event in wire form is about, so that a later one can take its place; None: nothing can."""
+    """Return what an event in wire form is about, so that a later event can replace it. None: no event can."""
     size = MERGED.get(item[0])
     key = tuple(item[:size])
     return key if size == len(key) and all(isinstance(part, str) for part in key) else None
@@ -225,7 +225,7 @@ class Frame:
     body: bytes
     id: str = ""
     journey: Journey | None = field(default=None, repr=False, compare=False)
-    counted: int = 0  # changes of a counter that it stands for
+    counted: int = 0  # number of a counter's changes that are in this frame
     _sse: bytes = field(default=b"", repr=False)
     _websocket: bytes = field(default=b"", repr=False)
 
@@ -236,7 +236,7 @@ class Frame:
 
     @property
     def text(self) -> bytes:
-        """The event in the event stream format, without HTTP's chunk around it. `body` is JSON: one line."""
+        """The event in the event stream format, without HTTP's chunk around it. `body` is JSON on one line."""
         first = f"id: {self.id}\nevent: {self.name}\ndata: " if self.id else f"event: {self.name}\ndata: "
         return first.encode() + self.body + b"\n\n"
 
@@ -271,9 +271,9 @@ def event_id(topic: TopicName, position: Position) -> str:
 
 
 def parse_event_id(text: str) -> tuple[TopicName, Position] | None:
-    """Return the topic and the position in it that `event_id` wrote, None when it is none of ours.
+    """Return the topic and the position that `event_id` wrote, or None if we did not write the id.
 
-    Those of before there were epochs have none: `<topic>@<seq>`.
+    Old ids have no epoch: `<topic>@<seq>`.
     """
     found = _EVENT_ID.fullmatch(text)
     if found is None:
@@ -283,7 +283,7 @@ def parse_event_id(text: str) -> tuple[TopicName, Position] | None:
 
 
 def parse_event_ids(text: str) -> dict[TopicName, Position]:
-    """Return the positions that a `Last-Event-ID` names, one of each topic; none when it is not one of ours."""
+    """Return the positions that a `Last-Event-ID` names, one for each topic. An id that is not ours names none."""
     found = [parse_event_id(part) for part in text.split(",")]
     return {} if None in found else dict(position for position in found if position is not None)
 
@@ -291,8 +291,8 @@ def parse_event_ids(text: str) -> dict[TopicName, Position]:
 def position_in(topic: TopicName, after: object) -> Position | None:
     """Return the position in the topic that a client's `after` names, None for none.
 
-    A bare seq, which was all in the time before epochs, is one of an unknown epoch, and so is one in another topic.
-    Raises ValueError.
+    A bare seq (the old form, without epochs) has an unknown epoch. So has a position in another topic. Raises
+    ValueError.
     """
     if after is None:
         return None
@@ -304,7 +304,7 @@ def position_in(topic: TopicName, after: object) -> Position | None:
     return found[1] if found[0] == topic else UNKNOWN
 
 
-# A comment line and no block of its own: some clients make an empty message of every blank line.
+# A comment line without a block of its own, because some clients make an empty message of every blank line.
 HEARTBEAT = b": hb\n"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a connection speaks for. `topics`: it came with a ticket, good for these topics and public ones only.
+    """Who a connection speaks for. `topics`: it came with a ticket that is good only for these topics and public ones.
 
     `is_staff`: may read topics that are closed to others but open to staff (the backend decides who is staff).
     `stamp` and `session`: what the viewer was recognized by. They show later whether the viewer would still be

@@ -16,15 +16,15 @@ from realtime.identity import Identity
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may watch a topic. `staff` False: these viewers and nobody else, not even staff."""
+    """Who may watch a topic. If `staff` is False, nobody else may, not even staff."""
 
     public: bool = False
     viewer_ids: frozenset[str] = frozenset()
     staff: bool = True
 
     def allows(self, topic: TopicName, identity: Identity) -> bool:
-        """Whether the identity may read the topic now. A ticket gives no right that its viewer has not: it is good
-        for its topics only.
+        """Whether the identity may read the topic now. A ticket gives its viewer no new right. It is good for its
+        topics only.
         """
         if self.public:
             return True
@@ -37,8 +37,8 @@ class Access:
 class Review:
     """What has changed about identities since they came.
 
-    `signed_out`: those who would not be recognized any more: signed out, banned, a new password. `hidden`: the ids of
-    the viewers among them who do not want to be seen online.
+    `signed_out`: identities that would not be recognized any more (signed out, banned, a new password). `hidden`: the
+    ids of viewers who do not want to be seen online.
     """
 
     signed_out: frozenset[Identity] = frozenset()
@@ -60,8 +60,9 @@ class TopicKind(Protocol):
     signals: frozenset[str] = frozenset()
     """The names of what is only true for a moment, such as "typing"."""
     is_logged: bool = True
-    """A topic has a row in the event log from the start: without one it is gone. Else the row comes with the first
-    durable event, and a topic is there when `load` says so."""
+    """If True, a topic has a row in the event log from the start, and without a row it is gone. If False, the row comes
+    with the first durable event, and `load` says whether the topic exists.
+    """
     counter: str = ""
     """The name of a number that rows of the app add up to, such as "likes": of its event, and in the snapshot. It is
     read whole and by kinds of rows, `{"total", "kinds"}`. "": topics have none."""

@@ -1,4 +1,4 @@
-"""Limits that keep one viewer from taking the site from the others: token buckets and connection counts.
+"""Limits, so that one viewer cannot use up the site for all others: token buckets and connection counts.
 
 In the memory of each node: no round trip, no Redis needed; a site of N nodes allows N times as much at most. How much
 is a setting wherever it is counted by address (liveplatform.settings, `LIVE_…_PER_ADDRESS`): a school, an office or a
@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from typing import NewType
 
 Network = NewType("Network", str)
-"""What limits count as one address, made by `network_of`."""
+"""What limits count as one address. `network_of` makes it."""
 
 REFUSAL_SECONDS = 0.05
-STREAM_RETRY_SECONDS = 5  # until a place may be free, the first time one asks
+STREAM_RETRY_SECONDS = 5  # until a place may be free, when a client asks for the first time
 CONNECTIONS_MAX = 18_000  # of 20,000 descriptors a process: the rest is for requests, the database, Redis
 
 
@@ -33,13 +33,13 @@ class Limited(Exception):
 
 
 class NetworkFull(Limited):
-    """The others behind the same address have taken all there is: it is not the fault of the one who is refused."""
+    """Other people behind the same address have taken everything. It is not the fault of the refused viewer."""
 
 
 def network_of(address: str) -> Network:
-    """Return what an address is counted as: IPv4 whole, of IPv6 the /64, which is what one customer gets.
+    """Return the network that an address counts as: a whole IPv4 address, or the /64 of IPv6, which one customer gets.
 
-    IPv4 in IPv6 clothes (`::ffff:192.0.2.1`) is IPv4. What is no address stays as it is.
+    IPv4 written as IPv6 (`::ffff:192.0.2.1`) is IPv4. A text that is no address stays as it is.
     """
     try:
         found = ipaddress.ip_address(address)
@@ -58,8 +58,9 @@ async def even_out(
 ) -> None:
     """Wait until a refusal that began then has taken `REFUSAL_SECONDS`.
 
-    A topic that is not for this viewer is known from memory, one that there is not is looked up in the database: the
-    time to say so would show the difference. It also slows down programs that try one id after the other.
+    A topic that is closed to this viewer is known from memory. A topic that does not exist is looked up in the
+    database. Without this the time of the answer would show the difference. It also slows down programs that try many
+    ids.
     """
     await sleep(max(0.0, began + REFUSAL_SECONDS - clock()))
 
@@ -75,7 +76,7 @@ class RateLimit:
     _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def take(self, key: str, count: int = 1) -> None:
-        """Take tokens for the key. Raises Limited when there are not enough; then none is taken."""
+        """Take tokens for the key. Raises Limited if there are not enough, and then takes none."""
         now = self.clock()
         tokens, since = self._buckets.pop(key, (float(self.burst), now))
         tokens = min(float(self.burst), tokens + (now - since) * self.per_second)
@@ -87,7 +88,7 @@ class RateLimit:
             raise Limited((count - tokens) / self.per_second)
 
     def give_back(self, key: str, count: int = 1) -> None:
-        """Return tokens that were taken for nothing; a key that was forgotten meanwhile has its burst anyway."""
+        """Give back tokens that were taken for nothing. A key that was forgotten meanwhile has its burst anyway."""
         if (bucket := self._buckets.get(key)) is not None:
             tokens, since = bucket
             self._buckets[key] = (min(float(self.burst), tokens + count), since)
@@ -103,7 +104,7 @@ class ConnectionLimit:
     _viewers: Counter[str] = field(default_factory=Counter)
 
     def enter(self, network: Network, viewer_id: str) -> None:
-        """Count a connection in. Raises Limited, NetworkFull; then nothing is counted."""
+        """Count a connection in. Raises Limited, NetworkFull, and then counts nothing."""
         if viewer_id and self._viewers[viewer_id] >= self.per_viewer:
             raise Limited(STREAM_RETRY_SECONDS)
         if self._networks[network] >= self.per_address:

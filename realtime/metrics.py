@@ -22,7 +22,7 @@ Buckets = dict[float, float]
 def quantile_ms(buckets: Mapping[float, float], quantile: float) -> float | None:
     """Return the quantile, in a straight line between the bounds of its bucket; None: nothing was counted.
 
-    What is above the highest finite bound counts as that bound.
+    A value above the highest finite bound counts as that bound.
     """
     total = max(buckets.values(), default=0.0)
     if not total:
@@ -38,15 +38,15 @@ def quantile_ms(buckets: Mapping[float, float], quantile: float) -> float | None
 
 
 class HopSeconds(Collector):
-    """`live_hop_seconds`: how long after it was received an event passed each hop, by hop, event, region of birth.
+    """`live_hop_seconds`: the time from receiving an event to each hop, by hop, event, and region of birth.
 
     Fine enough that a quantile read between the bounds is within a few per cent, below 5 ms within the clock's step.
-    prometheus_client's own would look at each bound of forty for each observation, here it is a bisection.
+    prometheus_client's histogram looks at each of forty bounds for each observation. This one does a bisection.
     """
 
     NAME, LABELS = "live_hop_seconds", ("hop", "event", "region")
     BOUNDS_MS = (1, 2, 3, 4, *(float(f"{5 * 1.2**place:.3g}") for place in range(43)))
-    EVENTS_MAX, REGIONS_MAX = 32, 16  # more than there are; what is beyond is called "other"
+    EVENTS_MAX, REGIONS_MAX = 32, 16  # more than exist; all beyond are called "other"
 
     def __init__(self) -> None:
         self.series: dict[tuple[str, str, str], list[float]] = {}  # counts by bound, the last above all; then the sum
@@ -54,7 +54,7 @@ class HopSeconds(Collector):
         REGISTRY.register(self)
 
     def observe(self, hop: str, event: str, region: str, ms: int) -> None:
-        """Count one. A negative time is that of two clocks that differ: it counts as none, and as clipped."""
+        """Count one. A negative time means that two clocks differ. It counts as 0, and as clipped."""
         if ms < 0:
             hop_clipped.labels(hop).inc()
             ms = 0
@@ -161,6 +161,6 @@ loop_lag_seconds = Histogram(
     "live_loop_lag_seconds", "How late the node's event loop was for a timer, 20 times a second", buckets=_HOPS
 )
 
-# Looking a label up costs as much as the rest of a count.
+# To look a label up costs as much as the rest of a count.
 frames_sent_of = cache(frames_sent.labels)
 http_requests_of = cache(http_requests.labels)

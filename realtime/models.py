@@ -67,8 +67,8 @@ class Audience(models.Model):
 
 
 class SeenViewer(models.Model):
-    """A viewer that a topic has had at some time, by their key (realtime.table.counting), from which nobody can find
-    out who it is.
+    """A viewer that a topic has had at some time, by their key (realtime.table.counting). Nobody can find out from the
+    key who it is.
     """
 
     pk = models.CompositePrimaryKey("topic_id", "key")
@@ -80,7 +80,7 @@ class SeenViewer(models.Model):
 
 
 class DrawnEpoch(models.Model):
-    """What was drawn to distinguish this database's history from others (realtime.log.epoch). One row."""
+    """A random text that distinguishes this database's history from others (realtime.log.epoch). One row."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     drawn = models.CharField(max_length=40)

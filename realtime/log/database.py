@@ -1,7 +1,7 @@
 """The node's store on PostgreSQL through Django.
 
-Hop: beside the path; called by the frontend node only. Its queries run in threads of its own: a slow database
-delays nobody's frames, and an answer that does not come in time is an error.
+Hop: beside the path; called by the frontend node only. Its queries run in threads of its own, so a slow database delays
+no frames. An answer that does not come in time is an error.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ T = TypeVar("T")
 ANSWER_SECONDS = 5.0
 CONFIRM_SECONDS = 30.0
 LOAD_MAX_TOPICS = 100
-SEEN_MAX = 131_072  # viewers of a topic that are kept; with more, those of the next level only
+SEEN_MAX = 131_072  # viewers of a topic that are kept; if there are more, only those of the next level
 
-# One statement each, whatever the number of topics and viewers. Which keys a level keeps:
+# One statement each, for any number of topics and viewers. Which keys a level keeps:
 # realtime.table.counting.is_sampled.
 _KEEP_SEEN = """
 WITH seen AS (SELECT * FROM unnest(%s::text[], %s::bigint[]) AS t(topic_id, key)),
@@ -59,11 +59,11 @@ UPDATE realtime_audience SET level = level + 1, kept = kept - (SELECT count(*) F
 class DatabaseStore:
     """Implements realtime.log.store.Store.
 
-    `replica` is the alias of a read replica (settings.DATABASES) that answers what a node asks again and again, its
-    look for what it has missed, while the primary may be far away. A replica is late, so where it is behind what is
-    known it has no news, and where it has no such topic the primary is asked. Whether something has gone back, and
-    whether this still is the history that was known (`epoch`), only the primary knows: it is asked every
-    `CONFIRM_SECONDS`, and whenever the replica does not answer.
+    `replica` is the alias of a read replica (settings.DATABASES). A node asks again and again what it has missed, and
+    the primary may be far away, so the replica answers this. A replica is late. If it is behind what the node knows, it
+    has no news. If it does not have a topic, the primary is asked. Only the primary knows whether something has gone
+    back, and whether the history is still the same (`epoch`). The primary is asked every `CONFIRM_SECONDS`, and
+    whenever the replica does not answer.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class DatabaseStore:
         return await self._read(events_after, topic, seq, limit)
 
     async def _read(self, read: Callable[Concatenate[str, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `read` finds in the replica; in the primary when the replica does not answer."""
+        """Return what `read` finds in the replica, or in the primary if the replica does not answer."""
         try:
             return await self._threads.run(read, self._replica, *args, **kwargs)
         except StoreUnavailable:
@@ -141,7 +141,7 @@ class DatabaseStore:
 
     @staticmethod
     def _load(kind: TopicKind, topics: Sequence[TopicName]) -> dict[TopicName, Loaded]:
-        """Return the topics that there are, all of one kind."""
+        """Return those of the topics that exist. All are of one kind."""
         now = epoch()
         with one_moment():
             logged = topics if kind.kept_events else ()
@@ -164,15 +164,15 @@ class DatabaseStore:
         now = epoch()
         heads = self._heads(DEFAULT_DB_ALIAS, list(known))
         if any(head.seq < known[topic].seq or head.version < known[topic].version for topic, head in heads.items()):
-            # No history goes back. What is loaded next must not get the epoch of the one before, which may be kept:
-            # its viewers would be reset twice.
+            # A history never goes back. What is loaded next must not get the old epoch, which may be kept: its viewers
+            # would be reset twice.
             epoch.forget()
         return Heads(heads, now)
 
     @staticmethod
     def _heads(database: str, topics: Sequence[TopicName]) -> dict[TopicName, Head]:
         with connections[database].cursor() as cursor:
-            # One array in place of a parameter each: a quarter of the time, where each viewer has an inbox.
+            # One array instead of a parameter for each: it takes a quarter of the time when each viewer has an inbox.
             cursor.execute("SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s)", [list(topics)])
             return {TopicName(name): Head(seq, version) for name, seq, version in cursor.fetchall()}
 
@@ -191,12 +191,12 @@ class DatabaseStore:
         try:
             return self._keep_seen(topics, pairs)
         except IntegrityError:
-            return {}  # a topic was deleted meanwhile: the others' viewers are sent again
+            return {}  # a topic was deleted meanwhile: the viewers of the others are sent again
 
     def _keep_seen(self, topics: Sequence[str], pairs: Sequence[tuple[str, int]]) -> dict[TopicName, int]:
         with transaction.atomic(), connection.cursor() as cursor:
             Audience.objects.bulk_create((Audience(topic_id=topic) for topic in topics), ignore_conflicts=True)
-            # Locked in the order of names, as everybody who locks several.
+            # Locked in the order of names, as all code that locks several topics does.
             rows = Audience.objects.select_for_update().filter(topic_id__in=topics).order_by("topic_id")
             list(rows)
             cursor.execute(_KEEP_SEEN, [[topic for topic, _ in pairs], [key for _, key in pairs]])

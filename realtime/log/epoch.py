@@ -1,10 +1,11 @@
 """The epoch: the name of the database's history, part of every position (realtime.events.Position).
 
-Hop: beside the path; read with what has a `seq` (realtime.log.database). A `seq` alone says nothing
-after a backup was restored: the same number is another event. So the epoch is another one after the database was made,
-restored, or its replica promoted. PostgreSQL knows most of that by itself: the name of its cluster, the timeline that
-each promotion and each recovery from an archive begins, the identity of the database, and the file in which the
-topics are. What it cannot know, an older data folder put back as it was, a person says: `manage.py drawepoch`.
+Hop: beside the path; read with what has a `seq` (realtime.log.database). After a restored backup a `seq` alone says
+nothing: the same number is another event. So the epoch changes when the database is made or restored, and when a
+replica is promoted. PostgreSQL knows most of that by itself: the name of its cluster, the timeline that each promotion
+and each recovery from an archive begins, the identity of the database, and the file in which the
+topics are. PostgreSQL cannot know that an older data folder was put back as it was. Then a person runs `manage.py
+drawepoch`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def read_epoch() -> Epoch:
             with transaction.atomic():
                 cursor.execute(f"SELECT {OF_DATABASE}, {OF_CLUSTER}")
         except (ProgrammingError, NotSupportedError):
-            # Some hosts of databases refuse questions about the cluster: then drawepoch has to be run after a
+            # Some database hosts refuse questions about the cluster. Then an operator must run drawepoch after a
             # promotion.
             cursor.execute(f"SELECT {OF_DATABASE}")
         known = " ".join(map(str, cursor.fetchone()))
@@ -49,7 +50,7 @@ def read_epoch() -> Epoch:
 
 
 def draw_epoch() -> Epoch:
-    """Begin a new epoch: every viewer starts again from a fresh snapshot. To be called after a restore."""
+    """Begin a new epoch: every viewer starts again from a fresh snapshot. Call it after a restore."""
     DrawnEpoch.objects.update_or_create(id=1, defaults={"drawn": uuid.uuid4().hex})
     return read_epoch()
 
@@ -57,8 +58,8 @@ def draw_epoch() -> Epoch:
 class KeptEpoch:
     """The epoch, read at most once in `KEPT_SECONDS`.
 
-    It must be asked before what it is to be the epoch of is read: one that is too old costs a `reset`, one that is too
-    new would let a position of another history pass.
+    Ask for the epoch before you read what it belongs to. An epoch that is too old costs a `reset`. One that is too new
+    would accept a position of another history.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -73,7 +74,7 @@ class KeptEpoch:
         return kept[1]
 
     def forget(self) -> None:
-        """Read it again the next time: to be called by who sees that the history is another one."""
+        """Read it again the next time. Call this when you see that the history has changed."""
         self._kept = None
 
 

@@ -1,8 +1,9 @@
 """Group commit: everything that arrived while the last commit ran goes into the next one.
 
-Hop: between the backend's API and its tables. One thread with one connection of its own a process; a lone command
-commits at once, a crowd shares the transaction and its fsync. Answered only after the commit.
-Measured: a durable like this way costs what an empty endpoint does; a Django transaction per like three times that.
+Hop: between the backend's API and its tables. Each process has one thread with a connection of its own. A single
+command commits at once. A crowd shares the transaction and its fsync. Commands are answered only after the commit.
+Measured: a durable like costs as much as an empty endpoint. With a Django transaction for each like it would cost three
+times that.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 C = TypeVar("C")
 R = TypeVar("R")
 
-WAIT_SECONDS = 1.5  # together with the way back the answer is there within the 2 s promised
+WAIT_SECONDS = 1.5  # with the time to return it, the answer is there within the promised 2 s
 BATCH_MAX_COMMANDS = 500
 QUEUE_MAX_COMMANDS = 5_000
 RECONNECT_SECONDS = 0.2
@@ -37,9 +38,9 @@ COLLECT_MAX_SECONDS = 0.01
 
 @dataclass(slots=True)
 class Applied(Generic[R]):
-    """What a transaction came to: an outcome per command (an exception refuses that one), and what to publish.
+    """The result of a transaction: an outcome for each command (an exception refuses it), and the events to publish.
 
-    Without events nothing was written: then the transaction is rolled back, which waits for no disk.
+    Without events nothing was written. The transaction is then rolled back, which does not wait for the disk.
     """
 
     outcomes: list[R | Exception]
@@ -104,10 +105,10 @@ class GroupCommit(Generic[C, R]):
         self._is_closed = False
         self._is_away = False
         self._is_committing = False
-        self._is_idle = False  # the thread waits for a command: only then it is to be woken
+        self._is_idle = False  # True while the thread waits for a command: only then wake it
 
     async def submit(self, command: C) -> R:
-        """Commit the command, alone or with others; return its outcome, or raise the exception that refused it.
+        """Commit the command, alone or with others. Return its outcome, or raise the exception that refused it.
 
         Raises StoreUnavailable within `WAIT_SECONDS` when the database does not answer; the command may then still
         be committed, so commands must bear repetition.
@@ -132,7 +133,7 @@ class GroupCommit(Generic[C, R]):
             raise StoreUnavailable("the database did not answer in time") from error
 
     def close(self) -> None:
-        """End the thread after what waits; the next submit starts another."""
+        """End the thread after the waiting commands. The next submit starts another thread."""
         with self._wake:
             thread, self._thread = self._thread, None
             self._is_closed = True
@@ -146,7 +147,8 @@ class GroupCommit(Generic[C, R]):
                 began = self._clock()
                 self._settle(batch)
                 if len(batch) > 1:
-                    # Many come at once: the longer a batch collects, the less each costs. Alone, nobody waits.
+                    # Many come at once: the longer a batch collects, the less each command costs. A single command does
+                    # not wait.
                     time.sleep(min(self._clock() - began, COLLECT_MAX_SECONDS))
         if self._connection is not None:
             self._connection.close()
@@ -162,7 +164,8 @@ class GroupCommit(Generic[C, R]):
             count = min(len(self._waiting), BATCH_MAX_COMMANDS)
             batch = [self._waiting.popleft() for _ in range(count)]
         now = self._clock()
-        # The caller has given up, with an answer that promises nothing: not to do it is better than to do it late.
+        # The caller has given up, with an answer that promises nothing. It is better to drop the command than to run it
+        # late.
         return [waiting for waiting in batch if waiting.deadline > now]
 
     def _settle(self, batch: Sequence[_Waiting[C, R]]) -> None:
@@ -177,7 +180,7 @@ class GroupCommit(Generic[C, R]):
                 logger.exception("group commit: a command failed")
                 _settle_all([(batch[0], error)])
                 return
-            # One of them is bad: each on its own, so that it takes nobody with it.
+            # One of them is bad. Run each on its own, so that the others do not fail with it.
             for waiting in batch:
                 self._settle([waiting])
             return
@@ -187,10 +190,10 @@ class GroupCommit(Generic[C, R]):
         _settle_all(list(zip(batch, outcomes, strict=True)))
 
     def _refuse_or_repeat(self, batch: Sequence[_Waiting[C, R]], error: Exception, *, was_open: bool) -> None:
-        """Do it again on a new connection where the one of before had died meanwhile, else refuse it.
+        """If the connection has died meanwhile, run the command again on a new one. Else refuse it.
 
-        Its server was started again, or a standby has taken over: nobody has to hear of that. Only what never got as
-        far as its COMMIT is done again.
+        The server was restarted, or a standby has taken over, and callers need not notice. Only commands that never
+        reached their COMMIT run again.
         """
         has_died = was_open and self._connection is not None and self._connection.closed
         self._disconnect()
@@ -198,7 +201,7 @@ class GroupCommit(Generic[C, R]):
             now = self._clock()
             self._settle([waiting for waiting in batch if waiting.deadline > now])
             return
-        if not self._is_away:  # once: a line for each refused batch would help to fill a disk
+        if not self._is_away:  # once: a line for each refused batch would fill a disk
             self._is_away = True
             logger.warning("group commit: database away: %s", first_line(error))
         away = StoreUnavailable("the database is away", reason=reason(error))
@@ -213,8 +216,8 @@ class GroupCommit(Generic[C, R]):
             with connection.pipeline():
                 connection.execute("BEGIN")
                 applied = self._apply(connection, commands)
-                # The locks alone would make a commit wait for the disk: an act on something private would take longer
-                # to refuse than one on something that is not there.
+                # The locks alone would make a commit wait for the disk. Then a refused act on something private would
+                # take longer than one on something that does not exist.
                 self._is_committing = True
                 connection.execute("COMMIT" if applied.events else "ROLLBACK")
         except BaseException:

@@ -1,7 +1,7 @@
-"""Which errors say that the database cannot serve now, whatever the reason: the caller may come again.
+"""Finds the errors which say that the database cannot serve now, for any reason. The caller may try again.
 
-Called wherever such an error becomes an answer: database threads, group commit, pages and admin. What is not an outage
-is a mistake of ours, and stays one.
+Called wherever such an error becomes an answer: database threads, group commit, pages and admin. Any other error is our
+mistake, and is not hidden.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What goes from the event log: topics with all that hangs on them, and events that nobody comes back for.
+"""Deletes from the event log: topics with everything that belongs to them, and events that nobody needs any more.
 
 Called by apps that delete what a topic is about, and by the periodic job (realtime.tasks). In slices, each a short
 transaction: the log of a large room is more than one statement may take.
@@ -16,11 +16,11 @@ from django.utils import timezone
 from realtime.events import TopicName
 from realtime.models import Topic
 
-ROWS_MAX = 5_000  # of one statement, far from the statement timeout
-SLICE_ROWS = 20_000  # of one that mostly reads
+ROWS_MAX = 5_000  # rows of one statement, far from the statement timeout
+SLICE_ROWS = 20_000  # rows of a statement that mostly reads
 KEPT_FOR = timedelta(hours=24)
-KEPT_EVENTS = 10_000  # the newest of a topic
-KEPT_INBOX_EVENTS = 100  # there is an inbox for each viewer, and only a gap of some seconds is read from it
+KEPT_EVENTS = 10_000  # the newest events of a topic
+KEPT_INBOX_EVENTS = 100  # each viewer has an inbox, and a node reads from it only a gap of some seconds
 
 _EVENTS = """
 DELETE FROM realtime_loggedevent WHERE (topic_id, seq) IN
@@ -30,8 +30,8 @@ _VIEWERS = """
 DELETE FROM realtime_seenviewer WHERE (topic_id, key) IN
 (SELECT topic_id, key FROM realtime_seenviewer WHERE topic_id = ANY(%s) LIMIT %s)
 """
-# One slice of the log, oldest first; of it goes what is not among the newest events of its topic. Returns how much
-# that is, and the slice's last place: all events of a transaction have one `at`.
+# One slice of the log, oldest first. Events that are not among the newest of their topic are deleted. Returns their
+# number, and the last place of the slice: all events of a transaction have one `at`.
 _RETIRE = """
 WITH slice AS (
   SELECT at, topic_id, seq FROM realtime_loggedevent
@@ -46,7 +46,7 @@ SELECT (SELECT count(*) FROM gone), at, topic_id, seq FROM slice ORDER BY at DES
 
 
 def empty_topics(topics: Iterable[TopicName]) -> None:
-    """Delete what hangs on topics that get no new events: their log, and which viewers they have had."""
+    """Delete what belongs to topics that get no new events: their log, and the viewers that they have had."""
     names = list(topics)
     with connection.cursor() as cursor:
         for statement in (_EVENTS, _VIEWERS):
@@ -57,12 +57,12 @@ def empty_topics(topics: Iterable[TopicName]) -> None:
 
 
 def delete_topics(topics: Iterable[TopicName]) -> None:
-    """Delete the topics' rows. In the transaction that deletes what they are about; empty large ones before it."""
+    """Delete the topics' rows, in the transaction that deletes what they are about. Empty large topics before it."""
     Topic.objects.filter(name__in=list(topics)).delete()
 
 
 def retire(inboxes: Iterable[str]) -> int:
-    """Delete events older than `KEPT_FOR` that are not among the newest of their topic; return how many.
+    """Delete events older than `KEPT_FOR` that are not among the newest of their topic. Return how many.
 
     `inboxes`: prefixes of topics that belong to one viewer.
     """

@@ -15,7 +15,7 @@ from realtime.kinds import Review
 
 
 class TopicGone(Exception):
-    """There is no such topic, or it is not for this viewer: the two look the same from outside."""
+    """The topic does not exist, or this viewer may not read it. Both look the same from outside."""
 
 
 class StoreUnavailable(Exception):
@@ -36,7 +36,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The heads of topics, and the epoch of the database; None if the server that answered does not know it."""
+    """The heads of topics, and the epoch of the database: None if the server that answered does not know it."""
 
     of: Mapping[TopicName, Head]
     epoch: Epoch | None = None
@@ -46,7 +46,7 @@ class Heads:
 class Loaded:
     """A topic as the database has it, read in one snapshot. `log` are its newest durable events, oldest first.
 
-    `counters` None: a topic that has none.
+    `counters` is None for a topic that has none.
     """
 
     head: Head
@@ -65,14 +65,14 @@ class Store(Protocol):
         ...
 
     async def heads(self, known: Mapping[TopicName, Head]) -> Heads:
-        """Return the heads of the topics, those that are gone left out. `known`: what the asker has of each.
+        """Return the heads of the topics that exist. `known`: the head that the caller has of each.
 
-        Below what is known is only what has gone back for certain.
+        A head is below the known one only if it has certainly gone back.
         """
         ...
 
     async def newest_counters(self, topics: Sequence[TopicName]) -> Mapping[TopicName, Counters]:
-        """Return the counters with the version they belong to: both of one moment."""
+        """Return the counters and their version, both of one moment."""
         ...
 
     async def events_after(self, topic: TopicName, seq: int, *, limit: int) -> Sequence[Durable]:
@@ -80,7 +80,7 @@ class Store(Protocol):
         ...
 
     async def snapshots(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
-        """Return the snapshots of topics of one kind without a log, those that are gone left out."""
+        """Return the snapshots of those topics that exist. They are of one kind, without a log."""
         ...
 
     async def review(self, identities: Sequence[Identity]) -> Review:
@@ -92,12 +92,12 @@ class Store(Protocol):
         ...
 
     async def save_seen(self, seen: Mapping[TopicName, Sequence[int]]) -> Mapping[TopicName, int]:
-        """Keep the keys of viewers that topics have had; ones that are kept change nothing.
+        """Keep the keys of viewers that topics have had. Keys that are kept already change nothing.
 
         Returns, for each topic, the level of the sample that is kept (realtime.table.counting).
         """
         ...
 
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
-        """Keep the highest number of viewers of each topic; a lower one than is kept changes nothing."""
+        """Keep the highest number of viewers of each topic. A lower number changes nothing."""
         ...

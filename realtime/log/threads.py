@@ -1,7 +1,8 @@
-"""Database work off the event loop, with a deadline: a slow or dead database is an error in time, never a wait.
+"""Database work off the event loop, with a deadline: a slow or dead database is an error after a set time, never an
+endless wait.
 
-Hop: beside the path; used by the node's store and by the backend's API. asgiref's one `thread_sensitive` thread would
-let one slow query delay everybody's.
+Hop: beside the path; used by the node's store and by the backend's API. asgiref has only one `thread_sensitive` thread,
+where one slow query would delay all others.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class DatabaseThreads:
 
         try:
             future = asyncio.get_running_loop().run_in_executor(self._threads, guarded)
-            # Not wait_for: Python 3.11's swallows a cancellation that comes together with the answer.
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the answer.
             async with asyncio.timeout(self._answer_seconds):
                 return await future
         except TimeoutError as error:

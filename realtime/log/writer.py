@@ -1,9 +1,9 @@
 """The event log's writing side: topics and their heads, and durable events, each a row.
 
-Hop: called by apps inside the transaction that makes an event true; it is published after the commit, and only then.
-Nothing else writes the tables of topics and events. Two kinds of transactions, one order: `record` is for Django's,
-`write` for a group commit's own connection. Both lock the topic's row first (`LOCK`), so the events of a topic commit
-in the order of their `seq`.
+Hop: apps call it inside the transaction that makes an event true. The event is published after the commit, never
+before. Nothing else writes the tables of topics and events. There are two kinds of transactions and one order: `record`
+is for Django's, `write` for a group commit's own connection. Both lock the topic's row first (`LOCK`), so the events of
+a topic commit in the order of their `seq`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from realtime.registry import registry
 
 @dataclass(slots=True)
 class LockedHead:
-    """The head of a topic under its row lock. Who holds the lock may move it; `write` puts it back."""
+    """The head of a topic under its row lock. The code that holds the lock may move the head. `write` stores it."""
 
     topic: TopicName
     seq: int
@@ -44,29 +44,29 @@ class LockedHead:
 
 LockedHeads = Mapping[TopicName, LockedHead]
 
-# In the order of names: two transactions with the same topics wait for each other, not for ever.
+# In the order of names. So two transactions with the same topics do not wait for each other for ever.
 LOCK = "SELECT name, seq, version FROM realtime_topic WHERE name = ANY(%s) ORDER BY name FOR UPDATE"
 
 
 def locked(rows: Iterable[Sequence[Any]]) -> dict[TopicName, LockedHead]:
-    """Return the heads that a connection of one's own has read with `LOCK`."""
+    """Return the heads that a connection outside Django has read with `LOCK`."""
     return {TopicName(row[0]): LockedHead(*row) for row in rows}
 
 
 def create_topic(topic: TopicName) -> None:
-    """Make the topic's row, in the transaction that makes the thing it is about."""
+    """Make the topic's row, in the transaction that makes the thing that the topic is about."""
     Topic.objects.create(name=topic)
 
 
 def ensure_topics(topics: Iterable[TopicName]) -> None:
-    """Make the rows of topics that have had no event so far. One query; those that are there stay as they are."""
+    """Make the rows of topics that have had no event so far. One query. Existing rows stay as they are."""
     Topic.objects.bulk_create([Topic(name=topic) for topic in sorted(topics)], ignore_conflicts=True)
 
 
 def lock_topics(topics: Iterable[TopicName]) -> dict[TopicName, LockedHead]:
-    """Take the topics' row locks: what follows in this transaction happens after all that has their seqs.
+    """Take the topics' row locks. The rest of this transaction then comes after all events that have a seq already.
 
-    Those without a row are left out. One query.
+    Topics without a row are left out. One query.
     """
     with connection.cursor() as cursor:
         cursor.execute(LOCK, [list(topics)])
@@ -83,7 +83,7 @@ def record(head: LockedHead, name: str, data: Mapping[str, Any]) -> Durable:
 
 
 def record_all(head: LockedHead, name: str, items: Sequence[Mapping[str, Any]]) -> list[Durable]:
-    """Append several events of one name, as `record` does, in two queries whatever their number."""
+    """Append any number of events of one name, as `record` does, in two queries."""
     return record_many({head.topic: head}, [(head.topic, name, data) for data in items])
 
 
@@ -98,12 +98,12 @@ def record_many(heads: LockedHeads, items: Sequence[tuple[TopicName, str, Mappin
 
 
 def record_counters(head: LockedHead, kinds: Mapping[str, int]) -> None:
-    """Publish counters that have changed by another way than a like, inside `transaction.atomic()`."""
+    """Publish counters that something other than a like has changed, inside `transaction.atomic()`."""
     _write_and_publish({head.topic: head}, [Counters(head.topic, head.next_version(), kinds, (), now_ms())])
 
 
 def correct_counters(topics: Iterable[TopicName]) -> None:
-    """Give locked topics' counters, which have changed, another version. Viewers get them with the next look."""
+    """Give the changed counters of locked topics another version. Viewers get them with the node's next look."""
     Topic.objects.filter(name__in=topics).update(version=F("version") + 1)
 
 
@@ -114,8 +114,8 @@ def _write_and_publish(heads: LockedHeads, events: Sequence[Event]) -> None:
 
 
 def write(execute: Callable[[Any, Any], object], heads: LockedHeads, events: Sequence[Event]) -> None:
-    """Write the durable ones of the events, and the heads of all, in two statements of the transaction that has the
-    locks. The events are to be published after its commit: group commit does so (`Applied.events`).
+    """Write the durable events, and the heads of all, in two statements of the transaction that has the locks. Publish
+    the events after its commit, as group commit does (`Applied.events`).
     Raises ValueError for one that its topic's kind does not name.
     """
     for event in events:
@@ -123,7 +123,7 @@ def write(execute: Callable[[Any, Any], object], heads: LockedHeads, events: Seq
     if durable := [event for event in events if isinstance(event, Durable)]:
         execute(_INSERT, [_rows(durable)])
     moved = [heads[topic] for topic in {event.topic for event in events}]
-    # Not bulk_update: for 51 topics it spends 10 ms on its own text.
+    # Not bulk_update: for 51 topics it takes 10 ms to write its own SQL.
     execute(_MOVE, [[head.topic for head in moved], [head.seq for head in moved], [head.version for head in moved]])
 
 
@@ -131,8 +131,8 @@ _MOVE = (
     "UPDATE realtime_topic t SET seq = new.seq, version = new.version"
     " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS new (name, seq, version) WHERE t.name = new.name"
 )
-# One text, not an array of bodies: psycopg would escape each quotation mark of theirs in Python, 25 ms for the 50
-# inboxes of a message.
+# One text, not an array of bodies: psycopg would escape each of their quotation marks in Python, which takes 25 ms for
+# the 50 inboxes of a message.
 _INSERT = (
     "INSERT INTO realtime_loggedevent (topic_id, seq, name, data) SELECT * FROM json_to_recordset(%s::json)"
     " AS new (topic_id text, seq bigint, name text, data jsonb)"
@@ -149,7 +149,7 @@ def _rows(events: Sequence[Durable]) -> str:
 
 
 def connection_parameters() -> dict[str, Any]:
-    """Return psycopg's parameters for a connection of one's own to Django's database, without the pool."""
+    """Return psycopg's parameters for a connection to Django's database outside Django and its pool."""
     parameters: dict[str, Any] = dict(connection.get_connection_params())
     for name in ("pool", "cursor_factory", "context", "prepare_threshold"):
         parameters.pop(name, None)
