@@ -1,4 +1,4 @@
-"""The last hop: what a sample of the viewers say they have seen, joined with when it was written to them.
+"""The last hop: joins what a sample of the viewers acknowledge with the time when it was written to them.
 
 Hop: after the last. The node begins a sample when it writes a frame (`begin`); the viewer's acknowledgement ends it
 (`saw`), by a WebSocket's command or by POST /saw. Joining is a dictionary lookup in memory of bounded size, and no
@@ -16,13 +16,13 @@ from realtime import metrics
 from realtime.events import ConnectionId, now_ms
 from realtime.stamps import Journey
 
-ACKNOWLEDGE_MS, ACKNOWLEDGE_MAX_MS = 5_000, 20_000  # how often a sampled viewer says what they have seen
-REQUESTS_PER_SECOND = 4  # of all of them, so many that they say it more rarely
+ACKNOWLEDGE_MS, ACKNOWLEDGE_MAX_MS = 5_000, 20_000  # how often a sampled viewer acknowledges
+REQUESTS_PER_SECOND = 4  # of all of them together; with more viewers each acknowledges less often
 SAMPLED_MAX = 200  # connections of a node
-READERS_MAX = 10  # who acknowledge one frame, drawn anew each time: who came first is written to first
-STARTS_PER_SECOND = 400  # viewers times frames; of more, frames are left out at random
+READERS_MAX = 10  # viewers who acknowledge one frame, drawn anew each time: those who came first are written to first
+STARTS_PER_SECOND = 400  # viewers times frames; above this, frames are left out at random
 LOST_SECONDS = 30.0
-SKEW_MAX_MS = 2_000  # an acknowledgement from further in the past or the future is not believed
+SKEW_MAX_MS = 2_000  # an acknowledgement that is further in the past or the future is ignored
 WAITING_MAX = 20_000  # starts, whatever happens
 ENTRIES_MAX = 1_000  # of one acknowledgement
 
@@ -43,13 +43,13 @@ class Acknowledgements:
         self._draw = draw
         self._open: dict[ConnectionId, dict[int, _Start]] = {}
         self._number = 0
-        self._wanted = 0  # starts since the last second began
-        self._kept_share = 1.0  # of the frames, by what was wanted in the second before
+        self._wanted = 0  # starts that were wanted since the last second began
+        self._kept_share = 1.0  # share of the frames that are sampled, from what was wanted in the second before
         self._waiting = 0
 
     @property
     def every_ms(self) -> int:
-        """How often a connection that comes now is to acknowledge."""
+        """How often a connection that comes now must acknowledge."""
         return min(max(ACKNOWLEDGE_MS, 1_000 * len(self._open) // REQUESTS_PER_SECOND), ACKNOWLEDGE_MAX_MS)
 
     def enter(self, connection: ConnectionId) -> bool:

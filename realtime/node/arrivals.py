@@ -1,4 +1,4 @@
-"""Who counts as a viewer of a topic here, and since when: those who only look in do not.
+"""Decides who counts as a viewer of a topic here, and since when. People who leave at once do not count.
 
 Hop: beside the path. Counts viewers in and out of a topic (realtime.table.counting); realtime.node.leases sends
 what has changed.
@@ -15,8 +15,8 @@ from realtime.node.feed import Feed
 from realtime.node.leases import Leases
 from realtime.table.counting import UNCOUNTED, ViewerKey
 
-ARRIVALS_SECONDS = 0.25  # how often to look who has been here long enough to count
-POLL_REST_SECONDS = 2.0  # between the end of a viewer's poll and the next, at most
+ARRIVALS_SECONDS = 0.25  # how often to check who has been here long enough to count
+POLL_REST_SECONDS = 2.0  # at most so long between the end of a viewer's poll and the next one
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Between:
     """A viewer of a topic between two polls."""
 
     viewer_id: str
-    until: float  # when the next poll no longer comes
-    counts_at: float | None  # None: counts already
+    until: float  # the time after which we expect no further poll
+    counts_at: float | None  # None: the viewer counts already
 
 
 class Arrivals:
@@ -35,13 +35,13 @@ class Arrivals:
         self._leases = leases
         self._count_after_seconds = count_after_seconds
         self._clock = clock
-        # Who has come and does not count yet, oldest first, with when that is over.
+        # Viewers who have come and do not count yet, oldest first, with the time from which they count.
         self._arriving: OrderedDict[tuple[Feed, Connection], float] = OrderedDict()
-        # Whose poll has ended and whose next is on its way, oldest first.
+        # Viewers between two polls, oldest first.
         self._between: OrderedDict[tuple[Feed, ViewerKey], Between] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many have come and do not count yet, or are between two polls."""
+        """How many viewers do not count yet, or are between two polls."""
         return len(self._arriving) + len(self._between)
 
     def is_arriving(self, feed: Feed, connection: Connection) -> bool:
@@ -72,7 +72,9 @@ class Arrivals:
             self._leases.note_change(feed)
 
     def end_poll(self, feed: Feed, connection: Connection) -> None:
-        """Count the viewer on for a while: the next poll is on its way. Before the connection is counted out."""
+        """Count the viewer for a while longer: the next poll is on its way. Call it before the connection is counted
+        out.
+        """
         key, viewer_id = connection.key, connection.identity.viewer_id
         if not feed.has_viewers or key == UNCOUNTED:
             return
@@ -84,7 +86,7 @@ class Arrivals:
         self._between[feed, key] = Between(viewer_id, until, counts_at)
 
     def look_at_state(self, feed: Feed) -> None:
-        """Count who is here, or nobody any more, as the topic's state says (TopicKind.has_viewers)."""
+        """Count all who are here, or nobody any more, as the topic's state says (TopicKind.has_viewers)."""
         has_viewers = feed.kind.has_viewers(feed.snapshot)
         if has_viewers == feed.has_viewers:
             return
@@ -99,7 +101,7 @@ class Arrivals:
                 self.count_in(feed, connection)
 
     async def check(self) -> None:
-        """Count those who have been here long enough, and no more those whose next poll has not come."""
+        """Count viewers who have been here long enough. Stop counting viewers without a next poll."""
         now = self._clock()
         while self._arriving and next(iter(self._arriving.values())) <= now:
             (feed, connection), _ = self._arriving.popitem(last=False)

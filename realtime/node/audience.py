@@ -18,9 +18,9 @@ M = TypeVar("M")
 class Audience(Generic[M]):
     """The connections of one topic and protocol: a list to walk fast, with holes where members left.
 
-    A frame goes to those who stood in the list when it was made (`size` then), so that who joins during a long
-    fan-out gets the frames after their snapshot and no other. `fds[i]` is the descriptor of `members[i]` while it may
-    be written to directly, -1 for a hole and for who has to be written to in another way.
+    A frame goes to the members that were in the list when it was made (`size` then). So a member that joins during a
+    long fan-out gets only the frames after its snapshot. `fds[i]` is the descriptor of `members[i]` while the fan-out
+    may write to it directly. It is -1 for a hole, and for a member that needs another kind of write.
     """
 
     __slots__ = ("_places", "fds", "members")
@@ -45,7 +45,7 @@ class Audience(Generic[M]):
         return len(self.members)
 
     def add(self, member: M, fd: int = -1) -> None:
-        """Add a member; a second time changes nothing."""
+        """Add a member. A second call changes nothing."""
         if member not in self._places:
             self._places[member] = len(self.members)
             self.members.append(member)
@@ -61,7 +61,7 @@ class Audience(Generic[M]):
             self.fds[place] = -1
 
     def compact(self) -> None:
-        """Close the holes. Only when no frame is on its way: places change."""
+        """Close the holes. Call it only when no frame is being sent, because places change."""
         if len(self.members) > 2 * len(self._places) + 8:
             self.fds = array("i", (self.fds[place] for place in self._places.values()))
             self.members = list(self._places)
@@ -100,6 +100,6 @@ class Members:
         self.sampled.discard(connection)
 
     def compact(self) -> None:
-        """Close the holes. Only when no frame is on its way: places change."""
+        """Close the holes. Call it only when no frame is being sent, because places change."""
         self.sse.compact()
         self.websocket.compact()

@@ -1,8 +1,8 @@
 """A viewer's connection, in the hands of its node.
 
 Hop: the last one. The fan-out (realtime.node.fanout) writes to the sockets that the server (realtime.edge.server)
-handed over. A reader that does not keep up has a mailbox within the bound for every peer (realtime.edge.bound); then
-its wire cuts the connection, the client comes back and resumes where it was. Nobody else waits for it.
+handed over. A reader that does not keep up has a mailbox within the bound for every peer (realtime.edge.bound). Above
+that its wire cuts the connection, and the client comes back and resumes where it was. No other viewer waits for it.
 """
 
 from __future__ import annotations
@@ -61,17 +61,17 @@ class Wire(Protocol):
         ...
 
     def keep(self, rest: bytes) -> None:
-        """Take the rest of a frame of which the kernel took only a part; `direct_fd` is -1 until it is gone."""
+        """Keep the rest of a frame when the kernel took only a part. `direct_fd` is -1 until the rest is written."""
         ...
 
     def pause(self) -> None:
-        """Take no more messages of the viewer for now."""
+        """Take no more messages from the viewer for now."""
         ...
 
     def resume(self) -> None: ...
 
     def pending_bytes(self) -> int:
-        """How much was written and not yet taken by the kernel."""
+        """How many bytes were written that the kernel has not yet taken."""
         ...
 
     def close(self, why: Closing) -> None:
@@ -94,7 +94,7 @@ class TooManyTopics(Exception):
 class Connection:
     """One SSE or WebSocket connection, in the hands of its node.
 
-    `key`: which viewer it is counted as. `has_ids_of_all`: an event's id is to name the positions of all its topics.
+    `key`: the viewer that it counts as. `has_ids_of_all`: an event's id names the positions of all its topics.
     """
 
     __slots__ = (
@@ -120,26 +120,26 @@ class Connection:
         self.key = key
         self.slot = hash(id) % HEARTBEAT_SECONDS
         self.topics: set[TopicName] = set()
-        self.stale = False  # missed a frame of state: owed the newest one
+        self.stale = False  # it missed a frame of state, and must get the newest one
         self.has_ids_of_all = has_ids_of_all and is_sse
-        # Set while there are several topics: turns frames into those that only this connection gets.
+        # Set while there are several topics: it makes frames that only this connection gets.
         self.name_all: Callable[[Sequence[Frame]], Sequence[Frame]] | None = None
 
     @property
     def direct_fd(self) -> int:
-        """The descriptor to which what is for many may be written as it is, else -1."""
+        """The descriptor, if frames for many may be written to it as they are. Else -1."""
         return -1 if self.name_all is not None else self.wire.direct_fd
 
     def write(self, frames: Sequence[Frame]) -> None:
         self.wire.write(frames if self.name_all is None else self.name_all(frames))
 
     def check_room(self, topic: TopicName) -> None:
-        """Raises TooManyTopics if the connection may not have the topic as well."""
+        """Raises TooManyTopics if the connection may not have one more topic."""
         if len(self.topics) >= TOPICS_MAX and topic not in self.topics:
             raise TooManyTopics(topic)
 
     def heartbeat(self) -> None:
-        """Show that the line is alive, unless something is on its way already."""
+        """Show that the line is alive, unless something is being sent already."""
         if not self.wire.pending_bytes():
             self.wire.ping()
 
@@ -150,7 +150,7 @@ def is_full(error: OSError) -> bool:
 
 
 def public_id(connection: ConnectionId, node: NodeId) -> str:
-    """Return the name by which a client speaks of its connection to any node; `parse_public_id` reads it."""
+    """Return the name that a client gives any node for its connection. `parse_public_id` reads it."""
     return f"{connection}@{node}"
 
 

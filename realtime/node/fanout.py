@@ -26,12 +26,12 @@ from realtime.node.sending import Outgoing
 SLICE_CONNECTIONS = 500  # about 5 ms of writing
 TURN_SECONDS = 0.008  # of writing, then the loop has its turn
 FANOUT_SHARE = 1 / 5  # of a core, at most, is spent on one topic's state frames
-CONTENTION_REST = 2  # times as long as others kept the processor from us: the machine has more to do than this
+CONTENTION_REST = 2  # rest this many times as long as other processes kept the processor from us
 REST_MAX_SECONDS = 1.5  # state is never older than 2 s
 
 
 class Fanout:
-    """`behind` is called with each connection that has not yet taken what came before."""
+    """The fan-out calls `behind` with each connection that has not yet taken the earlier frames."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class Fanout:
         self._due: deque[Feed] = deque()
 
     def send_soon(self, feed: Feed, *, rest_seconds: float | None = None) -> None:
-        """Send what waits at the end of the frame interval; at once if nothing was sent for that long.
+        """Send the waiting frames at the end of the frame interval, or at once if nothing was sent for that long.
 
-        `rest_seconds`: the interval at least, where it is not the topic's own.
+        `rest_seconds`: the shortest interval, if it is not the topic's own.
         """
         sending, now = feed.sending, self._clock()
         rest_seconds = sending.rest_seconds if rest_seconds is None else rest_seconds
@@ -69,7 +69,7 @@ class Fanout:
         if due_at > now:
             sending.timer = self._loop.call_later(due_at - now, self.send_waiting, feed)
             return
-        # Most topics are quiet: those of one batch share one turn of the loop instead of a timer each.
+        # Most topics are quiet. All of one batch share one turn of the loop, instead of a timer each.
         if not self._due:
             self._loop.call_soon(self._send_all_due)
         self._due.append(feed)
@@ -84,20 +84,20 @@ class Fanout:
             self._loop.call_soon(self._send_all_due)
 
     def send_waiting(self, feed: Feed) -> None:
-        """Send the state that waits, once nothing of the topic is on its way."""
+        """Send the waiting state as soon as no frame of the topic is being sent."""
         if feed.sending.outbox:
             feed.sending.timer = self._loop.call_later(self._frame_seconds, self.send_waiting, feed)
             return
         self._send(feed, [], self._take_waiting(feed))
 
     def send(self, feed: Feed, made: Frame) -> None:
-        """Write a durable frame to all members. State that waits for its turn rides along: another write would cost
-        ten times as much as the bytes.
+        """Write a durable frame to all members, together with the waiting state. Another write would cost ten times as
+        much as the bytes.
         """
         self._send(feed, [made], self._take_waiting(feed))
 
     def send_alone(self, feed: Feed, made: Frame) -> None:
-        """Write a frame that says all there is; state waits for its turn."""
+        """Write a frame that says everything. State waits for its turn."""
         self._send(feed, [made], [])
 
     def _take_waiting(self, feed: Feed) -> list[Frame]:
@@ -110,7 +110,7 @@ class Fanout:
         return feed.waiting_frames(self._region)
 
     def _send(self, feed: Feed, durable: list[Frame], state: list[Frame]) -> None:
-        """Write the frames: now, if members are few and nothing is on its way."""
+        """Write the frames: now, if there are few members and nothing is being sent."""
         members, sending = feed.members, feed.sending
         if not len(members) or not (durable or state):
             return
@@ -179,9 +179,9 @@ class Fanout:
         metrics.bytes_sent.inc(sent_bytes)
 
     def _note_written(self, frames: Iterable[Frame], readers: Iterable[Connection]) -> None:
-        """Tell frames that are written for the first time their hops, count them, and let sampled readers say so."""
+        """Give frames their hops when they are written for the first time, count them, and begin the samples."""
         written_ms = now_ms()
-        # A reader that has not yet taken what came before is not sent state: nothing is lost by that.
+        # A reader that has not yet taken the earlier frames gets no state. Nothing is lost by that.
         ready = [reader.id for reader in readers if not reader.wire.pending_bytes()]
         for made in frames:
             if (journey := made.journey) is None:
@@ -207,9 +207,9 @@ def write_slice(
 ) -> int:
     """Write the bytes to the connections at [start, stop) of an audience; return how many got them.
 
-    `data` is what `frames` look like on a socket. `behind` is called with each connection that has not yet
-    taken what came before: it gets only those of them that are `durable`, and is owed the newest state.
-    The loop touches the descriptors alone: 5,000 connections' objects do not fit the processor's cache.
+    `data` is what `frames` look like on a socket. It calls `behind` with each connection that has not yet taken the
+    earlier frames. Such a connection gets only the `durable` frames, and must get the newest state later.
+    The loop touches only the descriptors, because the objects of 5,000 connections do not fit the processor's cache.
     """
     size = len(data)
     missed = 0
@@ -239,7 +239,7 @@ def _write_around(
     durable: Sequence[Frame],
     behind: Callable[[Connection], None],
 ) -> bool:
-    """Write to one whose socket is not free, or that has none. False: not written."""
+    """Write to a connection with a busy socket, or without one. False: not written."""
     if connection is None:
         return False
     if connection.wire.pending_bytes():

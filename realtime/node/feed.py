@@ -4,8 +4,8 @@ Hop: the last but one. `take` says what an event changes, and the node (realtime
 `waiting_frames` makes the frames of what has changed since the last time. Nothing here touches a loop, a timer, a
 socket or the database: realtime.node.fanout writes, and realtime.node.repair fetches what is missing.
 
-Promise: durable events come out in order of `seq`, each once. Of state the newest wins. Bursts are summed up. Of
-signals the newest of each key counts.
+Promise: durable events come out in order of `seq`, each once. The newest state wins. Bursts are summed up. The newest
+signal of each key counts.
 """
 
 from __future__ import annotations
@@ -44,19 +44,21 @@ from realtime.stamps import Journey, Passage
 from realtime.table.counting import LocalViewers
 from realtime.table.subscriptions import Watched
 
-AHEAD_MAX_EVENTS = 1_000  # that wait for one that is missing
-RECEIVED_MAX = 512  # batches in one frame of counters whose times are kept; of more, every second
+AHEAD_MAX_EVENTS = 1_000  # events that wait for a missing one
+RECEIVED_MAX = 512  # batches in one frame of counters for which times are kept; of more, every second one
 NOBODY = Watched(0, 0)
-_NO_VIEWERS = LocalViewers()  # of topics whose viewers nobody counts: there may be one for each viewer here
+_NO_VIEWERS = LocalViewers()  # for topics without counted viewers, because there may be one for each viewer here
 
 
 class Change(NamedTuple):
     """What a step has changed about a topic. The node carries it out in the order of the fields."""
 
     is_access: bool = False
-    """Others may read the topic now: those who may not lose it before anything of the step is written."""
+    """The right to read the topic has changed. Members who may not read it lose it before anything of the step is
+    written.
+    """
     is_counting: bool = False
-    """Those here count as viewers from now on, or no longer."""
+    """The members here count as viewers from now on, or no longer."""
     durable: Frame | None = None
     """For all members."""
     has_state: bool = False
@@ -94,7 +96,7 @@ class Topics(Protocol):
 
 @dataclass(slots=True)
 class Waiting:
-    """What has changed and waits for its frame, with the passage of what came first."""
+    """What has changed and waits for its frame, with the passage of the first change."""
 
     counters: Counters | None = None
     received: list[tuple[int, Passage]] = field(default_factory=list)  # when what is in `counters` was received
@@ -115,23 +117,23 @@ class Feed:
 
     # The topic, as far as this node knows it.
     is_ready: bool = False  # has been read
-    early: list[tuple[Event, Passage]] = field(default_factory=list)  # came while it was read
-    read_at: float = 0.0  # of a presence topic: when it was last read from the database
+    early: list[tuple[Event, Passage]] = field(default_factory=list)  # events that came while it was read
+    read_at: float = 0.0  # for a presence topic: when it was last read from the database
     seq: int = 0
     epoch: Epoch = Epoch("")  # noqa: RUF009  (a text)
     ring: deque[Frame] = field(init=False)
-    ahead: dict[int, tuple[Durable, Passage]] = field(default_factory=dict)  # came before one that is missing
+    ahead: dict[int, tuple[Durable, Passage]] = field(default_factory=dict)  # events that came before a missing one
     snapshot: dict[str, Any] = field(default_factory=dict)
     access: Access = Access()  # noqa: RUF009  (frozen)
     counters: Counters | None = None
-    states: dict[str, State] = field(default_factory=dict)  # which no row keeps
+    states: dict[str, State] = field(default_factory=dict)  # state that no row keeps
     waiting: Waiting = field(default_factory=Waiting)
     sent_kinds: Mapping[str, int] = field(default_factory=dict)
     _opening_part: bytes = b""  # empty: stale
 
     # Who watches, here and elsewhere (realtime.node.arrivals, realtime.node.leases).
     viewers: LocalViewers = field(init=False)
-    has_viewers: bool = False  # who is here is counted
+    has_viewers: bool = False  # whether members here are counted
     watched: Watched = NOBODY
     elsewhere: int = 0  # viewers on other nodes, in any region, by the last answer of the table
     peak_saved: int = 0
@@ -152,7 +154,7 @@ class Feed:
     # Events in
 
     def take(self, event: Event, passage: Passage) -> Change | None:
-        """Take an event. Return what it changes, None: nothing. After a durable one `follow` has the next."""
+        """Take an event. Return what it changes, or None. After a durable event `follow` returns the next one."""
         if not self.is_ready:
             self.early.append((event, passage))
             return None
@@ -176,7 +178,7 @@ class Feed:
                 return STATE
 
     def follow(self) -> Change | None:
-        """Take the next of the events that came before one that was missing. None: it is not there.
+        """Take the next event that had to wait for a missing one. None: it is not there.
 
         Carry each change out before you ask for the next: the rights may depend on it.
         """
@@ -184,12 +186,12 @@ class Feed:
         return None if following is None else self._take_next(*following)
 
     def learn(self, newest: Counters | State) -> Change | None:
-        """Take state that the node found by looking: there is no way of it to count."""
+        """Take state that the node found by looking. It has no hops to count."""
         return self._take_counters(newest, None) if isinstance(newest, Counters) else self._take_state(newest, None)
 
     def _take_durable(self, event: Durable, passage: Passage) -> Change | None:
         if event.seq <= self.seq:
-            return None  # seen: a batch that came twice, or what a pull has brought already
+            return None  # seen before: a batch came twice, or a pull has brought it already
         if event.seq > self.seq + 1:
             if len(self.ahead) < AHEAD_MAX_EVENTS:
                 self.ahead[event.seq] = (event, passage)
@@ -202,7 +204,7 @@ class Feed:
         made = durable_frame(event, self.epoch)
         made.journey = Journey(event.name, passage, at_ms, (at_ms,))
         self.seq = event.seq
-        # As a later reader gets it: of its way there is nothing to say.
+        # As a later reader gets it: without hops.
         self.ring.append(durable_frame(event, self.epoch))
         _count(event.name, at_ms, passage)
         return Change(*self._apply(event.name, data), made)
@@ -234,7 +236,9 @@ class Feed:
     # The snapshot
 
     def load(self, loaded: Loaded) -> Change:
-        """Start again from what the database says. What waits for its frame, and what no row keeps, stays."""
+        """Start again from what the database says. Changes that wait for their frame stay, and so does state that no
+        row keeps.
+        """
         self.seq, self.epoch = loaded.head.seq, loaded.epoch
         self.ring.clear()
         self.ring.extend(durable_frame(event, self.epoch) for event in loaded.log)
@@ -248,18 +252,18 @@ class Feed:
         return self.read(loaded.snapshot)
 
     def read(self, snapshot: dict[str, Any]) -> Change:
-        """Take a new snapshot; what no row keeps stays."""
+        """Take a new snapshot. State that no row keeps stays."""
         self.snapshot = snapshot
         for state in self.states.values():
             self.kind.apply(snapshot, state.name, state.data)
         return Change(*self._look_at_snapshot())
 
     def apply_again(self, state: State) -> Change:
-        """Take a state that is known into the snapshot once more."""
+        """Put a known state into the snapshot once more."""
         return Change(*self._apply(state.name, state.data))
 
     def look_at_access(self) -> None:
-        """Take who may read the topic from the snapshot, even where no step has changed it."""
+        """Read from the snapshot who may read the topic, even if no step has changed it."""
         self.access = self.kind.access(self.snapshot)
 
     def forget_taken(self) -> None:
@@ -270,15 +274,15 @@ class Feed:
         return self._look_at_snapshot()
 
     def _look_at_snapshot(self) -> tuple[bool, bool]:
-        """Take in what the snapshot has become: each change of one ends here. Return how a `Change` begins."""
+        """Take over a changed snapshot: every change of one ends here. Return the beginning of a `Change`."""
         self._opening_part = b""
         before, self.access = self.access, self.kind.access(self.snapshot)
         return self.access != before, self.kind.has_viewers(self.snapshot) != self.has_viewers
 
     def set_watched(self, watched: Watched) -> bool:
-        """Take the viewers' number; return whether it is to be sent."""
-        # A count that is no peak in the table's eyes is none: some may be counted twice, until all nodes have sent
-        # their keys. Those here are certain.
+        """Take the number of viewers. Return whether to send it."""
+        # If the table does not call a count a peak, it is none: some viewers may be counted twice until all nodes have
+        # sent their keys. The viewers here are certain.
         watched = Watched(watched.count, max(watched.peak, self.watched.peak, len(self.viewers)))
         if watched == self.watched:
             return False
@@ -336,7 +340,7 @@ class Feed:
         return frames
 
     def newest_state(self) -> list[Frame]:
-        """Return the frames of all state that is not in the event log, as it is now."""
+        """Return frames of all state that is not in the event log, as the state is now."""
         frames = [self._state_frame(state) for state in self.states.values()]
         if self.counters is not None:
             frames.append(self._counters_frame(delta=0, names=(), at_ms=now_ms()))
@@ -356,7 +360,7 @@ class Feed:
         received, self.waiting.received = self.waiting.received, []
         at_ms = counters.at_ms or now_ms()
         made = self._counters_frame(delta=sum(changes), names=counters.names, at_ms=at_ms, received=received)
-        # A row that changes its kind is one less and one more.
+        # If a row changes its kind, one kind has one less and another has one more.
         made.counted = max(sum(max(0, change) for change in changes), sum(max(0, -change) for change in changes))
         return made
 
@@ -380,11 +384,11 @@ class Feed:
 
 
 def _count(event: str, at_ms: int, passage: Passage) -> None:
-    """Count how long what was received at `at_ms` took to each hop up to this one."""
+    """Count the time from `at_ms`, when it was received, to each hop up to this one."""
     for hop, ms in passage.since(at_ms):
         metrics.hop_seconds.observe(hop, event, passage.region, ms)
 
 
 def subject(topic: TopicName) -> str:
-    """Return what a topic is about: what stands behind its prefix."""
+    """Return what a topic is about: the part of the name after its prefix."""
     return topic.partition(":")[2]

@@ -1,4 +1,4 @@
-"""A node's topics in the shared table, and the viewer numbers that the table answers with.
+"""Keeps a node's topics in the shared table, and takes the viewer numbers that the table answers.
 
 Hop: beside the path. Dispatchers find a topic's nodes by the leases that are renewed here.
 """
@@ -22,16 +22,16 @@ from realtime.table.subscriptions import Renewed, Share, Watched
 
 logger = logging.getLogger(__name__)
 
-LINGER_SECONDS = 10.0  # a topic without viewers stays loaded: they come back after a reload
-ENTER_MAX_TOPICS = 1_000  # that are entered in the shared table at once
-VIEWERS_REST = 8  # times as long as for counters: a change of the viewer count alone can wait
+LINGER_SECONDS = 10.0  # a topic without viewers stays loaded this long, because viewers come back after a reload
+ENTER_MAX_TOPICS = 1_000  # topics that enter the shared table at once
+VIEWERS_REST = 8  # times as long as for counters, because a change of the viewer count alone can wait
 VIEWERS_REST_MAX_SECONDS = 2.0
-VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within it go in one step
+VIEWERS_SETTLE_SECONDS = 0.25  # joins and leaves within this time go in one step
 SENT_MAX_KEYS = 20_000  # in one step, over all topics: some 80 ms of Redis in calls of 2 ms
 
 
 class Neighbours(Protocol):
-    """Lets other regions know what this node watches (realtime.relay.interest.Interest)."""
+    """Reports to other regions what this node watches (realtime.relay.interest.Interest)."""
 
     def add(self, topic: TopicName) -> None: ...
 
@@ -86,14 +86,14 @@ class Leases:
         return bool(self._changed)
 
     async def enter(self, feed: Feed) -> None:
-        """Enter a topic in the table: what is published from now on reaches this node. Raises TableUnavailable."""
+        """Enter a topic in the table. Events published from now on reach this node. Raises TableUnavailable."""
         if feed.kind.counts_viewers:
             await self._renew([feed])
         else:
             await self._entering.ask(feed.topic)
 
     async def leave(self, topics: Sequence[TopicName]) -> None:
-        """Take topics out of the table, if it can be reached. Else their leases end."""
+        """Take topics out of the table if it can be reached. If not, their leases end."""
         with contextlib.suppress(TableUnavailable):
             await self._table.leave(self._id, topics)
 
@@ -120,7 +120,7 @@ class Leases:
     async def renew(self, *, full: bool = True) -> None:
         """Assert this node's topics in the shared table and take the region's viewer numbers from it.
 
-        Not full: only those whose viewers changed. Topics that nobody has watched for a while are dropped.
+        If not `full`, only topics with changed viewers. Topics that nobody has watched for a while are dropped.
         """
         changed, self._changed = self._changed, set()
         if full:
@@ -148,7 +148,7 @@ class Leases:
                 self.set_watched(feed, Watched(feed.elsewhere + len(feed.viewers), feed.watched.peak))
 
     async def _enter(self, topics: Sequence[TopicName]) -> dict[TopicName, None]:
-        """Renew the leases of topics whose viewers nobody counts: there may be one for each viewer here."""
+        """Renew the leases of topics without counted viewers. There may be one for each viewer here."""
         try:
             await self._table.enter(self._id, topics)
         except TableUnavailable:
@@ -185,9 +185,10 @@ class Leases:
                 self.note_change(feed)
 
     def set_watched(self, feed: Feed, watched: Watched) -> None:
-        """Take the viewers' number of a topic, and send it where it has changed."""
+        """Take the number of a topic's viewers, and send it if it has changed."""
         if feed.set_watched(watched):
-            # While a crowd comes in, each viewer would get each other's coming: the more they are, the more can wait.
+            # While a crowd comes in, each viewer would get a frame for every other one. The more viewers, the longer
+            # this can wait.
             rest_seconds = min(feed.sending.rest_seconds * VIEWERS_REST, VIEWERS_REST_MAX_SECONDS)
             self._fanout.send_soon(feed, rest_seconds=rest_seconds)
 

@@ -1,4 +1,4 @@
-"""How a node hears the channel layer, and notices that it hears nothing any more.
+"""Listens to the channel layer for a node, and notices when nothing arrives any more.
 
 Hop: between the channel layer and realtime.node.node.
 """
@@ -31,7 +31,7 @@ RESUBSCRIBE_SECONDS = 1.0
 
 
 class LayerListener:
-    """Hears a node's channel. `deliver` gets events with their stamps, `other` all other messages."""
+    """Listens to a node's channel. `deliver` gets events with their stamps, `other` gets all other messages."""
 
     def __init__(
         self, id: NodeId, *, deliver: Callable[[Any, Any], None], other: Callable[[dict[str, Any]], None]
@@ -42,7 +42,7 @@ class LayerListener:
         self._heard_at = 0.0
 
     async def run(self) -> None:
-        """Hear the layer for as long as the node lives.
+        """Listen to the layer for as long as the node lives.
 
         The layer reconnects in silence and does not say when a subscription is lost. A canary shows it: a message that
         we send to ourselves through Redis. Events missed meanwhile come from the node's reconcile.
@@ -59,15 +59,15 @@ class LayerListener:
                     try:
                         async with asyncio.timeout(CANARY_SECONDS):
                             await send_to_nodes({self._id: CANARY})
-                    except Exception as error:  # Redis away: redis-py, socket and asyncio each say it their way
+                    except Exception as error:  # Redis is away: redis-py, socket and asyncio each raise their own error
                         logger.debug("node %s: layer away: %s", self._id, error)
             finally:
                 await end(receiving)
-            # A connection to a Redis that vanished without a word looks open for a quarter of an hour, while sentinels
-            # have long named another: give all up.
+            # If a Redis has vanished, its connection looks open for a quarter of an hour. The sentinels name another
+            # primary much earlier. So give all connections up.
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 await layer.flush()
-            # Said once: while Redis is away this comes round every few seconds.
+            # Logged once, because while Redis is away this runs every few seconds.
             if self._heard_at > listened_at:
                 logger.warning("node %s: the channel layer is silent, subscribing again", self._id)
             await asyncio.sleep(RESUBSCRIBE_SECONDS)
@@ -76,10 +76,10 @@ class LayerListener:
         while True:
             message = await layer.receive(self._id)
             self._heard_at = time.monotonic()
-            # A newer version's message is not ours to understand: it must not end the node's hearing.
+            # We cannot read a message of a newer version. It must not end the node's listening.
             match message:
                 case {"type": "node.deliver"} if not is_spoken(message.get("stamps")):
-                    metrics.wire_refused.inc()  # the node's next look finds what is durable
+                    metrics.wire_refused.inc()  # the node's next look at the database finds durable events
                 case {"type": "node.deliver"}:
                     items = message.get("events")
                     self._deliver(items if isinstance(items, list) else (), message.get("stamps"))

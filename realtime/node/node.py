@@ -56,7 +56,7 @@ from realtime.table.scripts import TableUnavailable
 
 logger = logging.getLogger(__name__)
 
-ROOM_BYTES = 32 * 1024  # a viewer has read most when no more waits
+ROOM_BYTES = 32 * 1024  # a viewer has read most when no more than this waits
 ROOM_SECONDS = 0.05
 
 AskIdentity = Callable[[], Awaitable[Identity]]
@@ -129,7 +129,7 @@ class Node:
         self.arrivals = Arrivals(self.leases, count_after_seconds=count_after_seconds, clock=clock)
 
     def start(self) -> None:
-        """Start what the node does again and again."""
+        """Start the node's periodic tasks."""
         for name, step, seconds in (
             ("reconcile", self.repair.reconcile, RECONCILE_SECONDS),
             ("heartbeat", self.heartbeats.beat, 1.0),
@@ -152,7 +152,7 @@ class Node:
     def deliver(self, wire: Iterable[object], stamps: object = None) -> None:
         """Take the events of one message of the channel layer. Never raises: a bad item is counted and left out.
 
-        `stamps` says when they passed the hops before this one (realtime.stamps).
+        `stamps` says when the events passed the earlier hops (realtime.stamps).
         """
         passage = Passage.of(stamps, here=self._region, node_ms=now_ms())
         for item in wire:
@@ -164,7 +164,7 @@ class Node:
                 metrics.unknown_events.inc()
                 continue
             feed = self.feeds.get(event.topic)
-            if feed is not None:  # else the last viewer has just left
+            if feed is not None:  # otherwise the last viewer has just left
                 self.take(feed, event, passage)
 
     def take(self, feed: Feed, event: Event, passage: Passage) -> None:
@@ -178,7 +178,7 @@ class Node:
             self.carry_out(feed, change)
 
     def carry_out(self, feed: Feed, change: Change) -> None:
-        """Do what a change asks for. Those who may not read the topic any more lose it first."""
+        """Carry out a change. Members who may not read the topic any more lose it first."""
         if change.is_access:
             self.rights.expel(feed)
         if change.is_counting:
@@ -199,7 +199,7 @@ class Node:
         metrics.connections.labels("sse" if connection.is_sse else "websocket").inc()
 
     def remove(self, connection: Connection) -> None:
-        """Forget a closed connection everywhere. A second time changes nothing."""
+        """Forget a closed connection everywhere. A second call changes nothing."""
         if self.connections.pop(connection.id, None) is None:
             return
         self.slow.forget(connection)
@@ -210,14 +210,14 @@ class Node:
             self.unsubscribe(connection, topic)
 
     def end_poll(self, connection: Connection) -> None:
-        """Forget a stream that ended when it was asked to. Its viewer counts on for a while: the next is on its way."""
+        """Forget a stream that ended when the client wanted. Its viewer counts on: the next poll is on its way."""
         for topic in connection.topics:
             if (feed := self.feeds.get(topic)) is not None:
                 self.arrivals.end_poll(feed, connection)
         self.remove(connection)
 
     def identify(self, connection: Connection, identity: Identity) -> None:
-        """Note who watches on an open connection: that has to stay true, and the viewer is counted as that person."""
+        """Note who watches on an open connection. It is checked again later, and the viewer counts as that person."""
         feeds = [feed for topic in connection.topics if (feed := self.feeds.get(topic)) is not None]
         counted = [feed for feed in feeds if not self.arrivals.is_arriving(feed, connection)]
         for feed in counted:
@@ -243,9 +243,9 @@ class Node:
         after: Position | None = None,
         identify: AskIdentity | None = None,
     ) -> None:
-        """Have the topic at hand for a viewer who has seen it up to `after`, so that `enter` can follow at once.
+        """Load the topic for a viewer who has seen it up to `after`, so that `enter` can follow at once.
 
-        `identify` says who the viewer is. It is asked only where the topic is not open to `identity`.
+        `identify` returns who the viewer is. It is called only if the topic is not open to `identity`.
         The first viewer of a topic costs one read of the database, all others none.
         Raises TopicGone (also for a topic that this viewer may not read), StoreUnavailable, what `identify` raises.
         """
@@ -259,24 +259,24 @@ class Node:
     async def _prepare(self, topic: TopicName, identity: Identity, after: Position | None) -> None:
         feed = await self._ready_feed(topic)
         if after is not None and after.epoch == feed.epoch and after.seq > feed.seq:
-            # It saw it on another node, which was faster. All that ask at the same time share the one read.
+            # The viewer saw it on another node, which was faster. All that ask at the same time share one read.
             await asyncio.shield(self.repair.pull_soon(feed, grace_seconds=0))
         if not feed.access.allows(topic, identity):
-            if feed.kind.is_presence:  # no event says to which people the viewer has written since the last look
+            if feed.kind.is_presence:  # no event says which people the viewer has written to since the last look
                 await self.online.read_again([feed])
             if not feed.access.allows(topic, identity):
                 raise TopicGone(topic)
 
     def is_open(self, topic: TopicName, identity: Identity) -> bool:
-        """Whether `enter` would let the identity in: the topic is prepared, not dropped nor closed to them since."""
+        """Whether `enter` would let the identity in: the topic is prepared, and not dropped or closed to them since."""
         feed = self.feeds.get(topic)
         return feed is not None and feed.is_ready and feed.access.allows(topic, identity)
 
     def enter(self, connection: Connection, topic: TopicName, *, after: Position | None = None) -> Opening:
-        """Make the connection a viewer of a prepared topic; return what it has to read before any later frame.
+        """Make the connection a viewer of a prepared topic. Return what it must read before any later frame.
 
-        `after` is how far it has followed the topic: then the opening holds the events since, or a `reset` where
-        they are no longer at hand. The caller writes the opening before it awaits anything.
+        `after` is how far it has followed the topic. Then the opening holds the events since, or a `reset` if the node
+        no longer has them. The caller writes the opening before it awaits anything.
         Raises TopicGone, TooManyTopics.
         """
         feed = self.feeds.get(topic)
@@ -318,7 +318,7 @@ class Node:
     ) -> Opening:
         """Make an open connection a viewer of one topic more, once its viewer has read most of what was written.
 
-        `after` as for `enter`, `identify` as for `prepare`. The caller writes the opening before it awaits anything.
+        `after` is as in `enter`, `identify` as in `prepare`. The caller writes the opening before it awaits anything.
         Raises ConnectionGone, TooManyTopics, TopicGone, StoreUnavailable, what `identify` raises.
         """
         connection.check_room(topic)
@@ -338,10 +338,10 @@ class Node:
         subscribe: Mapping[TopicName, Position | None],
         unsubscribe: Iterable[TopicName],
     ) -> dict[TopicName, int | str]:
-        """Change what an open connection watches; the stream says the rest: `subscribed`, then what was missed.
+        """Change what an open connection watches. The stream then brings `subscribed` and the missed events.
 
-        `subscribe` maps topics to how far each was followed, None: not at all. Returns the seq of each new topic, or
-        why not: not_found, too_many_topics, unavailable.
+        `subscribe` maps each topic to how far the viewer has followed it, None: not at all. Returns the seq of each new
+        topic, or the reason of a failure: not_found, too_many_topics, unavailable.
         """
         for topic in unsubscribe:
             self.unsubscribe(connection, topic)
@@ -349,7 +349,7 @@ class Node:
         return dict(zip(subscribe, answers, strict=True))
 
     async def _subscribe(self, connection: Connection, topic: TopicName, after: Position | None) -> int | str:
-        """Subscribe, and let the stream say it. Return the seq of the topic, or why not."""
+        """Subscribe, and announce it on the stream. Return the seq of the topic, or the reason of a failure."""
         try:
             opening = await self.subscribe(connection, topic, after=after)
         except (ConnectionGone, TopicGone):
@@ -368,7 +368,7 @@ class Node:
         return connection.id in self.connections
 
     def enter_later(self, connection: Connection, topics: Mapping[TopicName, Position | None]) -> None:
-        """Make the connection a viewer of more topics, one by one as it reads; each comes with `subscribed`."""
+        """Make the connection a viewer of more topics, one by one as it reads. Each comes with `subscribed`."""
         self.tasks.spawn(self._enter_later(connection, topics), name="more topics")
 
     async def _enter_later(self, connection: Connection, topics: Mapping[TopicName, Position | None]) -> None:
@@ -398,11 +398,11 @@ class Node:
                 metrics.topics.set(len(self.feeds))
             if feed.is_ready:
                 return feed
-            # Shielded: if one leaves while waiting, the others still need the load.
+            # Shielded: if one viewer leaves while waiting, the others still need the load.
             await asyncio.shield(self._loading[feed])
 
     async def _load(self, feed: Feed) -> None:
-        """Enter the shared table, then read the topic: what is published from now on reaches this node."""
+        """Enter the shared table, then read the topic. So all events that are published from now on reach this node."""
         try:
             with contextlib.suppress(TableUnavailable):
                 await self.leases.enter(feed)
@@ -444,7 +444,7 @@ class Node:
         self.acknowledgements.expire()
 
     async def drain(self, *, window_seconds: float) -> None:
-        """Send everybody to another node, evenly over the window, each with a time to come back. Then end the node."""
+        """Send all viewers to other nodes, evenly over the window, each with a time to come back. Then end the node."""
         self.is_draining = True
         drained = await send_away(self.connections, self.rights.close, window_seconds=window_seconds, clock=self._clock)
         await self.aclose()  # a renewal that is under way would enter the node again

@@ -1,4 +1,4 @@
-"""Topics that say whether a viewer is online: no event says who may see them, and one of them may be lost.
+"""Topics that say whether a viewer is online. No event says who may see them, and their own events may get lost.
 
 Hop: beside the path. Asks the presence table (realtime.table.presence) and the database.
 """
@@ -20,7 +20,7 @@ LOOK_MAX_TOPICS = 500  # presence topics read at once: about 15 ms
 
 
 class OnlineTopics:
-    """The presence topics of a node. Without `presence` they stay as the database has them."""
+    """The presence topics of a node. Without `presence` they show only what the database has."""
 
     def __init__(self, topics: Topics, store: Store, presence: Presence | None, *, clock: Callable[[], float]) -> None:
         self._topics = topics
@@ -34,8 +34,8 @@ class OnlineTopics:
         await self.look([feed], {feed})
 
     async def check(self) -> None:
-        """See who is online, for all presence topics here, and read again who may see them: no event says the second,
-        and an event of the first may have been lost. `LOOK_MAX_TOPICS` are read at a time, in turn.
+        """Look up who is online, for all presence topics here, and read again who may see them. Events of the first may
+        get lost, and there are no events of the second. `LOOK_MAX_TOPICS` are read at a time, in turn.
         """
         feeds = [feed for feed in self._topics.feeds.values() if feed.is_ready and feed.kind.is_presence]
         if not feeds:
@@ -48,7 +48,7 @@ class OnlineTopics:
         await self.look([feed for feed in feeds if self._topics.feeds.get(feed.topic) is feed], fresh)
 
     async def read_again(self, feeds: Sequence[Feed]) -> set[Feed]:
-        """Read presence topics anew; return those that are still there. Raises StoreUnavailable."""
+        """Read presence topics anew. Return those that still exist. Raises StoreUnavailable."""
         found = await self._store.snapshots([feed.topic for feed in feeds])
         fresh = set()
         for feed in feeds:
@@ -63,7 +63,8 @@ class OnlineTopics:
         return fresh
 
     async def look(self, feeds: Sequence[Feed], fresh: set[Feed]) -> None:
-        """Bring topics to what the presence table says, those just read to all that the database says too.
+        """Update topics to what the presence table says. Update topics that were just read to what the database says
+        too.
 
         Without the table they stay as they are.
         """
@@ -81,12 +82,12 @@ class OnlineTopics:
                 seen = look and status(look, subject(feed.topic), feed.snapshot["kept"], is_known=known is not None)
                 if seen and (known is None or _tells_more(seen, known, is_fresh=feed in fresh)):
                     self._topics.learn(feed, seen)
-                    # The time of the last activity may have been lost together with the event: read it next.
+                    # The time of the last activity may have got lost together with the event. Read it next.
                     feed.read_at = feed.read_at if feed in fresh else 0.0
                 elif known is not None:
                     self._topics.carry_out(feed, feed.apply_again(known))
 
 
 def _tells_more(seen: State, known: State, *, is_fresh: bool) -> bool:
-    """Whether a look at the presence table has news. What the database keeps counts only where it was just read."""
+    """Whether a look at the presence table has news. The database's part counts only if it was just read."""
     return seen.data != known.data if is_fresh else seen.data["status"] != known.data["status"]

@@ -1,4 +1,4 @@
-"""What a connection reads first of its topics, and the ids that say how far it has read them all.
+"""Makes what a connection reads first of its topics, and the ids that say how far it has read them all.
 
 Hop: the last but one, when a viewer comes. A client that was cut off comes back with the last id that it has read
 (`Last-Event-ID`, or `after`), and goes on from there.
@@ -15,8 +15,8 @@ from realtime.events import Frame, NodeId, Position, TopicName, event_id, parse_
 from realtime.node.connections import RETRY_MS, Connection, public_id
 from realtime.node.feed import Feed
 
-# A connection reads so much at once, of its first topics or of what it has missed; it gets more when it has read that.
-# So a viewer that only asks for much never reaches the bound of what waits for a reader (realtime.edge.bound).
+# A connection gets so much at once, of its first topics or of what it has missed. It gets more when it has read that.
+# So a viewer that asks for much never reaches the bound of what waits for a reader (realtime.edge.bound).
 OPENING_MAX_BYTES = 128 * 1024
 
 
@@ -27,7 +27,7 @@ class Opening:
     topic: TopicName
     part: bytes
     frames: list[Frame] = field(default_factory=list)
-    before: str = ""  # the position before the frames, as an id; "": none that one could go on from
+    before: str = ""  # the position before the frames, as an id; "": a client cannot go on from it
 
     @property
     def size(self) -> int:
@@ -40,7 +40,7 @@ class Opening:
 
 
 def opening(feed: Feed, after: Position | None) -> Opening:
-    """Return what a viewer reads first of a topic that it has followed up to `after`; None: not at all."""
+    """Return what a viewer reads first of a topic that it has followed up to `after` (None: not at all)."""
     if after is None or not feed.kind.kept_events:
         before = event_id(feed.topic, feed.position) if feed.kind.kept_events else ""
         return Opening(feed.topic, feed.opening_part(), before=before)
@@ -80,7 +80,7 @@ def hello(node: NodeId, connection: Connection, openings: Sequence[Opening], *, 
 
 
 class Ids:
-    """Has the ids of a connection name all its topics while there are several that have positions.
+    """Makes the ids of a connection name all its topics, while several of them have positions.
 
     `set_fds` is called with a connection for which that has changed.
     """
@@ -105,7 +105,7 @@ class Ids:
 
 
 def _named(frames: Iterable[Frame], positions: dict[TopicName, str]) -> list[Frame]:
-    """Return the frames as one connection gets them: if it is cut behind any of them, it can go on in all its topics.
+    """Return the frames as one connection gets them. If it is cut after any of them, it can go on in all its topics.
 
     `positions`: the ids of what was written before.
     """
@@ -120,7 +120,7 @@ def _named(frames: Iterable[Frame], positions: dict[TopicName, str]) -> list[Fra
 
 
 def _written(feed: Feed) -> str:
-    """The position up to which all members have been written to, as an id; "" where that is no position."""
+    """The position up to which all members have got the events, as an id; "" if there is no position."""
     if not feed.kind.kept_events:
         return ""
     waiting = next((made for out in feed.sending.outbox for made in out.durable if made.id), None)

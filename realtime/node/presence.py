@@ -1,15 +1,16 @@
 """Presence: who is online, for those who may see it, without flapping.
 
 Hop: beside the path of a like. A node sends a heartbeat for each viewer who has a connection on it, every
-d seconds and at the connection's end, to a table in Redis; who appears in the table comes online, whose last heartbeat
-is older than d + 2e (e = d / 4: how late a heartbeat may be) goes offline. Either is published like every other event,
-on `presence:<id>`. A connection that is lost and back within d changes nothing.
+d seconds and at the connection's end, to a table in Redis. A viewer who appears in the table comes online. A viewer
+with a last heartbeat older than d + 2e goes offline (e = d / 4: how late a heartbeat may be). Both changes are
+published like every other event, on `presence:<id>`. A connection that is lost and back within d changes nothing.
 
-Promise: state. Newest wins; a node that has died takes its viewers offline within d + 2e, for any node sweeps for all;
-what is lost on the way is found by the node's next look at the table (realtime.node.online).
+Promise: state. Newest wins; the viewers of a dead node go offline within d + 2e, because any node sweeps for all. If an
+event gets lost, the node's next look at the table (realtime.node.online) finds the change.
 Source: LinkedIn, "Now You See Me, Now You Don't" (2018): heartbeats every d, entries that expire after d + e, a delayed
-trigger at d + 2e. There an actor per viewer holds the trigger and has to be drained before its node restarts; here it
-is the entry's place in a sorted set, which survives the node. d is fixed: adapting it to the connection is patented.
+trigger at d + 2e. There, an actor for each viewer holds the trigger, and must be drained before its node restarts.
+Here, the entry's place in a sorted set is the trigger, and it survives the node. d is fixed: adapting it to the
+connection is patented.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from realtime.table.scripts import TableUnavailable
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 0.5
-GATHER_SECONDS = 0.01  # those who come within it go in one round trip
+GATHER_SECONDS = 0.01  # viewers who come within this time go in one round trip
 TICK_SECONDS = 0.25
 
 
@@ -57,13 +58,13 @@ class Presence:
         self._save = save
         self._clock = clock
         self._here: dict[str, float] = {}  # viewer -> when the next heartbeat is due
-        self._schedule: deque[tuple[float, str]] = deque()  # in order: each is due a beat after the last
-        self._now: dict[str, None] = {}  # whose heartbeat waits for nothing
+        self._schedule: deque[tuple[float, str]] = deque()  # in order: each is due one beat after its last heartbeat
+        self._now: dict[str, None] = {}  # viewers who need a heartbeat at once
         self._wake = asyncio.Event()
         self.hidden: frozenset[str] = frozenset()
 
     def enter(self, viewer_id: str, *, is_hidden: bool) -> None:
-        """The viewer has a connection here, the first one."""
+        """The viewer has a first connection here."""
         if is_hidden:
             self.hidden |= {viewer_id}
         self._here[viewer_id] = 0.0
@@ -75,7 +76,7 @@ class Presence:
             self._beat_now(viewer_id)
 
     def set_hidden(self, viewer_ids: frozenset[str]) -> None:
-        """Note who of the viewers here does not want to be seen, as the database has it."""
+        """Note which viewers here do not want to be seen, as the database says."""
         shown = self.hidden - viewer_ids
         self.hidden = viewer_ids
         for viewer_id in shown & self._here.keys():
@@ -86,19 +87,19 @@ class Presence:
         self._wake.set()
 
     async def run(self) -> None:
-        """Send heartbeats, at once for who comes and goes, in time for the others."""
+        """Send heartbeats: at once for viewers who come or go, in time for the others."""
         while True:
             await news_gathered(self._wake, at_most_seconds=TICK_SECONDS, gather_seconds=GATHER_SECONDS)
             await self.beat()
 
     async def beat(self) -> None:
-        """Send the heartbeats that are due. When the table is away they are due again soon."""
+        """Send the heartbeats that are due. If the table is away, they are due again soon."""
         now = self._clock()
         due = self._now
         self._now = {}
         while self._schedule and self._schedule[0][0] <= now:
             at, viewer_id = self._schedule.popleft()
-            if self._here.get(viewer_id) == at:  # else they have left, or another one was sent meanwhile
+            if self._here.get(viewer_id) == at:  # otherwise they have left, or another one was sent meanwhile
                 due[viewer_id] = None
         waiting = list(due)
         for start in range(0, len(waiting), BATCH_MAX_VIEWERS):
@@ -124,7 +125,7 @@ class Presence:
                 self._schedule.append((at, viewer_id))
 
     async def sweep(self) -> None:
-        """Find who has gone, from any node, and publish it."""
+        """Find viewers of any node who have gone, and publish it."""
         try:
             while True:
                 at_ms, gone = await self.table.sweep()
@@ -132,7 +133,7 @@ class Presence:
                     try:
                         await self._save(gone)
                     except StoreUnavailable:
-                        metrics.store_errors.inc()  # that they are gone matters more than since when
+                        metrics.store_errors.inc()  # the fact matters more than its time
                     self._tell([offline(viewer_id, at_ms, last_ms) for viewer_id, last_ms in gone.items()])
                 if len(gone) < BATCH_MAX_VIEWERS:
                     return

@@ -67,8 +67,8 @@ class NodeProcess:
     def node(self) -> Node:
         """Return the node of this process, started."""
         if self._node is None:
-            # The node's id is its channel of the layer: what the shared table says is where dispatchers send. Strangers
-            # read it too, so it names no machine.
+            # The node's id is its channel of the layer, so dispatchers send to what the shared table says. Strangers
+            # read the id too, so it names no machine.
             id = NodeId(f"live.node.{settings.LIVE_REGION}.{uuid.uuid4().hex[:12]}")
             replica = "replica" if "replica" in settings.DATABASES else DEFAULT_DB_ALIAS
             store = DatabaseStore(registry, replica=replica)
@@ -129,7 +129,7 @@ class NodeProcess:
         subscribe: Mapping[TopicName, Position | None],
         unsubscribe: Sequence[TopicName],
     ) -> dict[TopicName, int | str]:
-        """Change what a connection watches, on whichever node it is; `connection` is its name in `hello`.
+        """Change what a connection on any node watches. `connection` is its name in `hello`.
 
         Returns as Node.change_topics does. Raises ConnectionGone (also when it is somebody else's), NodeSilent.
         """
@@ -142,16 +142,16 @@ class NodeProcess:
         return answer
 
     async def saw(self, connection: str, frames: Sequence[Sequence[int]]) -> int:
-        """Take what the viewer of a connection, on whichever node it is, has seen (realtime.node.acknowledgements).
+        """Take what the viewer of a connection on any node has read (realtime.node.acknowledgements).
 
-        The name of a connection is a secret of its viewer. Returns how many of the frames
-        were waited for. Raises ConnectionGone, NodeSilent.
+        The name of a connection is a secret of its viewer. Returns for how many of the frames the node was waiting.
+        Raises ConnectionGone, NodeSilent.
         """
         seen: int = await self._act("node.saw", connection, {"frames": [list(frame) for frame in frames]})
         return seen
 
     async def _act(self, question: str, connection: str, ask: dict[str, Any]) -> Any:
-        """Do something to a connection where it is. Raises ConnectionGone, NodeSilent."""
+        """Do something to a connection on the node that holds it. Raises ConnectionGone, NodeSilent."""
         try:
             id, holder = parse_public_id(connection)
         except ValueError as error:
@@ -178,7 +178,7 @@ async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int
 
 
 async def _saw(node: Node, ask: dict[str, Any]) -> int | None:
-    """Return how many frames were waited for; None: there is no such connection."""
+    """Return for how many frames the node was waiting. None: there is no such connection."""
     if ask["connection"] not in node.connections:
         return None
     return node.acknowledgements.saw(ask["connection"], entries_of(ask["frames"]))

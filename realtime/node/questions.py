@@ -1,4 +1,4 @@
-"""What nodes ask each other: a request about a connection lands on any node, and one node holds the connection.
+"""Questions between nodes: a request about a connection may reach any node, and one node holds the connection.
 
 Hop: beside the path. Questions and answers go through the nodes' channels of the layer.
 """
@@ -22,7 +22,7 @@ from realtime.table.redis import send_to_nodes
 
 logger = logging.getLogger(__name__)
 
-ASK_SECONDS = 10.0  # fifty snapshots take a busy node some; a dead one is noticed at once: nobody listens
+ASK_SECONDS = 10.0  # fifty snapshots take a busy node some time; a dead node is noticed at once, because nobody listens
 ASK_AGAIN_SECONDS = 0.1
 
 Act = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -33,7 +33,7 @@ class NodeSilent(Exception):
 
 
 class Questions:
-    """Asks other nodes, and answers them. `acts`: what a node does when it is asked, by the type of the message."""
+    """Asks other nodes, and answers them. `acts`: what a node does for a question, by the type of the message."""
 
     def __init__(self, id: NodeId, acts: Mapping[str, Act], spawn: Spawn) -> None:
         self._id = id
@@ -42,7 +42,7 @@ class Questions:
         self._asked: dict[str, asyncio.Future[Any]] = {}
 
     async def ask(self, node: NodeId, question: str, ask: dict[str, Any]) -> Any:
-        """Return the node's answer, None where it has none or no node has that name. Raises NodeSilent."""
+        """Return the node's answer, or None if it has none or no node has that name. Raises NodeSilent."""
         if node == self._id:
             return await self._acts[question](ask)
         ref = uuid.uuid4().hex
@@ -50,7 +50,7 @@ class Questions:
         message = {"type": question, "ask": ask, "ref": ref, "asker": self._id}
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                # A node that has just started, or subscribes again, is deaf for a moment.
+                # A node that has just started, or subscribes again, hears nothing for a moment.
                 deaf_until = time.monotonic() + RESUBSCRIBE_SECONDS
                 while not await send_to_nodes({node: msgpack.packb(message)}):
                     if time.monotonic() > deaf_until:

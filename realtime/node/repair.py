@@ -1,6 +1,6 @@
-"""What the fast way has lost is fetched from the database: missing events, newer counters, topics that are gone.
+"""Fetches from the database what the fast path has lost: missing events, newer counters, deleted topics.
 
-Hop: beside the last but one. Without Redis, the channel layer and the dispatcher this is the only way: events are
+Hop: beside the last but one. Without Redis, the channel layer and the dispatcher this is the only path, and events are
 `RECONCILE_SECONDS` late.
 """
 
@@ -21,10 +21,10 @@ from realtime.stamps import Passage
 RECONCILE_SECONDS = 2.0
 RECONCILE_MAX_TOPICS = 2_000  # at once: about 5 ms
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
-PULL_MAX_EVENTS = AHEAD_MAX_EVENTS  # behind by more than that, a topic starts again from its snapshot
-PULL_SLICE_EVENTS = 50  # of missed events, delivered at once; then viewers have a moment to read
+PULL_MAX_EVENTS = AHEAD_MAX_EVENTS  # a topic that is further behind starts again from its snapshot
+PULL_SLICE_EVENTS = 50  # bytes of missed events delivered at once; then viewers have a moment to read
 PULL_PAUSE_SECONDS = 0.02
-WRITTEN_MAX_KEYS = 5_000  # of new viewers, with each look at the database
+WRITTEN_MAX_KEYS = 5_000  # new viewers that are written with each look at the database
 
 
 class Repair:
@@ -39,7 +39,7 @@ class Repair:
         self._pulling: dict[Feed, asyncio.Task[None]] = {}
 
     def pull_soon(self, feed: Feed, *, grace_seconds: float = GAP_GRACE_SECONDS) -> asyncio.Task[None]:
-        """Fetch what is missing from the event log; there is one pull a topic at a time."""
+        """Fetch what is missing from the event log. A topic has one pull at a time."""
         pulling = self._pulling.get(feed)
         if pulling is None:
             pulling = self._pulling[feed] = self._spawn(self._pull(feed, grace_seconds), name=f"pull {feed.topic}")
@@ -55,7 +55,7 @@ class Repair:
             if grace_seconds:
                 await asyncio.sleep(grace_seconds)
                 if not feed.ahead:
-                    return  # the missing one had only been overtaken
+                    return  # the missing event was only late
                 metrics.gaps_found.inc()
             events = await self._store.events_after(feed.topic, feed.seq, limit=PULL_MAX_EVENTS)
             if events and events[0].seq > feed.seq + 1:
@@ -80,7 +80,7 @@ class Repair:
         """Start the topic again from the database; its members get a reset. Raises TopicGone, StoreUnavailable."""
         loaded = await self._store.load(feed.topic)
         if loaded.epoch == feed.epoch and loaded.head.seq < feed.seq and reason != "database_changed":
-            return  # what came meanwhile is newer: it may have closed the topic
+            return  # events that came meanwhile are newer, and may have closed the topic
         if reason == "database_changed" or loaded.epoch != feed.epoch:
             feed.counters = None
         self._topics.carry_out(feed, feed.load(loaded))
@@ -88,7 +88,7 @@ class Repair:
         self._fanout.send_alone(feed, feed.reset_frame(reason))
 
     async def reconcile(self) -> None:
-        """Ask the database for the heads of all topics here, and fetch what the fast way has lost."""
+        """Ask the database for the heads of all topics here, and fetch what the fast path has lost."""
         feeds = [feed for feed in self._topics.feeds.values() if feed.is_ready and feed.kind.kept_events]
         try:
             for start in range(0, len(feeds), RECONCILE_MAX_TOPICS):
@@ -140,7 +140,7 @@ class Repair:
                 feed.peak_saved = max(feed.peak_saved, peaks.get(feed.topic, 0))
 
     async def save_seen(self, feeds: Iterable[Feed]) -> bool:
-        """Write down who has come since the last time, so many at once. False: no one had. Raises StoreUnavailable."""
+        """Write viewers who have come since the last time, so many at once. False: none. Raises StoreUnavailable."""
         seen: dict[Feed, list[int]] = {}
         most = WRITTEN_MAX_KEYS
         for feed in feeds:

@@ -1,4 +1,4 @@
-"""Who has to go: viewers that may not read a topic any more, members of a topic that is gone, viewers signed out.
+"""Removes viewers who may not read a topic any more, members of a deleted topic, and viewers who have signed out.
 
 Hop: beside the path. The node (realtime.node.node) calls `expel` before it writes anything of the step that changed who
 may read a topic.
@@ -18,9 +18,9 @@ from realtime.node.connections import Closing, Connection
 from realtime.node.feed import Feed
 from realtime.node.presence import Presence
 
-RIGHTS_SECONDS = 2.5  # how often identified viewers have to be still the same
-RECOGNIZE_MAX = 500  # of those who come back by tickets, looked at together
-STEP_TOPICS = 500  # looked at before others have their turn
+RIGHTS_SECONDS = 2.5  # how often to check that identified viewers are still the same
+RECOGNIZE_MAX = 500  # viewers who come back by tickets and are checked together
+STEP_TOPICS = 500  # topics that are checked before other work has its turn
 
 
 class Rights:
@@ -44,7 +44,7 @@ class Rights:
         self._recognizing = Batches(self._recognize, keys_max=RECOGNIZE_MAX)
 
     def watch(self, connection: Connection) -> None:
-        """Look at the connection's viewer again and again, where it is known who that is."""
+        """Check the connection's viewer again and again, if it is known who that is."""
         if connection.identity.viewer_id:
             self._identified.add(connection)
 
@@ -52,7 +52,7 @@ class Rights:
         self._identified.discard(connection)
 
     def expel(self, feed: Feed) -> None:
-        """Take the topic away from those who may not read it."""
+        """Take the topic away from members who may not read it."""
         if feed.access.public:
             return
         for connection in list(feed.members):
@@ -60,7 +60,7 @@ class Rights:
                 self.take_away(connection, feed.topic, "private")
 
     def expel_all(self, feed: Feed) -> None:
-        """The topic was deleted: its members lose it, and learn not to come back."""
+        """The topic was deleted. Its members lose it, and get the reason not to come back."""
         for connection in list(feed.members):
             self.take_away(connection, feed.topic, "gone")
 
@@ -73,8 +73,9 @@ class Rights:
             connection.write([frame("unsubscribed", {"topic": topic, "reason": reason})])
 
     def close(self, connection: Connection, last: Frame, why: Closing) -> None:
-        """Write the last frame of a connection. It is forgotten here and now: its end takes a turn of the loop, and
-        a frame after the end would be read as the next answer (SSE) or break the protocol (WebSocket).
+        """Write the last frame of a connection, and forget the connection at once. Its end takes a turn of the loop.
+        The client would read a frame after the end as the next answer (SSE), or it would break the protocol
+        (WebSocket).
         """
         self._remove(connection)
         connection.wire.write([last])
@@ -91,8 +92,8 @@ class Rights:
         return {identity: identity not in review.signed_out for identity in identities}
 
     async def check(self) -> None:
-        """Send away viewers who would not be recognized any more (signed out, banned, a new password), and those who
-        are where they may not be, identified or not: no step lets that happen, but a right is looked at twice.
+        """Send away viewers who would not be recognized any more (signed out, banned, a new password), and all viewers
+        of topics that they may not read. No step lets the second happen, but rights are checked twice.
         """
         for number, feed in enumerate(list(self._feeds.values())):
             if feed.is_ready:
@@ -106,7 +107,7 @@ class Rights:
         try:
             review = await self._store.review(list(identities))
         except StoreUnavailable:
-            metrics.store_errors.inc()  # good rights stay until the database says otherwise
+            metrics.store_errors.inc()  # rights stay until the database says otherwise
             return
         if self._presence is not None:
             self._presence.set_hidden(review.hidden)

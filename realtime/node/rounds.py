@@ -1,4 +1,5 @@
-"""What all connections of a node get, one after the other: signs of life, and at the end the way to another node.
+"""What all connections of a node get, one after the other: signs of life, and at the end `drain`, to go to another
+node.
 
 Hop: beside the last one.
 """
@@ -13,7 +14,7 @@ from realtime.events import ConnectionId, Frame, frame
 from realtime.node.connections import HEARTBEAT_SECONDS, RETRY_MS, Closing, Connection
 
 STEP_CONNECTIONS = 500  # about 5 ms of writing
-AWAY_CONNECTIONS = 50  # sent away at once
+AWAY_CONNECTIONS = 50  # connections that are sent away at once
 
 
 class Heartbeats:
@@ -24,7 +25,7 @@ class Heartbeats:
         self._beats = 0
 
     async def beat(self) -> None:
-        """Write a sign of life to one in `HEARTBEAT_SECONDS` of the connections: each gets one in that time."""
+        """Write a sign of life to one in `HEARTBEAT_SECONDS` of the connections, so each gets one in that time."""
         slot = self._beats = (self._beats + 1) % HEARTBEAT_SECONDS
         for number, connection in enumerate(list(self._connections.values())):
             if connection.slot == slot:
@@ -40,7 +41,7 @@ async def send_away(
     window_seconds: float,
     clock: Callable[[], float],
 ) -> int:
-    """Send everybody to another node, evenly over the window, each with a time to come back. Return how many."""
+    """Send all viewers to other nodes, evenly over the window, each with a time to come back. Return their number."""
     waiting = list(connections.values())
     random.shuffle(waiting)
     made = frame("drain", {"retry_ms": int(window_seconds * 1000) + RETRY_MS})

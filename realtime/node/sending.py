@@ -1,4 +1,4 @@
-"""Where the frames of one topic are: not yet due, or on their way.
+"""The frames of one topic: those not yet due, and those that are being sent.
 
 Hop: the last but one. The fan-out (realtime.node.fanout) moves them.
 """
@@ -15,7 +15,7 @@ from realtime.node.connections import Connection
 
 @dataclass(slots=True)
 class Outgoing:
-    """Frames on their way, in one write: to those who stood in each audience when the frames were made.
+    """Frames that are sent in one write, to the members that were in each audience when the frames were made.
 
     A connection that cannot take them at once gets `durable` all the same, and the newest state when it can.
     """
@@ -27,7 +27,7 @@ class Outgoing:
     readers: Sequence[Connection] = ()  # those of them that are sampled
 
     def absorb(self, other: Outgoing) -> bool:
-        """Take another's frames along if they go to the same audience."""
+        """Add the frames of another batch if they go to the same audience."""
         if (self.sse_size, self.websocket_size) != (other.sse_size, other.websocket_size):
             return False
         self.durable += other.durable
@@ -37,13 +37,13 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Sending:
-    """The frames of one topic that are due later, and those on their way."""
+    """The frames of one topic that are due later, and those that are being sent."""
 
     is_due: bool = False  # state waits to be sent
     due_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
     sent_at: float = 0.0
-    rest_seconds: float = 0.0  # between frames of state, by what the last fan-out took
+    rest_seconds: float = 0.0  # seconds between frames of state, from the time that the last fan-out took
     outbox: list[Outgoing] = field(default_factory=list)
     pump: asyncio.Task[None] | None = None
 

@@ -1,4 +1,4 @@
-"""Viewers that do not keep up: written to through their mailbox, and paid the newest state when they have caught up.
+"""Viewers that do not keep up. They get frames through their mailbox, and the newest state when they have caught up.
 
 Hop: beside the last one. A mailbox has the bound of every peer (realtime.edge.bound), which cuts the connection.
 """
@@ -31,17 +31,17 @@ class SlowViewers:
         self._slow.discard(connection)
 
     def set_fds(self, connection: Connection) -> None:
-        """Have the fan-out write to the connection as its `direct_fd` says now."""
+        """Make the fan-out write to the connection as its `direct_fd` says now."""
         for feed in self._feeds_of(connection):
             feed.members.audience_of(connection).set_fd(connection, connection.direct_fd)
 
     async def check(self) -> None:
-        """Pay what is owed to viewers that have caught up."""
+        """Send the newest state to viewers that have caught up."""
         for connection in list(self._slow):
             if connection.wire.pending_bytes():
                 continue
             if connection.stale and any(feed.sending.outbox for feed in self._feeds_of(connection)):
-                continue  # an older frame is on its way and would come after what is owed
+                continue  # an older frame is being sent, and would come after the newest state
             self._slow.discard(connection)
             self.set_fds(connection)
             if connection.stale:
