@@ -48,7 +48,7 @@ from realtime.routing import (
     refuse_plain,
     websocket,
 )
-from videos.media import FilePart
+from videos.media import RECEIVE, FilePart
 from web.middleware import ERRORS
 from web.turns import PAGES_AT_ONCE, InTurns, Turns
 
@@ -60,8 +60,9 @@ class LoopHandler(ASGIHandler):
     """Django's handler with another list in place of `MIDDLEWARE`, for views that stay on the event loop.
 
     It leaves out three things that each hand a request over to a new thread and back: most middleware; the watch for a
-    client that leaves; and the request signals, which care for the database connections of the request's thread. The
-    views' own database threads care for their connections (realtime.log.threads); sessions and CSRF are in web.door.
+    client that leaves, which a view that waits keeps by itself (RECEIVE); and the request signals, which care for the
+    database connections of the request's thread. The views' own database threads care for their connections
+    (realtime.log.threads); sessions and CSRF are in web.door.
     """
 
     def __init__(self, middleware: list[str]) -> None:
@@ -90,7 +91,7 @@ class LoopHandler(ASGIHandler):
             chunks.append(message.get("body", b""))
             if not message.get("more_body", False):
                 break
-        request, refusal = self.create_request(scope, BytesIO(b"".join(chunks)))
+        request, refusal = self.create_request({**scope, RECEIVE: receive}, BytesIO(b"".join(chunks)))
         response = refusal if request is None else await self._middleware_chain(request)
         assert isinstance(response, HttpResponse), "views on the event loop stream nothing"
         if method == "OPTIONS" and response.status_code == 405:

@@ -9,6 +9,7 @@ import re
 import socket
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -211,6 +212,7 @@ def test_a_page_keeps_the_csrf_token_that_the_browser_has(web: httpx.Client, mak
         ("s000001.ts", "video/mp2t", "public, no-cache"),
         ("init.mp4", "video/mp4", "public, no-cache"),
         ("1790000000.m4s", "video/iso.segment", "public, max-age=31536000, immutable"),
+        ("1790000000000-7.3.m4s", "video/iso.segment", "public, max-age=31536000, immutable"),
         ("1790000000.aac", "audio/aac", "public, max-age=31536000, immutable"),
         ("captions.vtt", "text/vtt; charset=utf-8", "public, no-cache"),
         ("poster.jpg", "image/jpeg", "public, max-age=5"),
@@ -248,6 +250,37 @@ def test_a_part_that_is_not_there_yet_is_not_missing_for_ever(web: httpx.Client,
         assert answer.headers["Cache-Control"] == "no-store"
 
 
+LOW_LATENCY = """#EXTM3U
+#EXT-X-TARGETDURATION:1
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES
+#EXT-X-MEDIA-SEQUENCE:0
+#EXTINF:1.0,
+1790000000000-0.m4s
+"""
+
+
+def test_a_request_ahead_is_held_back_until_the_segment_is_there(
+    site: Site, web: httpx.Client, make_video: VideoMaker
+) -> None:
+    video_id = make_video()
+    folder = site.folder / "media" / video_id
+    folder.mkdir(parents=True)
+    (folder / "live.m3u8").write_text(LOW_LATENCY)
+    playlist = f"/media/{video_id}/live.m3u8"
+
+    with ThreadPoolExecutor(1) as threads:
+        ahead = threads.submit(web.get, playlist, params={"_HLS_msn": "1"})
+        assert web.get(playlist).text == LOW_LATENCY
+        (folder / "new").write_text(LOW_LATENCY + "#EXTINF:1.0,\n1790000000000-1.m4s\n")
+        (folder / "new").rename(folder / "live.m3u8")
+        answer = ahead.result()
+    assert "1790000000000-1.m4s" in answer.text
+    assert answer.headers["Cache-Control"] == "public, no-cache"
+
+    assert web.get(playlist, params={"_HLS_msn": "9"}).status_code == 400
+    assert web.get(playlist, params={"_HLS_msn": "1x"}).json()["code"] == "bad_request"
+
+
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
 def test_readers_of_a_segment_who_never_read_cost_no_memory(site: Site, make_video: VideoMaker) -> None:
     """60 readers of 12 MB cost the nodes 23 MB each, most of it for good: the file was read whole for each."""
@@ -276,7 +309,8 @@ def test_readers_of_a_segment_who_never_read_cost_no_memory(site: Site, make_vid
     "name",
     [
         "../../secret_key", "..%2f..%2fsecret_key", "%2e%2e/%2e%2e/secret_key", "....//secret_key", ".hidden.ts",
-        "live.m3u8%00.jpg", "live.m3u8/", "a%5c..%5cb.ts", "live.M3U8", "live.py", "", "x" * 70 + ".ts", "live.ts%0a",
+        "live.m3u8%00.jpg", "live.m3u8/", "1..ts", "a%5c..%5cb.ts", "live.M3U8", "live.py", "", "x" * 70 + ".ts",
+        "live.ts%0a",
     ],
 )  # fmt: skip
 def test_no_name_leads_out_of_the_folder(site: Site, web: httpx.Client, make_video: VideoMaker, name: str) -> None:

@@ -1,7 +1,7 @@
 """The files of a picture as answers: what each kind is, how long it holds, and the part of it that is asked for.
 
-Called by the view of /media/ (videos.views), once it knows that the viewer may see the picture. Nothing is read here:
-the answer names a part of an open file, and liveplatform.asgi has the server send it.
+Called by the view of /media/ (videos.views), once it knows that the viewer may see the picture. No file is read here:
+the answer names a part of an open file, and liveplatform.asgi has the server send it. A playlist comes from memory.
 Source: RFC 9110, sections 13 (conditional requests) and 14 (ranges); RFC 8216 (HLS).
 """
 
@@ -12,13 +12,16 @@ import os
 import re
 import shutil
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_http_date_safe
+
+from videos.playlists import ReadPlaylist
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,10 @@ SEGMENTS = (".ts", ".mp4", ".m4s", ".aac", ".vtt")
 NEVER_REPEATS = re.compile(r"(?<![0-9])[1-9][0-9]{9,}(?![0-9])")
 
 
+RECEIVE = "live.receive"
+"""Where the scope of a request has ASGI's `receive`, for a view that waits: it returns when the client leaves."""
+
+
 class FilePart(HttpResponse):
     """An answer whose body is the bytes of a file from `start` up to `end`, for the server to send."""
 
@@ -46,6 +53,10 @@ class FilePart(HttpResponse):
         self.start = start
         self.end = end
         self.headers["Content-Length"] = str(end - start)
+
+
+class _SendPart(Protocol):
+    def __call__(self, start: int, end: int, *, status: int = 200) -> HttpResponse: ...
 
 
 def remove_pictures(video_id: object) -> bool:
@@ -76,29 +87,47 @@ def caching(name: str) -> str:
 def answer(request: HttpRequest, file: BinaryIO, name: str, *, audience: str) -> HttpResponse:
     """Return the file, the part of it that is asked for, or that it has not changed."""
     found = os.fstat(file.fileno())
-    etag, modified = f'"{found.st_mtime_ns:x}-{found.st_size:x}"', int(found.st_mtime)
-    made = _part(request, file, found.st_size, etag=etag, modified=modified)
+    made = _answer(request, partial(FilePart, file), name, found.st_size, found.st_mtime_ns, audience=audience)
+    if not isinstance(made, FilePart):
+        file.close()
+    return made
+
+
+def answer_playlist(request: HttpRequest, playlist: ReadPlaylist, name: str, *, audience: str) -> HttpResponse:
+    """Return the playlist as `answer` would return its file."""
+
+    def part(start: int, end: int, *, status: int = 200) -> HttpResponse:
+        made = HttpResponse(playlist.body[start:end], status=status)
+        made.headers["Content-Length"] = str(end - start)
+        return made
+
+    return _answer(request, part, name, len(playlist.body), playlist.changed_ns, audience=audience)
+
+
+def _answer(
+    request: HttpRequest, send: _SendPart, name: str, size: int, changed_ns: int, *, audience: str
+) -> HttpResponse:
+    etag, modified = f'"{changed_ns:x}-{size:x}"', changed_ns // 1_000_000_000
+    made = _part(request, send, size, etag=etag, modified=modified)
     made.headers["Cache-Control"] = f"{audience}, {caching(name)}"
     made.headers["ETag"] = etag
     made.headers["Last-Modified"] = formatdate(modified, usegmt=True)
     made.headers["Accept-Ranges"] = "bytes"
-    if isinstance(made, FilePart):
+    if made.status_code != 416:
         made.headers["Content-Type"] = KINDS[Path(name).suffix]
     answered = get_conditional_response(request, etag=etag, last_modified=modified, response=made)
-    if answered is not made or not isinstance(made, FilePart):
-        file.close()
     assert isinstance(answered, HttpResponse)
     return answered
 
 
-def _part(request: HttpRequest, file: BinaryIO, size: int, *, etag: str, modified: int) -> HttpResponse:
+def _part(request: HttpRequest, send: _SendPart, size: int, *, etag: str, modified: int) -> HttpResponse:
     asked = request.headers.get("Range")
     if asked is None or request.method != "GET" or not _still_same(request.headers.get("If-Range"), etag, modified):
-        return FilePart(file, 0, size)
+        return send(0, size)
     found = re.fullmatch(r"bytes=\s*([0-9]{0,100})-([0-9]{0,100})\s*", asked)
     first, last = found.groups() if found else ("", "")
     if not (first or last) or (first and last and int(last) < int(first)):
-        return FilePart(file, 0, size)  # no range, or several: the whole is always right
+        return send(0, size)  # no range, or several: the whole is always right
     start = int(first) if first else max(0, size - int(last))
     end = min(size, int(last) + 1) if first and last else size
     if start >= end:
@@ -106,7 +135,7 @@ def _part(request: HttpRequest, file: BinaryIO, size: int, *, etag: str, modifie
         refused = JsonResponse({"code": "range_not_satisfiable", "detail": detail}, status=416)
         refused.headers["Content-Range"] = f"bytes */{size}"
         return refused
-    part = FilePart(file, start, end, status=206)
+    part = send(start, end, status=206)
     part.headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     return part
 

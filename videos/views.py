@@ -20,26 +20,27 @@ from django.http import (
     HttpResponse,
     HttpResponseNotAllowed,
     HttpResponseNotFound,
-    JsonResponse,
 )
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from accounts.models import NAME_MAX, Viewer
 from accounts.pages import page, render_page, viewer_on
-from realtime.answers import RETRY_SECONDS
+from realtime.answers import error, unavailable
 from realtime.edge.handshake import APART
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
+from realtime.node.process import process
 from videos import words
-from videos.media import answer
+from videos.media import answer, answer_playlist
 from videos.models import LikeKind, Video
+from videos.playlists import BadDirective, ReadPlaylist
+from videos.reloads import Picture, PlaylistReader, WaitEnded, while_there
 from videos.rights import may_broadcast
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
 from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, forbidden
 from web.moments import to_ms
-from web.pictures import open_regular
 from web.refusals import NotFound
 from web.text import BODY_MAX, BODY_MAX_BYTES
 
@@ -52,6 +53,9 @@ OPEN_MAX = 1_000
 
 Row = dict[str, Any]
 
+
+playlists = PlaylistReader(clock=time.monotonic, is_leaving=lambda: process.is_draining)
+"""The playlists of the videos that this node serves."""
 
 _open_until: dict[UUID, float] = {}
 """Videos whose picture anybody may see -> until when (monotonic seconds) that is taken for granted."""
@@ -212,18 +216,34 @@ async def _may_see_picture(request: HttpRequest, video_id: UUID) -> str:
 async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
     """Send a playlist, a segment, captions or the poster of a video that the viewer may see.
 
+    A playlist that is asked for what comes next, and a part that it has announced, are held back until they are there.
     The URL pattern admits plain names only. Runs past the pages' middleware: players ask twice a second.
     """
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD"])
+    picture = Picture(_folder(video_id), playlists)
     try:
         audience = await _may_see_picture(request, UUID(video_id))
-        file = await asyncio.to_thread(open_regular, _folder(video_id) / name)
-    except StoreUnavailable:
-        headers = {"Retry-After": str(RETRY_SECONDS), "Cache-Control": "no-store"}
-        detail = "The database is away, try again in a moment."
-        return JsonResponse({"code": "unavailable", "detail": detail}, status=503, headers=headers)
+        if waiting := await picture.to_come(name, request.GET):
+            await while_there(request, waiting)
+            audience = await _may_see_picture(request, UUID(video_id))  # it may have been taken meanwhile
+        found = await picture.open(name)
+    except BadDirective as mistake:
+        return error(400, "bad_request", str(mistake))
+    except WaitEnded as ended:
+        return _come_again(ended)
+    except StoreUnavailable as away:
+        return unavailable(away)
     except (NotFound, OSError):
         # OSError: the segment was deleted meanwhile, or the broadcast has not begun.
         return HttpResponseNotFound()
-    return answer(request, file, name, audience=audience)
+    if isinstance(found, ReadPlaylist):
+        return answer_playlist(request, found, name, audience=audience)
+    return answer(request, found, name, audience=audience)
+
+
+def _come_again(ended: WaitEnded) -> HttpResponse:
+    response = error(503, "unavailable", str(ended), retry_seconds=1)
+    if process.is_draining:
+        response.headers["Connection"] = "close"  # the next request goes to another node
+    return response

@@ -109,6 +109,11 @@ class NodeProcess:
             logger.info("node %s joined, on %s", id, socket.gethostname())
         return self._node
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether the node is about to end: who waits for something should go elsewhere."""
+        return self._node is not None and self._node.is_draining
+
     async def start(self) -> None:
         self.node()
 

@@ -1,0 +1,169 @@
+"""Requests that wait for a playlist to grow: who is answered when, by how many looks, and what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import RequestFactory
+
+from tests.kit import Clock, until
+from videos.media import RECEIVE
+from videos.playlists import BadDirective, ReadPlaylist
+from videos.reloads import Picture, PlaylistReader, WaitEnded, newest, while_there
+
+HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXT-X-MEDIA-SEQUENCE:0\n"
+
+
+class Broadcast:
+    """A folder with a playlist that grows part by part, and the node that serves it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.is_leaving = False
+        self.looks = 0
+        self.playlists = PlaylistReader(clock=self.clock, is_leaving=lambda: self.is_leaving, look=self._look)
+        self.picture = Picture(folder, self.playlists)
+
+    def _look(self, path: Path, known: ReadPlaylist | None) -> ReadPlaylist | None:
+        self.looks += 1
+        return newest(path, known)
+
+    def write(self, parts: int, *, name: str = "live.m3u8") -> None:
+        """Write the playlist with so many parts of its first segment, as a packager does: whole, or not at all."""
+        lines = [f'#EXT-X-PART:DURATION=0.2,URI="1790000000000-0.{part}.m4s"\n' for part in range(parts)]
+        hint = f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="1790000000000-0.{parts}.m4s"\n'
+        (self.folder / "new").write_text(HEAD + "".join(lines) + hint)
+        (self.folder / "new").rename(self.folder / name)
+
+    async def ask(self, name: str = "live.m3u8", **query: str) -> asyncio.Task[ReadPlaylist | None]:
+        """Ask for something that is not there yet; return once the request waits."""
+        waiting = await self.picture.to_come(name, query)
+        assert waiting is not None
+        before = len(self.playlists)
+        task = asyncio.create_task(waiting)
+        await until(lambda: len(self.playlists) > before or task.done())
+        return task
+
+
+@pytest.fixture
+async def broadcast(tmp_path: Path) -> AsyncIterator[Broadcast]:
+    made = Broadcast(tmp_path)
+    made.write(1)
+    yield made
+    assert len(made.playlists) == 0, "nobody waits for ever"
+
+
+async def test_a_request_ahead_is_answered_as_soon_as_its_part_is_listed(broadcast: Broadcast) -> None:
+    waiting = await broadcast.ask(_HLS_msn="0", _HLS_part="1")
+    broadcast.write(2)
+    playlist = await waiting
+    assert playlist is not None and b"0.1.m4s" in playlist.body
+    assert await broadcast.picture.to_come("live.m3u8", {"_HLS_msn": "0", "_HLS_part": "1"}) is None, "it is there now"
+    assert await broadcast.picture.open("live.m3u8") is playlist
+
+
+async def test_a_part_is_held_back_once_it_is_announced_and_no_other_is(broadcast: Broadcast) -> None:
+    name = "1790000000000-0.1.m4s"
+    assert await broadcast.picture.to_come("1790000000000-0.2.m4s", {}) is None
+    assert await broadcast.picture.to_come("1790000000000-0.m4s", {}) is None
+    waiting = await broadcast.ask(name)
+    (broadcast.folder / name).write_bytes(b"part")
+    broadcast.write(2)
+    await waiting
+    file = await broadcast.picture.open(name)
+    assert not isinstance(file, ReadPlaylist)
+    with file:
+        assert file.read() == b"part"
+
+
+async def test_a_part_of_a_rendition_is_announced_by_its_own_playlist(broadcast: Broadcast) -> None:
+    broadcast.write(3, name="low.m3u8")
+    (broadcast.folder / "live.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n")
+    waiting = await broadcast.ask("1790000000000-0.3.m4s")
+    broadcast.write(4, name="low.m3u8")
+    assert await waiting
+
+
+async def test_two_hundred_viewers_are_one_look(broadcast: Broadcast) -> None:
+    """Each of them would have read the file by itself, many times a second."""
+    waiting = [await broadcast.ask(_HLS_msn="0", _HLS_part="1") for _ in range(200)]
+    before = broadcast.looks
+    broadcast.write(2)
+    answers = await asyncio.gather(*waiting)
+    assert broadcast.looks - before <= 2, "one may have been under way"
+    assert len({id(answer) for answer in answers}) == 1
+
+
+async def test_a_playlist_that_many_ask_for_is_read_once_while_it_is_new(broadcast: Broadcast) -> None:
+    for _ in range(10):
+        await broadcast.picture.open("live.m3u8")
+    assert broadcast.looks == 1
+    broadcast.clock.advance(seconds=1)
+    first = await broadcast.picture.open("live.m3u8")
+    assert broadcast.looks == 2
+    broadcast.write(2)
+    broadcast.clock.advance(seconds=1)
+    assert await broadcast.picture.open("live.m3u8") is not first
+
+
+async def test_a_viewer_who_leaves_waits_no_longer(broadcast: Broadcast) -> None:
+    left = asyncio.Event()
+    request = RequestFactory().get("/")
+
+    async def receive() -> dict[str, Any]:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    request.scope = {RECEIVE: receive}  # type: ignore[attr-defined]
+    waiting = await broadcast.picture.to_come("live.m3u8", {"_HLS_msn": "1"})
+    assert waiting is not None
+    held = asyncio.create_task(while_there(request, waiting))
+    await until(lambda: len(broadcast.playlists) == 1)
+    left.set()
+    with pytest.raises(WaitEnded):
+        await held
+    await until(lambda: len(broadcast.playlists) == 0)
+
+
+async def test_a_picture_that_stands_still_is_said_after_three_target_durations(broadcast: Broadcast) -> None:
+    waiting = await broadcast.ask(_HLS_msn="0", _HLS_part="1")
+    broadcast.clock.advance(seconds=2.9)
+    looks = broadcast.looks
+    await until(lambda: broadcast.looks > looks + 1)
+    assert not waiting.done()
+    broadcast.clock.advance(seconds=0.2)
+    with pytest.raises(WaitEnded, match="does not go on"):
+        await waiting
+
+
+async def test_a_node_that_is_to_end_sends_those_who_wait_away(broadcast: Broadcast) -> None:
+    waiting = await broadcast.ask(_HLS_msn="1")
+    broadcast.is_leaving = True
+    with pytest.raises(WaitEnded, match="shutting down"):
+        await waiting
+
+
+async def test_a_playlist_that_is_deleted_answers_those_who_wait_for_it(broadcast: Broadcast) -> None:
+    waiting = await broadcast.ask(_HLS_msn="1")
+    (broadcast.folder / "live.m3u8").unlink()
+    assert await waiting is None
+    with pytest.raises(OSError):
+        await broadcast.picture.open("live.m3u8")
+
+
+async def test_what_is_too_far_ahead_is_a_mistake(broadcast: Broadcast) -> None:
+    with pytest.raises(BadDirective):
+        await broadcast.picture.to_come("live.m3u8", {"_HLS_msn": "2"})
+
+
+async def test_a_long_playlist_is_sent_from_the_disk(broadcast: Broadcast) -> None:
+    """That of a recording of a day would be kept in the memory of each node."""
+    (broadcast.folder / "replay.m3u8").write_bytes(b"#EXTM3U\n" * 50_000)
+    file = await broadcast.picture.open("replay.m3u8")
+    assert not isinstance(file, ReadPlaylist)
+    file.close()
