@@ -1,4 +1,4 @@
-"""What apps declare to the platform, at start: kinds of topics, commands, how to know a viewer.
+"""What apps declare to the platform at start: kinds of topics, commands, and how to recognize a viewer.
 
 Hop: beside the path. `realtime` imports no app; each app registers here in its AppConfig.ready().
 """
@@ -16,7 +16,7 @@ from realtime.kinds import Review, TopicKind
 
 
 class CommandError(Exception):
-    """A command that was refused: the viewer's mistake, with a code and a sentence."""
+    """A refused command: the viewer's mistake, with a code and a sentence."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -26,10 +26,10 @@ class CommandError(Exception):
 
 # Called with the viewer's identity, their address and the message. Returns what the acknowledgement holds.
 Command = Callable[[Identity, str, dict[str, Any]], Awaitable[dict[str, Any]]]
-# Called with a request's headers; returns on whose behalf it comes. Raises CommandError for credentials that are none.
+# Called with a request's headers. Returns the identity that it comes for. Raises CommandError for bad credentials.
 Identify = Callable[[dict[bytes, bytes]], Awaitable[Identity]]
-# Called with a request's headers; returns the viewer's id as the credentials themselves say it, "" where they do not:
-# no database is asked, and nothing may rest on it but who is counted.
+# Called with a request's headers. Returns the viewer's id if the credentials themselves say it, else "". It asks no
+# database, so only the counting of viewers may depend on it.
 Claim = Callable[[dict[bytes, bytes]], str]
 # Called with the identities of viewers. In a database thread.
 LookAgain = Callable[[Sequence[Identity]], Review]
@@ -62,7 +62,7 @@ class Registry:
 
     @property
     def topic_pattern(self) -> str:
-        """What such a name looks like, as a regular expression."""
+        """The form of such a name, as a regular expression."""
         return f"(?:{'|'.join(self.kinds)}):{ID}"
 
     def check(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""Where the streams live: `/events` (SSE) and `/ws` (WebSocket), and how a site is put together with them.
+"""The paths of the streams, `/events` (SSE) and `/ws` (WebSocket), and how a site is put together with them.
 
 Hop: the first one of a connection. `platform` is all that a site needs in its `asgi.py`; one with more to say about
 paths (liveplatform.asgi) takes the parts.

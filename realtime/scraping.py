@@ -1,6 +1,6 @@
 """Who may read figures: a scraper on this machine, or one that sends the site's token. Nodes and relays ask here.
 
-Figures show strangers how many people there are, what is in trouble and how the site is built.
+They are not for strangers: figures show how many people there are, what is in trouble and how the site is built.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ REFUSAL = (
 
 
 def may_scrape(address: str, headers: Iterable[tuple[bytes, bytes]], *, token: str) -> bool:
-    """Return whether the asker may read figures. `token`: the site's; empty: there is none.
+    """Return whether this request may read figures. `token`: the site's token, empty if it has none.
 
-    What came through a proxy on this machine is not from this machine, whatever the address says. Nor is what asks by
-    a name that is not the site's: a page of another site can have its own name lead to a browser's machine.
+    A request through a proxy on this machine does not count as local, whatever its address says. Neither does a request
+    by a name that is not the site's: a page of another site can make its own name lead to a browser's machine.
     """
     sent = {name.lower(): value for name, value in headers}
     scheme, _, given = sent.get(b"authorization", b"").partition(b" ")

@@ -1,10 +1,10 @@
-"""Stamps: when a batch of events passed each hop of the path, beside it. docs/latency.md says what for.
+"""Stamps travel beside a batch of events, and say when it passed each hop of the path. docs/latency.md says why.
 
 Hop: all of them. The publisher begins the stamps, each dispatcher and relay adds its own, the node reads them. They
 are a flat JSON object: `region`, where the batch was born, and moments in epoch milliseconds: `published` (by the
-backend, after its commit), `dispatched` (sent to the nodes), `relayed` (taken by the relay of another region). What
-an event alone knows, when it was received, is its own `at_ms`. `wire` is the version of the forms in which the events
-are written (realtime.events.from_wire): processes of an old and a new release run side by side for a while.
+backend, after its commit), `dispatched` (sent to the nodes), `relayed` (taken by the relay of another region). Only the
+event itself knows when it was received: that is its `at_ms`. `wire` is the version of the forms in which the events are
+written (realtime.events.from_wire): processes of an old and a new release run side by side for a while.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from dataclasses import dataclass, field
 MOMENTS = ("published", "dispatched", "relayed")
 HOPS = {"published": "committed", "dispatched": "dispatched", "relayed": "relayed", "node": "node"}
 """What viewers and figures call the hop that a moment ends. `written` and `seen` follow on them."""
-LATEST_MS = 1 << 48  # far beyond any clock: what is above it is no time
+LATEST_MS = 1 << 48  # far beyond any clock: a greater number is no time
 REGION_MAX_CHARACTERS = 64
 
 WIRE_VERSION = 1
-"""Raise it when a wire form changes so that an older process would misread it, and let the new release speak both.
-A new letter is no such change: who does not know it leaves the event out."""
+"""Raise it when a wire form changes so that an older process would misread it, and let the new release speak both. A
+new letter is no such change: a process that does not know the letter leaves the event out.
+"""
 WIRE_SPOKEN = (1,)
 
 Stamps = dict[str, int | str]
 
 
 def is_spoken(stamps: object) -> bool:
-    """Whether this process can read the events that come with the stamps. Without a version they are of the first."""
+    """Whether this process can read the events that come with the stamps. Without a version it is the first one."""
     return not isinstance(stamps, dict) or stamps.get("wire", 1) in WIRE_SPOKEN
 
 
 def clean(stamps: object) -> Stamps:
-    """Return of what came as stamps that which is some: what others have sent proves nothing by itself."""
+    """Return the valid part of what came as stamps, because input from others may hold anything."""
     if not isinstance(stamps, dict):
         return {}
     found: Stamps = {name: stamps[name] for name in MOMENTS if _is_moment(stamps.get(name))}
@@ -57,27 +58,27 @@ class Passage:
 
     @classmethod
     def of(cls, stamps: object, *, here: str, node_ms: int) -> Passage:
-        """Read the stamps that came with a batch; without any it was born here, and just now was all that happened."""
+        """Read the stamps of a batch. A batch without stamps was born here, and has passed every hop just now."""
         found = clean(stamps)
         moments = {HOPS[name]: int(found[name]) for name in MOMENTS if name in found}
         return cls(str(found.get("region", here)), {**moments, "node": node_ms})
 
     @property
     def began_ms(self) -> int:
-        """What stands for the `at_ms` of an event that has none."""
+        """The moment that replaces the `at_ms` of an event without one."""
         return self.moments.get("committed", self.moments["node"])
 
     def since(self, at_ms: int) -> Iterator[tuple[str, int]]:
-        """Yield each hop with the milliseconds from `at_ms` to it; negative where two machines' clocks differ."""
+        """Yield each hop with the milliseconds from `at_ms` to it: negative if two machines' clocks differ."""
         for hop, moment in self.moments.items():
             yield hop, moment - at_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """The way of what is in a live frame. `at_ms` is the frame's; `received`: when each thing in it was received.
+    """The path of what is in a live frame. `at_ms` is the frame's. `received`: when each thing in it was received.
 
-    A frame of counters stands for several batches; its hops are those of the first.
+    A frame of counters stands for several batches. Its hops are those of the first batch.
     """
 
     event: str
@@ -86,7 +87,7 @@ class Journey:
     received: Sequence[int] = field(default=())
 
     def hops(self, written_ms: int, *, here: str) -> dict[str, int | str]:
-        """Return what the frame's `hops` say: milliseconds after `at_ms`, and the region of another birth."""
+        """Return the frame's `hops`: milliseconds after `at_ms`, and the region of birth if it is another one."""
         found: dict[str, int | str] = {hop: max(0, ms) for hop, ms in self.passage.since(self.at_ms)}
         found["written"] = max(0, written_ms - self.at_ms)
         if self.passage.region != here:

@@ -53,9 +53,9 @@ _worker = cache(_Worker)
 
 @shared_task(name="realtime.tasks.dispatch", acks_late=False)  # type: ignore[untyped-decorator]
 def dispatch(wire: list[Any], stamps: object = None) -> None:
-    """Send a batch of events to the nodes that watch their topics, with when it passed the hops (realtime.stamps).
+    """Send a batch of events to the nodes that watch their topics, with the times of its hops (realtime.stamps).
 
-    Lost with its worker; nodes repair that.
+    If the worker dies, the batch is lost. Nodes repair that.
     """
     try:
         outcome = _worker().dispatch(wire, stamps)

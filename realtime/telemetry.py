@@ -2,9 +2,8 @@
 
 Hop: beside the path. Nodes, dispatchers, jobs and relays call `report_forever` or `start_reporting`; `/metrics/region`
 and the operator's page read. A report is two keys of the region's Redis for each process: what it counts now
-(`live:<region>:figures:<process>`, which expires) and what came in each slot of five seconds for ten minutes. A
-process that ends, or cannot reach Redis, is missing after `KEPT_SECONDS`; nothing waits for it, and nothing is lost but
-figures.
+(`live:<region>:figures:<process>`, which expires) and what came in each slot of five seconds for ten minutes. A process
+that ends, or cannot reach Redis, is missing after `KEPT_SECONDS`. Nothing waits for it, and only figures are lost.
 """
 
 from __future__ import annotations
@@ -56,9 +55,9 @@ RATES: Mapping[str, Counter] = {
     "gaps": metrics.gaps_found,
     "publish_drops": metrics.publish_drops,
 }
-"""What is reported of each slot beside the hops: how often it was counted in it."""
+"""What each slot reports beside the hops: how often each thing was counted in it."""
 LEVELS: Mapping[str, Gauge] = {"connections": metrics.connections}
-"""And what there was at its end."""
+"""And the values at the end of the slot."""
 REPORTED = [metric for metric in vars(metrics).values() if isinstance(metric, (Counter, Gauge, Histogram))]
 Series = tuple[str, str, str]  # hop, event, region
 
@@ -87,11 +86,12 @@ def _encoded(family: Metric) -> list[Any]:
 
 
 def take_number(part: str, folder: Path) -> int:
-    """Return the lowest number that no other process of this part has on this machine; ours until this process ends.
+    """Return the lowest number that no other process of this part has on this machine. It is ours until this process
+    ends.
 
-    A process that is started again has the number of the one before, so its series go on: with the process id for a
-    number hundreds of them would begin anew. The kernel ends the lock with the process, however that ended. Where the
-    folder cannot be written to, the process id has to do.
+    A restarted process gets the number of the one before, so its series go on. With the process id as number, hundreds
+    of series would begin anew. The kernel ends the lock with the process, in any case. If the folder cannot be written
+    to, the number is the process id.
     """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -112,7 +112,7 @@ class Reporter:
 
     def __init__(self, name: str) -> None:
         host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:32]
-        part = f"{name}-{host}"  # the folder may be one of several machines
+        part = f"{name}-{host}"  # several machines may share the folder
         self.process = f"{part}-{take_number(part, settings.LIVE_PROCESSES_DIR)}"
         self._name = name
         self._began_ms = now_ms()
@@ -127,7 +127,7 @@ class Reporter:
 
     @staticmethod
     def _read_process() -> list[list[Any]]:
-        """Return what the system knows of this process. With thousands of sockets that takes milliseconds."""
+        """Return what the system knows about this process. With thousands of sockets that takes milliseconds."""
         return [_encoded(family) for family in PROCESS_COLLECTOR.collect()]
 
     def now(self) -> bytes:
@@ -138,7 +138,7 @@ class Reporter:
         return orjson.dumps({**report, "families": families + self._of_process, "hops": hops})
 
     def slot(self) -> bytes | None:
-        """Return what came in the slot that has just ended, encoded; None: it goes on."""
+        """Return what came in the slot that has just ended, encoded. None: the slot goes on."""
         slot = now_ms() // 1000 // SLOT_SECONDS
         if slot == self._slot:
             return None
@@ -187,7 +187,7 @@ def _until_next() -> float:
 
 
 async def report_forever(name: str) -> None:
-    """Tell the region what this process counts, once a second, for as long as the task lives. Never raises."""
+    """Report to the region what this process counts, once a second, for as long as the task lives. Never raises."""
     teller = Reporter(name)
     while True:
         await asyncio.sleep(_until_next())
@@ -201,7 +201,7 @@ async def report_forever(name: str) -> None:
 
 
 def start_reporting(name: str) -> threading.Thread:
-    """Do as `report_forever`, from a thread that ends with the process: for one without an event loop of its own."""
+    """Do the same as `report_forever` in a thread that ends with the process, for a process without an event loop."""
     thread = threading.Thread(target=lambda: asyncio.run(report_forever(name)), name="telemetry", daemon=True)
     thread.start()
     return thread
@@ -274,7 +274,7 @@ def of_site(*, database_is_up: bool, queues: Mapping[str, int] | None) -> list[M
 
 
 class _AsMetrics(Collector):
-    """All samples of the reports, each with the process that it came from; and what is `more`."""
+    """All samples of the reports, each with the process that it came from, and the samples of `more`."""
 
     def __init__(self, reports: Iterable[ProcessReport], more: Iterable[Metric]) -> None:
         self._reports = list(reports)
@@ -297,7 +297,7 @@ class _AsMetrics(Collector):
 
 
 def to_metrics(reports: Iterable[ProcessReport], more: Iterable[Metric] = ()) -> bytes:
-    """Return all of it in Prometheus' text form, what was reported with the label `process`."""
+    """Return everything in Prometheus' text form. Reported samples have the label `process`."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_AsMetrics(reports, more))
     return generate_latest(registry)
@@ -309,7 +309,7 @@ def _buckets(counts: Mapping[int, float]) -> Buckets:
 
 
 def to_plots(reports: Sequence[ProcessReport], *, event: str = "", now_ms: int) -> dict[str, Any]:
-    """Return what the operator page draws: one value for each slot of the last ten minutes, null where there is none.
+    """Return what the operator page draws: one value for each slot of the last ten minutes, null if there is none.
 
     `{"at": [epoch s], "hops": {hop: {"p50": [ms], …}}, "rates": {name: [per s]}, "levels": {name: [n]}}`, over all
     processes; the hops of one event, or of all.

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 MESSAGE_MAX_BYTES = 64 * 1024
-# Frames that are no whole message, between two heartbeats. Pings, pongs and fragments cost time; no command is counted.
+# Frames between two heartbeats that are no whole message. Pings, pongs and fragments cost time, and are no commands.
 EXTRAS_MAX = 3_000
 FROM_SERVER_MAX_BYTES = 16 * 1024 * 1024  # what a client takes in one message: a snapshot may be large
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -39,7 +39,7 @@ def new_key() -> str:
 
 
 def accept_key(key: bytes) -> bytes:
-    """Return the `Sec-WebSocket-Accept` for a client's `Sec-WebSocket-Key`. Raises ValueError for what is no key."""
+    """Return the `Sec-WebSocket-Accept` for a client's `Sec-WebSocket-Key`. Raises ValueError for a bad key."""
     try:
         if len(base64.b64decode(key, validate=True)) != 16:
             raise ValueError("a key has 16 bytes")
@@ -77,11 +77,11 @@ class Inbound:
     _decodes: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        self.extras = 0  # frames that were no whole message; the owner sets it back from time to time
+        self.extras = 0  # frames that were no whole message; the owner resets it from time to time
         self._kept = b""
         self._message: bytearray | None = None  # fragments of a message that is not whole yet
         self._opcode = 0
-        self._checked = 0  # bytes of a frame still on its way whose text was looked at
+        self._checked = 0  # bytes of an unfinished frame that were checked as text
         self._decoder: codecs.IncrementalDecoder | None = None  # of a text that is not whole yet
 
     @property
@@ -90,9 +90,10 @@ class Inbound:
         return bool(self._kept) or self._message is not None
 
     def feed(self, data: bytes) -> Iterator[tuple[int, str | bytes]]:
-        """Take bytes, yield what they completed, in order. Raises ProtocolError behind what came before the fault.
+        """Take bytes and yield what they completed, in order. Raises ProtocolError after everything that came before
+        the fault.
 
-        To be read to its end, or the connection is at its own.
+        Read it to its end, or end the connection.
         """
         if self._kept:
             data = self._kept + data
@@ -109,7 +110,7 @@ class Inbound:
                 if size > 125 or not first & 0x80:
                     raise ProtocolError(1002)
             elif (opcode == 0) is (message is None):
-                raise ProtocolError(1002)  # goes on with nothing, or begins within another
+                raise ProtocolError(1002)  # it continues no message, or begins within another one
             body = at + head_bytes
             if size >= 126:
                 width = 2 if size == 126 else 8
@@ -138,7 +139,7 @@ class Inbound:
         self._kept = data[at:]
 
     def _whole(self, opcode: int, payload: bytes, *, is_final: bool) -> tuple[int, str | bytes] | None:
-        """Add a data frame to its message; return the message when it is whole. Raises ProtocolError."""
+        """Add a data frame to its message. Return the message when it is whole. Raises ProtocolError."""
         checked, self._checked = self._checked, 0
         if opcode:
             self._opcode = opcode
@@ -158,7 +159,7 @@ class Inbound:
             raise ProtocolError(1007) from None
 
     def _check_begun(self, data: bytes, body: int) -> None:
-        """Look at the text of a frame that is still on its way. Raises ProtocolError."""
+        """Check the text of a frame that has not come whole yet. Raises ProtocolError."""
         begun = data[body + self._checked :]
         if begun:
             mask, turn = data[body - 4 : body], self._checked % 4
@@ -166,7 +167,7 @@ class Inbound:
             self._check(_masked(begun, mask[turn:] + mask[:turn]))
 
     def _check(self, text: bytes) -> None:
-        """Notice bad UTF-8 where it stands, not at the end of the message. Raises ProtocolError."""
+        """Find bad UTF-8 at once, not at the end of the message. Raises ProtocolError."""
         self._decoder = self._decoder or _DECODER()
         try:
             self._decoder.decode(text)

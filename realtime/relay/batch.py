@@ -1,7 +1,7 @@
-"""What a relay sends another: a batch of events in wire form, and the digest of what a region watches.
+"""What relays send each other: a batch of events in wire form, and the digest of what a region watches.
 
 Hop: between the relays of two regions. No I/O, no framework. Bodies are msgpack, compressed (zlib) where it pays.
-Events stay packed from the dispatcher that took them in to the peer that unpacks them: nothing is built twice.
+Events stay packed from the dispatcher that took them in to the peer that unpacks them, so nothing is built twice.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BATCH_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class Rejection(Exception):
-    """A peer's request is not taken. HTTP status, code and text are for the peer."""
+    """A refused request of a peer. HTTP status, code and text are for the peer."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -45,8 +45,8 @@ class Rejection(Exception):
 class Batch:
     """Events of one region. `id` stays the same when it is sent again.
 
-    `groups` are stamps (realtime.dispatch.dispatcher) and the events that share them. `rejected` are places of items
-    that are no events, counted over all groups, with the reason; the others are taken.
+    `groups` are stamps (realtime.dispatch.dispatcher) and the events that share them. `rejected` are the places of
+    items that are no events, counted over all groups, with the reason. The others are taken.
     """
 
     id: str
@@ -82,7 +82,7 @@ def pack_entries(stamps: Mapping[str, Any], packed_events: Sequence[bytes]) -> I
 
 
 def decode_batch(body: bytes) -> Batch:
-    """Return the batch of a body. Raises Rejection, also for one that is too large unpacked."""
+    """Return the batch of a body. Raises Rejection, also for a body that is too large unpacked."""
     match _unpacked(body):
         case [int(version), *_] if version != VERSION:
             raise Rejection(400, "unknown_version", f"This region understands version {VERSION}.")
@@ -116,7 +116,7 @@ def _is_stamp(stamp: tuple[object, object]) -> bool:
 
 
 def _why_no_event(item: object) -> str:
-    """Return why an item cannot be dispatched; empty: it can. Its fields are the nodes' to check, as of any event."""
+    """Return why an item cannot be dispatched, or "" if it can. The nodes check its fields, as for any event."""
     match item:
         case [str(letter), str(topic), *_]:
             pass
@@ -138,7 +138,7 @@ def _depth(value: object, at: int = 1) -> int:
 
 
 def encode_digest(bitmap: bytes, counts: Mapping[str, tuple[int, int]]) -> bytes:
-    """Return the body that says to a peer what is watched here, and how many viewers (count, peak) topics have."""
+    """Return the body for a peer: what is watched here, and how many viewers (count, peak) topics have."""
     return compress(msgpack.packb([VERSION, bitmap, dict(counts)]))
 
 
@@ -164,14 +164,14 @@ def decode_digest(body: bytes, *, bitmap_bytes: int) -> tuple[bytes, dict[str, t
 
 
 def compress(packed: bytes) -> bytes:
-    """Return the body: one byte that says how, then msgpack, compressed where it pays."""
+    """Return the body: one byte that says how it is packed, then msgpack, compressed where it pays."""
     if len(packed) >= COMPRESS_FROM_BYTES and len(squeezed := zlib.compress(packed, ZLIB_LEVEL)) < len(packed):
         return b"z" + squeezed
     return b"m" + packed
 
 
 def _unpacked(body: bytes) -> Any:
-    """Raises Rejection. Never uses more than `UNPACKED_MAX_BYTES`, whatever a small body says."""
+    """Raises Rejection. Never uses more than `UNPACKED_MAX_BYTES`, whatever a small body claims."""
     how, packed = body[:1], body[1:]
     if how == b"z":
         unzip = zlib.decompressobj()

@@ -1,11 +1,12 @@
 """What a region watches, as a digest: a Bloom filter of its topics.
 
 Hop: beside the path. Each node enters the topics that it serves into its region's table; the relay sends the peers what
-all nodes together watch; a peer's dispatchers ask the digest before they hand an event over. No I/O but the table's.
+all nodes together watch; a peer's dispatchers ask the digest before they hand an event over. The only I/O is the
+table's.
 
 Promise: a topic that a node serves is in the digest within a second, else events come with the node's look at the
-database, 2 s late. A topic that is not served may be in it, by chance or for up to `REBUILD_SECONDS`: then an event
-travels in vain. What a peer watches is unknown when it has been silent for long: then it is sent everything.
+database, 2 s late. A topic that is not served may be in it, by chance or for up to `REBUILD_SECONDS`. Then an event
+travels in vain. If a peer has been silent for long, nobody knows what it watches, and it gets everything.
 Source: Bloom, "Space/time trade-offs in hash coding with allowable errors" (1970); two hashes in 2^20 bits: 0.04 % of
 foreign topics pass at 10,000 topics, 3 % at 100,000.
 """
@@ -29,7 +30,7 @@ BITMAP_BYTES = BITS // 8
 TELL_SECONDS = 2.0
 GATHER_SECONDS = 0.02
 REBUILD_SECONDS = 10.0
-COUNTS_MAX = 2_000  # that are sent at once
+COUNTS_MAX = 2_000  # topics that are sent at once
 
 
 def places(topic: str) -> tuple[int, int]:
@@ -39,7 +40,7 @@ def places(topic: str) -> tuple[int, int]:
 
 
 def is_in(topic: str, bitmap: bytes) -> bool:
-    """Return whether the topic may be watched; False: it is not. Bits are numbered as Redis does."""
+    """Return whether the topic may be watched. False: it is certainly not watched. Bits are numbered as in Redis."""
     return all(bitmap[place >> 3] & (0x80 >> (place & 7)) for place in places(topic))
 
 
@@ -56,11 +57,11 @@ class Table(Protocol):
     """The part of the relay's table that a node needs (realtime.relay.table)."""
 
     async def watch(self, node: NodeId, added: Iterable[str]) -> bool:
-        """Note what a node serves besides what it has entered; False: the table does not know the rest."""
+        """Note what a node serves in addition to what it has entered. False: the table does not know the rest."""
         ...
 
     async def watch_all(self, node: NodeId, bitmap: bytes) -> None:
-        """Note what a node serves, all of it."""
+        """Note everything that a node serves."""
         ...
 
     async def count(self, counts: dict[TopicName, tuple[int, int]]) -> None:
@@ -69,7 +70,7 @@ class Table(Protocol):
 
 
 class Interest:
-    """What one node reports to its region's relay: which topics it serves and how many viewers those have here.
+    """One node's report to its region's relay: which topics it serves, and how many viewers they have here.
 
     `topics` returns the topics that the node serves now.
     """
@@ -98,7 +99,7 @@ class Interest:
         self._wake.set()
 
     def drop(self, topic: TopicName) -> None:
-        """The node serves a topic no longer: it leaves the digest when that is made anew."""
+        """The node no longer serves a topic. The topic leaves the digest when the digest is made anew."""
         self._counts.pop(topic, None)
         self._is_stale = True
 
@@ -107,13 +108,13 @@ class Interest:
         self._counts[topic] = (here.count, here.peak)
 
     async def run(self) -> None:
-        """Tell what is new at once, and that the node lives every `TELL_SECONDS`."""
+        """Report news at once, and every `TELL_SECONDS` that the node lives."""
         while True:
             await news_gathered(self._wake, at_most_seconds=TELL_SECONDS, gather_seconds=GATHER_SECONDS)
             await self.report()
 
     async def report(self) -> None:
-        """Report to the table. If it is away, all is reported again later."""
+        """Report to the table. If the table is away, report all again later."""
         added, self._added = self._added, set()
         counts, self._counts = self._counts, {}
         try:

@@ -1,6 +1,6 @@
 """This process as a region's relay: the sender, and the application that receives. Found by liveplatform.relay.
 
-Hop: between realtime.relay and the settings. What it dispatches here never goes on to another region.
+Hop: between realtime.relay and the settings. The events that it dispatches here never go on to another region.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class RelayProcess:
-    """Starts with the server, ends with it."""
+    """It starts and ends with the server."""
 
     def __init__(self) -> None:
         self._receiver: Receiver | None = None
@@ -49,7 +49,7 @@ class RelayProcess:
         logger.info("relay of %s, to %s", settings.LIVE_REGION, ", ".join(settings.LIVE_PEERS))
 
     async def stop(self) -> None:
-        """End sending; requests under way are answered by the server's drain."""
+        """End sending. The server's drain answers requests under way."""
         if self._reporting is not None:
             await end(self._reporting)
         if self._sender is not None:

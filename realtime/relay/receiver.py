@@ -1,11 +1,11 @@
 """The receiving half of a relay: an ASGI application that takes signed batches and dispatches them in this region.
 
 Hop: from a peer's sender (realtime.relay.sender) to this region's nodes, by its own look into the shared table
-(realtime.dispatch.dispatcher). What comes in here never goes on to another region: the dispatcher of a receiver has no
-relay.
+(realtime.dispatch.dispatcher). Events that come in here never go on to another region, because the dispatcher of a
+receiver has no relay.
 
 Promise: a batch is dispatched once, however often it comes. Bad input is an error with `{"code", "detail"}` and changes
-nothing; items that are no events are named in the answer, the others of their batch are taken.
+nothing. The answer names items that are no events, and the others of their batch are taken.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 DISPATCH_SECONDS = 1.5  # the peer waits for 2 s
 WARN_SECONDS = 1.0
-REJECTED_MAX = 20  # that are named one by one
+REJECTED_MAX = 20  # items that are named one by one
 REQUESTS_PER_SECOND = 600  # of one peer
 EVENTS_PER_SECOND = 100_000
 
@@ -105,7 +105,7 @@ class Receiver:
         await _answer(send, 200, answer)
 
     def _warn(self, text: str) -> None:
-        """Log it, one a second: anybody who reaches the port can be refused. Metrics count all."""
+        """Log it, at most once a second, because anybody who reaches the port can be refused. Metrics count all."""
         if (now := time.monotonic()) - self._warned_at >= WARN_SECONDS:
             self._warned_at = now
             logger.warning("relay: %s", text)
@@ -180,7 +180,7 @@ class Receiver:
 
 
 async def _body(receive: Callable[[], Awaitable[Any]]) -> bytes:
-    """Raises Rejection, also when the peer has gone."""
+    """Raises Rejection, also when the peer has left."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -204,7 +204,7 @@ async def _respond(send: Send, status: int, body: bytes, content_type: str) -> N
         (b"content-type", content_type.encode()),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
-        (b"date", formatdate(usegmt=True).encode()),  # whose clock is wrong is what a refused peer asks
+        (b"date", formatdate(usegmt=True).encode()),  # a refused peer needs our time to see whose clock is wrong
     )
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

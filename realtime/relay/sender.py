@@ -1,11 +1,11 @@
-"""The sending half of a relay: from this region's queues to the peers, each for itself.
+"""The sending half of a relay: from this region's queues to the peers, each peer on its own.
 
 Hop: takes what dispatchers and nodes have queued for a peer (realtime.relay.table), sends it to that peer's receiver
-(realtime.relay.receiver). Several requests are under way at once: with one, an event would wait for the link's whole
+(realtime.relay.receiver). Several requests are under way at once. With only one, an event would wait for the whole
 round trip. A peer that does not answer within `ANSWER_SECONDS` several times is left alone for a while (breaker).
 
-Promise: at most once, out of order at worst; nobody here waits for a peer. A batch that was not answered is sent again
-under the same name, so a peer that had taken it takes it once.
+Promise: at most once, out of order at worst; nobody here waits for a peer. A batch without an answer is sent again
+under the same name, so the peer takes it only once.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ IN_FLIGHT_MAX = 16
 ENTRIES_MAX = 100  # in one request
 ENTRIES_MAX_BYTES = 2 * 1024 * 1024
 WAIT_SECONDS = 0.5
-GIVE_UP_SECONDS = 10.0  # then the peer's nodes have found the events in the database, or cannot reach that either
+GIVE_UP_SECONDS = 10.0  # by then the peer's nodes have found the events in the database, or cannot reach it either
 RETRY_SECONDS = (0.05, 0.3)
 FAILURES_MAX = 3
-REST_SECONDS = 0.5  # of the breaker, doubled with each failure
+REST_SECONDS = 0.5  # pause of the breaker, doubled with each failure
 REST_MAX_SECONDS = 4.0
 GATHER_SECONDS = 0.1
 TELL_SECONDS = 0.25
-REFRESH_SECONDS = 3.0  # a digest is sent again though nothing has changed
+REFRESH_SECONDS = 3.0  # a digest is sent again even if nothing has changed
 WATCH_QUEUES_SECONDS = 1.0
 
 
 class Unanswered(Exception):
-    """The peer did not take it; `reason` is a word. `is_final`: it never will."""
+    """The peer did not take it. `reason` is one word. `is_final`: the peer will never take it."""
 
     def __init__(self, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)
@@ -63,7 +63,7 @@ class Unanswered(Exception):
 
 @dataclass(slots=True)
 class Breaker:
-    """Whether to ask a peer that has failed. After `FAILURES_MAX` failures one request in a while finds out."""
+    """Whether to ask a peer that has failed. After `FAILURES_MAX` failures, one request tries again after a pause."""
 
     clock: Callable[[], float] = time.monotonic
     failures: int = 0
@@ -74,13 +74,13 @@ class Breaker:
         return self.failures >= FAILURES_MAX
 
     def wait_seconds(self) -> float:
-        """Return how long to wait before asking; 0: ask now. An open breaker gives 0 to one caller only."""
+        """Return how long to wait before asking. 0: ask now. An open breaker gives 0 to only one caller."""
         if not self.is_open:
             return 0.0
         now = self.clock()
         if now < self._retry_at:
             return self._retry_at - now
-        self._retry_at = now + ANSWER_SECONDS  # its answer says how it goes on
+        self._retry_at = now + ANSWER_SECONDS  # its answer decides what comes next
         return 0.0
 
     def succeeded(self) -> None:
@@ -94,7 +94,7 @@ class Breaker:
 
 @dataclass(slots=True)
 class Link:
-    """The way to one peer, at `url`."""
+    """The link to one peer, at `url`."""
 
     peer: str
     url: str
@@ -119,11 +119,11 @@ class Link:
             self._note_success(time.monotonic() - began)
         elif answer.status_code == 429 or answer.status_code >= 500:
             self._note_failure(f"{answer.status_code}", "refused")
-        elif answer.status_code in (400, 413):  # this one is bad, the peer is not
+        elif answer.status_code in (400, 413):  # this batch is bad, the peer is not
             logger.error("relay: %s refuses a request: %s %s", self.peer, answer.status_code, answer.text[:200])
             metrics.relay_failures.labels(self.peer, "bad").inc()
             raise Unanswered("bad", is_final=True)
-        else:  # a key, a clock, a wrong address: nothing will be taken before that is mended
+        else:  # a key, a clock, a wrong address: the peer takes nothing before somebody corrects that
             self._note_failure(f"{answer.status_code} {answer.text[:200]}", "unauthorized")
 
     def _note_success(self, seconds: float) -> None:
@@ -193,7 +193,7 @@ class Link:
 
 
 def in_parts(entries: list[bytes]) -> list[list[bytes]]:
-    """Return the entries in parts of at most `ENTRIES_MAX_BYTES` where single ones allow it."""
+    """Return the entries in parts of at most `ENTRIES_MAX_BYTES`, if no single entry is larger."""
     parts: list[list[bytes]] = []
     size = 0
     for entry in entries:
@@ -230,12 +230,12 @@ class Sender:
         self._tasks.spawn(self._watch_queues(), name="queues")
 
     async def aclose(self) -> None:
-        """End at once: what is queued stays for the next relay."""
+        """End at once. Queued entries stay for the next relay."""
         await self._tasks.aclose()
         await self._client.aclose()
 
     async def _tell(self) -> None:
-        """Tell the peers what this region watches: soon after a change, and every `REFRESH_SECONDS`."""
+        """Send the peers what this region watches: soon after a change, and every `REFRESH_SECONDS`."""
         bitmap, sent_digest = b"", ""
         sent_at = float("-inf")
         sent: Mapping[str, tuple[int, int]] = {}
@@ -256,7 +256,7 @@ class Sender:
                 counts = {topic: count for topic, count in found.counts.items() if sent.get(topic) != count}
             else:
                 continue
-            bitmap = found.bitmap or bitmap  # None: what was sent last
+            bitmap = found.bitmap or bitmap  # None: the same as was sent last
             body = encode_digest(bitmap, counts)
             for link in self.links.values():
                 if (last := self._telling.get(link.peer)) is None or last.done():

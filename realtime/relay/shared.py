@@ -1,4 +1,4 @@
-"""The relay's table and a dispatcher's or node's way to it, as the settings describe them: one per event loop."""
+"""The relay's table, and the outbox of a dispatcher or node, as the settings describe them: one for each event loop."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def relay_table() -> RelayTable:
 
 @per_loop
 def outbox() -> Outbox | None:
-    """Return the running loop's way to the other regions; None: there is no other."""
+    """Return the running loop's outbox to the other regions, or None if there is no other region."""
     return Outbox(relay_table(), list(settings.LIVE_PEERS)) if settings.LIVE_PEERS else None

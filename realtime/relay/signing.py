@@ -1,8 +1,9 @@
 """Signatures between regions: HMAC-SHA256 over everything that a request says.
 
 Hop: between the relays of two regions. No I/O, no framework. Two regions share a secret that no third one has, so a
-region cannot speak for another. A signature holds for `WINDOW_SECONDS` around its time. That it is used once only is
-for the caller of `verify` to see to (`realtime.relay.table`, `once`), afterwards: what nobody signed costs no memory.
+region cannot speak for another. A signature is valid for `WINDOW_SECONDS` around its time. After `verify`, its caller
+must make sure that a signature is used only once (`realtime.relay.table`, `once`). So an unsigned request costs no
+memory.
 """
 
 from __future__ import annotations
@@ -15,22 +16,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WINDOW_SECONDS = 120
-NONCE_SECONDS = 300  # longer than the window to both sides: a nonce is remembered for as long as its time is accepted
+NONCE_SECONDS = 300  # longer than the window on both sides: a nonce is remembered while its time is accepted
 SECRET_MIN_LENGTH = 32
 
 HEADERS = tuple(f"live-{name}" for name in ("from", "to", "key", "time", "nonce", "signature"))
 _TIME = re.compile(r"[0-9]{1,12}", re.ASCII)
 _NONCE = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_NOBODY = secrets.token_bytes(32)  # so that an unknown key takes as long as a wrong signature
+_NOBODY = secrets.token_bytes(32)  # with it an unknown key takes as long as a wrong signature
 
 
 class Unsigned(Exception):
-    """The request is not signed by the region that it names: no, a wrong, or a retired key. All look the same from
-    outside."""
+    """The region that it names has not signed the request: no key, a wrong or a retired one. All look alike from
+    outside.
+    """
 
 
 class WrongTime(Exception):
-    """The signature is right and of another time: a clock is wrong, or somebody repeats an old request."""
+    """The signature is right, but of another time. A clock is wrong, or somebody repeats an old request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Who signed a request, and the word that may be used once."""
+    """The region that signed a request, and the nonce, which may be used once."""
 
     region: str
     nonce: str
 
 
 class Keyring:
-    """The keys of one region, `own`. Of those that it shares with a peer the first signs, all are accepted.
+    """The keys of one region, `own`. Of the keys that it shares with a peer, the first one signs, and all are accepted.
 
     Rotation: append the new key in both regions, then move it to the front, then take the old one away.
     """

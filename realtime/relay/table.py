@@ -1,8 +1,8 @@
-"""What the relays of a region share, in Redis: what is watched here and there, queues to the peers, used nonces.
+"""What the relays of a region share in Redis: what is watched here and in the peers, queues to the peers, used nonces.
 
-Hop: between dispatchers and nodes on one side and the region's relays on the other. It may be flushed at any moment:
-then peers get everything until they have sent their digests again, queued events are found by the peers' nodes
-in the database, and a request that was taken within the last minutes could be repeated once.
+Hop: between dispatchers and nodes on one side and the region's relays on the other. It may be flushed at any moment.
+Then peers get everything until they have sent their digests again, and the peers' nodes find queued events in the
+database. A request that was taken within the last minutes could then be repeated once.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from realtime.relay.interest import is_in, places
 from realtime.relay.signing import NONCE_SECONDS
 from realtime.table.scripts import ScriptedTable, TableUnavailable, answering, load_script
 
-QUEUE_MAX_ENTRIES = 1_000  # batches of a dispatcher: some 5 s of a busy one
+QUEUE_MAX_ENTRIES = 1_000  # batches of a dispatcher: some 5 s of a busy dispatcher
 QUEUE_SECONDS = 60
-NONCES_MAX = 200_000  # a peer's within NONCE_SECONDS: 666 requests a second, 40 MB
-INTEREST_SECONDS = 10.0  # after so long without a word from a peer it is sent everything
+NONCES_MAX = 200_000  # nonces of a peer within NONCE_SECONDS: 666 requests a second, 40 MB
+INTEREST_SECONDS = 10.0  # a peer that has been silent for that long gets everything
 COUNTS_SECONDS = 15.0
 COUNTS_MAX = 5_000
 
@@ -42,7 +42,7 @@ class NonceUsed(Exception):
 
 
 class TooManyRequests(Exception):
-    """The peer has sent more within the time than can be remembered."""
+    """The peer has sent more in this time than the table can remember."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Gathered:
 
 
 class RelayTable(ScriptedTable):
-    """Each call is one round trip and raises TableUnavailable. `lease_seconds`: how long a silent node watches."""
+    """Each call is one round trip and raises TableUnavailable. A silent node watches for `lease_seconds` more."""
 
     def __init__(self, redis: Redis, *, lease_seconds: float, prefix: str = "live:") -> None:
         super().__init__(redis)
@@ -69,13 +69,13 @@ class RelayTable(ScriptedTable):
     # What this region watches: entered by nodes, gathered by relays
 
     async def watch(self, node: NodeId, added: Iterable[str]) -> bool:
-        """Note what a node serves besides what it has entered; False: the table does not know the rest."""
+        """Note what a node serves in addition to what it has entered. False: the table does not know the rest."""
         bits = [place for topic in added for place in places(topic)]
         [answer] = await self._call(_WATCH, [(self._watch_keys(f"of:{node}"), [node, self._lease_ms, *bits])])
         return bool(answer)
 
     async def watch_all(self, node: NodeId, bitmap: bytes) -> None:
-        """Note what a node serves, all of it."""
+        """Note everything that a node serves."""
         await self._call(_WATCH_ALL, [(self._watch_keys(f"of:{node}"), [node, self._lease_ms, bitmap])])
 
     async def count(self, counts: Mapping[TopicName, tuple[int, int]]) -> None:
@@ -85,7 +85,7 @@ class RelayTable(ScriptedTable):
             await self._call(_COUNT, [([f"{self._watch_prefix}counts"], arguments)])
 
     async def gather(self, known_digest: str, *, bitmap_bytes: int) -> Gathered | None:
-        """Return what all nodes watch; None: no node has entered anything, so nobody knows."""
+        """Return what all nodes watch. None: no node has entered anything, so it is unknown."""
         keys = [*self._watch_keys("sum"), f"{self._watch_prefix}counts"]
         arguments = [known_digest, bitmap_bytes, f"{self._watch_prefix}of:", COUNTS_MAX, int(COUNTS_SECONDS * 1000)]
         [answer] = await self._call(_GATHER, [(keys, arguments)])
@@ -108,23 +108,23 @@ class RelayTable(ScriptedTable):
         )
 
     async def digests(self, peers: Sequence[str]) -> list[str | None]:
-        """Return the digest of what each peer watches; None: it has sent nothing for long."""
+        """Return the digest of what each peer watches. None: the peer has sent nothing for long."""
         answers = await self._do(*(("GET", f"{self._prefix}digest:{{{peer}}}") for peer in peers))
         return [None if digest is None else digest.decode() for digest in answers]
 
     async def interests(self, peers: Sequence[str]) -> list[bytes | None]:
-        """Return what each peer watches; None: it has sent nothing for long."""
+        """Return what each peer watches. None: the peer has sent nothing for long."""
         return await self._do(*(("GET", f"{self._prefix}interest:{{{peer}}}") for peer in peers))
 
     # Queues to the peers: filled by dispatchers and nodes, emptied by relays
 
     async def push(self, entries: Mapping[str, Sequence[bytes]]) -> dict[str, int]:
-        """Append entries to the queues of peers; return how many of the oldest each has lost for want of room."""
+        """Append entries to the queues of peers. Return how many of the oldest each queue has dropped to make room."""
         calls = [([self.queue(peer)], [QUEUE_MAX_ENTRIES, QUEUE_SECONDS, *some]) for peer, some in entries.items()]
         return dict(zip(entries, await self._call(_PUSH, calls), strict=True))
 
     async def pop(self, peer: str, *, most: int, wait_seconds: float) -> list[bytes]:
-        """Take up to so many entries, the oldest first; wait for one when there is none."""
+        """Take up to so many entries, the oldest first. Wait for one if there is none."""
         with answering():
             found = await self._redis.blmpop(wait_seconds, 1, self.queue(peer), direction="LEFT", count=most)
         entries: list[bytes] = found[1] if found else []  # type: ignore[assignment]
@@ -149,7 +149,7 @@ class RelayTable(ScriptedTable):
             raise TooManyRequests
 
     async def is_new_batch(self, peer: str, batch_id: str) -> bool:
-        """Note that a batch is taken; False: it was before."""
+        """Note that a batch is taken. False: it was taken before."""
         try:
             await self.once(f"{peer}:batches", batch_id)
         except NonceUsed:
@@ -171,10 +171,10 @@ class RelayTable(ScriptedTable):
 
 @dataclass(slots=True)
 class Outbox:
-    """Hands events over to the relay for those peers that watch their topics. Of a dispatcher, or of a node.
+    """Hands events over to the relay for the peers that watch their topics. A dispatcher or a node has one.
 
-    What a peer watches is remembered for `look_seconds`. Never raises, never waits for a peer: its queue is in this
-    region's Redis, and what does not get there is found by the peer's nodes in the database.
+    It remembers for `look_seconds` what a peer watches. It never raises and never waits for a peer, because the queue
+    is in this region's Redis. If an event does not get there, the peer's nodes find it in the database.
     """
 
     table: RelayTable
@@ -192,7 +192,7 @@ class Outbox:
             entries: dict[str, list[bytes]] = {}
             for peer in self.peers:
                 bitmap = self._bitmaps.get(peer)
-                # Nobody knows what a silent peer watches: better in vain than not at all.
+                # Nobody knows what a silent peer watches. It is better to send in vain than not at all.
                 wanted = [packed for topic, packed in events if bitmap is None or is_in(topic, bitmap)]
                 if wanted:
                     entries[peer] = list(pack_entries(stamps, wanted))

@@ -1,9 +1,10 @@
-"""Where Redis is: an address as an operator writes it, and what each of its clients wants to know of it.
+"""The address of Redis, as an operator writes it, in the form that each client needs.
 
-`redis://` and `rediss://` (TLS) name one server. The options of a `rediss://` URL are those of TLS (`TLS_OPTIONS`); its
-certificate is checked unless it says `ssl_cert_reqs=none`. `sentinel://:password@host1:26379,host2:26379/<name>/<db>`
-names sentinels, who know the primary; the password is theirs and the servers', the database 0 if left out. Read by
-settings, used by realtime.table.redis, the channel layer and Celery.
+`redis://` and `rediss://` (TLS) name one server. The options of a `rediss://` URL are those of TLS (`TLS_OPTIONS`).
+Clients check the certificate, unless the URL says `ssl_cert_reqs=none`.
+`sentinel://:password@host1:26379,host2:26379/<name>/<db>` names sentinels, which know the primary. Sentinels and
+servers have this password. The database is 0 if left out. Read by settings, used by realtime.table.redis, the channel
+layer and Celery.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel
 
 SENTINEL_PORT = 26379
-SENTINEL_SECONDS = 0.5  # each is asked in turn: a dead one must not use up the time that an answer may take
-# What each of the three clients understands alike; of anything else one would ask and another would not know.
+SENTINEL_SECONDS = 0.5  # for each sentinel in turn: a dead one must not use up the time that an answer may take
+# The options that all three clients understand alike. Any other option would be unknown to one of them.
 TLS_OPTIONS = {
     "ssl_cert_reqs": re.compile("none|optional|required"),
     "ssl_check_hostname": re.compile("true|false"),
@@ -35,7 +36,7 @@ _HOST = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(?::(?P<port>\d{
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """One Redis, or the primary that sentinels know of. `sentinels` is empty for a server that the URL names itself."""
+    """One Redis, or the primary that sentinels know. `sentinels` is empty if the URL names the server itself."""
 
     url: str
     sentinels: tuple[tuple[str, int], ...] = ()
@@ -46,7 +47,7 @@ class RedisAddress:
 
     @classmethod
     def parse(cls, url: str) -> RedisAddress:
-        """Raises ValueError when it is no address."""
+        """Raises ValueError if the text is no address."""
         if not url.startswith("sentinel://"):
             parts = urlsplit(url)
             is_server = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
@@ -59,7 +60,7 @@ class RedisAddress:
                 return cls(url)
             if not all(name in TLS_OPTIONS and TLS_OPTIONS[name].fullmatch(options[name]) for name in options):
                 raise ValueError(url)
-            # Said in so many words: Celery's client checks nothing if nothing is said, the others everything.
+            # Always set: without this option Celery's client checks nothing, and the other clients check everything.
             options = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true", **options}
             return cls(parts._replace(query=urlencode(options)).geturl())
         if not (found := _SENTINEL.fullmatch(url)):
@@ -74,8 +75,8 @@ class RedisAddress:
         return cls(url, tuple(sentinels), unquote(found["name"]), user, password, int(found["db"] or 0))
 
     def check_files(self) -> None:
-        """Raises ValueError with the reason when a file that the URL names is of no use: the clients would say nothing
-        and try again for ever.
+        """Raises ValueError with the reason if a file that the URL names cannot be used. The clients would not report
+        it, and would try again for ever.
         """
         options = dict(parse_qsl(urlsplit(self.url).query))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -93,7 +94,7 @@ class RedisAddress:
 
     @property
     def _asking(self) -> dict[str, Any]:
-        """How sentinels are asked."""
+        """The options for asking sentinels."""
         return {**self._login, "socket_timeout": SENTINEL_SECONDS, "socket_connect_timeout": SENTINEL_SECONDS}
 
     def client(self, **options: Any) -> Redis:
@@ -123,7 +124,7 @@ class RedisAddress:
 
 
 def parse_list(text: str) -> list[RedisAddress]:
-    """Return the addresses of a comma separated list; those of sentinels hold commas too. Raises ValueError."""
+    """Return the addresses of a list with commas. Addresses of sentinels hold commas too. Raises ValueError."""
     return [RedisAddress.parse(url.strip()) for url in re.split(r",(?=\s*\w+://)", text)]
 
 

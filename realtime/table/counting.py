@@ -1,11 +1,11 @@
-"""Who counts as a viewer of a topic: keys of viewers, and the viewers that one node has.
+"""Counts the viewers of a topic: keys of viewers, and the viewers that one node has.
 
 Hop: beside the path. A connection brings its viewer's key (realtime.edge.handshake). The node
 (realtime.node.arrivals) counts it in, and sends what has changed to the shared table (realtime.table.subscriptions) and
 to the database. Two connections with one key are one viewer, on one node or on several.
 
-What a node sends costs the same whatever happens: of a big room it sends only a sample of the keys, those whose low
-`level` bits are 0. Numbers are exact all the same. Only the number of viewers who are on several nodes is estimated.
+The cost of what a node sends is bounded. For a big room it sends only a sample of the keys: those with 0 in the low
+`level` bits. The numbers are exact all the same. Only the number of viewers who are on several nodes is estimated.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ ViewerKey = NewType("ViewerKey", int)
 UNCOUNTED = ViewerKey(0)
 
 NAMES_MAX = 200  # viewers of one topic whose ids a node sends
-DIRTY_MAX = 65_536  # changes of one topic that wait for the shared table; beyond it, all viewers are sent again
-UNWRITTEN_MAX = 65_536  # new viewers of one topic that wait for the database; those beyond it are not remembered
+DIRTY_MAX = 65_536  # changes of one topic that wait for the shared table; above this, all viewers are sent again
+UNWRITTEN_MAX = 65_536  # new viewers of one topic that wait for the database; more than this are not remembered
 
 KeyOf = Callable[[str], ViewerKey]
 
 
 def viewer_keys(secret: str) -> KeyOf:
-    """Return how a viewer's key is made of what they are known by. A key does not show whose it is."""
+    """Return the function that makes a viewer's key from what they are known by. A key does not show whose it is."""
     seed = hashlib.blake2b(secret.encode(), digest_size=32, person=b"live.viewer").digest()
 
     def key_of(known_by: str) -> ViewerKey:
@@ -41,12 +41,12 @@ def viewer_keys(secret: str) -> KeyOf:
 
 
 def is_sampled(key: int, level: int) -> bool:
-    """Return whether the key is one of the sample that a level keeps: one in `2 ** level`."""
+    """Return whether the key is in the sample that a level keeps: one in `2 ** level`."""
     return not key & ((1 << level) - 1)
 
 
 class LocalViewers:
-    """The viewers of one topic on one node, and what of them is not sent yet. Every change costs O(1)."""
+    """The viewers of one topic on one node, and the changes that are not sent yet. Every change costs O(1)."""
 
     __slots__ = (
         "_connections",
@@ -67,8 +67,8 @@ class LocalViewers:
         self._sent_names: frozenset[str] | None = None
         self._level = 0
         self._sampled = 0
-        self._dirty: set[int] = set()  # keys of the sample of which the table may not know whether they are here
-        self._is_lost = True  # the table has to get all
+        self._dirty: set[int] = set()  # keys of the sample that may be here or not for all that the table knows
+        self._is_lost = True  # the table must get all
         self._unique_level = 0
         self._unwritten: set[int] = set()
         self.ratio = 1.0  # viewers of all nodes to the sum of the nodes' numbers, by the last answer of the table
@@ -78,7 +78,7 @@ class LocalViewers:
         return len(self._connections)
 
     def enter(self, key: ViewerKey, viewer_id: str = "") -> bool:
-        """Count a connection in; `viewer_id` where it is known. Return whether there is something to send."""
+        """Count a connection in, with `viewer_id` if it is known. Return whether there is something to send."""
         if key == UNCOUNTED:
             return False
         if viewer_id:
@@ -93,7 +93,7 @@ class LocalViewers:
         return True
 
     def leave(self, key: ViewerKey, viewer_id: str = "") -> bool:
-        """Count a connection out that was counted in with the same words."""
+        """Count a connection out that was counted in with the same arguments."""
         if key == UNCOUNTED:
             return False
         was_last = bool(viewer_id) and _take_one(self._names, viewer_id)
@@ -119,11 +119,11 @@ class LocalViewers:
 
     @property
     def has_news(self) -> bool:
-        """Whether the table does not know all: the rest of many changes, or what it has lost."""
+        """Whether the table misses something: the rest of many changes, or what it has lost."""
         return bool(self._dirty) or self._is_lost
 
     def share(self, *, peak: int, most: int) -> Share:
-        """Return what to send to the table now, `most` keys of it; then call `sent` or `not_sent`."""
+        """Return what to send to the table now, with at most `most` keys. Then call `sent` or `not_sent`."""
         is_whole, self._is_lost = self._is_lost, False
         if is_whole:
             self._dirty = {key for key in self._connections if is_sampled(key, self._level)}
@@ -148,7 +148,7 @@ class LocalViewers:
         return share
 
     def sent(self, answer: Renewed) -> None:
-        """Take what the table answered: it may want another sample, or all again."""
+        """Take the table's answer. It may want another sample, or everything again."""
         self.ratio = answer.ratio
         if answer.is_lost:
             self._lose()
@@ -162,7 +162,7 @@ class LocalViewers:
                     self._dirty.add(key)
 
     def not_sent(self, share: Share) -> None:
-        """The table may have got it or not: send it again, as things are then."""
+        """The table may have got it or not. Send the state of that time again."""
         if share.names is not None:
             self._sent_names = None
         if share.is_whole:
@@ -181,7 +181,7 @@ class LocalViewers:
         return taken
 
     def written(self, level: int) -> None:
-        """The database keeps the sample of that level: it needs no others."""
+        """The database keeps the sample of that level and needs no other keys."""
         if level != self._unique_level:
             self._unique_level = level
             self._unwritten = {key for key in self._unwritten if is_sampled(key, level)}
@@ -191,7 +191,7 @@ class LocalViewers:
 
 
 def _take_one(counts: dict[K, int], key: K) -> bool:
-    """Count one down; return whether it was the last, which is forgotten."""
+    """Count one down. Return whether it was the last one, which is then forgotten."""
     left = counts[key] - 1
     if left:
         counts[key] = left

@@ -1,5 +1,5 @@
-"""The table of who is online in a region, in Redis: heartbeats, and who has gone because theirs are too old. And the
-events that say so.
+"""The table in Redis of the viewers who are online in a region: heartbeats, and viewers who have gone because theirs
+are too old. And the events that say so.
 
 Hop: beside the path of a like. Nodes send heartbeats to it, sweep it, and look at it (realtime.node.presence); a relay
 enters heartbeats of other regions. realtime.node.presence explains what makes a viewer online or offline.
@@ -18,7 +18,7 @@ from realtime.table.scripts import Script, ScriptedTable, load_script
 
 PREFIX = "presence:"
 BEAT_SECONDS = 10.0  # d, unless LIVE_PRESENCE_SECONDS says otherwise
-BATCH_MAX_VIEWERS = 500  # of one script: nobody else is served meanwhile
+BATCH_MAX_VIEWERS = 500  # viewers of one script call: Redis serves nobody else meanwhile
 HIDDEN_SECONDS = 60  # by then every node knows from the database
 
 _BEAT = load_script("presence_beat")
@@ -29,18 +29,18 @@ _SHOW = load_script("presence_show")
 
 
 def gone_seconds(beat_seconds: float) -> float:
-    """Return d + 2e: how old a viewer's last heartbeat is when they are gone."""
+    """Return d + 2e: a viewer with a last heartbeat of this age has gone."""
     return beat_seconds * 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the table says of some viewers. `is_whole`: it has been there for long enough to know of all who are online;
-    a table that was just flushed has not, and who is missing in it may well be online.
+    """What the table says of some viewers. `is_whole`: the table has existed long enough to know all viewers who are
+    online. A table that was just flushed has not: a viewer who is missing in it may well be online.
     """
 
     at_ms: int
-    online: Mapping[str, int]  # viewer -> since when, ms
+    online: Mapping[str, int]  # viewer -> online since, ms
     is_whole: bool
 
 
@@ -50,14 +50,14 @@ def online(viewer_id: str, at_ms: int) -> State:
 
 
 def offline(viewer_id: str, at_ms: int, last_active_ms: int | None) -> State:
-    """Return the event of a viewer who is not online; `last_active_ms` None: nobody may know, or they never were."""
+    """Return the event of a viewer who is not online. `last_active_ms` None: nobody may know, or they never were."""
     return _state(viewer_id, at_ms, "offline", last_active_ms)
 
 
 def status(look: Look, viewer_id: str, kept: Mapping[str, Any], *, is_known: bool) -> State | None:
     """Return a viewer's state by a look at the table and what the database keeps (`is_hidden`, `last_active_ms`).
 
-    None: the viewer is not in the table, which was flushed a moment ago; what `is_known` of them stays.
+    None: the viewer is not in the table, but the table was flushed a moment ago. Then the known state stays.
     """
     if kept["is_hidden"]:
         return offline(viewer_id, look.at_ms, None)
@@ -73,7 +73,8 @@ def _state(viewer_id: str, at_ms: int, status: str, last_active_ms: int | None) 
 
 
 class PresenceTable(ScriptedTable):
-    """The table of who is online in this region, in Redis. Each call is one round trip; raises TableUnavailable.
+    """The table in Redis of the viewers who are online in this region. Each call is one round trip. Raises
+    TableUnavailable.
 
     It may be flushed at any moment: the next heartbeats fill it again.
     """
@@ -85,12 +86,12 @@ class PresenceTable(ScriptedTable):
         self._online, self._since, self._hidden, self._whole = self._keys
 
     async def beat(self, viewer_ids: Sequence[str]) -> tuple[int, list[str]]:
-        """Enter heartbeats; return the time, and who has come online by them."""
+        """Enter heartbeats. Return the time, and the viewers who have come online by them."""
         at_ms, came = await self._run(_BEAT, self._keys, [self._gone_ms, *viewer_ids])
         return at_ms, [id.decode() for id in came]
 
     async def sweep(self) -> tuple[int, dict[str, int]]:
-        """Take out whose last heartbeat is too old; return the time, and when that heartbeat was.
+        """Take out viewers with a last heartbeat that is too old. Return the time, and the time of that heartbeat.
 
         Each is returned to one caller only. At most `BATCH_MAX_VIEWERS`.
         """
@@ -105,7 +106,7 @@ class PresenceTable(ScriptedTable):
         return Look(at_ms, online, at_ms - int(float(whole_ms)) > self._gone_ms)
 
     async def hide(self, viewer_id: str) -> tuple[int, bool]:
-        """Take a viewer out, and no heartbeats of his for a minute; return the time, and whether he was online."""
+        """Take a viewer out, and ignore their heartbeats for a minute. Return the time and whether they were online."""
         at_ms, was_online = await self._run(
             _HIDE, [self._online, self._since, self._hidden], [viewer_id, HIDDEN_SECONDS * 1000]
         )

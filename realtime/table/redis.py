@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def per_loop(make: Callable[[], T]) -> Callable[[], T]:
-    """Make it once for each event loop: a connection belongs to the loop that opened it."""
+    """Make it once for each event loop, because a connection belongs to the loop that opened it."""
     made: WeakKeyDictionary[asyncio.AbstractEventLoop, T] = WeakKeyDictionary()
 
     @wraps(make)
@@ -43,7 +43,7 @@ def _client(address: RedisAddress) -> Redis:
     return address.client(
         socket_timeout=ANSWER_SECONDS,
         socket_connect_timeout=ANSWER_SECONDS,
-        # Of a connection that has died meanwhile; not of a time-out, which would then take twice as long.
+        # Only after a connection that has died meanwhile, not after a time-out, which would then take twice as long.
         retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
     )
 
@@ -62,7 +62,7 @@ def _layer_shards() -> list[Redis]:
 
 
 def layer_redis(channel: str) -> Redis:
-    """Return the running loop's client of the Redis on which the channel layer hears this channel."""
+    """Return the running loop's client of the Redis on which the channel layer listens to this channel."""
     shards = _layer_shards()
     # As the layer itself chooses: 4,096 values of a CRC, in as many equal parts as there are shards.
     part = 4096 / len(shards)
@@ -70,12 +70,12 @@ def layer_redis(channel: str) -> Redis:
 
 
 async def send_to_nodes(messages: Mapping[NodeId, bytes]) -> frozenset[NodeId]:
-    """Put packed messages on the nodes' channels, one round trip a shard; return the nodes that listened.
+    """Put packed messages on the nodes' channels, with one round trip for each shard. Return the nodes that listened.
 
     All that is sent to a node goes through here: events, questions, answers, and what a node sends to itself. It puts
     on the wire what RedisPubSubChannelLayer.send does; that one does not say how many receivers Redis reports. If it
     reports none, no node holds that channel.
-    A shard that is away costs the nodes of the others nothing. Raises RedisError, OSError when all is done.
+    If a shard is away, the nodes of other shards still get theirs. Raises RedisError, OSError when all is done.
     """
     shards: dict[Redis, list[NodeId]] = {}
     for node in messages:
@@ -96,7 +96,7 @@ async def send_to_nodes(messages: Mapping[NodeId, bytes]) -> frozenset[NodeId]:
 
 
 def key_prefix() -> str:
-    """Return how all keys of this region begin."""
+    """Return the text that all keys of this region begin with."""
     return f"live:{settings.LIVE_REGION}:"
 
 

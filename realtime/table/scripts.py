@@ -1,4 +1,4 @@
-"""Tables in Redis whose calls are Lua scripts, many calls to a round trip.
+"""Tables in Redis. Their calls are Lua scripts, and one round trip carries many calls.
 
 Hop: beside the path; between the tables that nodes, dispatchers and relays share (realtime.table.subscriptions,
 realtime.table.presence, realtime.relay.table) and Redis.
@@ -30,7 +30,7 @@ class TableUnavailable(Exception):
 
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
-    """Raise TableUnavailable for whatever says that Redis did not answer the calls inside."""
+    """Raise TableUnavailable for every error which says that Redis did not answer the calls inside."""
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:

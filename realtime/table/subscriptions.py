@@ -1,5 +1,5 @@
-"""Who watches what: the shared table, topic -> nodes. Each node has its own, topic -> connections
-(realtime.node.audience).
+"""The shared table, topic -> nodes, says which nodes watch a topic. Each node has a table of its own, topic ->
+connections (realtime.node.audience).
 
 Hop: written by nodes, read by dispatchers.
 """
@@ -18,7 +18,7 @@ from realtime.table.scripts import Script, ScriptedTable, answering, load_script
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """How many viewers a topic has over all nodes of all regions, and the most it ever had (as the table knows)."""
+    """A topic's viewers on all nodes of all regions, and the most that it ever had (as far as the table knows)."""
 
     count: int
     peak: int
@@ -26,7 +26,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a node sends the table of a topic's viewers. Keys are 64-bit numbers (realtime.table.counting).
+    """What a node sends to the table about a topic's viewers. Keys are 64-bit numbers (realtime.table.counting).
 
     `viewers` are all that it has, each counted once; of `sampled` of them, those whose low `level` bits are 0, the
     table knows the keys, once it has `joined` and `left` too.
@@ -47,26 +47,27 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """What the table answers: the numbers, and what it wants to hear of this node.
+    """The table's answer: the numbers, and what it wants to know from this node.
 
-    `ratio`: viewers of all nodes of the region to the sum of the nodes' own numbers; below 1 where some are on several.
+    `ratio`: viewers of all nodes of the region, divided by the sum of the nodes' own numbers. It is below 1 if some
+    viewers are on several nodes.
     """
 
     watched: Watched
     level: int
     ratio: float
-    is_lost: bool  # the table does not have what the node thinks it has: everything has to be sent again
-    is_swept: bool = True  # else there are keys of a dead node left: renew again soon
+    is_lost: bool  # the table does not have what the node thinks it has: send everything again
+    is_swept: bool = True  # False: keys of a dead node are left, so renew again soon
     remote: int = 0  # of the viewers, those of other regions
 
 
-SAMPLE_MAX = 32_768  # keys of a topic in the table, over all nodes; with more, every second one is left out
-SAMPLE_FEW = 14_336  # with fewer, twice as many are kept again: far enough from half of SAMPLE_MAX to stay so
-_CHANGES_OF_CALL = 500  # keys in one script call, 2 ms on a busy machine: nobody else is served meanwhile
+SAMPLE_MAX = 32_768  # keys of a topic in the table, over all nodes; if there are more, every second one is left out
+SAMPLE_FEW = 14_336  # if there are fewer, twice as many are kept again; far enough below half of SAMPLE_MAX to stay so
+_CHANGES_OF_CALL = 500  # keys in one script call, 2 ms on a busy machine: Redis serves nobody else meanwhile
 _SWEPT_OF_CALL = 500  # keys of a dead node that one call takes out
 _MANY_MAX_TOPICS = 200  # a call; nobody else is served meanwhile
 
-# How a topic's keys begin (lua/include/counts.lua says what they hold).
+# The beginning of a topic's keys (lua/include/counts.lua says what they hold).
 _LEASES, _SHARES, _REFERENCES, _NAMES = "leases", "said", "refs", "names"
 _ALL_KEYS = (_LEASES, _SHARES, _REFERENCES, _NAMES)
 
@@ -84,7 +85,7 @@ class SharedTable(ScriptedTable):
     """The key-value table topic -> frontend nodes, in Redis, leased.
 
     A node that is silent for `lease_seconds` is absent from every answer. The table may be flushed at any
-    moment: a renewal says how much the table should know, and one that finds less is followed by the node's full state.
+    moment: a renewal says how much the table should know. If the table knows less, the node sends its full state next.
     Source: Gupta, "Streaming a Million Likes/Second", QCon London 2020; the leases are ours.
     """
 
@@ -106,7 +107,7 @@ class SharedTable(ScriptedTable):
     async def renew(self, node: NodeId, shares: Mapping[TopicName, Share]) -> dict[TopicName, Renewed]:
         """Enter the node for its topics, with what is new about its viewers of each; return the region's numbers.
 
-        One round trip, whatever the number of topics. A share may be sent twice. Raises TableUnavailable.
+        One round trip for any number of topics. A share may be sent twice. Raises TableUnavailable.
         """
         calls = [
             (topic, self._arguments(node, part)) for topic, share in shares.items() for part in _parts_of_share(share)
@@ -125,7 +126,7 @@ class SharedTable(ScriptedTable):
         return [node, self._lease_ms, *numbers, names, share.peak, share.ratio, *sizes, len(share.joined), *keys]
 
     async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None:
-        """Enter the node for topics whose viewers nobody counts, at a tenth of the cost. One round trip.
+        """Enter the node for topics without counted viewers, at a tenth of the cost. One round trip.
 
         Raises TableUnavailable.
         """
@@ -133,7 +134,7 @@ class SharedTable(ScriptedTable):
         await self._call(_ENTER, [(self._leases(call), arguments) for call in _calls(topics)])
 
     async def nodes_for(self, topics: Sequence[TopicName]) -> dict[TopicName, frozenset[NodeId]]:
-        """Return, per topic, the nodes that hold at least one viewer of it; the empty set: nobody watches.
+        """Return, for each topic, the nodes that hold at least one viewer of it. Empty set: nobody watches.
 
         A node whose lease has ended is absent, so an answer is stale by one lease at most.
         One round trip. Raises TableUnavailable.
@@ -171,7 +172,8 @@ class SharedTable(ScriptedTable):
         return {name for names in answers[topic] if names is not None for name in _text(names).split()}
 
     async def present(self, topic: TopicName, keys: Sequence[int]) -> set[int]:
-        """Return which of these viewers watch the topic, on any node; of a big room's those that are in its sample.
+        """Return which of these viewers watch the topic, on any node. For a big room, only viewers in its sample are
+        found.
 
         One round trip. Raises TableUnavailable.
         """
@@ -188,7 +190,7 @@ class SharedTable(ScriptedTable):
     async def _each(
         self, script: Script, names: Sequence[str], arguments: Sequence[tuple[TopicName, list[Any]]]
     ) -> dict[TopicName, Any]:
-        """Return the script's answer for each topic, of several the last one. `names`: the keys that it takes."""
+        """Return the script's answer for each topic, of several the last. `names`: the keys that the script takes."""
         calls = [(self._keys(topic, names), some) for topic, some in arguments]
         answers = await self._call(script, calls)
         return {topic: answer for (topic, _), answer in zip(arguments, answers, strict=True)}
@@ -209,7 +211,7 @@ def _calls(topics: Sequence[TopicName]) -> list[Sequence[TopicName]]:
 
 
 def _parts_of_share(share: Share) -> list[Share]:
-    """Return the share in parts that a script call may take, each of them true when the ones before were sent."""
+    """Return the share in parts, each small enough for one script call, and true when those before it were sent."""
     changes = [(True, key) for key in share.joined] + [(False, key) for key in share.left]
     if len(changes) <= _CHANGES_OF_CALL:
         return [share]

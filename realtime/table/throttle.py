@@ -1,6 +1,6 @@
 """A rate limit that all nodes of a region share and that a restart does not forget: in Redis, else in memory.
 
-Called where one try too many counts: passwords. The limits of ordinary acts stay in each node (realtime.limits).
+Used for what must not be tried too often: passwords. The limits of ordinary acts stay in each node (realtime.limits).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Throttle(ScriptedTable):
             raise Limited(wait_ms / 1000)
 
     async def give_back(self, key: str) -> None:
-        """Return a token that was taken for nothing."""
+        """Give back a token that was taken for nothing."""
         try:
             await self._call(_GIVE_BACK, [([self._key(key)], [self._ms_per_token])])
         except TableUnavailable:
