@@ -28,7 +28,7 @@ ACTION_MAX_VIEWERS = 50
 
 
 class _NameRules:
-    """A display name by the rules that guests have too; only staff may bear a reserved one."""
+    """A display name by the same rules as for guests. Only staff may have a reserved name."""
 
     cleaned_data: dict[str, Any]
     changed_data: list[str]
@@ -97,7 +97,7 @@ class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
         return format_html_join(" · ", '<a href="{}">{}</a>', links)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Viewer | None = None) -> tuple[str, ...]:
-        """Rights are given by superusers only: else people who may edit accounts could make themselves one."""
+        """Only superusers give rights. Otherwise people who may edit accounts could make themselves superusers."""
         own = ("is_guest", "activity", "last_login", "date_joined")
         return own if staff(request).is_superuser else (*own, *self.RIGHTS)
 
@@ -127,7 +127,7 @@ class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
     remove = staticmethod(removal.delete_viewer)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Say how much goes, without reading it all, and what stands in the way."""
+        """Say how much will be deleted, without reading it all, and what prevents it."""
         viewers = list(objs)
         protected = [shown for kept in belongings for shown in kept.in_the_way(viewers)]
         needed = set() if all(self.has_delete_permission(request, viewer) for viewer in viewers) else {_("viewer")}

@@ -8,7 +8,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "Viewers"
 
     def ready(self) -> None:
-        """Tell the platform how to know a viewer, and what all may do on a WebSocket."""
+        """Register how the platform recognizes a viewer, and the WebSocket commands that all may use."""
         from accounts import identities, typists
         from realtime.registry import registry
 

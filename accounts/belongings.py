@@ -1,4 +1,4 @@
-"""What the apps keep of viewers. Each adds its own to `belongings` at start.
+"""What the apps keep for viewers. Each app adds its own to `belongings` at start.
 
 Called when a guest becomes an account (merging), when an account is deleted (removal), when guests who have left
 nothing are forgotten (cleaning), and by the admin.
@@ -15,16 +15,16 @@ from realtime.log.writer import LockedHeads
 
 
 class Belongings:
-    """What one app keeps of viewers. It overrides what it has something to do for."""
+    """What one app keeps for viewers. It overrides the methods that it needs."""
 
     # A guest becomes an account
 
     def topics(self, guest_id: UUID, account_id: UUID) -> Collection[TopicName]:
-        """Return the topics in which `hand_over` records something, made where there was none."""
+        """Return the topics in which `hand_over` records something. Missing ones are made."""
         return ()
 
     def hand_over(self, guest: Viewer, account: Viewer, heads: LockedHeads) -> None:
-        """Make the guest's things the account's. In the transaction; the topics are locked."""
+        """Give the guest's things to the account, in the transaction. The topics are locked."""
 
     # An account is deleted
 
@@ -32,28 +32,28 @@ class Belongings:
         """Raise Conflict while the account may not be deleted."""
 
     def take_away(self, viewer_id: UUID, actor: Viewer) -> None:
-        """Delete all of it, in short transactions, and publish that to those who see it."""
+        """Delete all of it, in short transactions, and publish that to the viewers who see it."""
 
     def are_left(self, viewer_id: UUID) -> bool:
         """Return whether there is anything that `take_away` has to delete."""
         return False
 
     def links(self, viewer: Viewer) -> Sequence[tuple[str, str]]:
-        """Return where the admin shows what the viewer has made: addresses and their words."""
+        """Return where the admin shows what the viewer has made: addresses and labels."""
         return ()
 
     def counts(self, viewers: Sequence[Viewer]) -> Mapping[str, str]:
-        """Return how much goes with these accounts, for the admin: what, and its number in words."""
+        """Return how much is deleted with these accounts, for the admin: each kind's name, and its number as text."""
         return {}
 
     def in_the_way(self, viewers: Sequence[Viewer]) -> Sequence[str]:
-        """Return what keeps these accounts from being deleted, for the admin, as HTML. The first ones are enough."""
+        """Return what prevents deleting these accounts, for the admin, as HTML. The first ones are enough."""
         return ()
 
     # A guest is forgotten
 
     def forget(self, viewer_ids: Sequence[UUID]) -> None:
-        """Delete what is kept of viewers without any rows. In the transaction that deletes them."""
+        """Delete what is kept for viewers without any rows, in the transaction that deletes them."""
 
 
 belongings: list[Belongings] = []

@@ -1,4 +1,4 @@
-"""The people that a viewer knows, and those that they do not read. Apps that let viewers meet say who that is."""
+"""The people that a viewer knows, and the people that they do not read. Apps that let viewers meet add them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Circle = Callable[[UUID], Collection[UUID]]
 """Called with a viewer, in a database thread; returns others."""
 
 acquaintances: list[Circle] = []
-"""Those that a viewer knows. Apps add theirs in AppConfig.ready(), here and below."""
+"""The people that a viewer knows. Apps add theirs in AppConfig.ready(), here and below."""
 
 strangers: list[Circle] = []
-"""Those that a viewer is not shown, whatever else is true: one of the two blocks the other."""
+"""The people that a viewer is never shown: one of the two blocks the other."""
 
 muted: list[Circle] = []
-"""Those whose comments a viewer does not read: the viewer blocks them."""
+"""The people that a viewer blocks, and therefore does not read."""
 
 
 def blocked_by(viewer: Viewer | None) -> list[str]:
-    """Return those whose comments the viewer does not read, as text."""
+    """Return the ids, as text, of the people that the viewer does not read."""
     return sorted(str(id) for ids in muted for id in ids(viewer.id)) if viewer is not None else []

@@ -1,6 +1,6 @@
 """Sessions that have expired, and guests who have left nothing. Called by the periodic jobs.
 
-All in short transactions, so that years of it hold nobody up; interrupted at any point, each goes on the next time.
+All in short transactions, so that even years of rows delay nobody. If a job is interrupted, it goes on the next time.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def forget_sessions() -> int:
 
 
 def guests_gone_before() -> datetime:
-    """Return when a guest was here last who can come back by no session and no token.
+    """Return a time: guests who were here last before it cannot come back by any session or token.
 
-    A session lasts from the sign-in on, and gives new tokens until its end.
+    A session lasts from the sign-in, and gives new tokens until its end.
     """
     return timezone.now() - timedelta(seconds=settings.SESSION_COOKIE_AGE, days=TOKEN_DAYS)
 
@@ -51,7 +51,7 @@ def forget_guests() -> int:
 
 
 def _traceless(before: datetime) -> QuerySet[Viewer]:
-    """Return the guests of before who own no row of any table and have been given no right."""
+    """Return the guests from before that time who own no row of any table and have no right."""
     guests = Viewer.objects.filter(is_guest=True, is_broadcaster=False, is_staff=False, is_superuser=False)
     for moment in ("date_joined", "last_login", "last_active_at"):
         guests = guests.filter(Q(**{moment: None}) | Q(**{f"{moment}__lt": before}))
@@ -64,7 +64,7 @@ def _traceless(before: datetime) -> QuerySet[Viewer]:
 
 @transaction.atomic
 def _forget(guest_ids: list[UUID], before: datetime) -> int:
-    # Locked, and then looked at again: what refers to them meanwhile waits, and finds no viewer.
+    # Locked, and then checked again: a transaction that refers to them meanwhile waits, and then finds no viewer.
     locked = Viewer.objects.select_for_update(skip_locked=True).filter(id__in=guest_ids)
     ids = list(_traceless(before).filter(id__in=[guest.id for guest in locked]).values_list("id", flat=True))
     for kept in belongings:

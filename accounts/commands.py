@@ -1,4 +1,4 @@
-"""What the commands of all apps on a WebSocket have in common: who acts, checked fields, refusals as answers."""
+"""What the WebSocket commands of all apps have in common: who acts, checked fields, refusals as answers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Act = Callable[[Claim, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 def command(act: Act) -> Command:
-    """Make a command of an act: check its text, know the viewer, turn refusals into answers."""
+    """Make a command from an act: check its text, find the viewer, turn refusals into answers."""
 
     async def run(identity: Identity, address: str, message: dict[str, Any]) -> dict[str, Any]:
         if has_bad_characters(message):
             raise CommandError("invalid", "The text holds characters that are none.")
         act_limits.begin()
         try:
-            # Known by cookie or token since the handshake; the transaction looks whether the account is still there.
+            # Known by cookie or token since the handshake. The transaction checks that the account still exists.
             return await act(Claim(UUID(identity.viewer_id)), message)
         except Refused as refusal:
             raise CommandError(refusal.code, refusal.detail) from refusal

@@ -1,4 +1,4 @@
-"""Guests: made by a name, ended everywhere. And what a browser keeps of somebody: session and device."""
+"""Guests: made from a name, ended everywhere. And what a browser keeps for a viewer: session and device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from web.sessions import SessionStore
 
 
 def create_guest(name: str) -> Viewer:
-    """Make a viewer of a name alone. Raises Invalid."""
+    """Make a viewer from only a name. Raises Invalid."""
     viewer = Viewer(username=f"guest-{secrets.token_hex(12)}", name=clean_name(name), is_guest=True)
     viewer.set_unusable_password()
     viewer.save(force_insert=True)
@@ -29,14 +29,14 @@ def create_guest(name: str) -> Viewer:
 def end_guest(viewer: Viewer) -> None:
     """Make the guest's tokens, sessions and streams worthless, wherever they are. One query.
 
-    A guest has no password to change: what all of them are stamped with is drawn anew.
+    A guest has no password to change. So the random text that stamps all of these is drawn anew.
     """
     viewer.set_unusable_password()
     viewer.save(update_fields=["password"])
 
 
 def sign_in(request: HttpRequest, viewer: Viewer) -> str:
-    """Give the viewer a new session; return its key. `set_session` puts it on the response."""
+    """Give the viewer a new session, and return its key. `set_session` puts it on the response."""
     request.session = SessionStore()
     login(request, viewer, backend="django.contrib.auth.backends.ModelBackend")
     request.session.save()
@@ -46,7 +46,7 @@ def sign_in(request: HttpRequest, viewer: Viewer) -> str:
 def set_device(request: HttpRequest, response: HttpResponse) -> None:
     """Put a cookie on the response that makes all connections of this browser one viewer; a browser keeps its own.
 
-    An address that has got too many gets none for a while: its viewers count as one, and nothing else is different.
+    If an address has got too many, it gets none for a while. Its viewers then count as one. Nothing else is different.
     """
     if devices.read(request.COOKIES.get(devices.COOKIE, "")):
         return

@@ -1,4 +1,4 @@
-"""On whose behalf a stream is open. The platform asks at the handshake, and looks again while the stream lasts."""
+"""Finds the identity that a stream is for. The platform asks at the handshake, and again while the stream lasts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from web.door import Unauthorized, bearer
 
 
 async def identify(headers: dict[bytes, bytes]) -> Identity:
-    """Return on whose behalf a stream is opened, by token or session. Raises CommandError, StoreUnavailable."""
+    """Return the identity that opens a stream, by token or session. Raises CommandError, StoreUnavailable."""
     try:
         if header := headers.get(b"authorization"):
             return await backend_threads.run(_identity_of_token, bearer(header.decode("latin1")))
@@ -56,16 +56,16 @@ async def identity_on(viewer: Viewer | None, *, session: str = "") -> Identity:
 
 
 def identity_of(viewer: Viewer | None, *, session: str = "") -> Identity:
-    """Return what a stream on behalf of the viewer, known by that session or by a token, has to know. One query."""
+    """Return what a stream must know of a viewer who is known by that session or by a token. One query."""
     if viewer is None:
         return ANONYMOUS
     return Identity(str(viewer.id), sees_all(viewer), stamp=viewer.stamp(), session=session, is_hidden=viewer.is_hidden)
 
 
 def review(identities: Sequence[Identity]) -> Review:
-    """Look again at identities: who is banned, signed out, has a new password or fewer rights; who hides.
+    """Check identities again: viewers who are banned, have signed out, have a new password or fewer rights, or hide.
 
-    Two queries, however many they are.
+    Two queries for any number of identities.
     """
     viewers = Viewer.objects.annotate(sees_all=holds(*seeing)).in_bulk(
         {UUID(identity.viewer_id) for identity in identities}
@@ -91,7 +91,7 @@ def review(identities: Sequence[Identity]) -> Review:
 
 
 def save_last_active(at_ms: Mapping[str, int]) -> None:
-    """Keep when viewers were last active. One query."""
+    """Store when viewers were last active. One query."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE accounts_viewer SET last_active_at = greatest(last_active_at, to_timestamp(at_ms / 1000.0))"

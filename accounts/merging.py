@@ -1,10 +1,11 @@
-"""A guest who signs in: what they did becomes the account's, in one transaction, and everybody concerned reads of it.
+"""A guest who signs in: everything that they did becomes the account's, in one transaction, and all people concerned
+get an event.
 
 Hop: beside the path, called by the sign-in. The apps hand over what they keep (accounts.belongings). The guest stays as
-an inactive row that nothing belongs to: its tokens and streams end by that.
+an inactive row that owns nothing. This ends the guest's tokens and streams.
 
-Locks come in the order that everybody has: all topics, by name, then rows. The guest's own row is not locked for
-writing its key: who writes as the guest meanwhile holds it, and waits for a topic.
+Locks come in the same order as everywhere: all topics, by name, then rows. The lock on the guest's own row still lets
+others refer to its key, because a transaction that writes as the guest may hold the row and wait for a topic.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @transaction.atomic
 def merge(guest: Viewer, account: Viewer) -> None:
-    """Make all that the guest has the account's."""
+    """Give everything that the guest has to the account."""
     heads = log.lock_topics({topic for kept in belongings for topic in kept.topics(guest.id, account.id)})
     if not Viewer.objects.filter(id=guest.id, is_active=True).update(is_active=False):
         return

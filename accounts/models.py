@@ -1,4 +1,4 @@
-"""The table of viewers. Called by everybody who acts on behalf of one."""
+"""The table of viewers. All code that acts on behalf of a viewer uses it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stamp_of(password: str) -> str:
 
 
 class Viewer(AbstractUser):
-    """A person: a guest with a name only, or an account with a password; some broadcast, some are staff."""
+    """A person: a guest with only a name, or an account with a password. Some broadcast, some are staff."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     username = models.CharField(_("username"), max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
@@ -55,7 +55,7 @@ class Viewer(AbstractUser):
         super().save(*args, **kwargs)
 
     def stamp(self) -> str:
-        """Return what a token holds of the password: a new one makes old tokens worthless."""
+        """Return the part of a token that depends on the password. A new password makes old tokens worthless."""
         return stamp_of(self.password)
 
     def get_full_name(self) -> str:

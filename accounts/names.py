@@ -1,8 +1,8 @@
 """What a display name may hold: the rule of every name that people choose.
 
 Called by the API, the admin, and whatever makes guests. The rule is PRECIS (RFC 8264, its profile for nicknames, RFC
-8266) with emoji as they are: a half-space between Persian letters joins or parts what one sees, the same character
-between Latin letters is invisible, and only makes one name look like another.
+8266) with emoji as they are: a half-space between Persian letters changes how they join. The same character between
+Latin letters is invisible, and only makes one name look like another.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from web.text import BLANKS
 
 RESERVED_NAMES = frozenset(("admin", "administrator", "moderator", "staff", "support", "system", "liveplatform"))
 _NICKNAME = get_profile("NicknameCasePreserved")
-# Another shape of the sign before them, which few fonts have: without them it is the same name.
+# They change the shape of the sign before them, and few fonts have that shape. Without them it is the same name.
 _VARIANTS = dict.fromkeys((*range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0), 0x180B, 0x180C, 0x180D, 0x180F))
-# Joiner, text and emoji style, end of a flag: what emoji are made with.
+# Emoji are made with these: joiner, text and emoji style, end of a flag.
 _OF_EMOJI = frozenset("\u200d\ufe0e\ufe0f\U000e007f")
 _SIGN = "\u263a"
-# Seen well, but no part of identifiers: the dot between the names of 阿达·洛芙莱斯, the line that stretches محـمد.
+# Visible, but no part of identifiers: the dot between the names of 阿达·洛芙莱斯, the line that stretches محـمد.
 _KEPT = f"\u00b7\u0640{_SIGN}"
 
 
@@ -59,10 +59,10 @@ def _enforced(name: str) -> str:
 
 
 def _signs(name: str) -> list[str]:
-    """Return the characters of a name, but an emoji of several as one. Those that nobody draws are none."""
+    """Return the characters of a name. An emoji of several characters is one. Invisible characters are left out."""
     if _OF_EMOJI.isdisjoint(name):
         return list(name)
-    # Its table is 8 MB, which a process keeps that has met such an emoji.
+    # Imported late: its table takes 8 MB in a process that has met such an emoji.
     import emoji
 
     return [token.chars for token in emoji.analyze(name, non_emoji=True, join_emoji=False)]

@@ -1,4 +1,4 @@
-"""Pages that belong to one viewer: who is signed in, and what every page shows of them."""
+"""Pages that belong to one viewer: who is signed in, and what every page shows about them."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def page(view: Page[P]) -> Page[P]:
 
 
 doors: dict[str, Callable[[Viewer], bool]] = {}
-"""Pages that are not for everybody: by the name in templates, whether they are shown. Apps add theirs at start."""
+"""Pages that are not for everybody: name in templates -> whether to show the page. Apps add theirs at start."""
 
 
 async def viewer_on(request: HttpRequest) -> Viewer | None:
-    """Return who is signed in, guests included, their permissions with them. Raises StoreUnavailable."""
+    """Return the signed-in viewer, guests included, together with their permissions. Raises StoreUnavailable."""
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     return await backend_threads.run(_viewer_with_rights, key) if key else None
 
@@ -53,7 +53,7 @@ async def viewer_on(request: HttpRequest) -> Viewer | None:
 def _viewer_with_rights(key: str) -> Viewer | None:
     viewer = viewer_of_session(key)
     if viewer is not None and not viewer.is_superuser:
-        viewer.get_all_permissions()  # kept by the instance: a page asks on the event loop, where no query may run
+        viewer.get_all_permissions()  # kept on the instance: a page asks on the event loop, which allows no query
     return viewer
 
 

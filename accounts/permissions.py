@@ -15,11 +15,11 @@ from accounts.models import Viewer
 DELETE_VIEWER = "accounts.delete_viewer"
 
 seeing: list[str] = []
-"""The rights of which each opens what is private: nobody works on what they do not see. Apps add theirs at start."""
+"""Each of these rights opens private things, because people must see what they work on. Apps add theirs at start."""
 
 
 def sees_all(viewer: Viewer) -> bool:
-    """Return whether all that is private is open to the viewer. One query at most."""
+    """Return whether the viewer may see all private things. One query at most."""
     return viewer.is_superuser or Viewer.objects.filter(holds(*seeing), id=viewer.id).exists()
 
 
@@ -27,9 +27,10 @@ def sees_all(viewer: Viewer) -> bool:
 
 
 def holds(*rights: str, of: str = "") -> Q:
-    """Return the condition that a viewer has one of the rights. `of`: the way to them, like `author__`.
+    """Return the condition that a viewer has one of the rights. `of`: the lookup that leads to the viewer, like
+    `author__`.
 
-    Its SQL is written by hand: to have Django make the same of models took 3 ms a query.
+    Its SQL is written by hand, because Django took 3 ms a query to make the same from models.
     """
     is_superuser = Q(**{f"{of}is_superuser": True})
     if not rights:
@@ -56,7 +57,7 @@ def _granted_sql(rights: Iterable[str], *, viewer: str) -> str:
 
 
 def holders(right: str) -> QuerySet[Viewer]:
-    """Return the active viewers who have the right; without a walk over all viewers."""
+    """Return the active viewers who have the right, without reading all viewers."""
     app, _, codename = right.partition(".")
     permission = Permission.objects.filter(content_type__app_label=app, codename=codename)
     granted = Viewer.user_permissions.through.objects.filter(permission__in=permission).values("viewer")

@@ -1,4 +1,4 @@
-"""Taking accounts away for good: in short transactions, so that nobody else waits for a long one.
+"""Deletes accounts for good, in short transactions, so that nobody waits for a long one.
 
 Hop: beside the path, called by the admin. The apps delete what they keep (accounts.belongings). Interrupted at any
 point, it can be called again.
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def delete_viewer(viewer_id: UUID, actor: Viewer) -> None:
-    """Delete an account with all that it has; `actor` is staff. Raises Conflict while something stands in the way."""
+    """Delete an account with everything that it has. `actor` is staff. Raises Conflict while something prevents it."""
     for kept in belongings:
         kept.check_removal(viewer_id)
     viewer = Viewer.objects.filter(id=viewer_id)
@@ -27,7 +27,7 @@ def delete_viewer(viewer_id: UUID, actor: Viewer) -> None:
         for kept in belongings:
             kept.take_away(viewer_id, actor)
         with transaction.atomic():
-            # Locked: a like that was on its way waits, and then finds no viewer.
+            # Locked: a like that comes meanwhile waits, and then finds no viewer.
             viewer.select_for_update().first()
             if not any(kept.are_left(viewer_id) for kept in belongings):
                 viewer.delete()

@@ -1,4 +1,4 @@
-"""What everybody reads of a viewer: one JSON form for REST, events and snapshots."""
+"""What everybody may read about a viewer: one JSON form for REST, events and snapshots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def person(viewer: Named) -> dict[str, Any]:
 
 
 def by_account(written: Mapping[str, Any], merged: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a comment or message as it is after its author, a guest, has become an account."""
+    """Return a comment or message as it reads after its author, a guest, has become an account."""
     if written.get("author", {}).get("id") != merged["from"]:
         return written
     return {**written, "author": merged["viewer"], "client_id": None}

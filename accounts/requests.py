@@ -1,4 +1,4 @@
-"""Who sends a request: to the API by a token or a session, to a page by a session."""
+"""Finds who sends a request: to the API by a token or a session, to a page by a session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from web.sessions import SessionStore
 
 
 def viewer_of_session(key: str) -> Viewer | None:
-    """Return who is signed in with the session, None when nobody is. Two queries."""
+    """Return who is signed in with the session, or None. Two queries."""
     request = HttpRequest()
     request.session = SessionStore(key)
     user = get_user(request)
@@ -23,7 +23,7 @@ def viewer_of_session(key: str) -> Viewer | None:
 
 
 async def viewer_of(request: HttpRequest) -> Viewer | None:
-    """Return who sends an API request, None for nobody in particular.
+    """Return who sends an API request, or None if it carries no credentials.
 
     Raises Unauthorized (a token that is none), Refusal, StoreUnavailable.
     """
@@ -47,7 +47,7 @@ async def require_viewer(request: HttpRequest) -> Viewer:
 
 
 async def require_claim(request: HttpRequest) -> Viewer | Claim:
-    """Return who sends an API request, for an act whose transaction looks after the account itself.
+    """Return who sends an API request, for an act that checks the account in its own transaction.
 
     A bearer token costs no query here. Raises Unauthorized, Refusal, StoreUnavailable.
     """
@@ -74,6 +74,6 @@ def acting_claim(request: HttpRequest) -> Viewer | Claim:
 
 
 def staff(request: HttpRequest) -> Viewer:
-    """Return who is signed in; the admin let nobody else in."""
+    """Return who is signed in. The admin has let nobody else in."""
     assert isinstance(request.user, Viewer)
     return request.user

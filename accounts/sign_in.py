@@ -1,8 +1,8 @@
-"""How often a password may be tried, and how many are checked at once. Wraps the sign-in pages, the admin's too.
+"""Limits how often a password may be tried, and how many are checked at once. Wraps the sign-in pages, the admin's too.
 
-Two limits, for the whole region and past a restart (realtime.table.throttle): of one address, and of one account from
-wherever. A browser that has signed in with the account before keeps a signed cookie and has a limit of its own: who
-guesses at an account from a thousand addresses is slowed down, and its owner is not locked out.
+There are two limits, for the whole region and beyond a restart (realtime.table.throttle): for one address, and for one
+account from any address. A browser that has signed in to the account before keeps a signed cookie, and has a limit of
+its own. So an attacker with a thousand addresses is slowed down, and the owner is not locked out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ KNOWN_SECONDS = 60 * 60 * 24 * 365
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A password that is tried: what it counts against. `account` is a keyed hash of the name that was typed."""
+    """What one try of a password counts against. `account` is a keyed hash of the name that was typed."""
 
     account: str
     device: str
@@ -59,7 +59,7 @@ class Guess:
 
     @property
     def tries(self) -> list[tuple[RateLimit, str]]:
-        """The limits that it takes a token of, each with its key."""
+        """The limits that it takes a token from, each with its key."""
         if self.device:
             return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"device:{self.device}")]
         return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"account:{self.account}")]
@@ -84,7 +84,7 @@ class SignIn(LoginView):
 
 
 class SignOut(LogoutView):
-    """Django's, and the end of a guest everywhere: nobody else could revoke their tokens."""
+    """Django's, and it ends a guest everywhere: nobody else could revoke the guest's tokens."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         who = request.user
@@ -94,9 +94,9 @@ class SignOut(LogoutView):
 
 
 def guarded(login: View) -> AsyncView:
-    """Answer 429 with a page that says when to try again, once an address or an account was guessed at too often.
+    """Answer 429 with a page that says when to try again, after too many tries by an address or for an account.
 
-    503 where too many wait for their password to be checked.
+    Answer 503 if too many passwords wait to be checked.
     """
     in_thread = sync_to_async(_merging(login), thread_sensitive=True)
 
@@ -117,7 +117,7 @@ def guarded(login: View) -> AsyncView:
             response = unavailable(request, advice=busy())
         if response.status_code == 503:
             await _give_back(guess)
-        elif type(request.user) is Viewer:  # signed in just now: else it is Django's lazy object
+        elif type(request.user) is Viewer:  # signed in just now; otherwise it is Django's lazy object
             await _give_back(guess)
             _remember(response, guess)
         return response
@@ -126,7 +126,7 @@ def guarded(login: View) -> AsyncView:
 
 
 def _merging(login: View) -> View:
-    """Have the guest who signs in become the account, together with the sign-in or not at all."""
+    """Merge the guest who signs in into the account, together with the sign-in or not at all."""
 
     def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         guest = request.user

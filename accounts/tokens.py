@@ -1,4 +1,4 @@
-"""Bearer tokens, and what one says of the viewer that it speaks for. A signature is enough to know that: no query."""
+"""Bearer tokens, and what a token says about its viewer. The signature is proof enough, without a query."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from web.refusals import SignedOut
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who acts: a viewer known by the signature of their credentials alone.
+    """The viewer who acts, known only by the signature of their credentials.
 
-    The transaction reads whether the account is still there and `stamp` (of `Viewer.stamp`; empty: not to be checked)
-    still right, for all commands at once.
+    The transaction checks, for all commands at once, that the account still exists and that `stamp` (`Viewer.stamp`;
+    empty: not checked) is still right.
     """
 
     id: UUID
@@ -30,12 +30,12 @@ TOKEN_DAYS = 30
 
 
 def issue_token(viewer: Viewer) -> str:
-    """Return a bearer token for the viewer, good for `TOKEN_DAYS`, or until a new password or the guest's end."""
+    """Return a bearer token for the viewer. It is good for `TOKEN_DAYS`, or until a new password or the guest's end."""
     return signing.dumps([viewer.id.hex, viewer.stamp()], salt=TOKEN_SALT)
 
 
 def claim_of_token(token: str) -> Claim:
-    """Return whose token it is, by its signature alone. No query. Raises Unauthorized."""
+    """Return the token's viewer, from the signature alone. No query. Raises Unauthorized."""
     try:
         id, stamp = signing.loads(token[:512], salt=TOKEN_SALT, max_age=TOKEN_DAYS * 86_400)
         return Claim(UUID(id), stamp)
@@ -53,7 +53,7 @@ def viewer_of_token(token: str) -> Viewer:
 
 
 def viewer_of_claim(claim: Viewer | Claim) -> Viewer:
-    """Return who acts, as the database has them now. Raises SignedOut."""
+    """Return the acting viewer as the database has them now. Raises SignedOut."""
     viewer = Viewer.objects.filter(id=claim.id, is_active=True).first()
     if viewer is None:
         raise SignedOut("You are signed out: sign in again, or become a guest.")

@@ -1,8 +1,8 @@
 """Who is typing, wherever people write: checked and published. Nothing is stored.
 
 Hop: called by the apps, each for its topics, and by the WebSocket command `typing`; realtime.dispatch.publisher takes
-it from here. Ephemeral: at most once, worth nothing after `EXPIRES_MS`, so people who close their browser in mid-word
-stop typing by that.
+it from here. Ephemeral: at most once, worth nothing after `EXPIRES_MS`. So a person who closes the browser in the
+middle of a word stops typing then.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ TYPING_SECONDS = 2.0
 class TypingLimit:
     """At most one "typing" per typist and topic in `TYPING_SECONDS`, and one "stopped" after it.
 
-    The rest is dropped without a word: nobody misses what is said again in a moment. The least recently used typists
-    are forgotten.
+    The rest is dropped silently, because the next one comes in a moment. The least recently used typists are forgotten.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -45,7 +44,7 @@ class TypingLimit:
         if is_typing:
             passes = now - typed_at >= TYPING_SECONDS
         else:
-            # Without a "typing" before it: that may have gone through another node.
+            # Also without a "typing" before it, which may have gone through another node.
             passes = typed_at > stopped_at or now - stopped_at >= TYPING_SECONDS
         if passes:
             typed_at, stopped_at = (now, stopped_at) if is_typing else (typed_at, now)
@@ -65,20 +64,20 @@ EXPIRES_MS = 6_000
 Say = Callable[..., Awaitable[None]]
 """Called with the id in a topic's name, who types, and `is_typing`."""
 places: dict[str, Say] = {}
-"""Where people type: by the prefix of its topics. Apps add theirs in AppConfig.ready()."""
+"""Where people type, by the prefix of the topics. Apps add theirs in AppConfig.ready()."""
 
 
 async def checked(
     topic: TopicName, who: Viewer | Claim, check: Callable[[], Viewer | None], *, is_typing: bool
 ) -> Viewer | None:
-    """Return who types, if they may and it is time to say so: what comes too soon costs no query."""
+    """Return who types, if they may and it is time to publish it. An act that comes too soon costs no query."""
     typist = str(who.id)
     if settings.LIVE_LIMITS and not TYPING.passes(typist, topic, is_typing=is_typing):
         return None
     try:
         return await backend_threads.run(check)
     except Refused:
-        TYPING.forget(typist, topic)  # the next one is refused too, not dropped in silence
+        TYPING.forget(typist, topic)  # so that the next one is refused too, and not dropped silently
         raise
 
 

@@ -1,8 +1,8 @@
 """A backup as one file: a tar with a manifest, the database, the secret key, the pictures, and the sums of all.
 
 Called by backup and restore; knows neither Django nor PostgreSQL. The file is not compressed: the dump of the database
-already is, and pictures do not get smaller. A file that is read may be cut short, damaged or made to do harm. So all of
-it is checked before anything is used, and only plain files with names of ours are taken out.
+already is, and pictures do not get smaller. A backup may be cut short, damaged or made to do harm. So all of it is
+checked before anything is used, and only plain files with our names are taken out.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Demo:
         video = cast("DemoVideo", import_module(settings.DEMO_VIDEO))
         try:
             if not settings.LIVE_DEMO:
-                if not settings.LIVE_PEERS:  # else it may belong to another region
+                if not settings.LIVE_PEERS:  # otherwise it may belong to another region
                     await with_database(video.close_broadcast)
                 return
             video_id = await with_database(video.open_broadcast)

@@ -73,7 +73,7 @@ def _major(folder: Path) -> int:
 
 def dump(url: str, path: Path, *, folder: Path) -> None:
     """Write the whole database as it is at one moment, while others write. Raises Unusable."""
-    # Roles and rights belong to the server. Who restores the dump owns the tables.
+    # Roles and rights belong to the server. The role that restores the dump owns the tables.
     options = ("--format=custom", "--no-owner", "--no-privileges", f"--file={path}", f"--dbname={_target(url)}")
     _run([folder / "pg_dump", *options], url)
 
@@ -83,7 +83,7 @@ def fill(url: str, file: IO[bytes], *, folder: Path, database: str) -> None:
     options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
     _run([folder / "pg_restore", *options, f"--dbname={_target(url, database)}"], url, file)
     with connect(url, database=database) as connection:
-        # Else queries are planned for tables of unknown size, until the server analyses them by itself.
+        # Without this, queries are planned for tables of unknown size, until the server analyses them by itself.
         connection.execute("ANALYZE")
 
 
@@ -182,6 +182,6 @@ def swap(url: str, *, new: str, old: str) -> None:
 
 
 def _telling_line(said: object) -> str:
-    """Return the line of PostgreSQL's message that names the cause."""
+    """Return the line in PostgreSQL's message that names the cause."""
     lines = [line.strip() for line in str(said).splitlines() if line.strip()] or ["no reason given"]
     return next((line for line in lines if "failed:" in line or "error:" in line), lines[0])

@@ -28,7 +28,7 @@ NAMES = frozenset(
     )
 )
 """The settings whose names do not begin with `PREFIX`."""
-# How alike two names must be. PORTS, LOGLEVEL and DATABASE_URI reach the second; HOSTNAME, HOME and POST do not.
+# How similar two names must be. PORTS, LOGLEVEL and DATABASE_URI reach the second; HOSTNAME, HOME and POST do not.
 _LIKE, _SURELY = 0.6, 0.85
 
 

@@ -1,10 +1,12 @@
-"""What a person at the keyboard can mend: one line each, which the commands print before they end with code 2."""
+"""Errors that a person at the keyboard can mend. Each is one line, which the commands print before they end with code
+2.
+"""
 
 from __future__ import annotations
 
 
 class Unusable(Exception):
-    """What was asked for cannot be done; the message is one line that says what to change."""
+    """The command cannot do what it was asked. The message is one line that says what to change."""
 
 
 class ServersError(Unusable):

@@ -1,4 +1,4 @@
-"""Databases made before viewers had an app of their own: how one is recognised, and how its content is brought over.
+"""Databases from before viewers had an app of their own: recognises one, and brings its content over.
 
 Called by `migrate`, by the start of the site, and by `manage.py restore`. The tables of today are made beside the
 former ones and filled from them, so that nothing of a former name stays, not even of an index.
@@ -24,7 +24,7 @@ MIGRATIONS = {
     "videos": ("0001_initial", "0002_presence", "0003_superusers", "0004_hidden_by_default", "0005_deletedvideo"),
     "messaging": ("0001_initial",),
 }
-"""What such a database says of itself."""
+"""What such a database says about itself."""
 LEFT = {"django_migrations"}
 SCHEMA = "former"
 ADVICE = (
@@ -59,8 +59,9 @@ def bring_over(database: BaseDatabaseWrapper, *, migrate: Callable[[], object]) 
         migrate()
         # A request's own limits would end a long copy half way.
         cursor.execute("SET LOCAL statement_timeout = 0")
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # looks at what `migrate` has written: else it cannot go
-        cursor.execute("SET CONSTRAINTS ALL DEFERRED")  # the tables are filled in any order
+        # Checks what `migrate` has written, which could not be deleted otherwise.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")  # so the tables may be filled in any order
         known, present = _columns(database, SCHEMA), _columns(database, "public")
         pairs = {former: RENAMED.get(former, former) for former in known if former not in LEFT}
         pairs = {former: now for former, now in pairs.items() if now in present}

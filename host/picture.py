@@ -60,7 +60,7 @@ def program(folder: Path) -> Program:
         # A segment stays for as long as a playlist that lists it may be played (RFC 8216, section 6.2.2).
         "-hls_delete_threshold": str(PLAYLIST_SEGMENTS + 2),
         "-start_number": "0" if listed else str(int(time.time())),
-        # omit_endlist: else players take the end of this ffmpeg for the end of the broadcast.
+        # omit_endlist: without it, players take the end of this ffmpeg for the end of the broadcast.
         "-hls_flags": "append_list+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
         "-hls_segment_filename": str(folder / "%d.ts"),
     }  # fmt: skip

@@ -57,7 +57,7 @@ def run(names: Sequence[str], *, link_ms: int) -> None:
         for host, port in ((settings.HOST, settings.PORT), (RELAY_HOST, settings.LIVE_RELAY_PORT)):
             if port + number > PORT_MAX:
                 raise Unusable(f"PORT: there is no room for {len(names)} regions above {port}")
-            # Checked here: else a region's site fails with this message, again and again.
+            # Checked here. Otherwise a region's site fails with this message again and again.
             site.listen(host, port + number).close()
     with (
         open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,

@@ -31,7 +31,7 @@ NEW_MEDIA, OLD_MEDIA = ".restored", ".before-restore"
 
 
 def restore(path: Path, *, replace: bool, say: Callable[[str], object]) -> None:
-    """Make the site that of the backup. `replace`: in place of a site that is there.
+    """Make the site of the backup. `replace`: also if there is a site already.
 
     Raises Unusable, and then has changed nothing.
     """

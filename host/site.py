@@ -45,7 +45,7 @@ def serve(claim: embedded.Ownership) -> None:
 
     Raises ServersError, ImproperlyConfigured when it cannot start: one line each.
     """
-    # Checked once here: else each node and the relay fail with the same message, again and again.
+    # Checked once here. Otherwise each node and the relay fail with the same message again and again.
     keep_folder()
     if settings.LIVE_PEERS or "LIVE_RELAY_HOST" in os.environ:
         listen(settings.LIVE_RELAY_HOST, settings.LIVE_RELAY_PORT, names=RELAY_NAMES).close()

@@ -1,4 +1,4 @@
-"""How often somebody may act: what a limit has taken, and gives back. `LIVE_LIMITS=off` opens all of them."""
+"""Limits on how often a viewer may act: what a limit has taken, and gives back. `LIVE_LIMITS=off` opens all of them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from django.http import HttpRequest
 from realtime.limits import Network, RateLimit, network_of
 
 _taken: ContextVar[tuple[RateLimit, str, int] | None] = ContextVar("_taken", default=None)
-"""What the act that is under way has taken."""
+"""What the current act has taken from limits."""
 
 
 class Somebody(Protocol):
-    """A viewer, or what a token says of one."""
+    """A viewer, or what a token says about one."""
 
     @property
     def id(self) -> UUID: ...
 
 
 def take(limit: RateLimit, who: Somebody | str, count: int = 1) -> None:
-    """Count an act of somebody, or of an address. Raises realtime.limits.Limited.
+    """Count an act of a viewer, or of an address. Raises realtime.limits.Limited.
 
-    A call, not a decorator: what is not valid is refused before it, and counts for nothing.
+    It is a call, not a decorator: invalid input is refused before it, and does not count.
     """
     if settings.LIVE_LIMITS:
         key = who if isinstance(who, str) else str(who.id)
@@ -34,12 +34,12 @@ def take(limit: RateLimit, who: Somebody | str, count: int = 1) -> None:
 
 
 def begin() -> None:
-    """Begin an act in a task that has acts one after the other."""
+    """Begin an act in a task that does several acts, one after the other."""
     _taken.set(None)
 
 
 def give_back() -> None:
-    """Count the act that is under way for nothing: it was refused, and the person is not to blame."""
+    """Give back what the current act has taken: it was refused, and not by a mistake of the person."""
     if (taken := _taken.get()) is not None:
         limit, key, count = taken
         limit.give_back(key, count)
@@ -47,7 +47,7 @@ def give_back() -> None:
 
 
 def network(request: HttpRequest) -> Network:
-    """Return what the asker's address is counted as, for a limit per address."""
+    """Return the network that the caller's address counts as, for a limit by address."""
     return network_of(request.META.get("REMOTE_ADDR", ""))
 
 

@@ -24,7 +24,7 @@ from realtime.node.questions import NodeSilent
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2
-"""When to come back after a 503."""
+"""Seconds after which to come back after a 503."""
 
 
 class In(Schema):
@@ -43,9 +43,9 @@ def errors(*statuses: int) -> dict[Any, Any]:
 
 
 SENDING = errors(400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
-"""What a call with a body may refuse."""
+"""The errors of a call with a body."""
 ANYBODY: dict[str, Any] = {"security": [{}, {"Bearer": []}, {"Session": []}]}
-"""Of a call that needs nobody's identity, but shows more to some."""
+"""For a call that needs no identity, but shows more to some viewers."""
 
 
 def answer(data: Any, status: int = 200) -> HttpResponse:
@@ -101,7 +101,7 @@ ANSWERS: Answers = {
 
 
 def answer_errors(api: NinjaAPI, answers: Answers = ANSWERS) -> None:
-    """Have the API answer whatever its views raise."""
+    """Make the API answer the exceptions of its views."""
 
     def add(kind: type[Exception], make: Callable[[Any], HttpResponse]) -> None:
         api.add_exception_handler(kind, lambda request, exception: make(exception))

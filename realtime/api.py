@@ -30,7 +30,7 @@ from realtime.registry import registry
 
 SUBSCRIPTIONS = RateLimit(burst=60, per_second=5)  # per viewer
 ANONYMOUS_SUBSCRIPTIONS = RateLimit(burst=300, per_second=25)  # per address
-SAW = RateLimit(burst=200, per_second=50)  # per address; of a node's sample, 200 viewers, each sends one every 5 s
+SAW = RateLimit(burst=200, per_second=50)  # per address; each of the 200 viewers of a node's sample sends one every 5 s
 _POSITION = f"^{registry.topic_pattern}{POSITION}$"
 CONNECTION = r"^[A-Za-z0-9_-]{1,64}@live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}$"
 
@@ -196,7 +196,7 @@ async def saw(request: HttpRequest, body: SawIn) -> HttpResponse:
 
 
 async def _identity_of(request: HttpRequest) -> Identity:
-    """Return on whose behalf the request comes. A session counts only together with its CSRF token.
+    """Return the identity that the request comes for. A session counts only together with its CSRF token.
 
     Raises Refusal.
     """

@@ -21,14 +21,14 @@ from kombu.utils import json as kombu_json
 
 from realtime.conf import fill_in
 
-# README says what running as root means; a warning of each worker at each start adds nothing.
+# README says what running as root means. A warning by each worker at each start adds nothing.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
 
 def _dumps(value: Any) -> bytes | str:
     try:
         return orjson.dumps(value)
-    except TypeError:  # a type that only Celery's own JSON has a form for
+    except TypeError:  # a type that only Celery's own JSON can write
         text: str = kombu_json.dumps(value)
         return text
 
@@ -38,12 +38,14 @@ def _loads(data: bytes | str) -> Any:
     return kombu_json.loads(raw.decode()) if b'"__type__"' in raw else orjson.loads(raw)
 
 
-# The same JSON, readable by processes of other versions, in a third of the time: batches are what costs.
+# The same JSON, readable by processes of other versions, in a third of the time. Batches cost the most.
 serialization.register("json", _dumps, _loads, content_type="application/json", content_encoding="utf-8")
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]
-    """Kombu's also acknowledges what is not kept (queues with `no_ack`): a round trip, and a tag left for ever."""
+    """Kombu's also acknowledges messages that nobody keeps (queues with `no_ack`). That costs a round trip, and leaves
+    a tag for ever.
+    """
 
     def ack(self, delivery_tag: str) -> None:
         if delivery_tag in self._delivered:
@@ -77,7 +79,7 @@ app.autodiscover_tasks()
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
 def keep_logging(**_: Any) -> None:
-    """Leave logging as settings.LOGGING has it: where this signal has a receiver, Celery sets up no logging."""
+    """Leave logging as settings.LOGGING sets it: if this signal has a receiver, Celery sets up no logging."""
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]

@@ -1,7 +1,7 @@
-"""The platform's settings, `LIVE_*`, and what a site has without them. Asked once, at the start (realtime.apps).
+"""The platform's settings, `LIVE_*`, and their defaults. They are read once, at the start (realtime.apps).
 
-A site writes into its Django settings what it wants otherwise; liveplatform.settings reads them from the environment.
-What Channels and Celery need of the platform is made here too: a site needs no settings for them.
+A site writes other values into its Django settings; liveplatform.settings reads them from the environment. This module
+also makes what Channels and Celery need from the platform, so a site needs no settings for them.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ DEFAULTS: Mapping[str, Any] = {
     "LIVE_CONNECTS_PER_ADDRESS": 100,  # a second, and 20 times at once
     "LIVE_IDLE_PER_ADDRESS": 500,
     "LIVE_PGBOUNCER": False,
-    # Where processes note that they run, so that each has a number of its own (realtime.telemetry).
+    # The folder where processes note that they run, so that each has a number of its own (realtime.telemetry).
     "LIVE_PROCESSES_DIR": Path(tempfile.gettempdir()) / f"live-processes-{os.getuid()}",
 }
 
 
 QUEUES = [
-    # Nodes repair a batch that is lost with its worker before it could be delivered again. To acknowledge each batch is
-    # half of what the broker costs.
+    # If a batch is lost with its worker, nodes repair it before it could be delivered again. To acknowledge each batch
+    # is half of what the broker costs.
     Queue("dispatch", no_ack=True),
     Queue("jobs"),
 ]
 
 
 def fill_in() -> None:
-    """Give the settings what the site has not said. Any number of times."""
+    """Add the settings that the site has not set. You may call it any number of times."""
     _set(DEFAULTS)
-    # For the nodes' channels, when one Redis is too few: each node's channel is in one of them.
+    # For the nodes' channels, if one Redis is not enough. Each node's channel is in one of them.
     _set({"LIVE_LAYER_URLS": settings.REDIS_URL})
     _set({"CHANNEL_LAYERS": channel_layers(settings.LIVE_LAYER_URLS), **celery_settings(settings.REDIS_URL)})
 
@@ -74,10 +74,10 @@ def _set(values: Mapping[str, Any]) -> None:
 
 
 def channel_layers(urls: str) -> dict[str, Any]:
-    """Return Channels' settings. One channel per node, nothing per viewer.
+    """Return Channels' settings: one channel for each node, nothing for a viewer.
 
-    Pub/sub rather than the core layer: no polling, no comparison of two hosts' clocks; what it loses on a reconnect
-    the nodes' reconcile step repairs.
+    Pub/sub instead of the core layer: it does not poll, and it does not compare the clocks of two hosts. If it loses
+    something on a reconnect, the nodes' reconcile step repairs that.
     """
     hosts = [host.layer_host(socket_connect_timeout=1) for host in parse_list(urls)]
     config = {"hosts": hosts, "prefix": "live."}
@@ -97,7 +97,7 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
             "retry_on_timeout": False,
             # A worker gives up a Redis that has vanished without closing the connection after 6 to 11 s, not after 51.
             "health_check_interval": 5,
-            # Work lost with a killed worker is delivered again soon. Nodes have repaired it by then; tasks are
+            # Work lost with a killed worker is delivered again soon. By then nodes have repaired it, and tasks are
             # idempotent.
             "visibility_timeout": 30,
             "max_retries": 0,
@@ -118,4 +118,4 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
 
 
 RETENTION: Mapping[str, Any] = {"retention": {"task": "realtime.tasks.retention", "schedule": 3600.0}}
-"""The platform's own periodic task. A site with more has this one too."""
+"""The platform's own periodic task. A site with other tasks has this one too."""

@@ -1,4 +1,4 @@
-"""What operators ask a node: is it alive, is it ready, what are its metrics.
+"""Answers operators: is a node alive, is it ready, what are its metrics.
 
 A site has them at `/healthz`, `/readyz` and `/metrics` (realtime.urls).
 """
@@ -66,7 +66,8 @@ async def readyz(request: HttpRequest) -> HttpResponse:
 class DatabaseCheck:
     """Whether the database can do its work: it answers, takes a write, and has room.
 
-    It looks once at a time, and keeps the answer for `good_seconds`: more questions cost the database nothing.
+    It asks the database once at a time, and keeps the answer for `good_seconds`. More questions cost the database
+    nothing.
     """
 
     def __init__(self, *, good_seconds: float = CHECK_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
@@ -102,8 +103,8 @@ class DatabaseCheck:
             cursor.execute("SHOW transaction_read_only")
             if cursor.fetchone() == ("on",):
                 return "read-only"
-            # A record in the write-ahead log, flushed at the commit, and a temporary file. They need what a like needs
-            # and leave nothing in any table.
+            # A record in the write-ahead log, flushed at the commit, and a temporary file. They need the same as a
+            # like, and leave nothing in any table.
             cursor.execute("SELECT pg_logical_emit_message(true, 'realtime', 'readyz')")
             cursor.execute("SET LOCAL work_mem = '64kB'")
             cursor.execute(

@@ -66,7 +66,7 @@ class Registry:
         return f"(?:{'|'.join(self.kinds)}):{ID}"
 
     def check(self, event: Event) -> None:
-        """Raises ValueError for an event that the kind of its topic does not name."""
+        """Raises ValueError if the kind of the event's topic does not name the event."""
         kind = self.kinds.get(event.topic.partition(":")[0])
         if kind is None:
             raise ValueError(f"{event.topic}: no kind of topics begins so")

@@ -33,7 +33,8 @@ websocket_application = WebSocketStream.as_asgi()
 def platform(site: Application) -> ProtocolTypeRouter:
     """Return the ASGI application of a site: the streams, and `site` (Django's own) for all other paths.
 
-    A request for a host that is not the site's gets nothing: a foreign name that leads here must not read the streams.
+    A request for a host that is not the site's gets nothing, because pages of a foreign name that leads here must not
+    read the streams.
     """
 
     async def http(scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +64,7 @@ async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def is_our_host(scope: Scope, *, any_name: bool = False) -> bool:
-    """Return whether the request is for this site, by the name that it gives. `any_name`: one is enough."""
+    """Return whether the request is for this site, by the host that it names. `any_name`: any single host will do."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     if any_name and (len(hosts) == 1 or (not hosts and scope["http_version"] == "1.0")):
         return True

@@ -16,11 +16,11 @@ from realtime.relay.batch import BODY_MAX_BYTES
 
 
 class NodeServer(Server):
-    """The server of a node: starts and drains it with the process."""
+    """The server of a node. It starts and drains the node with the process."""
 
 
 class RelayServer(Server):
-    """The server of a relay: sends for as long as it listens."""
+    """The server of a relay. It sends for as long as it listens."""
 
     body_max_bytes = BODY_MAX_BYTES
 
@@ -31,7 +31,7 @@ class NodeCli(CommandLineInterface):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.parser.print_usage = lambda file=None: None  # a mistake is one line; --help says the rest
+        self.parser.print_usage = lambda file=None: None  # a mistake is one line; --help explains the options
 
 
 class RelayCli(NodeCli):
@@ -54,7 +54,7 @@ def serve_node(application: str, arguments: Sequence[str]) -> None:
 
 
 def serve_relay(arguments: Sequence[str]) -> None:
-    """Relay until a signal asks to stop. Raises ImproperlyConfigured where there is no other region."""
+    """Relay until a signal asks to stop. Raises ImproperlyConfigured if there is no other region."""
     from realtime.relay.process import process
 
     if not settings.LIVE_PEERS:

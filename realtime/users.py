@@ -1,7 +1,8 @@
-"""Django's own users as viewers, known by their session. A site has this unless its apps know viewers another way.
+"""Django's own users as viewers, recognized by their session. A site uses this unless its apps recognize viewers in
+another way.
 
 Registered at the start (realtime.apps), called at the handshake and while a stream lasts. A viewer's id is the user's
-primary key; who is `is_staff` reads what is open to staff.
+primary key. Users with `is_staff` may read what is open to staff.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from realtime.log.threads import backend_threads
 
 
 async def identify(headers: dict[bytes, bytes]) -> Identity:
-    """Return on whose behalf a stream is opened. Raises StoreUnavailable."""
+    """Return the identity that opens a stream. Raises StoreUnavailable."""
     session = cookie(headers, settings.SESSION_COOKIE_NAME)
     return await backend_threads.run(_identity_of, session) if session else ANONYMOUS
 
 
 def review(identities: Sequence[Identity]) -> Review:
-    """Look again at identities: who is signed out, has a new password, is active no longer or no longer staff."""
+    """Check identities again: users who have signed out, have a new password, or are no longer active or staff."""
     users = get_user_model()._default_manager.in_bulk({identity.viewer_id for identity in identities})
     now = {str(user.pk): _identity(user) for user in users.values() if user.is_active}
     gone = (identity for identity in identities if not _is_still(identity, now.get(identity.viewer_id)))

@@ -1,4 +1,4 @@
-"""What the admins of the apps have in common. Lists are in web.quick_lists."""
+"""What the admins of all apps have in common. Lists are in web.quick_lists."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ ACTING = errors(400, 401, 403, 404, 409, 422, 429, 503)
 
 
 def check_query(request: HttpRequest, *names: str) -> None:
-    """Raises Invalid for a filter that there is not, or that is given twice: an answer to less would mislead."""
+    """Raises Invalid for an unknown filter, or one that is given twice. An answer without that filter would mislead."""
     for name, values in request.GET.lists():
         if name not in names or len(values) > 1:
             raise Invalid(f"Only {', '.join(names)} can be asked for here, each once.", code="unknown_filter")

@@ -1,6 +1,6 @@
 """The API's docs page, drawn from its description: each operation with its fields, its answers and a call to copy.
 
-Called by liveplatform.api, which draws the page once: all but the bar on top is the same for everybody.
+Called by the site, which draws the page once: only the bar on top differs for each person.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EXAMPLES = {
     "title": "Sunrise over the lake",
     "topic": f"video:{ID}",
 }
-"""Name of a field -> what it may hold. Of other fields the type says enough."""
+"""Name of a field -> what it may hold. For other fields the type says enough."""
 RANGES = (("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items"), ("minimum", "maximum", ""))
 
 Rule = tuple[str, str]
@@ -158,7 +158,7 @@ def _kind(schema: Document) -> SafeString:
 
 
 def _rules(schema: Document) -> Iterator[Rule]:
-    """Say what a value has to keep to besides its kind."""
+    """Say which rules a value must keep besides its kind."""
     for each in schema.get("anyOf", ()):
         yield from _rules(each)
     if "items" in schema:
@@ -200,7 +200,7 @@ def _coded(at: int, words: str) -> SafeString:
 
 
 def example(schema: Document, types: Document, *, name: str = "", is_whole: bool = True) -> Any:
-    """Return a value that the schema takes: with every field, or with those that have to be sent."""
+    """Return a value that the schema takes: with every field, or with only the required ones."""
     schema = resolve(schema, types)
     if "anyOf" in schema:
         return example(schema["anyOf"][0], types, name=name, is_whole=is_whole)

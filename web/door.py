@@ -1,8 +1,8 @@
 """Credentials at the door of the API and the pages: bearer tokens, session cookies and their CSRF tokens.
 
-The API runs without Django's session, auth and CSRF middleware (each costs a request about 100 us); what they do is
-done here where it is needed: a session counts only together with its CSRF token on unsafe methods. Whose token or
-session it is, is known by accounts.
+The API runs without Django's session, auth and CSRF middleware (each costs a request about 100 us); this module does
+their work where it is needed. On unsafe methods a session counts only together with its CSRF token. The accounts app
+knows which viewer a token or session belongs to.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Who = Callable[[HttpRequest], Awaitable[Any]]
 
 
 class Bearer(HttpBearer):
-    """For the docs: the check itself is `who`, the same for both ways."""
+    """For the API's description. The check itself is `who`, the same for both."""
 
     def __init__(self, who: Who) -> None:
         super().__init__()

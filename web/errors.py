@@ -1,6 +1,6 @@
-"""The errors of the API: each exception has one answer, `{"code", "detail"}` with the status that says whose mistake.
+"""The errors of the API: each exception has one answer, `{"code", "detail"}`. The status says who made the mistake.
 
-Called by the API for whatever its views raise.
+Called by the API for every exception of its views.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STATUSES: dict[type[Refused], int] = {
 
 
 def _http_error(problem: HttpError) -> HttpResponse:
-    """Answer django-ninja's own error; where it only wraps what our parser said, answer that."""
+    """Answer django-ninja's own error. If it only wraps an error of our parser, answer our error."""
     for kind in type(problem.__cause__).__mro__:
         if kind in ANSWERS and kind is not Exception:
             return ANSWERS[kind](problem.__cause__)

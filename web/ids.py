@@ -1,4 +1,4 @@
-"""Ids as we give them: UUIDs, ordered by time."""
+"""The ids that we give: UUIDs, ordered by time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def new_id() -> UUID:
 
 
 def parse_id(text: str) -> UUID:
-    """Return an id. Raises ValueError unless it is written like the ones we give: Python also takes braces and URNs."""
+    """Return an id. Raises ValueError unless it is written like our own ids: Python also takes braces and URNs."""
     if not ID.fullmatch(text):
         raise ValueError("an id looks like 01a20c4b-3598-7508-8132-5e721642feef")
     return UUID(text)

@@ -33,7 +33,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data:",
-        # Media Source Extensions play from a blob: URL.
+        # Media Source Extensions play from a `blob:` URL.
         "media-src 'self' blob:",
         "connect-src 'self'",
         "worker-src 'self'",
@@ -46,7 +46,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 CONTENT_SECURITY_POLICY_FRAMED = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", "frame-ancestors *")
-"""For a page that other sites may show in a frame. It also has to be `xframe_options_exempt`, as Django calls it."""
+"""For a page that other sites may show in a frame. It must also be `xframe_options_exempt`, as Django calls it."""
 
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -74,7 +74,7 @@ Change = Callable[[HttpResponseBase], HttpResponseBase]
 
 
 def _changing_answers(change: Change) -> Callable[[Answer | AsyncAnswer], Answer | AsyncAnswer]:
-    """Return the middleware, for both kinds of views, that sends each answer through `change`."""
+    """Return a middleware for both kinds of views. It sends each answer through `change`."""
 
     @sync_and_async_middleware
     def middleware(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
@@ -116,7 +116,7 @@ ERRORS = {
 
 
 def _in_our_form(response: HttpResponseBase) -> HttpResponseBase:
-    """Give an error that Django or django-ninja answers itself the API's form, `{"code", "detail"}`, kept nowhere."""
+    """Give errors of Django or django-ninja the API's form, `{"code", "detail"}`. No cache keeps them."""
     if response.status_code not in ERRORS:
         return response
     made = response
@@ -136,7 +136,7 @@ def _allow(methods: str) -> str:
 
 
 def unavailable(request: HttpRequest, *, advice: str | Promise = "") -> HttpResponse:
-    """Answer with the page that says to come back in a moment, in an outage of the database or with this advice."""
+    """Answer with the page that says to come back in a moment, for an outage of the database or with this advice."""
     response = render(request, "503.html", {"advice": advice}, status=503)
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     response.headers["Cache-Control"] = "no-store"
@@ -144,14 +144,14 @@ def unavailable(request: HttpRequest, *, advice: str | Promise = "") -> HttpResp
 
 
 def forbidden(request: HttpRequest, viewer: AbstractBaseUser) -> HttpResponse:
-    """Answer with the page that says who they are, that this page is not for them, and how to become somebody else."""
+    """Answer with a page: who you are, that this page is not for you, and how to sign in as another person."""
     response = render(request, "403.html", {"who": viewer, "next": request.path}, status=403)
     response.headers["Cache-Control"] = "private, no-store"
     return response
 
 
 class Outages(MiddlewareMixin):
-    """Answers 503 in place of 500 where a view, the admin's too, met a database that cannot serve now."""
+    """Answers 503 instead of 500 if the database could not serve a view (of the admin, too)."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         away = isinstance(exception, StoreUnavailable) or is_outage(exception)
@@ -159,7 +159,7 @@ class Outages(MiddlewareMixin):
 
 
 class Sessions(SessionMiddleware):
-    """Django's, but a session that cannot be saved for an outage is 503, not the visitor's mistake."""
+    """Django's, but if an outage keeps a session from being saved, the answer is 503 and not the visitor's mistake."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if response.status_code == 503:

@@ -1,4 +1,4 @@
-"""What the API says of itself: `openapi.json`, as strict as the server is, and what the docs page is made of.
+"""The API's description of itself: `openapi.json`, as strict as the server is. The docs page is made of it.
 
 The site makes one `Api`; its docs page reads the description. What django-ninja cannot say is added here, once:
 short names of operations, who may call them, how the answer of one names the path of another.
@@ -26,7 +26,7 @@ SESSION = (
     " as `X-CSRFToken` too."
 )
 BEARER = "What `createGuest` answered, or what the operator has given out: `Authorization: Bearer <token>`."
-# Of each error the same, whatever the call; `code` says more.
+# The same for each error in all calls; `code` says more.
 ERRORS = {
     "400": "The body is not JSON (`malformed`), or the request is none.",
     "401": "There is no identity, or it is good no longer.",
@@ -45,7 +45,7 @@ RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait.", "schema": {"ty
 class Api(NinjaAPI):
     """The API with a description that can be relied on. Made once; described when it is first asked for.
 
-    `made`: operation that makes a thing -> the parameter by which others name it.
+    `made`: operation that makes a thing -> the parameter by which other operations name it.
     """
 
     def __init__(self, *, made: Mapping[str, str], **options: Any) -> None:
@@ -78,7 +78,7 @@ class Api(NinjaAPI):
 
 
 def _link(document: Document, made: Mapping[str, str]) -> None:
-    """Say which calls take the id that a call answers."""
+    """Say which calls take the id in a call's answer."""
     at = {each["operationId"]: path for path, methods in document["paths"].items() for each in methods.values()}
     for maker, name in made.items():
         own = set(re.findall(r"{(\w+)}", at[maker]))
@@ -96,7 +96,7 @@ def _link(document: Document, made: Mapping[str, str]) -> None:
 
 
 def openapi_json(api: Api) -> Any:
-    """Return the view of the description, which caches may ask again whether it is still the same."""
+    """Return the view of the description. Caches may ask it whether the description is still the same."""
 
     @require_safe
     async def view(request: HttpRequest) -> HttpResponse:

@@ -1,7 +1,7 @@
 """The one strict reader of request bodies.
 
-django-ninja reads JSON whatever the content type says and lets NUL, lone surrogates, NaN and doubled keys pass;
-each of them ends later as a database error or as JSON that nobody can read. Here they end at the door.
+django-ninja reads JSON with any content type, and accepts NUL, lone surrogates, NaN and doubled keys. Each of these
+later becomes a database error, or JSON that nobody can read. This parser refuses them at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Malformed(Exception):
 
 
 class UnsupportedMediaType(Exception):
-    """A body that does not say it is JSON in UTF-8. 415: such a request can come from any page without a preflight."""
+    """A body without the content type of JSON in UTF-8. 415: any page can send such a request without a preflight."""
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The folder of all pictures (`MEDIA_ROOT`): closed to other users of the machine, and nothing but files is read there.
+"""The folder of all pictures (`MEDIA_ROOT`). It is closed to other users of the machine, and only files are read there.
 
 Called by the processes that serve pictures or put them into a backup.
 """
@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 def keep_folder() -> None:
-    """Make the folder of all pictures one that no other user of the machine can enter: some are of private videos.
+    """Make the folder of all pictures. No other user of the machine can enter it, because some are of private videos.
 
-    A folder that LIVE_MEDIA_DIR names, and that is there already, is not ours to change. Raises `ImproperlyConfigured`
-    when it cannot be a folder.
+    If LIVE_MEDIA_DIR names a folder that exists already, its mode stays. Raises `ImproperlyConfigured` if there cannot
+    be such a folder.
     """
     folder = Path(settings.MEDIA_ROOT)
     is_new = not folder.exists()
@@ -37,8 +37,8 @@ def keep_folder() -> None:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file to be read. Raises OSError, also for what is no file."""
-    # Not to wait for the other end, if it is a pipe.
+    """Open a file to read it. Raises OSError, also for a path that is no file."""
+    # Without this, opening a pipe would wait for its other end.
     file = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0)  # noqa: SIM115  (the answer closes it)
     if not S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()

@@ -1,4 +1,4 @@
-"""Lists of the admin that stay quick on tables of millions of rows, and bear any parameters.
+"""Lists of the admin that stay fast on tables with millions of rows, and accept any parameters.
 
 Used by the admins of the apps. No full counts, an order that an index has, a deadline for searches.
 """
@@ -39,7 +39,7 @@ class BoundedPaginator(Paginator[Any]):
 
 
 class QuickListMixin:
-    """A list that answers in time on a table of any size, and bears any parameters."""
+    """A list that answers in time on a table of any size, and accepts any parameters."""
 
     paginator: Any = BoundedPaginator
     show_full_result_count = False
@@ -48,7 +48,7 @@ class QuickListMixin:
     ordering: ClassVar[Any] = ("-id",)  # by time: ids are UUIDs of version 7
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list. What the database refuses or cannot answer in time is said, not raised."""
+        """Show the list. If the database refuses, or cannot answer in time, show a message instead of an error."""
         try:
             if request.method == "POST":
                 return self._rendered(request, extra_context)
@@ -76,7 +76,7 @@ class QuickListMixin:
         return response
 
     def few(self, request: HttpRequest, chosen: QuerySet[Any], limit: int) -> list[Any] | None:
-        """Return the chosen rows; None, and the reason said, when there are more than one request should do."""
+        """Return the chosen rows. If there are too many for one request, show the reason and return None."""
         found = list(chosen[: limit + 1])
         if len(found) > limit:
             messages.error(request, _("Choose %(limit)s at most.") % {"limit": f"{limit:,}"})

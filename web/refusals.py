@@ -1,4 +1,4 @@
-"""Refusals: an act that is not possible, by kind. Raised by everything that acts, answered by web.errors.
+"""Refusals of acts, by kind. All code that acts raises them, and web.errors answers them.
 
 Each has a `code`, which is stable, and a text that says what to do.
 """
@@ -18,7 +18,7 @@ class Refused(Exception):
 
 
 class NotFound(Refused):
-    """No such thing, or it is not for this viewer: the two look the same."""
+    """The thing does not exist, or this viewer may not see it. Both look the same."""
 
     code = "not_found"
 

@@ -1,4 +1,4 @@
-"""What the fields of all requests and answers are made of, as OpenAPI shows them."""
+"""The types of the fields of all requests and answers, as OpenAPI shows them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from web.text import BODY_MAX, CLIENT_ID
 
 
 def like(pattern: str, lowest: int, highest: int, **more: Any) -> Any:
-    """Return what the description says of a text whose own rules (web.text) decide and name their refusals."""
+    """Return the description of a text. The rules in web.text check the text and name their refusals."""
     return Field(json_schema_extra={"minLength": lowest, "maxLength": highest, "pattern": pattern, **more})
 
 
@@ -22,7 +22,7 @@ def _id(value: object) -> object:
 
 
 Id = Annotated[UUID, Strict(False), BeforeValidator(_id)]
-# A letter, a digit, a mark of punctuation or a symbol that is seen; the second part is what looks blank all the same.
+# A visible letter, digit, mark of punctuation or symbol. The second part names characters that look blank all the same.
 SEEN = r"(?![\u115f\u1160\u2800\u3164\uffa0])[\p{L}\p{N}\p{P}\p{S}]"
 TEXT = r"^[^\u0000]*$"
 SEEN_TEXT = rf"^[^\u0000]*{SEEN}[^\u0000]*$"
@@ -30,4 +30,4 @@ Body = Annotated[str, like(SEEN_TEXT, 1, BODY_MAX)]
 ClientId = Annotated[str, Field(pattern=CLIENT_ID.pattern)]
 Milliseconds = Annotated[int, Field(ge=0, le=MS_MAX)]
 UNCHANGED: Any = None
-"""Of a field that a change may leave out. It is no null: `exclude_unset` keeps it from being read."""
+"""For a field that a change may leave out. This is no null, because `exclude_unset` keeps it from being read."""

@@ -1,4 +1,4 @@
-"""Django's sessions, but for keys that are none: they are asked of no database. Set as SESSION_ENGINE."""
+"""Django's sessions, but malformed keys never reach the database. Set as SESSION_ENGINE."""
 
 from __future__ import annotations
 

@@ -18,16 +18,16 @@ CLIENT_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$", re.ASCII)
 _BAD = re.compile("[\0\ud800-\udfff]")
 DEPTH_MAX = 20
 MARKS_MAX = 8
-# Direction overrides can disguise what follows them; a viewer's own direction is the browser's work (<bdi>).
+# Direction overrides can disguise the text after them. The browser finds the right direction itself (<bdi>).
 _BIDI = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F))
-# Letters and symbols by their category, blank on every screen: fillers of Hangul, the empty pattern of Braille.
+# Letters and symbols by category, but blank on every screen: fillers of Hangul, the empty pattern of Braille.
 BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 def clean_body(text: str, *, what: str = "comment") -> str:
     """Return a comment's or message's text as it is stored: NFC, no control characters, one empty line in a row.
 
-    Raises Invalid when nothing visible is left, or too much.
+    Raises Invalid if nothing visible is left, or too much.
     """
     is_long = len(text) > BODY_MAX
     text = clean_text(text)
@@ -62,7 +62,7 @@ def clean_text(text: str) -> str:
 
 
 def has_bad_characters(value: Any, depth: int = 0) -> bool:
-    """Whether a NUL or a lone surrogate stands in it, which PostgreSQL or UTF-8 cannot hold, or it nests too deep."""
+    """Whether it holds a NUL or a lone surrogate, which PostgreSQL or UTF-8 cannot store, or nests too deep."""
     if depth > DEPTH_MAX:
         return True
     match value:

@@ -1,8 +1,9 @@
-"""Turns for what Django does in threads: the admin and sign-in. They wait for each other, and nobody waits for them.
+"""Turns for the pages that Django runs in threads: the admin and sign-in. They wait for each other, and no other
+request waits for them.
 
-Called by liveplatform.asgi and accounts.sign_in. Each such page has a thread and a pooled connection for as long as
-it takes, and Django bounds neither: forty sign-ins at once held all connections of a node while they hashed, and the
-API answered 503.
+Called by liveplatform.asgi and accounts.sign_in. Each such page holds a thread and a pooled connection until it ends,
+and Django limits neither. Without turns, forty sign-ins at once held all connections of a node while they hashed, and
+the API answered 503.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 PAGES_AT_ONCE = 4
-SIGN_INS_AT_ONCE = 2  # passwords are hashed: each takes a core for a good part of a second
+SIGN_INS_AT_ONCE = 2  # hashing a password takes a core for a good part of a second
 WAITING_MAX = 32
 WAIT_SECONDS = 10.0
 PATIENCE_SECONDS = 3.0
 
 
 class Busy(Exception):
-    """Too many wait already, or it did not come to this one in time."""
+    """Too many wait already, or this one waited too long."""
 
 
 class Turns:
@@ -73,9 +74,10 @@ def busy() -> str:
 
 
 class InTurns:
-    """Django's handler for pages that run in threads. Each ends before its turn does, also when its visitor has left.
+    """Django's handler for pages that run in threads. A page always ends before its turn, even if its visitor has left.
 
-    A page that a frozen database holds up is answered 503 as soon as that is known, and keeps its turn to its end.
+    If a frozen database holds a page up, the answer is 503 as soon as that is known. The page keeps its turn to its
+    end.
     """
 
     def __init__(self, pages: ASGIHandler, turns: Turns) -> None:
@@ -101,7 +103,7 @@ class InTurns:
 
 
 class _Answer:
-    """What goes out for one request: the page's own answer, or the one in its place; never both."""
+    """What goes out for one request: the page's own answer, or the one that replaces it; never both."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -124,9 +126,9 @@ class _Answer:
 
 
 def _until_read(receive: Receive) -> Receive:
-    """Return a `receive` that gives the request and does not tell that its visitor has left.
+    """Return a `receive` that gives the request, and hides that its visitor has left.
 
-    Django would end the page then, but not its thread: turns that end before their work does would bound nothing.
+    Otherwise Django would end the page but not its thread. Turns that end before their work limit nothing.
     """
     is_read = False
 

