@@ -1,7 +1,7 @@
-"""A frontend node with an empty endpoint beside the API, for `ingest.py`: `python -m benchmarks.ingest_node --fd N`.
+"""A frontend node with an empty endpoint beside the API: `python -m benchmarks.ingest_node --fd N`.
 
-`PUT /api/v1/empty` is answered as every call of the API, `PUT /stock/v1/empty` by Django's own ASGI handler with the
-same middleware: django-ninja as its documentation sets it up.
+Started by `benchmarks.ingest`. `PUT /api/v1/empty` is answered as every call of the API, `PUT /stock/v1/empty` by
+Django's own ASGI handler with the same middleware: django-ninja as its documentation sets it up.
 """
 
 from __future__ import annotations

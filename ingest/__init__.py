@@ -1,0 +1,1 @@
+"""What takes in pictures: from encoders to the files that players fetch."""
