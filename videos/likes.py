@@ -22,7 +22,6 @@ from accounts import permissions
 from accounts.models import Viewer, stamp_of
 from accounts.representation import person
 from accounts.tokens import Claim
-from realtime.dispatch.publisher import publisher
 from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName, now_ms
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
@@ -325,5 +324,5 @@ def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 
 group_commit: GroupCommit[Command, dict[str, Any]] = GroupCommit(
-    _apply, publish=publisher.publish, parameters=log.connection_parameters
+    _apply, publish=log.publish, parameters=log.connection_parameters
 )

@@ -110,7 +110,12 @@ def correct_counters(topics: Iterable[TopicName]) -> None:
 def _write_and_publish(heads: LockedHeads, events: Sequence[Event]) -> None:
     with connection.cursor() as cursor:
         write(cursor.execute, heads, events)
-    transaction.on_commit(lambda: publisher.publish(events))
+    transaction.on_commit(lambda: publish(events))
+
+
+def publish(events: Sequence[Event]) -> None:
+    """Publish what a transaction has committed."""
+    publisher.publish(events)
 
 
 def write(execute: Callable[[Any, Any], object], heads: LockedHeads, events: Sequence[Event]) -> None:

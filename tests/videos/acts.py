@@ -16,7 +16,6 @@ from accounts.models import Viewer
 from realtime.events import Durable, Event
 from realtime.log.threads import backend_threads
 from videos import broadcasts, likes, moderation
-from videos.likes import group_commit
 from videos.models import Comment, LikeKind, Video
 from web.refusals import Refused
 
@@ -34,7 +33,6 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.events: list[Event] = []
         monkeypatch.setattr("realtime.dispatch.publisher.publisher.publish", self.events.extend)
-        monkeypatch.setattr(group_commit, "_publish", self.events.extend)
         self.owner = create_guest("Broadcaster")
         self.owner.is_broadcaster = True
         self.owner.save()
