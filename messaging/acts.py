@@ -33,9 +33,10 @@ from messaging.representation import (
     summary_json,
     user_topic,
 )
+from messaging.text import clean_title
 from realtime.log import writer as log
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
-from web.text import TITLE_MAX, clean_body, clean_text, is_visible
+from web.text import clean_body
 
 logger = logging.getLogger(__name__)
 
@@ -91,15 +92,6 @@ def _not_reachable() -> Forbidden:
     return Forbidden("This viewer takes no messages from you.", code="not_reachable")
 
 
-def _clean_title(text: str) -> str:
-    title = " ".join(clean_text(text).split())
-    if max(len(text), len(title)) > TITLE_MAX:
-        raise Invalid(f"A title may have {TITLE_MAX} characters at most.", code="too_long")
-    if title and not is_visible(title):
-        raise Invalid("Nothing of the title can be seen.")
-    return title
-
-
 # Conversations
 
 
@@ -109,7 +101,7 @@ def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> St
 
     Raises SignedOut, NotFound (no such viewer), Forbidden (blocked), Conflict (nobody else), Invalid.
     """
-    title = _clean_title(title)
+    title = clean_title(title)
     me = _acting(who)
     ids = sorted({*others, me.id})
     if len(ids) < 2:
