@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 from realtime import metrics
 from realtime.telemetry import of_site
@@ -24,6 +25,11 @@ _SELECTOR = re.compile(r"\b([a-z][a-z_]*)\b\s*(?:\{([^}]*)\})?")
 _GROUPING = re.compile(r"\bby\s*\(([^)]*)\)")
 
 
+def named(metric: MetricWrapperBase) -> str:
+    [family] = metric.describe()
+    return family.name
+
+
 def known() -> dict[str, set[str]]:
     """Return the names of samples that there may be, each with its labels."""
     found: dict[str, set[str]] = {}
@@ -31,11 +37,11 @@ def known() -> dict[str, set[str]]:
         metric = getattr(metrics, name)
         labels = set(getattr(metric, "_labelnames", ()))
         if isinstance(metric, Counter):
-            found[f"{metric._name}_total"] = labels
+            found[f"{named(metric)}_total"] = labels
         elif isinstance(metric, Gauge):
-            found[metric._name] = labels
+            found[named(metric)] = labels
         elif isinstance(metric, Histogram):
-            found |= {f"{metric._name}{end}": labels | {"le"} for end in ("_bucket", "_count", "_sum")}
+            found |= {f"{named(metric)}{end}": labels | {"le"} for end in ("_bucket", "_count", "_sum")}
     hops = set(metrics.HopSeconds.LABELS) | {"le"}
     found |= {f"{metrics.HopSeconds.NAME}{end}": hops for end in ("_bucket", "_count", "_sum")}
     found |= {family.name: {"queue"} for family in of_site(database_is_up=True, queues={})}

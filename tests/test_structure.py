@@ -15,6 +15,9 @@ import pytest
 # Fields and options, which Django and others read by name; models whose tables only SQL uses.
 READ_BY_NAME = re.compile(r"settings\.py:|models\.py:\d+: unused class|unused attribute|unused variable '[a-z_]")
 
+# Of others' objects, which have no other name for it.
+FOREIGN_PRIVATES = {"_delivered", "_dirty", "_labelnames", "_replace"}  # kombu's QoS, Prometheus' metrics, named tuples
+
 # Two still need names of their own.
 AMBIGUOUS = {"Audience", "Table"}
 
@@ -56,6 +59,38 @@ def test_a_class_name_means_one_thing(checkout: Path, packages: list[str]) -> No
         if isinstance(statement, ast.ClassDef) and not statement.name.startswith("_")
     )
     assert [name for name, count in found.items() if count > 1 and name not in AMBIGUOUS] == []
+
+
+def test_tests_reach_no_privates(checkout: Path) -> None:
+    """Not as an attribute, by name (`setattr`), or by import: what a test needs a caller can see too."""
+    reached = [
+        f"{path.relative_to(checkout)}: {ast.unparse(node)}"
+        for path in sorted((checkout / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in _names_reached(node)
+        if re.match("_(?!_)", name) and name not in FOREIGN_PRIVATES
+    ]
+    assert reached == []
+
+
+def _names_reached(node: ast.AST) -> list[str]:
+    """Return the names of another object or module that a piece of code uses."""
+    match node:
+        case ast.Attribute(value=ast.Name("self" | "cls")):
+            return []
+        case ast.Attribute(attr=name):
+            return [name]
+        case ast.ImportFrom(module=module, names=names):
+            return [*(module or "").split("."), *(each.name for each in names)]
+        case ast.Import(names=names):
+            return [part for each in names for part in each.name.split(".")]
+        case ast.Call(
+            func=ast.Name("getattr" | "setattr" | "delattr" | "hasattr") | ast.Attribute(attr="setattr" | "delattr"),
+            args=args,
+        ):
+            named = [each.value for each in args[:2] if isinstance(each, ast.Constant)]
+            return [part for text in named if isinstance(text, str) for part in text.split(".")]
+    return []
 
 
 def test_every_module_says_what_it_is(checkout: Path, packages: list[str]) -> None:

@@ -58,6 +58,7 @@ class Receiver:
         shared: SharedTable,
         presence: PresenceTable,
         metrics_token: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keyring = keyring
         self._metrics_token = metrics_token
@@ -65,9 +66,10 @@ class Receiver:
         self._dispatcher = dispatcher
         self._shared = shared
         self._presence = presence
+        self._clock = clock
         self._warned_at = float("-inf")
-        self._requests = RateLimit(REQUESTS_PER_SECOND * 2, REQUESTS_PER_SECOND)
-        self._events = RateLimit(EVENTS_PER_SECOND * 2, EVENTS_PER_SECOND)
+        self._requests = RateLimit(REQUESTS_PER_SECOND * 2, REQUESTS_PER_SECOND, clock)
+        self._events = RateLimit(EVENTS_PER_SECOND * 2, EVENTS_PER_SECOND, clock)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Callable[[], Awaitable[Any]], send: Send) -> None:
         if scope["type"] != "http":
@@ -106,7 +108,7 @@ class Receiver:
 
     def _warn(self, text: str) -> None:
         """Log it, at most once a second, because anybody who reaches the port can be refused. Metrics count all."""
-        if (now := time.monotonic()) - self._warned_at >= WARN_SECONDS:
+        if (now := self._clock()) - self._warned_at >= WARN_SECONDS:
             self._warned_at = now
             logger.warning("relay: %s", text)
 

@@ -29,6 +29,7 @@ def load_test(site: FakeSite, **changes: Any) -> LoadTest:
         "comments_per_s": 50,
         "like_pool": 100,
         "settle_seconds": 0.5,
+        "ticket": lambda: "t",
         "speakers": range(101 if by_websocket else 0),
         **changes,
     }
@@ -51,7 +52,6 @@ def load_test(site: FakeSite, **changes: Any) -> LoadTest:
     return LoadTest(
         Plan(
             watch,
-            ticket=lambda: "t",
             like=like,
             comment=comment,
             state=RawRequest("GET", "/state"),

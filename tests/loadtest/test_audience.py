@@ -60,8 +60,7 @@ async def test_a_process_that_fails_says_why_in_its_last_line(fake: FakeSite) ->
 async def test_processes_are_told_each_new_ticket(fake: FakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadtest.audience.TICKET_SECONDS", 0.02)
     tickets = iter(range(1_000_000))
-    test = load_test(fake, viewers=1, seconds=0.5)
-    test.audience._ticket = lambda: f"ticket-{next(tickets)}"
+    test = load_test(fake, viewers=1, seconds=0.5, ticket=lambda: f"ticket-{next(tickets)}")
     fake.on_comment = lambda comment: fake.viewers[0].cut() if comment["seq"] == 10 else None
     result = await test.run()
     assert result.passed, to_text(result)

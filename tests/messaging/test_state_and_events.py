@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+from asgiref.sync import async_to_sync
 
 from accounts import removal
 from accounts.models import Viewer
@@ -23,6 +24,7 @@ from tests.messaging.circle import Circle
 
 CONVERSATION_NAMES = {"message", "message_deleted", "receipt", "conversation"}
 USER_NAMES = {*CONVERSATION_NAMES, "blocked"}
+STORE = DatabaseStore(registry)
 
 
 def kind_of(topic: TopicName) -> TopicKind:
@@ -30,10 +32,7 @@ def kind_of(topic: TopicName) -> TopicKind:
 
 
 def load(topic: TopicName) -> Loaded:
-    found = DatabaseStore._load(kind_of(topic), [topic])
-    if topic not in found:
-        raise TopicGone(topic)
-    return found[topic]
+    return async_to_sync(STORE.load)(topic)
 
 
 class Follower:

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from liveplatform import asgi
-from realtime.metrics import http_requests_of
+from tests.kit import sample
 from tests.rooms import counted
 from tests.sites import Site, wait_for
 
@@ -55,8 +55,7 @@ async def test_a_failure_is_counted_as_the_500_that_the_server_answers(monkeypat
 
     monkeypatch.setattr(asgi, "http", fails)
     for path, kind in (("/api/v1/videos", "api"), ("/events", "stream"), ("/", "page")):
-        count = http_requests_of(kind, 500)._value
-        before = count.get()
+        before = sample("live_http_requests_total", kind=kind, status="500")
         with pytest.raises(RuntimeError):
             await asgi.counted_http({"path": path}, None, None)  # type: ignore[arg-type]
-        assert count.get() == before + 1
+        assert sample("live_http_requests_total", kind=kind, status="500") == before + 1

@@ -12,7 +12,7 @@ from accounts.limits import GUESTS, LOGINS
 from realtime.edge import tickets
 from realtime.identity import Identity
 from realtime.limits import REFUSAL_SECONDS, ConnectionLimit, Limited, NetworkFull, RateLimit, even_out, network_of
-from tests.kit import Clock
+from tests.kit import Clock, held_by
 
 
 def test_burst_then_a_steady_rate() -> None:
@@ -41,7 +41,11 @@ def test_keys_are_bounded() -> None:
     limit = RateLimit(burst=1, per_second=1, clock=Clock(0.0), keys_max=5)
     for number in range(20):
         limit.take(str(number))
-    assert len(limit._buckets) == 5
+    for number in range(15, 20):
+        with pytest.raises(Limited):
+            limit.take(str(number))
+    for number in range(15):  # forgotten
+        limit.take(str(number))
 
 
 def test_connections_are_counted_by_address_and_by_viewer() -> None:
@@ -62,9 +66,11 @@ def test_connections_are_counted_by_address_and_by_viewer() -> None:
 
 def test_counts_leave_nothing_behind() -> None:
     limit = ConnectionLimit(per_address=1, per_viewer=1)
+    before = held_by(limit)
     limit.enter(network_of("::1"), "ada")
+    assert held_by(limit) > before
     limit.leave(network_of("::1"), "ada")
-    assert (limit._networks, limit._viewers) == ({}, {})
+    assert held_by(limit) == before
 
 
 @pytest.mark.parametrize(

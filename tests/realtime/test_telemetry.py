@@ -145,7 +145,7 @@ async def test_process_tells_by_itself_and_is_not_ended_by_a_redis_that_is_away(
         return shared_redis()
 
     monkeypatch.setattr(telemetry, "shared_redis", client)
-    monkeypatch.setattr(telemetry, "_until_next", lambda: 0.01)
+    monkeypatch.setattr(telemetry, "REPORT_SECONDS", 0.01)
     reporting = asyncio.create_task(report_forever("node"))
     try:
         async with asyncio.timeout(20):
@@ -156,13 +156,13 @@ async def test_process_tells_by_itself_and_is_not_ended_by_a_redis_that_is_away(
 
 
 async def test_thread_tells_as_a_task_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry, "_until_next", lambda: 0.05)
+    monkeypatch.setattr(telemetry, "REPORT_SECONDS", 0.05)
     assert telemetry.start_reporting("dispatcher").daemon
     async with asyncio.timeout(20):
         while not (found := await read()):
             await asyncio.sleep(0.01)
     assert found[0].now["name"] == "dispatcher"
-    monkeypatch.setattr(telemetry, "_until_next", lambda: 1_000_000.0)  # until the end of the run
+    monkeypatch.setattr(telemetry, "REPORT_SECONDS", 1e12)  # until the end of the run
 
 
 async def test_region_without_redis_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,13 @@ ONE, TWO = TopicName("video:1"), TopicName("video:2")
 
 
 @pytest.fixture
-async def table(redis: Redis) -> RelayTable:
-    return RelayTable(redis, lease_seconds=15, prefix=f"test:{uuid.uuid4().hex}:")
+def prefix() -> str:
+    return f"test:{uuid.uuid4().hex}:"
+
+
+@pytest.fixture
+async def table(redis: Redis, prefix: str) -> RelayTable:
+    return RelayTable(redis, lease_seconds=15, prefix=prefix)
 
 
 @pytest.fixture
@@ -93,21 +98,25 @@ async def test_topic_that_was_dropped_leaves_the_digest_when_it_is_made_anew(tab
     assert await watched(table, [ONE, TWO]) == [True, False]
 
 
-async def test_flushed_table_is_told_everything_again(table: RelayTable, redis: Redis) -> None:
+async def test_flushed_table_is_told_everything_again(table: RelayTable, redis: Redis, prefix: str) -> None:
     told = interest(A, table, {ONE})
     await told.report()
-    for key in await redis.keys(f"{table._prefix.removesuffix('relay:')}*"):
+    for key in await redis.keys(f"{prefix}*"):
         await redis.delete(key)
     told.add(TWO)
     await told.report()
     assert await watched(table, [ONE]) == [True]
 
 
-async def test_what_was_not_told_is_told_when_redis_is_back(table: RelayTable, away: RelayTable) -> None:
-    told = interest(A, away, {ONE})
+async def test_what_was_not_told_is_told_when_redis_is_back(
+    table: RelayTable, away: RelayTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = interest(A, table, {ONE})
     told.count(ONE, Watched(3, 4))
-    await told.report()
-    told._table = table
+    with monkeypatch.context() as patch:
+        for call in ("watch", "watch_all", "count"):
+            patch.setattr(table, call, getattr(away, call))
+        await told.report()
     await told.report()
     found = await table.gather("", bitmap_bytes=BITMAP_BYTES)
     assert found is not None and found.counts == {ONE: (3, 4)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import time
 import uuid
 import zlib
@@ -16,8 +18,7 @@ from redis.asyncio import Redis
 
 from realtime.dispatch.dispatcher import Dispatcher
 from realtime.events import Burst, Counters, Durable, Event, NodeId, TopicName, now_ms, to_wire
-from realtime.limits import RateLimit
-from realtime.relay import batch, signing, table
+from realtime.relay import batch, table
 from realtime.relay.batch import BODY_MAX_BYTES, decode_batch, encode_batch, encode_digest, pack_entries
 from realtime.relay.interest import BITMAP_BYTES, bitmap_of, is_in
 from realtime.relay.receiver import Receiver
@@ -25,6 +26,7 @@ from realtime.relay.signing import HEADERS, Key, Keyring
 from realtime.relay.table import RelayTable
 from realtime.table.presence import PresenceTable
 from realtime.table.subscriptions import SharedTable, Watched
+from tests.kit import Clock
 from tests.realtime.fakes import NOTHING
 
 EU_US = Key("us", "new", "s" * 40)
@@ -53,6 +55,8 @@ class Region:
     table: RelayTable
     shared: SharedTable
     presence: PresenceTable
+    dispatcher: Dispatcher
+    prefix: str
     sent: list[dict[str, Any]]
     eu: Keyring = field(default_factory=lambda: Keyring("eu", [EU_US]))
 
@@ -99,7 +103,11 @@ class Region:
 
 @pytest.fixture
 async def us(redis: Redis) -> Region:
-    """The region us, where a node watches the topic."""
+    return await region_us(redis)
+
+
+async def region_us(redis: Redis, *, clock: Callable[[], float] = time.monotonic) -> Region:
+    """Return the region us, where a node watches the topic."""
     prefix = f"test:{uuid.uuid4().hex}:"
     shared = SharedTable(redis, lease_seconds=15, prefix=prefix)
     await shared.renew(NODE, {TOPIC: NOTHING})
@@ -112,8 +120,8 @@ async def us(redis: Redis) -> Region:
     presence = PresenceTable(redis, prefix=prefix)
     keyring = Keyring("us", [Key("eu", "new", EU_US.secret), Key("eu", "old", OLD.secret), Key("ap", "1", "a" * 40)])
     dispatcher = Dispatcher(shared, send, time.monotonic)
-    receiver = Receiver(keyring, relay_table, dispatcher=dispatcher, shared=shared, presence=presence)
-    return Region(receiver, relay_table, shared, presence, sent)
+    receiver = Receiver(keyring, relay_table, dispatcher=dispatcher, shared=shared, presence=presence, clock=clock)
+    return Region(receiver, relay_table, shared, presence, dispatcher, prefix, sent)
 
 
 async def test_signed_batch_reaches_the_nodes_with_its_stamps(us: Region) -> None:
@@ -179,7 +187,8 @@ async def test_time_that_is_none_is_refused(us: Region, said: str) -> None:
     body = body_of(comment(1))
     headers = us.eu.sign("us", method="POST", target=EVENTS, body=body, now=time.time())
     words = [said if name == "live-time" else headers[name] for name in HEADERS[:-1]]
-    signature = signing._signature(EU_US.secret.encode(), "POST", EVENTS, words, body)
+    text = "\n".join(("live-relay-1", "POST", EVENTS, *words, hashlib.sha256(body).hexdigest()))
+    signature = hmac.new(EU_US.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
     status, _ = await us.post(body, headers={**headers, "live-time": said, "live-signature": signature})
     assert status == 401
 
@@ -231,7 +240,7 @@ async def test_batch_that_could_not_be_dispatched_is_taken_when_it_comes_again(
         raise OSError("Redis is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(us.receiver._dispatcher, "send", away)
+        patch.setattr(us.dispatcher, "send", away)
         status, answer = await us.post(body)
         assert (status, answer["code"]) == (503, "unavailable")
     assert (await us.post(body))[1]["accepted"] == 1
@@ -244,8 +253,11 @@ async def test_used_nonces_take_bounded_room(us: Region, monkeypatch: pytest.Mon
     assert statuses == [200, 200, 200, 200, 429, 429]
 
 
-async def test_peer_that_sends_more_than_its_share_is_told_to_wait(us: Region) -> None:
-    us.receiver._events = RateLimit(5, 0.001)
+async def test_peer_that_sends_more_than_its_share_is_told_to_wait(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.relay.receiver.EVENTS_PER_SECOND", 2.5)  # five at once
+    us = await region_us(redis, clock=Clock())
     assert (await us.post(body_of(*map(comment, range(1, 5)))))[0] == 200
     status, answer = await us.post(body_of(comment(5), comment(6)))
     assert (status, answer["code"]) == (429, "rate_limited")
@@ -253,7 +265,7 @@ async def test_peer_that_sends_more_than_its_share_is_told_to_wait(us: Region) -
 
 
 async def test_unsigned_requests_leave_nothing_behind(us: Region, redis: Redis) -> None:
-    own = us.table._prefix.removesuffix("relay:") + "*"
+    own = f"{us.prefix}*"
     before = set(await redis.keys(own))
     for number in range(50):
         headers = dict.fromkeys(HEADERS, f"{number:032x}")

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import AsyncClient
 
 from accounts.guests import create_guest
@@ -337,7 +337,7 @@ async def test_acts_that_the_server_refuses_cost_their_author_nothing(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 20 s of a full disk people were told to slow down whose every comment had been refused: over both paths."""
-    nowhere = {"host": "127.0.0.1", "port": 1, "connect_timeout": 2}
+    nowhere = {"HOST": "127.0.0.1", "PORT": "1"}
     fan = stage.viewers[0]
     headers = {"Authorization": f"Bearer {await run(issue_token, fan)}"}
     path = f"/api/v1/videos/{stage.video.id}/comments"
@@ -356,7 +356,8 @@ async def test_acts_that_the_server_refuses_cost_their_author_nothing(
 
     await run(group_commit.close)
     with monkeypatch.context() as patch:
-        patch.setattr(group_commit, "_parameters", lambda: nowhere)
+        for name, value in nowhere.items():
+            patch.setitem(connection.settings_dict, name, value)
         assert {await by_rest() for _ in range(limits.COMMENTS.burst)} == {503}
         assert {await by_socket() for _ in range(limits.COMMENTS.burst)} == {"unavailable"}
     assert await by_rest() == 201

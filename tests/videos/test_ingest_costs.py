@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -17,9 +17,10 @@ from psycopg.pq import Trace
 from accounts import tokens
 from accounts.guests import create_guest
 from accounts.models import Viewer
+from realtime.events import Event
+from tests.kit import until
 from tests.videos.acts import Stage
 from videos import likes
-from videos.likes import group_commit
 from videos.models import Like
 
 LIKES = 40
@@ -31,51 +32,56 @@ def crowd(stage: Stage) -> list[Viewer]:
 
 
 class Held:
-    """The group commit's thread, held as long as `free` is not set: what is submitted meanwhile becomes one batch."""
+    """The group commit's thread, held after a commit as long as `lock` is taken: what is submitted meanwhile becomes
+    one batch.
+    """
 
     def __init__(self) -> None:
-        self.free = threading.Event()
+        self.lock = threading.Lock()
         self.taken = threading.Event()
+
+    def publish(self, _: Sequence[Event]) -> None:
+        self.taken.set()
+        with self.lock:
+            pass
 
 
 @pytest.fixture
-def held(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+def held(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Held:
     made = Held()
-    apply = group_commit._apply
-
-    def held_apply(*arguments: Any) -> Any:
-        made.taken.set()
-        made.free.wait(20)
-        return apply(*arguments)
-
-    monkeypatch.setattr(group_commit, "_apply", held_apply)
-    yield made
-    made.free.set()
+    monkeypatch.setattr("realtime.dispatch.publisher.publisher.publish", made.publish)
+    return made
 
 
 async def like_all(stage: Stage, crowd: list[Viewer], held: Held) -> None:
     """Have the crowd like in one batch, after one of a lone like that holds the thread until they all wait."""
-    held.free.clear()
     held.taken.clear()
-    first = asyncio.create_task(likes.like(stage.video.id, stage.owner, "love"))
-    async with asyncio.timeout(20):
-        while not held.taken.is_set():
-            await asyncio.sleep(0.001)
+    with held.lock:
+        first = asyncio.create_task(likes.like(stage.video.id, stage.owner, "love"))
+        await until(held.taken.is_set)
         rest = [asyncio.create_task(likes.like(stage.video.id, viewer, "like")) for viewer in crowd]
-        while len(group_commit._waiting) < len(crowd):
-            await asyncio.sleep(0.001)
-        held.free.set()
-        await asyncio.gather(first, *rest)
+        await asyncio.sleep(0)  # each submits its command before it waits
+    await asyncio.gather(first, *rest)
 
 
 async def test_batch_costs_the_database_the_same_whatever_its_size(
-    stage: Stage, crowd: list[Viewer], held: Held
+    stage: Stage, crowd: list[Viewer], held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = []
-    held.free.set()
+    made: list[psycopg.Connection[Any]] = []
+    connect = psycopg.connect
+
+    def connected(*arguments: Any, **options: Any) -> psycopg.Connection[Any]:
+        made.append(connect(*arguments, **options))
+        return made[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg, "connect", connected)
+        await likes.unlike(stage.video.id, stage.owner)
+    [connection] = made
     for people in (crowd[:1], crowd[1:]):
-        await likes.unlike(stage.video.id, stage.owner)  # connects
-        with traced() as read:
+        await likes.unlike(stage.video.id, stage.owner)
+        with traced(connection) as read:
             await like_all(stage, people, held)
         counts.append(read())
     # Two batches each time, of one like and of many or one. Each: BEGIN; heads, videos, viewers, counts and likes are
@@ -88,10 +94,10 @@ async def test_batch_costs_the_database_the_same_whatever_its_size(
 class traced:
     """Have libpq write down what the group commit's connection sends and gets."""
 
-    def __enter__(self) -> Callable[[], tuple[int, int]]:
-        connection = group_commit._connection
-        assert connection is not None
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._pgconn = connection.pgconn
+
+    def __enter__(self) -> Callable[[], tuple[int, int]]:
         self._file = tempfile.TemporaryFile()
         self._pgconn.trace(self._file.fileno())
         self._pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
@@ -123,14 +129,15 @@ async def test_batch_is_handed_over_twice_whatever_its_size(
 
     monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
     wakes = 0
-    notify = group_commit._wake.notify
+    loops_thread = threading.get_ident()
+    notify = threading.Condition.notify
 
-    def counted_notify() -> None:
+    def counted_notify(condition: threading.Condition, n: int = 1) -> None:
         nonlocal wakes
-        wakes += 1
-        notify()
+        wakes += threading.get_ident() == loops_thread
+        notify(condition, n)
 
-    monkeypatch.setattr(group_commit._wake, "notify", counted_notify)
+    monkeypatch.setattr(threading.Condition, "notify", counted_notify)
     await like_all(stage, crowd, held)
     assert back == [1, LIKES]
     assert wakes <= 1  # for the lone one; the crowd came while the thread was busy

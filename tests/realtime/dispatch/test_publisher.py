@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -67,18 +66,25 @@ def test_batch_is_stamped_with_the_moment_of_its_newest_event(
     broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[tuple[int, int]] = []
-    monkeypatch.setattr("realtime.dispatch.publisher.now_ms", iter((7, 8)).__next__)
+    hold, began = threading.Event(), threading.Event()
+    monkeypatch.setattr("realtime.dispatch.publisher.now_ms", iter((6, 7, 8)).__next__)
     publisher = Publisher()
-    monkeypatch.setattr(publisher, "_thread", threading.current_thread())  # nobody sends them yet
-    monkeypatch.setattr(publisher, "_pid", os.getpid())
-    monkeypatch.setattr(publisher, "send", lambda batch, published_ms: sent.append((len(batch), published_ms)))
+
+    def held(batch: Any, published_ms: int) -> None:
+        began.set()
+        hold.wait(20)
+        sent.append((len(batch), published_ms))
+
+    monkeypatch.setattr(publisher, "send", held)
+    publisher.publish([tap(0)])
+    assert began.wait(20)
     publisher.publish([tap(1), tap(2)])
     publisher.publish([tap(3)])
-    threading.Thread(target=publisher._run, daemon=True).start()
+    hold.set()
     deadline = time.monotonic() + 20
-    while not sent and time.monotonic() < deadline:
+    while len(sent) < 2 and time.monotonic() < deadline:
         time.sleep(0.005)
-    assert sent == [(3, 8)]
+    assert sent == [(1, 6), (3, 8)]
 
 
 def test_what_comes_while_a_task_is_sent_goes_into_one_more(
@@ -102,10 +108,12 @@ def test_what_comes_while_a_task_is_sent_goes_into_one_more(
     assert [len(batch) for batch in wait_for(broker, 50)] == [1, 49]
 
 
-def test_task_costs_redis_one_command_however_many_its_events(broker: redis.Redis) -> None:
+def test_task_costs_redis_one_command_however_many_its_events(
+    broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publisher = Publisher()
     publisher.send([tap(0)], 1)  # connects, declares the queue, and has a look at how many wait
-    publisher._looked_at = time.monotonic() + 60
+    monkeypatch.setattr("realtime.dispatch.publisher.LOOK_SECONDS", 600)
     before = commands(broker)
     for _ in range(10):
         publisher.send([tap(number) for number in range(100)], 1)
@@ -115,17 +123,25 @@ def test_task_costs_redis_one_command_however_many_its_events(broker: redis.Redi
     assert spent == {"lpush": 10}
 
 
-def test_tasks_that_queue_up_make_it_collect_longer_and_an_empty_queue_as_short_as_ever(broker: redis.Redis) -> None:
+def test_tasks_that_queue_up_make_it_collect_longer_and_an_empty_queue_as_short_as_ever(
+    broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paces: list[float] = []
+
+    def noted(collect_seconds: float, waiting_tasks: int) -> float:
+        paces.append(pace(collect_seconds, waiting_tasks))
+        return paces[-1]
+
+    monkeypatch.setattr("realtime.dispatch.publisher.pace", noted)
+    monkeypatch.setattr("realtime.dispatch.publisher.LOOK_SECONDS", 0)  # it looks each time
     publisher = Publisher()
     for _ in range(20):
-        publisher._looked_at = 0.0
         publisher.send([tap(0)], 1)
-    assert publisher._collect_seconds == COLLECT_MAX_SECONDS
+    assert paces[-1] == COLLECT_MAX_SECONDS
     for _ in range(20):
         broker.delete("dispatch")
-        publisher._looked_at = 0.0
         publisher.send([tap(0)], 1)
-    assert publisher._collect_seconds == COLLECT_SECONDS
+    assert paces[-1] == COLLECT_SECONDS
 
 
 def test_pace_stays_where_a_few_tasks_wait() -> None:

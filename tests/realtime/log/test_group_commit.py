@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -16,6 +16,7 @@ from realtime.events import Burst, Event, TopicName
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
 from realtime.log.store import StoreUnavailable
+from tests.kit import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,18 +26,25 @@ class Notes:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
-        self.published: list[Event] = []
+        self.publish: Callable[[Sequence[Event]], None] = lambda events: None
+        self.taken = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
         self.parameters = log.connection_parameters
+        self.backend_pid = 0  # of the connection that it was called with
+        self.last_statement = ""
 
     def apply(self, connection: psycopg.Connection[Any], commands: Sequence[str]) -> Applied[str]:
+        self.backend_pid = connection.info.backend_pid
+        self.taken.set()
         self.hold.wait(20)
         connection.execute("SELECT 1").fetchone()  # it reads first, as the backend does
         self.batches.append(len(commands))
         for command in commands:
             if command != "bad":
                 connection.execute("INSERT INTO notes VALUES (%s)", [1 / 0 if command == "poison" else command])
+        if self.last_statement:
+            connection.execute(self.last_statement)
         outcomes: list[str | Exception] = [ValueError("bad") if text == "bad" else text for text in commands]
         return Applied(outcomes, [Burst(TopicName("video:1"), {text: 1}, 1) for text in commands])
 
@@ -56,7 +64,7 @@ def notes() -> Iterator[Notes]:
 @pytest.fixture
 def commit(notes: Notes) -> Iterator[GroupCommit[str, str]]:
     made: GroupCommit[str, str] = GroupCommit(
-        notes.apply, publish=notes.published.extend, parameters=lambda: notes.parameters()
+        notes.apply, publish=lambda events: notes.publish(events), parameters=lambda: notes.parameters()
     )
     yield made
     made.close()
@@ -81,16 +89,15 @@ async def test_what_arrives_during_a_commit_shares_the_next_one(commit: GroupCom
 async def being_committed(commit: GroupCommit[str, str], notes: Notes, text: str) -> asyncio.Task[str]:
     """Submit a command and return when the thread has taken it and waits."""
     notes.hold.clear()
+    notes.taken.clear()
     task = asyncio.create_task(commit.submit(text))
-    async with asyncio.timeout(20):
-        while not task.done() and (commit._thread is None or commit._waiting):
-            await asyncio.sleep(0.001)
+    await until(lambda: task.done() or notes.taken.is_set())
     return task
 
 
 async def test_events_are_published_after_the_commit_and_only_then(commit: GroupCommit[str, str], notes: Notes) -> None:
     seen: list[list[str]] = []
-    commit._publish = lambda events: seen.append(notes.stored())
+    notes.publish = lambda events: seen.append(notes.stored())
     await commit.submit("a")
     assert seen == [["a"]]
 
@@ -133,8 +140,7 @@ async def test_database_away_is_an_error_in_time_and_not_for_ever(commit: GroupC
 async def test_connection_that_died_is_made_again(commit: GroupCommit[str, str], notes: Notes) -> None:
     """It costs nobody an error: the first one after a restart of PostgreSQL was refused on each node."""
     await commit.submit("before")
-    assert commit._connection is not None
-    end_sessions(commit)
+    end_session(notes)
     assert await commit.submit("after") == "after"
     assert notes.stored() == ["after", "before"]
 
@@ -143,7 +149,7 @@ async def test_read_only_database_is_away_and_comes_back(commit: GroupCommit[str
     """After a failover the old primary answered 500 to everybody who liked: the error is not an operational one."""
     await commit.submit("before")
     with read_only():
-        end_sessions(commit)
+        end_session(notes)
         with pytest.raises(StoreUnavailable) as refusal:
             await commit.submit("during")
         assert refusal.value.reason == "read-only"
@@ -156,22 +162,17 @@ async def test_command_whose_commit_may_have_been_made_is_not_repeated(
 ) -> None:
     """The session ends with the COMMIT on its way."""
     await commit.submit("before")
-
-    def end_in_commit(connection: psycopg.Connection[Any], commands: Sequence[str]) -> Applied[str]:
-        applied = notes.apply(connection, commands)
-        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        return applied
-
-    commit._apply = end_in_commit
+    notes.last_statement = "SELECT pg_terminate_backend(pg_backend_pid())"
     with pytest.raises(StoreUnavailable):
         await commit.submit("unsure")
     assert notes.batches == [1, 1]
 
 
-def end_sessions(commit: GroupCommit[str, str]) -> None:
-    assert commit._connection is not None
+def end_session(notes: Notes) -> None:
+    """End the connection that the group commit keeps."""
+    assert notes.backend_pid
     with psycopg.connect(**log.connection_parameters(), autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s)", [commit._connection.info.backend_pid])
+        other.execute("SELECT pg_terminate_backend(%s)", [notes.backend_pid])
 
 
 @contextlib.contextmanager

@@ -76,8 +76,13 @@ class FakePresenceTable:
 
 
 @pytest.fixture
-def table(redis: Redis) -> PresenceTable:
-    return PresenceTable(redis, prefix=f"test:{uuid.uuid4().hex}:", beat_seconds=QUICK_BEAT_SECONDS)
+def prefix() -> str:
+    return f"test:{uuid.uuid4().hex}:"
+
+
+@pytest.fixture
+def table(redis: Redis, prefix: str) -> PresenceTable:
+    return PresenceTable(redis, prefix=prefix, beat_seconds=QUICK_BEAT_SECONDS)
 
 
 async def test_only_the_first_heartbeat_brings_a_viewer_online(table: PresenceTable) -> None:
@@ -115,11 +120,11 @@ async def test_hidden_viewer_is_out_at_once_and_no_heartbeat_brings_him_back(tab
     assert (await table.beat(["ana"]))[1] == ["ana"]
 
 
-async def test_flushed_table_says_that_it_does_not_know(table: PresenceTable, redis: Redis) -> None:
+async def test_flushed_table_says_that_it_does_not_know(table: PresenceTable, redis: Redis, prefix: str) -> None:
     await table.beat(["ana"])
     while not (await table.look(["ana"])).is_whole:
         await table.beat(["ana"])
-    await redis.delete(*table._keys)
+    await redis.delete(*await redis.keys(f"{prefix}*"))
     assert not (await table.look(["ana"])).is_whole
     await table.beat(["ana"])
     assert not (await table.look(["ana"])).is_whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +24,7 @@ from realtime.table.counting import (
 )
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import Renewed, SharedTable, Watched
+from tests.kit import held_by
 
 TOPIC = TopicName("video:1")
 NODES = [NodeId(f"node-{number}") for number in range(3)]
@@ -151,10 +152,11 @@ def test_other_level_is_told_as_the_difference_of_the_two_samples() -> None:
 def test_table_away_for_long_costs_bounded_memory_and_is_told_all_in_the_end() -> None:
     local = LocalViewers()
     news(local)
+    empty = held_by(local)
     for number in range(1, DIRTY_MAX + 10):
         local.enter(key(number))
         local.leave(key(number))
-    assert len(local._dirty) <= DIRTY_MAX
+    assert held_by(local) - empty <= DIRTY_MAX
     local.enter(key(5))
     share = local.share(peak=0, most=MANY)
     assert (share.is_whole, share.joined) == (True, [5])
@@ -196,15 +198,20 @@ def test_new_viewers_are_written_once_and_those_that_could_not_be_again() -> Non
     assert sorted(local.unwritten(10)) == [8, 16, 24], "of the others the database keeps nothing"
     for number in range(1_000, 1_000 + 8 * UNWRITTEN_MAX + 80, 8):
         local.enter(key(number))
-    assert len(local._unwritten) == UNWRITTEN_MAX
+    assert len(local.unwritten(MANY)) == UNWRITTEN_MAX
 
 
 # Several nodes and the real Redis
 
 
 @pytest.fixture
-def table(redis: Redis) -> SharedTable:
-    return SharedTable(redis, lease_seconds=15, prefix=f"test:{uuid.uuid4().hex}:")
+def prefix() -> str:
+    return f"test:{uuid.uuid4().hex}:"
+
+
+@pytest.fixture
+def table(redis: Redis, prefix: str) -> SharedTable:
+    return SharedTable(redis, lease_seconds=15, prefix=prefix)
 
 
 @pytest.fixture
@@ -228,6 +235,7 @@ class Region:
     def __init__(self, table: SharedTable, *, nodes: int = 3) -> None:
         self.table = table
         self.nodes = {NodeId(f"node-{number}"): LocalViewers() for number in range(nodes)}
+        self.connections: list[tuple[NodeId, ViewerKey]] = []
 
     async def renew(self, node: NodeId, *, answer_is_lost: bool = False) -> Renewed | None:
         local = self.nodes[node]
@@ -253,17 +261,38 @@ class Region:
             heard = {answer.watched for answer in answers if answer is not None}
         return heard.pop()
 
-    def enter(self, node: NodeId, keys: Iterable[int]) -> None:
+    def enter(self, node: NodeId, keys: Iterable[ViewerKey]) -> None:
         for each in keys:
-            self.nodes[node].enter(key(each))
+            self.connections.append((node, each))
+            self.nodes[node].enter(each)
+
+    def keep(self, node: NodeId, kept: Set[ViewerKey]) -> None:
+        """Let all others leave the node."""
+        gone = [(there, each) for there, each in self.connections if there == node and each not in kept]
+        self.connections = [(there, each) for there, each in self.connections if there != node or each in kept]
+        for _, each in gone:
+            self.nodes[node].leave(each)
+
+    def leave_any(self, dice: random.Random) -> None:
+        """Let one connection leave."""
+        there, each = self.connections.pop(dice.randrange(len(self.connections)))
+        self.nodes[there].leave(each)
+
+    def restart(self, node: NodeId) -> None:
+        """Kill a node and start it again, with the same name."""
+        self.nodes[node] = LocalViewers()
+        self.connections = [(there, each) for there, each in self.connections if there != node]
 
     def union(self) -> int:
-        return len(set().union(*(local._connections for local in self.nodes.values())))
+        """Return how many viewers there are, each counted once."""
+        for node, local in self.nodes.items():
+            assert len(local) == len({each for there, each in self.connections if there == node})
+        return len({each for _, each in self.connections})
 
 
-async def keys_in(redis: Redis, table: SharedTable) -> int:
+async def keys_in(redis: Redis, prefix: str) -> int:
     """Return how many viewers the table has references to; one field more is their sum."""
-    fields: int = await redis.hlen(f"{table._prefix}refs:{{{TOPIC}}}")
+    fields: int = await redis.hlen(f"{prefix}refs:{{{TOPIC}}}")
     return max(0, fields - 1)
 
 
@@ -290,7 +319,7 @@ async def test_big_room_is_counted_within_one_percent(table: SharedTable, seed: 
 
 
 async def test_room_below_ten_thousand_is_counted_exactly_also_after_it_was_a_big_one(
-    table: SharedTable, redis: Redis
+    table: SharedTable, redis: Redis, prefix: str
 ) -> None:
     region = Region(table)
     people = crowd(0, 40_000)
@@ -300,13 +329,11 @@ async def test_room_below_ten_thousand_is_counted_exactly_also_after_it_was_a_bi
     region.enter(three, people[:9_000])
     assert (await region.settle()).count == pytest.approx(35_000, rel=0.01)
     for node, stays in ((one, range(5_000)), (two, range(10_000, 14_999)), (three, range(2_500))):
-        kept = {people[number] for number in stays}
-        for each in [each for each in region.nodes[node]._connections if each not in kept]:
-            region.nodes[node].leave(key(each))
+        region.keep(node, {people[number] for number in stays})
     while (watched := await region.settle()).count != 9_999:
         assert watched.count == pytest.approx(9_999, rel=0.03)
     assert region.union() == 9_999
-    assert await keys_in(redis, table) == 9_999
+    assert await keys_in(redis, prefix) == 9_999
 
 
 async def test_what_a_renewal_sends_does_not_depend_on_how_often_viewers_come_and_go(
@@ -346,30 +373,28 @@ async def test_what_a_renewal_sends_is_bounded_in_a_big_room(table: SharedTable,
 
 # With 45 and 70 nodes made each other tell everything again, for ever; with 136 and 192 the count was wrong in the end.
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 45, 70, 136, 192])
-async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis: Redis, seed: int) -> None:
+async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis: Redis, prefix: str, seed: int) -> None:
     """Viewers come, go and move, nodes die and come back, answers get lost, Redis is flushed or robbed of a key."""
     dice = random.Random(seed)
     table = SharedTable(
         redis,
         lease_seconds=0.3,
-        prefix=f"test:{uuid.uuid4().hex}:",
+        prefix=prefix,
         sample_max=160 if seed % 2 else 32_768,
         sample_few=70,
     )
     region = Region(table)
     people = crowd(seed, 400)
-    connections: list[tuple[NodeId, ViewerKey]] = []
     for _ in range(400):
         node = dice.choice(list(region.nodes))
         match dice.randrange(20):
             case 0:
-                region.nodes[node] = LocalViewers()  # killed and started again, with the same name
-                connections = [(there, each) for there, each in connections if there != node]
+                region.restart(node)
             case 1:
-                for name in await redis.keys(f"{table._prefix}*"):
+                for name in await redis.keys(f"{prefix}*"):
                     await redis.delete(name)
             case 2:
-                if names := sorted(await redis.keys(f"{table._prefix}refs:*")):
+                if names := sorted(await redis.keys(f"{prefix}refs:*")):
                     await redis.delete(dice.choice(names))
             case 3:
                 await table.leave(node, [TOPIC])
@@ -377,30 +402,27 @@ async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis:
                 await region.renew(node, answer_is_lost=True)
             case 5 | 6:
                 await region.renew(node)
-            case 7 | 8 | 9 | 10 if connections:
+            case 7 | 8 | 9 | 10 if region.connections:
                 for _ in range(dice.randrange(20)):
-                    there, each = connections.pop(dice.randrange(len(connections)))
-                    region.nodes[there].leave(each)
-                    if not connections:
+                    region.leave_any(dice)
+                    if not region.connections:
                         break
             case _:
-                for _ in range(dice.randrange(20)):
-                    connections.append((node, dice.choice(people)))
-                    region.nodes[node].enter(connections[-1][1])
+                region.enter(node, [dice.choice(people) for _ in range(dice.randrange(20))])
     everybody = region.union()
     watched = await region.settle()
     if not seed % 2:
         assert (watched.count, watched.peak >= everybody) == (everybody, True)
-        assert await keys_in(redis, table) == everybody
-    for there, each in connections:
-        region.nodes[there].leave(each)
+        assert await keys_in(redis, prefix) == everybody
+    for node in region.nodes:
+        region.keep(node, frozenset())
     while (await region.settle()).count:
         pass
-    assert not await redis.exists(f"{table._prefix}refs:{{{TOPIC}}}")
+    assert not await redis.exists(f"{prefix}refs:{{{TOPIC}}}")
 
 
 async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(
-    redis: Redis, table: SharedTable
+    redis: Redis, table: SharedTable, prefix: str
 ) -> None:
     region = Region(table, nodes=2)
     one, two = region.nodes
@@ -409,7 +431,7 @@ async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(
     region.enter(two, people[:50])
     assert await region.settle() == Watched(20_000, 20_000)
     del region.nodes[one]
-    await redis.zadd(table._keys(TOPIC)[0], {one: 0}, xx=True)  # its lease has ended
+    await redis.zadd(f"{prefix}leases:{{{TOPIC}}}", {one: 0}, xx=True)  # its lease has ended
     region.enter(two, people[50:100])
     while (watched := await region.settle()).count != 100:
         assert watched == Watched(20_000, 20_000)
@@ -419,4 +441,4 @@ async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(
         answer, calls = await region.renew(two), calls + 1
         assert answer is not None and answer.watched == Watched(100, 20_000)
     assert calls > 10, "not all at once: nobody else is served meanwhile"
-    assert await keys_in(redis, table) == 100
+    assert await keys_in(redis, prefix) == 100

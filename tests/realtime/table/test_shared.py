@@ -18,7 +18,7 @@ from host import embedded
 from realtime.events import NodeId
 from realtime.table import redis as shared
 from realtime.table.addresses import parse_list
-from realtime.table.redis import layer_redis, send_to_nodes, shared_table
+from realtime.table.redis import layer_redis, send_to_nodes, shared_redis, shared_table
 from realtime.table.scripts import TableUnavailable
 
 
@@ -55,7 +55,7 @@ async def redis(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeRedis]:
     monkeypatch.setattr("django.conf.settings.REDIS_URL", url)
     monkeypatch.setattr(shared, "ANSWER_SECONDS", 0.2)
     yield fake
-    await shared_table()._redis.aclose()
+    await shared_redis().aclose()
     fake.cut()
     server.close()
     await server.wait_closed()
