@@ -20,8 +20,8 @@ JUMP_MS = 2_000  # forward; any step back is a jump
 _KEYFRAME = 1
 _VIDEO_CODECS = {2: "flv1", 4: "vp6f", 7: "avc1", 12: "hvc1"}
 _AUDIO_CODECS = {2: ".mp3", 10: "mp4a", 11: "spex"}
-_ENHANCED_AUDIO = 9
-_FRAMES = 1  # of AVC: the packet type of a frame
+_WITH_PACKETS = (7, 12)  # their second byte says whether it is a frame, as AAC's does
+_AAC, _ENHANCED_AUDIO = 10, 9
 _ENHANCED_FRAMES = (1, 3)
 _MULTITRACK, _MODIFIED = 6, 7
 
@@ -77,15 +77,15 @@ class HealthMeter:
         if message.kind == MessageKind.DATA:
             self._facts = flv.facts(message) or self._facts
             return
+        is_video = message.kind == MessageKind.VIDEO
+        is_frame = self._note_video(message.payload) if is_video else self._note_audio(message.payload)
+        if not is_frame:
+            return
         last = self._last_ms.get(message.kind, message.timestamp_ms)
         self._jumps += not 0 <= message.timestamp_ms - last <= JUMP_MS
         self._last_ms[message.kind] = message.timestamp_ms
-        if message.kind == MessageKind.VIDEO:
-            self._note_video(message.payload, message.timestamp_ms)
-        elif message.payload[0] >> 4 == _ENHANCED_AUDIO:
-            self._audio_codec = _four_letters(message.payload, message.payload[0] & 15) or self._audio_codec
-        else:
-            self._audio_codec = _AUDIO_CODECS.get(message.payload[0] >> 4, "?")
+        if is_video:
+            self._note_frame(message)
 
     def window_bits_per_second(self) -> float:
         """Return the rate over the window, with the second that is not over yet: it rises at once, and never jumps."""
@@ -118,22 +118,29 @@ class HealthMeter:
             self._seconds.append(_Second(now))
         return self._seconds[-1]
 
-    def _note_video(self, payload: bytes | bytearray, time_ms: int) -> None:
+    def _note_video(self, payload: bytes | bytearray) -> bool:
+        """Return whether it is a frame; what comes before the frames has no time of its own."""
         first = payload[0]
         if first & 0x80:
-            kind = first & 15
-            self._video_codec = _four_letters(payload, kind) or self._video_codec
-            is_frame = kind in _ENHANCED_FRAMES
-        else:
-            self._video_codec = _VIDEO_CODECS.get(first & 15, "?")
-            is_frame = first & 15 not in (7, 12) or payload[1:2] == b"\1"
-        if not is_frame:
-            return
+            self._video_codec = _four_letters(payload, first & 15) or self._video_codec
+            return first & 15 in _ENHANCED_FRAMES
+        self._video_codec = _VIDEO_CODECS.get(first & 15, "?")
+        return first & 15 not in _WITH_PACKETS or payload[1:2] == b"\1"
+
+    def _note_audio(self, payload: bytes | bytearray) -> bool:
+        first = payload[0]
+        if first >> 4 == _ENHANCED_AUDIO:
+            self._audio_codec = _four_letters(payload, first & 15) or self._audio_codec
+            return first & 15 == 1
+        self._audio_codec = _AUDIO_CODECS.get(first >> 4, "?")
+        return first >> 4 != _AAC or payload[1:2] == b"\1"
+
+    def _note_frame(self, message: RtmpMessage) -> None:
         self._second().frames += 1
-        if first >> 4 & 7 == _KEYFRAME:
+        if message.payload[0] >> 4 & 7 == _KEYFRAME:
             if self._keyframe_ms is not None:
-                self._keyframe_gap_ms = time_ms - self._keyframe_ms
-            self._keyframe_ms = time_ms
+                self._keyframe_gap_ms = message.timestamp_ms - self._keyframe_ms
+            self._keyframe_ms = message.timestamp_ms
 
     def _keyframe_seconds(self) -> float | None:
         if self._keyframe_ms is None:

@@ -118,6 +118,15 @@ def test_jumps_of_timestamps_are_counted_for_each_track(meter: HealthMeter) -> N
     assert meter.read().timestamp_jumps == 2
 
 
+def test_what_comes_before_the_frames_has_no_time(meter: HealthMeter) -> None:
+    """ffmpeg sends it with 0, and begins its frames anywhere."""
+    video(meter, SEQUENCE, 0)
+    video(meter, FRAME, 16_776_000)
+    meter.note(RtmpMessage(AUDIO, 0, 1, b"\xaf\0"))
+    meter.note(RtmpMessage(AUDIO, 16_776_000, 1, b"\xaf\1"))
+    assert meter.read().timestamp_jumps == 0
+
+
 @pytest.mark.parametrize(
     ("facts", "flags"),
     [
