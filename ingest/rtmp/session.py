@@ -1,8 +1,10 @@
 """One encoder's RTMP, without its socket: bytes in; bytes out, its wish to publish, and its picture as messages.
 
 Driven by the server (ingest.rtmp.server). It knows the commands that encoders send (OBS, ffmpeg, librtmp, FMLE), and
-takes one stream a connection. Sources: Adobe, "RTMP 1.0" (2012), sections 5.4 and 7; Veovera, "Enhanced RTMP v2",
-for codecs besides H.264: they are said to be welcome, and their messages pass as they are.
+takes one stream a connection: OBS may send a second one with another sound, which is left out.
+
+Sources: Adobe, "RTMP 1.0" (2012), sections 5.4 and 7; Veovera, "Enhanced RTMP v2", for codecs besides H.264: they are
+said to be welcome, and their messages pass as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ WINDOW_BYTES = 2_500_000
 EARLY_MAX_BYTES = 65_536
 COMMAND_MAX_BYTES = 65_536
 DETAIL_MAX = 1_000
-_STREAM_ID = 1
+# OBS writes the words of this one into its log, and of `BadName` it takes no notice.
+_REFUSED = "NetStream.Publish.Rejected"
 _CONTROL, _COMMANDS = 2, 3  # chunk streams
 _STREAM_BEGIN, _PING, _PONG = 0, 6, 7
 _DYNAMIC = 2
@@ -63,6 +66,8 @@ class RtmpSession:
         self._handshake = Handshake()
         self._reader = ChunkReader(message_max_bytes=COMMAND_MAX_BYTES)
         self._path: str | None = None  # of `connect`
+        self._streams = 0  # made
+        self._stream_id = 1  # of the one that it wants to publish
         self._is_publishing = False
         self._received = 0
         self._acknowledged = 0
@@ -76,10 +81,10 @@ class RtmpSession:
             data = self._handshake.rest
         for message in self._reader.receive(data):
             if message.kind in (MessageKind.VIDEO, MessageKind.AUDIO):
-                if self._is_publishing and message.payload:
+                if self._is_ours(message) and message.payload:
                     yield message
             elif message.kind in (MessageKind.DATA, MessageKind.DATA_AMF3):
-                if self._is_publishing and (unwrapped := _unwrapped(message)) is not None:
+                if self._is_ours(message) and (unwrapped := _unwrapped(message)) is not None:
                     yield unwrapped
             elif message.kind in (MessageKind.COMMAND, MessageKind.COMMAND_AMF3):
                 yield from self._command(message)
@@ -90,13 +95,17 @@ class RtmpSession:
         """Have the encoder begin."""
         self._is_publishing = True
         self._reader.message_max_bytes = self._message_max_bytes
-        self._user_control(_STREAM_BEGIN, struct.pack(">I", _STREAM_ID))
+        self._user_control(_STREAM_BEGIN, struct.pack(">I", self._stream_id))
         self._status("status", "NetStream.Publish.Start", "The stream may begin.")
 
     def refuse(self, detail: str) -> None:
         """Tell the encoder why its stream is not taken, or no longer. Close the connection then."""
         if self._path is not None:
-            self._status("error", "NetStream.Publish.BadName", detail[:DETAIL_MAX])
+            self._status("error", _REFUSED, detail[:DETAIL_MAX])
+
+    def _is_ours(self, message: RtmpMessage) -> bool:
+        """Whether it is of the stream that was accepted. Some encoders name none."""
+        return self._is_publishing and message.stream_id in (0, self._stream_id)
 
     def _count(self, size: int) -> None:
         if not self._is_publishing and self._received > EARLY_MAX_BYTES:
@@ -132,12 +141,14 @@ class RtmpSession:
             case "releaseStream" | "FCPublish":
                 self._result(transaction, None)
             case "createStream":
-                self._result(transaction, None, _STREAM_ID)
+                self._streams += 1
+                self._result(transaction, None, self._streams)
             case "publish" if path is None:
                 raise BadRtmp("The encoder sent what is no RTMP: it published before it connected.")
             case "publish" if self._is_publishing:
-                raise BadRtmp("The encoder sent a second stream on its connection.")
+                self._status("error", _REFUSED, "One stream a connection is taken.", stream_id=message.stream_id)
             case "publish":
+                self._stream_id = message.stream_id or self._stream_id
                 named = arguments[1] if len(arguments) > 1 else None
                 yield PublishRequest(path or "", named if isinstance(named, str) else "")
             case "play" | "play2":
@@ -169,9 +180,10 @@ class RtmpSession:
     def _result(self, transaction: float, *values: amf0.Value) -> None:
         self._send(MessageKind.COMMAND, amf0.encode("_result", transaction, *values))
 
-    def _status(self, level: str, code: str, description: str) -> None:
+    def _status(self, level: str, code: str, description: str, *, stream_id: int | None = None) -> None:
         info: amf0.Value = {"level": level, "code": code, "description": description}
-        self._send(MessageKind.COMMAND, amf0.encode("onStatus", 0, None, info), stream_id=_STREAM_ID)
+        data = amf0.encode("onStatus", 0, None, info)
+        self._send(MessageKind.COMMAND, data, stream_id=self._stream_id if stream_id is None else stream_id)
 
     def _user_control(self, event: int, data: bytes) -> None:
         self._send(MessageKind.USER_CONTROL, struct.pack(">H", event) + data)

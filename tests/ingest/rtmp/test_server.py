@@ -84,14 +84,14 @@ async def test_garbage_is_cut(place: Place, size: int) -> None:
 async def test_wrong_key_is_refused_in_words_before_any_picture(place: Place) -> None:
     async with place.talk() as (reader, writer):
         writer.write(client.opening("wrong") + message(VIDEO, KEYFRAME))
-        assert said(await to_the_end(reader)) == [("NetStream.Publish.BadName", WRONG)]
+        assert said(await to_the_end(reader)) == [("NetStream.Publish.Rejected", WRONG)]
     assert place.streams == {}
 
 
 async def test_missing_key_is_refused_in_words(place: Place) -> None:
     async with place.talk() as (reader, writer):
         writer.write(client.opening(""))
-        assert said(await to_the_end(reader)) == [("NetStream.Publish.BadName", rtmp.NO_KEY)]
+        assert said(await to_the_end(reader)) == [("NetStream.Publish.Rejected", rtmp.NO_KEY)]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ async def test_more_bits_than_allowed_end_the_stream_in_words() -> None:
         await begin(place, writer)
         writer.write(message(VIDEO, KEYFRAME + bytes(2 * MEGABYTE)))
         [*_, (code, words)] = said(await to_the_end(reader))
-        assert (code, words.partition(",")[0]) == ("NetStream.Publish.BadName", "The stream has more than 1 Mbit/s")
+        assert (code, words.partition(",")[0]) == ("NetStream.Publish.Rejected", "The stream has more than 1 Mbit/s")
         assert await place.streams["key"].closed() == words
 
 
@@ -178,7 +178,7 @@ async def test_sink_can_refuse_what_comes(place: Place) -> None:
         await begin(place, writer)
         place.streams["key"].refusal = "The key was revoked."
         writer.write(message(VIDEO, KEYFRAME))
-        assert said(await to_the_end(reader))[-1] == ("NetStream.Publish.BadName", "The key was revoked.")
+        assert said(await to_the_end(reader))[-1] == ("NetStream.Publish.Rejected", "The key was revoked.")
         assert await place.streams["key"].closed() == "The key was revoked."
 
 

@@ -131,7 +131,7 @@ def test_name_that_is_no_text_is_empty(talk: Talk, name: amf0.Value) -> None:
 def test_refused_encoder_hears_why(talk: Talk) -> None:
     talk.send(client.HANDSHAKE + client.connect())
     talk.session.refuse("This key is not known.")
-    assert said(bytes(talk.session.outgoing)) == [("NetStream.Publish.BadName", "This key is not known.")]
+    assert said(bytes(talk.session.outgoing)) == [("NetStream.Publish.Rejected", "This key is not known.")]
 
 
 def test_one_that_never_connected_hears_nothing(talk: Talk) -> None:
@@ -161,6 +161,17 @@ def test_facts_come_as_a_file_has_them(publishing: Talk) -> None:
 def test_empty_messages_are_passed_over(publishing: Talk) -> None:
     publishing.send(message(VIDEO, b"") + message(DATA, b"") + message(AUDIO, b""))
     assert publishing.media == []
+
+
+def test_second_stream_of_a_connection_is_left_out(publishing: Talk) -> None:
+    """OBS sends one for each further sound that is switched on, and goes on if it is refused."""
+    [made] = results(publishing.send(client.command("createStream", 6, None)))
+    assert made == ["_result", 6.0, None, 2.0]
+    wish = amf0.encode("publish", 7, None, "sound", "live")
+    [refused] = results(publishing.send(b"".join(client.chunks(COMMAND, wish, id=3, stream_id=2))))
+    assert "NetStream.Publish.Rejected" in str(refused)
+    publishing.send(b"".join(client.chunks(AUDIO, b"\xaf\1b", id=5, stream_id=2)) + message(AUDIO, b"\xaf\1a"))
+    assert publishing.media == [(AUDIO, b"\xaf\1a")]
 
 
 @pytest.mark.parametrize("name", ["FCUnpublish", "deleteStream", "closeStream"])
@@ -207,7 +218,6 @@ def test_aborted_message_does_not_come(publishing: Talk) -> None:
     ("data", "words"),
     [
         (message(1, bytes(4), id=2), "chunks of no bytes"),
-        (client.publish("another"), "second stream"),
         (client.command("play", 0, None, "key"), "plays none"),
         (message(COMMAND, b"\x02\0", id=3), "ends too early"),
         (message(COMMAND, amf0.encode(1, 2), id=3), "without a name"),
