@@ -1,4 +1,4 @@
--- Returns now, since when the table is there, and since when each viewer is online ('': is not).
+-- Returns now, when the table was made, and since when each viewer is online ('': the viewer is not).
 local since, whole = KEYS[1], KEYS[2]
 local viewers = ARGV
 -- include now

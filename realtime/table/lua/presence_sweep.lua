@@ -1,4 +1,4 @@
--- Take out up to `most` viewers whose entries hold no longer. Returns now; and each viewer with the end of their entry.
+-- Take out up to `most` viewers with entries that have ended. Returns now, and each viewer with the end of their entry.
 local online, since = KEYS[1], KEYS[2]
 local most = ARGV[1]
 -- include now

@@ -1,5 +1,5 @@
--- Gather what all nodes of the region watch. `bitmap_prefix`: how the key of a node's bitmap begins, before its name.
--- Returns nil when no node has said anything; else the digest, the bitmap ('' when its digest is `known_digest`), and
+-- Gather what all nodes of the region watch. `bitmap_prefix`: the part of a node's bitmap key before the node's name.
+-- Returns nil if no node has reported anything; else the digest, the bitmap ('' when its digest is `known_digest`), and
 -- up to `counts_max` counts that are at most `counts_ms` old: topic, count, peak, ...
 local nodes, union, counts = KEYS[1], KEYS[2], KEYS[3]
 local known_digest, bitmap_bytes, bitmap_prefix = ARGV[1], tonumber(ARGV[2]), ARGV[3]

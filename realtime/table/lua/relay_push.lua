@@ -1,4 +1,4 @@
--- Append entries to a queue. Returns how many of the oldest had to go.
+-- Append entries to a queue. Returns how many of the oldest entries were dropped.
 -- include rest
 local queue = KEYS[1]
 local entries_max, keep_seconds, entries = tonumber(ARGV[1]), ARGV[2], rest(ARGV, 3)

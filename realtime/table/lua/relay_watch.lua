@@ -1,4 +1,4 @@
--- Set bits in the bitmap of what a node watches. Returns 0 when the table does not have the rest of it.
+-- Set bits in the bitmap of what a node watches. Returns 0 if the table does not have the rest of it.
 -- include rest
 local nodes, bitmap = KEYS[1], KEYS[2]
 local node, lease_ms, bits = ARGV[1], tonumber(ARGV[2]), rest(ARGV, 3)

@@ -1,4 +1,4 @@
--- Enter a node for topics whose viewers nobody counts: one sorted set of leases for each topic.
+-- Enter a node for topics without counted viewers: one sorted set of leases for each topic.
 local leases_of_topics = KEYS
 local node, lease_ms = ARGV[1], tonumber(ARGV[2])
 -- include now

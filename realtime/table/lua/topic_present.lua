@@ -1,5 +1,5 @@
 -- Returns, for each key of a viewer, on how many nodes this viewer watches the topic; nil: on none.
--- Nodes that are gone leave with the next renewal of those that are not.
+-- A dead node leaves with the next renewal of any other node.
 local leases, references = KEYS[1], KEYS[2]
 local viewers = ARGV
 -- include now

@@ -1,5 +1,5 @@
 -- Renew a node's lease of a topic, and take what is new about its viewers.
--- `viewers`: how many the node has. Of `sampled` of them, those of the sample of `level`, the table has the keys.
+-- `viewers`: how many the node has. The table has the keys of `sampled` of them: those in the sample of `level`.
 -- `is_whole`: forget all keys that the node sent before. `is_all`: no more changes wait at the node.
 -- `names_now`: ids of viewers, '-' if unchanged; `is_named`: the table should have some. `peak`, `ratio`: as the node
 -- knows them. `changed`: keys of the viewers who `joined` (a number), then of those who left.
@@ -19,7 +19,7 @@ local joined, changed = tonumber(ARGV[15]), rest(ARGV, 16)
 
 local members = members_of(node)
 if redis.call('ZADD', leases, now + lease_ms, node) == 1 then
-  redis.call('DEL', members)  -- of a lease that ended so long ago that the references are gone as well
+  redis.call('DEL', members)  -- the lease ended so long ago that the references are gone as well
 end
 local is_clean = sweep(swept_max)
 if is_whole then while not empty(node, 1000) do end end

@@ -4,8 +4,8 @@
 --   shares      hash: node -> "<viewers> <level> <1: the table has all of its keys>"; the sum is in fields with `#`
 --   references  hash: key of a viewer -> how many nodes have this viewer; `#` -> the sum of these numbers
 --   names       hash: node -> ids of its viewers
--- The keys that one node has are a set, its members. The references are what all members together say: a script that
--- takes a key out of the members of a node, dead or not, takes the reference too.
+-- The keys of one node are a set, its members. The references are the sum of all members: a script that takes a key out
+-- of the members of a node, dead or not, takes the reference too.
 local function members_of(node) return references .. ':' .. node end
 
 local moved = 0  -- references that this call adds
@@ -26,7 +26,7 @@ local function empty(node, most)
   return redis.call('EXISTS', members_of(node)) == 0
 end
 
--- Take out the nodes whose lease has ended, up to `most` keys of each. Returns whether nothing of them is left.
+-- Take out the nodes whose lease has ended, up to `most` keys of each. Returns whether nothing is left of them.
 local function sweep(most)
   local is_clean = true
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
@@ -53,10 +53,10 @@ local function check()
   return false
 end
 
--- Add up the shares, each viewer counted once; keep the sum, and return what a renewal answers: count, peak, level,
+-- Add up the shares, each viewer counted once. Keep the sum, and return a renewal's answer: count, peak, level,
 -- ratio, viewers in other regions. Arguments by name:
 --   is_clean                 no keys of a dead node are left
---   peak, ratio, level       as the caller knows them, for a table that does not
+--   peak, ratio, level       as the caller knows them, in case the table does not
 --   sample_max, sample_few   with more keys than that a higher level is wanted, with fewer a lower one
 --   settle_ms                how old a table must be before a lower level is wanted
 local function sum(given)
