@@ -18,9 +18,9 @@ from realtime import metrics
 from realtime.background import Spawn
 from realtime.events import Frame, now_ms
 from realtime.node.acknowledgements import Acknowledgements
-from realtime.node.audience import Audience
 from realtime.node.connections import Connection, is_full
 from realtime.node.feed import Feed
+from realtime.node.members import Audience
 from realtime.node.sending import Outgoing
 
 SLICE_CONNECTIONS = 500  # about 5 ms of writing

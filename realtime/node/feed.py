@@ -38,7 +38,7 @@ from realtime.events import (
 )
 from realtime.kinds import Access, TopicKind
 from realtime.log.store import Head, Loaded
-from realtime.node.audience import Members
+from realtime.node.members import Members
 from realtime.node.sending import Sending
 from realtime.stamps import Journey, Passage
 from realtime.table.counting import LocalViewers

@@ -1,5 +1,5 @@
 """The shared table, topic -> nodes, says which nodes watch a topic. Each node has a table of its own, topic ->
-connections (realtime.node.audience).
+connections (realtime.node.members).
 
 Hop: written by nodes, read by dispatchers.
 """

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from realtime.events import NodeId, TopicName
-from realtime.node.audience import Audience
+from realtime.node.members import Audience
 from realtime.table.counting import is_sampled
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import Share, SharedTable, Watched
