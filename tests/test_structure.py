@@ -18,9 +18,6 @@ READ_BY_NAME = re.compile(r"settings\.py:|models\.py:\d+: unused class|unused at
 # Of others' objects, which have no other name for it.
 FOREIGN_PRIVATES = {"_delivered", "_dirty", "_labelnames", "_replace"}  # kombu's QoS, Prometheus' metrics, named tuples
 
-# Two still need names of their own.
-AMBIGUOUS = {"Audience", "Table"}
-
 
 def test_imports_run_one_way(checkout: Path) -> None:
     program = Path(sys.executable).with_name("lint-imports")
@@ -58,7 +55,7 @@ def test_a_class_name_means_one_thing(checkout: Path, packages: list[str]) -> No
         for statement in ast.parse(path.read_text()).body
         if isinstance(statement, ast.ClassDef) and not statement.name.startswith("_")
     )
-    assert [name for name, count in found.items() if count > 1 and name not in AMBIGUOUS] == []
+    assert [name for name, count in found.items() if count > 1] == []
 
 
 def test_tests_reach_no_privates(checkout: Path) -> None:

@@ -20,7 +20,7 @@ from realtime.events import Frame, now_ms
 from realtime.node.acknowledgements import Acknowledgements
 from realtime.node.connections import Connection, is_full
 from realtime.node.feed import Feed
-from realtime.node.members import Audience
+from realtime.node.members import MemberList
 from realtime.node.sending import Outgoing
 
 SLICE_CONNECTIONS = 500  # about 5 ms of writing
@@ -123,7 +123,7 @@ class Fanout:
             sending.pump = self._spawn(self._pump(feed), name=f"fan-out {feed.topic}")
 
     async def _pump(self, feed: Feed) -> None:
-        """Write the outbox in slices; frames for the same audience go in one write."""
+        """Write the outbox in slices; frames for the same members go in one write."""
         sending = feed.sending
         try:
             while sending.outbox:
@@ -149,19 +149,19 @@ class Fanout:
             sending.pump = None
 
     def write(self, feed: Feed, out: Outgoing, start: int, stop: int) -> None:
-        """Write to the members at [start, stop) of each audience."""
+        """Write to the members at [start, stop) of each protocol."""
         frames = out.durable + out.state
         if start == 0:
             self._note_written(frames, out.readers)
         written = sent_bytes = 0
-        for audience, size, is_sse in (
+        for watching, size, is_sse in (
             (feed.members.sse, out.sse_size, True),
             (feed.members.websocket, out.websocket_size, False),
         ):
-            if start < size and len(audience):
+            if start < size and len(watching):
                 data = b"".join([made.sse if is_sse else made.websocket for made in frames])
                 count = write_slice(
-                    audience,
+                    watching,
                     start,
                     min(stop, size),
                     data=data,
@@ -195,7 +195,7 @@ class Fanout:
 
 
 def write_slice(
-    audience: Audience[Connection],
+    watching: MemberList[Connection],
     start: int,
     stop: int,
     *,
@@ -205,7 +205,7 @@ def write_slice(
     behind: Callable[[Connection], None],
     write: Callable[[int, bytes], int] = os.write,
 ) -> int:
-    """Write the bytes to the connections at [start, stop) of an audience; return how many got them.
+    """Write the bytes to the connections at [start, stop) of a list; return how many got them.
 
     `data` is what `frames` look like on a socket. It calls `behind` with each connection that has not yet taken the
     earlier frames. Such a connection gets only the `durable` frames, and must get the newest state later.
@@ -213,9 +213,9 @@ def write_slice(
     """
     size = len(data)
     missed = 0
-    for place, fd in enumerate(audience.fds[start:stop], start):
+    for place, fd in enumerate(watching.fds[start:stop], start):
         if fd < 0:
-            missed += not _write_around(audience.members[place], frames, durable=durable, behind=behind)
+            missed += not _write_around(watching.members[place], frames, durable=durable, behind=behind)
             continue
         try:
             sent = write(fd, data)
@@ -226,7 +226,7 @@ def write_slice(
                 missed += 1  # lost: the poll reads the same error from the socket and ends the connection
                 continue
             sent = 0
-        connection = audience.members[place]
+        connection = watching.members[place]
         assert connection is not None, "a hole has no descriptor"
         connection.wire.keep(data[sent:])
     return stop - start - missed

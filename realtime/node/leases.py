@@ -42,7 +42,7 @@ class Neighbours(Protocol):
     async def run(self) -> None: ...
 
 
-class Table(Protocol):
+class LeaseTable(Protocol):
     """The half of the shared table that a node needs (realtime.table.subscriptions.SharedTable)."""
 
     async def renew(self, node: NodeId, shares: Mapping[TopicName, Share]) -> dict[TopicName, Renewed]: ...
@@ -59,7 +59,7 @@ class Leases:
         self,
         id: NodeId,
         topics: Topics,
-        table: Table,
+        table: LeaseTable,
         fanout: Fanout,
         neighbours: Neighbours | None,
         *,

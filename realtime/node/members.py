@@ -15,7 +15,7 @@ from realtime.node.connections import Connection
 M = TypeVar("M")
 
 
-class Audience(Generic[M]):
+class MemberList(Generic[M]):
     """The connections of one topic and protocol: a list to walk fast, with holes where members left.
 
     A frame goes to the members that were in the list when it was made (`size` then). So a member that joins during a
@@ -74,8 +74,8 @@ class Members:
     __slots__ = ("sampled", "sse", "websocket")
 
     def __init__(self) -> None:
-        self.sse: Audience[Connection] = Audience()
-        self.websocket: Audience[Connection] = Audience()
+        self.sse: MemberList[Connection] = MemberList()
+        self.websocket: MemberList[Connection] = MemberList()
         self.sampled: set[Connection] = set()  # those that acknowledge frames
 
     def __len__(self) -> int:
@@ -85,18 +85,18 @@ class Members:
         return chain(self.sse, self.websocket)
 
     def __contains__(self, connection: Connection) -> bool:
-        return connection in self.audience_of(connection)
+        return connection in self.list_of(connection)
 
-    def audience_of(self, connection: Connection) -> Audience[Connection]:
+    def list_of(self, connection: Connection) -> MemberList[Connection]:
         return self.sse if connection.is_sse else self.websocket
 
     def add(self, connection: Connection) -> None:
-        self.audience_of(connection).add(connection, connection.direct_fd)
+        self.list_of(connection).add(connection, connection.direct_fd)
         if connection.is_sampled:
             self.sampled.add(connection)
 
     def discard(self, connection: Connection) -> None:
-        self.audience_of(connection).discard(connection)
+        self.list_of(connection).discard(connection)
         self.sampled.discard(connection)
 
     def compact(self) -> None:

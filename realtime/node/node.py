@@ -42,7 +42,7 @@ from realtime.node.arrivals import ARRIVALS_SECONDS, Arrivals
 from realtime.node.connections import RETRY_MS, Connection, ConnectionGone, TooManyTopics
 from realtime.node.fanout import Fanout
 from realtime.node.feed import Change, Feed, subject
-from realtime.node.leases import Leases, Neighbours, Table
+from realtime.node.leases import Leases, LeaseTable, Neighbours
 from realtime.node.online import OnlineTopics
 from realtime.node.openings import Ids, Opening, hello, opening
 from realtime.node.presence import SWEEP_SECONDS, Presence
@@ -72,7 +72,7 @@ class Node:
         self,
         id: NodeId,
         *,
-        table: Table,
+        table: LeaseTable,
         store: Store,
         kinds: Mapping[str, TopicKind],
         frame_seconds: float,
@@ -301,7 +301,7 @@ class Node:
         feed.members.discard(connection)
         self._ids.look_at_topics(connection)
         if not feed.sending.outbox:
-            feed.members.audience_of(connection).compact()
+            feed.members.list_of(connection).compact()
         if not len(feed.members):
             feed.empty_since = self._clock()
             if feed.kind.is_inbox and self._presence is not None:

@@ -15,7 +15,7 @@ from realtime.node.connections import Connection
 
 @dataclass(slots=True)
 class Outgoing:
-    """Frames that are sent in one write, to the members that were in each audience when the frames were made.
+    """Frames that are sent in one write, to the members that were there when the frames were made.
 
     A connection that cannot take them at once gets `durable` all the same, and the newest state when it can.
     """
@@ -27,7 +27,7 @@ class Outgoing:
     readers: Sequence[Connection] = ()  # those of them that are sampled
 
     def absorb(self, other: Outgoing) -> bool:
-        """Add the frames of another batch if they go to the same audience."""
+        """Add the frames of another batch if they go to the same members."""
         if (self.sse_size, self.websocket_size) != (other.sse_size, other.websocket_size):
             return False
         self.durable += other.durable

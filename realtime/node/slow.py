@@ -33,7 +33,7 @@ class SlowViewers:
     def set_fds(self, connection: Connection) -> None:
         """Make the fan-out write to the connection as its `direct_fd` says now."""
         for feed in self._feeds_of(connection):
-            feed.members.audience_of(connection).set_fd(connection, connection.direct_fd)
+            feed.members.list_of(connection).set_fd(connection, connection.direct_fd)
 
     async def check(self) -> None:
         """Send the newest state to viewers that have caught up."""

@@ -53,7 +53,7 @@ def bitmap_of(topics: Iterable[str]) -> bytes:
     return bytes(bits)
 
 
-class Table(Protocol):
+class InterestTable(Protocol):
     """The part of the relay's table that a node needs (realtime.relay.table)."""
 
     async def watch(self, node: NodeId, added: Iterable[str]) -> bool:
@@ -78,7 +78,7 @@ class Interest:
     def __init__(
         self,
         node: NodeId,
-        table: Table,
+        table: InterestTable,
         topics: Callable[[], Iterable[str]],
         *,
         clock: Callable[[], float] = time.monotonic,

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from realtime.events import NodeId, TopicName
-from realtime.node.members import Audience
+from realtime.node.members import MemberList
 from realtime.table.counting import is_sampled
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import Share, SharedTable, Watched
@@ -261,30 +261,30 @@ async def test_redis_away_is_said_so() -> None:
 
 
 def test_second_time_of_joining_changes_nothing() -> None:
-    audience: Audience[str] = Audience()
-    audience.add("ada")
-    audience.add("ada")
-    assert (list(audience), len(audience), audience.size) == (["ada"], 1, 1)
+    here: MemberList[str] = MemberList()
+    here.add("ada")
+    here.add("ada")
+    assert (list(here), len(here), here.size) == (["ada"], 1, 1)
 
 
 def test_frame_goes_to_those_who_were_there_when_it_was_made() -> None:
-    audience: Audience[str] = Audience()
-    audience.add("ada")
-    size = audience.size
-    audience.add("bo")
-    assert audience.members[:size] == ["ada"]
+    here: MemberList[str] = MemberList()
+    here.add("ada")
+    size = here.size
+    here.add("bo")
+    assert here.members[:size] == ["ada"]
 
 
 def test_who_left_is_a_hole_until_nothing_is_on_its_way() -> None:
-    audience: Audience[int] = Audience()
+    here: MemberList[int] = MemberList()
     for number in range(40):
-        audience.add(number)
+        here.add(number)
     for number in range(30):
-        audience.discard(number)
-    audience.discard(99)
-    assert audience.members[:31] == [None] * 30 + [30]
-    audience.compact()
-    assert audience.members == list(range(30, 40))
-    audience.discard(35)
-    assert list(audience) == [30, 31, 32, 33, 34, 36, 37, 38, 39]
-    assert audience.members[5] is None
+        here.discard(number)
+    here.discard(99)
+    assert here.members[:31] == [None] * 30 + [30]
+    here.compact()
+    assert here.members == list(range(30, 40))
+    here.discard(35)
+    assert list(here) == [30, 31, 32, 33, 34, 36, 37, 38, 39]
+    assert here.members[5] is None
