@@ -5,12 +5,16 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from hypothesis import HealthCheck, settings
+
 from ingest.rtmp import amf0
 
 AUDIO, VIDEO, DATA, COMMAND = 8, 9, 18, 20
 KEYFRAME = b"\x17\x01\x00\x00\x00"
 FRAME = b"\x27\x01\x00\x00\x00"
 SEQUENCE = b"\x17\x00\x00\x00\x00"
+
+PATIENT = settings(deadline=None, suppress_health_check=list(HealthCheck))  # on a machine that is slow or busy
 
 HANDSHAKE = b"\x03" + bytes(1536) + bytes(1536)
 

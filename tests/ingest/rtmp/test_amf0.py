@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.rtmp import amf0
+from tests.ingest.rtmp.client import PATIENT
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 scalars = st.none() | st.booleans() | st.floats(allow_nan=False) | texts
@@ -20,11 +21,13 @@ def depth(value: amf0.Value) -> int:
     return max((1 + depth(part) for part in inner), default=0)
 
 
+@PATIENT
 @given(st.lists(values.filter(lambda value: depth(value) <= 8), max_size=4))
 def test_values_come_out_as_they_went_in(given_values: list[amf0.Value]) -> None:
     assert amf0.decode(amf0.encode(*given_values)) == given_values
 
 
+@PATIENT
 @given(st.binary(max_size=200))
 def test_any_bytes_are_values_or_bad(data: bytes) -> None:
     try:

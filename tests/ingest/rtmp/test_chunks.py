@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.rtmp.chunks import CHUNK_STREAMS_MAX, BadRtmp, ChunkReader, RtmpMessage
-from tests.ingest.rtmp.client import AUDIO, VIDEO, basic_header, chunks, header, message
+from tests.ingest.rtmp.client import AUDIO, PATIENT, VIDEO, basic_header, chunks, header, message
 
 MOST = 10_000
 
@@ -30,6 +30,7 @@ def cut(draw: st.DrawFn, data: bytes) -> list[bytes]:
     return [data[start:end] for start, end in itertools.pairwise([0, *at, len(data)])]
 
 
+@PATIENT
 @given(
     st.data(),
     st.integers(1, 300),
@@ -51,6 +52,7 @@ def test_messages_of_several_streams_in_turns_come_out_whole(
     assert sorted(found) == sorted((VIDEO, time, payload) for time, payload in sent)
 
 
+@PATIENT
 @given(st.binary(max_size=600))
 def test_any_bytes_are_messages_or_bad(data: bytes) -> None:
     try:

@@ -7,13 +7,14 @@ import itertools
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.rtmp import server as rtmp
 from ingest.rtmp.chunks import RtmpMessage
 from ingest.rtmp.flv import FlvFile
 from ingest.rtmp.session import PublishRequest, RtmpSession
+from tests.ingest.rtmp.client import PATIENT
 from tests.ingest.rtmp.conftest import WRONG, Place, Recording
 from tests.ingest.rtmp.encoders import AAC, H264, PICTURE, SOUND, ffmpeg, frames, has_encoder, running_ffmpeg
 from tests.kit import until
@@ -152,7 +153,7 @@ def flv_of(pieces: list[bytes]) -> bytes:
     return bytes(out)
 
 
-@settings(max_examples=50)
+@PATIENT
 @given(cuts=st.sets(st.integers(0, 1_000_000), max_size=200))
 def test_however_the_network_cuts_it_the_stream_is_the_same(session_bytes: bytes, cuts: set[int]) -> None:
     edges = [0, *sorted(cut % len(session_bytes) for cut in cuts), len(session_bytes)]

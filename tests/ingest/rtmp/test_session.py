@@ -5,14 +5,14 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.rtmp import amf0
 from ingest.rtmp.chunks import BadRtmp, RtmpMessage
 from ingest.rtmp.session import EARLY_MAX_BYTES, PublishRequest, RtmpSession, SessionEvent, StreamEnded
 from tests.ingest.rtmp import client
-from tests.ingest.rtmp.client import AUDIO, COMMAND, DATA, FRAME, VIDEO, Reply, message, replies, said
+from tests.ingest.rtmp.client import AUDIO, COMMAND, DATA, FRAME, PATIENT, VIDEO, Reply, message, replies, said
 
 MOST = 200_000
 HANDSHAKE_ANSWER = 1 + 2 * 1536
@@ -248,7 +248,7 @@ def test_one_without_a_key_may_send_no_large_message(talk: Talk) -> None:
         talk.send(client.HANDSHAKE + client.connect() + message(VIDEO, bytes(70_000)))
 
 
-@settings(max_examples=200)
+@PATIENT
 @given(st.lists(st.tuples(st.integers(0, 22), st.binary(max_size=40)), max_size=5), st.booleans())
 def test_any_messages_are_followed_or_wrong(messages: list[tuple[int, bytes]], is_publishing: bool) -> None:
     talk = Talk()
