@@ -225,6 +225,18 @@ LIVE_PRESENCE_SECONDS = _integer("LIVE_PRESENCE_SECONDS", DEFAULTS["LIVE_PRESENC
 LIVE_COUNT_AFTER_SECONDS = _integer("LIVE_COUNT_AFTER_SECONDS", DEFAULTS["LIVE_COUNT_AFTER_SECONDS"], 0, 60)
 LIVE_SAMPLE = _share("LIVE_SAMPLE", DEFAULTS["LIVE_SAMPLE"])
 LIVE_KEEP_SEGMENTS_HOURS = _integer("LIVE_KEEP_SEGMENTS_HOURS", 24, 0, 10 * 366 * 24)
+LIVE_RTMP_HOST = env.str("LIVE_RTMP_HOST", HOST)
+# RTMP's own port, for one site a machine. 0: no encoder can send.
+LIVE_RTMP_PORT = _integer("LIVE_RTMP_PORT", 1935 if PORT == 8000 else min(PORT + 200, 65535), 0, 65535)
+LIVE_RTMP_URL = _read(
+    "LIVE_RTMP_URL",
+    env.str,
+    "",
+    lambda url: not url or re.fullmatch(r"rtmps?://[^/\s]+/\S+", url) is not None,
+    "the address that encoders know, like rtmp://example.org/live",
+)
+LIVE_INGEST_MAX_MBPS = _integer("LIVE_INGEST_MAX_MBPS", 30, 1, 1_000)
+LIVE_END_AFTER_SECONDS = _integer("LIVE_END_AFTER_SECONDS", 600, 60, 86_400)
 LIVE_DEMO = _switch("LIVE_DEMO", True)
 DEMO_VIDEO = "videos.demo"  # the module that has the demo broadcast's video (host.demo)
 

@@ -72,6 +72,23 @@ def start_video(video_id: UUID, actor: Viewer) -> Video:
     return _change_video(video_id, actor, change)
 
 
+def set_picture(video_id: UUID, actor: Viewer, state: str) -> Video:
+    """Say what comes from the encoder. A video that starts itself goes live with its picture.
+
+    Raises NotFound, Forbidden.
+    """
+
+    def change(video: Video) -> bool:
+        if video.status == Video.Status.ENDED or video.picture == state:
+            return False
+        video.picture, video.picture_since = state, timezone.now()
+        if state == Video.Picture.LIVE and video.starts_itself and video.status == Video.Status.UPCOMING:
+            video.status, video.started_at = Video.Status.LIVE, video.picture_since
+        return True
+
+    return _change_video(video_id, actor, change)
+
+
 def end_video(video_id: UUID, actor: Viewer) -> Video:
     """End the broadcast. Ending an ended one changes nothing. Raises NotFound, Forbidden."""
 
@@ -79,6 +96,7 @@ def end_video(video_id: UUID, actor: Viewer) -> Video:
         if video.status == Video.Status.ENDED:
             return False
         video.status, video.ended_at = Video.Status.ENDED, timezone.now()
+        video.picture, video.picture_since = "", None
         return True
 
     return _change_video(video_id, actor, change)

@@ -13,8 +13,10 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
+from videos.incoming import REPLAY_PLAYLIST
 from videos.media import SEGMENTS, remove_pictures
 from videos.models import DeletedVideo, Video
 
@@ -38,21 +40,25 @@ def clear_pictures() -> int:
     folders of this machine. Returns how many files and folders.
     """
     ended_before = timezone.now() - timedelta(hours=settings.LIVE_KEEP_SEGMENTS_HOURS)
-    on_air = _playing_folders()
+    kept = _kept_folders()
     removed = 0
     for ids in _folders():
         for video_id in DeletedVideo.objects.filter(id__in=ids).values_list("id", flat=True):
             removed += remove_pictures(video_id)
         ended = Video.objects.filter(id__in=ids, status=Video.Status.ENDED, ended_at__lt=ended_before)
         for video_id in ended.values_list("id", flat=True):
-            if str(video_id) not in on_air:
+            if str(video_id) not in kept:
                 removed += _clear(Path(settings.MEDIA_ROOT) / str(video_id), ended_before)
     return removed
 
 
-def _playing_folders() -> set[str]:
-    """Return the folders in which somebody may be writing: a video's picture may be in the folder of another one."""
-    playlists = Video.objects.exclude(status=Video.Status.ENDED).exclude(playlist="").values_list("playlist", flat=True)
+def _kept_folders() -> set[str]:
+    """Return the folders in which somebody may be writing, or that hold a recording.
+
+    A video's picture may be in the folder of another one.
+    """
+    playing = ~Q(status=Video.Status.ENDED) | Q(playlist__endswith=f"/{REPLAY_PLAYLIST}")
+    playlists = Video.objects.filter(playing).exclude(playlist="").values_list("playlist", flat=True)
     return {playlist.split("/")[2] for playlist in playlists}
 
 

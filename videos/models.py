@@ -34,6 +34,14 @@ class Video(models.Model):
         UNLISTED = "unlisted", _("unlisted")
         PRIVATE = "private", _("private")
 
+    class Picture(models.TextChoices):
+        """What comes from the encoder. Of a playlist set by hand nothing is known: ""."""
+
+        WAITING = "waiting", _("waiting")
+        LIVE = "live", _("live")
+        STALLED = "stalled", _("stalled")
+        GONE = "gone", _("gone")
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     owner = models.ForeignKey(Viewer, models.PROTECT, related_name="videos", verbose_name=_("broadcaster"))
     title = models.CharField(_("title"), max_length=TITLE_MAX)
@@ -47,6 +55,12 @@ class Video(models.Model):
         blank=True,
         help_text=_("Path on this site, like /media/<id>/live.m3u8; empty: no picture."),
     )
+    picture = models.CharField(_("picture"), max_length=8, choices=Picture, blank=True, editable=False)
+    picture_since = models.DateTimeField(_("picture since"), null=True, blank=True, editable=False)
+    starts_itself = models.BooleanField(
+        _("goes live by itself"), default=True, help_text=_("When the picture comes. Else with a click.")
+    )
+    is_recorded = models.BooleanField(_("recorded"), default=True, help_text=_("Can be watched when it has ended."))
     starts_at = models.DateTimeField(_("planned start"), null=True, blank=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)
@@ -71,6 +85,16 @@ class Video(models.Model):
     @property
     def topic(self) -> str:
         return f"video:{self.id}"
+
+
+class StreamKey(models.Model):
+    """Which version of a broadcaster's stream key is good (videos.keys). Without a row it is the first."""
+
+    viewer = models.OneToOneField(Viewer, models.CASCADE, primary_key=True, related_name="stream_key")
+    version = models.PositiveIntegerField(default=1)
+
+    def __str__(self) -> str:
+        return f"{self.viewer}: {self.version}"
 
 
 class DeletedVideo(models.Model):

@@ -35,6 +35,8 @@ class VideoIn(In):
     visibility: Visibility = "public"
     comments_enabled: bool = True
     playlist: Playlist = ""
+    starts_itself: bool = Field(True, description="Goes live when the picture comes; else by `startVideo`.")
+    is_recorded: bool = Field(True, description="Can be watched when it has ended.")
     starts_at_ms: Milliseconds | None = None
 
 
@@ -44,6 +46,8 @@ class VideoPatch(In):
     visibility: Visibility = UNCHANGED
     comments_enabled: bool = UNCHANGED
     playlist: Playlist = UNCHANGED
+    starts_itself: bool = UNCHANGED
+    is_recorded: bool = UNCHANGED
     starts_at_ms: Milliseconds | None = None
 
 
@@ -86,6 +90,38 @@ class ViewersOut(Viewers):
     known: int
 
 
+class PictureOut(Schema):
+    """What comes from the encoder. "": nothing is known of it, as of a playlist that was set by hand."""
+
+    state: Literal["", "waiting", "live", "stalled", "gone"]
+    since_ms: int | None
+
+
+class StreamKeyOut(Schema):
+    key: str
+    servers: dict[str, str] = Field(description="Where an encoder sends its picture, by protocol.")
+
+
+class EncoderHealth(Schema):
+    """What an encoder sends. Codecs are four letters, empty before one has come."""
+
+    bits_per_second: int
+    frames_per_second: float
+    keyframe_seconds: float | None = Field(description="Between the last two keyframes.")
+    has_rare_keyframes: bool = Field(description="More than 4 s: players begin and go on late.")
+    video: str
+    audio: str
+    width: int
+    height: int
+    jumps: int = Field(description="How often time jumped in what was sent.")
+
+
+class PictureHealth(Schema):
+    state: str
+    trouble: str = Field(description="The last thing that went wrong, in words.")
+    encoder: EncoderHealth | None
+
+
 class VideoOut(Schema):
     id: UUID
     topic: str
@@ -96,6 +132,9 @@ class VideoOut(Schema):
     broadcaster: Person
     comments_enabled: bool
     playlist: str
+    picture: PictureOut
+    starts_itself: bool
+    is_recorded: bool
     starts_at_ms: int | None
     started_at_ms: int | None
     ended_at_ms: int | None

@@ -1,0 +1,99 @@
+"""Stream keys: nothing secret is stored, another version makes the one of before worthless."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.videos.acts import Stage
+from videos import broadcasts, incoming
+from videos.incoming import REPLAY_PLAYLIST
+from videos.keys import WrongKey, broadcaster_of, key_of, replace_key
+from videos.models import StreamKey, Video
+from web.refusals import Forbidden
+
+
+def test_a_key_is_its_broadcasters(stage: Stage) -> None:
+    key = key_of(stage.owner)
+    assert key_of(stage.owner) == key
+    assert broadcaster_of(key) == stage.owner
+    assert not StreamKey.objects.exists()
+
+
+def test_another_key_makes_the_one_of_before_worthless(stage: Stage) -> None:
+    old, new = key_of(stage.owner), replace_key(stage.owner)
+    assert broadcaster_of(new) == stage.owner
+    with pytest.raises(WrongKey, match="was replaced"):
+        broadcaster_of(old)
+    assert replace_key(stage.owner) not in (old, new)
+
+
+@pytest.mark.parametrize("change", [str.upper, lambda key: key[:-1], lambda key: key + "0", lambda key: key[:-1] + "x"])
+def test_a_key_that_is_nearly_right_is_wrong(stage: Stage, change: object) -> None:
+    with pytest.raises(WrongKey):
+        broadcaster_of(change(key_of(stage.owner)))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("text", ["", "key", "0" * 32, "0" * 32 + "-" + "0" * 32, "ü" * 65, "\0" * 65, "../" * 30])
+def test_what_is_no_key_is_refused_in_words(stage: Stage, text: str) -> None:
+    with pytest.raises(WrongKey, match="stream key"):
+        broadcaster_of(text)
+
+
+def test_keys_are_for_broadcasters(stage: Stage) -> None:
+    key = key_of(stage.owner)
+    with pytest.raises(Forbidden):
+        key_of(stage.viewers[0])
+    with pytest.raises(Forbidden):
+        replace_key(stage.viewers[0])
+    stage.owner.is_broadcaster = False
+    stage.owner.save()
+    with pytest.raises(WrongKey, match="Only broadcasters"):
+        broadcaster_of(key)
+    stage.owner.is_broadcaster, stage.owner.is_active = True, False
+    stage.owner.save()
+    with pytest.raises(WrongKey):
+        broadcaster_of(key)
+
+
+def test_a_picture_goes_to_the_video_that_is_live_or_next(stage: Stage) -> None:
+    key = key_of(stage.owner)
+    first = incoming.find(key)
+    assert first.video_id == stage.video.id
+    assert stage.newest()[1]["video"]["playlist"] == f"/media/{stage.video.id}/live.m3u8"
+    assert incoming.find(key) == first
+    incoming.finish(first, has_recording=True)
+    assert stage.newest()[1]["video"]["playlist"] == f"/media/{stage.video.id}/{REPLAY_PLAYLIST}"
+    second = incoming.find(key)
+    video = Video.objects.get(id=second.video_id)
+    assert (second.video_id != first.video_id, video.title) == (True, "Broadcaster live")
+
+
+def test_a_video_starts_with_its_picture(stage: Stage) -> None:
+    incoming.find(key_of(stage.owner))
+    broadcasts.set_picture(stage.video.id, stage.owner, "waiting")
+    assert stage.newest()[1]["video"]["status"] == "upcoming"
+    broadcasts.set_picture(stage.video.id, stage.owner, "live")
+    name, data = stage.newest()
+    assert (name, data["video"]["status"], data["video"]["picture"]["state"]) == ("video", "live", "live")
+    before = len(stage.events)
+    broadcasts.set_picture(stage.video.id, stage.owner, "live")
+    assert len(stage.events) == before
+    broadcasts.set_picture(stage.video.id, stage.owner, "stalled")
+    assert stage.newest()[1]["video"]["picture"]["state"] == "stalled"
+
+
+def test_a_video_that_waits_for_a_click_starts_by_it(stage: Stage) -> None:
+    Video.objects.filter(id=stage.video.id).update(starts_itself=False)
+    broadcasts.set_picture(stage.video.id, stage.owner, "live")
+    assert stage.newest()[1]["video"]["status"] == "upcoming"
+
+
+def test_what_takes_no_picture_any_more_is_said_in_words(stage: Stage) -> None:
+    key = key_of(stage.owner)
+    found = incoming.find(key)
+    assert incoming.refused({found.video_id: key}) == {}
+    replace_key(stage.owner)
+    assert "replaced" in incoming.refused({found.video_id: key})[found.video_id].detail
+    assert incoming.refused({found.video_id: ""}) == {}
+    incoming.finish(found, has_recording=False)
+    assert incoming.refused({found.video_id: ""})[found.video_id].has_ended

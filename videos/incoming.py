@@ -1,0 +1,87 @@
+"""Which video a picture that comes in belongs to, and what becomes of the video. Called by the ingest.
+
+A key is a broadcaster's, not a video's: its picture goes to the video that is live or next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import F
+
+from accounts.models import Viewer
+from realtime.table.redis import key_prefix
+from videos import broadcasts
+from videos.keys import broadcaster_of
+from videos.models import Video
+from web.refusals import Refused
+
+LIVE_PLAYLIST, REPLAY_PLAYLIST = "live.m3u8", "replay.m3u8"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A video that takes a picture, and whose it is."""
+
+    video_id: UUID
+    owner: Viewer
+    is_recorded: bool
+
+
+def find(key: str) -> Incoming:
+    """Return the video that the key's picture goes to; announce one where there is none. Raises WrongKey."""
+    owner = broadcaster_of(key)
+    open_videos = Video.objects.filter(owner=owner).exclude(status=Video.Status.ENDED)
+    live = open_videos.filter(status=Video.Status.LIVE).order_by("-started_at").first()
+    video = live or open_videos.order_by(F("starts_at").asc(nulls_last=True), "id").first()
+    if video is None:
+        video = broadcasts.create_video(owner, title=f"{owner.name} live")
+    playlist = f"/media/{video.id}/{LIVE_PLAYLIST}"
+    if video.playlist != playlist:
+        broadcasts.update_video(video.id, owner, playlist=playlist)
+    return Incoming(video.id, owner, video.is_recorded)
+
+
+def left_open() -> list[Incoming]:
+    """Return the videos whose picture an ingest that ended did not finish."""
+    open_videos = Video.objects.exclude(picture="").exclude(status=Video.Status.ENDED).select_related("owner")
+    return [Incoming(video.id, video.owner, video.is_recorded) for video in open_videos]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a video takes no picture any more."""
+
+    detail: str
+    has_ended: bool = False
+
+
+def refused(keys: Mapping[UUID, str]) -> dict[UUID, Verdict]:
+    """Return which of these videos take no picture any more. `keys`: with which it is sent; "": nobody sends."""
+    there = Video.objects.in_bulk(keys)
+    found: dict[UUID, Verdict] = {}
+    for id, key in keys.items():
+        video = there.get(id)
+        if video is None or video.status == Video.Status.ENDED:
+            found[id] = Verdict("The broadcast has ended.", has_ended=True)
+            continue
+        try:
+            if key and broadcaster_of(key).id != video.owner_id:
+                found[id] = Verdict("The video belongs to somebody else now.")
+        except Refused as error:
+            found[id] = Verdict(error.detail)
+    return found
+
+
+def finish(incoming: Incoming, *, has_recording: bool) -> None:
+    """End the video, if that has not been done, and have it show its recording or nothing."""
+    broadcasts.end_video(incoming.video_id, incoming.owner)
+    playlist = f"/media/{incoming.video_id}/{REPLAY_PLAYLIST}" if has_recording else ""
+    broadcasts.update_video(incoming.video_id, incoming.owner, playlist=playlist)
+
+
+def health_key(video_id: UUID) -> str:
+    """Return where in Redis the ingest says how the picture is doing."""
+    return f"{key_prefix()}picture:{video_id}"
