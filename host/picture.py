@@ -1,87 +1,34 @@
-"""The picture of the demo broadcast: a moving one with a running clock and quiet sound, made live by ffmpeg.
+"""The picture of the demo broadcast: a moving one with a running clock and quiet sound, sent by ffmpeg to the
+site's own ingest.
 
 Called by host.demo. Costs 6 to 8 % of a core (2-core virtual machine).
 """
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-import time
 from pathlib import Path
 
 from host.processes import Program
 
-SEGMENT_SECONDS = 1
-PLAYLIST_SEGMENTS = 6
-POSTER_SECONDS = 10.0
-# An older playlist is not continued: no player has waited so long for it.
-STALE_SECONDS = 60.0
+KEYFRAME_SECONDS = 1
 FONTS = Path(__file__).resolve().parent / "fonts"
 _WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 854, 480, 15
 
 
-def _fresh_playlist(folder: Path) -> str:
-    """Return the text of the playlist, or "" if there is none that a player may still follow."""
-    playlist = folder / "live.m3u8"
-    with contextlib.suppress(OSError):
-        if time.time() - playlist.stat().st_mtime < STALE_SECONDS:
-            return playlist.read_text()
-    return ""
-
-
-def clear(folder: Path) -> None:
-    """Remove the picture of a video that has ended; its poster stays."""
-    for path in folder.glob("*"):
-        if path.name != "poster.jpg":
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def program(folder: Path) -> Program:
-    """Return the ffmpeg that writes `live.m3u8` and its segments, and make the folder ready for it. Raises OSError.
-
-    A fresh playlist is continued, number for number: after a restart players go on by themselves. (hls.js waits for
-    ever when the numbers jump.) Else the numbers begin with the time of day, so that they never go back.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    listed = _fresh_playlist(folder)
-    for path in [*folder.glob("*.ts"), *folder.glob("*.tmp"), *([] if listed else folder.glob("*.m3u8"))]:
-        if path.name not in listed:
-            path.unlink(missing_ok=True)
+def program(address: str) -> Program:
+    """Return the ffmpeg that sends the picture to `address`, by RTMP, as a broadcaster's encoder does."""
     encoder = {
         "-c:v": "libx264", "-preset": "ultrafast", "-tune": "zerolatency", "-profile:v": "main", "-threads": "1",
         "-b:v": "900k", "-maxrate": "900k", "-bufsize": "1800k", "-sc_threshold": "0",
-        "-g": str(_FRAMES_PER_SECOND * SEGMENT_SECONDS), "-keyint_min": str(_FRAMES_PER_SECOND * SEGMENT_SECONDS),
-        "-c:a": "aac", "-b:a": "96k",
-    }  # fmt: skip
-    hls = {
-        "-f": "hls", "-hls_time": str(SEGMENT_SECONDS), "-hls_list_size": str(PLAYLIST_SEGMENTS),
-        # A segment stays for as long as a playlist that lists it may be played (RFC 8216, section 6.2.2).
-        "-hls_delete_threshold": str(PLAYLIST_SEGMENTS + 2),
-        "-start_number": "0" if listed else str(int(time.time())),
-        # omit_endlist: without it, players take the end of this ffmpeg for the end of the broadcast.
-        "-hls_flags": "append_list+omit_endlist+delete_segments+program_date_time+independent_segments+temp_file",
-        "-hls_segment_filename": str(folder / "%d.ts"),
+        "-g": str(_FRAMES_PER_SECOND * KEYFRAME_SECONDS), "-keyint_min": str(_FRAMES_PER_SECOND * KEYFRAME_SECONDS),
+        "-c:a": "aac", "-b:a": "96k", "-f": "flv",
     }  # fmt: skip
     argv = [
-        *(_ffmpeg(), "-nostdin", "-y", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
+        *(_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
         *("-re", "-f", "lavfi", "-i", _picture(), "-re", "-f", "lavfi", "-i", _sound()),
-        *("-map", "0:v", "-map", "1:a", *_flat(encoder), *_flat(hls), str(folder / "live.m3u8")),
+        *("-map", "0:v", "-map", "1:a", *(part for option in encoder.items() for part in option), address),
     ]
     return Program("demo", tuple(argv), stop_seconds=3.0, cwd=FONTS)
-
-
-def take_poster(folder: Path) -> None:
-    """Make `poster.jpg` a picture of now, if the broadcast has begun; players never see half a picture.
-
-    A run of its own: a second, slower output of the broadcasting ffmpeg holds up the first one by seconds.
-    """
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        segments = [line for line in (folder / "live.m3u8").read_text().splitlines() if line.endswith(".ts")]
-        still = ("-frames:v", "1", "-q:v", "4", "-f", "image2", "-update", "1", "-atomic_writing", "1")
-        argv = [_ffmpeg(), "-nostdin", "-y", "-loglevel", "quiet", "-i", segments[-1], *still, "poster.jpg"]
-        subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, timeout=POSTER_SECONDS)
 
 
 def _ffmpeg() -> str:
@@ -90,10 +37,6 @@ def _ffmpeg() -> str:
 
     path: str = get_ffmpeg_exe()
     return path
-
-
-def _flat(options: dict[str, str]) -> list[str]:
-    return [part for option in options.items() for part in option]
 
 
 def _picture() -> str:

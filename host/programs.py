@@ -32,6 +32,11 @@ def relay(name: str = "relay") -> Program:
     return Program(name, (*PYTHON, "-m", "liveplatform.relay"), stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
 
 
+def ingest(name: str = "ingest") -> Program:
+    """What takes pictures from encoders; one for each folder of pictures."""
+    return Program(name, (*PYTHON, "-m", "liveplatform.ingest"), stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
+
+
 def jobs(name: str = "jobs") -> Program:
     """The Celery worker for periodic work, with its clock; one per site."""
     return _worker(name, "--queues", "jobs", "--beat")

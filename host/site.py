@@ -35,6 +35,7 @@ READY_ANSWER_SECONDS = 5.0
 SLOW_SECONDS = 60.0
 # A wrapper may pass on a Ctrl-C that the terminal has already sent to us.
 SAME_SIGNAL_SECONDS = 1.0
+RTMP_NAMES = ("LIVE_RTMP_HOST", "LIVE_RTMP_PORT")
 RELAY_NAMES = ("LIVE_RELAY_HOST", "LIVE_RELAY_PORT")
 # Valkey's advice about saving to disk, which this one never does.
 HIDDEN_LINES = ("Memory overcommit must be enabled",)
@@ -49,6 +50,8 @@ def serve(claim: embedded.Ownership) -> None:
     keep_folder()
     if settings.LIVE_PEERS or "LIVE_RELAY_HOST" in os.environ:
         listen(settings.LIVE_RELAY_HOST, settings.LIVE_RELAY_PORT, names=RELAY_NAMES).close()
+    if settings.LIVE_RTMP_PORT:
+        listen(settings.LIVE_RTMP_HOST, settings.LIVE_RTMP_PORT, names=RTMP_NAMES).close()
     with (
         contextlib.closing(listen(settings.HOST, settings.PORT)) as listening,
         open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
@@ -104,6 +107,8 @@ class _Site:
         if not early:
             self._start_nodes()
             preparation.remember_prepared(folder)
+        if settings.LIVE_RTMP_PORT:
+            self._supervisor.start(programs.ingest())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(demo.Demo(self._supervisor, self._stop_asked).run())
             await self._wait_until_ready()
@@ -162,8 +167,9 @@ class _Site:
     async def _stop(self) -> None:
         """Stop in the order in which nothing is lost: nodes take requests, workers pass events on, servers keep all."""
         await self._stop_programs(self._nodes)
-        await self._stop_programs(["dispatcher", "jobs", "relay"])
         await self._stop_programs([demo.NAME])
+        await self._stop_programs(["ingest"])
+        await self._stop_programs(["dispatcher", "jobs", "relay"])
         preparation.close_connections()
         # Never by force: PostgreSQL stops fast by itself, and then has nothing to recover.
         await self._supervisor.stop(["valkey", "postgres"])

@@ -118,9 +118,8 @@ class Lines:
 class _Kept:
     """A program that is kept running: its child of the moment and the task that keeps it."""
 
-    def __init__(self, program: Program, again: Callable[[], Program] | None) -> None:
+    def __init__(self, program: Program) -> None:
         self.program = program
-        self.again = again
         self.child: Child | None = None
         self.ended = asyncio.Event()
         self.read = asyncio.Event()
@@ -150,9 +149,9 @@ class Supervisor:
         await self.stop([*self._kept], hurry=True)
         self._loop.remove_signal_handler(signal.SIGCHLD)
 
-    def start(self, program: Program, *, again: Callable[[], Program] | None = None) -> Child:
-        """Start a program and keep it running; `again` says what to run after it has ended. Raises OSError."""
-        kept = _Kept(program, again)
+    def start(self, program: Program) -> Child:
+        """Start a program and keep it running. Raises OSError."""
+        kept = _Kept(program)
         child = self._run(kept)
         self._kept[program.name] = kept
         kept.task = asyncio.create_task(self._keep(kept), name=program.name)
@@ -204,8 +203,6 @@ class Supervisor:
                 return
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             try:
-                if kept.again:
-                    kept.program = kept.again()
                 self._run(kept)
             except OSError as error:
                 self.say(f"{kept.program.name} cannot be started: {error}")

@@ -72,7 +72,15 @@ def site(site_factory: SiteFactory) -> Iterator[Site]:
     No limits; the sample of those who acknowledge frames is everybody that a node takes into it; one listed origin.
     """
     with watched(
-        site_factory.start(env={"LIVE_LIMITS": "off", "LIVE_SAMPLE": "1", "LIVE_ORIGINS": LISTED_ORIGIN})
+        site_factory.start(
+            env={
+                "LIVE_LIMITS": "off",
+                "LIVE_SAMPLE": "1",
+                "LIVE_ORIGINS": LISTED_ORIGIN,
+                "LIVE_RTMP_HOST": "127.0.0.1",
+                "LIVE_RTMP_PORT": str(free_port()),
+            }
+        )
     ) as shared:
         yield shared
 

@@ -78,6 +78,7 @@ class Site:
         self.dispatcher: Child | None = None
         self.jobs: Child | None = None
         self.relay: Child | None = None
+        self.ingest: Child | None = None
         self.valkey = self.start_valkey()
 
     # Processes
@@ -116,6 +117,16 @@ class Site:
     def start_jobs(self) -> Child:
         self.jobs = self._run(programs.jobs())
         return self.jobs
+
+    def start_ingest(self) -> Child:
+        """Start what takes pictures from encoders; again after a kill."""
+        self.ingest = self._run(programs.ingest())
+        wait_for(self._takes_pictures, "the ingest")
+        return self.ingest
+
+    def _takes_pictures(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((self.env["LIVE_RTMP_HOST"], int(self.env["LIVE_RTMP_PORT"]))) == 0
 
     def start_relay(self) -> Child:
         self.relay = self._run(programs.relay())
@@ -180,7 +191,7 @@ class Site:
 
     def close(self) -> None:
         """Stop every process, each as it likes to be stopped."""
-        children = [*self.nodes, *(child for child in (self.dispatcher, self.jobs, self.relay) if child)]
+        children = [*self.nodes, *(child for child in (self.ingest, self.dispatcher, self.jobs, self.relay) if child)]
         for child in children:
             child.ask_to_stop()
         for child in [*children, self.valkey]:

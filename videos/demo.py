@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Viewer
-from videos import broadcasts
+from videos import broadcasts, keys
 from videos.models import Video, VideoId
 
 USERNAME = "demo"
@@ -30,8 +30,9 @@ def open_broadcast() -> VideoId:
             title="Clock over the northern lights",
             description="The demo broadcast: a live picture with a running clock, made on this machine.",
         )
-        broadcasts.update_video(video.id, broadcaster, playlist=f"/media/{video.id}/live.m3u8")
         broadcasts.start_video(video.id, broadcaster)
+    # It may run for weeks.
+    broadcasts.update_video(video.id, broadcaster, is_recorded=False)
     if new:
         broadcasts.create_video(
             broadcaster,
@@ -40,6 +41,11 @@ def open_broadcast() -> VideoId:
             starts_at=(timezone.now() + timedelta(days=1)).replace(minute=0, second=0, microsecond=0),
         )
     return VideoId(video.id)
+
+
+def stream_key() -> str:
+    """Return the key with which the demo's picture is sent."""
+    return keys.key_of(Viewer.objects.get(username=USERNAME))
 
 
 def close_broadcast() -> None:

@@ -52,5 +52,5 @@ def wait_until_answers(server: EmbeddedServer, child: Child, output: Callable[[]
 def last_words(text: str) -> str:
     """Return the line of a server's output that says why it ended."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    causes = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "rror", "ailed", "No space"))]
-    return (causes or lines or ["no reason given"])[-1]
+    telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "rror", "ailed", "No space"))]
+    return (telling or lines or ["no reason given"])[-1]

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 import pytest
@@ -92,19 +93,15 @@ async def test_an_impatient_stop_overtakes_a_patient_one(output: Output) -> None
         await patient
 
 
-async def test_what_runs_again_may_differ_and_a_failure_to_say_so_is_tried_again(output: Output) -> None:
-    calls: list[int] = []
-
-    def again() -> Program:
-        calls.append(len(calls))
-        if len(calls) == 1:
-            raise OSError(28, "No space left on device")
-        return shell("changing", "echo second; exec sleep 600")
-
+async def test_a_program_that_cannot_be_started_is_tried_again(output: Output, tmp_path: Path) -> None:
+    home, away, was_there = tmp_path / "home", tmp_path / "away", tmp_path / "was-there"
+    home.mkdir()
+    script = f"[ -e {was_there} ] || {{ touch {was_there}; mv {home} {away}; exit 1; }}; echo second; exec sleep 600"
     async with Supervisor(LogStream(output, coloured=False)) as watched:
-        watched.start(shell("changing", "exit 1"), again=again)
+        watched.start(Program("moved", ("/bin/sh", "-c", script), cwd=home))
+        await until(lambda: "moved cannot be started: [Errno 2] No such file" in output.text())
+        away.rename(home)
         await until(lambda: "| second" in output.text())
-    assert "changing cannot be started: [Errno 28] No space left on device" in output.text()
 
 
 def test_a_line_without_end_is_cut() -> None:

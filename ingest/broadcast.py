@@ -1,0 +1,220 @@
+"""The picture of one video, from its first encoder until its end: who sends it, what becomes of it, how it is doing.
+
+Made by the ingest (ingest.desk). Encoders come and go; the packager and its playlists go on. Nothing here knows the
+database: the desk asks for the `state` again and again, and writes it down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from ingest.encoder import EncoderProcess
+from ingest.packager.boxes import MalformedBox
+from ingest.packager.packager import Packager
+from ingest.packager.store import StoreFull
+from ingest.rtmp.health import StreamHealth
+from ingest.rtmp.publish import Publish, RefusedStream
+
+logger = logging.getLogger(__name__)
+
+STALLED_SECONDS = 1.2
+GONE_SECONDS = 60.0
+HELD_MAX_BYTES = 256 * 1024
+HELD_SECONDS = 1.0
+KEYFRAMES_MAX_SECONDS = 4.0
+REPLACED = "Another encoder sends with the same key now."
+NOTHING = "Neither a picture nor a sound came that can be used."
+
+
+class PictureState(StrEnum):
+    WAITING = "waiting"
+    LIVE = "live"
+    STALLED = "stalled"
+    GONE = "gone"
+    OVER = "over"
+    """It has been gone for too long: the video ends."""
+
+
+class Broadcast:
+    """`again`: an ingest that has ended had begun it, so it has stalled until an encoder comes back."""
+
+    def __init__(
+        self,
+        name: str,
+        packager: Packager,
+        *,
+        end_after_seconds: float,
+        again: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._packager = packager
+        self._end_after_seconds = end_after_seconds
+        self._clock = clock
+        self._began = clock()
+        self._came_at: float | None = self._began - STALLED_SECONDS if again else None
+        self._encoder: EncoderSink | None = None
+        self._has_had_one = again
+        self.trouble = ""
+        """The last thing that went wrong, in words for the broadcaster."""
+
+    @property
+    def key(self) -> str:
+        """The key with which somebody sends now; empty: nobody does."""
+        return self._encoder.publish.key if self._encoder else ""
+
+    @property
+    def state(self) -> PictureState:
+        now = self._clock()
+        if self._came_at is None:
+            return PictureState.OVER if now - self._began > self._end_after_seconds else PictureState.WAITING
+        silent = now - self._came_at
+        if silent < STALLED_SECONDS:
+            return PictureState.LIVE
+        if silent < GONE_SECONDS:
+            return PictureState.STALLED
+        return PictureState.GONE if silent < self._end_after_seconds else PictureState.OVER
+
+    def health(self) -> dict[str, Any]:
+        """Return how the picture is doing, as the studio shows it."""
+        read = self._encoder.publish.health.read() if self._encoder else None
+        found = {"state": self.state.value, "trouble": self.trouble, "encoder": None}
+        return found if read is None else {**found, "encoder": _shown(read)}
+
+    async def attach(self, publish: Publish) -> EncoderSink:
+        """Let an encoder send. One that sends already is cut: the newer wins."""
+        self.cut(REPLACED)
+        await self.wait_closed()
+        self._encoder = EncoderSink(publish, self)
+        return self._encoder
+
+    def cut(self, detail: str) -> None:
+        """Cut the encoder that sends, if one does."""
+        if self._encoder is not None:
+            self._encoder.publish.cut(detail)
+
+    async def wait_closed(self) -> None:
+        """Return when nobody sends, and all that came has been packaged."""
+        while self._encoder is not None:
+            await self._encoder.closed.wait()
+
+    async def end(self) -> None:
+        """End it for good."""
+        self.cut("The broadcast has ended.")
+        await self.wait_closed()
+        self._packager.end()
+
+    def sweep(self) -> None:
+        """Delete what players may still have asked for at the end."""
+        self._packager.sweep()
+
+    # What an encoder's sink says
+
+    def begins(self) -> None:
+        if self._has_had_one:
+            self._packager.discontinue()
+        self._has_had_one = True
+        self.trouble = ""
+
+    def take(self, data: bytes) -> None:
+        """Take what ffmpeg has made."""
+        try:
+            self._packager.feed(data)
+        except StoreFull as full:
+            self._packager.stop_recording()
+            self._note(f"The disk is full, so the recording has stopped. {full}")
+            return
+        except MalformedBox as error:
+            self._note(f"The picture cannot be used: {error}")
+            self.cut(self.trouble)
+            return
+        self._came_at = self._clock()
+
+    def fails(self, words: str) -> None:
+        if words:
+            self._note(words)
+
+    def left(self, sink: EncoderSink, reason: str) -> None:
+        if self._encoder is sink:
+            self._encoder = None
+            self._note(reason)
+
+    def _note(self, words: str) -> None:
+        if words != self.trouble:
+            logger.warning("%s: %s", self.name, words)
+        self.trouble = words
+
+
+class EncoderSink:
+    """Where one encoder's picture goes: to an ffmpeg of its own, once it is known what comes."""
+
+    def __init__(self, publish: Publish, broadcast: Broadcast) -> None:
+        self.publish = publish
+        self.closed = asyncio.Event()
+        self._broadcast = broadcast
+        self._held = b""
+        self._began = time.monotonic()
+        self._process: EncoderProcess | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Take FLV. Raises RefusedStream when nothing can be made of it."""
+        if self._process is None:
+            self._held += data
+            if not self._knows_enough():
+                return
+            self._process = await self._start()
+            data, self._held = self._held, b""
+        await self._process.write(data)
+
+    async def close(self, reason: str) -> None:
+        # To its end, also where the server is stopped meanwhile.
+        await asyncio.shield(asyncio.create_task(self._close(reason), name="close"))
+
+    async def _close(self, reason: str) -> None:
+        if self._process is not None:
+            await self._process.aclose()
+        self._broadcast.left(self, reason)
+        self.closed.set()
+
+    def _knows_enough(self) -> bool:
+        read = self.publish.health.read()
+        if read.video_codec and read.audio_codec:
+            return True
+        return len(self._held) > HELD_MAX_BYTES or time.monotonic() - self._began > HELD_SECONDS
+
+    async def _start(self) -> EncoderProcess:
+        read = self.publish.health.read()
+        if not read.video_codec and not read.audio_codec:
+            raise RefusedStream(NOTHING)
+        process = EncoderProcess(self._broadcast.take, self._over)
+        self._broadcast.begins()
+        try:
+            await process.start(video=read.video_codec, audio=read.audio_codec)
+        except (OSError, RuntimeError) as error:
+            raise RefusedStream(f"The site cannot start ffmpeg: {error}") from error
+        return process
+
+    def _over(self, words: str) -> None:
+        """ffmpeg has ended: by itself it does so only when it cannot go on."""
+        self._broadcast.fails(words)
+        if not self.closed.is_set():
+            self.publish.cut(words or "The picture cannot be used any more.")
+
+
+def _shown(read: StreamHealth) -> dict[str, Any]:
+    return {
+        "bits_per_second": round(read.bits_per_second),
+        "frames_per_second": round(read.frames_per_second, 1),
+        "keyframe_seconds": read.keyframe_seconds,
+        "has_rare_keyframes": (read.keyframe_seconds or 0) > KEYFRAMES_MAX_SECONDS,
+        "video": read.video_codec,
+        "audio": read.audio_codec,
+        "width": read.width,
+        "height": read.height,
+        "jumps": read.timestamp_jumps,
+    }

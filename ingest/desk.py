@@ -1,0 +1,175 @@
+"""The ingest's desk: lets encoders in by their key, and keeps the database informed about what comes.
+
+Hop: between encoders and videos. The RTMP server (ingest.rtmp.server) asks `admit`; `look` is called several times a
+second by the process (liveplatform.ingest). What is published is a durable event of the video's topic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+from redis.exceptions import RedisError
+
+from ingest.broadcast import Broadcast, EncoderSink, PictureState
+from ingest.packager.packager import Packager
+from ingest.packager.store import Folder
+from ingest.poster import take_poster
+from ingest.rtmp.publish import Publish, RefusedStream
+from realtime.background import BackgroundTasks
+from realtime.log.store import StoreUnavailable
+from realtime.log.threads import backend_threads
+from realtime.table.redis import shared_redis
+from videos import broadcasts, incoming
+from videos.incoming import Incoming, health_key
+from web.refusals import Refused
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+RIGHTS_SECONDS = 1.0
+POSTER_SECONDS = 10.0
+HEALTH_KEPT_SECONDS = 5
+SWEEP_SECONDS = 60.0
+AWAY = "The site's database is away. Try again in a moment."
+
+
+class _Open:
+    """A video with its broadcast, and what the database knows of it."""
+
+    def __init__(self, video: Incoming, broadcast: Broadcast, store: Folder) -> None:
+        self.video = video
+        self.broadcast = broadcast
+        self.store = store
+        self.written: str | None = None
+        self.is_ending = False
+
+
+class Desk:
+    def __init__(self, *, media: Path, end_after_seconds: float) -> None:
+        self._media = media
+        self._end_after_seconds = end_after_seconds
+        self._open: dict[UUID, _Open] = {}
+        self._opening = asyncio.Lock()
+        self._tasks = BackgroundTasks("ingest")
+
+    async def start(self) -> None:
+        """Take up what an ingest that has ended left open, and begin to look."""
+        for video in await backend_threads.run(incoming.left_open):
+            self._add(video, again=True)
+        self._tasks.repeat(self._write_states, LOOK_SECONDS, name="states")
+        self._tasks.repeat(self._look_at_rights, RIGHTS_SECONDS, name="rights")
+        self._tasks.repeat(self._publish_health, RIGHTS_SECONDS, name="health")
+        self._tasks.repeat(self._take_posters, POSTER_SECONDS, name="posters")
+
+    async def aclose(self) -> None:
+        """Stop looking. The encoders have been cut: another ingest may take them up within the minute."""
+        for entry in self._open.values():
+            await entry.broadcast.wait_closed()
+        await self._tasks.aclose()
+
+    async def admit(self, publish: Publish) -> EncoderSink:
+        """Let an encoder send, by its key. Raises RefusedStream."""
+        try:
+            video = await backend_threads.run(incoming.find, publish.key)
+        except Refused as refused:
+            logger.warning("encoder from %s refused: %s", publish.address, refused)
+            raise RefusedStream(str(refused)) from refused
+        except StoreUnavailable as error:
+            raise RefusedStream(AWAY) from error
+        async with self._opening:
+            entry = self._open.get(video.video_id) or self._add(video)
+            sink = await entry.broadcast.attach(publish)
+        logger.info("video %s: picture from %s", video.video_id, publish.address)
+        return sink
+
+    def _add(self, video: Incoming, *, again: bool = False) -> _Open:
+        store = Folder(self._media / str(video.video_id))
+        packager = Packager(store, recording=video.is_recorded, report=lambda words: broadcast.fails(words))
+        broadcast = Broadcast(
+            f"video {video.video_id}",
+            packager,
+            end_after_seconds=self._end_after_seconds,
+            again=again,
+        )
+        entry = self._open[video.video_id] = _Open(video, broadcast, store)
+        return entry
+
+    # What is done again and again
+
+    async def _write_states(self) -> None:
+        for entry in list(self._open.values()):
+            state = entry.broadcast.state
+            if state is PictureState.OVER:
+                self._begin_end(entry)
+            elif state.value != entry.written and await self._wrote(entry, state.value):
+                entry.written = state.value
+
+    async def _wrote(self, entry: _Open, state: str) -> bool:
+        """Write a state down; return whether that is done: the database may be away."""
+        try:
+            await backend_threads.run(broadcasts.set_picture, entry.video.video_id, entry.video.owner, state)
+        except Refused:
+            self._begin_end(entry)  # the video was deleted, or is somebody else's
+        except StoreUnavailable:
+            return False
+        return True
+
+    async def _look_at_rights(self) -> None:
+        """Cut who may send no more, and finish the videos that have ended."""
+        keys = {id: entry.broadcast.key for id, entry in self._open.items()}
+        if not keys:
+            return
+        try:
+            verdicts = await backend_threads.run(incoming.refused, keys)
+        except StoreUnavailable:
+            return
+        for id, verdict in verdicts.items():
+            if (entry := self._open.get(id)) is None:
+                continue
+            entry.broadcast.cut(verdict.detail)
+            if verdict.has_ended:
+                self._begin_end(entry)
+
+    def _begin_end(self, entry: _Open) -> None:
+        if not entry.is_ending:
+            entry.is_ending = True
+            self._tasks.spawn(self._end(entry), name=f"end {entry.video.video_id}")
+
+    async def _end(self, entry: _Open) -> None:
+        await entry.broadcast.end()
+        has_recording = entry.store.read(incoming.REPLAY_PLAYLIST) is not None
+        while True:
+            try:
+                await backend_threads.run(incoming.finish, entry.video, has_recording=has_recording)
+                break
+            except Refused:
+                break  # deleted meanwhile
+            except StoreUnavailable:
+                await asyncio.sleep(RIGHTS_SECONDS)
+        self._open.pop(entry.video.video_id, None)
+        self._tasks.spawn(_sweep_later(entry.broadcast), name="sweep")
+        logger.info("video %s: over, %s a recording", entry.video.video_id, "with" if has_recording else "without")
+
+    async def _publish_health(self) -> None:
+        """Say how each picture is doing, for the studio. Redis may be away: then it shows nothing."""
+        pipe = shared_redis().pipeline(transaction=False)
+        for id, entry in self._open.items():
+            pipe.set(health_key(id), orjson.dumps(entry.broadcast.health()), ex=HEALTH_KEPT_SECONDS)
+        try:
+            await pipe.execute()
+        except (RedisError, OSError) as error:
+            logger.debug("health is not published: %s", error)
+
+    async def _take_posters(self) -> None:
+        for entry in list(self._open.values()):
+            if entry.broadcast.state is PictureState.LIVE:
+                await take_poster(entry.store)
+
+
+async def _sweep_later(broadcast: Broadcast) -> None:
+    await asyncio.sleep(SWEEP_SECONDS)
+    broadcast.sweep()

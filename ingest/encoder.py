@@ -1,0 +1,113 @@
+"""One ffmpeg: FLV comes in, fragments of CMAF go out. What players can play is copied, all else is encoded again.
+
+Made by a broadcast (ingest.broadcast) for each encoder that sends. Sources: the options' names and meaning, ffmpeg's
+own documentation (mp4 muxer: frag_keyframe, empty_moov, default_base_moof, cmaf, frag_duration).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from functools import cache
+
+logger = logging.getLogger(__name__)
+
+FRAGMENT_SECONDS = 0.2
+READ_BYTES = 65_536
+LOOK_SECONDS, LOOK_BYTES = 0.2, 32_768
+"""How much ffmpeg reads before it begins, to know what it has. (With `-fflags nobuffer` it would throw that away.)"""
+STOP_SECONDS = 3.0
+COPY = {
+    "avc1": ("-c:v", "copy"),
+    "hvc1": ("-c:v", "copy", "-tag:v", "hvc1"),  # else it is hev1, which Apple's players do not take
+    "av01": ("-c:v", "copy"),
+}
+COPIED_AUDIO = frozenset({"mp4a", "Opus", ""})
+AGAIN_VIDEO = (
+    "-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "60",
+    "-force_key_frames", "expr:gte(t,n_forced*2)",
+)  # fmt: skip
+AGAIN_AUDIO = ("-c:a", "aac", "-b:a", "128k", "-ac", "2")
+
+
+class EncoderProcess:
+    """A running ffmpeg. `take` gets what it makes, in any cut; `over` is called at its end, with its last words."""
+
+    def __init__(self, take: Callable[[bytes], None], over: Callable[[str], None]) -> None:
+        self._take = take
+        self._over = over
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._words: list[str] = []
+
+    async def start(self, *, video: str, audio: str) -> None:
+        """Start it for these codecs, by their four letters; "": there is none. Raises OSError."""
+        self._process = await asyncio.create_subprocess_exec(
+            *command(video=video, audio=audio),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=READ_BYTES,
+        )
+        self._reading = asyncio.create_task(self._read(self._process), name="read ffmpeg")
+
+    async def write(self, data: bytes) -> None:
+        """Hand over FLV. Waits while ffmpeg does not read. What comes after its end is dropped."""
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+
+    async def aclose(self) -> None:
+        """End it with what it has; return when all that it made has been taken."""
+        if self._process is None or self._reading is None:
+            return
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.shield(self._reading)
+        except TimeoutError:
+            self._process.kill()
+            await self._reading
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        words = asyncio.create_task(self._read_words(process), name="read ffmpeg's log")
+        while data := await process.stdout.read(READ_BYTES):
+            self._take(data)
+        await words
+        code = await process.wait()
+        self._over(self._words[-1] if code and self._words else "")
+
+    async def _read_words(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        with contextlib.suppress(ValueError):  # a line longer than the limit
+            async for line in process.stderr:
+                self._words = [*self._words[-4:], line.decode(errors="replace").strip()]
+                logger.debug("ffmpeg: %s", self._words[-1])
+
+
+def command(*, video: str, audio: str) -> list[str]:
+    """Return the command for these codecs. There is always a picture or a sound."""
+    picture = ("-map", "0:v:0", *(COPY.get(video, AGAIN_VIDEO))) if video else ()
+    sound = ("-map", "0:a:0", *(("-c:a", "copy") if audio in COPIED_AUDIO else AGAIN_AUDIO)) if audio else ()
+    return [
+        *(ffmpeg(), "-hide_banner", "-loglevel", "error"),
+        *("-probesize", str(LOOK_BYTES), "-analyzeduration", str(int(LOOK_SECONDS * 1e6))),
+        *("-f", "flv", "-i", "pipe:0", *picture, *sound),
+        *("-f", "mp4", "-movflags", "+frag_keyframe+empty_moov+default_base_moof+cmaf"),
+        *("-frag_duration", str(int(FRAGMENT_SECONDS * 1e6)), "-flush_packets", "1", "pipe:1"),
+    ]
+
+
+@cache
+def ffmpeg() -> str:
+    """Return where ffmpeg is. Raises RuntimeError."""
+    # Its import looks the binary up and runs it once.
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    path: str = get_ffmpeg_exe()
+    return path

@@ -1,0 +1,63 @@
+"""The ingest's process: `python -m liveplatform.ingest`. It takes pictures from encoders, for all the site's videos.
+
+One for each folder of pictures (`LIVE_MEDIA_DIR`). It listens on LIVE_RTMP_HOST and LIVE_RTMP_PORT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+
+logger = logging.getLogger(__name__)
+
+
+async def _run() -> int:
+    from django.conf import settings
+
+    from ingest.desk import Desk
+    from ingest.rtmp.server import RtmpLimits, RtmpServer
+    from realtime.limits import network_of
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    desk = Desk(media=Path(settings.MEDIA_ROOT), end_after_seconds=settings.LIVE_END_AFTER_SECONDS)
+    limits = RtmpLimits(max_bits_per_second=settings.LIVE_INGEST_MAX_MBPS * 1e6)
+    server = RtmpServer(desk.admit, network_of=network_of, limits=limits)
+    await desk.start()
+    try:
+        port = await server.start(settings.LIVE_RTMP_HOST, settings.LIVE_RTMP_PORT)
+    except OSError as error:
+        print(f"liveplatform: LIVE_RTMP_PORT: cannot listen: {error.strerror}", file=sys.stderr)
+        return 2
+    logger.info("ingest: encoders send to rtmp://%s:%d/live", settings.LIVE_RTMP_HOST, port)
+    await stop.wait()
+    await server.aclose()
+    await desk.aclose()
+    return 0
+
+
+def main() -> int:
+    """Take pictures until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
+    try:
+        django.setup(set_prefix=False)
+        from web.pictures import keep_folder
+
+        keep_folder()
+    except ImproperlyConfigured as error:
+        print(f"liveplatform: {error}", file=sys.stderr)
+        return 2
+    return asyncio.run(_run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""What a broadcast says of its picture, by its own clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingest.broadcast import GONE_SECONDS, STALLED_SECONDS, Broadcast
+from ingest.packager.packager import Packager
+from ingest.packager.store import Folder
+from tests.kit import Clock
+
+END_AFTER_SECONDS = 600.0
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def make(folder: Path, clock: Clock, *, again: bool = False) -> Broadcast:
+    packager = Packager(Folder(folder))
+    return Broadcast("a video", packager, end_after_seconds=END_AFTER_SECONDS, again=again, clock=clock)
+
+
+def test_a_picture_that_stops_is_stalled_then_gone_then_over(tmp_path: Path, clock: Clock) -> None:
+    broadcast = make(tmp_path, clock)
+    assert broadcast.state == "waiting"
+    broadcast.take(b"")
+    assert broadcast.state == "live"
+    clock.advance(STALLED_SECONDS)
+    assert broadcast.state == "stalled"
+    broadcast.take(b"")
+    assert broadcast.state == "live"
+    clock.advance(GONE_SECONDS)
+    assert broadcast.state == "gone"
+    clock.advance(END_AFTER_SECONDS)
+    assert broadcast.state == "over"
+
+
+def test_what_another_ingest_left_open_has_stalled(tmp_path: Path, clock: Clock) -> None:
+    broadcast = make(tmp_path, clock, again=True)
+    assert broadcast.state == "stalled"
+    clock.advance(END_AFTER_SECONDS)
+    assert broadcast.state == "over"
+
+
+def test_a_picture_that_never_comes_is_not_waited_for(tmp_path: Path, clock: Clock) -> None:
+    broadcast = make(tmp_path, clock)
+    clock.advance(END_AFTER_SECONDS + 1)
+    assert broadcast.state == "over"
+
+
+def test_what_is_no_picture_is_said_in_words(tmp_path: Path, clock: Clock) -> None:
+    broadcast = make(tmp_path, clock)
+    broadcast.take(b"\0\0\0\1not a box at all")
+    assert broadcast.trouble.startswith("The picture cannot be used")
+    assert broadcast.health()["trouble"] == broadcast.trouble
+    assert broadcast.state == "waiting"
