@@ -131,6 +131,16 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "saved": _("Saved"),
     "started": _("You are live"),
     "ended": _("The broadcast has ended"),
+    "show": _("Show"),
+    "hide": _("Hide"),
+    "key_replaced": _("The old key is worthless now"),
+    "key_not_copied": _("Copy it by hand: your browser does not allow it."),
+    "picture.waiting": _("Waiting for the picture."),
+    "picture.live": _("The picture comes."),
+    "picture.stalled": _("The picture has stopped."),
+    "picture.gone": _("The picture is gone."),
+    "rare_keyframes": _("Keyframes come every {n} s. Set the keyframe interval of your encoder to 2 s."),
+    "frames": _("{n} frames/s"),
 }
 
 HOME: dict[str, str | Promise] = {key: WATCH[key] for key in _CARDS.split()}

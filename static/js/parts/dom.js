@@ -91,12 +91,12 @@ export function perFrame(work) {
 }
 
 /** Copy a link; where the browser refuses, show it instead. */
-export async function copyLink(link) {
+export async function copyLink(link, failure = "copy_failed") {
   try {
     await navigator.clipboard.writeText(link);
     toast(translate("copied"));
   } catch {
-    toast(translate("copy_failed", { link }));
+    toast(translate(failure, { link }));
   }
 }
 

@@ -5,8 +5,11 @@ import { ApiError, call } from "../core/api.js";
 import { byId, copyLink, note, toast } from "../parts/dom.js";
 import { compact, moment } from "../parts/format.js";
 import { plural, translate } from "../core/words.js";
+import { showHealth } from "./health.js";
+import { showKey } from "./key.js";
 
 const EVERY_MS = 5_000;
+const CHOICES = ["comments_enabled", "starts_itself", "is_recorded"];
 
 const list = byId("videos");
 const videos = new Map();
@@ -35,6 +38,7 @@ function show(video) {
   showWhen(item, video);
   act(item, "start").hidden = video.status !== "upcoming";
   act(item, "end").hidden = video.status !== "live";
+  void showHealth(item, video);
 }
 
 function showWhen(item, { status, ended_at_ms: ended, started_at_ms: started, starts_at_ms: starts }) {
@@ -89,7 +93,7 @@ function openForm(video) {
     fields.description.value = video.description;
     fields.visibility.value = video.visibility;
     fields.playlist.value = video.playlist;
-    fields.comments_enabled.checked = video.comments_enabled;
+    for (const name of CHOICES) fields[name].checked = video[name];
     fields.starts_at.value = video.starts_at_ms === null ? "" : localInput(video.starts_at_ms);
   }
   dialog.showModal();
@@ -104,7 +108,7 @@ function entered() {
     description: fields.description.value.trim(),
     visibility: fields.visibility.value,
     playlist: fields.playlist.value.trim(),
-    comments_enabled: fields.comments_enabled.checked,
+    ...Object.fromEntries(CHOICES.map((name) => [name, fields[name].checked])),
   };
   // The field knows minutes only: left alone, it must not cut the seconds off.
   const kept = edited?.starts_at_ms != null && fields.starts_at.value === localInput(edited.starts_at_ms);
@@ -177,9 +181,14 @@ if (list) {
   // Until here a press would have led nowhere.
   for (const acts of list.querySelectorAll("[inert]")) acts.inert = false;
   byId("new").disabled = false;
+  showKey(byId("key-card"));
   setInterval(() => {
     if (document.hidden) return;
     for (const item of list.querySelectorAll('[data-status="live"]')) void load(item.dataset.video);
-    for (const item of list.querySelectorAll('[data-status="upcoming"]')) showWhen(item, videos.get(item.dataset.video));
+    for (const item of list.querySelectorAll('[data-status="upcoming"]')) {
+      showWhen(item, videos.get(item.dataset.video));
+      // Its picture may come before it is live.
+      void load(item.dataset.video);
+    }
   }, EVERY_MS);
 }

@@ -1,0 +1,42 @@
+// How the picture that comes in is doing, in words and numbers, beside its video.
+
+import { ApiError, call } from "../core/api.js";
+import { translate } from "../core/words.js";
+
+const CODECS = { avc1: "H.264", hvc1: "HEVC", av01: "AV1", mp4a: "AAC", Opus: "Opus" };
+
+/** Ask how the picture of a video is doing, and write it into its item. */
+export async function showHealth(item, video) {
+  const line = item.querySelector("[data-health]");
+  if (video.status === "ended" || (video.picture?.state ?? "") === "") {
+    line.hidden = true;
+    return;
+  }
+  try {
+    const health = await call("GET", `/videos/${video.id}/picture`);
+    line.hidden = false;
+    line.dataset.health = health.state;
+    line.querySelector("[data-words]").textContent = words(health);
+    line.querySelector("[data-numbers]").textContent = numbers(health.encoder);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    // The next round asks again.
+  }
+}
+
+function words({ state, trouble, encoder }) {
+  if (encoder?.has_rare_keyframes) return translate("rare_keyframes", { n: Math.round(encoder.keyframe_seconds) });
+  const said = translate(`picture.${state || "waiting"}`);
+  return state === "live" || !trouble ? said : `${said} ${trouble}`;
+}
+
+function numbers(encoder) {
+  if (!encoder) return "";
+  const parts = [
+    encoder.width ? `${encoder.width} × ${encoder.height}` : "",
+    encoder.frames_per_second ? translate("frames", { n: Math.round(encoder.frames_per_second) }) : "",
+    encoder.bits_per_second ? `${(encoder.bits_per_second / 1e6).toFixed(1)} Mbit/s` : "",
+    [encoder.video, encoder.audio].filter(Boolean).map((name) => CODECS[name] ?? name).join(", "),
+  ];
+  return parts.filter(Boolean).join(" · ");
+}

@@ -1,0 +1,47 @@
+// How a broadcaster sends a picture: the server and the stream key, each to be copied; another key.
+
+import { ApiError, call } from "../core/api.js";
+import { byId, copyLink, note, toast } from "../parts/dom.js";
+import { translate } from "../core/words.js";
+
+const HIDDEN = "•".repeat(24);
+
+/** Show server and key in the card, and let them be copied. The key is hidden until it is asked for. */
+export function showKey(card) {
+  const problem = card.querySelector(".error");
+  const dialog = byId("key-dialog");
+  let known = null;
+  let isShown = false;
+
+  function draw() {
+    byId("key-server").value = known.servers.rtmp ?? "";
+    byId("key-value").value = isShown ? known.key : HIDDEN;
+    byId("key-show").textContent = translate(isShown ? "hide" : "show");
+    for (const button of card.querySelectorAll("button")) button.disabled = false;
+  }
+
+  async function ask(method, done) {
+    try {
+      known = await call(method, "/me/stream-key");
+      note(problem, "");
+      draw();
+      if (done) toast(translate(done));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      note(problem, error.advice);
+    }
+  }
+
+  byId("key-show").addEventListener("click", () => {
+    isShown = !isShown;
+    draw();
+  });
+  byId("key-copy-server").addEventListener("click", () => void copyLink(known.servers.rtmp));
+  byId("key-copy").addEventListener("click", () => void copyLink(known.key, "key_not_copied"));
+  byId("key-replace").addEventListener("click", () => dialog.showModal());
+  byId("key-replace-yes").addEventListener("click", () => {
+    dialog.close();
+    void ask("POST", "key_replaced");
+  });
+  void ask("GET");
+}
