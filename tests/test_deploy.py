@@ -26,6 +26,7 @@ UNITS = [
     "liveplatform-node@",
     "liveplatform-dispatcher@",
     "liveplatform-jobs",
+    "liveplatform-ingest",
     "liveplatform-relay",
 ]
 
@@ -93,7 +94,8 @@ def test_containers_start_what_the_units_start(compose: dict[str, dict[str, obje
         assert isinstance(command, list)
         return sorted(part for part in command if part not in ("python", "-u"))
 
-    for service, unit in (("node-1", "node@"), ("dispatcher", "dispatcher@"), ("jobs", "jobs"), ("relay", "relay")):
+    units = {"node-1": "node@", "dispatcher": "dispatcher@", **{name: name for name in ("jobs", "ingest", "relay")}}
+    for service, unit in units.items():
         argv = unit_program(f"liveplatform-{unit}", instance="8000", env={}).argv[2:]
         assert arguments(service) == sorted(part.replace("dispatcher-8000@", "dispatcher@") for part in argv)
     assert arguments("migrate") == ["manage.py", "migrate"]

@@ -54,23 +54,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return now
 
 
-async def report(reporter: Reporter) -> None:
-    for call in reporter.calls():
+async def tell(teller: Reporter) -> None:
+    for call in teller.calls():
         await shared_redis().execute_command(*call)  # type: ignore[no-untyped-call]
 
 
-def reported(process: str, *, slots: list[dict[str, Any]], hops: list[Any] | None = None) -> ProcessReport:
+def told(process: str, *, slots: list[dict[str, Any]], hops: list[Any] | None = None) -> ProcessReport:
     family = ["live_connections", "gauge", "Connections", [["live_connections", {"protocol": "sse"}, 7.0]]]
     now = {"process": process, "name": "node", "families": [family], "hops": hops or []}
     return ProcessReport(now, slots)
 
 
 async def test_what_a_process_counts_is_read_with_its_name(clock: list[int]) -> None:
-    reporter = Reporter("node")
+    teller = Reporter("node")
     metrics.hop_seconds.observe("written", "figured", "eu", 12)
-    await report(reporter)
+    await tell(teller)
     [found] = await read()
-    assert found.now["process"] == reporter.process
+    assert found.now["process"] == teller.process
     assert (found.now["name"], found.now["at_ms"]) == ("node", NOW_MS)
     samples = [
         sample
@@ -78,7 +78,7 @@ async def test_what_a_process_counts_is_read_with_its_name(clock: list[int]) -> 
         for sample in family.samples
         if sample.labels.get("event") == "figured"
     ]
-    assert {sample.labels["process"] for sample in samples} == {reporter.process}
+    assert {sample.labels["process"] for sample in samples} == {teller.process}
     by_bound = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
     assert (by_bound["0.0104"], by_bound["0.0124"], by_bound["+Inf"]) == (0, 1, 1)
     assert {s.name: s.value for s in samples if not s.name.endswith("_bucket")} == {
@@ -104,13 +104,13 @@ def test_process_that_starts_again_is_known_by_its_number(tmp_path: Path, caplog
 
 async def test_slot_holds_what_came_in_it_alone(clock: list[int]) -> None:
     metrics.hop_seconds.observe("written", "figured before", "eu", 3)
-    reporter = Reporter("node")
+    teller = Reporter("node")
     metrics.hop_seconds.observe("written", "figured in", "eu", 3)
     metrics.frames_sent_of("figured").inc(20)
-    await report(reporter)
+    await tell(teller)
     assert [found.slots for found in await read(with_past=True)] == [[]]
     clock[0] += SLOT_SECONDS * 1000
-    await report(reporter)
+    await tell(teller)
     [found] = await read(with_past=True)
     [slot] = found.slots
     assert slot["slot"] == SLOT + 1
@@ -121,18 +121,18 @@ async def test_slot_holds_what_came_in_it_alone(clock: list[int]) -> None:
 
 
 async def test_past_is_bounded_and_who_is_silent_is_forgotten(clock: list[int]) -> None:
-    reporter, silent = Reporter("node"), Reporter("silent")
-    await report(silent)
+    teller, silent = Reporter("node"), Reporter("silent")
+    await tell(silent)
     for _ in range(SLOTS_KEPT + 5):
         clock[0] += SLOT_SECONDS * 1000
-        await report(reporter)
+        await tell(teller)
     [found] = await read(with_past=True)
     assert found.now["name"] == "node"
     assert len(found.slots) == SLOTS_KEPT
-    assert await shared_redis().ttl(f"live:{REGION}:figures:{reporter.process}") in range(1, telemetry.KEPT_SECONDS + 1)
+    assert await shared_redis().ttl(f"live:{REGION}:figures:{teller.process}") in range(1, telemetry.KEPT_SECONDS + 1)
 
 
-async def test_process_reports_by_itself_and_is_not_ended_by_a_redis_that_is_away(
+async def test_process_tells_by_itself_and_is_not_ended_by_a_redis_that_is_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked = 0
@@ -155,7 +155,7 @@ async def test_process_reports_by_itself_and_is_not_ended_by_a_redis_that_is_awa
         await end(reporting)
 
 
-async def test_thread_reports_as_a_task_does(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_thread_tells_as_a_task_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telemetry, "REPORT_SECONDS", 0.05)
     assert telemetry.start_reporting("dispatcher").daemon
     async with asyncio.timeout(20):
@@ -174,11 +174,11 @@ async def test_region_without_redis_is_an_error_of_its_own(monkeypatch: pytest.M
         await read()
 
 
-def test_plots_are_sums_over_processes_and_a_gap_where_nobody_reported() -> None:
+def test_plots_are_sums_over_processes_and_a_gap_where_nobody_told() -> None:
     slow, fast = {"20": 10.0}, {"3": 10.0}
     first = {**BEFORE, "slot": SLOT - 1, "hops": [["written", "likes", "eu", slow]], "frames": 50.0, "connections": 3.0}
     second = {**first, "hops": [["written", "likes", "us", fast], ["written", "comment", "eu", slow]]}
-    both = [reported("a", slots=[first]), reported("b", slots=[second])]
+    both = [told("a", slots=[first]), told("b", slots=[second])]
     plots = to_plots(both, now_ms=NOW_MS + 1_000)
     assert plots["at"][-1] == (SLOT + 1) * SLOT_SECONDS
     assert len(plots["at"]) == SLOTS_KEPT
@@ -194,15 +194,13 @@ def test_plots_are_sums_over_processes_and_a_gap_where_nobody_reported() -> None
     assert of_likes["hops"]["written"]["p50"][-2] == pytest.approx(4.0)
 
 
-def test_slot_that_not_everybody_may_have_reported_yet_is_not_drawn() -> None:
+def test_slot_that_not_everybody_may_have_told_yet_is_not_drawn() -> None:
     assert to_plots([], now_ms=NOW_MS)["at"][-1] == SLOT * SLOT_SECONDS
 
 
 def test_samples_of_processes_stand_side_by_side() -> None:
     counts = [0.0] * (len(HopSeconds.BOUNDS_MS) + 2)
-    text = to_metrics(
-        [reported("a", slots=[], hops=[["node", "likes", "eu", counts]]), reported("b", slots=[])]
-    ).decode()
+    text = to_metrics([told("a", slots=[], hops=[["node", "likes", "eu", counts]]), told("b", slots=[])]).decode()
     assert text.count("# TYPE live_connections gauge") == 1
     assert 'live_connections{process="a",protocol="sse"} 7.0' in text
     assert 'live_connections{process="b",protocol="sse"} 7.0' in text
@@ -210,7 +208,7 @@ def test_samples_of_processes_stand_side_by_side() -> None:
 
 
 async def test_region_has_its_own_figures(clock: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    await report(Reporter("node"))
+    await tell(Reporter("node"))
     monkeypatch.setattr(settings, "LIVE_REGION", "figured_too")
     assert await read() == []
     with contextlib.suppress(TableUnavailable):

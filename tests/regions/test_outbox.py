@@ -40,7 +40,7 @@ async def away() -> RelayTable:
 
 
 async def watched(table: RelayTable, topics: Iterable[str]) -> list[bool]:
-    """Return which of the topics the region watches, as its relay learns it."""
+    """Return which of the topics the region watches, as its relay is told."""
     found = await table.gather("", bitmap_bytes=BITMAP_BYTES)
     assert found is not None and found.bitmap is not None
     return [is_in(topic, found.bitmap) for topic in topics]
@@ -87,37 +87,37 @@ async def test_digest_that_is_known_is_not_sent_again(table: RelayTable) -> None
 
 async def test_topic_that_was_dropped_leaves_the_digest_when_it_is_made_anew(table: RelayTable) -> None:
     clock, topics = [0.0], {str(ONE), str(TWO)}
-    own = interest(A, table, topics, clock=clock)
-    await own.report()
+    told = interest(A, table, topics, clock=clock)
+    await told.report()
     topics.remove(TWO)
-    own.drop(TWO)
-    await own.report()
+    told.drop(TWO)
+    await told.report()
     assert await watched(table, [ONE, TWO]) == [True, True], "dropping costs nothing for a while"
     clock[0] += REBUILD_SECONDS
-    await own.report()
+    await told.report()
     assert await watched(table, [ONE, TWO]) == [True, False]
 
 
-async def test_flushed_table_gets_everything_again(table: RelayTable, redis: Redis, prefix: str) -> None:
-    own = interest(A, table, {ONE})
-    await own.report()
+async def test_flushed_table_is_told_everything_again(table: RelayTable, redis: Redis, prefix: str) -> None:
+    told = interest(A, table, {ONE})
+    await told.report()
     for key in await redis.keys(f"{prefix}*"):
         await redis.delete(key)
-    own.add(TWO)
-    await own.report()
+    told.add(TWO)
+    await told.report()
     assert await watched(table, [ONE]) == [True]
 
 
-async def test_what_was_not_reported_is_reported_when_redis_is_back(
+async def test_what_was_not_told_is_told_when_redis_is_back(
     table: RelayTable, away: RelayTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = interest(A, table, {ONE})
-    own.count(ONE, Watched(3, 4))
+    told = interest(A, table, {ONE})
+    told.count(ONE, Watched(3, 4))
     with monkeypatch.context() as patch:
         for call in ("watch", "watch_all", "count"):
             patch.setattr(table, call, getattr(away, call))
-        await own.report()
-    await own.report()
+        await told.report()
+    await told.report()
     found = await table.gather("", bitmap_bytes=BITMAP_BYTES)
     assert found is not None and found.counts == {ONE: (3, 4)}
     assert await watched(table, [ONE]) == [True]

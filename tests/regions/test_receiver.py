@@ -371,7 +371,7 @@ async def test_other_paths_and_methods(us: Region) -> None:
 # What is told besides events
 
 
-async def test_digest_is_kept_and_viewers_of_another_region_are_counted(us: Region) -> None:
+async def test_digest_is_kept_and_viewers_abroad_are_counted(us: Region) -> None:
     await us.shared.renew(NODE, {TOPIC: NOTHING})
     body = encode_digest(bitmap_of(["video:1", "video:2"]), {TOPIC: (7, 9), "video:3": (1, 1)})
     assert (await us.post(body, path="/relay/v1/interest"))[0] == 200
@@ -401,7 +401,7 @@ async def test_digest_that_is_none_is_refused(us: Region, body: bytes) -> None:
     assert await us.table.interests(["eu"]) == [None]
 
 
-async def test_heartbeat_from_another_region_brings_the_viewer_online_here(us: Region) -> None:
+async def test_heartbeat_from_abroad_brings_the_viewer_online_here(us: Region) -> None:
     presence = TopicName("presence:42")
     await us.shared.enter(NODE, [presence])
     assert (await us.post(body_of(["h", presence])))[1]["accepted"] == 1

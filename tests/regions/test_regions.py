@@ -44,9 +44,9 @@ async def test_like_comment_and_heart_cross(regions: Regions, room: Room) -> Non
 
 
 async def test_comment_of_either_region_is_seen_in_both_in_one_order(regions: Regions, room: Room) -> None:
-    remote = Room(regions.us, room.client, room.people, room.video_id)
+    abroad = Room(regions.us, room.client, room.people, room.video_id)
     async with watching(*crowd([*regions.eu.urls, *regions.us.urls], room.topic, 6)) as viewers:
-        async with Talk(room) as talk, Talk(remote) as other:
+        async with Talk(room) as talk, Talk(abroad) as other:
             await talk.goes_on()
             await other.goes_on()
         assert talk.refused == other.refused == []
@@ -91,8 +91,8 @@ async def test_viewers_are_counted_over_both_regions(regions: Regions, room: Roo
 async def test_who_is_online_in_one_region_is_seen_so_in_the_other(regions: Regions, room: Room) -> None:
     ana, bo, _ = room.people
     await befriend(room, ana, bo)
-    remote = Room(regions.us, room.client, room.people, room.video_id)
-    async with watching(await stream(remote, f"presence:{ana.id}", bo, node=1)) as (watcher,):
+    abroad = Room(regions.us, room.client, room.people, room.video_id)
+    async with watching(await stream(abroad, f"presence:{ana.id}", bo, node=1)) as (watcher,):
         assert first(watcher)["status"] == "offline"
         async with watching(await online(room, ana)):
             await watcher.wait_for(lambda: statuses(watcher) == ["online"], "ana online")
@@ -156,7 +156,7 @@ async def test_answers_that_get_lost_double_nothing(regions: Regions, room: Room
 
 async def test_region_cut_off_from_the_database_too(regions: Regions, room: Room) -> None:
     """It shows what it has and takes nothing; when it is healed its viewers get everything, once."""
-    remote = Room(regions.us, room.client, room.people, room.video_id)
+    abroad = Room(regions.us, room.client, room.people, room.video_id)
     async with watching(*crowd([*regions.eu.urls, *regions.us.urls], room.topic, 6)) as viewers:
         await each(viewers, lambda viewer: fast_path_works(room, viewer))
         async with Talk(room) as talk:
@@ -164,10 +164,10 @@ async def test_region_cut_off_from_the_database_too(regions: Regions, room: Room
             regions.cut(regions.to_us, regions.to_eu, regions.database)
 
             async def is_noticed() -> bool:
-                return min([await remote.metric("live_store_errors_total", node=node) for node in (0, 1)]) > 0
+                return min([await abroad.metric("live_store_errors_total", node=node) for node in (0, 1)]) > 0
 
             await eventually(is_noticed, "the nodes of us to miss the database")
-            assert (await remote.try_to_comment("From nowhere")).status_code == 503
+            assert (await abroad.try_to_comment("From nowhere")).status_code == 503
             await room.like()
             await talk.goes_on()
             regions.mend()

@@ -67,7 +67,7 @@ def test_sample_of_a_level_is_part_of_the_one_below() -> None:
 def test_two_connections_of_a_viewer_are_one_until_the_last_has_gone() -> None:
     local = LocalViewers()
     assert local.enter(key(7))
-    assert not local.enter(key(7)), "nothing new to send"
+    assert not local.enter(key(7)), "nothing new to tell"
     assert len(local) == 1
     assert not local.leave(key(7))
     assert len(local) == 1
@@ -75,7 +75,7 @@ def test_two_connections_of_a_viewer_are_one_until_the_last_has_gone() -> None:
     assert len(local) == 0
 
 
-def test_what_does_not_count_is_not_counted() -> None:
+def test_what_does_not_count_is_not_on_the_roll() -> None:
     local = LocalViewers()
     assert not local.enter(UNCOUNTED, "ada")
     assert not local.leave(UNCOUNTED, "ada")
@@ -83,7 +83,7 @@ def test_what_does_not_count_is_not_counted() -> None:
     assert not local.share(peak=0, most=MANY).is_named
 
 
-def test_only_what_has_changed_is_sent_and_coming_back_at_once_is_no_change_of_two() -> None:
+def test_only_what_has_changed_is_told_and_coming_back_at_once_is_no_change_of_two() -> None:
     local = LocalViewers()
     for number in range(3):
         local.enter(key(number + 1))
@@ -97,7 +97,7 @@ def test_only_what_has_changed_is_sent_and_coming_back_at_once_is_no_change_of_t
     assert not local.has_news
 
 
-def test_news_that_may_not_have_been_heard_is_sent_again_as_things_are_then() -> None:
+def test_news_that_may_not_have_been_heard_is_told_again_as_things_are_then() -> None:
     local = LocalViewers()
     news(local)
     local.enter(key(1))
@@ -108,7 +108,7 @@ def test_news_that_may_not_have_been_heard_is_sent_again_as_things_are_then() ->
     assert news(local) == ([2], [1])
 
 
-def test_many_changes_are_sent_in_parts() -> None:
+def test_many_changes_are_told_in_parts() -> None:
     local = LocalViewers()
     for number in range(1, 2_501):
         local.enter(key(number))
@@ -124,7 +124,7 @@ def test_many_changes_are_sent_in_parts() -> None:
     assert {share.sampled for share in shares} == {2_500}
 
 
-def test_table_that_has_lost_everything_is_sent_everything() -> None:
+def test_table_that_has_lost_everything_is_told_everything() -> None:
     local = LocalViewers()
     for number in range(1, 4):
         local.enter(key(number), f"viewer {number}")
@@ -135,7 +135,7 @@ def test_table_that_has_lost_everything_is_sent_everything() -> None:
     assert share.names == frozenset(("viewer 1", "viewer 2", "viewer 3"))
 
 
-def test_other_level_is_sent_as_the_difference_of_the_two_samples() -> None:
+def test_other_level_is_told_as_the_difference_of_the_two_samples() -> None:
     local = LocalViewers()
     for number in range(1, 9):
         local.enter(key(number))
@@ -149,7 +149,7 @@ def test_other_level_is_sent_as_the_difference_of_the_two_samples() -> None:
     assert news(local) == ([2, 6], [])
 
 
-def test_table_away_for_long_costs_bounded_memory_and_is_sent_all_in_the_end() -> None:
+def test_table_away_for_long_costs_bounded_memory_and_is_told_all_in_the_end() -> None:
     local = LocalViewers()
     news(local)
     empty = held_by(local)
@@ -162,7 +162,7 @@ def test_table_away_for_long_costs_bounded_memory_and_is_sent_all_in_the_end() -
     assert (share.is_whole, share.joined) == (True, [5])
 
 
-def test_names_are_sent_when_they_change_and_never_more_than_so_many() -> None:
+def test_names_are_told_when_they_change_and_never_more_than_so_many() -> None:
     local = LocalViewers()
     local.enter(key(1), "ada")
     local.enter(key(1), "ada")

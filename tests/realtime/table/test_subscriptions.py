@@ -108,7 +108,7 @@ async def test_viewer_on_two_nodes_is_one(table: Table) -> None:
     assert await watched_after(table, B, Share(1, sampled=1, left=[3])) == Watched(3, 4)
 
 
-async def test_what_is_sent_twice_counts_once(table: Table) -> None:
+async def test_what_is_told_twice_counts_once(table: Table) -> None:
     """The answer to a renewal may get lost: then nobody knows whether it was heard."""
     await table.renew(A, {ONE: viewers([1, 2])})
     for _ in range(2):
