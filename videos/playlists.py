@@ -63,12 +63,13 @@ def read_playlist(body: bytes, changed_ns: int) -> ReadPlaylist:
         elif line and not line.startswith("#"):
             counts.append(parts)
             parts = 0
+    skipped = _number(tags.get("#EXT-X-SKIP", "").removeprefix("SKIPPED-SEGMENTS="))
     hints = _HINT.findall("\n".join(lines))
     return ReadPlaylist(
         body,
         changed_ns,
         target_seconds=min(TARGET_SECONDS_MAX, _number(tags.get("#EXT-X-TARGETDURATION", ""))),
-        last_msn=_number(tags.get("#EXT-X-MEDIA-SEQUENCE", "")) + len(counts) - 1,
+        last_msn=_number(tags.get("#EXT-X-MEDIA-SEQUENCE", "")) + skipped + len(counts) - 1,
         last_parts=counts[-1] if counts else 0,
         next_parts=parts,
         hint=hints[-1] if hints else "",

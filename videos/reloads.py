@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,11 +30,12 @@ KEPT_MAX = 500
 LARGEST_BYTES = 256 * 1024
 """A longer playlist, of a recording, is sent from the disk like any file."""
 LIVE = "live.m3u8"
-PART = re.compile(r"\.[0-9]+\.[a-z0-9]+")
-"""The end of a part's name: its number stands between two dots."""
+DELTA = "{}-delta.m3u8"
+"""The name of what is new in a playlist, where its packager writes that beside it."""
 
 Look = Callable[[Path, ReadPlaylist | None], ReadPlaylist | None]
 Waiting = Coroutine[Any, Any, ReadPlaylist | None]
+Hold = Callable[[Waiting], Awaitable[ReadPlaylist | None]]
 
 
 class WaitEnded(Exception):
@@ -172,45 +172,67 @@ def newest(path: Path, known: ReadPlaylist | None) -> ReadPlaylist | None:
 
 
 class Picture:
-    """The files of one video, as a node sends them."""
+    """The files of one video, as a node sends them.
 
-    def __init__(self, folder: Path, playlists: PlaylistReader) -> None:
+    `hold` waits on behalf of the viewer who asks.
+    """
+
+    def __init__(self, folder: Path, playlists: PlaylistReader, hold: Hold) -> None:
         self._folder = folder
         self._playlists = playlists
+        self._hold = hold
 
-    async def to_come(self, name: str, query: Mapping[str, str]) -> Waiting | None:
-        """Return what to wait for before this file can be sent, None for nothing. Raises BadDirective."""
+    async def find(self, name: str, query: Mapping[str, str]) -> BinaryIO | ReadPlaylist:
+        """Return the playlist, or the open file, once it is what the query asks for.
+
+        Raises OSError, BadDirective, WaitEnded.
+        """
         path = self._folder / name
         if path.suffix == ".m3u8":
-            asked = wanted(query.get("_HLS_msn"), query.get("_HLS_part"))
-            playlist = await self._playlists.read(path) if asked else None
-            if asked is None or playlist is None:
-                return None
-            check_reach(asked, playlist)
-            if asked.is_in(playlist):
-                return None
-            return self._playlists.wait(path, asked.is_in, target_seconds=playlist.target_seconds)
-        if not PART.search(name) or not (hinting := await self._playlists.hinting(self._folder / LIVE, name)):
-            return None
-        path, playlist = hinting
-        return self._playlists.wait(path, lambda newer: newer.hint != name, target_seconds=playlist.target_seconds)
+            return await self._playlist(path, query) or await _open(path)
+        try:
+            return await _open(path)
+        except FileNotFoundError:
+            hinting = await self._playlists.hinting(self._folder / LIVE, name) if path.suffix == ".m4s" else None
+            if hinting is None:
+                raise
+        listed_by, playlist = hinting
+        later = self._playlists.wait(
+            listed_by, lambda newer: newer.hint != name, target_seconds=playlist.target_seconds
+        )
+        await self._hold(later)
+        return await _open(path)
 
-    async def open(self, name: str) -> BinaryIO | ReadPlaylist:
-        """Return the playlist, or the open file. Raises OSError."""
-        path = self._folder / name
-        if path.suffix == ".m3u8" and (playlist := await self._playlists.read(path)) is not None:
+    async def _playlist(self, path: Path, query: Mapping[str, str]) -> ReadPlaylist | None:
+        asked = wanted(query.get("_HLS_msn"), query.get("_HLS_part"))
+        playlist = None
+        if "_HLS_skip" in query:
+            delta = path.with_name(DELTA.format(path.stem))
+            if (playlist := await self._playlists.read(delta)) is not None:
+                path = delta
+        if playlist is None:
+            playlist = await self._playlists.read(path)
+        if asked is None or playlist is None:
             return playlist
-        return await asyncio.to_thread(open_regular, path)
+        check_reach(asked, playlist)
+        if asked.is_in(playlist):
+            return playlist
+        return await self._hold(self._playlists.wait(path, asked.is_in, target_seconds=playlist.target_seconds))
 
 
-async def while_there(request: HttpRequest, waiting: Waiting) -> None:
-    """Wait, as long as the client does. Raises WaitEnded."""
-    tasks = [asyncio.ensure_future(each) for each in (waiting, request.scope[RECEIVE]())]  # type: ignore[attr-defined]
+async def _open(path: Path) -> BinaryIO:
+    return await asyncio.to_thread(open_regular, path)
+
+
+async def while_there(request: HttpRequest, waiting: Waiting) -> ReadPlaylist | None:
+    """Wait, as long as the client does. Returns what came. Raises WaitEnded."""
+    coming = asyncio.ensure_future(waiting)
+    leaving = asyncio.ensure_future(request.scope[RECEIVE]())  # type: ignore[attr-defined]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if not tasks[0].done():
+        await asyncio.wait((coming, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not coming.done():
             raise WaitEnded("The client has left.")
-        tasks[0].result()
+        return coming.result()
     finally:
-        for task in tasks:
-            task.cancel()
+        coming.cancel()
+        leaving.cancel()

@@ -10,11 +10,10 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("videos/<uuid:video_id>/", views.watch, name="watch"),
     path("studio/", views.studio, name="studio"),
-    # The pattern admits no separator and no leading dot: a path outside the video's folder cannot be written. A part's
-    # number stands between two dots.
+    # The pattern admits no separator and no leading dot: a path outside the video's folder cannot be written.
     re_path(
         r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-        r"/(?P<name>[A-Za-z0-9_-]{1,64}(?:\.[0-9]{1,4})?\.(?:m3u8|ts|mp4|m4s|aac|vtt|jpg))$",
+        r"/(?P<name>[A-Za-z0-9_-]{1,64}\.(?:m3u8|ts|mp4|m4s|aac|vtt|jpg))$",
         views.media,
         name="media",
     ),

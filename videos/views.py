@@ -35,7 +35,7 @@ from videos import words
 from videos.media import answer, answer_playlist
 from videos.models import LikeKind, Video
 from videos.playlists import BadDirective, ReadPlaylist
-from videos.reloads import Picture, PlaylistReader, WaitEnded, while_there
+from videos.reloads import Picture, PlaylistReader, WaitEnded, Waiting, while_there
 from videos.rights import may_broadcast
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
@@ -221,13 +221,17 @@ async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
     """
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD"])
-    picture = Picture(_folder(video_id), playlists)
+    audience = ""
+
+    async def hold(waiting: Waiting) -> ReadPlaylist | None:
+        nonlocal audience
+        came = await while_there(request, waiting)
+        audience = await _may_see_picture(request, UUID(video_id))  # it may have been taken meanwhile
+        return came
+
     try:
         audience = await _may_see_picture(request, UUID(video_id))
-        if waiting := await picture.to_come(name, request.GET):
-            await while_there(request, waiting)
-            audience = await _may_see_picture(request, UUID(video_id))  # it may have been taken meanwhile
-        found = await picture.open(name)
+        found = await Picture(_folder(video_id), playlists, hold).find(name, request.GET)
     except BadDirective as mistake:
         return error(400, "bad_request", str(mistake))
     except WaitEnded as ended:

@@ -14,12 +14,12 @@ LIVE = """#EXTM3U
 #EXT-X-MEDIA-SEQUENCE:7
 #EXTINF:2.0,
 1790000000000-7.m4s
-#EXT-X-PART:DURATION=0.2,URI="1790000000000-8.0.m4s"
-#EXT-X-PART:DURATION=0.2,URI="1790000000000-8.1.m4s"
+#EXT-X-PART:DURATION=0.2,URI="1790000000000_80.m4s"
+#EXT-X-PART:DURATION=0.2,URI="1790000000000_81.m4s"
 #EXTINF:2.0,
 1790000000000-8.m4s
-#EXT-X-PART:DURATION=0.2,URI="1790000000000-9.0.m4s",INDEPENDENT=YES
-#EXT-X-PRELOAD-HINT:TYPE=PART,URI="1790000000000-9.1.m4s"
+#EXT-X-PART:DURATION=0.2,URI="1790000000000_90.m4s",INDEPENDENT=YES
+#EXT-X-PRELOAD-HINT:TYPE=PART,URI="1790000000000_91.m4s"
 """
 
 
@@ -39,9 +39,15 @@ def test_a_playlist_has_what_it_lists_and_all_before(msn: int, part: int | None,
     assert read_playlist(live(), 1).has(msn, part) is is_there
 
 
+def test_what_a_playlist_leaves_out_counts() -> None:
+    """A player that knows the older segments already asks for those that are new."""
+    text = LIVE.replace("#EXTINF:2.0,\n1790000000000-7.m4s\n", "#EXT-X-SKIP:SKIPPED-SEGMENTS=1\n")
+    assert read_playlist(live(text), 1).last_msn == read_playlist(live(), 1).last_msn == 8
+
+
 def test_a_playlist_says_what_comes_next_and_how_long_one_waits() -> None:
     playlist = read_playlist(live(), 1)
-    assert (playlist.hint, playlist.target_seconds, playlist.can_block) == ("1790000000000-9.1.m4s", 2, True)
+    assert (playlist.hint, playlist.target_seconds, playlist.can_block) == ("1790000000000_91.m4s", 2, True)
 
 
 @pytest.mark.parametrize("change", [("CAN-BLOCK-RELOAD=YES,", ""), ("#EXTM3U", "#EXTM3U\n#EXT-X-ENDLIST")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from django.test import RequestFactory
@@ -13,7 +13,7 @@ from django.test import RequestFactory
 from tests.kit import Clock, until
 from videos.media import RECEIVE
 from videos.playlists import BadDirective, ReadPlaylist
-from videos.reloads import Picture, PlaylistReader, WaitEnded, newest, while_there
+from videos.reloads import Picture, PlaylistReader, WaitEnded, Waiting, newest, while_there
 
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXT-X-MEDIA-SEQUENCE:0\n"
 
@@ -27,7 +27,6 @@ class Broadcast:
         self.is_leaving = False
         self.looks = 0
         self.playlists = PlaylistReader(clock=self.clock, is_leaving=lambda: self.is_leaving, look=self._look)
-        self.picture = Picture(folder, self.playlists)
 
     def _look(self, path: Path, known: ReadPlaylist | None) -> ReadPlaylist | None:
         self.looks += 1
@@ -35,19 +34,24 @@ class Broadcast:
 
     def write(self, parts: int, *, name: str = "live.m3u8") -> None:
         """Write the playlist with so many parts of its first segment, as a packager does: whole, or not at all."""
-        lines = [f'#EXT-X-PART:DURATION=0.2,URI="1790000000000-0.{part}.m4s"\n' for part in range(parts)]
-        hint = f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="1790000000000-0.{parts}.m4s"\n'
+        lines = [f'#EXT-X-PART:DURATION=0.2,URI="1790000000000_{part}.m4s"\n' for part in range(parts)]
+        hint = f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="1790000000000_{parts}.m4s"\n'
         (self.folder / "new").write_text(HEAD + "".join(lines) + hint)
         (self.folder / "new").rename(self.folder / name)
 
-    async def ask(self, name: str = "live.m3u8", **query: str) -> asyncio.Task[ReadPlaylist | None]:
+    async def find(self, name: str = "live.m3u8", **query: str) -> ReadPlaylist | BinaryIO:
+        return await Picture(self.folder, self.playlists, self._hold).find(name, query)
+
+    async def ask(self, name: str = "live.m3u8", **query: str) -> asyncio.Task[ReadPlaylist | BinaryIO]:
         """Ask for something that is not there yet; return once the request waits."""
-        waiting = await self.picture.to_come(name, query)
-        assert waiting is not None
         before = len(self.playlists)
-        task = asyncio.create_task(waiting)
+        task = asyncio.create_task(self.find(name, **query))
         await until(lambda: len(self.playlists) > before or task.done())
+        assert not task.done()
         return task
+
+    async def _hold(self, waiting: Waiting) -> ReadPlaylist | None:
+        return await waiting
 
 
 @pytest.fixture
@@ -62,31 +66,53 @@ async def test_a_request_ahead_is_answered_as_soon_as_its_part_is_listed(broadca
     waiting = await broadcast.ask(_HLS_msn="0", _HLS_part="1")
     broadcast.write(2)
     playlist = await waiting
-    assert playlist is not None and b"0.1.m4s" in playlist.body
-    assert await broadcast.picture.to_come("live.m3u8", {"_HLS_msn": "0", "_HLS_part": "1"}) is None, "it is there now"
-    assert await broadcast.picture.open("live.m3u8") is playlist
+    assert isinstance(playlist, ReadPlaylist) and b"_1.m4s" in playlist.body
+    assert await broadcast.find(_HLS_msn="0", _HLS_part="1") is playlist, "it is there now"
+    assert await broadcast.find() is playlist
 
 
 async def test_a_part_is_held_back_once_it_is_announced_and_no_other_is(broadcast: Broadcast) -> None:
-    name = "1790000000000-0.1.m4s"
-    assert await broadcast.picture.to_come("1790000000000-0.2.m4s", {}) is None
-    assert await broadcast.picture.to_come("1790000000000-0.m4s", {}) is None
+    name = "1790000000000_1.m4s"
+    for other in ("1790000000000_2.m4s", "1790000000000-0.m4s", "1790000000000_1.ts"):
+        with pytest.raises(FileNotFoundError):
+            await broadcast.find(other)
     waiting = await broadcast.ask(name)
     (broadcast.folder / name).write_bytes(b"part")
     broadcast.write(2)
-    await waiting
-    file = await broadcast.picture.open(name)
+    file = await waiting
     assert not isinstance(file, ReadPlaylist)
     with file:
         assert file.read() == b"part"
 
 
+async def test_a_part_that_was_announced_and_never_made_is_missing(broadcast: Broadcast) -> None:
+    waiting = await broadcast.ask("1790000000000_1.m4s")
+    broadcast.write(2)
+    with pytest.raises(FileNotFoundError):
+        await waiting
+
+
+async def test_who_knows_the_playlist_gets_what_is_new_in_it(broadcast: Broadcast) -> None:
+    """Half an hour of segments is 100 KB, and a player asks five times a second."""
+    assert await broadcast.find(_HLS_skip="YES") is await broadcast.find(), "none is written: the whole is always right"
+    broadcast.clock.advance(seconds=1)
+    broadcast.write(2, name="live-delta.m3u8")
+    waiting = await broadcast.ask(_HLS_msn="0", _HLS_part="2", _HLS_skip="YES")
+    broadcast.write(4, name="live.m3u8")
+    broadcast.write(3, name="live-delta.m3u8")
+    delta = await waiting
+    assert isinstance(delta, ReadPlaylist) and delta.next_parts == 3
+
+
 async def test_a_part_of_a_rendition_is_announced_by_its_own_playlist(broadcast: Broadcast) -> None:
     broadcast.write(3, name="low.m3u8")
     (broadcast.folder / "live.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlow.m3u8\n")
-    waiting = await broadcast.ask("1790000000000-0.3.m4s")
+    waiting = await broadcast.ask("1790000000000_3.m4s")
+    (broadcast.folder / "1790000000000_3.m4s").write_bytes(b"part")
     broadcast.write(4, name="low.m3u8")
-    assert await waiting
+    file = await waiting
+    assert not isinstance(file, ReadPlaylist)
+    file.close()
 
 
 async def test_two_hundred_viewers_are_one_look(broadcast: Broadcast) -> None:
@@ -101,14 +127,14 @@ async def test_two_hundred_viewers_are_one_look(broadcast: Broadcast) -> None:
 
 async def test_a_playlist_that_many_ask_for_is_read_once_while_it_is_new(broadcast: Broadcast) -> None:
     for _ in range(10):
-        await broadcast.picture.open("live.m3u8")
+        await broadcast.find("live.m3u8")
     assert broadcast.looks == 1
     broadcast.clock.advance(seconds=1)
-    first = await broadcast.picture.open("live.m3u8")
+    first = await broadcast.find("live.m3u8")
     assert broadcast.looks == 2
     broadcast.write(2)
     broadcast.clock.advance(seconds=1)
-    assert await broadcast.picture.open("live.m3u8") is not first
+    assert await broadcast.find("live.m3u8") is not first
 
 
 async def test_a_viewer_who_leaves_waits_no_longer(broadcast: Broadcast) -> None:
@@ -120,8 +146,7 @@ async def test_a_viewer_who_leaves_waits_no_longer(broadcast: Broadcast) -> None
         return {"type": "http.disconnect"}
 
     request.scope = {RECEIVE: receive}  # type: ignore[attr-defined]
-    waiting = await broadcast.picture.to_come("live.m3u8", {"_HLS_msn": "1"})
-    assert waiting is not None
+    waiting = broadcast.playlists.wait(broadcast.folder / "live.m3u8", lambda _: False, target_seconds=1)
     held = asyncio.create_task(while_there(request, waiting))
     await until(lambda: len(broadcast.playlists) == 1)
     left.set()
@@ -151,19 +176,18 @@ async def test_a_node_that_is_to_end_sends_those_who_wait_away(broadcast: Broadc
 async def test_a_playlist_that_is_deleted_answers_those_who_wait_for_it(broadcast: Broadcast) -> None:
     waiting = await broadcast.ask(_HLS_msn="1")
     (broadcast.folder / "live.m3u8").unlink()
-    assert await waiting is None
-    with pytest.raises(OSError):
-        await broadcast.picture.open("live.m3u8")
+    with pytest.raises(FileNotFoundError):
+        await waiting
 
 
 async def test_what_is_too_far_ahead_is_a_mistake(broadcast: Broadcast) -> None:
     with pytest.raises(BadDirective):
-        await broadcast.picture.to_come("live.m3u8", {"_HLS_msn": "2"})
+        await broadcast.find(_HLS_msn="2")
 
 
 async def test_a_long_playlist_is_sent_from_the_disk(broadcast: Broadcast) -> None:
     """That of a recording of a day would be kept in the memory of each node."""
     (broadcast.folder / "replay.m3u8").write_bytes(b"#EXTM3U\n" * 50_000)
-    file = await broadcast.picture.open("replay.m3u8")
+    file = await broadcast.find("replay.m3u8")
     assert not isinstance(file, ReadPlaylist)
     file.close()
