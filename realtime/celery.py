@@ -21,7 +21,7 @@ from kombu.utils import json as kombu_json
 
 from realtime.conf import fill_in
 
-# README says what running as root means. A warning by each worker at each start adds nothing.
+# A site may run as root, in a container for instance. A warning by each worker at each start adds nothing.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
 

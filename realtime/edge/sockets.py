@@ -3,8 +3,8 @@
 Hop: the last one. The server (realtime.edge.server) hands a socket over when the handshake is done. From then on
 neither Twisted nor Channels knows it. The fan-out (realtime.node.fanout) writes to the descriptors itself. What the
 kernel does not take at once waits here, in the connection's mailbox.
-Measured with 5,000 idle viewers: behind Twisted's transport, Daphne's request and a waiting consumer a viewer cost
-15.4 KB (SSE) and 25.4 KB (WebSocket). Here they cost 2.1 and 3.2 KB.
+Measured with 5,000 idle viewers at first: behind Twisted's transport, Daphne's request and a waiting
+consumer a viewer cost 15.4 KB (SSE) and 25.4 KB (WebSocket), here 2.1 and 3.2 KB. docs/benchmarks.md has more.
 """
 
 from __future__ import annotations
