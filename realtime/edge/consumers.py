@@ -39,6 +39,7 @@ from realtime.node.connections import RETRY_MS, Closing, Connection, Wire
 from realtime.node.node import Node
 from realtime.node.openings import OPENING_MAX_BYTES, Opening
 from realtime.node.rights import RIGHTS_SECONDS
+from realtime.node.subscribing import enter_later
 
 SUBPROTOCOL = "live.v1.json"
 CLOSINGS = {401: Closing.EXPIRED, 404: Closing.GONE, 422: Closing.INVALID, 429: Closing.TOO_OFTEN}
@@ -146,7 +147,7 @@ class _Stream:
             topic = topics.popleft()
             openings.append(node.enter(connection, topic, after=self.request.positions.get(topic)))
         if topics:
-            node.enter_later(connection, {topic: self.request.positions.get(topic) for topic in topics})
+            enter_later(node, connection, {topic: self.request.positions.get(topic) for topic in topics})
         return node.hello(connection, openings)
 
 

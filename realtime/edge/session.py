@@ -22,6 +22,7 @@ from realtime.limits import Limited, RateLimit
 from realtime.node.acknowledgements import entries_of
 from realtime.node.connections import TOPICS_MAX, Closing, Connection, ConnectionGone, TooManyTopics
 from realtime.node.node import Node
+from realtime.node.subscribing import subscribe
 from realtime.registry import CommandError, registry
 
 logger = logging.getLogger(__name__)
@@ -175,7 +176,7 @@ class CommandSession(StreamSession):
             return
         try:
             async with refusals():
-                opening = await self.node.subscribe(connection, topic, after=position, identify=self._identify)
+                opening = await subscribe(self.node, connection, topic, after=position, identify=self._identify)
         except ConnectionGone:
             return
         except TooManyTopics as error:

@@ -30,7 +30,6 @@ from realtime.events import (
     Position,
     State,
     TopicName,
-    frame,
     from_wire,
     now_ms,
 )
@@ -39,7 +38,7 @@ from realtime.kinds import TopicKind
 from realtime.log.store import Store, StoreUnavailable, TopicGone
 from realtime.node.acknowledgements import Acknowledgements
 from realtime.node.arrivals import ARRIVALS_SECONDS, Arrivals
-from realtime.node.connections import RETRY_MS, Connection, ConnectionGone, TooManyTopics
+from realtime.node.connections import Connection
 from realtime.node.fanout import Fanout
 from realtime.node.feed import Change, Feed, subject
 from realtime.node.leases import Leases, LeaseTable, Neighbours
@@ -308,75 +307,11 @@ class Node:
                 self._presence.leave(subject(topic))
         self.arrivals.count_out(feed, connection)
 
-    async def subscribe(
-        self,
-        connection: Connection,
-        topic: TopicName,
-        *,
-        after: Position | None = None,
-        identify: AskIdentity | None = None,
-    ) -> Opening:
-        """Make an open connection a viewer of one topic more, once its viewer has read most of what was written.
-
-        `after` is as in `enter`, `identify` as in `prepare`. The caller writes the opening before it awaits anything.
-        Raises ConnectionGone, TooManyTopics, TopicGone, StoreUnavailable, what `identify` raises.
-        """
-        connection.check_room(topic)
-        has_read = False
-        while not has_read:
-            if not await self.has_read(connection):
-                raise ConnectionGone(connection.id)
-            await self.prepare(topic, connection.identity, after=after, identify=identify)
-            has_read = connection.wire.pending_bytes() <= ROOM_BYTES
-        if connection.id not in self.connections:
-            raise ConnectionGone(connection.id)
-        return self.enter(connection, topic, after=after)
-
-    async def change_topics(
-        self,
-        connection: Connection,
-        subscribe: Mapping[TopicName, Position | None],
-        unsubscribe: Iterable[TopicName],
-    ) -> dict[TopicName, int | str]:
-        """Change what an open connection watches. The stream then brings `subscribed` and the missed events.
-
-        `subscribe` maps each topic to how far the viewer has followed it, None: not at all. Returns the seq of each new
-        topic, or the reason of a failure: not_found, too_many_topics, unavailable.
-        """
-        for topic in unsubscribe:
-            self.unsubscribe(connection, topic)
-        answers = await asyncio.gather(*(self._subscribe(connection, *item) for item in subscribe.items()))
-        return dict(zip(subscribe, answers, strict=True))
-
-    async def _subscribe(self, connection: Connection, topic: TopicName, after: Position | None) -> int | str:
-        """Subscribe, and announce it on the stream. Return the seq of the topic, or the reason of a failure."""
-        try:
-            opening = await self.subscribe(connection, topic, after=after)
-        except (ConnectionGone, TopicGone):
-            return "not_found"
-        except TooManyTopics:
-            return "too_many_topics"
-        except StoreUnavailable:
-            return "unavailable"
-        connection.write(opening.subscribed())
-        return self.feeds[topic].seq
-
     async def has_read(self, connection: Connection) -> bool:
         """Return True when the viewer has read most of what was written, False when the connection has ended."""
         while connection.id in self.connections and connection.wire.pending_bytes() > ROOM_BYTES:  # noqa: ASYNC110
             await asyncio.sleep(ROOM_SECONDS)
         return connection.id in self.connections
-
-    def enter_later(self, connection: Connection, topics: Mapping[TopicName, Position | None]) -> None:
-        """Make the connection a viewer of more topics, one by one as it reads. Each comes with `subscribed`."""
-        self.tasks.spawn(self._enter_later(connection, topics), name="more topics")
-
-    async def _enter_later(self, connection: Connection, topics: Mapping[TopicName, Position | None]) -> None:
-        for topic, after in topics.items():
-            while (answer := await self._subscribe(connection, topic, after)) == "unavailable":  # noqa: ASYNC110
-                await asyncio.sleep(RETRY_MS / 1000)
-            if isinstance(answer, str) and connection.id in self.connections:
-                connection.write([frame("unsubscribed", {"topic": topic, "reason": "gone"})])
 
     def hello(self, connection: Connection, openings: Sequence[Opening]) -> list[Frame]:
         """Return the frames that open a connection, in order."""

@@ -32,6 +32,7 @@ from realtime.node.listening import LayerListener
 from realtime.node.node import Node
 from realtime.node.presence import Presence
 from realtime.node.questions import Act, Questions
+from realtime.node.subscribing import change_topics
 from realtime.registry import registry
 from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
@@ -136,7 +137,8 @@ class NodeProcess:
     ) -> dict[TopicName, int | str]:
         """Change what a connection on any node watches. `connection` is its name in `hello`.
 
-        Returns as Node.change_topics does. Raises ConnectionGone (also when it is somebody else's), NodeSilent.
+        Returns as realtime.node.subscribing.change_topics does. Raises NodeSilent, ConnectionGone (also when it is
+        somebody else's).
         """
         ask = {
             "watcher": {**asdict(identity), "topics": []},
@@ -179,7 +181,7 @@ async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int
     if asking.viewer_id and (not known.viewer_id or known.topics is not None):
         node.identify(connection, asking)
     subscribe = {topic: position_in(topic, after) for topic, after in ask["subscribe"].items()}
-    return await node.change_topics(connection, subscribe, ask["unsubscribe"])
+    return await change_topics(node, connection, subscribe, ask["unsubscribe"])
 
 
 async def _saw(node: Node, ask: dict[str, Any]) -> int | None:

@@ -14,6 +14,7 @@ from realtime.events import Epoch, NodeId, Position, TopicName, event_id, parse_
 from realtime.node import fanout
 from realtime.node.connections import TOPICS_MAX
 from realtime.node.node import Node
+from realtime.node.subscribing import change_topics
 from tests.kit import until
 from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, FakeTable, Viewer, read_chunks, write_descriptor
 from tests.realtime.node.shared import OTHER
@@ -97,9 +98,9 @@ async def test_hello_before_a_reset_names_no_position(node: Node, store: FakeSto
 async def test_topic_that_is_added_or_given_back_is_in_the_ids_or_is_not(node: Node, store: FakeStore) -> None:
     viewer = await follow(node, topics=(VIDEO,))
     fd = viewer.connection.direct_fd
-    await node.change_topics(viewer.connection, {OTHER: None}, [])
+    await change_topics(node, viewer.connection, {OTHER: None}, [])
     node.deliver([to_wire(store.note("one"))])
-    await node.change_topics(viewer.connection, {}, [OTHER])
+    await change_topics(node, viewer.connection, {}, [OTHER])
     node.deliver([to_wire(store.note("two"))])
     here, there = [event_id(VIDEO, Position(EPOCH, seq)) for seq in range(3)], event_id(OTHER, Position(EPOCH, 0))
     ids = [block["id"].split(",") for block in blocks(viewer) if "id" in block]
