@@ -5,7 +5,6 @@ Hop: between realtime.relay and the settings. The events that it dispatches here
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from realtime import telemetry
-from realtime.background import end
+from realtime.background import BackgroundTasks
 from realtime.dispatch.dispatcher import Dispatcher
 from realtime.relay.receiver import Receiver, Send
 from realtime.relay.sender import Sender
@@ -31,7 +30,7 @@ class RelayProcess:
     def __init__(self) -> None:
         self._receiver: Receiver | None = None
         self._sender: Sender | None = None
-        self._reporting: asyncio.Task[None] | None = None
+        self._tasks = BackgroundTasks("relay")
 
     async def start(self) -> None:
         keyring = Keyring(settings.LIVE_REGION, settings.LIVE_RELAY_KEYS)
@@ -45,13 +44,12 @@ class RelayProcess:
         )
         self._sender = Sender(relay_table(), keyring, settings.LIVE_PEERS)
         self._sender.start()
-        self._reporting = asyncio.create_task(telemetry.report_forever("relay"), name="telemetry")
+        self._tasks.spawn(telemetry.report_forever("relay"), name="telemetry")
         logger.info("relay of %s, to %s", settings.LIVE_REGION, ", ".join(settings.LIVE_PEERS))
 
     async def stop(self) -> None:
         """End sending. The server's drain answers requests under way."""
-        if self._reporting is not None:
-            await end(self._reporting)
+        await self._tasks.aclose()
         if self._sender is not None:
             await self._sender.aclose()
 
