@@ -24,10 +24,13 @@ logger = logging.getLogger(__name__)
 
 STALLED_SECONDS = 1.2
 GONE_SECONDS = 60.0
+NOTHING_SECONDS = 10.0
+"""An encoder that has sent nothing for so long after it was let in sends nothing at all."""
 HELD_MAX_BYTES = 256 * 1024
 HELD_SECONDS = 1.0
 KEYFRAMES_MAX_SECONDS = 4.0
 REPLACED = "Another encoder sends with the same key now."
+TAKEN = "Another encoder sends with this key already. Stop it first."
 NOTHING = "Neither a picture nor a sound came that can be used."
 
 
@@ -37,11 +40,15 @@ class PictureState(StrEnum):
     STALLED = "stalled"
     GONE = "gone"
     OVER = "over"
-    """It has been gone for too long: the video ends."""
+    """It has been gone for too long, or never came: nobody waits any more."""
 
 
 class Broadcast:
-    """`again`: an ingest that has ended had begun it, so it has stalled until an encoder comes back."""
+    """`again`: an ingest that has ended had begun it, so it has stalled until an encoder comes back.
+
+    `replaces`: a second encoder with the same key takes the place of the first. Else it is refused while the first one
+    sends: encoders come back by themselves when they are cut, and two of them would cut each other for ever.
+    """
 
     def __init__(
         self,
@@ -49,6 +56,7 @@ class Broadcast:
         packager: Packager,
         *,
         end_after_seconds: float,
+        replaces: bool = False,
         again: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,8 +64,10 @@ class Broadcast:
         self._packager = packager
         self._end_after_seconds = end_after_seconds
         self._clock = clock
-        self._began = clock()
-        self._came_at: float | None = self._began - STALLED_SECONDS if again else None
+        self._replaces = replaces
+        self._is_recording = False
+        self._came_at: float | None = clock() - STALLED_SECONDS if again else None
+        self._attaching = asyncio.Lock()
         self._encoder: EncoderSink | None = None
         self._has_had_one = again
         self.trouble = ""
@@ -70,10 +80,9 @@ class Broadcast:
 
     @property
     def state(self) -> PictureState:
-        now = self._clock()
         if self._came_at is None:
-            return PictureState.OVER if now - self._began > self._end_after_seconds else PictureState.WAITING
-        silent = now - self._came_at
+            return PictureState.WAITING if self._encoder else PictureState.OVER
+        silent = self._clock() - self._came_at
         if silent < STALLED_SECONDS:
             return PictureState.LIVE
         if silent < GONE_SECONDS:
@@ -87,11 +96,25 @@ class Broadcast:
         return found if read is None else {**found, "encoder": _shown(read)}
 
     async def attach(self, publish: Publish) -> EncoderSink:
-        """Let an encoder send. One that sends already is cut: the newer wins."""
-        self.cut(REPLACED)
-        await self.wait_closed()
-        self._encoder = EncoderSink(publish, self)
-        return self._encoder
+        """Let an encoder send, in place of one that sends nothing any more. Raises RefusedStream."""
+        async with self._attaching:
+            if self._encoder is not None and self.state is PictureState.LIVE and not self._replaces:
+                raise RefusedStream(TAKEN)
+            self.cut(REPLACED)
+            await self.wait_closed()
+            self._encoder = EncoderSink(publish, self)
+            return self._encoder
+
+    def look(self) -> None:
+        """Cut an encoder from which nothing comes."""
+        if self._encoder is not None and self._came_at is None and self._encoder.age_seconds > NOTHING_SECONDS:
+            self.cut(NOTHING)
+
+    def record(self) -> None:
+        """Record from now on, if it does not do so yet."""
+        if not self._is_recording:
+            self._is_recording = True
+            self._packager.record()
 
     def cut(self, detail: str) -> None:
         """Cut the encoder that sends, if one does."""
@@ -161,6 +184,10 @@ class EncoderSink:
         self._began = time.monotonic()
         self._process: EncoderProcess | None = None
 
+    @property
+    def age_seconds(self) -> float:
+        return time.monotonic() - self._began
+
     async def write(self, data: bytes) -> None:
         """Take FLV. Raises RefusedStream when nothing can be made of it."""
         if self._process is None:
@@ -185,7 +212,7 @@ class EncoderSink:
         read = self.publish.health.read()
         if read.video_codec and read.audio_codec:
             return True
-        return len(self._held) > HELD_MAX_BYTES or time.monotonic() - self._began > HELD_SECONDS
+        return len(self._held) > HELD_MAX_BYTES or self.age_seconds > HELD_SECONDS
 
     async def _start(self) -> EncoderProcess:
         read = self.publish.health.read()

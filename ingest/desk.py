@@ -25,6 +25,7 @@ from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_redis
 from videos import broadcasts, incoming
 from videos.incoming import Incoming, health_key
+from videos.models import Video
 from web.refusals import Refused
 
 logger = logging.getLogger(__name__)
@@ -49,17 +50,21 @@ class _Open:
 
 
 class Desk:
-    def __init__(self, *, media: Path, end_after_seconds: float) -> None:
+    """`replaces`: a second encoder with the same key takes the place of the first (ingest.broadcast)."""
+
+    def __init__(self, *, media: Path, end_after_seconds: float, replaces: bool) -> None:
         self._media = media
+        self._replaces = replaces
         self._end_after_seconds = end_after_seconds
         self._open: dict[UUID, _Open] = {}
-        self._opening = asyncio.Lock()
         self._tasks = BackgroundTasks("ingest")
 
     async def start(self) -> None:
         """Take up what an ingest that has ended left open, and begin to look."""
         for video in await backend_threads.run(incoming.left_open):
-            self._add(video, again=True)
+            # Else it is another ingest's, on another machine.
+            if (self._media / str(video.video_id)).exists():
+                self._add(video, again=True)
         self._tasks.repeat(self._write_states, LOOK_SECONDS, name="states")
         self._tasks.repeat(self._look_at_rights, RIGHTS_SECONDS, name="rights")
         self._tasks.repeat(self._publish_health, RIGHTS_SECONDS, name="health")
@@ -80,19 +85,19 @@ class Desk:
             raise RefusedStream(str(refused)) from refused
         except StoreUnavailable as error:
             raise RefusedStream(AWAY) from error
-        async with self._opening:
-            entry = self._open.get(video.video_id) or self._add(video)
-            sink = await entry.broadcast.attach(publish)
+        entry = self._open.get(video.video_id) or self._add(video)
+        sink = await entry.broadcast.attach(publish)
         logger.info("video %s: picture from %s", video.video_id, publish.address)
         return sink
 
     def _add(self, video: Incoming, *, again: bool = False) -> _Open:
         store = Folder(self._media / str(video.video_id))
-        packager = Packager(store, recording=video.is_recorded, report=lambda words: broadcast.fails(words))
+        packager = Packager(store, report=lambda words: broadcast.fails(words))
         broadcast = Broadcast(
             f"video {video.video_id}",
             packager,
             end_after_seconds=self._end_after_seconds,
+            replaces=self._replaces,
             again=again,
         )
         entry = self._open[video.video_id] = _Open(video, broadcast, store)
@@ -102,6 +107,7 @@ class Desk:
 
     async def _write_states(self) -> None:
         for entry in list(self._open.values()):
+            entry.broadcast.look()
             state = entry.broadcast.state
             if state is PictureState.OVER:
                 self._begin_end(entry)
@@ -119,20 +125,23 @@ class Desk:
         return True
 
     async def _look_at_rights(self) -> None:
-        """Cut who may send no more, and finish the videos that have ended."""
+        """Cut who may send no more, record what is live, and finish the videos that have ended."""
         keys = {id: entry.broadcast.key for id, entry in self._open.items()}
         if not keys:
             return
         try:
-            verdicts = await backend_threads.run(incoming.refused, keys)
+            standings = await backend_threads.run(incoming.standings, keys)
         except StoreUnavailable:
             return
-        for id, verdict in verdicts.items():
+        for id, standing in standings.items():
             if (entry := self._open.get(id)) is None:
                 continue
-            entry.broadcast.cut(verdict.detail)
-            if verdict.has_ended:
+            if standing.refusal:
+                entry.broadcast.cut(standing.refusal)
+            if standing.status == Video.Status.ENDED:
                 self._begin_end(entry)
+            elif standing.status == Video.Status.LIVE and entry.video.is_recorded:
+                entry.broadcast.record()
 
     def _begin_end(self, entry: _Open) -> None:
         if not entry.is_ending:

@@ -30,7 +30,11 @@ async def _run() -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    desk = Desk(media=Path(settings.MEDIA_ROOT), end_after_seconds=settings.LIVE_END_AFTER_SECONDS)
+    desk = Desk(
+        media=Path(settings.MEDIA_ROOT),
+        end_after_seconds=settings.LIVE_END_AFTER_SECONDS,
+        replaces=settings.LIVE_SECOND_ENCODER == "replace",
+    )
     limits = RtmpLimits(max_bits_per_second=settings.LIVE_INGEST_MAX_MBPS * 1e6)
     server = RtmpServer(desk.admit, network_of=network_of, limits=limits)
     await desk.start()

@@ -235,6 +235,9 @@ LIVE_RTMP_URL = _read(
     lambda url: not url or re.fullmatch(r"rtmps?://[^/\s]+/\S+", url) is not None,
     "the address that encoders know, like rtmp://example.org/live",
 )
+LIVE_SECOND_ENCODER = _read(
+    "LIVE_SECOND_ENCODER", env.str, "refuse", ("refuse", "replace").__contains__, "refuse or replace"
+)
 LIVE_INGEST_MAX_MBPS = _integer("LIVE_INGEST_MAX_MBPS", 30, 1, 1_000)
 LIVE_END_AFTER_SECONDS = _integer("LIVE_END_AFTER_SECONDS", 600, 60, 86_400)
 LIVE_DEMO = _switch("LIVE_DEMO", True)

@@ -81,7 +81,7 @@ def set_picture(video_id: UUID, actor: Viewer, state: str) -> Video:
     def change(video: Video) -> bool:
         if video.status == Video.Status.ENDED or video.picture == state:
             return False
-        video.picture, video.picture_since = state, timezone.now()
+        video.picture, video.picture_since = state, timezone.now() if state else None
         if state == Video.Picture.LIVE and video.starts_itself and video.status == Video.Status.UPCOMING:
             video.status, video.started_at = Video.Status.LIVE, video.picture_since
         return True

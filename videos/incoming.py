@@ -51,32 +51,38 @@ def left_open() -> list[Incoming]:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Why a video takes no picture any more."""
+class Standing:
+    """How it is with a video that takes a picture. `refusal`: why it takes none by its key any more; "": it does."""
 
-    detail: str
-    has_ended: bool = False
+    status: str
+    refusal: str = ""
 
 
-def refused(keys: Mapping[UUID, str]) -> dict[UUID, Verdict]:
-    """Return which of these videos take no picture any more. `keys`: with which it is sent; "": nobody sends."""
+def standings(keys: Mapping[UUID, str]) -> dict[UUID, Standing]:
+    """Return how it is with these videos. `keys`: with which their pictures are sent; "": nobody sends."""
     there = Video.objects.in_bulk(keys)
-    found: dict[UUID, Verdict] = {}
-    for id, key in keys.items():
-        video = there.get(id)
-        if video is None or video.status == Video.Status.ENDED:
-            found[id] = Verdict("The broadcast has ended.", has_ended=True)
-            continue
-        try:
-            if key and broadcaster_of(key).id != video.owner_id:
-                found[id] = Verdict("The video belongs to somebody else now.")
-        except Refused as error:
-            found[id] = Verdict(error.detail)
-    return found
+    return {id: _standing(there.get(id), key) for id, key in keys.items()}
+
+
+def _standing(video: Video | None, key: str) -> Standing:
+    if video is None or video.status == Video.Status.ENDED:
+        return Standing(Video.Status.ENDED, "The broadcast has ended.")
+    try:
+        if key and broadcaster_of(key).id != video.owner_id:
+            return Standing(video.status, "The video belongs to somebody else now.")
+    except Refused as error:
+        return Standing(video.status, error.detail)
+    return Standing(video.status)
 
 
 def finish(incoming: Incoming, *, has_recording: bool) -> None:
-    """End the video, if that has not been done, and have it show its recording or nothing."""
+    """End the video, if that has not been done, and have it show its recording or nothing.
+
+    A video that was not live yet is still to come: its broadcaster has only tried the picture.
+    """
+    if Video.objects.filter(id=incoming.video_id, status=Video.Status.UPCOMING).exists():
+        broadcasts.set_picture(incoming.video_id, incoming.owner, "")
+        return
     broadcasts.end_video(incoming.video_id, incoming.owner)
     playlist = f"/media/{incoming.video_id}/{REPLAY_PLAYLIST}" if has_recording else ""
     broadcasts.update_video(incoming.video_id, incoming.owner, playlist=playlist)

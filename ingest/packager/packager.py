@@ -111,6 +111,10 @@ class Packager:
         self._output.expect(_part_name(self._number, 0))
         self._output.publish()
 
+    def record(self) -> None:
+        """Record what comes from now on."""
+        self._output.recording.on = True
+
     def stop_recording(self) -> None:
         """Record nothing more; what is recorded stays."""
         self._output.recording.on = False

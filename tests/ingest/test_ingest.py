@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -122,15 +123,43 @@ async def test_an_encoder_is_cut_when_its_key_is_replaced(broadcasting: Site, en
         assert sending.wait(120) != 0
 
 
-async def test_the_newer_of_two_encoders_wins(broadcasting: Site, encode: Encode) -> None:
+async def test_a_second_encoder_waits_until_the_first_is_silent(broadcasting: Site, encode: Encode) -> None:
+    """Each would cut the other for ever: encoders come back by themselves."""
     async with open_room(broadcasting) as room:
         key = await key_of(room)
         first = encode(key)
         wait_for(lambda: "#EXTINF" in playlist(broadcasting, room.video_id), "the picture")
-        second = encode(key)
-        assert first.wait(120) != 0
+        assert encode(key).wait(120) != 0
+        assert first.poll() is None
+        first.send_signal(signal.SIGSTOP)
+        async with watching(SseWatcher(broadcasting.urls[0], room.topic)) as [viewer]:
+            await viewer.wait_for(lambda: pictures(viewer)[-1:] == ["stalled"], "that it stops")
+            third = encode(key)
+            await viewer.wait_for(lambda: pictures(viewer)[-1] == "live", "the picture again")
+            assert third.poll() is None
         wait_for(lambda: "#EXT-X-DISCONTINUITY\n" in playlist(broadcasting, room.video_id), "the second encoder")
-        assert second.poll() is None
+
+
+async def test_a_broadcaster_may_try_the_picture_before(broadcasting: Site, encode: Encode) -> None:
+    """What is sent before the click is shown to them, and is no part of the recording."""
+    async with open_room(broadcasting) as room:
+        nadia = room.people[0]
+        (await room.call("POST", f"/videos/{room.video_id}/end", person=nadia)).raise_for_status()
+        plan = {"title": "Later", "starts_itself": False}
+        video = (await room.call("POST", "/videos", plan, person=nadia)).raise_for_status().json()
+        async with watching(SseWatcher(broadcasting.urls[0], video["topic"])) as [viewer]:
+            encode(await key_of(room))
+            await viewer.wait_for(lambda: "live" in pictures(viewer), "the picture")
+            assert viewer.named("video")[-1].data["video"]["status"] == "upcoming"
+            wait_for(lambda: playlist(broadcasting, video["id"]).count("#EXTINF") >= 3, "three segments")
+            tried = segments(playlist(broadcasting, video["id"]))
+            (await room.call("POST", f"/videos/{video['id']}/start", person=nadia)).raise_for_status()
+            wait_for(lambda: len(segments(playlist(broadcasting, video["id"]))) >= len(tried) + 3, "more of it")
+            (await room.call("POST", f"/videos/{video['id']}/end", person=nadia)).raise_for_status()
+            await viewer.wait_for(lambda: replay(viewer) != "", "the replay")
+        recorded = segments((broadcasting.folder / "media" / video["id"] / "replay.m3u8").read_text())
+        assert recorded
+        assert not set(tried[:-1]) & set(recorded)
 
 
 async def test_an_ingest_that_is_killed_goes_on_where_it_was(broadcasting: Site, encode: Encode) -> None:

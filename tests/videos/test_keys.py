@@ -6,7 +6,7 @@ import pytest
 
 from tests.videos.acts import Stage
 from videos import broadcasts, incoming
-from videos.incoming import REPLAY_PLAYLIST
+from videos.incoming import REPLAY_PLAYLIST, Standing
 from videos.keys import WrongKey, broadcaster_of, key_of, replace_key
 from videos.models import StreamKey, Video
 from web.refusals import Forbidden
@@ -61,6 +61,7 @@ def test_a_picture_goes_to_the_video_that_is_live_or_next(stage: Stage) -> None:
     assert first.video_id == stage.video.id
     assert stage.newest()[1]["video"]["playlist"] == f"/media/{stage.video.id}/live.m3u8"
     assert incoming.find(key) == first
+    broadcasts.set_picture(first.video_id, stage.owner, "live")
     incoming.finish(first, has_recording=True)
     assert stage.newest()[1]["video"]["playlist"] == f"/media/{stage.video.id}/{REPLAY_PLAYLIST}"
     second = incoming.find(key)
@@ -91,9 +92,19 @@ def test_a_video_that_waits_for_a_click_starts_by_it(stage: Stage) -> None:
 def test_what_takes_no_picture_any_more_is_said_in_words(stage: Stage) -> None:
     key = key_of(stage.owner)
     found = incoming.find(key)
-    assert incoming.refused({found.video_id: key}) == {}
+    assert incoming.standings({found.video_id: key}) == {found.video_id: Standing("upcoming")}
     replace_key(stage.owner)
-    assert "replaced" in incoming.refused({found.video_id: key})[found.video_id].detail
-    assert incoming.refused({found.video_id: ""}) == {}
+    assert "replaced" in incoming.standings({found.video_id: key})[found.video_id].refusal
+    assert incoming.standings({found.video_id: ""}) == {found.video_id: Standing("upcoming")}
+    broadcasts.set_picture(found.video_id, stage.owner, "live")
     incoming.finish(found, has_recording=False)
-    assert incoming.refused({found.video_id: ""})[found.video_id].has_ended
+    assert incoming.standings({found.video_id: ""})[found.video_id].status == "ended"
+
+
+def test_a_picture_that_was_only_tried_ends_no_video(stage: Stage) -> None:
+    Video.objects.filter(id=stage.video.id).update(starts_itself=False)
+    found = incoming.find(key_of(stage.owner))
+    broadcasts.set_picture(found.video_id, stage.owner, "gone")
+    incoming.finish(found, has_recording=False)
+    video = Video.objects.get(id=stage.video.id)
+    assert (video.status, video.picture, video.picture_since) == ("upcoming", "", None)
