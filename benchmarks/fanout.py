@@ -24,19 +24,8 @@ from typing import NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.fanout_report import Report, Sample, tables, write
-from benchmarks.fanout_servers import (
-    Bare,
-    Channels,
-    EventStream,
-    Missing,
-    Nchan,
-    Ours,
-    Pushpin,
-    Running,
-    Server,
-    compiled,
-    install,
-)
+from benchmarks.fanout_running import Missing, Running, Server, compiled
+from benchmarks.fanout_servers import Bare, Channels, EventStream, Nchan, Ours, Pushpin, install
 
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
