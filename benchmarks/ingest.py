@@ -25,7 +25,6 @@ from benchmarks.ingest_client import (
     cpu_seconds,
     durable_site,
     family_cpu_seconds,
-    masked_frame,
     postgres_pid,
     run_http,
     run_websockets,
@@ -95,10 +94,10 @@ def rest_requests(host: str, video_id: str, tokens: list[str]) -> Iterator[bytes
             yield put(f"/api/v1/videos/{video_id}/like", host, token=token, body=body)
 
 
-def socket_requests(video_id: str) -> Iterator[bytes]:
+def socket_commands(video_id: str) -> Iterator[bytes]:
     # Six kinds in turn, to whichever viewer is next: about one like in six repeats the last one and changes nothing.
     for number, kind in zip(itertools.count(1), kinds(), strict=False):
-        yield masked_frame(json.dumps({"op": "like", "ref": number, "video": video_id, "kind": kind}).encode())
+        yield json.dumps({"op": "like", "ref": number, "video": video_id, "kind": kind}).encode()
 
 
 def measure(name: str, site: Site, database: int, run: Callable[[], Loop], seconds: float) -> Phase:
@@ -144,7 +143,7 @@ def main() -> int:
         video_id, tokens = prepare(VIEWERS)
         database = postgres_pid(site)
         host = url.partition("://")[2]
-        likes, commands = rest_requests(host, video_id, tokens), socket_requests(video_id)
+        likes, commands = rest_requests(host, video_id, tokens), socket_commands(video_id)
         stock, own = put("/stock/v1/empty", host), put("/api/v1/bench/empty", host)
 
         def http(next_request: Callable[[], bytes]) -> Loop:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from host import embedded
+from realtime.websocket import FromServer, client_frame, new_key
 from tests.sites import Site, SiteFactory
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -154,7 +155,7 @@ async def run_http(url: str, *, connections: int, seconds: float, next_request: 
 
 
 class SocketClient:
-    """A WebSocket that sends commands, `depth` of them unanswered at a time. It masks with zeros: no copy."""
+    """A WebSocket that sends commands, `depth` of them unanswered at a time."""
 
     def __init__(self, loop: Loop, url: str, token: str, depth: int) -> None:
         self._loop = loop
@@ -167,7 +168,7 @@ class SocketClient:
         self._reader, self._writer = await asyncio.open_connection(self._url.hostname, self._url.port)
         self._writer.write(
             f"GET /ws HTTP/1.1\r\nHost: {self._url.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: {new_key()}\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Protocol: live.v1.json\r\nAuthorization: Bearer {self._token}\r\n\r\n".encode()
         )
         status = await self._reader.readuntil(b"\r\n\r\n")
@@ -175,35 +176,30 @@ class SocketClient:
             raise ConnectionError(status.decode("latin1"))
 
     async def run(self) -> None:
-        write, waiting, buffer = self._writer.write, self._depth, b""
-        write(b"".join(self._loop.next_request() for _ in range(self._depth)))
+        inbound, waiting = FromServer(), self._depth
+        self._send(self._depth)
         while waiting:
-            data = buffer + await self._reader.read(65_536)
-            if len(data) == len(buffer):
+            data = await self._reader.read(65_536)
+            if not data:
                 raise ConnectionError("the server closed")
-            at = 0
             answers = 0
-            while len(data) >= at + 4:
-                size, head = data[at + 1] & 127, 2
-                if size == 126:
-                    size, head = int.from_bytes(data[at + 2 : at + 4], "big"), 4
-                if len(data) < at + head + size:
-                    break
-                payload = data[at + head : at + head + 9]
-                if payload.startswith(b'{"ack"'):
+            for _, text in inbound.feed(data):
+                assert isinstance(text, bytes)
+                if text.startswith(b'{"ack"'):
                     answers += 1
-                elif payload.startswith(b'{"error"'):
+                    self._loop.answered += 1
+                elif text.startswith(b'{"error"'):
+                    answers += 1
                     self._loop.failed += 1
-                    self._loop.sample = data[at : at + 300]
-                    answers += 1
-                at += head + size
-            buffer = data[at:]
-            self._loop.answered += answers
+                    self._loop.sample = text[:300]
             waiting -= answers
             if answers and time.monotonic() < self._loop.until:
-                write(b"".join(self._loop.next_request() for _ in range(answers)))
+                self._send(answers)
                 waiting += answers
         self._writer.close()
+
+    def _send(self, count: int) -> None:
+        self._writer.write(b"".join(client_frame(self._loop.next_request()) for _ in range(count)))
 
 
 async def run_websockets(
@@ -217,10 +213,3 @@ async def run_websockets(
     loop.until = time.monotonic() + seconds
     await asyncio.gather(*(client.run() for client in clients))
     return loop
-
-
-def masked_frame(payload: bytes) -> bytes:
-    """Return a client's text frame, masked with zeros (RFC 6455, section 5.3)."""
-    size = len(payload)
-    head = bytes((0x81, 0x80 | size)) if size < 126 else bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
-    return head + b"\0\0\0\0" + payload
