@@ -19,7 +19,9 @@ from redis.backoff import NoBackoff
 
 from host import embedded
 from realtime.log.epoch import epoch
+from realtime.log.threads import backend_threads
 from tests import npm, servers
+from tests.kit import HANG_SECONDS
 from tests.sites import Site, SiteFactory, free_port
 
 if TYPE_CHECKING:
@@ -40,6 +42,12 @@ class Running(Protocol):
 
 R = TypeVar("R", bound=Running)
 _sites: list[Running] = []
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no outage: who wants one says when the database is late."""
+    monkeypatch.setattr(backend_threads, "answer_seconds", HANG_SECONDS)
 
 
 @pytest.fixture(autouse=True)

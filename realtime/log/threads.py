@@ -26,7 +26,7 @@ class DatabaseThreads:
 
     def __init__(self, count: int, *, answer_seconds: float, name: str) -> None:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix=name)
-        self._answer_seconds = answer_seconds
+        self.answer_seconds = answer_seconds
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `work` returns, or raise what it raises. Raises StoreUnavailable."""
@@ -45,7 +45,7 @@ class DatabaseThreads:
         try:
             future = asyncio.get_running_loop().run_in_executor(self._threads, guarded)
             # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the answer.
-            async with asyncio.timeout(self._answer_seconds):
+            async with asyncio.timeout(self.answer_seconds):
                 return await future
         except TimeoutError as error:
             raise StoreUnavailable("the database did not answer in time") from error

@@ -162,7 +162,9 @@ async def test_a_command_that_may_be_repeated_is_sent_again_also_after_a_cut(fak
     fake.command_errors = ["too_often", "", "unavailable", "cut"]
     result = await run(fake, by_websocket=True)
     assert result.passed, to_text(result)
-    assert result.repeated == {"HTTP 429": 1, "HTTP 503": 1, "the site closed the connection": 1}
+    # A speaker may have sent several commands that wait for an answer when the connection is cut.
+    assert result.repeated.pop("the site closed the connection") >= 1
+    assert result.repeated == {"HTTP 429": 1, "HTTP 503": 1}
 
 
 async def test_a_command_that_is_refused_for_good_fails_the_test(fake: FakeSite) -> None:

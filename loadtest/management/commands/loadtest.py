@@ -7,12 +7,10 @@ Ctrl-C, and what a killed run left.
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import math
 import shlex
-import signal
 import sys
 import time
 import urllib.error
@@ -21,7 +19,6 @@ from argparse import ArgumentParser
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -32,6 +29,7 @@ from accounts.tokens import issue_token
 from loadtest.audience import WatcherDied
 from loadtest.connection import StreamKind, Watch
 from loadtest.host import PROCESSES_MAX, Address, DoesNotFit, find_site, make_room, reach
+from loadtest.interrupts import Interrupts
 from loadtest.page import to_html
 from loadtest.report import to_json, to_line, to_text
 from loadtest.requests import RequestRefused, SocketCommand
@@ -194,13 +192,13 @@ class Command(BaseCommand):
         self, arguments: Arguments, addresses: list[Address], acts_at: list[Address], cast: _Cast, processes: int
     ) -> Result:
         stage = Stage()
-        with _Interrupts() as interrupts:
+        with Interrupts() as interrupts:
             try:
                 stage.set(cast.likers + cast.commenters)
                 script = _Script(stage, cast)
                 for address in (*addresses, *acts_at):
                     _check(address, script.state())
-                return asyncio.run(self._load_test(arguments, addresses, acts_at, script, processes))
+                return interrupts.run(self._load_test(arguments, addresses, acts_at, script, processes))
             finally:
                 interrupts.shielded = True
                 self._end_of_line()
@@ -275,30 +273,6 @@ class Command(BaseCommand):
     def _leave(self, code: int, line: str) -> NoReturn:
         self.stderr.write(f"loadtest: {line}")
         sys.exit(code)
-
-
-class _Interrupts:
-    """Ctrl-C (or SIGTERM) raises KeyboardInterrupt once; later, and while `shielded`, it changes nothing."""
-
-    def __init__(self) -> None:
-        self.shielded = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Interrupts:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._take)
-        return self
-
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        if self.shielded:
-            print("loadtest: cleaning up", file=sys.stderr)
-        else:
-            self.shielded = True
-            raise KeyboardInterrupt
-
-    def __exit__(self, *error: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
 
 
 @dataclass(frozen=True, slots=True)
