@@ -76,7 +76,7 @@ def read_like(video_id: UUID, viewer_id: UUID) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class VideoNumbers:
     """What of a video moves by itself: the head of its topic, likes by kind, most viewers at once."""
 
     seq: int
@@ -84,7 +84,7 @@ class Standing:
     likes: dict[str, int]
 
 
-def standings(videos: Sequence[Video]) -> dict[UUID, Standing]:
+def standings(videos: Sequence[Video]) -> dict[UUID, VideoNumbers]:
     """Return how each video stands. One query."""
     found = _rows(_STANDINGS, [video.id for video in videos])
-    return {id: Standing(seq, peak, orjson.loads(likes or "{}")) for id, seq, peak, likes in found}
+    return {id: VideoNumbers(seq, peak, orjson.loads(likes or "{}")) for id, seq, peak, likes in found}
