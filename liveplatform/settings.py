@@ -292,6 +292,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     **RETENTION,
+    # Once a site, whatever its nodes. A look that waits longer than a step is covered by the next one.
+    "timelines": {"task": "videos.tasks.keep_timelines", "schedule": 5.0, "options": {"expires": 5.0}},
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
     "forget-sessions": {"task": "accounts.tasks.forget_sessions", "schedule": 3600.0},
     "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},

@@ -68,7 +68,10 @@ class Video(models.Model):
 
     class Meta:
         verbose_name = _("video")
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["status", "-created_at"])]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["status", "-created_at"]),
+            models.Index(fields=["-ended_at"], name="video_ended"),
+        ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(condition=models.Q(status__in=["upcoming", "live", "ended"]), name="video_status"),
             models.CheckConstraint(
@@ -176,7 +179,42 @@ class Comment(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["video", "-seq"], condition=models.Q(deleted_at=None), name="comment_shown"),
             models.Index(fields=["video"], condition=models.Q(pinned_at__isnull=False), name="comment_pinned"),
+            models.Index(fields=["video", "created_at"], name="comment_at"),  # for a replay
         ]
 
     def __str__(self) -> str:
         return self.body[:60]
+
+
+class Pin(models.Model):
+    """When a comment was on top. Written by videos.moderation, read by a replay."""
+
+    video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="pins")
+    comment = models.ForeignKey(Comment, models.CASCADE, related_name="pins")
+    pinned_at = models.DateTimeField()
+    unpinned_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["video", "pinned_at"], name="pin_at")]
+
+    def __str__(self) -> str:
+        return f"{self.comment_id} from {self.pinned_at}"
+
+
+class TimelineStep(models.Model):
+    """What happened at a video in 5 seconds (videos.timeline). Without a row nothing did.
+
+    `likes` are all that the video had by the end of the step, by kind; null: as before. `viewers`: the highest number
+    of them; null: as before. `reactions` by kind and `comments` are those of the step alone.
+    """
+
+    pk = models.CompositePrimaryKey("video_id", "at")
+    video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="timeline")
+    at = models.DateTimeField()
+    likes = models.JSONField(null=True)
+    reactions = models.JSONField(default=dict)
+    comments = models.IntegerField(default=0)
+    viewers = models.IntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.video_id} at {self.at}"

@@ -16,7 +16,7 @@ from accounts.models import Viewer
 from realtime.log import writer as log
 from videos import rights
 from videos.access import locked, locked_for, require
-from videos.models import Comment, Video
+from videos.models import Comment, Pin, Video
 from videos.representation import comment_json, with_authors
 from web.refusals import NotFound
 
@@ -63,6 +63,7 @@ def pin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
         _unpin(head, other)
     found.pinned_at = timezone.now()
     found.save(update_fields=["pinned_at"])
+    Pin.objects.create(video=video, comment=found, pinned_at=found.pinned_at)
     log.record(head, "comment_pinned", {"comment": comment_json(found)})
 
 
@@ -78,6 +79,7 @@ def unpin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
 def _unpin(head: log.LockedHead, pinned: Comment) -> None:
     pinned.pinned_at = None
     pinned.save(update_fields=["pinned_at"])
+    Pin.objects.filter(comment=pinned, unpinned_at=None).update(unpinned_at=timezone.now())
     log.record(head, "comment_unpinned", {"comment": {"id": str(pinned.id)}})
 
 

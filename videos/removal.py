@@ -26,7 +26,7 @@ from realtime.log.retention import delete_topics, empty_topics
 from realtime.log.writer import correct_counters, lock_topics
 from videos import broadcasts, moderation
 from videos.media import remove_pictures
-from videos.models import Comment, DeletedVideo, Like, Video
+from videos.models import Comment, DeletedVideo, Like, Pin, Video
 from web.quick_lists import at_most, bounded_count
 from web.refusals import Conflict, NotFound
 
@@ -45,6 +45,10 @@ _COMMENTS_OF_VIDEO = """
 DELETE FROM videos_comment WHERE id IN
 (SELECT id FROM videos_comment WHERE video_id = %s ORDER BY seq DESC LIMIT %s)
 """
+_TIMELINE_OF_VIDEO = """
+DELETE FROM videos_timelinestep WHERE (video_id, at) IN
+(SELECT video_id, at FROM videos_timelinestep WHERE video_id = %s LIMIT %s)
+"""
 _TAKE_BACK = """
 WITH gone AS (DELETE FROM videos_like WHERE viewer_id = %s AND video_id = ANY(%s) RETURNING video_id, kind)
 UPDATE videos_likecount c SET count = count - 1 FROM gone WHERE c.video_id = gone.video_id AND c.kind = gone.kind
@@ -61,7 +65,9 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
         raise NotFound("There is no such video.")
     broadcasts.close_video(video_id, actor)
     _delete_rows(_LIKES_OF_VIDEO, video_id)
+    Pin.objects.filter(video_id=video_id).delete()
     _delete_rows(_COMMENTS_OF_VIDEO, video_id)
+    _delete_rows(_TIMELINE_OF_VIDEO, video_id)
     topics = [TopicName(video.topic)]
     empty_topics(topics)
     with transaction.atomic():
@@ -139,4 +145,5 @@ def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:
         ids = [comment_id for _, comment_id in found]
         with transaction.atomic(), connection.cursor() as cursor:
             Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)
+            Pin.objects.filter(comment_id__in=ids).delete()
             cursor.execute("DELETE FROM videos_comment WHERE id = ANY(%s)", [ids])

@@ -6,9 +6,10 @@ import logging
 
 from celery import shared_task
 from django.db import connection, transaction
+from django.utils import timezone
 
 from realtime.log.writer import correct_counters, lock_topics
-from videos import cleaning
+from videos import cleaning, timeline
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,12 @@ def recount() -> int:
 def clear_pictures() -> int:
     """Delete pictures of deleted videos and old live segments of ended ones; return how many."""
     return _said(cleaning.clear_pictures(), "old segments and folders")
+
+
+@shared_task(name="videos.tasks.keep_timelines")  # type: ignore[untyped-decorator]
+def keep_timelines() -> int:
+    """Write what is new into the timelines of live videos; return how many steps were written."""
+    return timeline.look(timezone.now())
 
 
 def _said(count: int, what: str) -> int:
