@@ -9,6 +9,7 @@ import struct
 
 from ingest.rtmp import amf0
 from ingest.rtmp.chunks import MessageKind, RtmpMessage
+from ingest.rtmp.times import SteadyTimes
 
 FACTS_MAX_BYTES = 65_536
 _HEAD = struct.Struct(">BBHHBB3x")
@@ -22,10 +23,13 @@ class FlvFile:
 
     def __init__(self) -> None:
         self._has_begun = False
+        self._times = SteadyTimes()
 
     def pieces(self, message: RtmpMessage) -> tuple[bytes | bytearray, ...]:
         """Return what to write for a message, to be joined."""
         payload, time = message.payload, message.timestamp_ms
+        if message.kind != MessageKind.DATA:
+            time = self._times.steady(message.kind, time)
         size = len(payload)
         head = _HEAD.pack(message.kind, size >> 16, size & 0xFFFF, time >> 8 & 0xFFFF, time & 0xFF, time >> 24)
         tag = (head, payload, _SIZE.pack(_HEAD_BYTES + size))

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from ingest.rtmp import amf0, flv
 from ingest.rtmp.chunks import MessageKind, RtmpMessage
+from ingest.rtmp.times import JUMP_MS
 
 WINDOW_SECONDS = 5
-JUMP_MS = 2_000  # forward; any step back is a jump
 _KEYFRAME = 1
 _VIDEO_CODECS = {2: "flv1", 4: "vp6f", 7: "avc1", 12: "hvc1"}
 _AUDIO_CODECS = {2: ".mp3", 10: "mp4a", 11: "spex"}

@@ -147,7 +147,7 @@ def test_header_names_both_tracks_if_the_encoder_says_nothing() -> None:
 
 def test_tag_has_the_whole_timestamp() -> None:
     file = FlvFile()
-    file.pieces(RtmpMessage(VIDEO, 0, 1, FRAME))
+    file.pieces(RtmpMessage(VIDEO, 0x01020303, 1, FRAME))
     head, payload, size = file.pieces(RtmpMessage(VIDEO, 0x01020304, 1, FRAME))
     assert head == b"\x09\0\0\x05\x02\x03\x04\x01\0\0\0"
     assert (payload, size) == (FRAME, b"\0\0\0\x10")
