@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
@@ -17,6 +18,7 @@ from ingest.encoder import EncoderProcess
 from ingest.packager.boxes import MalformedBox
 from ingest.packager.packager import Packager
 from ingest.packager.store import StoreFull
+from ingest.rtmp.flv import is_header
 from ingest.rtmp.health import StreamHealth
 from ingest.rtmp.publish import Publish, RefusedStream
 
@@ -31,6 +33,9 @@ HELD_SECONDS = 1.0
 KEYFRAMES_MAX_SECONDS = 4.0
 REPLACED = "Another encoder sends with the same key now."
 TAKEN = "Another encoder sends with this key already. Stop it first."
+STARTS_MAX, STARTS_SECONDS = 10, 60.0
+TOO_OFTEN = "The picture was begun anew ten times within a minute."
+LOST = "ffmpeg has ended, another one is started."
 NOTHING = "Neither a picture nor a sound came that can be used."
 
 
@@ -174,7 +179,10 @@ class Broadcast:
 
 
 class EncoderSink:
-    """Where one encoder's picture goes: to an ffmpeg of its own, once it is known what comes."""
+    """Where one encoder's picture goes: to an ffmpeg of its own, once it is known what comes.
+
+    Another ffmpeg takes over when another file begins: the encoder has changed its picture, or ffmpeg has ended.
+    """
 
     def __init__(self, publish: Publish, broadcast: Broadcast) -> None:
         self.publish = publish
@@ -183,6 +191,8 @@ class EncoderSink:
         self._held = b""
         self._began = time.monotonic()
         self._process: EncoderProcess | None = None
+        self._is_lost = False
+        self._starts: deque[float] = deque(maxlen=STARTS_MAX)
 
     @property
     def age_seconds(self) -> float:
@@ -190,6 +200,11 @@ class EncoderSink:
 
     async def write(self, data: bytes) -> None:
         """Take FLV. Raises RefusedStream when nothing can be made of it."""
+        if is_header(data):
+            await self._finish()
+            self._held, self._is_lost = b"", False
+        elif self._is_lost:
+            return
         if self._process is None:
             self._held += data
             if not self._knows_enough():
@@ -203,10 +218,17 @@ class EncoderSink:
         await asyncio.shield(asyncio.create_task(self._close(reason), name="close"))
 
     async def _close(self, reason: str) -> None:
-        if self._process is not None:
-            await self._process.aclose()
-        self._broadcast.left(self, reason)
-        self.closed.set()
+        try:
+            await self._finish()
+        finally:
+            self._broadcast.left(self, reason)
+            self.closed.set()
+
+    async def _finish(self) -> None:
+        """Let go of ffmpeg, when all that it made has been taken."""
+        process, self._process = self._process, None
+        if process is not None:
+            await process.aclose()
 
     def _knows_enough(self) -> bool:
         read = self.publish.health.read()
@@ -218,7 +240,11 @@ class EncoderSink:
         read = self.publish.health.read()
         if not read.video_codec and not read.audio_codec:
             raise RefusedStream(NOTHING)
-        process = EncoderProcess(self._broadcast.take, self._over)
+        now = time.monotonic()
+        if len(self._starts) == STARTS_MAX and now - self._starts[0] < STARTS_SECONDS:
+            raise RefusedStream(TOO_OFTEN)
+        self._starts.append(now)
+        process = EncoderProcess(self._broadcast.take, lambda words: self._over(process, words))
         self._broadcast.begins()
         try:
             await process.start(video=read.video_codec, audio=read.audio_codec)
@@ -226,11 +252,13 @@ class EncoderSink:
             raise RefusedStream(f"The site cannot start ffmpeg: {error}") from error
         return process
 
-    def _over(self, words: str) -> None:
-        """ffmpeg has ended: by itself it does so only when it cannot go on."""
-        self._broadcast.fails(words)
-        if not self.closed.is_set():
-            self.publish.cut(words or "The picture cannot be used any more.")
+    def _over(self, process: EncoderProcess, words: str) -> None:
+        """ffmpeg has ended: by itself it does so only when it cannot go on. Another one may."""
+        is_lost = self._process is process
+        self._broadcast.fails(words or (LOST if is_lost else ""))
+        if is_lost:
+            self._process, self._is_lost = None, True
+            self.publish.renew()
 
 
 def _shown(read: StreamHealth) -> dict[str, Any]:

@@ -11,32 +11,79 @@ from ingest.rtmp import amf0
 from ingest.rtmp.chunks import MessageKind, RtmpMessage
 from ingest.rtmp.times import SteadyTimes
 
+_SIGNATURE = b"FLV"
 FACTS_MAX_BYTES = 65_536
 _HEAD = struct.Struct(">BBHHBB3x")
 _SIZE = struct.Struct(">I")
 _HEAD_BYTES = _HEAD.size
 _VIDEO, _AUDIO = 1, 4
+_ENHANCED, _ENHANCED_AUDIO = 0x80, 9
+_WITH_HEADS: dict[int, tuple[int, ...]] = {MessageKind.VIDEO: (7, 12), MessageKind.AUDIO: (10,)}  # AVC, HEVC; AAC
 
 
 class FlvFile:
-    """The messages of one stream as the pieces of a file, which begins with its header."""
+    """The messages of one stream as the pieces of a file, which begins with its header.
+
+    When a track becomes another one (of another size, say), another file begins, with all that a decoder needs.
+    """
 
     def __init__(self) -> None:
-        self._has_begun = False
         self._times = SteadyTimes()
+        self._facts: RtmpMessage | None = None
+        self._heads: dict[int, RtmpMessage] = {}
+        self._has_begun = False
+        self._is_over = False
+
+    def end(self) -> None:
+        """Begin another file with the next frame."""
+        self._is_over = self._has_begun
 
     def pieces(self, message: RtmpMessage) -> tuple[bytes | bytearray, ...]:
-        """Return what to write for a message, to be joined."""
-        payload, time = message.payload, message.timestamp_ms
-        if message.kind != MessageKind.DATA:
+        """Return what to write for a message, to be joined. If a file begins, its header is the first piece."""
+        time, is_frame = message.timestamp_ms, False
+        if message.kind == MessageKind.DATA:
+            self._facts = message if facts(message) else self._facts
+        else:
             time = self._times.steady(message.kind, time)
-        size = len(payload)
-        head = _HEAD.pack(message.kind, size >> 16, size & 0xFFFF, time >> 8 & 0xFFFF, time & 0xFF, time >> 24)
-        tag = (head, payload, _SIZE.pack(_HEAD_BYTES + size))
-        if self._has_begun:
-            return tag
-        self._has_begun = True
-        return (_header(message), *tag)
+            is_frame = not _is_head(message)
+            if not is_frame and self._replaces_head(message):
+                self.end()
+                return ()  # it comes with the file that begins
+        if not self._has_begun:
+            self._has_begun = True
+            return (_header(self._facts), *_tag(message, time))
+        if not (self._is_over and is_frame):
+            return _tag(message, time)
+        self._is_over = False
+        known = [one for one in (self._facts, *self._heads.values()) if one is not None]
+        return (_header(self._facts), *(piece for one in (*known, message) for piece in _tag(one, time)))
+
+    def _replaces_head(self, message: RtmpMessage) -> bool:
+        former = self._heads.get(message.kind)
+        self._heads[message.kind] = message
+        return former is not None and former.payload != message.payload
+
+
+def _is_head(message: RtmpMessage) -> bool:
+    """Whether it says how to decode the frames that follow."""
+    first = message.payload[0]
+    if message.kind == MessageKind.VIDEO and first & _ENHANCED:
+        return first & 15 == 0
+    if message.kind == MessageKind.AUDIO and first >> 4 == _ENHANCED_AUDIO:
+        return first & 15 == 0
+    codec = first & 15 if message.kind == MessageKind.VIDEO else first >> 4
+    return codec in _WITH_HEADS[message.kind] and message.payload[1:2] == b"\0"
+
+
+def _tag(message: RtmpMessage, time: int) -> tuple[bytes | bytearray, ...]:
+    size = len(message.payload)
+    head = _HEAD.pack(message.kind, size >> 16, size & 0xFFFF, time >> 8 & 0xFFFF, time & 0xFF, time >> 24)
+    return head, message.payload, _SIZE.pack(_HEAD_BYTES + size)
+
+
+def is_header(data: bytes | bytearray) -> bool:
+    """Whether a file begins there."""
+    return data.startswith(_SIGNATURE)
 
 
 def facts(message: RtmpMessage) -> dict[str, amf0.Value]:
@@ -51,12 +98,12 @@ def facts(message: RtmpMessage) -> dict[str, amf0.Value]:
     return found if isinstance(found, dict) else {}
 
 
-def _header(first: RtmpMessage) -> bytes:
+def _header(said: RtmpMessage | None) -> bytes:
     """ffmpeg waits seconds for a track that the header names, and misses one that it does not name.
 
     So the track is left out only if the encoder's facts know the other one alone.
     """
-    names = facts(first)
+    names = facts(said) if said else {}
     video = _VIDEO * any(name.startswith("video") for name in names)
     audio = _AUDIO * any(name.startswith("audio") for name in names)
-    return struct.pack(">3sBBII", b"FLV", 1, (video | audio) or (_VIDEO | _AUDIO), 9, 0)
+    return struct.pack(">3sBBII", _SIGNATURE, 1, (video | audio) or (_VIDEO | _AUDIO), 9, 0)

@@ -27,7 +27,8 @@ class Publish:
 
     `app` is the path of the server's address and `key` the stream key, as the broadcaster wrote them in the encoder,
     without queries. `health` goes on counting. `cut(detail)` ends the stream in words at any later time, also when
-    nothing comes from the encoder.
+    nothing comes from the encoder. `renew()` has another file begin with the next frame, for a sink that has
+    lost the first.
     """
 
     app: str
@@ -35,6 +36,7 @@ class Publish:
     address: str
     health: HealthMeter
     cut: Callable[[str], None]
+    renew: Callable[[], None]
 
 
 class Sink(Protocol):
@@ -43,7 +45,8 @@ class Sink(Protocol):
     async def write(self, data: bytes) -> None:
         """Take whole FLV tags, the header of the file before the first. While it waits, the encoder waits.
 
-        May raise RefusedStream.
+        A header at the beginning of later data begins another file: what comes now is decoded in another way. May raise
+        RefusedStream.
         """
 
     async def close(self, reason: str) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ingest.rtmp.chunks import BadRtmp, RtmpMessage
-from ingest.rtmp.flv import FlvFile
+from ingest.rtmp.flv import FlvFile, is_header
 from ingest.rtmp.health import HealthMeter
 from ingest.rtmp.publish import Publish, RefusedStream, Sink, app_and_key
 from ingest.rtmp.session import PublishRequest, RtmpSession
@@ -180,23 +180,31 @@ class _EncoderConnection:
         for event in self._session.receive(data):
             if isinstance(event, RtmpMessage):
                 self._meter.note(event)
-                flv += self._flv.pieces(event)
+                pieces = self._flv.pieces(event)
+                if pieces and is_header(pieces[0]):
+                    await self._pass_on(flv)
+                flv += pieces
             elif isinstance(event, PublishRequest):
                 await self._publish(event)
             else:
                 has_ended = True
                 break
         await self._answer()
+        await self._pass_on(flv)
+        return has_ended
+
+    async def _pass_on(self, flv: list[bytes | bytearray]) -> None:
         if flv and self._sink is not None:
             await self._sink.write(b"".join(flv))
-        return has_ended
+        flv.clear()
 
     async def _publish(self, request: PublishRequest) -> None:
         self._deadline.reschedule(None)
         app, key = app_and_key(request.path, request.name)
         if not key:
             raise RefusedStream(NO_KEY)
-        self._sink = await self._admit(Publish(app, key, self._address, health=self._meter, cut=self._cut))
+        asking = Publish(app, key, self._address, health=self._meter, cut=self._cut, renew=self._flv.end)
+        self._sink = await self._admit(asking)
         self._session.accept()
 
     def _cut(self, detail: str) -> None:
