@@ -51,28 +51,28 @@ def left_open() -> list[Incoming]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class KeyStanding:
     """How it is with a video that takes a picture. `refusal`: why it takes none by its key any more; "": it does."""
 
     status: str
     refusal: str = ""
 
 
-def standings(keys: Mapping[UUID, str]) -> dict[UUID, Standing]:
+def standings(keys: Mapping[UUID, str]) -> dict[UUID, KeyStanding]:
     """Return how it is with these videos. `keys`: with which their pictures are sent; "": nobody sends."""
     there = Video.objects.in_bulk(keys)
     return {id: _standing(there.get(id), key) for id, key in keys.items()}
 
 
-def _standing(video: Video | None, key: str) -> Standing:
+def _standing(video: Video | None, key: str) -> KeyStanding:
     if video is None or video.status == Video.Status.ENDED:
-        return Standing(Video.Status.ENDED, "The broadcast has ended.")
+        return KeyStanding(Video.Status.ENDED, "The broadcast has ended.")
     try:
         if key and broadcaster_of(key).id != video.owner_id:
-            return Standing(video.status, "The video belongs to somebody else now.")
+            return KeyStanding(video.status, "The video belongs to somebody else now.")
     except Refused as error:
-        return Standing(video.status, error.detail)
-    return Standing(video.status)
+        return KeyStanding(video.status, error.detail)
+    return KeyStanding(video.status)
 
 
 def finish(incoming: Incoming, *, has_recording: bool) -> None:

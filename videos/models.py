@@ -55,12 +55,17 @@ class Video(models.Model):
         blank=True,
         help_text=_("Path on this site, like /media/<id>/live.m3u8; empty: no picture."),
     )
-    picture = models.CharField(_("picture"), max_length=8, choices=Picture, blank=True, editable=False)
+    picture = models.CharField(_("picture"), max_length=8, choices=Picture, blank=True, db_default="", editable=False)
     picture_since = models.DateTimeField(_("picture since"), null=True, blank=True, editable=False)
     starts_itself = models.BooleanField(
-        _("goes live by itself"), default=True, help_text=_("When the picture comes. Else with a click.")
+        _("goes live by itself"),
+        default=True,
+        db_default=True,
+        help_text=_("When the picture comes. Else with a click."),
     )
-    is_recorded = models.BooleanField(_("recorded"), default=True, help_text=_("Can be watched when it has ended."))
+    is_recorded = models.BooleanField(
+        _("recorded"), default=True, db_default=True, help_text=_("Can be watched when it has ended.")
+    )
     starts_at = models.DateTimeField(_("planned start"), null=True, blank=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.videos.acts import Stage
 from videos import broadcasts, incoming
-from videos.incoming import REPLAY_PLAYLIST, Standing
+from videos.incoming import REPLAY_PLAYLIST, KeyStanding
 from videos.keys import WrongKey, broadcaster_of, key_of, replace_key
 from videos.models import StreamKey, Video
 from web.refusals import Forbidden
@@ -92,10 +92,10 @@ def test_a_video_that_waits_for_a_click_starts_by_it(stage: Stage) -> None:
 def test_what_takes_no_picture_any_more_is_said_in_words(stage: Stage) -> None:
     key = key_of(stage.owner)
     found = incoming.find(key)
-    assert incoming.standings({found.video_id: key}) == {found.video_id: Standing("upcoming")}
+    assert incoming.standings({found.video_id: key}) == {found.video_id: KeyStanding("upcoming")}
     replace_key(stage.owner)
     assert "replaced" in incoming.standings({found.video_id: key})[found.video_id].refusal
-    assert incoming.standings({found.video_id: ""}) == {found.video_id: Standing("upcoming")}
+    assert incoming.standings({found.video_id: ""}) == {found.video_id: KeyStanding("upcoming")}
     broadcasts.set_picture(found.video_id, stage.owner, "live")
     incoming.finish(found, has_recording=False)
     assert incoming.standings({found.video_id: ""})[found.video_id].status == "ended"
