@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from importlib import import_module
 from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.db.utils import OperationalError
 
-from host import picture
+from host import demo_guests, picture
 from host.preparation import with_database
 from host.supervisor import Supervisor
 from host.waiting import until
+from realtime.background import end
 
 CHECK_SECONDS = 2.0
 NAME = "demo"
@@ -62,11 +64,25 @@ class Demo:
         except (OperationalError, OSError, RuntimeError) as error:
             self._supervisor.say(f"no demo broadcast: {error}")
             return
-        while await _is_live(video, video_id):
-            if await self._stops_within(CHECK_SECONDS):
-                return
+        if await self._goes_on(video, video_id):
+            return
         await self._supervisor.stop([NAME])
         self._supervisor.say("the demo broadcast has been ended")
+
+    async def _goes_on(self, video: DemoVideo, video_id: Any) -> bool:
+        """Have guests there until the video ends or the site stops. Returns whether it is the site."""
+        host = _loopback(settings.HOST)
+        client = demo_guests.client_of(settings.PORT, host=host, allowed_hosts=settings.ALLOWED_HOSTS)
+        async with client:
+            guests = demo_guests.DemoGuests(client, video_id, folder=settings.DATA_DIR, chance=random.Random())
+            acting = asyncio.create_task(guests.run(), name="demo guests")
+            try:
+                while await _is_live(video, video_id):
+                    if await self._stops_within(CHECK_SECONDS):
+                        return True
+                return False
+            finally:
+                await end(acting)
 
     async def _stops_within(self, seconds: float) -> bool:
         """Wait that long, or until the site is asked to stop. Returns whether it is."""
