@@ -22,7 +22,7 @@ from messaging.models import Block, Conversation, Member, Message
 from messaging.representation import user_topic
 from realtime.events import Counters, Durable
 from tests.messaging.circle import Circle
-from tests.messaging.test_state_and_events import Follower, follow
+from tests.messaging.test_state_and_events import follow, follow_all
 from tests.videos.acts import Stage
 from videos import likes, moderation
 from videos.likes import group_commit
@@ -125,7 +125,7 @@ def test_conversations_and_inboxes_follow_by_events(circle: Circle, seed: int) -
         circle.act(chance)
     guest, person = circle.people[:2]
     circle.events.clear()
-    followers = {topic: Follower(topic) for topic in circle.topics()}
+    followers = follow_all(circle)
     merge(guest, person)
     circle.people.remove(guest)
     circle.events[:] = [event for event in circle.events if event.topic != user_topic(guest.id)]

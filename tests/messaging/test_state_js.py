@@ -13,7 +13,7 @@ from messaging.representation import user_topic
 from realtime.events import Durable, TopicName
 from realtime.log.threads import backend_threads
 from tests.messaging.circle import Circle
-from tests.messaging.test_state_and_events import kind_of, load
+from tests.messaging.test_state_and_events import kind_of, load_all
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -41,7 +41,7 @@ FOLLOW = """async ([viewer, begins, events]) => {
 
 def begin(topic: TopicName) -> dict[str, Any]:
     """Return what a viewer of the topic reads first."""
-    loaded = load(topic)
+    loaded = load_all([topic])[topic]
     shown = kind_of(topic).shown(loaded.snapshot)
     return {"topic": topic, "seq": loaded.head.seq, "snapshot": shown}
 
