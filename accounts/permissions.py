@@ -40,19 +40,29 @@ def holds(*rights: str, of: str = "") -> Q:
 
 
 def held_sql(*rights: str) -> str:
-    """Return `holds` as SQL, for a query of viewers under the name `v`."""
-    return f"(v.is_superuser OR {_granted_sql(rights, viewer='v.id')})"
+    """Return `holds` as SQL, for a query of many viewers under the name `v`. Holders are looked up once a query."""
+    return (
+        "(v.is_superuser OR v.id IN (SELECT viewer_id FROM ("
+        "SELECT viewer_id, permission_id FROM accounts_viewer_user_permissions UNION ALL"
+        " SELECT viewer_id, permission_id FROM accounts_viewer_groups JOIN auth_group_permissions USING (group_id)"
+        ") AS granted JOIN auth_permission p ON p.id = permission_id"
+        " JOIN django_content_type t ON t.id = content_type_id"
+        f" WHERE (t.app_label, codename) IN ({_names(rights)})))"
+    )
+
+
+def _names(rights: Iterable[str]) -> str:
+    return ", ".join("('{}', '{}')".format(*right.split(".")) for right in rights)
 
 
 def _granted_sql(rights: Iterable[str], *, viewer: str) -> str:
-    names = ", ".join("('{}', '{}')".format(*right.split(".")) for right in rights)
     return (
         "EXISTS (SELECT FROM ("
         f"SELECT permission_id FROM accounts_viewer_user_permissions WHERE viewer_id = {viewer} UNION ALL"
         " SELECT permission_id FROM accounts_viewer_groups JOIN auth_group_permissions USING (group_id)"
         f" WHERE viewer_id = {viewer}) AS granted JOIN auth_permission p ON p.id = permission_id"
         " JOIN django_content_type t ON t.id = content_type_id"
-        f" WHERE (t.app_label, codename) IN ({names}))"
+        f" WHERE (t.app_label, codename) IN ({_names(rights)}))"
     )
 
 
