@@ -102,6 +102,8 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/videos/{}/reactions", {"kind": "heart", "count": 2}),
     ("POST", "/videos/{}/comments", {"body": "hello"}),
     ("GET", "/videos/{}/comments", {}),
+    ("GET", "/videos/{}/timeline", {}),
+    ("GET", "/videos/{}/replay", {}),
     ("PUT", "/videos/{}/comments/COMMENT/pin", {}),
     ("DELETE", "/videos/{}/comments/COMMENT/pin", {}),
     ("DELETE", "/videos/{}/comments/{}", {}),
@@ -122,7 +124,9 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
 ]
 LINES = st.text(st.characters(codec="latin1", exclude_categories=["Cc"]), max_size=60)
 QUERIES = st.dictionaries(
-    st.sampled_from(["status", "cursor", "limit", "before"]) | st.text(max_size=5), TEXTS | NUMBERS.map(str), max_size=3
+    st.sampled_from(["status", "cursor", "limit", "before", "from_ms", "to_ms"]) | st.text(max_size=5),
+    TEXTS | NUMBERS.map(str),
+    max_size=3,
 )
 
 

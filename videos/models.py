@@ -163,7 +163,7 @@ class Comment(models.Model):
     """What a viewer wrote. `seq` is its place in the topic; a deleted one is kept for moderators, shown to nobody."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    video = models.ForeignKey(Video, models.CASCADE, related_name="comments", verbose_name=_("video"))
+    video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="comments", verbose_name=_("video"))
     author = models.ForeignKey(Viewer, models.CASCADE, related_name="comments", verbose_name=_("author"))
     reply_to = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="replies")
     body = models.TextField(_("body"), validators=[MaxLengthValidator(BODY_MAX)])

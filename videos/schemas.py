@@ -165,6 +165,53 @@ class CommentPage(Schema):
     next: int | None = Field(description="The `before` of the following page.")
 
 
+class TimelinePoint(Schema):
+    at_ms: int
+    likes: int = Field(description="How many more than before.")
+    reactions: int
+    comments: int
+    viewers: int = Field(description="The highest number of them.")
+
+
+class Peak(Schema):
+    at_ms: int
+    activity: int = Field(description="Likes and comments.")
+
+
+class TimelineOut(Schema):
+    from_ms: int
+    to_ms: int
+    step_ms: int
+    points: list[TimelinePoint]
+    peaks: list[Peak]
+
+
+class ReplayStep(Schema):
+    """5 seconds: all likes and viewers by their end, the reactions and comments in them."""
+
+    at_ms: int
+    likes: Likes
+    reactions: dict[str, int]
+    comments: int
+    viewers: int
+
+
+class PinOut(Schema):
+    comment: CommentOut
+    from_ms: int
+    until_ms: int | None = Field(description="null: it is still on top.")
+
+
+class ReplayOut(Schema):
+    from_ms: int
+    to_ms: int = Field(description="The `from_ms` of the next window.")
+    likes: Likes = Field(description="All that the video had before.")
+    viewers: int = Field(description="How many there were before.")
+    steps: list[ReplayStep]
+    comments: list[CommentOut] = Field(description="The oldest first.")
+    pins: list[PinOut] = Field(description="What was on top at any time of the window.")
+
+
 assert set(LikeIn.model_fields["kind"].annotation.__args__) == set(LikeKind.values)  # type: ignore[union-attr]
 assert set(ReactionIn.model_fields["kind"].annotation.__args__) == set(REACTION_KINDS)  # type: ignore[union-attr]
 assert set(VideoOut.model_fields["status"].annotation.__args__) == set(Video.Status.values)  # type: ignore[union-attr]

@@ -1,8 +1,8 @@
 """The timeline of a video: what happened in each step of 5 seconds. Written here, read by videos.replay.
 
 Hop: beside the path. A periodic job looks at all live videos; each node adds the reactions that it has published.
-Likes are those that the video has when the job looks. Comments are counted again for the last minute, so late ones and
-deletions are in. A look may be repeated: it writes the same. A step in which nothing is new has no row.
+Likes are those that the video has when the job looks. Comments are counted again for the last minutes, so late ones
+and deletions are in. A look may be repeated: it writes the same. A step in which nothing is new has no row.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from videos.models import Video
 logger = logging.getLogger(__name__)
 
 STEP = timedelta(seconds=5)
-LATE = timedelta(minutes=1)
+LATE = timedelta(minutes=2)
 """How long after a step what happened in it may still come."""
 FLUSH_SECONDS = 3.0
 
@@ -36,7 +36,6 @@ FLUSH_SECONDS = 3.0
 _LOOK = """
 WITH asked AS (
     SELECT a.video_id, a.viewers,
-      (SELECT max(at) FROM videos_timelinestep s WHERE s.video_id = a.video_id) AS known_to,
       (SELECT likes FROM videos_timelinestep s WHERE s.video_id = a.video_id AND likes IS NOT NULL
        ORDER BY at DESC LIMIT 1) AS known_likes,
       (SELECT viewers FROM videos_timelinestep s WHERE s.video_id = a.video_id AND viewers IS NOT NULL
@@ -52,8 +51,7 @@ WITH asked AS (
   ), written AS (
     SELECT video_id, date_bin('5 seconds', c.created_at, to_timestamp(0)) AS at,
       count(*) FILTER (WHERE c.deleted_at IS NULL) AS comments
-    FROM asked JOIN videos_comment c USING (video_id)
-    WHERE c.created_at >= least(coalesce(known_to, '-infinity'), %(late)s::timestamptz) GROUP BY 1, 2
+    FROM videos_comment c WHERE c.video_id = ANY(%(ids)s) AND c.created_at >= %(late)s GROUP BY 1, 2
   )
 INSERT INTO videos_timelinestep AS step (video_id, at, likes, viewers, comments, reactions)
 SELECT video_id, at, likes, viewers, coalesce(comments, 0), '{}' FROM standing FULL JOIN written USING (video_id, at)
@@ -86,8 +84,8 @@ def step_of(moment: datetime) -> datetime:
 def look(now: datetime) -> int:
     """Write what is new at videos that are live, or have just ended; return how many steps were written.
 
-    One statement for all of them, and one round trip to the shared table. A comment that comes later than `LATE` is
-    counted if nothing else has been written since.
+    One statement for all of them, and one round trip to the shared table. If nobody has looked for longer than `LATE`,
+    the comments of that time are in no step.
     """
     recent = Q(status=Video.Status.LIVE) | Q(status=Video.Status.ENDED, ended_at__gt=now - LATE)
     found = dict(Video.objects.filter(recent).values_list("id", "status"))

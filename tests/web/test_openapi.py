@@ -259,6 +259,8 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("POST", "/videos", {"title": "Later", "starts_at_ms": 2_000_000_000_000}, broadcaster),
         ("GET", video, None, None),
         ("GET", f"{video}/viewers", None, guest),
+        ("GET", f"{video}/timeline", None, None),
+        ("GET", f"{video}/replay?from_ms=0", None, guest),
         ("PATCH", video, {"description": "New"}, broadcaster),
         ("GET", "/me/stream-key", None, broadcaster),
         ("GET", "/me/stream-key", None, guest),
