@@ -15,7 +15,8 @@ from accounts.models import Viewer
 from realtime.table.redis import key_prefix
 from videos import broadcasts
 from videos.keys import broadcaster_of
-from videos.models import Video
+from videos.media import remove_pictures
+from videos.models import DeletedVideo, Video
 from web.refusals import Refused
 
 LIVE_PLAYLIST, REPLAY_PLAYLIST = "live.m3u8", "replay.m3u8"
@@ -78,14 +79,20 @@ def _standing(video: Video | None, key: str) -> KeyStanding:
 def finish(incoming: Incoming, *, has_recording: bool) -> None:
     """End the video, if that has not been done, and have it show its recording or nothing.
 
-    A video that was not live yet is still to come: its broadcaster has only tried the picture.
+    A video that was not live yet is still to come: its broadcaster has only tried the picture. Of one that was deleted
+    meanwhile no file stays. It may belong to somebody else by now.
     """
-    if Video.objects.filter(id=incoming.video_id, status=Video.Status.UPCOMING).exists():
-        broadcasts.set_picture(incoming.video_id, incoming.owner, "")
+    id = incoming.video_id
+    video = Video.objects.select_related("owner").filter(id=id).first()
+    if video is None:
+        if DeletedVideo.objects.filter(id=id).exists():
+            remove_pictures(id)
         return
-    broadcasts.end_video(incoming.video_id, incoming.owner)
-    playlist = f"/media/{incoming.video_id}/{REPLAY_PLAYLIST}" if has_recording else ""
-    broadcasts.update_video(incoming.video_id, incoming.owner, playlist=playlist)
+    if video.status == Video.Status.UPCOMING:
+        broadcasts.set_picture(id, video.owner, "")
+        return
+    broadcasts.end_video(id, video.owner)
+    broadcasts.update_video(id, video.owner, playlist=f"/media/{id}/{REPLAY_PLAYLIST}" if has_recording else "")
 
 
 def health_key(video_id: UUID) -> str:

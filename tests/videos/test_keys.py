@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from accounts.models import Viewer
 from tests.videos.acts import Stage
-from videos import broadcasts, incoming
+from videos import broadcasts, incoming, removal
 from videos.incoming import REPLAY_PLAYLIST, KeyStanding
 from videos.keys import WrongKey, broadcaster_of, key_of, replace_key
 from videos.models import StreamKey, Video
@@ -108,3 +112,22 @@ def test_a_picture_that_was_only_tried_ends_no_video(stage: Stage) -> None:
     incoming.finish(found, has_recording=False)
     video = Video.objects.get(id=stage.video.id)
     assert (video.status, video.picture, video.picture_since) == ("upcoming", "", None)
+
+
+def test_a_video_that_was_given_away_ends_all_the_same(stage: Stage) -> None:
+    """The ingest acted as the former owner, was refused, and the video was live for ever."""
+    found = incoming.find(key_of(stage.owner))
+    broadcasts.start_video(stage.video.id, stage.owner)
+    Video.objects.filter(id=stage.video.id).update(owner=stage.viewers[0])
+    incoming.finish(found, has_recording=False)
+    assert Video.objects.get(id=stage.video.id).status == "ended"
+
+
+def test_of_a_deleted_video_no_file_stays(stage: Stage, settings: Any, tmp_path: Path) -> None:
+    """What the ingest wrote while the video was deleted stayed until the hourly job."""
+    settings.MEDIA_ROOT = tmp_path
+    found = incoming.find(key_of(stage.owner))
+    removal.delete_video(stage.video.id, Viewer.objects.create_superuser("root"))
+    (tmp_path / str(found.video_id)).mkdir()
+    incoming.finish(found, has_recording=False)
+    assert list(tmp_path.iterdir()) == []
