@@ -7,11 +7,13 @@ database: the desk asks for the `state` again and again, and writes it down.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from ingest.encoder import EncoderProcess
@@ -36,6 +38,7 @@ TAKEN = "Another encoder sends with this key already. Stop it first."
 STARTS_MAX, STARTS_SECONDS = 10, 60.0
 TOO_OFTEN = "The picture was begun anew ten times within a minute."
 LOST = "ffmpeg has ended, another one is started."
+FULL = "The disk is full, so nothing more is recorded. The live picture goes on."
 NOTHING = "Neither a picture nor a sound came that can be used."
 
 
@@ -71,6 +74,7 @@ class Broadcast:
         self._clock = clock
         self._replaces = replaces
         self._is_recording = False
+        self._unrecorded = ""
         self._came_at: float | None = clock() - STALLED_SECONDS if again else None
         self._attaching = asyncio.Lock()
         self._encoder: EncoderSink | None = None
@@ -97,7 +101,8 @@ class Broadcast:
     def health(self) -> dict[str, Any]:
         """Return how the picture is doing, as the studio shows it."""
         read = self._encoder.publish.health.read() if self._encoder else None
-        found = {"state": self.state.value, "trouble": self.trouble, "encoder": None}
+        trouble = " ".join(dict.fromkeys(filter(None, (self._unrecorded, self.trouble))))
+        found = {"state": self.state.value, "trouble": trouble, "encoder": None}
         return found if read is None else {**found, "encoder": _shown(read)}
 
     async def attach(self, publish: Publish) -> EncoderSink:
@@ -116,10 +121,17 @@ class Broadcast:
             self.cut(NOTHING)
 
     def record(self) -> None:
-        """Record from now on, if it does not do so yet."""
-        if not self._is_recording:
+        """Record from now on, if it does not do so yet and has room."""
+        if not self._is_recording and not self._unrecorded:
             self._is_recording = True
             self._packager.record()
+
+    def stop_recording(self, words: str) -> None:
+        """Record nothing more; what is recorded stays. `words` say why."""
+        if not self._unrecorded:
+            logger.warning("%s: %s", self.name, words)
+            self._unrecorded = words
+            self._packager.stop_recording()
 
     def cut(self, detail: str) -> None:
         """Cut the encoder that sends, if one does."""
@@ -135,33 +147,43 @@ class Broadcast:
         """End it for good."""
         self.cut("The broadcast has ended.")
         await self.wait_closed()
-        self._packager.end()
+        if not self._write(self._packager.end):
+            self._write(self._packager.end)
 
     def sweep(self) -> None:
         """Delete what players may still have asked for at the end."""
-        self._packager.sweep()
+        self._write(self._packager.sweep)
 
     # What an encoder's sink says
 
     def begins(self) -> None:
         if self._has_had_one:
-            self._packager.discontinue()
+            self._write(self._packager.discontinue)
         self._has_had_one = True
         self.trouble = ""
 
     def take(self, data: bytes) -> None:
         """Take what ffmpeg has made."""
         try:
-            self._packager.feed(data)
-        except StoreFull as full:
-            self._packager.stop_recording()
-            self._note(f"The disk is full, so the recording has stopped. {full}")
-            return
+            if self._write(partial(self._packager.feed, data)):
+                self._came_at = self._clock()
         except MalformedBox as error:
             self._note(f"The picture cannot be used: {error}")
             self.cut(self.trouble)
-            return
-        self._came_at = self._clock()
+
+    def _write(self, write: Callable[[], None]) -> bool:
+        """Have the packager write; return whether it did. A full disk makes room: the live picture goes before all."""
+        try:
+            write()
+            return True
+        except StoreFull:
+            self.stop_recording(FULL)
+            with contextlib.suppress(StoreFull):
+                self._packager.make_room()
+        except OSError as error:
+            self._note(f"The site cannot write the picture: {error.strerror}.")
+            self.cut(self.trouble)
+        return False
 
     def fails(self, words: str) -> None:
         if words:

@@ -85,7 +85,11 @@ class Desk:
             raise RefusedStream(str(refused)) from refused
         except StoreUnavailable as error:
             raise RefusedStream(AWAY) from error
-        entry = self._open.get(video.video_id) or self._add(video)
+        try:
+            entry = self._open.get(video.video_id) or self._add(video)
+        except OSError as error:
+            logger.error("video %s: no folder for its picture: %s", video.video_id, error)
+            raise RefusedStream(f"The site cannot keep the picture: {error.strerror}.") from error
         sink = await entry.broadcast.attach(publish)
         logger.info("video %s: picture from %s", video.video_id, publish.address)
         return sink

@@ -6,6 +6,7 @@ A run of ffmpeg of its own: a second, slower output of the one that copies holds
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 
 from ingest.encoder import ffmpeg
@@ -34,10 +35,8 @@ async def take_poster(store: MediaStore) -> None:
         await process.wait()
         return
     if still:
-        try:
+        with contextlib.suppress(StoreFull, FileNotFoundError):  # the older one stays; or its video was deleted
             store.write(POSTER, still)
-        except StoreFull:
-            return  # the older one stays
 
 
 def _newest(store: MediaStore) -> bytes | None:

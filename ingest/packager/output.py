@@ -127,6 +127,21 @@ class Output:
             self.publish()
         self.recording.finish()
 
+    def make_room(self) -> None:
+        """Give up the older half of the window, or more if all of it is recorded, and what is no longer listed.
+
+        Raises StoreFull for the lists.
+        """
+        live = self._live
+        if live is not None:
+            gone = live.shorten(live.duration / 2)
+            while len(live.segments) > 1 and all(self.recording.keeps(segment.name) for segment in gone):
+                gone += live.shorten(live.duration - live.segments[0].duration)
+            for segment in gone:
+                self._retire_segment(live, segment)
+        self._retention.sweep()
+        self.publish()
+
     def sweep(self) -> None:
         """Delete what is no longer listed."""
         self._retention.sweep()

@@ -119,6 +119,10 @@ class Packager:
         """Record nothing more; what is recorded stays."""
         self._output.recording.on = False
 
+    def make_room(self) -> None:
+        """Give up the older half of what players can go back to. Call it when the store is full."""
+        self._output.make_room()
+
     def end(self) -> None:
         """End the broadcast: the live playlist says so, and the replay is there."""
         self._output.end()

@@ -10,13 +10,16 @@ import contextlib
 import itertools
 import os
 import re
-from collections.abc import AsyncIterator, Callable
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from ingest.broadcast import HELD_SECONDS, Broadcast, EncoderSink
+from ingest.broadcast import FULL, HELD_SECONDS, Broadcast, EncoderSink
 from ingest.packager.packager import Packager
 from ingest.packager.store import Folder
 from ingest.rtmp.publish import Publish
@@ -60,13 +63,15 @@ class Booth:
     broadcast: Broadcast
     port: int
 
-    async def send(self, stream: list[Tag], *, pause_seconds: float = 0.0) -> None:
+    async def send(self, stream: Iterable[Tag], *, pause_seconds: float = 0.0) -> None:
         """Send it as fast as it is taken, to its last fragment."""
         async with self.sending(stream, pause_seconds=pause_seconds):
             pass
 
     @contextlib.asynccontextmanager
-    async def sending(self, stream: list[Tag], *, pause_seconds: float = 0.0) -> AsyncIterator[asyncio.StreamReader]:
+    async def sending(
+        self, stream: Iterable[Tag], *, pause_seconds: float = 0.0
+    ) -> AsyncIterator[asyncio.StreamReader]:
         """Have sent it; the encoder leaves at the end of the block."""
         async with asyncio.timeout(HANG_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -108,8 +113,9 @@ class Booth:
 
 @contextlib.asynccontextmanager
 async def open_booth(folder: Path, *, limits: RtmpLimits | None = None) -> AsyncIterator[Booth]:
-    packager = Packager(Folder(folder), recording=True, report=lambda words: broadcast.fails(words))
+    packager = Packager(Folder(folder), report=lambda words: broadcast.fails(words))
     broadcast = Broadcast("a video", packager, end_after_seconds=600)
+    broadcast.record()
 
     async def admit(publish: Publish) -> EncoderSink:
         return await broadcast.attach(publish)
@@ -220,3 +226,59 @@ async def test_what_is_no_picture_is_passed_over(booth: Booth, film: list[Tag]) 
     await booth.send(film)
     assert booth.broadcast.key == ""
     assert "#EXT-X-DISCONTINUITY" in booth.text("live.m3u8")
+
+
+def encoders() -> list[int]:
+    """Return the ffmpegs that this process runs."""
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(id) for id in found if b"frag_keyframe" in Path(f"/proc/{id}/cmdline").read_bytes()]
+
+
+async def test_ffmpeg_that_is_killed_is_started_again(booth: Booth, film: list[Tag]) -> None:
+    sending = asyncio.create_task(
+        booth.send(endless(film, lambda: "#EXT-X-DISCONTINUITY\n" in booth.text("live.m3u8")), pause_seconds=0.001)
+    )
+    await until(lambda: "#EXTINF" in booth.text("live.m3u8"))
+    [ffmpeg_id] = encoders()
+    os.kill(ffmpeg_id, signal.SIGKILL)
+    await sending
+    before, after = await booth.shown()
+    assert pictures(before) and pictures(after)
+
+
+def endless(film: list[Tag], is_enough: Callable[[], bool]) -> Iterator[Tag]:
+    """The film again and again: its times jump back, which is no matter."""
+    while not is_enough():
+        yield from film
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk with room for some seconds."""
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", tmp_path]).returncode:
+        pytest.skip("a disk of its own cannot be mounted here")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)
+
+
+async def test_a_full_disk_stops_the_recording_and_not_the_picture(tiny_disk: Path, film: list[Tag]) -> None:
+    """The live window becomes as short as it must be, and the recording has what came until then."""
+    async with open_booth(tiny_disk) as booth:
+        await booth.send(film)
+        recorded = re.findall(r"^(\d+-\d+\.m4s)$", booth.text("live.m3u8"), re.MULTILINE)
+        await booth.send(endless(film, lambda: recorded[-1] not in booth.text("live.m3u8")))
+        assert booth.broadcast.state == "live"
+        assert booth.broadcast.health()["trouble"].startswith(FULL)
+        assert sum(map(pictures, await booth.shown())) > 0
+        assert set(recorded) <= set(re.findall(r"^(\d+-\d+\.m4s)$", booth.text("replay.m3u8"), re.MULTILINE))
+
+
+async def test_a_folder_that_is_deleted_ends_the_picture_in_words(booth: Booth, film: list[Tag]) -> None:
+    """So it is when a video is deleted. The task that reads from ffmpeg failed, and all that waited for it hung."""
+    sending = asyncio.create_task(booth.send(endless(film, lambda: booth.broadcast.trouble != "")))
+    await until(lambda: "#EXTINF" in booth.text("live.m3u8"))
+    shutil.rmtree(booth.folder)
+    await sending
+    assert booth.broadcast.trouble == "The site cannot write the picture: No such file or directory."
+    await booth.broadcast.end()
+    assert not booth.folder.exists()
