@@ -65,7 +65,7 @@ async def test_a_refused_form_says_why_and_keeps_what_was_written(
 
     await page.get_by_role("button", name="New video").click()
     await page.get_by_label("Title").fill("Wrong picture")
-    await page.get_by_label("Picture").fill("http://169.254.169.254/live.m3u8")
+    await page.get_by_label("Playlist of another encoder").fill("http://169.254.169.254/live.m3u8")
     await page.get_by_role("button", name="Create").click()
 
     await expect(page.locator("#f-error")).to_be_visible()
