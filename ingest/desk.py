@@ -62,8 +62,9 @@ class Desk:
     async def start(self) -> None:
         """Take up what an ingest that has ended left open, and begin to look."""
         for video in await backend_threads.run(incoming.left_open):
-            # Else it is another ingest's, on another machine.
-            if (self._media / str(video.video_id)).exists():
+            # Else it is another ingest's, on another machine; or an encoder's that writes the playlist itself.
+            mark = incoming.INGESTED if video.status == Video.Status.ENDED else ""
+            if (self._media / str(video.video_id) / mark).exists():
                 self._add(video, again=True)
         self._tasks.repeat(self._write_states, LOOK_SECONDS, name="states")
         self._tasks.repeat(self._look_at_rights, RIGHTS_SECONDS, name="rights")
@@ -96,7 +97,12 @@ class Desk:
 
     def _add(self, video: Incoming, *, again: bool = False) -> _Open:
         store = Folder(self._media / str(video.video_id))
-        packager = Packager(store, report=lambda words: broadcast.fails(words))
+        # What was live before an ingest ended is recorded, also where the list of the recording was behind.
+        packager = Packager(
+            store,
+            recording=again and video.is_recorded and video.status != Video.Status.UPCOMING,
+            report=lambda words: broadcast.fails(words),
+        )
         broadcast = Broadcast(
             f"video {video.video_id}",
             packager,

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import CharField, F, Q, Value
+from django.db.models.functions import Cast, Concat
 
 from accounts.models import Viewer
 from realtime.table.redis import key_prefix
@@ -20,15 +21,18 @@ from videos.models import DeletedVideo, Video
 from web.refusals import Refused
 
 LIVE_PLAYLIST, REPLAY_PLAYLIST = "live.m3u8", "replay.m3u8"
+INGESTED = "live-delta.m3u8"
+"""A file that the ingest alone writes beside a live playlist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A video that takes a picture, and whose it is."""
+    """A video that takes a picture, and whose it is. `status`: when that was asked for."""
 
     video_id: UUID
     owner: Viewer
     is_recorded: bool
+    status: str
 
 
 def find(key: str) -> Incoming:
@@ -42,13 +46,23 @@ def find(key: str) -> Incoming:
     playlist = f"/media/{video.id}/{LIVE_PLAYLIST}"
     if video.playlist != playlist:
         broadcasts.update_video(video.id, owner, playlist=playlist)
-    return Incoming(video.id, owner, video.is_recorded)
+    return Incoming(video.id, owner, video.is_recorded, video.status)
 
 
 def left_open() -> list[Incoming]:
     """Return the videos whose picture an ingest that ended did not finish."""
-    open_videos = Video.objects.exclude(picture="").exclude(status=Video.Status.ENDED).select_related("owner")
-    return [Incoming(video.id, video.owner, video.is_recorded) for video in open_videos]
+    open_videos = ~Q(picture="") & ~Q(status=Video.Status.ENDED)
+    found = Video.objects.filter(open_videos | unfinished()).select_related("owner")
+    return [Incoming(one.id, one.owner, one.is_recorded, one.status) for one in found]
+
+
+def unfinished() -> Q:
+    """Return which videos have ended and still show their live picture: there may be a recording to come.
+
+    Or an encoder of somebody's own writes their playlists.
+    """
+    live = Concat(Value("/media/"), Cast("id", CharField()), Value(f"/{LIVE_PLAYLIST}"))
+    return Q(status=Video.Status.ENDED, playlist=live)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,50 @@
+"""What the ingest's desk writes down of pictures, on the real database, without a site."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from ingest.desk import Desk
+from ingest.packager import Folder
+from realtime.log.threads import backend_threads
+from tests.ingest.packager.kit import Broadcast
+from tests.ingest.packager.streams import FRAGMENTS, X264, ffmpeg, picture
+from tests.kit import HANG_SECONDS
+from tests.videos.acts import Stage
+from tests.videos.conftest import stage  # noqa: F401  (a fixture)
+from videos import broadcasts, incoming
+from videos.keys import key_of
+from videos.models import Video
+
+run = backend_threads.run
+
+
+async def playlist_becomes(video: Video, wanted: str) -> None:
+    async with asyncio.timeout(HANG_SECONDS):
+        while (await Video.objects.aget(id=video.id)).playlist != wanted:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("is_over", [True, False], ids=["ended meanwhile", "ends later"])
+async def test_what_an_ingest_left_is_recorded_by_the_next(stage: Stage, tmp_path: Path, is_over: bool) -> None:  # noqa: F811
+    """A video that ended while the ingest was away waited for its picture for ever, and what was listed live, but not
+    yet in the list of the recording, was not recorded.
+    """
+    video = (await run(incoming.find, await run(key_of, stage.owner))).video_id
+    await run(broadcasts.set_picture, video, stage.owner, "live")
+    folder = tmp_path / str(video)
+    Broadcast(Folder(folder)).send(ffmpeg(*picture(), "-t", "5", *X264, "-g", "60", *FRAGMENTS))
+    if is_over:
+        await run(broadcasts.end_video, video, stage.owner)
+    desk = Desk(media=tmp_path, end_after_seconds=600, replaces=False)
+    await desk.start()
+    try:
+        if not is_over:
+            await run(broadcasts.end_video, video, stage.owner)
+        await playlist_becomes(stage.video, f"/media/{video}/replay.m3u8")
+    finally:
+        await desk.aclose()
+    assert (folder / "replay.m3u8").read_text().count("#EXTINF") >= 2
