@@ -238,6 +238,7 @@ LIVE_RTMP_URL = _read(
 LIVE_SECOND_ENCODER = _read(
     "LIVE_SECOND_ENCODER", env.str, "refuse", ("refuse", "replace").__contains__, "refuse or replace"
 )
+LIVE_RECORDINGS_DAYS = _integer("LIVE_RECORDINGS_DAYS", 0, 0, 36_500)  # 0: for ever
 LIVE_INGEST_MAX_MBPS = _integer("LIVE_INGEST_MAX_MBPS", 30, 1, 1_000)
 LIVE_END_AFTER_SECONDS = _integer("LIVE_END_AFTER_SECONDS", 600, 60, 86_400)
 LIVE_DEMO = _switch("LIVE_DEMO", True)
@@ -297,6 +298,7 @@ CELERY_BEAT_SCHEDULE = {
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
     "forget-sessions": {"task": "accounts.tasks.forget_sessions", "schedule": 3600.0},
     "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},
+    "clear-recordings": {"task": "videos.tasks.clear_recordings", "schedule": 3600.0},
     "clear-pictures": {"task": "videos.tasks.clear_pictures", "schedule": 3600.0},
 }
 

@@ -16,15 +16,16 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from videos.incoming import REPLAY_PLAYLIST
-from videos.media import SEGMENTS, remove_pictures
+from videos.incoming import INGESTED, REPLAY_PLAYLIST, unfinished
+from videos.media import remove_pictures
 from videos.models import DeletedVideo, Video
+from videos.recordings import LIVE_SUFFIXES, delete_recording, folder_of
+from web.refusals import Refused
 
 logger = logging.getLogger(__name__)
 
 
 ROWS_MAX = 1_000  # of one look
-LIVE_SUFFIXES = (*SEGMENTS, ".m3u8", ".tmp")
 
 
 # Guests
@@ -46,9 +47,27 @@ def clear_pictures() -> int:
         for video_id in DeletedVideo.objects.filter(id__in=ids).values_list("id", flat=True):
             removed += remove_pictures(video_id)
         ended = Video.objects.filter(id__in=ids, status=Video.Status.ENDED, ended_at__lt=ended_before)
+        kept |= {str(id) for id in ended.filter(unfinished()).values_list("id", flat=True) if _is_ingested(id)}
         for video_id in ended.values_list("id", flat=True):
             if str(video_id) not in kept:
-                removed += _clear(Path(settings.MEDIA_ROOT) / str(video_id), ended_before)
+                removed += _clear(folder_of(video_id), ended_before)
+    return removed
+
+
+def clear_recordings() -> int:
+    """Delete recordings of broadcasts that ended more than LIVE_RECORDINGS_DAYS ago (0: none). Returns how many."""
+    if not settings.LIVE_RECORDINGS_DAYS:
+        return 0
+    ended_before = timezone.now() - timedelta(days=settings.LIVE_RECORDINGS_DAYS)
+    recorded = Video.objects.filter(status=Video.Status.ENDED, playlist__endswith=f"/{REPLAY_PLAYLIST}")
+    old = recorded.filter(ended_at__lt=ended_before).select_related("owner")
+    removed = 0
+    for video in list(old.order_by("ended_at")[:ROWS_MAX]):
+        try:
+            delete_recording(video.id, video.owner)
+            removed += 1
+        except Refused as refused:  # deleted meanwhile, or another video shows it
+            logger.info("the recording of %s stays: %s", video.id, refused)
     return removed
 
 
@@ -57,9 +76,15 @@ def _kept_folders() -> set[str]:
 
     A video's picture may be in the folder of another one.
     """
+    # A recording is older than LIVE_KEEP_SEGMENTS_HOURS: LIVE_RECORDINGS_DAYS is for it.
     playing = ~Q(status=Video.Status.ENDED) | Q(playlist__endswith=f"/{REPLAY_PLAYLIST}")
     playlists = Video.objects.filter(playing).exclude(playlist="").values_list("playlist", flat=True)
     return {playlist.split("/")[2] for playlist in playlists}
+
+
+def _is_ingested(video_id: UUID) -> bool:
+    """Whether the ingest has still to finish it, and to make a recording of its segments."""
+    return (folder_of(video_id) / INGESTED).exists()
 
 
 def _folders() -> Iterator[list[UUID]]:

@@ -51,6 +51,11 @@ class VideoPatch(In):
     starts_at_ms: Milliseconds | None = None
 
 
+class TrimIn(In):
+    from_ms: Milliseconds = Field(description="Segments that end before are deleted.")
+    to_ms: Milliseconds = Field(description="Segments that begin after are deleted.")
+
+
 class LikeIn(In):
     kind: Literal["like", "celebrate", "support", "love", "insightful", "funny"] = "like"
 
@@ -120,6 +125,14 @@ class PictureHealth(Schema):
     state: str
     trouble: str = Field(description="The last thing that went wrong, in words.")
     encoder: EncoderHealth | None
+
+
+class RecordingOut(Schema):
+    ready: bool = Field(description="Viewers can watch it.")
+    seconds: float
+    bytes: int
+    from_ms: int | None = Field(description="When its first segment was filmed.")
+    to_ms: int | None
 
 
 class VideoOut(Schema):

@@ -56,6 +56,12 @@ def keep_timelines() -> int:
     return timeline.look(timezone.now())
 
 
+@shared_task(name="videos.tasks.clear_recordings")  # type: ignore[untyped-decorator]
+def clear_recordings() -> int:
+    """Delete recordings that are older than the site keeps them; return how many."""
+    return _said(cleaning.clear_recordings(), "old recordings")
+
+
 def _said(count: int, what: str) -> int:
     if count:
         logger.info("deleted %d %s", count, what)

@@ -6,6 +6,6 @@ are; the schemas document and check the input.
 
 from __future__ import annotations
 
-from videos.api import comments, likes, pictures, replays, videos
+from videos.api import comments, likes, pictures, recordings, replays, videos
 
-ROUTERS = (videos.router, pictures.router, likes.router, comments.router, replays.router)
+ROUTERS = (videos.router, pictures.router, recordings.router, likes.router, comments.router, replays.router)

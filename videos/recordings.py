@@ -1,0 +1,133 @@
+"""What stays of a broadcast, for its broadcaster: how long and large it is, to trim it, to delete it.
+
+Called by the API and the periodic jobs. A recording is the list `replay.m3u8` in its video's folder, with the segments
+that it names. What is taken away is deleted at once on this machine, with all that is left of the live picture.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+
+from accounts.models import Viewer
+from videos import broadcasts
+from videos.access import require
+from videos.incoming import REPLAY_PLAYLIST
+from videos.media import SEGMENTS
+from videos.models import Video
+from videos.recorded import RecordedList, read_recorded, span
+from videos.rights import CHANGE
+from videos.topics import visible_video
+from web.refusals import Conflict, Invalid, NotFound
+
+logger = logging.getLogger(__name__)
+
+LIVE_SUFFIXES = (*SEGMENTS, ".m3u8", ".tmp")
+_WRITING = "replay.tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecording:
+    """How much there is. Times in epoch ms; `ready`: viewers can watch it."""
+
+    ready: bool
+    seconds: float = 0.0
+    bytes: int = 0
+    from_ms: int | None = None
+    to_ms: int | None = None
+
+
+def folder_of(video_id: UUID) -> Path:
+    return Path(settings.MEDIA_ROOT) / str(video_id)
+
+
+def recording_of(video_id: UUID, actor: Viewer) -> KeptRecording:
+    """Return what there is of a recording. Raises NotFound, Forbidden."""
+    video = visible_video(video_id, actor)
+    require(CHANGE, video, actor)
+    if not _is_shown(video) or (found := _read(video_id)) is None:
+        return KeptRecording(ready=False)
+    from_ms, to_ms = span(found.segments)
+    sizes = [_size(folder_of(video_id) / name) for name in found.files]
+    return KeptRecording(True, round(found.seconds, 3), sum(sizes), from_ms, to_ms)
+
+
+def delete_recording(video_id: UUID, actor: Viewer) -> None:
+    """Delete the recording: nobody can watch it any more, and its files are gone.
+
+    Raises NotFound, Forbidden, Conflict.
+    """
+    _check(video_id, actor)
+    broadcasts.update_video(video_id, actor, playlist="")
+    removed = keep_only(video_id, set())
+    logger.info("video %s: recording deleted by %s, %d files", video_id, actor.id, removed)
+
+
+def trim_recording(video_id: UUID, actor: Viewer, *, from_ms: int, to_ms: int) -> None:
+    """Keep the segments that were filmed between two times, and delete the others for good.
+
+    Raises NotFound, Forbidden, Conflict, and Invalid if not one segment is left.
+    """
+    _check(video_id, actor)
+    found = _read(video_id)
+    if found is None:
+        raise NotFound("The recording is not on this machine.")
+    kept = found.between(from_ms, to_ms)
+    if not kept.segments:
+        raise Invalid("Nothing of the recording is between these times.", code="nothing_left")
+    folder = folder_of(video_id)
+    (folder / _WRITING).write_text(kept.text())
+    (folder / _WRITING).replace(folder / REPLAY_PLAYLIST)
+    removed = keep_only(video_id, {REPLAY_PLAYLIST, *kept.files})
+    logger.info("video %s: recording trimmed by %s, %d files deleted", video_id, actor.id, removed)
+
+
+def keep_only(video_id: UUID, names: set[str]) -> int:
+    """Delete the playlists and segments of a video besides these; return how many. The poster stays."""
+    removed = 0
+    try:
+        for path in folder_of(video_id).iterdir():
+            if path.suffix in LIVE_SUFFIXES and path.name not in names:
+                path.unlink(missing_ok=True)
+                removed += 1
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        logger.warning("files of a recording stay in %s: %s", folder_of(video_id), error.strerror)
+    return removed
+
+
+def _check(video_id: UUID, actor: Viewer) -> None:
+    """Raises what is in the way of a change: rights, no recording, others who play from its folder."""
+    video = visible_video(video_id, actor)
+    require(CHANGE, video, actor)
+    if video.status != Video.Status.ENDED:
+        raise Conflict("The broadcast is not over. End it first.", code="not_ended")
+    if not _is_shown(video):
+        raise NotFound("There is no recording of this video.")
+    if Video.objects.filter(playlist__startswith=f"/media/{video_id}/").exclude(id=video_id).exists():
+        raise Conflict("Another video shows this recording. Change the playlist of that one first.", code="in_use")
+
+
+def _is_shown(video: Video) -> bool:
+    return video.status == Video.Status.ENDED and video.playlist == f"/media/{video.id}/{REPLAY_PLAYLIST}"
+
+
+def _read(video_id: UUID) -> RecordedList | None:
+    try:
+        found = read_recorded((folder_of(video_id) / REPLAY_PLAYLIST).read_text())
+    except (OSError, ValueError) as error:
+        logger.warning("video %s: its recording cannot be read: %s", video_id, error)
+        return None
+    return found if found.segments else None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
