@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import dataclasses
 import os
 import runpy
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -26,6 +28,8 @@ from tests.sites import Site, SiteFactory, free_port
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Route
+
+    from tests.rooms import Room
 
 MODULES_ORIGIN = "http://page.test"
 LISTED_ORIGIN = f"http://127.0.0.1:{free_port()}"
@@ -91,6 +95,26 @@ def site(site_factory: SiteFactory) -> Iterator[Site]:
         )
     ) as shared:
         yield shared
+
+
+@pytest.fixture(scope="module")
+def _lobby(site: Site) -> Room:
+    from tests.rooms import open_room
+
+    async def make() -> Room:
+        async with open_room(site) as made:
+            return made
+
+    return asyncio.run(make())
+
+
+@pytest.fixture
+async def lobby(_lobby: Room) -> AsyncIterator[Room]:
+    """A room for all tests of a file that change nothing in it."""
+    import httpx
+
+    async with httpx.AsyncClient(verify=False, timeout=HANG_SECONDS, trust_env=False) as client:
+        yield dataclasses.replace(_lobby, client=client)
 
 
 @pytest.fixture

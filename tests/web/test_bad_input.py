@@ -95,9 +95,9 @@ async def nothing_stored(here: Room) -> None:
         (json.dumps({"body": "👨‍👩‍👧‍👦" * 1_000}, ensure_ascii=False).encode(), (422,)),
     ],
 )
-async def test_comment_that_is_none(here: Room, body: bytes, statuses: tuple[int, ...]) -> None:
-    refused(await send(here, "/videos/VIDEO/comments", body), *statuses)
-    await nothing_stored(here)
+async def test_comment_that_is_none(lobby: Room, body: bytes, statuses: tuple[int, ...]) -> None:
+    refused(await send(lobby, "/videos/VIDEO/comments", body), *statuses)
+    await nothing_stored(lobby)
 
 
 @pytest.mark.parametrize(
@@ -111,18 +111,18 @@ async def test_comment_that_is_none(here: Room, body: bytes, statuses: tuple[int
         {"Content-Encoding": "gzip"},
     ],
 )
-async def test_body_that_does_not_say_json(here: Room, headers: dict[str, str]) -> None:
-    refused(await send(here, "/videos/VIDEO/comments", '{"body":"x"}', headers=headers), 415)
-    refused(await send(here, "/guests", '{"name":"x"}', headers=headers), 415)
-    await nothing_stored(here)
+async def test_body_that_does_not_say_json(lobby: Room, headers: dict[str, str]) -> None:
+    refused(await send(lobby, "/videos/VIDEO/comments", '{"body":"x"}', headers=headers), 415)
+    refused(await send(lobby, "/guests", '{"name":"x"}', headers=headers), 415)
+    await nothing_stored(lobby)
 
 
 @pytest.mark.parametrize(
     "name",
     ["", "  ", "x" * 41, "\u200b", "adm\u0456n", "Admin", " moderator ", "a\u202eb", "\u00a0Ada", "a\u0000", "\u3164"],
 )
-async def test_name_that_deceives(here: Room, name: str) -> None:
-    refused(await here.call("POST", "/guests", {"name": name}), 422)
+async def test_name_that_deceives(lobby: Room, name: str) -> None:
+    refused(await lobby.call("POST", "/guests", {"name": name}), 422)
 
 
 async def test_names_that_people_have(here: Room) -> None:
@@ -131,16 +131,16 @@ async def test_names_that_people_have(here: Room) -> None:
 
 
 @pytest.mark.parametrize("body", [{"kind": "hate"}, {"kind": 1}, {"kind": None}, {"kind": ["like"]}, {"kinds": "like"}])
-async def test_like_of_a_kind_that_is_none(here: Room, body: dict[str, Any]) -> None:
-    refused(await send(here, "/videos/VIDEO/like", json.dumps(body), method="PUT"), 422)
-    await nothing_stored(here)
+async def test_like_of_a_kind_that_is_none(lobby: Room, body: dict[str, Any]) -> None:
+    refused(await send(lobby, "/videos/VIDEO/like", json.dumps(body), method="PUT"), 422)
+    await nothing_stored(lobby)
 
 
 @pytest.mark.parametrize(
     "body", [{"kind": "x"}, {"count": 0}, {"count": -1}, {"count": 51}, {"count": "5"}, {"count": True}, {"count": 1e9}]
 )
-async def test_reaction_that_is_none(here: Room, body: dict[str, Any]) -> None:
-    refused(await send(here, "/videos/VIDEO/reactions", json.dumps(body)), 422)
+async def test_reaction_that_is_none(lobby: Room, body: dict[str, Any]) -> None:
+    refused(await send(lobby, "/videos/VIDEO/reactions", json.dumps(body)), 422)
 
 
 async def test_marks_newlines_and_directions_are_tamed(here: Room) -> None:
@@ -232,10 +232,10 @@ async def test_same_client_id(here: Room) -> None:
 
 
 @pytest.mark.parametrize("header", ["Bearer x", "Bearer", "Basic YTpi", "Bearer " + "A" * 3_000, "Bearer a:b:c", ""])
-async def test_token_that_is_none(here: Room, header: str) -> None:
-    answer = await send(here, "/videos/VIDEO/comments", '{"body":"x"}', headers={"Authorization": header})
+async def test_token_that_is_none(lobby: Room, header: str) -> None:
+    answer = await send(lobby, "/videos/VIDEO/comments", '{"body":"x"}', headers={"Authorization": header})
     refused(answer, 401)
-    await nothing_stored(here)
+    await nothing_stored(lobby)
 
 
 async def test_session_needs_its_csrf_token(here: Room) -> None:
@@ -295,31 +295,31 @@ async def test_foreign_page_gets_no_permission_to_use_cookies(here: Room) -> Non
 
 
 @pytest.mark.parametrize("method", ["TRACE", "get", "OPTIONS", "HEAD", "PATCH", "BREW"])
-async def test_methods_that_do_nothing(here: Room, method: str) -> None:
+async def test_methods_that_do_nothing(lobby: Room, method: str) -> None:
     """Row 26. An overridden method does not count either."""
-    headers = {"X-HTTP-Method-Override": "DELETE", "Authorization": f"Bearer {here.people[0].token}"}
+    headers = {"X-HTTP-Method-Override": "DELETE", "Authorization": f"Bearer {lobby.people[0].token}"}
     for path in ("/like", "/comments", "/start", ""):
-        answer = await here.client.request(
-            method, f"{here.site.urls[0]}/api/v1/videos/{here.video_id}{path}", headers=headers
+        answer = await lobby.client.request(
+            method, f"{lobby.site.urls[0]}/api/v1/videos/{lobby.video_id}{path}", headers=headers
         )
         assert answer.status_code < 500
         if answer.status_code == 405 and method != "HEAD":
             refused(answer, 405)
-    await nothing_stored(here)
+    await nothing_stored(lobby)
 
 
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=-1", "limit=1000000000", "limit=abc", "before=-1", "before=x", f"before={2**63}"]
 )
-async def test_paging_that_makes_no_sense(here: Room, query: str) -> None:
-    refused(await here.call("GET", f"/videos/{here.video_id}/comments?{query}"), 422)
+async def test_paging_that_makes_no_sense(lobby: Room, query: str) -> None:
+    refused(await lobby.call("GET", f"/videos/{lobby.video_id}/comments?{query}"), 422)
 
 
 @pytest.mark.parametrize(
     "query", ["cursor=x", "cursor=%00", "cursor=" + "a" * 300, "status=x", "limit=0", "cursor='--"]
 )
-async def test_cursor_that_was_tampered_with(here: Room, query: str) -> None:
-    refused(await here.call("GET", f"/videos?{query}"), 400, 422)
+async def test_cursor_that_was_tampered_with(lobby: Room, query: str) -> None:
+    refused(await lobby.call("GET", f"/videos?{query}"), 400, 422)
 
 
 async def test_pages_of_videos_follow_each_other(here: Room) -> None:
@@ -350,12 +350,14 @@ async def test_pages_of_videos_follow_each_other(here: Room) -> None:
         )),
     ],
 )  # fmt: skip
-async def test_video_that_is_none(here: Room, body: dict[str, Any]) -> None:
+async def test_video_that_is_none(lobby: Room, body: dict[str, Any]) -> None:
     """Row 37 too: the server and its pages fetch nothing from elsewhere."""
-    refused(await here.call("POST", "/videos", body, person=here.people[0]), 422)
+    refused(await lobby.call("POST", "/videos", body, person=lobby.people[0]), 422)
     if body.get("title") == "x" and "playlist" in body:
         refused(
-            await here.call("PATCH", f"/videos/{here.video_id}", {"playlist": body["playlist"]}, person=here.people[0]),
+            await lobby.call(
+                "PATCH", f"/videos/{lobby.video_id}", {"playlist": body["playlist"]}, person=lobby.people[0]
+            ),
             422,
         )
 
@@ -369,27 +371,27 @@ async def test_video_that_is_none(here: Room, body: dict[str, Any]) -> None:
         ("/subscriptions", {"connection": "a@b", "subscribe": ["x"]}, "subscribe.0"),
     ],
 )
-async def test_refusal_names_the_field(here: Room, path: str, body: object, field: str) -> None:
+async def test_refusal_names_the_field(lobby: Room, path: str, body: object, field: str) -> None:
     """Of bodies it did not: "Field required"."""
-    answer = await here.call("POST", path, body)
+    answer = await lobby.call("POST", path, body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert answer.json()["detail"].startswith(f"{field}: ")
 
 
-async def test_guests_do_not_broadcast(here: Room) -> None:
-    guest = here.people[-1]
-    refused(await here.call("POST", "/videos", {"title": "Mine"}, person=guest), 403)
+async def test_guests_do_not_broadcast(lobby: Room) -> None:
+    guest = lobby.people[-1]
+    refused(await lobby.call("POST", "/videos", {"title": "Mine"}, person=guest), 403)
     for act in ("start", "end"):
-        refused(await here.call("POST", f"/videos/{here.video_id}/{act}", person=guest), 403)
-    refused(await here.call("PATCH", f"/videos/{here.video_id}", {"title": "Mine"}, person=guest), 403)
-    await nothing_stored(here)
+        refused(await lobby.call("POST", f"/videos/{lobby.video_id}/{act}", person=guest), 403)
+    refused(await lobby.call("PATCH", f"/videos/{lobby.video_id}", {"title": "Mine"}, person=guest), 403)
+    await nothing_stored(lobby)
 
 
 @pytest.mark.parametrize(
     "topics", [[], ["x"], ["video:1 2"], ["video:1"] * 51, [1], "video:1", ["other:1"], ["video:\u0000"]]
 )
-async def test_ticket_for_what_is_no_topic(here: Room, topics: object) -> None:
-    refused(await here.call("POST", "/tickets", {"topics": topics}), 404, 422)
+async def test_ticket_for_what_is_no_topic(lobby: Room, topics: object) -> None:
+    refused(await lobby.call("POST", "/tickets", {"topics": topics}), 404, 422)
 
 
 async def test_ticket_for_a_private_video_looks_as_for_a_missing_one(here: Room) -> None:
@@ -407,24 +409,24 @@ async def test_ticket_for_a_private_video_looks_as_for_a_missing_one(here: Room)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/videos/", "/api/v2/videos", "/api/", "/api/v1/%00"])
-async def test_path_that_is_none(here: Room, path: str) -> None:
-    refused(await here.client.get(f"{here.site.urls[0]}{path}"), 404)
+async def test_path_that_is_none(lobby: Room, path: str) -> None:
+    refused(await lobby.client.get(f"{lobby.site.urls[0]}{path}"), 404)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost:99999", "[::1", "", "a" * 300, "127.0.0.1.evil.example"])
-async def test_host_that_is_not_ours(here: Room, host: str) -> None:
+async def test_host_that_is_not_ours(lobby: Room, host: str) -> None:
     """Row 29."""
-    for path in ("/", "/api/v1/videos", f"/events?topic={here.topic}", "/static/css/site.css"):
-        answer = await here.client.get(f"{here.site.urls[0]}{path}", headers={"Host": host})
+    for path in ("/", "/api/v1/videos", f"/events?topic={lobby.topic}", "/static/css/site.css"):
+        answer = await lobby.client.get(f"{lobby.site.urls[0]}{path}", headers={"Host": host})
         assert answer.status_code == 400
 
 
 @pytest.mark.parametrize(("host", "figures"), [("10.1.2.3:8000", 200), ("node-1:8000", 403), ("evil.example", 403)])
-async def test_probes_ask_by_any_name(here: Room, host: str, figures: int) -> None:
+async def test_probes_ask_by_any_name(lobby: Room, host: str, figures: int) -> None:
     """A balancer's or Prometheus' question was 400 wherever ALLOWED_HOSTS names what viewers call the site. Figures
     need the token then, except by an address from the same machine."""
     for path, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", figures), ("/metrics/region", figures)):
-        answer = await here.client.get(f"{here.site.urls[0]}{path}", headers={"Host": host})
+        answer = await lobby.client.get(f"{lobby.site.urls[0]}{path}", headers={"Host": host})
         assert answer.status_code == status, path
 
 
@@ -445,9 +447,9 @@ def test_probe_of_the_older_kind_names_nothing(site: Site) -> None:
         {"X_Forwarded_For": "1.1.1.1"},
     ],
 )
-async def test_proxy_headers_from_outside_count_for_nothing(here: Room, headers: dict[str, str]) -> None:
+async def test_proxy_headers_from_outside_count_for_nothing(lobby: Room, headers: dict[str, str]) -> None:
     """Row 30."""
-    answer = await here.client.get(f"{here.site.urls[0]}/", headers=headers)
+    answer = await lobby.client.get(f"{lobby.site.urls[0]}/", headers=headers)
     assert answer.status_code == 200
     assert "evil" not in answer.text
 
@@ -484,7 +486,7 @@ def test_request_that_is_none(site: Site, request_text: str) -> None:
     assert httpx.get(f"{site.urls[0]}/healthz").status_code == 200
 
 
-async def test_body_of_a_megabyte(here: Room) -> None:
+async def test_body_of_a_megabyte(lobby: Room) -> None:
     """Row 33: 413 for what is announced and for what comes in chunks."""
     big = b'{"body":"' + b"x" * 1_000_000 + b'"}'
 
@@ -492,11 +494,11 @@ async def test_body_of_a_megabyte(here: Room) -> None:
         for start in range(0, len(big), 50_000):
             yield big[start : start + 50_000]
 
-    url = f"{here.site.urls[0]}/api/v1/videos/{here.video_id}/comments"
-    headers = JSON | {"Authorization": f"Bearer {here.people[-1].token}"}
-    refused(await here.client.post(url, content=big, headers=headers), 413)
-    refused(await here.client.post(url, content=chunks(), headers=headers), 413)
-    await nothing_stored(here)
+    url = f"{lobby.site.urls[0]}/api/v1/videos/{lobby.video_id}/comments"
+    headers = JSON | {"Authorization": f"Bearer {lobby.people[-1].token}"}
+    refused(await lobby.client.post(url, content=big, headers=headers), 413)
+    refused(await lobby.client.post(url, content=chunks(), headers=headers), 413)
+    await nothing_stored(lobby)
 
 
 async def test_too_often_is_said_with_the_time_to_wait(start_site: Callable[..., Site]) -> None:
