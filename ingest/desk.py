@@ -26,6 +26,7 @@ from realtime.table.redis import shared_redis
 from videos import broadcasts, incoming
 from videos.incoming import Incoming, health_key
 from videos.models import Video
+from web.pictures import free_bytes
 from web.refusals import Refused
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ RIGHTS_SECONDS = 1.0
 POSTER_SECONDS = 10.0
 HEALTH_KEPT_SECONDS = 5
 SWEEP_SECONDS = 60.0
+DISK_SECONDS = 10.0
+SCARCE = "Only {:.1f} GB of the disk are free, so nothing more is recorded. The live picture goes on."
 AWAY = "The site's database is away. Try again in a moment."
 
 
@@ -50,10 +53,14 @@ class _Open:
 
 
 class Desk:
-    """`replaces`: a second encoder with the same key takes the place of the first (ingest.broadcast)."""
+    """`replaces`: a second encoder with the same key takes the place of the first (ingest.broadcast). `reserve_bytes`:
+    with less room on the disk nothing is recorded.
+    """
 
-    def __init__(self, *, media: Path, end_after_seconds: float, replaces: bool) -> None:
+    def __init__(self, *, media: Path, end_after_seconds: float, replaces: bool, reserve_bytes: int = 0) -> None:
         self._media = media
+        self._reserve_bytes = reserve_bytes
+        self._scarce = ""
         self._replaces = replaces
         self._end_after_seconds = end_after_seconds
         self._open: dict[UUID, _Open] = {}
@@ -61,6 +68,7 @@ class Desk:
 
     async def start(self) -> None:
         """Take up what an ingest that has ended left open, and begin to look."""
+        await self._look_at_disk()
         for video in await backend_threads.run(incoming.left_open):
             # Else it is another ingest's, on another machine; or an encoder's that writes the playlist itself.
             mark = incoming.INGESTED if video.status == Video.Status.ENDED else ""
@@ -69,6 +77,7 @@ class Desk:
         self._tasks.repeat(self._write_states, LOOK_SECONDS, name="states")
         self._tasks.repeat(self._look_at_rights, RIGHTS_SECONDS, name="rights")
         self._tasks.repeat(self._publish_health, RIGHTS_SECONDS, name="health")
+        self._tasks.repeat(self._look_at_disk, DISK_SECONDS, name="disk")
         self._tasks.repeat(self._take_posters, POSTER_SECONDS, name="posters")
 
     async def aclose(self) -> None:
@@ -111,6 +120,7 @@ class Desk:
             again=again,
         )
         entry = self._open[video.video_id] = _Open(video, broadcast, store)
+        self._spare(entry)
         return entry
 
     # What is done again and again
@@ -152,6 +162,17 @@ class Desk:
                 self._begin_end(entry)
             elif standing.status == Video.Status.LIVE and entry.video.is_recorded:
                 entry.broadcast.record()
+
+    async def _look_at_disk(self) -> None:
+        """Stop all recordings while there is room for the live pictures."""
+        free = await asyncio.to_thread(free_bytes, self._media)
+        self._scarce = SCARCE.format(free / 1e9) if free < self._reserve_bytes else ""
+        for entry in self._open.values():
+            self._spare(entry)
+
+    def _spare(self, entry: _Open) -> None:
+        if self._scarce and entry.video.is_recorded:
+            entry.broadcast.stop_recording(self._scarce)
 
     def _begin_end(self, entry: _Open) -> None:
         if not entry.is_ending:

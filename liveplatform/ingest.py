@@ -33,6 +33,7 @@ async def _run() -> int:
     desk = Desk(
         media=Path(settings.MEDIA_ROOT),
         end_after_seconds=settings.LIVE_END_AFTER_SECONDS,
+        reserve_bytes=settings.LIVE_RESERVE_MB * 1024 * 1024,
         replaces=settings.LIVE_SECOND_ENCODER == "replace",
     )
     limits = RtmpLimits(max_bits_per_second=settings.LIVE_INGEST_MAX_MBPS * 1e6)

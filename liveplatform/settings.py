@@ -238,6 +238,7 @@ LIVE_RTMP_URL = _read(
 LIVE_SECOND_ENCODER = _read(
     "LIVE_SECOND_ENCODER", env.str, "refuse", ("refuse", "replace").__contains__, "refuse or replace"
 )
+LIVE_RESERVE_MB = _integer("LIVE_RESERVE_MB", 1024, 0, 100_000_000)
 LIVE_RECORDINGS_DAYS = _integer("LIVE_RECORDINGS_DAYS", 0, 0, 36_500)  # 0: for ever
 LIVE_INGEST_MAX_MBPS = _integer("LIVE_INGEST_MAX_MBPS", 30, 1, 1_000)
 LIVE_END_AFTER_SECONDS = _integer("LIVE_END_AFTER_SECONDS", 600, 60, 86_400)

@@ -121,10 +121,16 @@ class EncoderHealth(Schema):
     jumps: int = Field(description="How often time jumped in what was sent.")
 
 
+class DiskOut(Schema):
+    free_bytes: int | None = Field(description="Room for recordings.")
+    hour_bytes: int = Field(description="What an hour of the picture takes.")
+
+
 class PictureHealth(Schema):
     state: str
     trouble: str = Field(description="The last thing that went wrong, in words.")
     encoder: EncoderHealth | None
+    disk: DiskOut
 
 
 class RecordingOut(Schema):

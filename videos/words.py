@@ -141,6 +141,7 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "picture.gone": _("The picture is gone."),
     "rare_keyframes": _("Keyframes come every {n} s. Set the keyframe interval of your encoder to 2 s."),
     "frames": _("{n} frames/s"),
+    "disk": _("An hour takes about {hour} GB. There is room for {free} GB."),
 }
 
 HOME: dict[str, str | Promise] = {key: WATCH[key] for key in _CARDS.split()}

@@ -36,6 +36,12 @@ def keep_folder() -> None:
         logger.warning("%s cannot be kept from other users: %s", folder, error.strerror)
 
 
+def free_bytes(folder: Path) -> int:
+    """Return how much room there is in a folder. Asks the disk, which may take a while. Raises OSError."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file to read it. Raises OSError, also for a path that is no file."""
     # Without this, opening a pipe would wait for its other end.

@@ -55,3 +55,13 @@ def test_what_is_no_picture_is_said_in_words(tmp_path: Path, clock: Clock) -> No
     assert broadcast.trouble.startswith("The picture cannot be used")
     assert broadcast.health()["trouble"] == broadcast.trouble
     assert broadcast.state == "over"
+
+
+def test_a_recording_that_has_stopped_is_said_beside_the_live_picture(tmp_path: Path, clock: Clock) -> None:
+    broadcast = make(tmp_path, clock)
+    broadcast.stop_recording("There is no room.")
+    broadcast.record()
+    broadcast.take(b"")
+    broadcast.fails("Something else.")
+    assert broadcast.health()["trouble"] == "There is no room. Something else."
+    assert broadcast.state == "live"

@@ -48,3 +48,20 @@ async def test_what_an_ingest_left_is_recorded_by_the_next(stage: Stage, tmp_pat
     finally:
         await desk.aclose()
     assert (folder / "replay.m3u8").read_text().count("#EXTINF") >= 2
+
+
+async def test_with_too_little_room_nothing_is_recorded(
+    stage: Stage,  # noqa: F811
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The live picture has the rest of the disk."""
+    video = (await run(incoming.find, await run(key_of, stage.owner))).video_id
+    await run(broadcasts.set_picture, video, stage.owner, "live")
+    Broadcast(Folder(tmp_path / str(video))).send(ffmpeg(*picture(), "-t", "5", *X264, "-g", "60", *FRAGMENTS))
+    desk = Desk(media=tmp_path, end_after_seconds=600, replaces=False, reserve_bytes=1 << 60)
+    await desk.start()
+    try:
+        assert "of the disk are free, so nothing more is recorded. The live picture goes on." in caplog.text
+    finally:
+        await desk.aclose()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
 
 import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from ninja import Path, Router
+from ninja import Path as PathParameter
+from ninja import Router
 from redis.exceptions import RedisError
 
 from accounts.requests import acting_viewer, viewer_auth
@@ -20,7 +23,10 @@ from videos.incoming import health_key
 from videos.rights import CHANGE
 from videos.topics import visible_video
 from web.answers import ACTING
+from web.pictures import free_bytes
 from web.schemas import Id
+
+USUAL_BITS_PER_SECOND = 6_000_000
 
 router = Router()
 
@@ -56,7 +62,7 @@ async def replace_stream_key(request: HttpRequest) -> HttpResponse:
     auth=viewer_auth,
     summary="Get how the picture is doing (its broadcaster)",
 )
-async def get_picture(request: HttpRequest, video_id: Annotated[Id, Path()]) -> HttpResponse:
+async def get_picture(request: HttpRequest, video_id: Annotated[Id, PathParameter()]) -> HttpResponse:
     """What the encoder sends, and the last trouble in words. Without a picture `state` is empty."""
 
     def check() -> str:
@@ -69,7 +75,18 @@ async def get_picture(request: HttpRequest, video_id: Annotated[Id, Path()]) -> 
         found = await shared_redis().get(health_key(video_id))
     except (RedisError, OSError):
         found = None
-    return answer(orjson.loads(found) if found else {"state": state, "trouble": "", "encoder": None})
+    health: dict[str, Any] = orjson.loads(found) if found else {"state": state, "trouble": "", "encoder": None}
+    return answer({**health, "disk": await asyncio.to_thread(_disk, health["encoder"])})
+
+
+def _disk(encoder: dict[str, Any] | None) -> dict[str, int | None]:
+    """Return how much room there is, and what an hour takes at the rate of the encoder that sends."""
+    try:
+        free = max(0, free_bytes(Path(settings.MEDIA_ROOT)) - settings.LIVE_RESERVE_MB * 1024 * 1024)
+    except OSError:
+        free = None
+    bits_per_second = (encoder or {}).get("bits_per_second") or USUAL_BITS_PER_SECOND
+    return {"free_bytes": free, "hour_bytes": bits_per_second * 3600 // 8}
 
 
 def _key_answer(request: HttpRequest, key: str, status: int = 200) -> HttpResponse:

@@ -24,10 +24,27 @@ export async function showHealth(item, video) {
   }
 }
 
+/** Say beside the choice to record what an hour takes, and how much room there is. */
+export async function showDisk(hint, video) {
+  hint.hidden = true;
+  if (!video) return;
+  try {
+    const { disk } = await call("GET", `/videos/${video.id}/picture`);
+    if (disk.free_bytes === null) return;
+    hint.textContent = translate("disk", { hour: gigabytes(disk.hour_bytes), free: gigabytes(disk.free_bytes) });
+    hint.hidden = false;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    // Without it the choice is there all the same.
+  }
+}
+
+const gigabytes = (bytes) => (bytes / 1e9).toFixed(bytes < 1e10 ? 1 : 0);
+
 function words({ state, trouble, encoder }) {
   if (encoder?.has_rare_keyframes) return translate("rare_keyframes", { n: Math.round(encoder.keyframe_seconds) });
   const said = translate(`picture.${state || "waiting"}`);
-  return state === "live" || !trouble ? said : `${said} ${trouble}`;
+  return trouble ? `${said} ${trouble}` : said;
 }
 
 function numbers(encoder) {

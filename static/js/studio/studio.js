@@ -5,7 +5,7 @@ import { ApiError, call } from "../core/api.js";
 import { byId, copyLink, note, toast } from "../parts/dom.js";
 import { compact, moment } from "../parts/format.js";
 import { plural, translate } from "../core/words.js";
-import { showHealth } from "./health.js";
+import { showDisk, showHealth } from "./health.js";
 import { showKey } from "./key.js";
 
 const EVERY_MS = 5_000;
@@ -96,6 +96,7 @@ function openForm(video) {
     for (const name of CHOICES) fields[name].checked = video[name];
     fields.starts_at.value = video.starts_at_ms === null ? "" : localInput(video.starts_at_ms);
   }
+  void showDisk(byId("f-disk"), video ?? videos.values().next().value);
   dialog.showModal();
   form.elements.title.focus();
 }
