@@ -15,6 +15,7 @@ import orjson
 from redis.exceptions import RedisError
 
 from ingest.broadcast import Broadcast, EncoderSink, PictureState
+from ingest.download import make_download
 from ingest.packager.packager import Packager
 from ingest.packager.store import Folder
 from ingest.poster import take_poster
@@ -78,6 +79,7 @@ class Desk:
         self._tasks.repeat(self._look_at_rights, RIGHTS_SECONDS, name="rights")
         self._tasks.repeat(self._publish_health, RIGHTS_SECONDS, name="health")
         self._tasks.repeat(self._look_at_disk, DISK_SECONDS, name="disk")
+        self._tasks.repeat(self._make_downloads, RIGHTS_SECONDS, name="downloads")
         self._tasks.repeat(self._take_posters, POSTER_SECONDS, name="posters")
 
     async def aclose(self) -> None:
@@ -173,6 +175,21 @@ class Desk:
     def _spare(self, entry: _Open) -> None:
         if self._scarce and entry.video.is_recorded:
             entry.broadcast.stop_recording(self._scarce)
+
+    async def _make_downloads(self) -> None:
+        """Make the recordings that somebody wants as one file, one after the other."""
+        redis = shared_redis()
+        try:
+            for found in await redis.smembers(incoming.downloads_key()):
+                id = found.decode() if isinstance(found, bytes) else found
+                folder = self._media / str(UUID(id))
+                if not folder.exists():
+                    continue  # it is another ingest's
+                made = await make_download(folder, playlist=incoming.REPLAY_PLAYLIST, name=incoming.DOWNLOAD)
+                await redis.srem(incoming.downloads_key(), id)
+                logger.info("video %s: download %s", folder.name, "made" if made else "not made")
+        except (RedisError, OSError) as error:
+            logger.debug("no downloads are made: %s", error)
 
     def _begin_end(self, entry: _Open) -> None:
         if not entry.is_ending:

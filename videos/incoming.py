@@ -21,6 +21,7 @@ from videos.models import DeletedVideo, Video
 from web.refusals import Refused
 
 LIVE_PLAYLIST, REPLAY_PLAYLIST = "live.m3u8", "replay.m3u8"
+DOWNLOAD = "recording.mp4"
 INGESTED = "live-delta.m3u8"
 """A file that the ingest alone writes beside a live playlist."""
 
@@ -112,3 +113,8 @@ def finish(incoming: Incoming, *, has_recording: bool) -> None:
 def health_key(video_id: UUID) -> str:
     """Return where in Redis the ingest says how the picture is doing."""
     return f"{key_prefix()}picture:{video_id}"
+
+
+def downloads_key() -> str:
+    """Return where in Redis the videos are whose recording somebody wants as one file."""
+    return f"{key_prefix()}downloads"

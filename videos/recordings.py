@@ -16,12 +16,13 @@ from django.conf import settings
 from accounts.models import Viewer
 from videos import broadcasts
 from videos.access import require
-from videos.incoming import REPLAY_PLAYLIST
+from videos.incoming import DOWNLOAD, REPLAY_PLAYLIST
 from videos.media import SEGMENTS
 from videos.models import Video
 from videos.recorded import RecordedList, read_recorded, span
 from videos.rights import CHANGE
 from videos.topics import visible_video
+from web.pictures import free_bytes
 from web.refusals import Conflict, Invalid, NotFound
 
 logger = logging.getLogger(__name__)
@@ -32,13 +33,14 @@ _WRITING = "replay.tmp"
 
 @dataclass(frozen=True, slots=True)
 class KeptRecording:
-    """How much there is. Times in epoch ms; `ready`: viewers can watch it."""
+    """How much there is. Times in epoch ms; `ready`: viewers can watch it; `download`: the path of it as one file."""
 
     ready: bool
     seconds: float = 0.0
     bytes: int = 0
     from_ms: int | None = None
     to_ms: int | None = None
+    download: str = ""
 
 
 def folder_of(video_id: UUID) -> Path:
@@ -53,7 +55,19 @@ def recording_of(video_id: UUID, actor: Viewer) -> KeptRecording:
         return KeptRecording(ready=False)
     from_ms, to_ms = span(found.segments)
     sizes = [_size(folder_of(video_id) / name) for name in found.files]
-    return KeptRecording(True, round(found.seconds, 3), sum(sizes), from_ms, to_ms)
+    has_download = (folder_of(video_id) / DOWNLOAD).exists()
+    download = f"/media/{video_id}/{DOWNLOAD}" if has_download else ""
+    return KeptRecording(True, round(found.seconds, 3), sum(sizes), from_ms, to_ms, download)
+
+
+def check_download(video_id: UUID, actor: Viewer) -> None:
+    """Raises what is in the way of a recording as one file: NotFound, Forbidden, Conflict."""
+    found = recording_of(video_id, actor)
+    if not found.ready:
+        raise NotFound("There is no recording of this video.")
+    # Its index is moved to the front by writing the file again, in place.
+    if free_bytes(folder_of(video_id)) - found.bytes < settings.LIVE_RESERVE_MB * 1024 * 1024:
+        raise Conflict("There is no room on the disk for the file. Trim the recording, or delete others.", code="full")
 
 
 def delete_recording(video_id: UUID, actor: Viewer) -> None:

@@ -139,6 +139,8 @@ class RecordingOut(Schema):
     bytes: int
     from_ms: int | None = Field(description="When its first segment was filmed.")
     to_ms: int | None
+    download: str = Field(description="The path of it as one file (MP4); empty: nobody has asked for that yet.")
+    is_making: bool = Field(description="The file is being made.")
 
 
 class VideoOut(Schema):

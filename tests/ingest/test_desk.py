@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from redis.asyncio import Redis
 
 from ingest.desk import Desk
 from ingest.packager import Folder
@@ -65,3 +67,26 @@ async def test_with_too_little_room_nothing_is_recorded(
         assert "of the disk are free, so nothing more is recorded. The live picture goes on." in caplog.text
     finally:
         await desk.aclose()
+
+
+async def test_a_recording_that_somebody_wants_is_made_one_file(
+    stage: Stage,  # noqa: F811
+    redis: Redis,
+    tmp_path: Path,
+) -> None:
+    """A wish for what is not here waits for another ingest, and holds nothing up."""
+    folder = tmp_path / str(stage.video.id)
+    broadcast = Broadcast(Folder(folder), recording=True)
+    broadcast.send(ffmpeg(*picture(), "-t", "5", *X264, "-g", "60", *FRAGMENTS))
+    broadcast.packager.end()
+    await redis.sadd(incoming.downloads_key(), str(uuid4()), str(stage.video.id))
+    desk = Desk(media=tmp_path, end_after_seconds=600, replaces=False)
+    await desk.start()
+    try:
+        async with asyncio.timeout(HANG_SECONDS):
+            while await redis.scard(incoming.downloads_key()) > 1:
+                await asyncio.sleep(0.05)
+    finally:
+        await desk.aclose()
+        await redis.delete(incoming.downloads_key())
+    assert (folder / "recording.mp4").exists()

@@ -15,7 +15,7 @@ from videos.cleaning import clear_pictures, clear_recordings
 from videos.keys import key_of
 from videos.models import Video
 from videos.recorded import read_recorded
-from videos.recordings import delete_recording, recording_of, trim_recording
+from videos.recordings import check_download, delete_recording, recording_of, trim_recording
 from web.refusals import Conflict, Forbidden, Invalid, NotFound
 
 BEGAN_MS = 1_790_000_000_000
@@ -146,3 +146,20 @@ def test_what_the_ingest_has_still_to_record_stays(stage: Stage, folder: Path, s
     assert clear_pictures() == 0
     (folder / "live-delta.m3u8").unlink()
     assert clear_pictures() > 0
+
+
+def test_a_recording_as_one_file_is_shown_until_it_changes(stage: Stage, folder: Path, settings: Any) -> None:
+    check_download(stage.video.id, stage.owner)
+    settings.LIVE_RESERVE_MB = 100_000_000
+    with pytest.raises(Conflict, match="no room"):
+        check_download(stage.video.id, stage.owner)
+    with pytest.raises(Forbidden):
+        check_download(stage.video.id, stage.viewers[0])
+    (folder / "recording.mp4").write_bytes(b"x")
+    path = f"/media/{stage.video.id}/recording.mp4"
+    assert recording_of(stage.video.id, stage.owner).download == path
+    trim_recording(stage.video.id, stage.owner, from_ms=BEGAN_MS, to_ms=BEGAN_MS + 4_000)
+    assert recording_of(stage.video.id, stage.owner).download == ""
+    delete_recording(stage.video.id, stage.owner)
+    with pytest.raises(NotFound):
+        check_download(stage.video.id, stage.owner)

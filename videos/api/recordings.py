@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Annotated
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router
+from redis.exceptions import RedisError
 
 from accounts.requests import acting_viewer, viewer_auth
 from realtime.answers import SENDING, answer
+from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
+from realtime.table.redis import shared_redis
 from videos import recordings, schemas
+from videos.incoming import downloads_key
 from web.answers import ACTING
 from web.schemas import Id
+
+WISHES_SECONDS = 3_600
+"""A wish that no ingest fulfils meanwhile is forgotten."""
 
 router = Router()
 VideoId = Annotated[Id, Path()]
@@ -28,8 +36,25 @@ VideoId = Annotated[Id, Path()]
 )
 async def get_recording(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     """It is ready some seconds after the end of the broadcast."""
-    found = await backend_threads.run(recordings.recording_of, video_id, acting_viewer(request))
-    return answer(asdict(found))
+    return await _shown(await backend_threads.run(recordings.recording_of, video_id, acting_viewer(request)), video_id)
+
+
+@router.post(
+    "/videos/{video_id}/recording/download",
+    response={202: None, **SENDING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Have a recording made one file (its broadcaster)",
+)
+async def make_download(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    """The recording says where it is when it has been made, without encoding it again. Who may watch may load it."""
+    await backend_threads.run(recordings.check_download, video_id, acting_viewer(request))
+    try:
+        await shared_redis().sadd(downloads_key(), str(video_id))
+        await shared_redis().expire(downloads_key(), WISHES_SECONDS)
+    except (RedisError, OSError) as error:
+        raise StoreUnavailable(str(error)) from error
+    return HttpResponse(status=202)
 
 
 @router.delete(
@@ -60,4 +85,12 @@ async def trim_recording(request: HttpRequest, video_id: VideoId, body: schemas.
         recordings.trim_recording(video_id, viewer, from_ms=body.from_ms, to_ms=body.to_ms)
         return recordings.recording_of(video_id, viewer)
 
-    return answer(asdict(await backend_threads.run(trim)))
+    return await _shown(await backend_threads.run(trim), video_id)
+
+
+async def _shown(found: recordings.KeptRecording, video_id: UUID) -> HttpResponse:
+    try:
+        is_making = bool(await shared_redis().sismember(downloads_key(), str(video_id)))
+    except (RedisError, OSError):
+        is_making = False
+    return answer({**asdict(found), "is_making": is_making})

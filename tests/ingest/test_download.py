@@ -1,0 +1,44 @@
+"""A recording as one file: ffmpeg makes it, and ffmpeg reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingest.download import make_download
+from ingest.packager import Folder
+from tests.ingest.packager.conftest import stream  # noqa: F401  (a fixture)
+from tests.ingest.packager.kit import Broadcast
+from tests.ingest.packager.streams import ffmpeg, frames
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, stream: bytes) -> Path:  # noqa: F811
+    """Two encoders, one after the other."""
+    broadcast = Broadcast(Folder(tmp_path), recording=True)
+    broadcast.send(stream)
+    broadcast.packager.discontinue()
+    broadcast.send(stream)
+    broadcast.packager.end()
+    return tmp_path
+
+
+async def test_all_of_it_is_in_one_file_with_its_index_at_the_front(recorded: Path) -> None:
+    assert await make_download(recorded, playlist="replay.m3u8", name="recording.mp4")
+    data = (recorded / "recording.mp4").read_bytes()
+    assert 0 < data.index(b"moov") < data.index(b"mdat")
+    assert frames(recorded / "recording.mp4") == 2 * 8 * 30
+    assert not (recorded / "download.tmp").exists()
+    lines = ffmpeg("-i", str(recorded / "recording.mp4"), "-map", "0:v", "-c", "copy", "-f", "framecrc", "-").decode()
+    times = [int(line.split(",")[1]) for line in lines.splitlines() if not line.startswith("#")]
+    assert times == sorted(set(times))
+
+
+async def test_a_recording_that_cannot_be_read_makes_none(recorded: Path) -> None:
+    for path in recorded.glob("*-init.mp4"):
+        path.write_bytes(b"no picture")
+    assert not await make_download(recorded, playlist="replay.m3u8", name="recording.mp4")
+    (recorded / "replay.m3u8").unlink()
+    assert not await make_download(recorded, playlist="replay.m3u8", name="recording.mp4")
+    assert not (recorded / "recording.mp4").exists()
