@@ -53,7 +53,7 @@ async def redis(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeRedis]:
     server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
     url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
     monkeypatch.setattr("django.conf.settings.REDIS_URL", url)
-    monkeypatch.setattr(shared, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(shared, "ANSWER_SECONDS", 3.0)  # a busy machine is no outage
     yield fake
     await shared_redis().aclose()
     fake.cut()
