@@ -7,8 +7,11 @@ import { compact, moment } from "../parts/format.js";
 import { plural, translate } from "../core/words.js";
 import { showDisk, showHealth } from "./health.js";
 import { showKey } from "./key.js";
+import { RecordingDialog, isRecorded } from "./recording.js";
 
 const EVERY_MS = 5_000;
+/** So long after the end its recording may still come. */
+const RECORDING_MS = 120_000;
 const CHOICES = ["comments_enabled", "starts_itself", "is_recorded"];
 
 const list = byId("videos");
@@ -38,6 +41,7 @@ function show(video) {
   showWhen(item, video);
   act(item, "start").hidden = video.status !== "upcoming";
   act(item, "end").hidden = video.status !== "live";
+  act(item, "recording").hidden = !isRecorded(video);
   void showHealth(item, video);
 }
 
@@ -158,6 +162,8 @@ const acts = {
 };
 
 if (list) {
+  const recording = new RecordingDialog((id) => void load(id));
+  acts.recording = (item) => recording.open(item.dataset.video);
   list.addEventListener("click", (event) => {
     const button = event.target.closest("[data-do]");
     if (button) void acts[button.dataset.do](button.closest(".studio-video"));
@@ -186,6 +192,10 @@ if (list) {
   setInterval(() => {
     if (document.hidden) return;
     for (const item of list.querySelectorAll('[data-status="live"]')) void load(item.dataset.video);
+    for (const item of list.querySelectorAll('[data-status="ended"]')) {
+      const video = videos.get(item.dataset.video);
+      if (!isRecorded(video) && video.is_recorded && Date.now() - video.ended_at_ms < RECORDING_MS) void load(video.id);
+    }
     for (const item of list.querySelectorAll('[data-status="upcoming"]')) {
       showWhen(item, videos.get(item.dataset.video));
       // Its picture may come before it is live.
