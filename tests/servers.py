@@ -23,6 +23,8 @@ def _start() -> contextlib.ExitStack:
     # A site's own values must not reach the tests, its database least of all.
     for name in [name for name in os.environ if environment.is_ours(name)]:
         del os.environ[name]
+    # The run starts hundreds of processes. Each would compile the project anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["DATABASE_URL"] = database or embedded.database_url(folder)
     # The processes over which the run may be spread (tests.spread) share it.
     os.environ["TEST_DATABASE_URL"] = os.environ["DATABASE_URL"]
