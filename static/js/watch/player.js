@@ -1,76 +1,104 @@
-// The picture: hls.js where Media Source Extensions exist, else the browser's own HLS (iPhones). When it does not come
-// through, the page says so, goes on without it and tries again.
+// The picture: plays what the stage asks for. When it does not come through, the page says so, goes on without it and
+// tries again. Sound, place and room have modules of their own.
 
 import { Backoff } from "../core/backoff.js";
 import { translate } from "../core/words.js";
 import { byId, note } from "../parts/dom.js";
+import { Screen } from "./screen.js";
+import { SeekBar } from "./seek-bar.js";
+import { Sound } from "./sound.js";
+import { Source } from "./source.js";
 
-const VENDOR = "../../vendor/hls.js-1.7.4/";
 const STILL_MS = 2_600;
 const SPINNER_AFTER_MS = 600;
-const FIRST_RETRY_MS = 2_000;
+const FIRST_RETRY_MS = 500;
 const RETRY_MAX_MS = 30_000;
-const AT_LIVE_SECONDS = 6;
-const STALLED_MS = 12_000;
-const CONFIG = {
-  workerPath: new URL(`${VENDOR}hls.worker.js`, import.meta.url).href,
-  // About 3 s behind the camera with segments of 1 s; a viewer who fell behind catches up unnoticed. One segment less
-  // and a faster catch-up stalled 1 to 3 times in 12 s on a machine with all cores busy, this not once.
-  liveSyncDurationCount: 3,
-  liveMaxLatencyDurationCount: 8,
-  maxLiveSyncPlaybackRate: 1.1,
-  backBufferLength: 30,
-};
+const LOOK_MS = 1_000;
+/** Who falls behind that far without having asked for it is brought back to the live end. */
+const LAG_MAX_SECONDS = 10;
+const STOPPED_MS = 10_000;
 
 export class Player {
   #root = byId("player");
   #video = byId("picture");
-  #hls = null;
+  #source = null;
   #url = "";
+  #isLive = true;
+  #isHeld = false;
+  #isBehindByChoice = false;
   #backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: RETRY_MAX_MS, least: 0.5 });
   #retryTimer;
   #spinnerTimer;
   #stillTimer;
   #resting = false;
   #progressAt = 0;
+  #failures = 0;
+  /** Where one is in a recording, for when it has to be loaded anew. */
+  #place = 0;
+
+  #sound = new Sound();
+  #screen = new Screen();
+  #seekBar = new SeekBar({
+    source: () => this.#source,
+    isLive: () => this.#isLive,
+    moved: (isAtLive) => this.#moved(isAtLive),
+  });
 
   constructor() {
-    this.#wire();
-    setInterval(() => this.#watchProgress(), 2_000);
+    this.#followVideo();
+    this.#followPointer();
+    byId("play").addEventListener("click", () => this.toggle());
+    byId("picture-again").addEventListener("click", () => {
+      this.#fail("");
+      void this.#open();
+    });
+    setInterval(() => this.#look(), LOOK_MS);
   }
 
   get playing() {
     return !this.#video.paused;
   }
 
-  /** Nobody hears it, so a hidden page may let go of it. */
-  get silent() {
-    return this.#video.muted || this.#video.volume === 0 || this.#video.paused;
+  /** Whether there is a picture to play. */
+  get isOpen() {
+    return this.#url !== "";
   }
 
-  /** Play the playlist; "" stops. Calling it again with the same one changes nothing. */
-  play(url) {
-    if (url === this.#url) return;
-    this.stop();
-    this.#url = url;
-    if (url) {
-      byId("controls").hidden = false;
-      void this.#open();
-    }
+  /** Nobody hears or sees it, so a hidden page may let go of it. */
+  get silent() {
+    return (this.#sound.isOff || !this.playing) && !document.pictureInPictureElement;
+  }
+
+  /**
+   * Play the playlist; "" stops. Calling it again with the same one changes nothing. `isHeld`: nothing is loaded, the
+   * last frame stays; afterwards it goes on at the live end.
+   */
+  play(url, { isLive = true, isHeld = false } = {}) {
+    if (url === this.#url && isHeld === this.#isHeld) return;
+    if (url !== this.#url) this.stop();
+    const wasHeld = this.#isHeld;
+    [this.#url, this.#isLive, this.#isHeld] = [url, isLive, isHeld];
+    this.#root.classList.toggle("held", isHeld);
+    if (!url || this.#resting) return;
+    if (isHeld) this.#hold();
+    else if (wasHeld && this.#source) this.#goOn();
+    else void this.#open();
   }
 
   stop() {
     this.#url = "";
-    this.#resting = false;
+    this.#place = this.#failures = 0;
+    this.#resting = this.#isHeld = this.#isBehindByChoice = false;
     this.#close();
     this.#fail("");
     byId("controls").hidden = byId("sound-on").hidden = true;
+    this.#root.classList.remove("held", "opened");
     this.#spin(false);
   }
 
   /** Stop loading while the page is hidden and silent; wake() goes on at the live end. */
   rest() {
-    if (!this.#url || this.#resting) return;
+    if (!this.#url || !this.#isLive || this.#resting) return;
     this.#resting = true;
     this.#close();
   }
@@ -78,87 +106,88 @@ export class Player {
   wake() {
     if (!this.#resting) return;
     this.#resting = false;
-    void this.#open();
+    if (!this.#isHeld) void this.#open();
   }
 
   #close() {
     clearTimeout(this.#retryTimer);
-    this.#hls?.destroy();
-    this.#hls = null;
-    if (this.#video.hasAttribute("src")) {
-      this.#video.removeAttribute("src");
-      this.#video.load();
-    }
+    this.#source?.close();
+    this.#source = null;
   }
 
   async #open() {
-    const url = this.#url;
+    this.#close();
+    byId("controls").hidden = false;
+    this.#root.classList.add("opened");
     this.#progressAt = Date.now();
     this.#spin(true);
-    const { default: Hls } = await import(`${VENDOR}hls.light.min.mjs`);
-    if (url !== this.#url || this.#resting) return;
-    // Chromium plays HLS by itself too, but without control of the latency: ask hls.js first.
-    if (Hls.isSupported()) this.#attach(Hls, url);
-    else if (this.#video.canPlayType("application/vnd.apple.mpegurl")) this.#video.src = url;
-    else {
+    const source = new Source({
+      video: this.#video,
+      saves: Boolean(navigator.connection?.saveData),
+      lost: () => this.#lost(),
+      changed() {},
+    });
+    this.#source = source;
+    const isPlayable = await source.open(this.#url, this.#isLive ? 0 : this.#place);
+    if (source !== this.#source) return;
+    if (isPlayable) {
+      this.#start();
+    } else {
       this.#spin(false);
       this.#fail(translate("picture_unsupported"), { again: false });
-      return;
     }
-    this.#start();
-  }
-
-  #attach(Hls, url) {
-    const hls = new Hls(CONFIG);
-    this.#hls = hls;
-    let recoveredAt = -Infinity;
-    hls.on(Hls.Events.ERROR, (_, data) => {
-      if (!data.fatal) return;
-      // A decoder's hiccup is mended in place, once in 10 s; anything else opens the stream anew.
-      if (data.type === Hls.ErrorTypes.MEDIA_ERROR && performance.now() - recoveredAt > 10_000) {
-        recoveredAt = performance.now();
-        hls.recoverMediaError();
-      } else {
-        this.#lost();
-      }
-    });
-    hls.loadSource(url);
-    hls.attachMedia(this.#video);
   }
 
   /** Autoplay is allowed without sound; where even that is refused, the play button waits. */
   #start() {
-    this.#video.play().catch(() => this.#show());
+    this.#sound.play().catch(() => this.showControls());
+  }
+
+  #hold() {
+    clearTimeout(this.#retryTimer);
+    this.#fail("");
+    this.#source?.hold();
+    this.#spin(false);
+  }
+
+  #goOn() {
+    this.#progressAt = Date.now();
+    this.#isBehindByChoice = false;
+    this.#source.resume();
   }
 
   #lost() {
+    if (this.#isHeld || !this.#url) return;
     this.#close();
-    this.#spin(false);
-    this.#fail(translate("picture_failed"));
+    // A picture that has just begun may not be there yet for a moment.
+    this.#failures += 1;
+    this.#spin(this.#failures === 1);
+    if (this.#failures > 1) this.#fail(translate("picture_failed"));
     this.#retryTimer = setTimeout(() => this.#open(), this.#backoff.next());
   }
 
-  #watchProgress() {
-    if (!this.#url || this.#resting || this.#video.paused || document.hidden || !byId("curtain-failed").hidden) {
-      this.#progressAt = Date.now();
-    } else if (Date.now() - this.#progressAt > STALLED_MS) {
-      this.#lost();
+  #look() {
+    const isIdle = !this.#url || this.#resting || this.#isHeld || this.#video.paused || document.hidden;
+    if (isIdle || !byId("curtain-failed").hidden) this.#progressAt = Date.now();
+    else if (Date.now() - this.#progressAt > STOPPED_MS) this.#lost();
+    else if (!this.#isBehindByChoice && this.#seekBar.behind > LAG_MAX_SECONDS) this.#source?.toEdge();
+    this.#seekBar.draw();
+  }
+
+  /** The viewer went to another place: back to the live end, or away from it. */
+  #moved(isAtLive) {
+    this.#isBehindByChoice = !isAtLive;
+    if (isAtLive) this.#start();
+  }
+
+  toggle() {
+    if (!this.#url || this.#isHeld) return;
+    if (!this.playing) {
+      this.#start();
+      return;
     }
-    byId("to-live").classList.toggle("at-live", !this.#video.paused && this.#behind < AT_LIVE_SECONDS);
-  }
-
-  /** Seconds behind the newest picture there is. */
-  get #behind() {
-    if (this.#hls) return this.#hls.latency || 0;
-    const { seekable, currentTime } = this.#video;
-    return seekable.length ? seekable.end(seekable.length - 1) - currentTime : 0;
-  }
-
-  #toLive() {
-    const { seekable } = this.#video;
-    const end = this.#hls?.liveSyncPosition ?? (seekable.length ? seekable.end(seekable.length - 1) - 2 : null);
-    if (end !== null) this.#video.currentTime = end;
-    this.#start();
+    this.#isBehindByChoice = true;
+    this.#video.pause();
   }
 
   #fail(text, { again = true } = {}) {
@@ -169,92 +198,43 @@ export class Player {
 
   #spin(on) {
     clearTimeout(this.#spinnerTimer);
-    if (on) this.#spinnerTimer = setTimeout(() => { byId("spinner").hidden = false; }, SPINNER_AFTER_MS);
+    if (on && !this.#isHeld) this.#spinnerTimer = setTimeout(() => { byId("spinner").hidden = false; }, SPINNER_AFTER_MS);
     else byId("spinner").hidden = true;
   }
 
   /** Show the controls, and let them fade while the picture runs and nothing moves. */
-  #show() {
+  showControls() {
     this.#root.classList.remove("still");
     clearTimeout(this.#stillTimer);
     this.#stillTimer = setTimeout(() => this.#root.classList.toggle("still", this.playing), STILL_MS);
   }
 
-  #wire() {
+  #followVideo() {
     const video = this.#video;
-    const on = (events, work, target = video) => events.split(" ").forEach((name) => target.addEventListener(name, work));
+    const on = (events, work) => events.split(" ").forEach((name) => video.addEventListener(name, work));
     on("playing timeupdate", () => {
       this.#progressAt = Date.now();
+      if (video.currentTime) this.#place = video.currentTime;
       if (video.readyState > 2) this.#spin(false);
     });
     on("playing", () => {
+      this.#failures = 0;
       this.#backoff.reset();
       this.#fail("");
     });
     on("waiting seeking", () => this.#spin(!video.paused));
-    on("error", () => { if (this.#url && !this.#hls && !this.#resting) this.#lost(); });
+    on("error", () => { if (this.#url && video.hasAttribute("src") && !video.src.startsWith("blob:")) this.#lost(); });
     on("play playing pause ended emptied", () => {
       this.#root.classList.toggle("playing", this.playing);
       byId("play").setAttribute("aria-label", translate(this.playing ? "pause" : "play"));
-      this.#show();
+      this.showControls();
     });
-    on("volumechange loadedmetadata playing", () => this.#showSound());
-    this.#showSound();
+  }
 
-    byId("play").addEventListener("click", () => this.#toggle());
-    byId("mute").addEventListener("click", () => this.#sound(video.muted || video.volume === 0));
-    byId("sound-on").addEventListener("click", () => {
-      this.#sound(true);
-      byId("mute").focus({ preventScroll: true });
-    });
-    byId("volume").addEventListener("input", (event) => {
-      video.volume = Number(event.target.value);
-      video.muted = video.volume === 0;
-    });
-    byId("to-live").addEventListener("click", () => this.#toLive());
-    byId("picture-again").addEventListener("click", () => {
-      clearTimeout(this.#retryTimer);
-      this.#fail("");
-      void this.#open();
-    });
-    byId("full").addEventListener("click", () => this.#full());
-    on("fullscreenchange", () => {
-      const full = document.fullscreenElement === this.#root;
-      this.#root.classList.toggle("full", full);
-      byId("full").setAttribute("aria-label", translate(full ? "fullscreen_exit" : "fullscreen"));
-    }, document);
-
-    on("pointermove pointerdown focusin keydown", () => this.#show(), this.#root);
+  #followPointer() {
+    for (const event of ["pointermove", "pointerdown", "focusin", "keydown"]) this.#root.addEventListener(event, () => this.showControls());
     // A mouse pauses with a click; a finger only asks for the controls.
-    on("click", (event) => { if (event.pointerType === "mouse" && this.#url) this.#toggle(); });
-    on("dblclick", (event) => { if (event.pointerType !== "touch") this.#full(); });
-  }
-
-  #toggle() {
-    if (this.playing) this.#video.pause();
-    else if (this.#behind > AT_LIVE_SECONDS) this.#toLive();
-    else this.#start();
-  }
-
-  #sound(on) {
-    this.#video.muted = !on;
-    if (on && this.#video.volume === 0) this.#video.volume = 1;
-    if (on && !this.playing) this.#start();
-  }
-
-  #showSound() {
-    const video = this.#video;
-    const muted = video.muted || video.volume === 0;
-    this.#root.classList.toggle("muted", muted);
-    byId("mute").setAttribute("aria-label", translate(muted ? "unmute" : "mute"));
-    byId("volume").value = video.muted ? 0 : video.volume;
-    byId("sound-on").hidden = !muted || !this.#url || video.readyState < 2;
-  }
-
-  #full() {
-    if (document.fullscreenElement) void document.exitFullscreen();
-    else if (this.#root.requestFullscreen) void this.#root.requestFullscreen();
-    // iPhones know full screen for the picture alone.
-    else this.#video.webkitEnterFullscreen?.();
+    this.#video.addEventListener("click", (event) => { if (event.pointerType === "mouse") this.toggle(); });
+    this.#video.addEventListener("dblclick", (event) => { if (event.pointerType !== "touch") this.#screen.full(); });
   }
 }

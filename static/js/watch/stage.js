@@ -1,22 +1,33 @@
 // The picture's side of the page: title and description, what stands in for the picture, the countdown, the end.
+// Which of them, is said by scene.js.
 
 import { plural, translate } from "../core/words.js";
 import { byId, paragraphs, toast, writeTime } from "../parts/dom.js";
 import { ago, compact, duration, moment } from "../parts/format.js";
 import { isLate, serverNow } from "../parts/page.js";
 import { Player } from "./player.js";
+import { replayOf, sceneOf } from "./scene.js";
 
 const DAY_SECONDS = 86_400;
+const CURTAINS = ["upcoming", "waiting", "stalled", "gone", "ended", "over", "none"];
+/** What is said aloud when it happens to the picture. */
+const SPOKEN = { stalled: "picture_stalled", gone: "picture_gone" };
 
 export class Stage {
   #theatre = byId("main");
   #video;
+  #isReplaying = false;
 
   player = new Player();
 
   constructor({ video }) {
     this.#video = video;
     setInterval(() => this.#countDown(), 1_000);
+    byId("watch-replay").addEventListener("click", () => {
+      this.#isReplaying = true;
+      this.#drawScene({ video: this.#video, over: false });
+      byId("play").focus({ preventScroll: true });
+    });
   }
 
   render(state, before) {
@@ -31,17 +42,23 @@ export class Stage {
     const isShown = (status) => !over && video.status === status;
     for (const status of ["live", "upcoming", "ended"]) byId(`badge-${status}`).hidden = !isShown(status);
     byId("watching").hidden = over || video.status === "ended";
-    byId("curtain-over").hidden = !over;
-    byId("curtain-upcoming").hidden = !isShown("upcoming");
-    byId("curtain-ended").hidden = !isShown("ended");
-    byId("curtain-none").hidden = !isShown("live") || Boolean(video.playlist);
-    this.player.play(isShown("live") && this.#theatre.dataset.as !== "dock" ? video.playlist : "");
-    this.#countDown();
+    byId("watch-replay").hidden = !replayOf(video);
+    this.#drawScene({ video, over });
+    const [pictureState, stateBefore] = [video, before].map((each) => each?.picture?.state);
+    if (before && pictureState !== stateBefore && SPOKEN[pictureState]) byId("announcements").textContent = translate(SPOKEN[pictureState]);
     if (before && before.status !== video.status && video.status !== "upcoming") toast(translate(video.status === "live" ? "started" : "ended"));
   }
 
+  #drawScene(state) {
+    const { curtain, url, ...how } = sceneOf(state, this.#isReplaying);
+    for (const name of CURTAINS) byId(`curtain-${name}`).hidden = name !== curtain;
+    this.player.play(this.#theatre.dataset.as === "dock" ? "" : url, how);
+    this.#countDown();
+  }
+
   #countDown() {
-    const { status, starts_at_ms: startsAtMs } = this.#video;
+    const { status, starts_at_ms: startsAtMs, picture } = this.#video;
+    if (picture?.since_ms) byId("stalled-for").textContent = duration(Math.max(0, serverNow() - picture.since_ms) / 1_000);
     if (status !== "upcoming") return;
     const { label, text } = startsAtMs === null ? { label: "", text: translate("no_time") } : timeLeft(startsAtMs);
     byId("starts-at").hidden = startsAtMs === null;

@@ -143,17 +143,6 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 
-// A phone held sideways: comments slide over the picture
-
-const toggle = byId("comments-toggle");
-function openComments(open) {
-  theatre.dataset.comments = open ? "open" : "closed";
-  toggle.setAttribute("aria-expanded", String(open));
-  toggle.setAttribute("aria-label", translate(open ? "comments_hide" : "comments_show"));
-}
-openComments(false);
-toggle.addEventListener("click", () => openComments(theatre.dataset.comments !== "open"));
-
 // A phone held upright shows one line of title; the rest on demand
 
 byId("more").addEventListener("click", () => {
