@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 AHEAD_MAX = 2
 """So many segments beyond the last one may be asked for; more is a mistake."""
-TARGET_SECONDS_MAX = 10.0
-"""However long a playlist says its segments are: proxies do not wait for ever."""
+TARGET_SECONDS_MAX = 8.0
+"""However long a playlist says its segments are: a request waits for three of them, and proxies give up after 30 s."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _HINT = re.compile(r'#EXT-X-PRELOAD-HINT:(?=[^\n]*TYPE=PART)[^\n]*URI="([^"\n]{1,200})"')
