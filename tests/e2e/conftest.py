@@ -72,33 +72,43 @@ def broadcaster(site: Site) -> Broadcaster:
 
 
 @pytest.fixture
-def picture(site: Site) -> Iterator[Callable[[str], str]]:
-    """Start a live picture with sound for a video; return its playlist's path once it can be played."""
+def picture(site: Site) -> Iterator[Callable[..., str]]:
+    """Start a live picture with sound for a video; return its playlist's path once it can be played.
+
+    `seconds_before`: so long has it been live already, and all of it is in the playlist.
+    """
     with ExitStack() as stack:
-        yield lambda video_id: stack.enter_context(_Picture(site.folder / "media" / video_id))
+
+        def start(video_id: str, *, seconds_before: int = 0) -> str:
+            return stack.enter_context(_Picture(site.folder / "media" / video_id, seconds_before=seconds_before))
+
+        yield start
 
 
 class _Picture:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, seconds_before: int) -> None:
         self._folder = folder
+        self._before = seconds_before
 
     def __enter__(self) -> str:
         # Its import runs the binary once: only for a test that shows a picture.
         from imageio_ffmpeg import get_ffmpeg_exe
 
         self._folder.mkdir(parents=True)
+        in_time = ["-readrate", "1", "-readrate_initial_burst", str(self._before)]
         command = [
-            get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-re",
-            "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10",
-            "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+            get_ffmpeg_exe(), "-nostdin", "-loglevel", "error",
+            *in_time, "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10",
+            *in_time, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
             "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-threads", "1", "-g", "10",
-            "-c:a", "aac", "-f", "hls", "-hls_time", "1", "-hls_list_size", "6",
+            "-c:a", "aac", "-f", "hls", "-hls_time", "1", "-hls_list_size", str(6 + self._before),
             "-hls_flags", "delete_segments+program_date_time+independent_segments+temp_file+omit_endlist",
             str(self._folder / "live.m3u8"),
         ]  # fmt: skip
         self._encoder = subprocess.Popen(command)
         playlist = self._folder / "live.m3u8"
-        wait_for(lambda: playlist.exists() and playlist.read_text().count(".ts") >= 3, "a playlist of three segments")
+        least = max(3, self._before)
+        wait_for(lambda: playlist.exists() and playlist.read_text().count(".ts") >= least, f"{least} segments")
         return f"/media/{self._folder.name}/live.m3u8"
 
     def __exit__(self, *_: object) -> None:

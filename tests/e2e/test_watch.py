@@ -15,7 +15,7 @@ from playwright.async_api import Route, expect
 from tests.e2e.conftest import Broadcaster, OpenWindow, Window, make_broadcaster
 from tests.sites import Site, wait_for
 
-Picture = Callable[[str], str]
+Picture = Callable[..., str]
 
 
 def watch(site: Site, video_id: str, *, node: int = 0) -> str:

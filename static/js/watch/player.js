@@ -1,11 +1,14 @@
 // The picture: plays what the stage asks for. When it does not come through, the page says so, goes on without it and
-// tries again. Sound, place and room have modules of their own.
+// tries again. Sound, place, room and menu have rooms of their own.
 
 import { Backoff } from "../core/backoff.js";
 import { translate } from "../core/words.js";
 import { byId, note } from "../parts/dom.js";
+import { Captions } from "./captions.js";
+import { followKeys } from "./keys.js";
 import { Screen } from "./screen.js";
 import { SeekBar } from "./seek-bar.js";
+import { Settings } from "./settings.js";
 import { Sound } from "./sound.js";
 import { Source } from "./source.js";
 
@@ -38,6 +41,7 @@ export class Player {
 
   #sound = new Sound();
   #screen = new Screen();
+  #settings = new Settings({ reopen: () => { if (this.#source) void this.#open(); } });
   #seekBar = new SeekBar({
     source: () => this.#source,
     isLive: () => this.#isLive,
@@ -52,6 +56,8 @@ export class Player {
       this.#fail("");
       void this.#open();
     });
+    const [seekBar, sound, screen, captions] = [this.#seekBar, this.#sound, this.#screen, new Captions()];
+    if (byId("main").dataset.as !== "dock") followKeys({ player: this, seekBar, sound, screen, captions });
     setInterval(() => this.#look(), LOOK_MS);
   }
 
@@ -113,6 +119,7 @@ export class Player {
     clearTimeout(this.#retryTimer);
     this.#source?.close();
     this.#source = null;
+    this.#settings.follow(null);
   }
 
   async #open() {
@@ -123,11 +130,12 @@ export class Player {
     this.#spin(true);
     const source = new Source({
       video: this.#video,
-      saves: Boolean(navigator.connection?.saveData),
+      saves: this.#settings.saves,
       lost: () => this.#lost(),
-      changed() {},
+      changed: () => this.#settings.qualitiesCame(),
     });
     this.#source = source;
+    this.#settings.follow(source);
     const isPlayable = await source.open(this.#url, this.#isLive ? 0 : this.#place);
     if (source !== this.#source) return;
     if (isPlayable) {
@@ -172,6 +180,7 @@ export class Player {
     else if (Date.now() - this.#progressAt > STOPPED_MS) this.#lost();
     else if (!this.#isBehindByChoice && this.#seekBar.behind > LAG_MAX_SECONDS) this.#source?.toEdge();
     this.#seekBar.draw();
+    this.#settings.drawDelay();
   }
 
   /** The viewer went to another place: back to the live end, or away from it. */
