@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from uuid import UUID
 
@@ -39,6 +40,7 @@ HEALTH_KEPT_SECONDS = 5
 SWEEP_SECONDS = 60.0
 DISK_SECONDS = 10.0
 SCARCE = "Only {:.1f} GB of the disk are free, so nothing more is recorded. The live picture goes on."
+ENDED_SECONDS = 60.0
 AWAY = "The site's database is away. Try again in a moment."
 
 
@@ -65,6 +67,7 @@ class Desk:
         self._replaces = replaces
         self._end_after_seconds = end_after_seconds
         self._open: dict[UUID, _Open] = {}
+        self._ended: dict[str, float] = {}
         self._tasks = BackgroundTasks("ingest")
 
     async def start(self) -> None:
@@ -91,7 +94,7 @@ class Desk:
     async def admit(self, publish: Publish) -> EncoderSink:
         """Let an encoder send, by its key. Raises RefusedStream."""
         try:
-            video = await backend_threads.run(incoming.find, publish.key)
+            video = await backend_threads.run(incoming.find, publish.key, live_only=self._has_ended(publish.key))
         except Refused as refused:
             logger.warning("encoder from %s refused: %s", publish.address, refused)
             raise RefusedStream(str(refused)) from refused
@@ -105,6 +108,14 @@ class Desk:
         sink = await entry.broadcast.attach(publish)
         logger.info("video %s: picture from %s", video.video_id, publish.address)
         return sink
+
+    def _has_ended(self, key: str) -> bool:
+        """Whether the encoder with this key comes back by itself, not knowing that its broadcast was ended."""
+        now = time.monotonic()
+        self._ended = {one: at for one, at in self._ended.items() if now - at < ENDED_SECONDS}
+        if key in self._ended:
+            self._ended[key] = now
+        return key in self._ended
 
     def _add(self, video: Incoming, *, again: bool = False) -> _Open:
         store = Folder(self._media / str(video.video_id))
@@ -197,6 +208,8 @@ class Desk:
             self._tasks.spawn(self._end(entry), name=f"end {entry.video.video_id}")
 
     async def _end(self, entry: _Open) -> None:
+        if key := entry.broadcast.key:
+            self._ended[key] = time.monotonic()
         await entry.broadcast.end()
         has_recording = entry.store.read(incoming.REPLAY_PLAYLIST) is not None
         while True:

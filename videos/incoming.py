@@ -18,8 +18,9 @@ from videos import broadcasts
 from videos.keys import broadcaster_of
 from videos.media import remove_pictures
 from videos.models import DeletedVideo, Video
-from web.refusals import Refused
+from web.refusals import Conflict, Refused
 
+ENDED = "The broadcast has ended. Stop the encoder, and start it again a minute later for another one."
 LIVE_PLAYLIST, REPLAY_PLAYLIST = "live.m3u8", "replay.m3u8"
 DOWNLOAD = "recording.mp4"
 INGESTED = "live-delta.m3u8"
@@ -36,11 +37,17 @@ class Incoming:
     status: str
 
 
-def find(key: str) -> Incoming:
-    """Return the video that the key's picture goes to; announce one where there is none. Raises WrongKey."""
+def find(key: str, *, live_only: bool = False) -> Incoming:
+    """Return the video that the key's picture goes to; announce one where there is none.
+
+    `live_only`: the encoder comes back by itself after the end of a broadcast, so only a video that its broadcaster has
+    started meanwhile takes its picture. Raises WrongKey, Conflict.
+    """
     owner = broadcaster_of(key)
     open_videos = Video.objects.filter(owner=owner).exclude(status=Video.Status.ENDED)
     live = open_videos.filter(status=Video.Status.LIVE).order_by("-started_at").first()
+    if live_only and live is None:
+        raise Conflict(ENDED, code="video_ended")
     video = live or open_videos.order_by(F("starts_at").asc(nulls_last=True), "id").first()
     if video is None:
         video = broadcasts.create_video(owner, title=f"{owner.name} live")

@@ -24,35 +24,15 @@ from ingest.packager.packager import Packager
 from ingest.packager.store import Folder
 from ingest.rtmp.publish import Publish
 from ingest.rtmp.server import RtmpLimits, RtmpServer
-from tests.ingest.rtmp.client import AUDIO, SEQUENCE, VIDEO, message, opening
+from tests.ingest.booth import SECONDS, Tag, endless, filmed, make_film, sending
+from tests.ingest.rtmp.client import AUDIO, SEQUENCE, VIDEO
 from tests.ingest.rtmp.encoders import AAC, H264, PICTURE, SOUND, ffmpeg
-from tests.kit import HANG_SECONDS, until
-
-Tag = tuple[int, int, bytes]
-"""Kind, milliseconds, payload."""
-SECONDS = ("-t", "6", "-tune", "zerolatency")
-
-
-def tags(flv: bytes) -> list[Tag]:
-    found, at = [], 13
-    while at < len(flv):
-        size = int.from_bytes(flv[at + 1 : at + 4], "big")
-        time = int.from_bytes(flv[at + 4 : at + 7], "big") | flv[at + 7] << 24
-        found.append((flv[at], time, flv[at + 11 : at + 11 + size]))
-        at += 11 + size + 4
-    return found
-
-
-async def filmed(*options: str) -> list[Tag]:
-    done = await ffmpeg(*options, "-f", "flv", "-")
-    assert (done.code, done.errors) == (0, "")
-    return tags(done.output)
+from tests.kit import until
 
 
 @pytest.fixture(scope="module")
 def film() -> list[Tag]:
-    """Six seconds of picture and sound, with a keyframe each second."""
-    return asyncio.run(filmed(*PICTURE, *SOUND, *SECONDS, *H264, *AAC))
+    return asyncio.run(make_film())
 
 
 @dataclass
@@ -73,25 +53,14 @@ class Booth:
         self, stream: Iterable[Tag], *, pause_seconds: float = 0.0
     ) -> AsyncIterator[asyncio.StreamReader]:
         """Have sent it; the encoder leaves at the end of the block."""
-        async with asyncio.timeout(HANG_SECONDS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            try:
-                writer.write(opening())
-                await until(lambda: self.broadcast.key != "")
-                with contextlib.suppress(ConnectionError):
-                    for kind, time, payload in stream:
-                        writer.write(message(kind, payload, time=time))
-                        await writer.drain()
-                        await asyncio.sleep(pause_seconds)
-                yield reader
-                with contextlib.suppress(OSError):
-                    writer.write_eof()
-                    await reader.read()  # until the server has taken all of it
-            finally:
-                writer.close()
-                with contextlib.suppress(ConnectionError):
-                    await writer.wait_closed()
+        async with sending(
+            self.port, stream, key="key", is_taken=lambda: self.broadcast.key != "", pause_seconds=pause_seconds
+        ) as reader:
+            yield reader
         await self.broadcast.wait_closed()
+
+    def is_taken(self) -> bool:
+        return self.broadcast.key != ""
 
     def text(self, name: str) -> str:
         path = self.folder / name
@@ -244,12 +213,6 @@ async def test_ffmpeg_that_is_killed_is_started_again(booth: Booth, film: list[T
     await sending
     before, after = await booth.shown()
     assert pictures(before) and pictures(after)
-
-
-def endless(film: list[Tag], is_enough: Callable[[], bool]) -> Iterator[Tag]:
-    """The film again and again: its times jump back, which is no matter."""
-    while not is_enough():
-        yield from film
 
 
 @pytest.fixture

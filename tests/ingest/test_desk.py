@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
 
+from accounts.models import Viewer
 from ingest.desk import Desk
 from ingest.packager import Folder
+from ingest.rtmp.server import RtmpServer
 from realtime.log.threads import backend_threads
+from tests.ingest.booth import Tag, endless, make_film, sending
 from tests.ingest.packager.kit import Broadcast
 from tests.ingest.packager.streams import FRAGMENTS, X264, ffmpeg, picture
-from tests.kit import HANG_SECONDS
+from tests.kit import HANG_SECONDS, until
 from tests.videos.acts import Stage
 from tests.videos.conftest import stage  # noqa: F401  (a fixture)
-from videos import broadcasts, incoming
+from videos import broadcasts, incoming, removal
 from videos.keys import key_of
 from videos.models import Video
 
@@ -90,3 +96,63 @@ async def test_a_recording_that_somebody_wants_is_made_one_file(
         await desk.aclose()
         await redis.delete(incoming.downloads_key())
     assert (folder / "recording.mp4").exists()
+
+
+@contextlib.asynccontextmanager
+async def open_desk(media: Path) -> AsyncIterator[int]:
+    """Take encoders on a port."""
+    desk = Desk(media=media, end_after_seconds=600, replaces=False)
+    server = RtmpServer(desk.admit, network_of=lambda address: address)
+    await desk.start()
+    try:
+        yield await server.start("127.0.0.1", 0)
+    finally:
+        await server.aclose()
+        await desk.aclose()
+
+
+async def test_an_encoder_is_cut_when_its_video_ends_and_begins_no_other(
+    stage: Stage,  # noqa: F811
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Encoders come back by themselves: one that did not know of the end announced another video, which was live."""
+    key = await run(key_of, stage.owner)
+    film = await make_film()
+    live = tmp_path / str(stage.video.id) / "live.m3u8"
+    async with open_desk(tmp_path) as port:
+        over = asyncio.Event()
+        sent = asyncio.create_task(send(port, endless(film, over.is_set), key, is_taken=lambda: live.parent.exists()))
+        await until(live.exists)
+        await run(broadcasts.end_video, stage.video.id, stage.owner)
+        await until(lambda: "over: The broadcast has ended." in caplog.text)
+        over.set()
+        await sent
+        assert b"start it again a minute later" in await send(port, [], key, is_taken=lambda: True)
+    assert await Video.objects.acount() == 1
+
+
+async def test_an_encoder_is_cut_when_its_video_is_deleted(stage: Stage, settings: Any, tmp_path: Path) -> None:  # noqa: F811
+    settings.MEDIA_ROOT = tmp_path
+    key = await run(key_of, stage.owner)
+    film = await make_film()
+    live = tmp_path / str(stage.video.id) / "live.m3u8"
+    root = await run(Viewer.objects.create_superuser, "root")
+    async with open_desk(tmp_path) as port:
+        over = asyncio.Event()
+        sent = asyncio.create_task(send(port, endless(film, over.is_set), key, is_taken=lambda: live.parent.exists()))
+        await until(live.exists)
+        await run(removal.delete_video, stage.video.id, root)
+        await until(lambda: not live.parent.exists())
+        over.set()
+        await sent
+    assert not live.parent.exists()
+    assert not await Video.objects.aexists()
+
+
+async def send(port: int, stream: Iterable[Tag], key: str, *, is_taken: Callable[[], bool]) -> bytes:
+    """Send it; return what the server said."""
+    async with sending(port, stream, key=key, is_taken=is_taken, pause_seconds=0.001) as reader:
+        with contextlib.suppress(ConnectionError):
+            return await reader.read()
+    return b""

@@ -13,7 +13,7 @@ from videos import broadcasts, incoming, removal
 from videos.incoming import REPLAY_PLAYLIST, KeyStanding
 from videos.keys import WrongKey, broadcaster_of, key_of, replace_key
 from videos.models import StreamKey, Video
-from web.refusals import Forbidden
+from web.refusals import Conflict, Forbidden
 
 
 def test_a_key_is_its_broadcasters(stage: Stage) -> None:
@@ -71,6 +71,14 @@ def test_a_picture_goes_to_the_video_that_is_live_or_next(stage: Stage) -> None:
     second = incoming.find(key)
     video = Video.objects.get(id=second.video_id)
     assert (second.video_id != first.video_id, video.title) == (True, "Broadcaster live")
+
+
+def test_an_encoder_that_comes_back_after_the_end_needs_a_live_video(stage: Stage) -> None:
+    key = key_of(stage.owner)
+    with pytest.raises(Conflict, match="Stop the encoder"):
+        incoming.find(key, live_only=True)
+    broadcasts.start_video(stage.video.id, stage.owner)
+    assert incoming.find(key, live_only=True).video_id == stage.video.id
 
 
 def test_a_video_starts_with_its_picture(stage: Stage) -> None:
