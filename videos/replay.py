@@ -51,6 +51,10 @@ _BEFORE = (
     " (SELECT viewers FROM videos_timelinestep WHERE video_id = %(id)s AND at < %(at)s"
     " AND viewers IS NOT NULL ORDER BY at DESC LIMIT 1)"
 )
+_SEQ_BEFORE = (
+    "SELECT coalesce((SELECT seq FROM videos_comment WHERE video_id = %s AND created_at < %s"
+    " ORDER BY created_at DESC LIMIT 1), 0)"
+)
 _PINS = (
     "SELECT comment_id, pinned_at, unpinned_at FROM videos_pin WHERE video_id = %s"
     " AND pinned_at < %s AND (unpinned_at IS NULL OR unpinned_at > %s) ORDER BY pinned_at, id"
@@ -168,6 +172,7 @@ def replay_json(
         "to_ms": to_ms(end),
         "likes": likes_json(likes),
         "viewers": viewers,
+        "seq_before": _rows(_SEQ_BEFORE, [video.id, start])[0][0],
         "steps": _steps(video, start, end, likes, viewers),
         "comments": comments,
         "pins": _pins(video, start, end),

@@ -228,6 +228,7 @@ class ReplayOut(Schema):
     to_ms: int = Field(description="The `from_ms` of the next window.")
     likes: Likes = Field(description="All that the video had before.")
     viewers: int = Field(description="How many there were before.")
+    seq_before: int = Field(description="Of the newest comment before the window, 0 for none.")
     steps: list[ReplayStep]
     comments: list[CommentOut] = Field(description="The oldest first.")
     pins: list[PinOut] = Field(description="What was on top at any time of the window.")

@@ -69,6 +69,7 @@ WATCH: dict[str, str | Promise] = {
     "planned_for": _("The planned start was {ago}"),
     "days.one": _("{n} day"),
     "days.other": _("{n} days"),
+    "peak": _("{at}: much happened here"),
     "play": _("Play"),
     "pause": _("Pause"),
     "mute": _("Mute"),

@@ -188,5 +188,5 @@ async def test_any_window_may_be_asked_for(ended: Stage, query: str, status: int
 
 
 def test_a_window_takes_few_queries(ended: Stage, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(6):  # video, cut, comments, standing, steps, pins
+    with django_assert_num_queries(7):  # video, cut, comments, standing, seq, steps, pins
         replay_json(ended.video.id, None)

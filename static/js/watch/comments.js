@@ -181,6 +181,12 @@ export class Comments {
     this.#announce(comment);
   }
 
+  /** These are comments of another time: there may be older ones. */
+  restart() {
+    this.#place.begin(true);
+    this.#place.toEnd();
+  }
+
   /** Somebody is writing one. */
   typed(data) {
     if (isRead(this.store.state, data.viewer)) this.#typists.heard(data, this.store.state.viewer?.id);

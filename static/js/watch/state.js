@@ -82,6 +82,14 @@ const local = {
     const fresh = items.filter((comment) => !state.gone.has(comment.id));
     return { ...state, comments: fresh.reduce(withAdded, state.comments) };
   },
+  // A replay is at a moment: nothing that came later is shown. What was before all of it stays, unless one has jumped.
+  local_moment: (state, { comments, sinceMs, pinned, likes, viewers, isJump }) => {
+    const left = (some) => some.filter(({ id }) => !state.gone.has(id));
+    const older = isJump ? [] : state.comments.filter((comment) => comment.at_ms < sinceMs);
+    return {
+      ...state, comments: [...older, ...left(comments)], pinned: left(pinned), likes, viewers: { ...state.viewers, count: viewers },
+    };
+  },
   // The video was deleted or is not for this viewer any more: what is shown stays, nothing more can be done.
   local_over: (state) => ({ ...state, over: true }),
   local_trimmed: (state, { keep }) => ({ ...state, comments: state.comments.slice(-keep) }),

@@ -15,6 +15,7 @@ import { Guest } from "./guest.js";
 import { Hearts } from "./hearts.js";
 import { ActNote, Counter, Likes, Reactions } from "./likes.js";
 import "./me.js";
+import { Replay } from "./replay.js";
 import { Stage } from "./stage.js";
 import { apply, first, isOpen } from "./state.js";
 import { Watchers } from "./watchers.js";
@@ -65,6 +66,7 @@ const comments = new Comments({ store, asViewer, message });
 const watchers = new Watchers({ videoId: store.state.video.id, message });
 const viewers = new Counter(byId("viewers"), store.state.viewers.count);
 const stage = new Stage(store.state);
+const replay = new Replay({ ...acts, likes, comments });
 
 function draw() {
   const [state, before] = [store.state, drawn];
@@ -75,7 +77,7 @@ function draw() {
     client.identify(state.viewer?.id ?? null);
   }
   viewers.set(state.viewers.count);
-  for (const part of [guest, likes, reactions, comments, watchers, stage]) part.render(state, before);
+  for (const part of [guest, likes, reactions, comments, watchers, stage, replay]) part.render(state, before);
   drawGoesOn(state);
 }
 

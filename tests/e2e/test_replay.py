@@ -1,0 +1,99 @@
+"""A replay in a real browser: what happened is shown at its moment, wherever one goes in the recording."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import psycopg
+import pytest
+from playwright.async_api import expect
+
+from tests.e2e.conftest import Broadcaster, OpenWindow, Window
+from tests.e2e.test_player import keep_replay
+from tests.e2e.test_watch import plays, watch
+from tests.sites import Site
+
+Picture = Callable[..., str]
+WRITTEN = {"Two": 2, "Eight": 8, "Fifteen": 15}
+"""Comments, and the seconds of the recording in which they were written."""
+
+
+@pytest.fixture
+def ended(site: Site, broadcaster: Broadcaster, picture: Picture) -> str:
+    """A broadcast of 20 seconds that has ended: with comments, likes and viewers, each at a second of its recording."""
+    video_id = broadcaster.new_video(title="To be seen again")
+    broadcaster.comment(video_id, "Before the picture")
+    picture(video_id, seconds_before=20)
+    folder = site.folder / "media" / video_id
+    keep_replay(folder)
+    [begin, *_] = re.findall(r"^#EXT-X-PROGRAM-DATE-TIME:(.+)$", (folder / "replay.m3u8").read_text(), re.MULTILINE)
+    start = datetime.fromisoformat(begin)
+    with psycopg.connect(site.database_url) as connection:
+        for body, second in WRITTEN.items():
+            comment = broadcaster.comment(video_id, body)
+            moment = start + timedelta(seconds=second)
+            connection.execute("UPDATE videos_comment SET created_at = %s WHERE id = %s", [moment, comment["id"]])
+        connection.execute(
+            "INSERT INTO videos_timelinestep (video_id, at, likes, reactions, comments, viewers)"
+            """ VALUES (%s, %s, '{"love": 3}', '{"heart": 20}', 1, 7)""",
+            [video_id, start + timedelta(seconds=6)],
+        )
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": f"/media/{video_id}/replay.m3u8"})
+    broadcaster.call("POST", f"/videos/{video_id}/end")
+    with psycopg.connect(site.database_url) as connection:  # the picture of the tests runs ahead of the clock
+        connection.execute(
+            "UPDATE videos_video SET started_at = %s, ended_at = %s WHERE id = %s",
+            [start, start + timedelta(seconds=20), video_id],
+        )
+    return video_id
+
+
+async def go_to(window: Window, second: int) -> None:
+    await window.page.evaluate(f"document.querySelector('#picture').currentTime = {second}")
+
+
+async def shows(window: Window, *comments: str) -> None:
+    await expect(window.page.locator("#list .comment-body")).to_have_text(["Before the picture", *comments])
+
+
+async def test_a_replay_shows_everything_at_its_moment(site: Site, ended: str, open_window: OpenWindow) -> None:
+    """It showed the last comments and the final totals from its first second on: a goal was given away."""
+    window = await open_window(watch(site, ended))
+    await expect(window.page.locator("#curtain-ended")).to_be_visible()
+    await window.page.get_by_role("button", name="Watch the replay").click()
+    await plays(window)
+    await window.page.keyboard.press("k")
+
+    await go_to(window, 1)
+    await shows(window)
+    await expect(window.page.locator("#likes")).to_have_text("0")
+    await go_to(window, 12)
+    await shows(window, "Two", "Eight")
+    await expect(window.page.locator("#likes")).to_have_text("3")
+    await expect(window.page.locator("#viewers")).to_have_text("7")
+    await go_to(window, 3)
+    await shows(window, "Two")
+
+    await window.page.evaluate("document.querySelector('#picture').playbackRate = 2")
+    await window.page.keyboard.press("k")
+    await shows(window, "Two", "Eight", "Fifteen")
+    assert window.problems == []
+
+
+async def test_the_peaks_of_a_replay_can_be_gone_to(site: Site, ended: str, open_window: OpenWindow) -> None:
+    window = await open_window(watch(site, ended))
+    await window.page.get_by_role("button", name="Watch the replay").click()
+    await plays(window)
+    await window.page.keyboard.press("k")
+    await go_to(window, 17)
+    await shows(window, "Two", "Eight", "Fifteen")
+
+    await window.page.get_by_role("button", name="much happened here").click()
+
+    await window.until("document.querySelector('#picture').currentTime < 8")
+    await expect(window.page.locator("#list")).not_to_contain_text("Eight")
+    assert await window.page.locator("#curve").get_attribute("d")
+    assert await window.serious_axe_findings() == []
+    assert window.problems == []
