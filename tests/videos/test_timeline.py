@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +13,10 @@ from django.utils import timezone
 
 from realtime.log.threads import backend_threads
 from realtime.table.subscriptions import Watched
+from tests.rooms import open_room
+from tests.sites import Site
 from tests.videos.acts import Stage
+from tests.watching import HANG_SECONDS, SseWatcher, watching
 from videos import broadcasts, likes, moderation, removal, timeline
 from videos.models import Comment, Pin, TimelineStep, Video
 from videos.timeline import LATE, STEP, ReactionTally, look, step_of
@@ -127,3 +132,20 @@ async def test_timeline_goes_with_its_video(live: Stage) -> None:
     assert await run(TimelineStep.objects.count) == await run(Pin.objects.count) == 1
     await run(removal.delete_video, live.video.id, live.owner)
     assert await run(TimelineStep.objects.count) == await run(Pin.objects.count) == await run(Video.objects.count) == 0
+
+
+async def test_a_site_keeps_the_timeline_of_its_broadcast(start_site: Callable[..., Site]) -> None:
+    """All of the way: nodes publish, the job looks, the API answers."""
+    site = start_site(jobs=True)
+    async with open_room(site) as room, watching(SseWatcher(site.urls[1], room.topic)):
+        viewer, video = room.people[1], f"/videos/{room.video_id}"
+        await room.like(kind="love")
+        await room.comment("hello")
+        (await room.call("POST", f"{video}/reactions", {"kind": "heart", "count": 5}, person=viewer)).raise_for_status()
+        found: dict[str, int] = {}
+        async with asyncio.timeout(HANG_SECONDS):
+            while found != {"likes": 1, "reactions": 5, "comments": 1, "viewers": 1}:
+                points = (await room.call("GET", f"{video}/timeline")).raise_for_status().json()["points"]
+                found = {name: sum(point[name] for point in points) for name in ("likes", "reactions", "comments")}
+                found["viewers"] = max(point["viewers"] for point in points)
+                await asyncio.sleep(0.2)
