@@ -225,3 +225,25 @@ async def test_viewers_see_at_once_what_becomes_of_the_picture(
     assert await window.page.evaluate(TIME) < shown + 5
     # The picture is said to be there a moment before its playlist is.
     assert [problem for problem in window.problems if "live.m3u8" not in problem] == []
+
+
+async def test_comments_wait_for_the_picture_where_the_viewer_wants_it(
+    site: Site, broadcaster: Broadcaster, picture: Picture, open_window: OpenWindow
+) -> None:
+    """The comments gave a goal away that the picture had yet to show."""
+    video_id = broadcaster.new_video(title="A match")
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": picture(video_id)})
+    window, other = [await open_window(watch(site, video_id)) for _ in range(2)]
+    await plays(window)
+    await window.page.locator("#settings").click()
+    await window.page.locator("#step-switch").click()
+    await window.page.keyboard.press("Escape")
+    await window.page.keyboard.press("k")
+    await window.until("document.querySelector('#picture').paused")
+
+    broadcaster.comment(video_id, "What a goal")
+    await other.sees_comment("What a goal")
+    await expect(window.page.locator("#list")).not_to_contain_text("What a goal")
+    await window.page.keyboard.press("k")
+    await window.sees_comment("What a goal")
+    assert window.problems == []

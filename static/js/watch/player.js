@@ -70,6 +70,11 @@ export class Player {
     return this.#url !== "";
   }
 
+  /** When the frame that is shown was taken, in ms since the epoch; null where it moves not or nobody knows. */
+  get shownAtMs() {
+    return this.#isHeld ? null : (this.#source?.shownAtMs ?? null);
+  }
+
   /** Nobody hears or sees it, so a hidden page may let go of it. */
   get silent() {
     return (this.#sound.isOff || !this.playing) && !document.pictureInPictureElement;

@@ -23,6 +23,7 @@ export class Settings {
     byId("quality").addEventListener("change", (event) => this.#choose(Number(event.target.value)));
     this.#wireSwitch("saver", () => this.reopen());
     this.#wireSwitch("delay", () => this.drawDelay());
+    this.#wireSwitch("step", () => {});
   }
 
   /** Whether the viewer wants to save data: by their choice, else as their device says. */

@@ -13,8 +13,10 @@ import { Comments } from "./comments.js";
 import { ConnectionState } from "./connection-state.js";
 import { Guest } from "./guest.js";
 import { Hearts } from "./hearts.js";
+import { InStep } from "./in-step.js";
 import { ActNote, Counter, Likes, Reactions } from "./likes.js";
 import "./me.js";
+import { preference } from "./preferences.js";
 import { Replay } from "./replay.js";
 import { Stage } from "./stage.js";
 import { apply, first, isOpen } from "./state.js";
@@ -95,16 +97,22 @@ function showConnection(state, refusal) {
   if (state === "live") for (const part of [comments, likes, inbox]) part.wake();
 }
 
+function happened(name, data) {
+  const before = store.state;
+  store.dispatch(name, data);
+  if (name === "likes") likes.came(data, before);
+  else if (name === "reactions") reactions.came(data);
+  else if (name === "comment" && store.state.comments !== before.comments) comments.came(data);
+}
+
+const inStep = new InStep({
+  isWanted: () => preference("step") === "on",
+  shownAtMs: () => stage.player.shownAtMs,
+  deliver: happened,
+});
 client.watch(store.state.topic, {
   has: () => store.state,
-  deliver(name, data) {
-    if (name === "typing") return comments.typed(data);
-    const before = store.state;
-    store.dispatch(name, data);
-    if (name === "likes") likes.came(data, before);
-    else if (name === "reactions") reactions.came(data);
-    else if (name === "comment" && store.state.comments !== before.comments) comments.came(data);
-  },
+  deliver: (name, data) => (name === "typing" ? comments.typed(data) : inStep.take(name, data)),
   lost() {
     showConnection("bye");
     store.dispatch("local_over", {});
