@@ -6,6 +6,9 @@ import { serverNow } from "../parts/page.js";
 import { prefer, preference } from "./preferences.js";
 
 const AUTO = -1;
+const GAP_PX = 8;
+/** The page knows the server's clock to a second or two only: a device's own is better, unless it is plainly wrong. */
+const CLOCK_WRONG_MS = 5_000;
 
 export class Settings {
   #menu = byId("player-menu");
@@ -18,7 +21,7 @@ export class Settings {
     this.#menu.addEventListener("toggle", (event) => {
       if (event.newState !== "open") return;
       this.#drawQualities();
-      placeAt(this.#button, this.#menu);
+      this.#place();
     });
     byId("quality").addEventListener("change", (event) => this.#choose(Number(event.target.value)));
     this.#wireSwitch("saver", () => this.reopen());
@@ -47,8 +50,19 @@ export class Settings {
 
   drawDelay() {
     const shownAtMs = preference("delay") === "on" ? (this.#source?.shownAtMs ?? null) : null;
-    const seconds = shownAtMs === null ? 0 : Math.max(0, serverNow() - shownAtMs) / 1_000;
+    const nowMs = Math.abs(serverNow() - Date.now()) < CLOCK_WRONG_MS ? Date.now() : serverNow();
+    const seconds = Math.max(0, nowMs - shownAtMs) / 1_000;
     note(byId("delay-text"), shownAtMs === null ? "" : translate("delay", { seconds: seconds.toFixed(1) }));
+  }
+
+  /** Above its button, where the picture has room for it. */
+  #place() {
+    placeAt(this.#button, this.#menu);
+    const { top, right } = this.#button.getBoundingClientRect();
+    const above = top - this.#menu.offsetHeight - GAP_PX;
+    if (above < byId("player").getBoundingClientRect().top) return;
+    this.#menu.style.top = `${above}px`;
+    this.#menu.style.left = `${Math.max(GAP_PX, right - this.#menu.offsetWidth)}px`;
   }
 
   #choose(at) {
