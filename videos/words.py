@@ -152,7 +152,7 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "picture.gone": _("The picture is gone."),
     "rare_keyframes": _("Keyframes come every {n} s. Set the keyframe interval of your encoder to 2 s."),
     "frames": _("{n} frames/s"),
-    "recorded": _("{duration}, {size} GB"),
+    "recorded": _("{duration}, {size}"),
     "no_recording": _("There is no recording any more."),
     "bad_trim": _("Write times like 1:30 or 1:02:30, the first before the second."),
     "trimmed": _("The recording is shorter now"),

@@ -109,3 +109,45 @@ async def test_the_chosen_appearance_is_there_on_the_next_page_from_the_first_by
     answer = await window.page.request.get(f"{site.urls[0]}/accounts/login/")
 
     assert re.search(r'<html[^>]* data-theme="dark"', await answer.text())
+
+
+SEGMENT = "#EXT-X-PROGRAM-DATE-TIME:2026-09-21T14:13:{:02}.000Z\n#EXTINF:2.00000,\n1790000000000-{}.m4s\n"
+
+
+async def test_a_broadcaster_trims_and_deletes_a_recording(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.call("POST", "/videos", {"title": "Recorded", "is_recorded": False})["id"]
+    folder = site.folder / "media" / video_id
+    folder.mkdir(parents=True)
+    listed = "".join(SEGMENT.format(20 + 2 * number, number) for number in range(5))
+    head = '#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI="1790000000000-init.mp4"\n'
+    (folder / "replay.m3u8").write_text(f"{head}{listed}#EXT-X-ENDLIST\n")
+    for number in range(5):
+        (folder / f"1790000000000-{number}.m4s").write_bytes(b"x")
+    broadcaster.call("POST", f"/videos/{video_id}/end")
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": f"/media/{video_id}/replay.m3u8"})
+
+    window = await open_window(f"{site.urls[0]}/accounts/login/?next=/studio/")
+    page = window.page
+    await page.get_by_label("Username").fill(broadcaster.username)
+    await page.get_by_label("Password").fill(broadcaster.password)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    video = page.locator(".studio-video", has_text="Recorded")
+    await video.get_by_role("button", name="Recording").click()
+    facts = page.locator("#recording-facts")
+    await expect(facts).to_contain_text("0:10")
+    await expect(page.get_by_label("Keep until")).to_have_value("0:10")
+    assert await window.serious_axe_findings() == []
+    await page.get_by_label("Keep from").fill("0:9x")
+    await page.get_by_role("button", name="Trim").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Write times like")
+    await page.get_by_label("Keep from").fill("0:04")
+    await page.get_by_role("button", name="Trim").click()
+    await expect(facts).to_contain_text("0:06")
+    assert len(list(folder.glob("*.m4s"))) == 3
+    await page.get_by_role("button", name="Delete", exact=True).click()
+    await page.get_by_role("button", name="Delete it").click()
+    await expect(video.get_by_role("button", name="Recording")).to_be_hidden()
+    assert list(folder.iterdir()) == []
+    assert window.problems == []

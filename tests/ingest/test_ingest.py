@@ -88,6 +88,19 @@ async def test_a_picture_comes_stops_comes_back_and_stays(broadcasting: Site, en
         recorded = await room.client.get(f"{broadcasting.urls[0]}{replay(viewer)}")
         assert recorded.text.endswith("#EXT-X-ENDLIST\n")
         assert plays(broadcasting.folder / "media" / room.video_id / "replay.m3u8") == ""
+        assert (await downloaded(room))[4:8] == b"ftyp"
+
+
+async def downloaded(room: Room) -> bytes:
+    """Ask for the recording as one file; return its beginning."""
+    path, nadia = f"/videos/{room.video_id}/recording", room.people[0]
+    (await room.call("POST", f"{path}/download", person=nadia)).raise_for_status()
+    while not (found := (await room.call("GET", path, person=nadia)).json())["download"]:
+        assert found["is_making"]
+    url = f"{room.site.urls[0]}{found['download']}"
+    part = await room.client.get(url, headers={"Range": "bytes=0-7"})
+    assert (part.status_code, part.headers["content-type"]) == (206, "video/mp4")
+    return part.content
 
 
 def segments(text: str) -> list[str]:

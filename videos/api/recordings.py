@@ -36,7 +36,10 @@ VideoId = Annotated[Id, Path()]
 )
 async def get_recording(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     """It is ready some seconds after the end of the broadcast."""
-    return await _shown(await backend_threads.run(recordings.recording_of, video_id, acting_viewer(request)), video_id)
+    # Asked for first: when the wish has gone, the file is there.
+    is_making = await _is_making(video_id)
+    found = await backend_threads.run(recordings.recording_of, video_id, acting_viewer(request))
+    return answer({**asdict(found), "is_making": is_making})
 
 
 @router.post(
@@ -85,12 +88,12 @@ async def trim_recording(request: HttpRequest, video_id: VideoId, body: schemas.
         recordings.trim_recording(video_id, viewer, from_ms=body.from_ms, to_ms=body.to_ms)
         return recordings.recording_of(video_id, viewer)
 
-    return await _shown(await backend_threads.run(trim), video_id)
+    found = await backend_threads.run(trim)
+    return answer({**asdict(found), "is_making": await _is_making(video_id)})
 
 
-async def _shown(found: recordings.KeptRecording, video_id: UUID) -> HttpResponse:
+async def _is_making(video_id: UUID) -> bool:
     try:
-        is_making = bool(await shared_redis().sismember(downloads_key(), str(video_id)))
+        return bool(await shared_redis().sismember(downloads_key(), str(video_id)))
     except (RedisError, OSError):
-        is_making = False
-    return answer({**asdict(found), "is_making": is_making})
+        return False

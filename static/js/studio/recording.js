@@ -70,7 +70,7 @@ export class RecordingDialog {
 
   #draw(found) {
     this.#known = found;
-    const size = (found.bytes / 1e9).toFixed(2);
+    const size = found.bytes < 1e9 ? `${Math.ceil(found.bytes / 1e6)} MB` : `${(found.bytes / 1e9).toFixed(1)} GB`;
     const facts = found.ready ? translate("recorded", { duration: duration(found.seconds), size }) : translate("no_recording");
     byId("recording-facts").textContent = found.is_making ? `${facts} · ${translate("file_making")}` : facts;
     for (const part of byId("recording-form").elements) part.disabled = !found.ready;
