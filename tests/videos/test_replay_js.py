@@ -49,6 +49,16 @@ COUNTED = """async ([windows, from, to, tick]) => {
     }
     return { ids, hearts: hearts.reduce((sum, count) => sum + count, 0), most: Math.max(...hearts) };
 }"""
+CURVE = """async ([playlist, timeline]) => {
+    for (const [id, tag] of Object.entries({ picture: "video", happened: "div", curve: "p", peaks: "p" })) {
+        document.body.append(Object.assign(document.createElement(tag), { id }));
+    }
+    const { Curve } = await import("/js/watch/curve.js");
+    const { Recording } = await import("/js/watch/recording.js");
+    new Curve().draw(timeline, new Recording(playlist));
+    const peaks = [...document.querySelectorAll("#peaks button")];
+    return [document.getElementById("curve").getAttribute("d"), peaks.map((peak) => Number(peak.dataset.second))];
+}"""
 START = datetime(2026, 11, 29, 12, tzinfo=UTC)
 START_MS = 1_795_953_600_000
 
@@ -112,3 +122,13 @@ async def test_everything_comes_once_and_hearts_evenly(stage: Stage, page: Page)
         assert counted["ids"] == comments
         assert counted["hearts"] == 30 * 36
         assert counted["most"] <= 30 * tick / 5_000 + 1
+
+
+async def test_the_curve_has_what_the_recording_shows(page: Page) -> None:
+    """A trimmed recording begins late and ends early; the encoder may have been away in it."""
+    points = [{"at_ms": START_MS + 5_000 * number, "likes": number, "comments": 1} for number in range(-9, 30)]
+    peaks = [{"at_ms": START_MS + ms} for ms in (-45_000, -4_000, 2_500, 30_000, 61_000, 90_000)]
+    drawn, seconds = await page.evaluate(CURVE, [PLAYLIST, {"step_ms": 5_000, "points": points, "peaks": peaks}])
+    assert seconds == [0, 2, 6, 7]
+    assert drawn.startswith("M0 100L0 92L563 85L750 77L")
+    assert drawn.endswith("L750 0L1000 100Z")

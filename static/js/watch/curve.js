@@ -23,13 +23,16 @@ export class Curve {
     });
   }
 
-  /** Draw the timeline of a recording. */
-  draw({ points, peaks }, recording) {
-    const heights = points.map(({ likes, comments }) => likes + comments);
+  /** Draw the part of a timeline that a recording shows: it may have begun late, or be trimmed. */
+  draw({ points, peaks, step_ms: stepMs }, recording) {
+    const [first, last] = [recording.momentAt(0), recording.momentAt(recording.seconds)];
+    const isShown = ({ at_ms: atMs }) => first < atMs + stepMs && atMs <= last;
+    const shown = points.filter(isShown);
+    const heights = shown.map(({ likes, comments }) => likes + comments);
     const highest = Math.max(1, ...heights);
-    const placed = points.map(({ at_ms: atMs }, number) => [this.#across(recording, atMs), heights[number] / highest]);
+    const placed = shown.map(({ at_ms: atMs }, number) => [this.#across(recording, atMs), heights[number] / highest]);
     byId("curve").setAttribute("d", outlineOf(placed));
-    this.#peaks.replaceChildren(...peaks.map(({ at_ms: atMs }) => this.#peak(recording, atMs)));
+    this.#peaks.replaceChildren(...peaks.filter(isShown).map(({ at_ms: atMs }) => this.#peak(recording, atMs)));
     byId("happened").hidden = false;
   }
 
