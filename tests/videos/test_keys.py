@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import RequestFactory
 
 from accounts.models import Viewer
 from tests.videos.acts import Stage
 from videos import broadcasts, incoming, removal
+from videos.api.pictures import servers
 from videos.incoming import REPLAY_PLAYLIST, KeyStanding
 from videos.keys import WrongKey, broadcaster_of, key_of, replace_key
 from videos.models import StreamKey, Video
@@ -57,6 +59,24 @@ def test_keys_are_for_broadcasters(stage: Stage) -> None:
     stage.owner.save()
     with pytest.raises(WrongKey):
         broadcaster_of(key)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "server"),
+    [
+        ("localhost:8000", 1935, "rtmp://localhost/live"),
+        ("live.example.org", 2000, "rtmp://live.example.org:2000/live"),
+        ("[::1]:8000", 1935, "rtmp://[::1]/live"),
+        ("[::1]", 1935, "rtmp://[::1]/live"),
+    ],
+)
+def test_the_server_has_the_name_by_which_the_asker_knows_the_site(
+    settings: Any, host: str, port: int, server: str
+) -> None:
+    settings.LIVE_RTMP_PORT, settings.LIVE_RTMP_URL, settings.ALLOWED_HOSTS = port, "", ["*"]
+    assert servers(RequestFactory().get("/", headers={"Host": host})) == {"rtmp": server}
+    settings.LIVE_RTMP_URL = "rtmp://in.example.org/live"
+    assert servers(RequestFactory().get("/")) == {"rtmp": "rtmp://in.example.org/live"}
 
 
 def test_a_picture_goes_to_the_video_that_is_live_or_next(stage: Stage) -> None:

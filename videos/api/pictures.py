@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 from ninja import Path as PathParameter
 from ninja import Router
 from redis.exceptions import RedisError
@@ -97,6 +98,6 @@ def servers(request: HttpRequest) -> dict[str, str]:
     """Return where an encoder sends its picture, by protocol: on the name by which the asker knows this site."""
     if settings.LIVE_RTMP_URL:
         return {"rtmp": settings.LIVE_RTMP_URL}
-    host = request.get_host().rpartition(":")[0] or request.get_host()
+    host, _ = split_domain_port(request.get_host())
     port = "" if settings.LIVE_RTMP_PORT == 1935 else f":{settings.LIVE_RTMP_PORT}"
     return {"rtmp": f"rtmp://{host}{port}/live"} if settings.LIVE_RTMP_PORT else {}
