@@ -44,7 +44,7 @@ def test_the_lock_names_hashes_and_no_host() -> None:
     assert '"resolved"' not in lock
 
 
-@pytest.mark.parametrize(("script", "library"), [("watch/player", "hls.js"), ("operator/plots", "uplot")])
+@pytest.mark.parametrize(("script", "library"), [("watch/source", "hls.js"), ("operator/plots", "uplot")])
 def test_a_script_imports_the_vendored_version(script: str, library: str) -> None:
     """A new version changes the folder's name; the import must move with it."""
     text = (ROOT / "static" / "js" / f"{script}.js").read_text()
