@@ -1,7 +1,7 @@
 """The ingest's desk: lets encoders in by their key, and keeps the database informed about what comes.
 
-Hop: between encoders and videos. The RTMP server (ingest.rtmp.server) asks `admit`; `look` is called several times a
-second by the process (liveplatform.ingest). What is published is a durable event of the video's topic.
+Hop: between encoders and videos. The RTMP server (ingest.rtmp.server) asks `admit`; the process (liveplatform.ingest)
+starts it, and from then on it looks several times a second. What it publishes is a durable event of the video's topic.
 """
 
 from __future__ import annotations
