@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from lots import acts
 from lots.models import Lot
+from realtime.edge import devices
 
 
 def may_see(request: HttpRequest, lot: Lot) -> bool:
@@ -32,7 +33,10 @@ def page(request: HttpRequest, id: UUID) -> HttpResponse:
     lot = get_object_or_404(Lot, id=id)
     if not may_see(request, lot):
         return HttpResponse("There is no such lot.", status=404)
-    return render(request, "lots/lot.html", {"lot": lot})
+    response = render(request, "lots/lot.html", {"lot": lot})
+    if devices.COOKIE not in request.COOKIES:  # each browser counts as a viewer of its own
+        response.set_cookie(devices.COOKIE, devices.issue(), httponly=True, samesite="Lax")
+    return response
 
 
 @require_POST
