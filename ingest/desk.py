@@ -94,7 +94,7 @@ class Desk:
     async def admit(self, publish: Publish) -> EncoderSink:
         """Let an encoder send, by its key. Raises RefusedStream."""
         try:
-            video = await backend_threads.run(incoming.find, publish.key, live_only=self._has_ended(publish.key))
+            video = await backend_threads.run(incoming.find, publish.key, comes_back=self._has_ended(publish.key))
         except Refused as refused:
             logger.warning("encoder from %s refused: %s", publish.address, refused)
             raise RefusedStream(str(refused)) from refused

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import CharField, F, Q, Value
 from django.db.models.functions import Cast, Concat
+from django.utils import timezone
 
 from accounts.models import Viewer
 from realtime.table.redis import key_prefix
@@ -20,9 +22,10 @@ from videos.media import remove_pictures
 from videos.models import DeletedVideo, Video
 from web.refusals import Conflict, Refused
 
-ENDED = "The broadcast has ended. Stop the encoder, and start it again a minute later for another one."
+ENDED = "The broadcast has ended. Stop the encoder. Announce another video, or start it again a minute later."
 LIVE_PLAYLIST, REPLAY_PLAYLIST = "live.m3u8", "replay.m3u8"
 DOWNLOAD = "recording.mp4"
+COMES_BACK = timedelta(seconds=60)
 INGESTED = "live-delta.m3u8"
 """A file that the ingest alone writes beside a live playlist."""
 
@@ -37,17 +40,21 @@ class Incoming:
     status: str
 
 
-def find(key: str, *, live_only: bool = False) -> Incoming:
+def find(key: str, *, comes_back: bool = False) -> Incoming:
     """Return the video that the key's picture goes to; announce one where there is none.
 
-    `live_only`: the encoder comes back by itself after the end of a broadcast, so only a video that its broadcaster has
-    started meanwhile takes its picture. Raises WrongKey, Conflict.
+    After the end of a broadcast its encoder may come back by itself, not knowing of the end: for a minute, and for as
+    long as it tries again (`comes_back`), only a video that was announced or started since then takes its picture.
+    Raises WrongKey, Conflict.
     """
     owner = broadcaster_of(key)
     open_videos = Video.objects.filter(owner=owner).exclude(status=Video.Status.ENDED)
     live = open_videos.filter(status=Video.Status.LIVE).order_by("-started_at").first()
-    if live_only and live is None:
-        raise Conflict(ENDED, code="video_ended")
+    ended_at = _last_end(owner)
+    if live is None and ended_at is not None and (comes_back or timezone.now() - ended_at < COMES_BACK):
+        open_videos = open_videos.filter(created_at__gt=ended_at)
+        if not open_videos.exists():
+            raise Conflict(ENDED, code="video_ended")
     video = live or open_videos.order_by(F("starts_at").asc(nulls_last=True), "id").first()
     if video is None:
         video = broadcasts.create_video(owner, title=f"{owner.name} live")
@@ -55,6 +62,11 @@ def find(key: str, *, live_only: bool = False) -> Incoming:
     if video.playlist != playlist:
         broadcasts.update_video(video.id, owner, playlist=playlist)
     return Incoming(video.id, owner, video.is_recorded, video.status)
+
+
+def _last_end(owner: Viewer) -> datetime | None:
+    ended = Video.objects.filter(owner=owner, status=Video.Status.ENDED, ended_at__isnull=False)
+    return ended.order_by("-ended_at").values_list("ended_at", flat=True).first()
 
 
 def left_open() -> list[Incoming]:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from django.test import RequestFactory
+from django.utils import timezone
 
 from accounts.models import Viewer
 from tests.videos.acts import Stage
 from videos import broadcasts, incoming, removal
 from videos.api.pictures import servers
-from videos.incoming import REPLAY_PLAYLIST, KeyStanding
+from videos.incoming import COMES_BACK, REPLAY_PLAYLIST, KeyStanding
 from videos.keys import WrongKey, broadcaster_of, key_of, replace_key
 from videos.models import StreamKey, Video
 from web.refusals import Conflict, Forbidden
@@ -88,17 +89,27 @@ def test_a_picture_goes_to_the_video_that_is_live_or_next(stage: Stage) -> None:
     broadcasts.set_picture(first.video_id, stage.owner, "live")
     incoming.finish(first, has_recording=True)
     assert stage.newest()[1]["video"]["playlist"] == f"/media/{stage.video.id}/{REPLAY_PLAYLIST}"
+    Video.objects.update(ended_at=timezone.now() - COMES_BACK)
     second = incoming.find(key)
     video = Video.objects.get(id=second.video_id)
     assert (second.video_id != first.video_id, video.title) == (True, "Broadcaster live")
 
 
-def test_an_encoder_that_comes_back_after_the_end_needs_a_live_video(stage: Stage) -> None:
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_an_encoder_that_comes_back_after_the_end_opens_no_other_video(stage: Stage, comes_back: bool) -> None:
+    """A restarted ingest had forgotten the end: the encoder that came back by itself went live in another video."""
     key = key_of(stage.owner)
-    with pytest.raises(Conflict, match="Stop the encoder"):
-        incoming.find(key, live_only=True)
+    planned = broadcasts.create_video(stage.owner, title="Tomorrow")
     broadcasts.start_video(stage.video.id, stage.owner)
-    assert incoming.find(key, live_only=True).video_id == stage.video.id
+    assert incoming.find(key, comes_back=comes_back).video_id == stage.video.id
+    broadcasts.end_video(stage.video.id, stage.owner)
+    with pytest.raises(Conflict, match="Stop the encoder"):
+        incoming.find(key, comes_back=comes_back)
+    broadcasts.start_video(planned.id, stage.owner)
+    assert incoming.find(key, comes_back=comes_back).video_id == planned.id
+    broadcasts.end_video(planned.id, stage.owner)
+    another = broadcasts.create_video(stage.owner, title="At once")
+    assert incoming.find(key, comes_back=comes_back).video_id == another.id
 
 
 def test_a_video_starts_with_its_picture(stage: Stage) -> None:
