@@ -41,7 +41,9 @@ export async function showDisk(hint, video) {
 
 const gigabytes = (bytes) => (bytes / 1e9).toFixed(bytes < 1e10 ? 1 : 0);
 
-function words({ state, trouble, encoder }) {
+function words({ state: told, trouble, encoder }) {
+  // An encoder that has just gone is known before its picture is missed.
+  const state = told === "live" && !encoder ? "stalled" : told;
   if (encoder?.has_rare_keyframes) return translate("rare_keyframes", { n: Math.round(encoder.keyframe_seconds) });
   const said = translate(`picture.${state || "waiting"}`);
   return trouble ? `${said} ${trouble}` : said;

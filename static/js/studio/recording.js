@@ -30,6 +30,10 @@ export class RecordingDialog {
     this.#changed = changed;
     byId("recording-form").addEventListener("submit", (event) => {
       event.preventDefault();
+      this.#checkTrim();
+    });
+    byId("recording-trim-yes").addEventListener("click", () => {
+      byId("recording-trim-dialog").close();
       this.#trim();
     });
     byId("recording-make").addEventListener("click", () => void this.#ask(() => this.#make()));
@@ -97,12 +101,20 @@ export class RecordingDialog {
     this.#to.value = duration(this.#length);
   }
 
+  get #wanted() {
+    return [this.#from, this.#to].map((field) => secondsOf(field.value));
+  }
+
+  /** Ask before anything is deleted; nothing is, if the times are as they were. */
+  #checkTrim() {
+    const [first, last] = this.#wanted;
+    if (first < last) note(byId("recording-error"), "");
+    else note(byId("recording-error"), translate("bad_trim"));
+    if (first < last && (first > 0 || last < this.#length)) byId("recording-trim-dialog").showModal();
+  }
+
   #trim() {
-    const [first, last] = [this.#from, this.#to].map((field) => secondsOf(field.value));
-    if (!(first < last)) {
-      note(byId("recording-error"), translate("bad_trim"));
-      return;
-    }
+    const [first, last] = this.#wanted;
     void this.#ask(async () => {
       const { from_ms: start, to_ms: end } = this.#known;
       // The field has no parts of a second: left alone, it must not cut the end off.

@@ -161,6 +161,20 @@ const acts = {
   },
 };
 
+/** Draw the page anew when there is a video that it does not show: an encoder has opened one. */
+async function lookForNew() {
+  if (document.querySelector("dialog[open]")) return;
+  try {
+    const answer = await fetch(location.href);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const shown = [...page.querySelectorAll("[data-video]")].map((item) => item.dataset.video);
+    if (answer.ok && shown.some((id) => !videos.has(id))) location.reload();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    // Offline: the next round asks again.
+  }
+}
+
 if (list) {
   const recording = new RecordingDialog((id) => void load(id));
   acts.recording = (item) => recording.open(item.dataset.video);
@@ -191,6 +205,7 @@ if (list) {
   showKey(byId("key-card"));
   setInterval(() => {
     if (document.hidden) return;
+    void lookForNew();
     for (const item of list.querySelectorAll('[data-status="live"]')) void load(item.dataset.video);
     for (const item of list.querySelectorAll('[data-status="ended"]')) {
       const video = videos.get(item.dataset.video);
