@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.contrib.auth import get_user
 from django.http import HttpRequest
 
 from accounts.models import Viewer
 from accounts.tokens import Claim, claim_of_token, viewer_of_token
 from realtime.edge.csrf import check_csrf
 from realtime.log.threads import backend_threads
+from realtime.users import user_of_session
 from web.door import SAFE_METHODS, Unauthorized, bearer, by_token_or_session
-from web.sessions import SessionStore
 
 
 def viewer_of_session(key: str) -> Viewer | None:
     """Return who is signed in with the session, or None. Two queries."""
-    request = HttpRequest()
-    request.session = SessionStore(key)
-    user = get_user(request)
+    user = user_of_session(key)
     return user if isinstance(user, Viewer) else None
 
 

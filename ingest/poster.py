@@ -10,10 +10,10 @@ import contextlib
 import re
 
 from ingest.encoder import ffmpeg
+from ingest.packager.playlist import LIVE
 from ingest.packager.store import MediaStore, StoreFull
 
 POSTER = "poster.jpg"
-PLAYLIST = "live.m3u8"
 SECONDS = 10.0
 _STILL = ("-frames:v", "1", "-q:v", "4", "-vf", "scale=w='min(1280,iw)':h=-2", "-f", "image2", "pipe:1")
 
@@ -41,7 +41,7 @@ async def take_poster(store: MediaStore) -> None:
 
 def _newest(store: MediaStore) -> bytes | None:
     """Return the newest segment that the playlist names, with what a decoder needs before it."""
-    text = (store.read(PLAYLIST) or b"").decode()
+    text = (store.read(LIVE) or b"").decode()
     starts = re.findall(r'^#EXT-X-MAP:URI="([^"]+)"', text, re.MULTILINE)
     segments = re.findall(r"^([^#\s]\S*)$", text, re.MULTILINE)
     if not starts or not segments:

@@ -29,10 +29,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("operator/", operations.page, name="operator"),
     path("operator/figures", operations.figures, name="operator-figures"),
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
-    path("metrics", health.metrics),
-    path("metrics/region", health.region_metrics),
+    *health.urlpatterns,
 ]
 handler400 = error_pages.bad_request
 handler404 = error_pages.page_not_found

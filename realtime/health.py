@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -150,3 +151,11 @@ async def region_metrics(request: HttpRequest) -> HttpResponse:
         reports, queues = await asyncio.gather(telemetry.read(), telemetry.queue_lengths())
     site = telemetry.of_site(database_is_up=await database_check.state() == "ok", queues=queues)
     return HttpResponse(await asyncio.to_thread(telemetry.to_metrics, reports, site), content_type=CONTENT_TYPE_LATEST)
+
+
+urlpatterns = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("metrics", metrics),
+    path("metrics/region", region_metrics),
+]

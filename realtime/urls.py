@@ -13,10 +13,4 @@ api = NinjaAPI(title="realtime", urls_namespace="realtime", openapi_url=None, do
 answer_errors(api)
 api.add_router("", router)
 
-HEALTH = [
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
-    path("metrics", health.metrics),
-    path("metrics/region", health.region_metrics),
-]
-urlpatterns = [*HEALTH, path("api/v1/", api.urls)]
+urlpatterns = [*health.urlpatterns, path("api/v1/", api.urls)]

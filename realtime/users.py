@@ -42,11 +42,17 @@ def _is_still(identity: Identity, now: Identity | None) -> bool:
     return not identity.session or bool(_session(identity.session).load())
 
 
-def _identity_of(key: str) -> Identity:
+def user_of_session(key: str) -> AbstractBaseUser | None:
+    """Return who is signed in with the session, None when nobody is. Two queries."""
     request = HttpRequest()
     request.session = _session(key)
     user = get_user(request)
-    return _identity(user, session=key) if isinstance(user, AbstractBaseUser) else ANONYMOUS
+    return user if isinstance(user, AbstractBaseUser) else None
+
+
+def _identity_of(key: str) -> Identity:
+    user = user_of_session(key)
+    return ANONYMOUS if user is None else _identity(user, session=key)
 
 
 def _identity(user: AbstractBaseUser, *, session: str = "") -> Identity:

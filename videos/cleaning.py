@@ -1,4 +1,4 @@
-"""What nobody needs any more: expired sessions, guests without a trace, the live pictures of videos that are over.
+"""What nobody needs any more: the live pictures of videos that are over, recordings that are too old.
 
 Hop: beside the path, called by the periodic jobs. All in short transactions or single files, so that years of it hold
 nobody up; interrupted at any point, each goes on the next time.
@@ -26,12 +26,6 @@ logger = logging.getLogger(__name__)
 
 
 ROWS_MAX = 1_000  # of one look
-
-
-# Guests
-
-
-# Pictures
 
 
 def clear_pictures() -> int:

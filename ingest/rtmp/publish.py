@@ -14,7 +14,7 @@ from ingest.rtmp.health import HealthMeter
 
 
 class RefusedStream(Exception):
-    """The encoder is told the detail, a sentence for the broadcaster, and is cut."""
+    """The encoder gets the detail, a sentence for the broadcaster, and is cut."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)

@@ -158,7 +158,7 @@ class RtmpSession:
                 yield StreamEnded()
 
     def _connect(self, transaction: float, given: amf0.Value) -> None:
-        """What the encoder may do is told in the order of section 7.2.1; chunks first, for the answer is long."""
+        """Say what the encoder may do, in the order of section 7.2.1; chunks first, for the answer is long."""
         wanted = given if isinstance(given, dict) else {}
         path = wanted.get("app")
         self._path = path if isinstance(path, str) else ""

@@ -1,4 +1,4 @@
-"""One encoder's RTMP without a socket: what it says, and what it is told."""
+"""One encoder's RTMP without a socket: what it says, and what it gets back."""
 
 from __future__ import annotations
 
