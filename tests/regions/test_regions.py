@@ -6,7 +6,9 @@ Hearts (reactions) have no way but the relay: they tell whether it works. Everyt
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 import pytest
 
@@ -29,12 +31,19 @@ def flames(viewer: Watcher) -> int:
     return sum(seen.data["counts"].get("fire", 0) for seen in viewer.named("reactions"))
 
 
+async def comes_by_the_relay(room: Room, viewers: Sequence[Watcher]) -> bool:
+    """Comment, and tell how it came: a busy machine may find a comment in the database before the relay brings it."""
+    hello = f"Hello from the other side, {uuid.uuid4()}"
+    await room.comment(hello)
+    await each(viewers, lambda viewer: viewer.sees_comment(hello))
+    return "region" in viewers[0].named("comment")[-1].data["hops"]
+
+
 async def test_like_comment_and_heart_cross(regions: Regions, room: Room) -> None:
     async with watching(*crowd(regions.us.urls, room.topic, 4)) as viewers:
         await each(viewers, lambda viewer: fast_path_works(room, viewer))
-        await room.comment("Hello from the other side")
         await room.like()
-        await each(viewers, lambda viewer: viewer.sees_comment("Hello from the other side"))
+        await eventually(partial(comes_by_the_relay, room, viewers), "a comment to come by the relay")
         hops = viewers[0].named("comment")[-1].data["hops"]
         assert hops["region"] == "eu"
         order = ("committed", "relayed", "dispatched", "node", "written")
