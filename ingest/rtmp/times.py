@@ -29,9 +29,7 @@ class SteadyTimes:
         """Return the time of a frame, in order for its track."""
         track = self._tracks.get(kind)
         if track is None:
-            track = self._tracks[kind] = _Track(next((one.offset for one in self._tracks.values()), 0))
-        if track.last is None and len(self._tracks) == 1:
-            self._newest = time_ms  # it may begin anywhere
+            track = self._tracks[kind] = _Track(self._first_offset(time_ms))
         if track.last is not None and not self._follows(track, time_ms, track.offset):
             track.offset = self._mended(track, time_ms)
         steady = time_ms + track.offset
@@ -40,6 +38,15 @@ class SteadyTimes:
         track.last = steady
         self._newest = max(self._newest, steady)
         return steady % _WRAP
+
+    def _first_offset(self, time_ms: int) -> int:
+        """Return the offset of a track that begins: it begins near the other one, and the first one anywhere."""
+        other = next(iter(self._tracks.values()), None)
+        if other is None:
+            self._newest = time_ms
+            return 0
+        is_near = abs(time_ms + other.offset - self._newest) <= JUMP_MS
+        return other.offset if is_near else self._newest - time_ms
 
     def _follows(self, track: _Track, time_ms: int, offset: int) -> bool:
         assert track.last is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.rtmp.times import SteadyTimes
@@ -38,6 +38,13 @@ def test_a_track_that_jumps_alone_goes_on_where_it_was() -> None:
     assert found == [0, 0, 40, 20, 80, 40]
 
 
+def test_a_track_that_begins_far_from_the_other_is_put_beside_it() -> None:
+    """It kept its own time, and later took the other's: it jumped by days."""
+    found = mended((SOUND, 2**31 + 1), (PICTURE, 1), (SOUND, 0), (PICTURE, 0), (PICTURE, 40))
+    assert found == [2**31 + 1, 2**31 + 1, 2**31 + 1, 2**31 + 1, 2**31 + 41]
+
+
+@example([(SOUND, 2**31 + 1), (PICTURE, 1), (SOUND, 0), (PICTURE, 0)])
 @given(st.lists(st.tuples(st.sampled_from((SOUND, PICTURE)), st.integers(0, 2**32 - 1))))
 def test_no_track_ever_goes_back(frames: list[tuple[int, int]]) -> None:
     found = list(zip((kind for kind, _ in frames), mended(*frames), strict=True))
