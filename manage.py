@@ -88,9 +88,10 @@ def _run(*, checks_database: bool) -> None:
 
         site.serve(claim)
         return
-    from django.core.management import CommandParser, execute_from_command_line
+    from django.core.management import CommandError, CommandParser, execute_from_command_line
 
     CommandParser.print_usage = _nothing  # type: ignore[assignment,method-assign]  # a mistake is one line; --help says the rest
+    CommandError.__init__.__kwdefaults__["returncode"] = 2  # type: ignore[index]  # 1 is for a crash
     execute_from_command_line(sys.argv)
 
 

@@ -71,6 +71,11 @@ def test_an_option_that_there_is_not_is_one_line(manage: Manage, arguments: tupl
     assert arguments[-1] in refusal(manage(*arguments, **SERVERS))
 
 
+def test_what_a_command_of_django_refuses_is_one_line_too(manage: Manage) -> None:
+    """It ended with 1, which scripts take for a crash."""
+    assert "no-such-file" in refusal(manage("loaddata", "no-such-file", **SERVERS))
+
+
 def test_a_port_in_use_is_one_line(manage: Manage) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         line = refusal(manage("serve", PORT=str(other.getsockname()[1])))
