@@ -19,10 +19,10 @@ from typing import Any
 from ingest.encoder import EncoderProcess
 from ingest.packager.boxes import MalformedBox
 from ingest.packager.packager import Packager
-from ingest.packager.store import StoreFull
 from ingest.rtmp.flv import is_header
 from ingest.rtmp.health import StreamHealth
 from ingest.rtmp.publish import Publish, RefusedStream
+from web.store import StoreFull
 
 logger = logging.getLogger(__name__)
 

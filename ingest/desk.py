@@ -18,7 +18,6 @@ from redis.exceptions import RedisError
 from ingest.broadcast import Broadcast, EncoderSink, PictureState
 from ingest.download import make_download
 from ingest.packager.packager import Packager
-from ingest.packager.store import Folder
 from ingest.poster import take_poster
 from ingest.rtmp.publish import Publish, RefusedStream
 from realtime.background import BackgroundTasks
@@ -30,6 +29,7 @@ from videos.incoming import Incoming, health_key
 from videos.models import Video
 from web.pictures import free_bytes
 from web.refusals import Refused
+from web.store import Folder
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import re
 
 from ingest.encoder import ffmpeg
 from ingest.packager.playlist import LIVE
-from ingest.packager.store import MediaStore, StoreFull
+from web.store import MediaStore, StoreFull
 
 POSTER = "poster.jpg"
 SECONDS = 10.0

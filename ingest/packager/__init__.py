@@ -2,13 +2,12 @@
 
 Bytes go one way: `boxes` cuts them, `movie`, `codecs` and `fragments` read what they say, `timeline` gives them their
 place in time, `packager` decides where segments begin, `playlist`, `recording` and `retention` say which files are
-listed, kept and deleted, and `store` keeps them. Nothing here decodes, knows a video or waits for anything.
+listed, kept and deleted. A store keeps them (web.store). Nothing here decodes, knows a video or waits for anything.
 Sources: ISO/IEC 14496-12 (boxes), ISO/IEC 23000-19 (CMAF), RFC 8216 and draft-pantos-hls-rfc8216bis (playlists).
 """
 
 from ingest.packager.boxes import MalformedBox
 from ingest.packager.durations import Durations
 from ingest.packager.packager import Packager
-from ingest.packager.store import Folder, MediaStore, StoreFull
 
-__all__ = ["Durations", "Folder", "MalformedBox", "MediaStore", "Packager", "StoreFull"]
+__all__ = ["Durations", "MalformedBox", "Packager"]

@@ -14,7 +14,7 @@ from ingest.packager.playlist import DELTA, LIVE, PARTS_TARGETS, LivePlaylist, P
 from ingest.packager.reading import read_live
 from ingest.packager.recording import Recording
 from ingest.packager.retention import Retention
-from ingest.packager.store import MediaStore
+from web.store import MediaStore
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ class Output:
             if len(self._data) < len(found):
                 live.growing = None
                 self._data.clear()
-        for name in self._store.names():
+        for name in self._store.sizes():
             if (match := _OURS.fullmatch(name)) is not None:
                 self._last_run = max(self._last_run, int(match[1]))
                 if name not in listed and not self.recording.keeps(name):

@@ -21,8 +21,8 @@ from ingest.packager.master import MASTER, Master
 from ingest.packager.movie import Movie, read_movie
 from ingest.packager.output import Output
 from ingest.packager.playlist import Part
-from ingest.packager.store import MediaStore
 from ingest.packager.timeline import Timeline
+from web.store import MediaStore
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ingest.packager.playlist import Segment, recording_text
 from ingest.packager.reading import read_recording
-from ingest.packager.store import MediaStore
+from web.store import MediaStore
 
 RECORDING, REPLAY = "recording.m3u8", "replay.m3u8"
 

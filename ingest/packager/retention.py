@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 
-from ingest.packager.store import MediaStore
+from web.store import MediaStore
 
 
 class Retention:

@@ -21,13 +21,13 @@ import pytest
 
 from ingest.broadcast import FULL, HELD_SECONDS, Broadcast, EncoderSink
 from ingest.packager.packager import Packager
-from ingest.packager.store import Folder
 from ingest.rtmp.publish import Publish
 from ingest.rtmp.server import RtmpLimits, RtmpServer
 from tests.ingest.booth import SECONDS, Tag, endless, filmed, make_film, sending
 from tests.ingest.rtmp.client import AUDIO, SEQUENCE, VIDEO
 from tests.ingest.rtmp.encoders import AAC, H264, PICTURE, SOUND, ffmpeg
 from tests.kit import until
+from web.store import Folder
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 
 from ingest.broadcast import GONE_SECONDS, STALLED_SECONDS, Broadcast
 from ingest.packager.packager import Packager
-from ingest.packager.store import Folder
 from tests.kit import Clock
+from web.store import Folder
 
 END_AFTER_SECONDS = 600.0
 

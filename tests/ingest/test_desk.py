@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 
 from accounts.models import Viewer
 from ingest.desk import Desk
-from ingest.packager import Folder
 from ingest.rtmp.server import RtmpServer
 from realtime.log.threads import backend_threads
 from tests.ingest.booth import Tag, endless, make_film, sending
@@ -26,6 +25,7 @@ from tests.videos.conftest import stage  # noqa: F401  (a fixture)
 from videos import broadcasts, incoming, removal
 from videos.keys import key_of
 from videos.models import Video
+from web.store import Folder
 
 run = backend_threads.run
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ingest.download import make_download
-from ingest.packager import Folder
 from tests.ingest.packager.conftest import stream  # noqa: F401  (a fixture)
 from tests.ingest.packager.kit import Broadcast
 from tests.ingest.packager.streams import ffmpeg, frames
+from web.store import Folder
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ingest.packager import Durations, MediaStore, Packager, StoreFull
+from ingest.packager import Durations, Packager
 from tests.ingest.packager.streams import pieces
+from web.store import MediaStore, StoreFull
 
 START = 1_790_000_000.0
 """The time of day at which broadcasts begin here."""
@@ -29,11 +30,12 @@ class Shelf:
     def read(self, name: str) -> bytes | None:
         return self.files.get(name)
 
-    def delete(self, name: str) -> None:
-        self.files.pop(name, None)
+    def delete(self, *names: str) -> None:
+        for name in names:
+            self.files.pop(name, None)
 
-    def names(self) -> list[str]:
-        return [*self.files]
+    def sizes(self) -> dict[str, int]:
+        return {name: len(data) for name, data in self.files.items()}
 
     @property
     def live(self) -> str:

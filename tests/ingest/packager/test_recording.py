@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ingest.packager import Durations, Folder, StoreFull
+from ingest.packager import Durations
 from tests.ingest.packager.kit import Broadcast, Shelf
 from tests.ingest.packager.rules import check, parse
 from tests.ingest.packager.streams import ffmpeg, frames, pieces
+from web.store import Folder, StoreFull
 
 SHORT = Durations(window=12)
 

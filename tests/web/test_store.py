@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.packager import Folder, StoreFull
+from web.store import Folder, StoreFull
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def test_what_is_written_is_read_and_listed(folder: Folder) -> None:
     folder.write("live.m3u8", b"one")
     folder.write("live.m3u8", b"two")
     assert folder.read("live.m3u8") == b"two"
-    assert folder.names() == ["live.m3u8"]
+    assert folder.sizes() == {"live.m3u8": 3}
 
 
 def test_what_is_not_there_is_nothing(folder: Folder) -> None:
@@ -29,7 +29,7 @@ def test_what_is_not_there_is_nothing(folder: Folder) -> None:
 def test_what_is_deleted_is_gone(folder: Folder) -> None:
     folder.write("live.m3u8", b"one")
     folder.delete("live.m3u8")
-    assert folder.names() == []
+    assert folder.sizes() == {}
 
 
 def test_a_full_disk_leaves_the_older_file_and_says_so(folder: Folder, tmp_path: Path) -> None:
