@@ -165,7 +165,7 @@ class Broadcast:
     def take(self, data: bytes) -> None:
         """Take what ffmpeg has made."""
         try:
-            if self._write(partial(self._packager.feed, data)):
+            if self._write(partial(self._packager.feed, data)) and self._packager.has_begun:
                 self._came_at = self._clock()
         except MalformedBox as error:
             self._note(f"The picture cannot be used: {error}")

@@ -30,6 +30,8 @@ SEGMENT_MAX_BYTES = 64 * 1024 * 1024
 """What is held in memory of a segment."""
 # A keyframe may come a little early for its interval: encoders round their times to milliseconds.
 _EARLY_SECONDS = 0.1
+# So long the sound that comes before the first keyframe is left out: a recording would begin without a picture.
+_SOUND_ALONE_SECONDS = 2.0
 # TARGETDURATION is compared with rounded durations.
 _ROUNDING_SECONDS = 0.4
 
@@ -47,6 +49,7 @@ class _Run:
         self.has_said_rare = False
         self._number = number
         self._parts = 0
+        self._came_from: float | None = None
 
     @property
     def part(self) -> str:
@@ -55,6 +58,14 @@ class _Run:
 
     def count(self) -> None:
         self._parts += 1
+
+    def waits_for_picture(self, timing: Timing) -> bool:
+        """Whether the fragment is sound before the first keyframe. One that does not come soon is not waited for."""
+        if self.has_init or self.movie.video is None or timing.independent:
+            return False
+        if self._came_from is None:
+            self._came_from = timing.start
+        return timing.end - self._came_from <= _SOUND_ALONE_SECONDS
 
 
 def _part_name(run: int, index: int) -> str:
@@ -88,6 +99,11 @@ class Packager:
         self._moof: Box | None = None
         self._run: _Run | None = None
         self._number = self._new_number()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether players get what this encoder sends."""
+        return self._run is not None and self._run.has_init
 
     def feed(self, data: bytes) -> None:
         """Take what an encoder sent, in any pieces. Raises MalformedBox for what is no MP4 in fragments."""
@@ -156,6 +172,8 @@ class Packager:
         if timing.end - timing.start > self._durations.segment_max:
             seconds = timing.end - timing.start
             raise MalformedBox(f"A fragment lasts {seconds:.1f} s; the limit is {self._durations.segment_max:g}.")
+        if run.waits_for_picture(timing):
+            return
         data = moof.data + mdat.data
         if self._timeline.jumps(timing):
             self._close()

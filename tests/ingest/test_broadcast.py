@@ -8,6 +8,8 @@ import pytest
 
 from ingest.broadcast import GONE_SECONDS, STALLED_SECONDS, Broadcast
 from ingest.packager.packager import Packager
+from tests.ingest.packager.conftest import stream  # noqa: F401  (a fixture)
+from tests.ingest.packager.streams import pieces
 from tests.kit import Clock
 from web.store import Folder
 
@@ -24,13 +26,20 @@ def make(folder: Path, clock: Clock, *, again: bool = False) -> Broadcast:
     return Broadcast("a video", packager, end_after_seconds=END_AFTER_SECONDS, again=again, clock=clock)
 
 
-def test_a_picture_that_stops_is_stalled_then_gone_then_over(tmp_path: Path, clock: Clock) -> None:
+def test_a_picture_that_stops_is_stalled_then_gone_then_over(
+    tmp_path: Path,
+    clock: Clock,
+    stream: bytes,  # noqa: F811
+) -> None:
     broadcast = make(tmp_path, clock)
-    broadcast.take(b"")
+    head, first, second, *_ = pieces(stream)
+    broadcast.take(head)
+    assert broadcast.state == "over", "nobody has got anything yet"
+    broadcast.take(first)
     assert broadcast.state == "live"
     clock.advance(STALLED_SECONDS)
     assert broadcast.state == "stalled"
-    broadcast.take(b"")
+    broadcast.take(second)
     assert broadcast.state == "live"
     clock.advance(GONE_SECONDS)
     assert broadcast.state == "gone"
@@ -57,11 +66,15 @@ def test_what_is_no_picture_is_said_in_words(tmp_path: Path, clock: Clock) -> No
     assert broadcast.state == "over"
 
 
-def test_a_recording_that_has_stopped_is_said_beside_the_live_picture(tmp_path: Path, clock: Clock) -> None:
+def test_a_recording_that_has_stopped_is_said_beside_the_live_picture(
+    tmp_path: Path,
+    clock: Clock,
+    stream: bytes,  # noqa: F811
+) -> None:
     broadcast = make(tmp_path, clock)
     broadcast.stop_recording("There is no room.")
     broadcast.record()
-    broadcast.take(b"")
+    broadcast.take(stream)
     broadcast.fails("Something else.")
     assert broadcast.health()["trouble"] == "There is no room. Something else."
     assert broadcast.state == "live"

@@ -76,6 +76,19 @@ def test_streams_of_any_kind_keep_the_rules(
     assert [segment.discontinuity for segment in last.whole] == [0] * len(last.whole)
 
 
+@pytest.mark.parametrize(("late", "missing"), [("1.4", 1.4), ("5", 2.0)], ids=["soon", "late"])
+def test_sound_before_the_first_keyframe_is_left_out_for_a_while(
+    broadcast: Broadcast, shelf: Shelf, late: str, missing: float
+) -> None:
+    """A recording began with up to two seconds of sound and a black picture."""
+    sources = (*sound(), "-itsoffset", late, *picture(), "-map", "0:a", "-map", "1:v")
+    broadcast.send(ffmpeg(*sources, *X264, "-g", "60", "-c:a", "aac", "-t", "8", *FRAGMENTS))
+    assert broadcast.packager.has_begun
+    broadcast.packager.end()
+    last = check_all(shelf.lists, even=False)
+    assert sum(segment.seconds for segment in last.whole) == pytest.approx(8 - missing, abs=0.45)
+
+
 def test_keyframes_that_come_rarely_are_named_and_segments_end_without_them(
     broadcast: Broadcast, shelf: Shelf, rare: bytes
 ) -> None:
