@@ -127,6 +127,7 @@ class _EncoderConnection:
         self._flv = FlvFile()
         self._meter = HealthMeter()
         self._sink: Sink | None = None
+        self._has_asked = False
         self._deadline = asyncio.timeout(limits.publish_seconds)
         self._late = LATE  # what is said at the deadline
         _probe(writer.get_extra_info("socket"))
@@ -200,6 +201,7 @@ class _EncoderConnection:
 
     async def _publish(self, request: PublishRequest) -> None:
         self._deadline.reschedule(None)
+        self._has_asked = True
         app, key = app_and_key(request.path, request.name)
         if not key:
             raise RefusedStream(NO_KEY)
@@ -224,7 +226,9 @@ class _EncoderConnection:
             self._writer.transport.abort()
 
     async def _close(self, reason: str) -> None:
-        logger.info("stream from %s over: %s", self._address, reason)
+        # A probe, or whatever comes by, has asked for nothing.
+        level = logging.INFO if self._has_asked else logging.DEBUG
+        logger.log(level, "stream from %s over: %s", self._address, reason)
         if self._sink is not None:
             await self._sink.close(reason)
         await self._part()
