@@ -23,4 +23,5 @@ def check_query(request: HttpRequest, *names: str) -> None:
     """Raises Invalid for an unknown filter, or one that is given twice. An answer without that filter would mislead."""
     for name, values in request.GET.lists():
         if name not in names or len(values) > 1:
-            raise Invalid(f"Only {', '.join(names)} can be asked for here, each once.", code="unknown_filter")
+            known = f"Only {', '.join(names)} can be asked for here, each once."
+            raise Invalid(known if names else "Nothing can be asked for here by a query.", code="unknown_filter")
