@@ -11,8 +11,13 @@ from tests.sites import Site, wait_for
 from tests.watching import WebSocketWatcher, watching
 
 LIKES = 5
+ROUNDS_MAX = 8
 # What nodes do all the time. They have done all of it once when each of these was called.
-ROUNDS = {"realtime/telemetry.py", "realtime/node/repair.py", "realtime/node/leases.py", "realtime/node/presence.py"}
+ROUNDS = {
+    "realtime/telemetry.py",
+    "realtime/edge/sockets.py",
+    *(f"realtime/node/{name}.py" for name in ("acknowledgements", "leases", "presence", "repair")),
+}
 Call = tuple[str, str]  # file, function
 
 
@@ -58,20 +63,28 @@ async def test_page_names_the_files_that_a_like_passes(
 ) -> None:
     walk = Walk(tmp_path, checkout)
     site = start_site(nodes=2, env=walk.env)
-    async with open_room(site) as room, watching(WebSocketWatcher(site.urls[1], room.topic)) as (viewer,):
-        for number in range(LIKES):
-            kind = ("love", "like")[number % 2]
-            walk.begin(f"like {number}")
-            await room.like(kind=kind)
-            await viewer.wait_for(lambda kind=kind: viewer.likes["kinds"][kind] == 1, kind)  # type: ignore[misc]
-            walk.end()
-        walk.begin("idle")
-        wait_for(lambda: files(walk.calls("idle")) >= ROUNDS, "all that nodes do without a like")
-        walk.end()
+    taken: list[set[Call]] = []
+    by_itself: set[Call] = set()
     on_page, around = walk_on((checkout / "docs" / "how-it-works.md").read_text())
-    taken = [walk.calls(f"like {number}") for number in range(LIKES)]
+    async with open_room(site) as room, watching(WebSocketWatcher(site.urls[1], room.topic)) as (viewer,):
+        for number in range(ROUNDS_MAX):
+            names = [f"like {number}.{one}" for one in range(LIKES)]
+            for one, name in enumerate(names, number * LIKES):
+                kind = ("love", "like")[one % 2]
+                walk.begin(name)
+                await room.like(kind=kind)
+                await viewer.wait_for(lambda kind=kind: viewer.likes["kinds"][kind] == 1, kind)  # type: ignore[misc]
+                walk.end()
+            idle = f"idle {number}"
+            walk.begin(idle)
+            wait_for(lambda idle=idle: files(walk.calls(idle)) >= ROUNDS, "all that nodes do without a like")  # type: ignore[misc]
+            walk.end()
+            taken += [walk.calls(name) for name in names]
+            by_itself |= walk.calls(idle)
+            unnamed = files(set[Call].intersection(*taken) - by_itself) - around - {*on_page}
+            if not unnamed:  # on a slow machine a clock may have run out during each like
+                break
+    assert unnamed == set(), "a like goes through files that the page does not name"
     assert set(on_page) <= files(set().union(*taken)), "the page leads past files where no like goes"
     assert around <= files(set().union(*taken))
-    always = set[Call].intersection(*taken) - walk.calls("idle")
-    assert files(always) - around - {*on_page} == set(), "a like goes through files that the page does not name"
     assert len(on_page) <= 14
