@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from io import BytesIO
 from typing import Any
 
@@ -48,7 +49,8 @@ from realtime.routing import (
     refuse_plain,
     websocket,
 )
-from videos.media import RECEIVE, FilePart
+from videos.media import RECEIVE, FilePart, PassedPart
+from videos.sources import PASS
 from web.middleware import ERRORS
 from web.turns import PAGES_AT_ONCE, InTurns, Turns
 
@@ -106,6 +108,8 @@ class LoopHandler(ASGIHandler):
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         if isinstance(response, FilePart):
             await _send_part(scope, receive, send, response, at=response.end if method == "HEAD" else response.start)
+        elif isinstance(response, PassedPart) and method != "HEAD":
+            await _send_pieces(receive, send, response.pieces())
         else:
             await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.content})
 
@@ -116,16 +120,31 @@ async def _send_part(scope: Scope, receive: Receive, send: Send, part: FilePart,
         if ZERO_COPY in scope.get("extensions", {}) and at < part.end:
             await send({"type": ZERO_COPY, "file": part.file, "offset": at, "count": part.end - at})
             return
-        gone = asyncio.ensure_future(receive())
-        part.file.seek(at)
-        while at < part.end and not gone.done():
-            piece = await asyncio.to_thread(part.file.read, min(PIECE_BYTES, part.end - at))
-            if not piece:
-                raise EOFError("the file is shorter than was promised")
-            at += len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await _send_pieces(receive, send, _read_part(part, at))
+
+
+async def _read_part(part: FilePart, at: int) -> AsyncGenerator[bytes, None]:
+    part.file.seek(at)
+    while at < part.end:
+        piece = await asyncio.to_thread(part.file.read, min(PIECE_BYTES, part.end - at))
+        if not piece:
+            raise EOFError("the file is shorter than was promised")
+        at += len(piece)
+        yield piece
+
+
+async def _send_pieces(receive: Receive, send: Send, pieces: AsyncGenerator[bytes, None]) -> None:
+    """Send a body piece by piece, as long as the client is there."""
+    gone = asyncio.ensure_future(receive())
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
         gone.cancel()
-        await send({"type": "http.response.body"})
+    await send({"type": "http.response.body"})
 
 
 def _add_nosniff(headers: Any, path: str, url: str) -> None:
@@ -153,6 +172,7 @@ def _static_files() -> ServeStaticASGI:
 
 
 API_PATHS = ("/api/", "/media/")
+PASS_HEADER = PASS.lower().encode()
 OPEN_PATHS = (*API_PATHS, EVENTS_PATH)
 """Paths that pages of other origins may use, as far as `realtime.edge.origins` allows."""
 
@@ -173,7 +193,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     if not scope["method"].isupper():
         scope = {**scope, "method": "UNKNOWN"}  # Django and others would take `post` for POST
-    if not is_our_host(scope, any_name=path in ANY_HOST):
+    if not is_our_host(scope, any_name=path in ANY_HOST or _is_from_a_node(scope)):
         await refuse_host(send)
     elif path.startswith(OPEN_PATHS) and origins.is_preflight(scope):
         await answer_preflight(scope, send)
@@ -195,6 +215,11 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await pages(scope, receive, send)
     else:
         await others(scope, receive, send)
+
+
+def _is_from_a_node(scope: Scope) -> bool:
+    """Whether it may be a node that asks for media, by the address under which it knows this machine."""
+    return scope["path"].startswith("/media/") and any(name == PASS_HEADER for name, _ in scope["headers"])
 
 
 def _strong(name: bytes, value: bytes) -> tuple[bytes, bytes]:

@@ -391,6 +391,16 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Segments of live broadcasts: <MEDIA_ROOT>/<video id>/live.m3u8, served at /media/.
 MEDIA_ROOT = (BASE_DIR / folder).resolve() if (folder := env.str("LIVE_MEDIA_DIR", "")) else DATA_DIR / "media"
 
+
+_SERVER = r"https?://[^/\s@]+/?"
+
+
+LIVE_MEDIA_FROM = [
+    url.rstrip("/")
+    for url in _list("LIVE_MEDIA_FROM", [], _SERVER, "addresses of the machines of ingests, like http://node-1:8000")
+]
+LIVE_MEDIA_CACHE_MB = _integer("LIVE_MEDIA_CACHE_MB", 1024, 100, 100_000_000)
+
 # Logs: one line each. The supervisor, or systemd, adds the name of the process.
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -11,6 +11,8 @@ import logging
 import os
 import re
 import shutil
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
@@ -55,6 +57,30 @@ class FilePart(HttpResponse):
         self.headers["Content-Length"] = str(end - start)
 
 
+Pieces = AsyncGenerator[bytes, None]
+
+
+@dataclass(frozen=True, slots=True)
+class LargeFile:
+    """A file of elsewhere that is not kept here. `pieces(start, end)` reads a part of it."""
+
+    size: int
+    changed_ns: int
+    pieces: Callable[[int, int], Pieces]
+
+
+class PassedPart(HttpResponse):
+    """An answer whose body is a part of a file of elsewhere, passed on as it comes."""
+
+    def __init__(self, pieces: Callable[[int, int], Pieces], start: int, end: int, *, status: int = 200) -> None:
+        super().__init__(status=status)
+        self._pieces = partial(pieces, start, end)
+        self.headers["Content-Length"] = str(end - start)
+
+    def pieces(self) -> Pieces:
+        return self._pieces()
+
+
 class _SendPart(Protocol):
     def __call__(self, start: int, end: int, *, status: int = 200) -> HttpResponse: ...
 
@@ -76,12 +102,14 @@ def remove_pictures(video_id: object) -> bool:
 
 def caching(name: str) -> str:
     """Return how long a file holds: what may change is asked for again, and mostly answered with 304."""
-    path = Path(name)
-    if path.suffix == ".jpg":
+    if name.endswith(".jpg"):
         return "max-age=5"
-    if path.suffix in SEGMENTS and NEVER_REPEATS.search(path.stem):
-        return "max-age=31536000, immutable"
-    return "no-cache"
+    return "max-age=31536000, immutable" if never_changes(name) else "no-cache"
+
+
+def never_changes(name: str) -> bool:
+    """Whether a file of this name is always the same."""
+    return name.endswith(SEGMENTS) and NEVER_REPEATS.search(name) is not None
 
 
 def answer(request: HttpRequest, file: BinaryIO, name: str, *, audience: str) -> HttpResponse:
@@ -93,8 +121,13 @@ def answer(request: HttpRequest, file: BinaryIO, name: str, *, audience: str) ->
     return made
 
 
+def answer_large(request: HttpRequest, large: LargeFile, name: str, *, audience: str) -> HttpResponse:
+    """Return the file of elsewhere as `answer` would return one of here."""
+    return _answer(request, partial(PassedPart, large.pieces), name, large.size, large.changed_ns, audience=audience)
+
+
 def answer_playlist(request: HttpRequest, playlist: ReadPlaylist, name: str, *, audience: str) -> HttpResponse:
-    """Return the playlist as `answer` would return its file."""
+    """Return the playlist, or a poster that is in memory, as `answer` would return its file."""
 
     def part(start: int, end: int, *, status: int = 200) -> HttpResponse:
         made = HttpResponse(playlist.body[start:end], status=status)

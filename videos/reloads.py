@@ -13,7 +13,7 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from django.http import HttpRequest
 
@@ -34,8 +34,13 @@ DELTA = "{}-delta.m3u8"
 """The name of what is new in a playlist, where its packager writes that beside it."""
 
 Look = Callable[[Path, ReadPlaylist | None], ReadPlaylist | None]
-Waiting = Coroutine[Any, Any, ReadPlaylist | None]
-Hold = Callable[[Waiting], Awaitable[ReadPlaylist | None]]
+T = TypeVar("T")
+
+
+class Hold(Protocol):
+    """Waits on behalf of the viewer who asks."""
+
+    def __call__(self, waiting: Coroutine[Any, Any, T]) -> Awaitable[T]: ...
 
 
 class WaitEnded(Exception):
@@ -172,10 +177,7 @@ def newest(path: Path, known: ReadPlaylist | None) -> ReadPlaylist | None:
 
 
 class Picture:
-    """The files of one video, as a node sends them.
-
-    `hold` waits on behalf of the viewer who asks.
-    """
+    """The files of one video in the node's own folder, as it sends them."""
 
     def __init__(self, folder: Path, playlists: PlaylistReader, hold: Hold) -> None:
         self._folder = folder
@@ -224,7 +226,7 @@ async def _open(path: Path) -> BinaryIO:
     return await asyncio.to_thread(open_regular, path)
 
 
-async def while_there(request: HttpRequest, waiting: Waiting) -> ReadPlaylist | None:
+async def while_there(request: HttpRequest, waiting: Coroutine[Any, Any, T]) -> T:
     """Wait, as long as the client does. Returns what came. Raises WaitEnded."""
     coming = asyncio.ensure_future(waiting)
     leaving = asyncio.ensure_future(request.scope[RECEIVE]())  # type: ignore[attr-defined]

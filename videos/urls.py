@@ -6,15 +6,12 @@ from django.urls import path, re_path
 
 from videos import views
 
+# The pattern admits no separator and no leading dot: a path outside the video's folder cannot be written.
+VIDEO = r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+
 urlpatterns = [
     path("", views.home, name="home"),
     path("videos/<uuid:video_id>/", views.watch, name="watch"),
     path("studio/", views.studio, name="studio"),
-    # The pattern admits no separator and no leading dot: a path outside the video's folder cannot be written.
-    re_path(
-        r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-        r"/(?P<name>[A-Za-z0-9_-]{1,64}\.(?:m3u8|ts|mp4|m4s|aac|vtt|jpg))$",
-        views.media,
-        name="media",
-    ),
+    re_path(rf"{VIDEO}/(?P<name>[A-Za-z0-9_-]{{1,64}}\.(?:m3u8|ts|mp4|m4s|aac|vtt|jpg))$", views.media, name="media"),
 ]

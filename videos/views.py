@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -32,26 +33,31 @@ from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from realtime.node.process import process
 from videos import words
-from videos.media import answer, answer_playlist
+from videos.elsewhere import elsewhere
+from videos.media import LargeFile, answer, answer_large, answer_playlist
 from videos.models import LikeKind, Video
 from videos.playlists import BadDirective, ReadPlaylist
-from videos.reloads import Picture, PlaylistReader, WaitEnded, Waiting, while_there
+from videos.reloads import Hold, Picture, PlaylistReader, WaitEnded, while_there
 from videos.rights import may_broadcast
+from videos.sources import PASS, has_pass
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
 from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, forbidden
 from web.moments import to_ms
+from web.pictures import MediaAway
 from web.refusals import NotFound
 from web.text import BODY_MAX, BODY_MAX_BYTES
 
 CARDS_MAX = 24
 STUDIO_VIDEOS_MAX = 100
 POSTER = "poster.jpg"
+POSTER_SECONDS = 60
 
 OPEN_SECONDS = 5.0
 OPEN_MAX = 1_000
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 playlists = PlaylistReader(clock=time.monotonic, is_leaving=lambda: process.is_draining)
@@ -65,15 +71,21 @@ def _folder(video_id: object) -> Path:
     return Path(settings.MEDIA_ROOT) / str(video_id)
 
 
-def _poster_urls(video_ids: list[str]) -> dict[str, str]:
-    """Return the newest picture of each video that has one. Its time is in the address, so a newer one is fetched."""
+def _poster_urls(videos: list[Row]) -> dict[str, str]:
+    """Return the newest picture of each video that has one. Its time is in the address, so a newer one is fetched.
+
+    Where pictures are elsewhere, every video that has a playlist of ours has a poster.
+    """
     urls = {}
-    for video_id in video_ids:
+    for video in videos:
+        id = video["id"]
         try:
-            at = (_folder(video_id) / POSTER).stat().st_mtime
+            at = (_folder(id) / POSTER).stat().st_mtime
         except OSError:
-            continue
-        urls[video_id] = f"/media/{video_id}/{POSTER}?t={at:.0f}"
+            if elsewhere() is None or not (video["playlist"] or "").startswith(f"/media/{id}/"):
+                continue
+            at = time.time() // POSTER_SECONDS * POSTER_SECONDS
+        urls[id] = f"/media/{id}/{POSTER}?t={at:.0f}"
     return urls
 
 
@@ -83,7 +95,7 @@ async def home(request: HttpRequest) -> HttpResponse:
     viewer = await viewer_on(request)
     found = await list_cards(CARDS_MAX)
     cards = [card for cards in found.values() for card in cards]
-    posters = await asyncio.to_thread(_poster_urls, [card["id"] for card in cards])
+    posters = await asyncio.to_thread(_poster_urls, cards)
     for card in cards:
         card["poster"] = posters.get(card["id"], "")
     context = {"live": found["live"], "upcoming": found["upcoming"], "recent": found["ended"]}
@@ -140,7 +152,7 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         state = await page_state(video_id, viewer)
     except NotFound:
         raise Http404 from None
-    posters = await asyncio.to_thread(_poster_urls, [str(video_id)])
+    posters = await asyncio.to_thread(_poster_urls, [state["snapshot"]["video"]])
     context = {
         "state": state,
         "video": state["snapshot"]["video"],
@@ -213,29 +225,50 @@ async def _may_see_picture(request: HttpRequest, video_id: UUID) -> str:
     return "public"
 
 
+async def _audience(request: HttpRequest, video_id: str) -> str:
+    """Return who may keep the answer, for somebody who may have it. Another node has asked its viewer for the right."""
+    if has_pass(request.headers.get(PASS), video_id):
+        return "private"
+    return await _may_see_picture(request, UUID(video_id))
+
+
+async def _find(request: HttpRequest, video_id: str, name: str, hold: Hold) -> ReadPlaylist | LargeFile | BinaryIO:
+    """Return the file, from this machine or, for a viewer, from elsewhere."""
+    try:
+        return await Picture(_folder(video_id), playlists, hold).find(name, request.GET)
+    except FileNotFoundError:
+        others = elsewhere()
+        if others is None or PASS in request.headers:
+            raise
+    return await hold(others.find(video_id, name, request.GET))
+
+
 async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
     """Send a playlist, a segment, captions or the poster of a video that the viewer may see.
 
     A playlist that is asked for what comes next, and a part that it has announced, are held back until they are there.
-    The URL pattern admits plain names only. Runs past the pages' middleware: players ask twice a second.
+    What is not here may be elsewhere. The URL pattern admits plain names only. Runs past the pages' middleware: players
+    ask twice a second.
     """
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD"])
     audience = ""
 
-    async def hold(waiting: Waiting) -> ReadPlaylist | None:
+    async def hold(waiting: Coroutine[Any, Any, T]) -> T:
         nonlocal audience
         came = await while_there(request, waiting)
-        audience = await _may_see_picture(request, UUID(video_id))  # it may have been taken meanwhile
+        audience = await _audience(request, video_id)  # it may have been taken meanwhile
         return came
 
     try:
-        audience = await _may_see_picture(request, UUID(video_id))
-        found = await Picture(_folder(video_id), playlists, hold).find(name, request.GET)
+        audience = await _audience(request, video_id)
+        found = await _find(request, video_id, name, hold)
     except BadDirective as mistake:
         return error(400, "bad_request", str(mistake))
     except WaitEnded as ended:
         return _come_again(ended)
+    except MediaAway:
+        return error(503, "unavailable", "The picture is on a machine that does not answer.", retry_seconds=1)
     except StoreUnavailable as away:
         return unavailable(away)
     except (NotFound, OSError):
@@ -243,6 +276,8 @@ async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
         return HttpResponseNotFound()
     if isinstance(found, ReadPlaylist):
         return answer_playlist(request, found, name, audience=audience)
+    if isinstance(found, LargeFile):
+        return answer_large(request, found, name, audience=audience)
     return answer(request, found, name, audience=audience)
 
 

@@ -14,7 +14,13 @@ from typing import BinaryIO
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from realtime.log.store import StoreUnavailable
+
 logger = logging.getLogger(__name__)
+
+
+class MediaAway(StoreUnavailable):
+    """A machine that has pictures does not answer."""
 
 
 def keep_folder() -> None:

@@ -7,7 +7,8 @@ whole.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +34,15 @@ class MediaStore(Protocol):
 
     def sizes(self) -> Mapping[str, int]:
         """Return the names of all files, with their bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """A file that is read from elsewhere. `size` is of the whole; `pieces` are of the part that was asked for."""
+
+    size: int
+    changed_ns: int
+    pieces: AsyncIterator[bytes]
 
 
 class Folder:

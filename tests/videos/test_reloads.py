@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import pytest
 from django.test import RequestFactory
@@ -13,8 +13,9 @@ from django.test import RequestFactory
 from tests.kit import Clock, until
 from videos.media import RECEIVE
 from videos.playlists import BadDirective, ReadPlaylist
-from videos.reloads import Picture, PlaylistReader, WaitEnded, Waiting, newest, while_there
+from videos.reloads import Picture, PlaylistReader, WaitEnded, newest, while_there
 
+T = TypeVar("T")
 HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXT-X-MEDIA-SEQUENCE:0\n"
 
 
@@ -50,7 +51,7 @@ class Broadcast:
         assert not task.done()
         return task
 
-    async def _hold(self, waiting: Waiting) -> ReadPlaylist | None:
+    async def _hold(self, waiting: Coroutine[Any, Any, T]) -> T:
         return await waiting
 
 
