@@ -14,4 +14,5 @@ urlpatterns = [
     path("videos/<uuid:video_id>/", views.watch, name="watch"),
     path("studio/", views.studio, name="studio"),
     re_path(rf"{VIDEO}/(?P<name>[A-Za-z0-9_-]{{1,64}}\.(?:m3u8|ts|mp4|m4s|aac|vtt|jpg))$", views.media, name="media"),
+    re_path(rf"{VIDEO}/$", views.media_right, name="media-right"),
 ]

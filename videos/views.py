@@ -54,6 +54,7 @@ POSTER = "poster.jpg"
 POSTER_SECONDS = 60
 
 OPEN_SECONDS = 5.0
+RIGHT_SECONDS = 2
 OPEN_MAX = 1_000
 
 Row = dict[str, Any]
@@ -279,6 +280,26 @@ async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
     if isinstance(found, LargeFile):
         return answer_large(request, found, name, audience=audience)
     return answer(request, found, name, audience=audience)
+
+
+async def media_right(request: HttpRequest, video_id: str) -> HttpResponse:
+    """Say to a proxy that keeps pictures whether the viewer may see the video's: 204 or 403.
+
+    `Live-Audience` says for whom the answer holds: `public`, for two seconds, or `private`, for this viewer alone.
+    """
+    if request.method != "GET":
+        return HttpResponseNotAllowed(["GET"])
+    try:
+        _open_until.pop(UUID(video_id), None)  # what is remembered here, the proxy would remember once more
+        audience = await _audience(request, video_id)
+    except StoreUnavailable as away:
+        return unavailable(away)
+    except NotFound:
+        return error(403, "forbidden", "There is no such video, or it is not for you.")
+    response = HttpResponse(status=204)
+    response.headers["Live-Audience"] = audience
+    response.headers["Cache-Control"] = f"public, max-age={RIGHT_SECONDS}" if audience == "public" else "no-store"
+    return response
 
 
 def _come_again(ended: WaitEnded) -> HttpResponse:

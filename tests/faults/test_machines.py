@@ -94,10 +94,10 @@ class Place:
         """Start what the machine is there for; again after a kill."""
         match name:
             case "nginx":
-                run, logs = self.folder / "run", self.folder / "nginx"
-                for made in (run, logs):
+                run, logs, cache = self.folder / "run", self.folder / "nginx", self.folder / "cache"
+                for made in (run, logs, cache):
                     made.mkdir(exist_ok=True)
-                files = {"/etc/nginx": DEPLOY / "nginx", "/var/log/nginx": logs, "/run": run}
+                files = {"/etc/nginx": DEPLOY / "nginx", "/var/log/nginx": logs, "/run": run, "/var/cache": cache}
                 nginx = Program("nginx", ("nginx", "-g", "daemon off;"), stop_signal=signal.SIGTERM)
                 self._start(name, nginx, files)
             case "haproxy":
