@@ -85,6 +85,7 @@ class Server(server.Server):  # type: ignore[misc]
     idle_seconds = 60.0
     finish_seconds = 5.0
     stall_seconds = STALL_MAX_SECONDS
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
     on_start: Callable[[], Awaitable[None]] | None = None
     on_drain: Callable[[], Awaitable[None]] | None = None
     trusted_proxies = 0
@@ -111,8 +112,8 @@ class Server(server.Server):  # type: ignore[misc]
         self.http_factory = HTTPFactory(self)
         self.ws_factory = WebSocketFactory(self, server=self.server_name)
         self.ws_factory.setProtocolOptions(
-            autoPingInterval=HEARTBEAT_SECONDS,
-            autoPingTimeout=HEARTBEAT_SECONDS,
+            autoPingInterval=self.heartbeat_seconds,
+            autoPingTimeout=self.heartbeat_seconds,
             allowNullOrigin=True,  # the consumer checks origins, and answers with a reason
             openHandshakeTimeout=self.websocket_handshake_timeout,
         )

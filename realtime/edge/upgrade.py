@@ -27,6 +27,7 @@ class UpgradeRequest(WebRequest):
     """A request that may ask for a WebSocket. Implements realtime.edge.sockets.Listener."""
 
     is_websocket = False
+    _is_pinging = False
 
     def answer(self) -> Any:
         if b"websocket" in (token.strip() for token in self._header(b"upgrade").lower().split(b",")):
@@ -139,9 +140,21 @@ class UpgradeRequest(WebRequest):
     # Listener: if the application leaves its WebSocket to the server, messages come as ASGI events.
 
     def received(self, message: str | bytes) -> None:
+        if not self._is_pinging:
+            self._is_pinging = True
+            self._ping_later()
         self.application_queue.put_nowait(received(message))
         if self.application_queue.qsize() > INBOUND_MAX_FRAMES:
             self.socket.pause()
+
+    def _ping_later(self) -> None:
+        """As the node does for its own: it finds peers that have vanished, and fragments are counted between two."""
+        asyncio.get_running_loop().call_later(self.server.heartbeat_seconds, self._ping)
+
+    def _ping(self) -> None:
+        self.socket.ping()
+        if self.socket.descriptor >= 0:
+            self._ping_later()
 
     def input_ended(self, goodbye: Callable[[], None]) -> None:
         self.application_queue.put_nowait({"type": INPUT_ENDED, "goodbye": goodbye})

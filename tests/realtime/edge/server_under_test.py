@@ -33,6 +33,7 @@ class ServerUnderTest(Server):
     idle_seconds = float(os.environ.get("IDLE_SECONDS", "60"))
     finish_seconds = 0.5
     stall_seconds = float(os.environ.get("STALL_SECONDS", "10"))
+    heartbeat_seconds = float(os.environ.get("HEARTBEAT_SECONDS", "15"))
     trusted_proxies = int(os.environ.get("PROXIES", "0"))
     connects_per_address = int(os.environ.get("CONNECTS", "0")) or None
     idle_per_address = int(os.environ.get("IDLE", "0")) or None

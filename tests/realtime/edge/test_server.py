@@ -28,7 +28,7 @@ from realtime.edge.application import INBOUND_MAX_FRAMES
 from realtime.edge.bound import WAITING_MAX_BYTES
 from realtime.edge.handoff import USER_TIMEOUT_MS
 from realtime.edge.server import BODY_MAX_BYTES
-from realtime.websocket import MESSAGE_MAX_BYTES, client_frame
+from realtime.websocket import MESSAGE_MAX_BYTES, PING, client_frame, websocket_frame
 from tests.watching import HANG_SECONDS, eventually
 
 MEGABYTE = 1024 * 1024
@@ -167,7 +167,7 @@ def server() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def hasty_server() -> Iterator[Running]:
-    running = Running(REQUEST_SECONDS="0.5", IDLE_SECONDS="0.5", STALL_SECONDS="0.5")
+    running = Running(REQUEST_SECONDS="0.5", IDLE_SECONDS="0.5", STALL_SECONDS="0.5", HEARTBEAT_SECONDS="0.5")
     yield running
     running.kill()
 
@@ -584,6 +584,17 @@ async def trickle_until_cut(line: Line) -> None:
         line.send("x" if not line.writer.is_closing() else "")
         await asyncio.wait([cut], timeout=0.1)
     await cut
+
+
+async def test_peer_that_answers_no_ping_is_cut_also_where_the_application_keeps_the_websocket(
+    hasty_server: Running,
+) -> None:
+    """Only the node pinged, its own connections: one of another application that had vanished stayed for ever."""
+    async with Line.to(hasty_server.port) as line:
+        await line.upgrade("/echo")
+        line.send(client_frame(b"hello"))
+        assert (await line.rest()).endswith(websocket_frame(b"hello") + websocket_frame(b"", opcode=PING))
+    await eventually(hasty_server.is_empty, "the WebSocket to be forgotten")
 
 
 async def test_deadlines_of_requests_do_not_end_streams(hasty_server: Running) -> None:
