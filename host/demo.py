@@ -21,6 +21,7 @@ from host.preparation import with_database
 from host.supervisor import Supervisor
 from host.waiting import until
 from realtime.background import end
+from web.addresses import in_url, reachable
 
 CHECK_SECONDS = 2.0
 NAME = "demo"
@@ -57,7 +58,7 @@ class Demo:
                     await with_database(video.close_broadcast)
                 return
             video_id = await with_database(video.open_broadcast)
-            address = f"rtmp://{_loopback(settings.LIVE_RTMP_HOST)}:{settings.LIVE_RTMP_PORT}/live"
+            address = f"rtmp://{in_url(settings.LIVE_RTMP_HOST)}:{settings.LIVE_RTMP_PORT}/live"
             key = await with_database(video.stream_key)
             await until(_takes_pictures, every_seconds=CHECK_SECONDS / 10)
             self._supervisor.start(await asyncio.to_thread(picture.program, f"{address}/{key}"))
@@ -71,7 +72,7 @@ class Demo:
 
     async def _goes_on(self, video: DemoVideo, video_id: Any) -> bool:
         """Have guests there until the video ends or the site stops. Returns whether it is the site."""
-        host = _loopback(settings.HOST)
+        host = in_url(settings.HOST)
         client = demo_guests.client_of(settings.PORT, host=host, allowed_hosts=settings.ALLOWED_HOSTS)
         async with client:
             guests = demo_guests.DemoGuests(client, video_id, folder=settings.DATA_DIR, chance=random.Random())
@@ -93,18 +94,12 @@ class Demo:
 
 async def _takes_pictures() -> bool:
     """Whether the ingest listens."""
-    host = _loopback(settings.LIVE_RTMP_HOST).strip("[]")
     try:
-        _, writer = await asyncio.open_connection(host, settings.LIVE_RTMP_PORT)
+        _, writer = await asyncio.open_connection(reachable(settings.LIVE_RTMP_HOST), settings.LIVE_RTMP_PORT)
     except OSError:
         return False
     writer.close()
     return True
-
-
-def _loopback(host: str) -> str:
-    """Return where a program on this machine reaches what listens on the host."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
 
 
 async def _is_live(video: DemoVideo, video_id: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from redis.exceptions import RedisError
 
 from ingest.broadcast import Broadcast, EncoderSink, PictureState
 from ingest.download import make_download
+from ingest.feeder import key_behind
 from ingest.packager.packager import Packager
 from ingest.poster import take_poster
 from ingest.rtmp.publish import Publish, RefusedStream
@@ -93,6 +95,7 @@ class Desk:
 
     async def admit(self, publish: Publish) -> EncoderSink:
         """Let an encoder send, by its key. Raises RefusedStream."""
+        publish = replace(publish, key=key_behind(publish.key))
         try:
             video = await backend_threads.run(incoming.find, publish.key, comes_back=self._has_ended(publish.key))
         except Refused as refused:

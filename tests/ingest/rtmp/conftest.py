@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from ingest.feeder import key_behind
 from ingest.rtmp.publish import Publish, RefusedStream
 from ingest.rtmp.server import RtmpLimits, RtmpServer
 from tests.kit import HANG_SECONDS, until
@@ -74,6 +75,7 @@ async def running(*, are_open: bool = True, limits: RtmpLimits | None = None) ->
     streams: dict[str, Recording] = {}
 
     async def admit(publish: Publish) -> Recording:
+        publish = replace(publish, key=key_behind(publish.key))
         if publish.key == "wrong":
             raise RefusedStream(WRONG)
         found = streams[publish.key] = Recording(publish)

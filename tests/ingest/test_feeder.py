@@ -1,0 +1,75 @@
+"""What comes in by another way than RTMP reaches our own RTMP port, with a real ffmpeg between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingest.feeder import FROM_PIPE, Feeder
+from tests.ingest.recorded import FRAMES, pieces, recorded
+from tests.ingest.rtmp.conftest import WRONG, Place
+from tests.ingest.rtmp.conftest import place as place  # a fixture
+from tests.ingest.rtmp.encoders import PICTURE, frames
+from tests.kit import until
+from tests.sites import free_port
+
+PIPE = ("-f", "matroska", "-i", FROM_PIPE)
+
+
+async def test_what_is_copied_comes_out_as_it_went_in(place: Place) -> None:
+    feeder = Feeder(PIPE, key="key", port=place.port, codecs=("-c:v", "copy", "-an"))
+    await feeder.start()
+    for piece in pieces(await recorded("webm")):
+        await feeder.write(piece)
+    await feeder.aclose()
+    assert await feeder.wait() == ""
+    stream = place.streams["key"]
+    await stream.closed()
+    assert stream.publish.health.read().video_codec == "avc1"
+    assert len(await frames(bytes(stream.data))) == FRAMES
+
+
+async def test_the_refusal_is_its_last_word(place: Place) -> None:
+    feeder = Feeder(("-re", *PICTURE), key="wrong", port=place.port, codecs=("-c:v", "libx264"))
+    await feeder.start()
+    assert await feeder.wait() == WRONG
+    assert feeder.was_refused
+    await feeder.aclose()
+
+
+async def test_why_it_was_cut_is_its_last_word(place: Place) -> None:
+    feeder = Feeder(("-re", *PICTURE), key="key", port=place.port, codecs=("-c:v", "libx264", "-tune", "zerolatency"))
+    await feeder.start()
+    await until(lambda: "key" in place.streams and len(place.streams["key"].data) > 0)
+    place.streams["key"].publish.cut("The broadcast has ended.")
+    assert await feeder.wait() == "The broadcast has ended."
+    assert feeder.was_refused
+
+
+async def test_without_a_server_it_says_so() -> None:
+    feeder = Feeder(PICTURE, key="key", port=free_port(), codecs=("-c:v", "libx264"))
+    await feeder.start()
+    assert "Connection refused" in await feeder.wait()
+    assert not feeder.was_refused
+
+
+async def test_it_ends_when_it_is_asked_to_although_its_input_goes_on(place: Place) -> None:
+    feeder = Feeder(("-re", *PICTURE), key="key", port=place.port, codecs=("-c:v", "libx264"))
+    await feeder.start()
+    await until(lambda: "key" in place.streams)
+    await feeder.aclose()
+    await place.streams["key"].closed()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no command lines to be read here")
+async def test_the_key_is_in_no_command_line(place: Place) -> None:
+    """Other users of the machine read command lines."""
+    key = "a-key-that-nobody-else-has"
+    feeder = Feeder(("-re", *PICTURE), key=key, port=place.port, codecs=("-c:v", "libx264"))
+    await feeder.start()
+    await until(lambda: key in place.streams)
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert any(f"rtmp://127.0.0.1:{place.port}/".encode() in line for line in lines)
+    assert not any(key.encode() in line for line in lines)
+    await feeder.aclose()
