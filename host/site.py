@@ -36,6 +36,7 @@ SLOW_SECONDS = 60.0
 # A wrapper may pass on a Ctrl-C that the terminal has already sent to us.
 SAME_SIGNAL_SECONDS = 1.0
 RTMP_NAMES = ("LIVE_RTMP_HOST", "LIVE_RTMP_PORT")
+PAGE_NAMES = ("LIVE_PAGE_HOST", "LIVE_PAGE_PORT")
 RELAY_NAMES = ("LIVE_RELAY_HOST", "LIVE_RELAY_PORT")
 # Valkey's advice about saving to disk, which this one never does.
 HIDDEN_LINES = ("Memory overcommit must be enabled",)
@@ -52,6 +53,8 @@ def serve(claim: embedded.Ownership) -> None:
         listen(settings.LIVE_RELAY_HOST, settings.LIVE_RELAY_PORT, names=RELAY_NAMES).close()
     if settings.LIVE_RTMP_PORT:
         listen(settings.LIVE_RTMP_HOST, settings.LIVE_RTMP_PORT, names=RTMP_NAMES).close()
+    if settings.LIVE_RTMP_PORT and settings.LIVE_PAGE_PORT:
+        listen(settings.LIVE_PAGE_HOST, settings.LIVE_PAGE_PORT, names=PAGE_NAMES).close()
     with (
         contextlib.closing(listen(settings.HOST, settings.PORT)) as listening,
         open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,

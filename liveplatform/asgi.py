@@ -49,6 +49,7 @@ from realtime.routing import (
     refuse_plain,
     websocket,
 )
+from videos import sending
 from videos.media import RECEIVE, FilePart, PassedPart
 from videos.sources import PASS
 from web.middleware import ERRORS
@@ -176,6 +177,8 @@ PASS_HEADER = PASS.lower().encode()
 OPEN_PATHS = (*API_PATHS, EVENTS_PATH)
 """Paths that pages of other origins may use, as far as `realtime.edge.origins` allows."""
 
+WEBSOCKET_PATHS = (WEBSOCKET_PATH, sending.PATH)
+
 ANY_HOST = ("/healthz", "/readyz", "/metrics", "/metrics/region")
 """Paths that answer to any host name: for balancers, containers and Prometheus. Who may read: realtime.scraping."""
 
@@ -201,7 +204,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await _say_methods(scope, send)
     elif path == EVENTS_PATH:
         await events_application(scope, receive, send)
-    elif path == WEBSOCKET_PATH:
+    elif path in WEBSOCKET_PATHS:
         await refuse_plain(send)
     elif path.startswith(API_PATHS):
         await api(scope, receive, send)
@@ -248,7 +251,7 @@ def _is_there(path: str) -> bool:
         return False
     if path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
         return path in static_files.files
-    return path in (EVENTS_PATH, WEBSOCKET_PATH, SITE) or bool(is_valid_path(path))
+    return path in (EVENTS_PATH, *WEBSOCKET_PATHS, SITE) or bool(is_valid_path(path))
 
 
 async def _say_methods(scope: Scope, send: Send) -> None:
@@ -292,4 +295,12 @@ async def counted_http(scope: Scope, receive: Receive, send: Send) -> None:
         raise
 
 
-application = ProtocolTypeRouter({"http": counted_http, "websocket": websocket})
+async def websockets(scope: Scope, receive: Receive, send: Send) -> None:
+    """Give a broadcaster's picture to its application; all else is for the platform."""
+    if scope["path"] == sending.PATH and is_our_host(scope):
+        await sending.picture_application(scope, receive, send)
+    else:
+        await websocket(scope, receive, send)
+
+
+application = ProtocolTypeRouter({"http": counted_http, "websocket": websockets})

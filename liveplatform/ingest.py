@@ -1,6 +1,7 @@
 """The ingest's process: `python -m liveplatform.ingest`. It takes pictures from encoders, for all the site's videos.
 
-One for each folder of pictures (`LIVE_MEDIA_DIR`). It listens on LIVE_RTMP_HOST and LIVE_RTMP_PORT.
+One for each folder of pictures (`LIVE_MEDIA_DIR`). It listens on LIVE_RTMP_HOST and LIVE_RTMP_PORT for encoders, and on
+LIVE_PAGE_HOST and LIVE_PAGE_PORT for nodes, which pass on what browsers record.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ async def _run() -> int:
     from django.conf import settings
 
     from ingest.desk import Desk
+    from ingest.pages import PageServer
     from ingest.rtmp.server import RtmpLimits, RtmpServer
     from realtime.limits import network_of
+    from web.addresses import in_url
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -39,13 +42,19 @@ async def _run() -> int:
     limits = RtmpLimits(max_bits_per_second=settings.LIVE_INGEST_MAX_MBPS * 1e6)
     server = RtmpServer(desk.admit, network_of=network_of, limits=limits)
     await desk.start()
+    name = "LIVE_RTMP_PORT"
     try:
         port = await server.start(settings.LIVE_RTMP_HOST, settings.LIVE_RTMP_PORT)
+        pages = PageServer(rtmp_host=in_url(settings.LIVE_RTMP_HOST), rtmp_port=port)
+        if settings.LIVE_PAGE_PORT:
+            name = "LIVE_PAGE_PORT"
+            await pages.start(settings.LIVE_PAGE_HOST, settings.LIVE_PAGE_PORT)
     except OSError as error:
-        print(f"liveplatform: LIVE_RTMP_PORT: cannot listen: {error.strerror}", file=sys.stderr)
+        print(f"liveplatform: {name}: cannot listen: {error.strerror}", file=sys.stderr)
         return 2
     logger.info("ingest: encoders send to rtmp://%s:%d/live", settings.LIVE_RTMP_HOST, port)
     await stop.wait()
+    await pages.aclose()
     await server.aclose()
     await desk.aclose()
     return 0

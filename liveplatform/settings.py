@@ -228,6 +228,9 @@ LIVE_KEEP_SEGMENTS_HOURS = _integer("LIVE_KEEP_SEGMENTS_HOURS", 24, 0, 10 * 366 
 LIVE_RTMP_HOST = env.str("LIVE_RTMP_HOST", HOST)
 # RTMP's own port, for one site a machine. 0: no encoder can send.
 LIVE_RTMP_PORT = _integer("LIVE_RTMP_PORT", 1935 if PORT == 8000 else min(PORT + 200, 65535), 0, 65535)
+# Where the nodes pass on what browsers record, and where the ingest takes it. 0: nobody can send from a page.
+LIVE_PAGE_HOST = env.str("LIVE_PAGE_HOST", "127.0.0.1")
+LIVE_PAGE_PORT = _integer("LIVE_PAGE_PORT", min(LIVE_RTMP_PORT + 1, 65535) if LIVE_RTMP_PORT else 0, 0, 65535)
 LIVE_RTMP_URL = _read(
     "LIVE_RTMP_URL",
     env.str,

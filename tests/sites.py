@@ -71,6 +71,7 @@ class Site:
             "LIVE_DATA_DIR": str(folder),
             "LIVE_METRICS_TOKEN": METRICS_TOKEN,
             "LIVE_COUNT_AFTER_SECONDS": "0",  # else whoever asks for a count would wait that long
+            "LIVE_PAGE_PORT": str(free_port()),
             **env,
         }
         self.nodes: list[Child] = []
