@@ -215,6 +215,7 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
     from playwright.async_api import async_playwright
 
     arguments = ["--disable-gpu", "--disable-quic", "--disable-component-update", "--disable-sync"]
+    arguments.append("--use-fake-device-for-media-stream")
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")
     async with async_playwright() as playwright:

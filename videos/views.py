@@ -42,7 +42,7 @@ from videos.rights import may_broadcast
 from videos.sources import PASS, has_pass
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
-from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, forbidden
+from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, PERMISSIONS_WITH_CAMERA, forbidden
 from web.moments import to_ms
 from web.pictures import MediaAway
 from web.refusals import NotFound
@@ -202,8 +202,11 @@ async def studio(request: HttpRequest) -> HttpResponse:
         "videos": videos,
         "statuses": dict(Video.Status.choices),
         "visibilities": dict(Video.Visibility.choices),
+        "takes_pages": settings.LIVE_RTMP_PORT > 0 and settings.LIVE_PAGE_PORT > 0,
     }
-    return render_page(request, "videos/studio.html", viewer, context)
+    response = render_page(request, "videos/studio.html", viewer, context)
+    response["Permissions-Policy"] = PERMISSIONS_WITH_CAMERA
+    return response
 
 
 async def _may_see_picture(request: HttpRequest, video_id: UUID) -> str:

@@ -6,6 +6,7 @@ a view that sets one of these headers itself keeps its own value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 from typing import cast
@@ -69,6 +70,10 @@ HEADERS = {
     ),
 }
 
+PERMISSIONS_WITH_CAMERA = re.sub(
+    r"(camera|microphone|display-capture)=\(\)", r"\1=(self)", HEADERS["Permissions-Policy"]
+)
+"""For a page that records."""
 
 Change = Callable[[HttpResponseBase], HttpResponseBase]
 

@@ -1,0 +1,117 @@
+"""Going live from the studio's page with Chromium's own false camera and microphone, to a viewer in another window."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import WebSocketRoute, expect
+
+from tests.e2e.conftest import Broadcaster, OpenWindow, Window
+from tests.sites import Site, wait_for
+
+# What the picture looks like, in one number.
+LOOK = """(() => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 36 });
+  const drawn = canvas.getContext("2d");
+  drawn.drawImage(document.querySelector("video"), 0, 0, 64, 36);
+  return drawn.getImageData(0, 0, 64, 36).data.reduce((sum, value, at) => (sum + value * (at % 251)) % 1_000_003, 0);
+})()"""
+
+
+async def moves(window: Window) -> None:
+    """Return when the picture is there and changes."""
+    await window.until("document.querySelector('video').videoWidth > 0")
+    first = await window.page.evaluate(LOOK)
+    await window.until(f"{LOOK} !== {first}")
+
+
+@pytest.fixture
+def video_id(broadcaster: Broadcaster) -> str:
+    return broadcaster.new_video(title="From the page")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def studio(site: Site, broadcaster: Broadcaster, video_id: str, open_window: OpenWindow) -> AsyncIterator[Window]:
+    """The studio, signed in, with the camera on."""
+    if site.ingest is None:
+        site.start_ingest()
+    window = await open_window(
+        f"{site.urls[0]}/accounts/login/?next=/studio/", permissions=["camera", "microphone"], reduced_motion="reduce"
+    )
+    page = window.page
+    await page.get_by_label("Username").fill(broadcaster.username)
+    await page.get_by_label("Password").fill(broadcaster.password)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await page.get_by_label("Quality").select_option("480")
+    await page.get_by_role("button", name="Turn the camera on").click()
+    await window.until("document.querySelector('#camera-preview').videoWidth > 0")
+    yield window
+
+
+async def test_a_broadcaster_goes_live_from_the_page(
+    site: Site, broadcaster: Broadcaster, video_id: str, studio: Window, open_window: OpenWindow
+) -> None:
+    page = studio.page
+    await studio.until("document.querySelector('#camera-level').value > 0")
+    await expect(page.get_by_label("Microphone", exact=True).locator("option", has_text="Fake")).not_to_have_count(0)
+    assert await studio.serious_axe_findings() == []
+
+    await page.get_by_role("button", name="Start sending").click()
+    await expect(page.locator("#camera-words")).to_have_text("You are sending.")
+    await expect(page.locator("#camera-numbers")).to_have_text(re.compile(r"^\d\.\d Mbit/s · the picture is copied$"))
+    viewer = await open_window(f"{site.urls[0]}/videos/{video_id}/")
+    await moves(viewer)
+
+    mute = page.get_by_role("button", name="Mute", exact=True)
+    await mute.click()
+    await expect(mute).to_have_attribute("aria-pressed", "true")
+    await studio.until("document.querySelector('#camera-level').value === 0")
+    assert await studio.serious_axe_findings() == []
+
+    await page.get_by_role("button", name="Stop sending").click()
+    await expect(viewer.page.locator("#curtain-stalled")).to_be_visible()
+    broadcaster.call("POST", f"/videos/{video_id}/end")
+    assert studio.problems == []
+
+
+async def test_a_page_that_loses_its_line_goes_on_by_itself(
+    site: Site, broadcaster: Broadcaster, video_id: str, studio: Window, open_window: OpenWindow
+) -> None:
+    """And one that is cut because the broadcast has ended does not."""
+    lines: list[WebSocketRoute] = []
+
+    def pass_on(line: WebSocketRoute) -> None:
+        line.connect_to_server()
+        lines.append(line)
+
+    await studio.page.route_web_socket(re.compile("/ws/picture"), pass_on)
+    await studio.page.get_by_role("button", name="Start sending").click()
+    viewer = await open_window(f"{site.urls[0]}/videos/{video_id}/")
+    await moves(viewer)
+
+    await lines[0].close(code=1012)
+    await expect(studio.page.locator("#camera-words")).to_have_text("The connection is lost. Trying again…")
+    await expect(studio.page.locator("#camera-words")).to_have_text("You are sending.")
+    playlist = site.folder / "media" / video_id / "live.m3u8"
+    await asyncio.to_thread(wait_for, lambda: "#EXT-X-DISCONTINUITY\n" in playlist.read_text(), "the second line")
+    await moves(viewer)
+
+    broadcaster.call("POST", f"/videos/{video_id}/end")
+    await expect(studio.page.locator("#camera-problem")).to_have_text("The broadcast has ended.")
+    await expect(studio.page.get_by_role("button", name="Start sending")).to_be_visible()
+
+
+async def test_a_browser_that_may_not_use_the_camera_is_told_what_to_do(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    window = await open_window(f"{site.urls[0]}/accounts/login/?next=/studio/")
+    page = window.page
+    await page.get_by_label("Username").fill(broadcaster.username)
+    await page.get_by_label("Password").fill(broadcaster.password)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await page.get_by_role("button", name="Turn the camera on").click()
+    await expect(page.get_by_role("alert")).to_contain_text("The browser does not allow it.")
