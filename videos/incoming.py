@@ -20,6 +20,7 @@ from videos import broadcasts
 from videos.keys import broadcaster_of
 from videos.media import remove_pictures
 from videos.models import DeletedVideo, Video
+from videos.text import automatic_title
 from web.refusals import Conflict, Refused
 
 ENDED = "The broadcast has ended. Stop the encoder. Announce another video, or start it again a minute later."
@@ -57,11 +58,16 @@ def find(key: str, *, comes_back: bool = False) -> Incoming:
             raise Conflict(ENDED, code="video_ended")
     video = live or open_videos.order_by(F("starts_at").asc(nulls_last=True), "id").first()
     if video is None:
-        video = broadcasts.create_video(owner, title=f"{owner.name} live")
+        video = broadcasts.create_video(owner, title=_title(owner))
     playlist = f"/media/{video.id}/{LIVE_PLAYLIST}"
     if video.playlist != playlist:
         broadcasts.update_video(video.id, owner, playlist=playlist)
     return Incoming(video.id, owner, video.is_recorded, video.status)
+
+
+def _title(owner: Viewer) -> str:
+    today = Video.objects.filter(owner=owner, created_at__gte=timezone.now() - timedelta(days=1))
+    return automatic_title(owner.name, timezone.now(), set(today.values_list("title", flat=True)))
 
 
 def _last_end(owner: Viewer) -> datetime | None:

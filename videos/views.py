@@ -24,6 +24,7 @@ from django.http import (
 )
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.http import content_disposition_header
 
 from accounts.models import NAME_MAX, Viewer
 from accounts.pages import page, render_page, viewer_on
@@ -34,12 +35,15 @@ from realtime.log.threads import backend_threads
 from realtime.node.process import process
 from videos import words
 from videos.elsewhere import elsewhere
+from videos.incoming import DOWNLOAD
 from videos.media import LargeFile, answer, answer_large, answer_playlist
 from videos.models import LikeKind, Video
 from videos.playlists import BadDirective, ReadPlaylist
+from videos.reading import read_video
 from videos.reloads import Hold, Picture, PlaylistReader, WaitEnded, while_there
 from videos.rights import may_broadcast
 from videos.sources import PASS, has_pass
+from videos.text import file_name
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
 from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, PERMISSIONS_WITH_CAMERA, forbidden
@@ -266,6 +270,7 @@ async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
 
     try:
         audience = await _audience(request, video_id)
+        disposition = await backend_threads.run(_disposition, UUID(video_id)) if name == DOWNLOAD else ""
         found = await _find(request, video_id, name, hold)
     except BadDirective as mistake:
         return error(400, "bad_request", str(mistake))
@@ -281,8 +286,19 @@ async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
     if isinstance(found, ReadPlaylist):
         return answer_playlist(request, found, name, audience=audience)
     if isinstance(found, LargeFile):
-        return answer_large(request, found, name, audience=audience)
-    return answer(request, found, name, audience=audience)
+        made = answer_large(request, found, name, audience=audience)
+    else:
+        made = answer(request, found, name, audience=audience)
+    if disposition:
+        made.headers["Content-Disposition"] = disposition
+    return made
+
+
+def _disposition(video_id: UUID) -> str:
+    """Return under which name a browser keeps the recording. Source: RFC 6266."""
+    video = read_video(video_id)
+    name = file_name(video.title, video.started_at, ".mp4") if video else DOWNLOAD
+    return content_disposition_header(True, name) or ""
 
 
 async def media_right(request: HttpRequest, video_id: str) -> HttpResponse:

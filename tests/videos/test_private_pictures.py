@@ -66,3 +66,13 @@ async def test_a_right_that_is_taken_ends_at_once(stage: Stage, folder: Path) ->
     permission = await Permission.objects.aget(codename="view_video", content_type__app_label="videos")
     await viewer.user_permissions.aremove(permission)
     assert await answers(folder, viewer) == {404}
+
+
+async def test_a_recording_is_kept_under_the_title_of_its_video(folder: Path, stage: Stage) -> None:
+    """Each was named recording.mp4 (RFC 6266)."""
+    await run(broadcasts.update_video, stage.video.id, stage.owner, title="Über / den See")
+    response = await AsyncClient().get(f"/media/{folder.name}/recording.mp4")
+    response.file.close()  # type: ignore[attr-defined]
+    assert response.headers["Content-Disposition"] == "attachment; filename*=utf-8''%C3%9Cber%20den%20See.mp4"
+    response = await AsyncClient().get(f"/media/{folder.name}/live.m3u8")
+    assert "Content-Disposition" not in response.headers
