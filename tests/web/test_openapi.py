@@ -163,6 +163,10 @@ SCHEMATHESIS = """
 include-operation-id = "endVideo"
 parameters = {{ "path.video_id" = "{another_video}" }}
 
+[[operations]]
+include-operation-id = "deleteVideo"
+parameters = {{ "path.video_id" = "{third_video}" }}
+
 [[operations]]  # that no word of a name mixes alphabets is more than a schema can say
 include-operation-id = "createGuest"
 checks.positive_data_acceptance.expected-statuses = ["201", "422"]
@@ -194,6 +198,7 @@ async def test_schemathesis_finds_nothing(here: Room, tmp_path: Path) -> None:
         SCHEMATHESIS.format(
             video=here.video_id,
             another_video=await here.new_video(),
+            third_video=await here.new_video(),
             comment=await made(here, f"/videos/{here.video_id}/comments", {"body": "hello"}),
             conversation=conversation,
             message=await made(here, f"/conversations/{conversation}/messages", {"body": "hello"}),
@@ -257,6 +262,7 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("GET", f"/viewers/{other.id}/presence", None, guest),
         ("GET", "/videos?status=live&limit=1", None, None),
         ("POST", "/videos", {"title": "Later", "starts_at_ms": 2_000_000_000_000}, broadcaster),
+        ("GET", "/me/videos?limit=1", None, broadcaster),
         ("GET", video, None, None),
         ("GET", f"{video}/viewers", None, guest),
         ("GET", f"{video}/timeline", None, None),
@@ -304,6 +310,8 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("GET", f"/videos/{uuid4()}", None, guest),
         ("POST", "/videos", {"title": ""}, broadcaster),
         ("POST", f"{video}/start", None, broadcaster),
+        ("DELETE", video, None, guest),
+        ("DELETE", video, None, broadcaster),
         ("DELETE", "/guests/me", None, other),
     ):
         answer = await here.call(method, path, body, person=person)

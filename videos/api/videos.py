@@ -1,4 +1,4 @@
-"""Videos in the API: lists, one video, who watches it; for broadcasters to announce, change, start and end."""
+"""Videos in the API: lists, one video, who watches it; for broadcasters to announce, change, start, end and delete."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ninja import Path, Query, Router
 
 from accounts.requests import acting_viewer, viewer_auth, viewer_of
 from realtime.answers import ANYBODY, SENDING, answer
-from realtime.log.threads import backend_threads
-from videos import broadcasts, schemas
+from realtime.log.threads import DatabaseThreads, backend_threads
+from videos import broadcasts, removal, schemas
 from videos.models import Video
 from videos.text import check_playlist, clean_title
 from videos.topics import full_json, visible_video, with_viewers
@@ -22,6 +22,8 @@ from web.schemas import Id
 from web.text import clean_text
 
 router = Router()
+removal_threads = DatabaseThreads(1, answer_seconds=30.0, name="removals")
+"""To delete what many have written takes longer than others may wait. Asked again, it goes on where it was."""
 VideoId = Annotated[Id, Path()]
 
 
@@ -43,19 +45,40 @@ async def list_videos(
 ) -> HttpResponse:
     """Newest first; `next` is the cursor of the following page."""
     check_query(request, "status", "cursor", "limit")
+    chosen = Q(visibility=Video.Visibility.PUBLIC)
+    if status is not None:
+        chosen &= Q(status=status)
+    if cursor is not None:
+        chosen &= Q(id__lt=cursor)
+    return await _page(chosen, limit)
+
+
+async def _page(chosen: Q, limit: int) -> HttpResponse:
+    """Answer the newest of the chosen videos, and where the next page begins."""
 
     def read() -> list[dict[str, Any]]:
-        chosen = Q(visibility=Video.Visibility.PUBLIC)
-        if status is not None:
-            chosen &= Q(status=status)
-        if cursor is not None:
-            chosen &= Q(id__lt=cursor)
         return full_json(list(Video.objects.filter(chosen).select_related("owner").order_by("-id")[: limit + 1]))
 
     found = await backend_threads.run(read)
     items = await with_viewers(found[:limit])
     more = len(found) > limit
     return answer({"items": items, "next": items[-1]["id"] if more else None})
+
+
+@router.get(
+    "/me/videos",
+    response={200: schemas.VideoPage, **ACTING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="List your own videos, private ones too",
+)
+async def list_my_videos(
+    request: HttpRequest, cursor: Annotated[Id | None, Query()] = None, limit: Limit = 20
+) -> HttpResponse:
+    """Newest first; `next` is the cursor of the following page."""
+    check_query(request, "cursor", "limit")
+    chosen = Q(owner=acting_viewer(request))
+    return await _page(chosen & Q(id__lt=cursor) if cursor is not None else chosen, limit)
 
 
 @router.get(
@@ -128,6 +151,19 @@ async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 )
 async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     return answer(await _full(await backend_threads.run(broadcasts.end_video, video_id, acting_viewer(request))))
+
+
+@router.delete(
+    "/videos/{video_id}",
+    response={204: None, **ACTING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Delete a video for good (its broadcaster)",
+)
+async def delete_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    """Its recording, comments, likes and figures go with it. Viewers who are there are sent away."""
+    await removal_threads.run(removal.delete_video, video_id, acting_viewer(request))
+    return HttpResponse(status=204)
 
 
 @router.get(
