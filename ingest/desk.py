@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -44,6 +45,7 @@ DISK_SECONDS = 10.0
 SCARCE = "Only {:.1f} GB of the disk are free, so nothing more is recorded. The live picture goes on."
 ENDED_SECONDS = 60.0
 AWAY = "The site's database is away. Try again in a moment."
+FINISHING = "The broadcast before is being finished. Try again in a moment."
 
 
 class _Open:
@@ -103,8 +105,11 @@ class Desk:
             raise RefusedStream(str(refused)) from refused
         except StoreUnavailable as error:
             raise RefusedStream(AWAY) from error
+        entry = self._open.get(video.video_id)
+        if entry is not None and entry.is_ending:
+            raise RefusedStream(FINISHING)
         try:
-            entry = self._open.get(video.video_id) or self._add(video)
+            entry = entry or self._add(video)
         except OSError as error:
             logger.error("video %s: no folder for its picture: %s", video.video_id, error)
             raise RefusedStream(f"The site cannot keep the picture: {error.strerror}.") from error
@@ -174,8 +179,10 @@ class Desk:
                 continue
             if standing.refusal:
                 entry.broadcast.cut(standing.refusal)
+            if standing.picture != entry.written:
+                entry.written = None  # the video ended and is live again: it is written anew
             if standing.status == Video.Status.ENDED:
-                self._begin_end(entry)
+                self._begin_end(entry, had_ended=True)
             elif standing.status == Video.Status.LIVE and entry.video.is_recorded:
                 entry.broadcast.record()
 
@@ -205,19 +212,22 @@ class Desk:
         except (RedisError, OSError) as error:
             logger.debug("no downloads are made: %s", error)
 
-    def _begin_end(self, entry: _Open) -> None:
+    def _begin_end(self, entry: _Open, *, had_ended: bool = False) -> None:
         if not entry.is_ending:
             entry.is_ending = True
-            self._tasks.spawn(self._end(entry), name=f"end {entry.video.video_id}")
+            self._tasks.spawn(self._end(entry, had_ended=had_ended), name=f"end {entry.video.video_id}")
 
-    async def _end(self, entry: _Open) -> None:
+    async def _end(self, entry: _Open, *, had_ended: bool) -> None:
+        """Finish it. `had_ended`: because its video has ended; it may be live again by now."""
         if key := entry.broadcast.key:
             self._ended[key] = time.monotonic()
         await entry.broadcast.end()
         has_recording = entry.store.read(incoming.REPLAY_PLAYLIST) is not None
+        entry.store.delete(incoming.DOWNLOAD)  # of a broadcast that went on after its end
+        finish = partial(incoming.finish, entry.video, has_recording=has_recording, had_ended=had_ended)
         while True:
             try:
-                await backend_threads.run(incoming.finish, entry.video, has_recording=has_recording)
+                await backend_threads.run(finish)
                 break
             except Refused:
                 break  # deleted meanwhile

@@ -43,7 +43,7 @@ def update_video(video_id: UUID, actor: Viewer, **fields: Any) -> Video:
             setattr(video, name, value)
         return bool(changed)
 
-    return _change_video(video_id, actor, change)
+    return change_video(video_id, actor, change)
 
 
 def close_video(video_id: UUID, actor: Viewer) -> Video:
@@ -55,7 +55,7 @@ def close_video(video_id: UUID, actor: Viewer) -> Video:
         video.visibility = Video.Visibility.PRIVATE
         return True
 
-    return _change_video(video_id, actor, change, right=rights.DELETE)
+    return change_video(video_id, actor, change, right=rights.DELETE)
 
 
 def start_video(video_id: UUID, actor: Viewer) -> Video:
@@ -69,7 +69,7 @@ def start_video(video_id: UUID, actor: Viewer) -> Video:
         video.status, video.started_at = Video.Status.LIVE, timezone.now()
         return True
 
-    return _change_video(video_id, actor, change)
+    return change_video(video_id, actor, change)
 
 
 def set_picture(video_id: UUID, actor: Viewer, state: str) -> Video:
@@ -86,7 +86,7 @@ def set_picture(video_id: UUID, actor: Viewer, state: str) -> Video:
             video.status, video.started_at = Video.Status.LIVE, video.picture_since
         return True
 
-    return _change_video(video_id, actor, change)
+    return change_video(video_id, actor, change)
 
 
 def end_video(video_id: UUID, actor: Viewer) -> Video:
@@ -99,13 +99,14 @@ def end_video(video_id: UUID, actor: Viewer) -> Video:
         video.picture, video.picture_since = "", None
         return True
 
-    return _change_video(video_id, actor, change)
+    return change_video(video_id, actor, change)
 
 
 @transaction.atomic
-def _change_video(
+def change_video(
     video_id: UUID, actor: Viewer, change: Callable[[Video], bool], *, right: str = rights.CHANGE
 ) -> Video:
+    """Have `change` change a video under its lock, and publish it if that returns True. Raises NotFound, Forbidden."""
     head, video = locked_for(right, video_id, actor)
     if change(video):
         video.save(force_update=True)

@@ -23,7 +23,10 @@ from videos.models import DeletedVideo, Video
 from videos.text import automatic_title
 from web.refusals import Conflict, Refused
 
-ENDED = "The broadcast has ended. Stop the encoder. Announce another video, or start it again a minute later."
+ENDED = (
+    "The broadcast has ended. Stop the encoder. Go on with it in the studio, announce another video, or start it again"
+    " a minute later."
+)
 LIVE_PLAYLIST, REPLAY_PLAYLIST = "live.m3u8", "replay.m3u8"
 DOWNLOAD = "recording.mp4"
 COMES_BACK = timedelta(seconds=60)
@@ -93,10 +96,14 @@ def unfinished() -> Q:
 
 @dataclass(frozen=True, slots=True)
 class KeyStanding:
-    """How it is with a video that takes a picture. `refusal`: why it takes none by its key any more; "": it does."""
+    """How it is with a video that takes a picture. `refusal`: why it takes none by its key any more; "": it does.
+
+    `picture`: what the database says of it.
+    """
 
     status: str
     refusal: str = ""
+    picture: str = ""
 
 
 def standings(keys: Mapping[UUID, str]) -> dict[UUID, KeyStanding]:
@@ -108,19 +115,24 @@ def standings(keys: Mapping[UUID, str]) -> dict[UUID, KeyStanding]:
 def _standing(video: Video | None, key: str) -> KeyStanding:
     if video is None or video.status == Video.Status.ENDED:
         return KeyStanding(Video.Status.ENDED, "The broadcast has ended.")
+    return KeyStanding(video.status, _refusal(video, key), video.picture)
+
+
+def _refusal(video: Video, key: str) -> str:
     try:
         if key and broadcaster_of(key).id != video.owner_id:
-            return KeyStanding(video.status, "The video belongs to somebody else now.")
+            return "The video belongs to somebody else now."
     except Refused as error:
-        return KeyStanding(video.status, error.detail)
-    return KeyStanding(video.status)
+        return error.detail
+    return ""
 
 
-def finish(incoming: Incoming, *, has_recording: bool) -> None:
+def finish(incoming: Incoming, *, has_recording: bool, had_ended: bool = False) -> None:
     """End the video, if that has not been done, and have it show its recording or nothing.
 
-    A video that was not live yet is still to come: its broadcaster has only tried the picture. Of one that was deleted
-    meanwhile no file stays. It may belong to somebody else by now.
+    A video that was not live yet is still to come: its broadcaster has only tried the picture. One that had ended and
+    is live is live again (videos.restarts): it waits for its picture. Of one that was deleted meanwhile no file stays.
+    It may belong to somebody else by now.
     """
     id = incoming.video_id
     video = Video.objects.select_related("owner").filter(id=id).first()
@@ -130,6 +142,9 @@ def finish(incoming: Incoming, *, has_recording: bool) -> None:
         return
     if video.status == Video.Status.UPCOMING:
         broadcasts.set_picture(id, video.owner, "")
+        return
+    if had_ended and video.status == Video.Status.LIVE:
+        broadcasts.set_picture(id, video.owner, Video.Picture.WAITING)
         return
     broadcasts.end_video(id, video.owner)
     broadcasts.update_video(id, video.owner, playlist=f"/media/{id}/{REPLAY_PLAYLIST}" if has_recording else "")

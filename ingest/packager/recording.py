@@ -6,7 +6,8 @@ most: both together say after a crash what was recorded. At the end it becomes `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ingest.packager.playlist import Segment, recording_text
 from ingest.packager.reading import read_recording
@@ -26,19 +27,23 @@ class Recording:
         self._behind_seconds = 0.0
         self._segments: list[Segment] = []
         self._names: set[str] = set()
+        self._is_broken = False
 
-    def resume(self, listed: Iterable[Segment]) -> None:
+    def resume(self, listed: Sequence[Segment]) -> None:
         """Take what is recorded already, and what is listed live if the recording is on. Raises StoreFull."""
         text = self._store.read(RECORDING) or self._store.read(REPLAY) or b""
         for segment in read_recording(text.decode()):
             self._take(segment)
         for segment in listed:
             self.add(segment)
+        # Without a live playlist, as after a trim, nothing else says that the next one does not go on from these.
+        self._is_broken = bool(self._segments) and not listed
 
     def add(self, segment: Segment) -> None:
         """Keep a segment, if the recording is on."""
         if self.on and segment.name not in self._names:
-            self._take(segment)
+            self._take(replace(segment, discontinuity=True, parts=[]) if self._is_broken else segment)
+            self._is_broken = False
             self._behind_seconds += segment.duration
 
     def keeps(self, name: str) -> bool:

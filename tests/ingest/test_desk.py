@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from redis.asyncio import Redis
 
 from accounts.models import Viewer
@@ -22,7 +23,7 @@ from tests.ingest.packager.streams import FRAGMENTS, X264, ffmpeg, picture
 from tests.kit import HANG_SECONDS, until
 from tests.videos.acts import Stage
 from tests.videos.conftest import stage  # noqa: F401  (a fixture)
-from videos import broadcasts, incoming, removal
+from videos import broadcasts, incoming, removal, restarts
 from videos.keys import key_of
 from videos.models import Video
 from web.store import Folder
@@ -33,6 +34,12 @@ run = backend_threads.run
 async def playlist_becomes(video: Video, wanted: str) -> None:
     async with asyncio.timeout(HANG_SECONDS):
         while (await Video.objects.aget(id=video.id)).playlist != wanted:
+            await asyncio.sleep(0.05)
+
+
+async def picture_becomes(video: Video, wanted: str) -> None:
+    async with asyncio.timeout(HANG_SECONDS):
+        while (await Video.objects.aget(id=video.id)).picture != wanted:
             await asyncio.sleep(0.05)
 
 
@@ -130,6 +137,54 @@ async def test_an_encoder_is_cut_when_its_video_ends_and_begins_no_other(
         await sent
         assert b"start it again a minute later" in await send(port, [], key, is_taken=lambda: True)
     assert await Video.objects.acount() == 1
+
+
+async def test_a_broadcast_goes_on_after_its_end_in_the_same_lists(stage: Stage, tmp_path: Path) -> None:  # noqa: F811
+    """An encoder that was cut comes back by itself, and may do so before the desk has let go of the picture."""
+    key = await run(key_of, stage.owner)
+    await run(incoming.find, key)
+    await run(broadcasts.set_picture, stage.video.id, stage.owner, "live")
+    folder = tmp_path / str(stage.video.id)
+    Broadcast(Folder(folder)).send(ffmpeg(*picture(), "-t", "5", *X264, "-g", "60", *FRAGMENTS))
+    film = await make_film()
+    async with open_desk(tmp_path) as port:
+        await run(broadcasts.end_video, stage.video.id, stage.owner)
+        await playlist_becomes(stage.video, f"/media/{stage.video.id}/replay.m3u8")
+        before = (folder / "replay.m3u8").read_text()
+        await run(restarts.restart_video, stage.video.id, stage.owner)
+        over = asyncio.Event()
+        sent = asyncio.create_task(send(port, endless(film, over.is_set), key, is_taken=lambda: True))
+        await until(lambda: "#EXT-X-ENDLIST" not in (folder / "live.m3u8").read_text())
+        await picture_becomes(stage.video, "live")
+        await run(broadcasts.end_video, stage.video.id, stage.owner)
+        await playlist_becomes(stage.video, f"/media/{stage.video.id}/replay.m3u8")
+        over.set()
+        await sent
+    assert "#EXT-X-DISCONTINUITY\n" in (folder / "live.m3u8").read_text()
+    assert (folder / "replay.m3u8").read_text().startswith(before.removesuffix("#EXT-X-ENDLIST\n"))
+
+
+async def test_an_end_that_is_taken_back_at_once_cuts_no_encoder(stage: Stage, tmp_path: Path) -> None:  # noqa: F811
+    """The desk had written down that the picture is live, and did not write it again."""
+
+    def end_and_restart() -> None:
+        with transaction.atomic():
+            broadcasts.end_video(stage.video.id, stage.owner)
+            restarts.restart_video(stage.video.id, stage.owner)
+
+    key = await run(key_of, stage.owner)
+    film = await make_film()
+    folder = tmp_path / str(stage.video.id)
+    async with open_desk(tmp_path) as port:
+        over = asyncio.Event()
+        sent = asyncio.create_task(send(port, endless(film, over.is_set), key, is_taken=folder.exists))
+        await picture_becomes(stage.video, "live")
+        await run(end_and_restart)
+        await picture_becomes(stage.video, "live")
+        assert not sent.done()
+        await run(broadcasts.end_video, stage.video.id, stage.owner)
+        over.set()
+        await sent
 
 
 async def test_an_encoder_is_cut_when_its_video_is_deleted(stage: Stage, settings: Any, tmp_path: Path) -> None:  # noqa: F811

@@ -12,7 +12,7 @@ from ninja import Path, Query, Router
 from accounts.requests import acting_viewer, viewer_auth, viewer_of
 from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import DatabaseThreads, backend_threads
-from videos import broadcasts, removal, schemas
+from videos import broadcasts, removal, restarts, schemas
 from videos.models import Video
 from videos.text import check_playlist, clean_title
 from videos.topics import full_json, visible_video, with_viewers
@@ -151,6 +151,18 @@ async def start_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
 )
 async def end_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     return answer(await _full(await backend_threads.run(broadcasts.end_video, video_id, acting_viewer(request))))
+
+
+@router.post(
+    "/videos/{video_id}/restart",
+    response={200: schemas.VideoOut, **ACTING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Go on with a broadcast that has ended (its broadcaster)",
+)
+async def restart_video(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    """Within an hour of its end, and while no other broadcast of yours is live. The recording goes on, too."""
+    return answer(await _full(await backend_threads.run(restarts.restart_video, video_id, acting_viewer(request))))
 
 
 @router.delete(

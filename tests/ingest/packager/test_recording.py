@@ -134,6 +134,26 @@ def test_a_restart_deletes_what_nobody_lists(shelf: Shelf, stream: bytes) -> Non
     assert [name for name, data in shelf.files.items() if data == b"old"] == ["poster.jpg"]
 
 
+def test_a_broadcast_goes_on_after_its_end(recorded: Broadcast, shelf: Shelf, stream: bytes) -> None:
+    """Both lists go on, and say that there is a break. Also where the live one has been deleted, as by a trim."""
+    recorded.send(stream)
+    recorded.packager.end()
+    first = replay(shelf)
+    for is_trimmed in (False, True):
+        before = shelf.files["replay.m3u8"].decode()
+        if is_trimmed:
+            del shelf.files["live.m3u8"]
+        recorded.now += 600
+        recorded.restart()
+        recorded.send(stream)
+        assert "#EXT-X-ENDLIST" not in shelf.live
+        recorded.packager.end()
+        after = shelf.files["replay.m3u8"].decode()
+        assert after.startswith(before.replace("#EXT-X-ENDLIST\n", "#EXT-X-DISCONTINUITY\n"))
+    assert replay(shelf)[: len(first)] == first
+    assert len(set(replay(shelf))) == len(replay(shelf))
+
+
 def test_a_live_playlist_that_cannot_be_read_is_begun_again(shelf: Shelf, stream: bytes) -> None:
     shelf.write("live.m3u8", b"not a playlist")
     Broadcast(shelf).send(stream)
