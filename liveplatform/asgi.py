@@ -182,7 +182,10 @@ WEBSOCKET_PATHS = (WEBSOCKET_PATH, sending.PATH)
 ANY_HOST = ("/healthz", "/readyz", "/metrics", "/metrics/region")
 """Paths that answer to any host name: for balancers, containers and Prometheus. Who may read: realtime.scraping."""
 
-ON_THE_LOOP = re.compile(r"/(videos/[^/]+/|studio/|operator/(figures)?|healthz|readyz|metrics(/region)?)?")
+ON_THE_LOOP = re.compile(
+    r"/(videos/[^/]+/|studio/([^/]+/(report/|minutes\.csv|comments\.csv))?|operator/(figures)?|healthz|readyz"
+    r"|metrics(/region)?)?"
+)
 """Paths of views that are coroutines and touch neither Django's session nor its user."""
 
 others = ASGIHandler()

@@ -51,7 +51,7 @@ def recording_of(video_id: UUID, actor: Viewer) -> KeptRecording:
     """Return what there is of a recording. Raises NotFound, Forbidden."""
     video = visible_video(video_id, actor)
     require(CHANGE, video, actor)
-    if not _is_shown(video) or (found := _read(video_id)) is None:
+    if not is_recorded(video) or (found := _read(video_id)) is None:
         return KeptRecording(ready=False)
     from_ms, to_ms = span(found.segments)
     sizes = [_size(folder_of(video_id) / name) for name in found.files]
@@ -121,13 +121,14 @@ def _check(video_id: UUID, actor: Viewer) -> None:
     require(CHANGE, video, actor)
     if video.status != Video.Status.ENDED:
         raise Conflict("The broadcast is not over. End it first.", code="not_ended")
-    if not _is_shown(video):
+    if not is_recorded(video):
         raise NotFound("There is no recording of this video.")
     if Video.objects.filter(playlist__startswith=f"/media/{video_id}/").exclude(id=video_id).exists():
         raise Conflict("Another video shows this recording. Change the playlist of that one first.", code="in_use")
 
 
-def _is_shown(video: Video) -> bool:
+def is_recorded(video: Video) -> bool:
+    """Whether viewers can watch what was recorded of it."""
     return video.status == Video.Status.ENDED and video.playlist == f"/media/{video.id}/{REPLAY_PLAYLIST}"
 
 

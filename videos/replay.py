@@ -90,7 +90,7 @@ def timeline_json(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     end = video.ended_at or timezone.now()
     start = step_of(max(video.started_at or end, end - CURVE_MAX))
     width = STEP * max(1, -(-(end - start) // (STEP * POINTS_MAX)))
-    points = _points(video, start, end, width) if video.started_at else []
+    points = read_points(video, start, end, width) if video.started_at else []
     return {
         "from_ms": to_ms(start),
         "to_ms": to_ms(end),
@@ -102,7 +102,8 @@ def timeline_json(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     }
 
 
-def _points(video: Video, start: datetime, end: datetime, width: timedelta) -> list[dict[str, int]]:
+def read_points(video: Video, start: datetime, end: datetime, width: timedelta) -> list[dict[str, int]]:
+    """Return what happened in each `width` from `start` on, as far as `end`. Two queries."""
     likes, viewers = _standing_before(video, start)
     asked = {"id": video.id, "start": start, "end": end, "width": width}
     folded = {at: news for at, *news in _rows(_FOLDED, asked)}

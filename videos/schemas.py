@@ -207,6 +207,36 @@ class TimelineOut(Schema):
     peaks: list[Peak]
 
 
+class ReportViewers(Schema):
+    """`peak`: the most at once; `average`: over the time of the broadcast; `unique`: each of them once."""
+
+    peak: int
+    average: float
+    unique: int
+
+
+class TopComment(Schema):
+    comment: CommentOut
+    answers: int
+
+
+class ReportOut(Schema):
+    """While the video is live, until now. The curve of a broadcast longer than a day is that of its last day."""
+
+    from_ms: int
+    to_ms: int
+    seconds: float = Field(description="From the start to the end.")
+    viewers: ReportViewers
+    minutes_watched: float = Field(description="By all viewers together.")
+    likes: Likes
+    reactions: int
+    comments: int
+    step_ms: int
+    points: list[TimelinePoint]
+    moments: list[TimelinePoint] = Field(description="When most was liked and commented, the highest first.")
+    top_comments: list[TopComment] = Field(description="With the most answers; then those that were on top.")
+
+
 class ReplayStep(Schema):
     """5 seconds: all likes and viewers by their end, the reactions and comments in them."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from videos import views
+from videos import report_pages, views
 
 # The pattern admits no separator and no leading dot: a path outside the video's folder cannot be written.
 VIDEO = r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -13,6 +13,9 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("videos/<uuid:video_id>/", views.watch, name="watch"),
     path("studio/", views.studio, name="studio"),
+    path("studio/<uuid:video_id>/report/", report_pages.report, name="report"),
+    path("studio/<uuid:video_id>/minutes.csv", report_pages.minutes, name="minutes"),
+    path("studio/<uuid:video_id>/comments.csv", report_pages.comments, name="comments"),
     re_path(rf"{VIDEO}/(?P<name>[A-Za-z0-9_-]{{1,64}}\.(?:m3u8|ts|mp4|m4s|aac|vtt|jpg))$", views.media, name="media"),
     re_path(rf"{VIDEO}/$", views.media_right, name="media-right"),
 ]

@@ -177,6 +177,8 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "trimmed": _("The recording is shorter now"),
     "recording_deleted": _("The recording is deleted"),
     "file_making": _("The file is being made…"),
+    "plot_now": _("{now} now, {most} at most"),
+    "plot_most": _("{most} at most"),
     "disk": _("An hour takes about {hour} GB. There is room for {free} GB."),
 }
 

@@ -80,6 +80,8 @@ def test_no_page_has_an_error_of_html(visitors: Visitors, html_errors: HtmlError
         look(f"login-{name}", "/accounts/login/?next=/studio/", who)
     look("login-refused", "/accounts/login/", username="", password="")
     look("studio", "/studio/", owner)
+    for name, video in (("live", live), ("ended", ended), ("upcoming", silent)):
+        look(f"report-{name}", f"/studio/{video.id}/report/", owner)
     look("studio-empty", "/studio/", root)
     look("studio-not-yours", "/studio/", Viewer.objects.create_user("plain", name="Plain"))
     look("studio-guest", "/studio/", viewer, status=403)

@@ -1,4 +1,4 @@
-"""What happened at a video, in the API: its curve, and windows to play again."""
+"""What happened at a video, in the API: its curve, windows to play again, and the report for its broadcaster."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Annotated
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router
 
-from accounts.requests import viewer_of
+from accounts.requests import acting_viewer, viewer_auth, viewer_of
 from realtime.answers import ANYBODY, answer
 from realtime.events import MS_MAX
 from realtime.log.threads import backend_threads
 from videos import schemas
 from videos.replay import replay_json, timeline_json
-from web.answers import READING, check_query
+from videos.reports import report_json
+from web.answers import ACTING, READING, check_query
 from web.schemas import Id
 
 router = Router()
@@ -52,3 +53,16 @@ async def get_replay(request: HttpRequest, video_id: VideoId, from_ms: Ms = None
     """
     check_query(request, "from_ms", "to_ms")
     return answer(await backend_threads.run(replay_json, video_id, await viewer_of(request), from_ms, to_ms))
+
+
+@router.get(
+    "/videos/{video_id}/report",
+    response={200: schemas.ReportOut, **ACTING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Get the report on a broadcast (its broadcaster)",
+)
+async def get_report(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    """How many watched and how long, when most happened, and which comments were answered most."""
+    check_query(request)
+    return answer(await backend_threads.run(report_json, video_id, acting_viewer(request)))
