@@ -7,3 +7,4 @@ from realtime.limits import RateLimit
 LIKES = RateLimit(burst=30, per_second=5)
 COMMENTS = RateLimit(burst=10, per_second=0.5)
 REACTIONS = RateLimit(burst=100, per_second=20)
+THUMBNAILS = RateLimit(burst=10, per_second=0.1)

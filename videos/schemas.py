@@ -143,6 +143,10 @@ class RecordingOut(Schema):
     is_making: bool = Field(description="The file is being made.")
 
 
+class ThumbnailOut(Schema):
+    path: str = Field(description="Of the picture, with its time.")
+
+
 class VideoOut(Schema):
     id: UUID
     topic: str

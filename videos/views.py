@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
@@ -44,6 +44,7 @@ from videos.reloads import Hold, Picture, PlaylistReader, WaitEnded, while_there
 from videos.rights import may_broadcast
 from videos.sources import PASS, has_pass
 from videos.text import file_name
+from videos.thumbnails import picture_urls
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
 from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, PERMISSIONS_WITH_CAMERA, forbidden
@@ -54,8 +55,6 @@ from web.text import BODY_MAX, BODY_MAX_BYTES
 
 CARDS_MAX = 24
 STUDIO_VIDEOS_MAX = 100
-POSTER = "poster.jpg"
-POSTER_SECONDS = 60
 
 OPEN_SECONDS = 5.0
 RIGHT_SECONDS = 2
@@ -76,22 +75,11 @@ def _folder(video_id: object) -> Path:
     return Path(settings.MEDIA_ROOT) / str(video_id)
 
 
-def _poster_urls(videos: list[Row]) -> dict[str, str]:
-    """Return the newest picture of each video that has one. Its time is in the address, so a newer one is fetched.
-
-    Where pictures are elsewhere, every video that has a playlist of ours has a poster.
-    """
-    urls = {}
+async def _add_posters(videos: Sequence[Row]) -> None:
+    """Say of each video what its picture is, "" for none."""
+    posters = await asyncio.to_thread(picture_urls, videos)
     for video in videos:
-        id = video["id"]
-        try:
-            at = (_folder(id) / POSTER).stat().st_mtime
-        except OSError:
-            if elsewhere() is None or not (video["playlist"] or "").startswith(f"/media/{id}/"):
-                continue
-            at = time.time() // POSTER_SECONDS * POSTER_SECONDS
-        urls[id] = f"/media/{id}/{POSTER}?t={at:.0f}"
-    return urls
+        video["poster"] = posters.get(video["id"], "")
 
 
 @page
@@ -100,9 +88,7 @@ async def home(request: HttpRequest) -> HttpResponse:
     viewer = await viewer_on(request)
     found = await list_cards(CARDS_MAX)
     cards = [card for cards in found.values() for card in cards]
-    posters = await asyncio.to_thread(_poster_urls, cards)
-    for card in cards:
-        card["poster"] = posters.get(card["id"], "")
+    await _add_posters(cards)
     context = {"live": found["live"], "upcoming": found["upcoming"], "recent": found["ended"]}
     return render_page(request, "videos/home.html", viewer, context)
 
@@ -157,17 +143,18 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         state = await page_state(video_id, viewer)
     except NotFound:
         raise Http404 from None
-    posters = await asyncio.to_thread(_poster_urls, [state["snapshot"]["video"]])
+    video = state["snapshot"]["video"]
+    posters = await asyncio.to_thread(picture_urls, [video])
     context = {
         "state": state,
-        "video": state["snapshot"]["video"],
+        "video": video,
         "likes": state["snapshot"]["likes"],
         "viewers": state["snapshot"]["viewers"],
         "pinned": read_comments(state, "pinned")[-1:],
         "rows": comment_rows(state),
         "kinds": like_rows(state["snapshot"]["likes"]),
         "top_kinds": [row for row in sorted(like_rows(state["snapshot"]["likes"]), key=_by_count) if row["count"]][:3],
-        "poster": posters.get(str(video_id), ""),
+        "poster": posters.get(video["id"], ""),
         "comment_max": BODY_MAX,
         "comment_max_bytes": BODY_MAX_BYTES,
         "apart": apart,

@@ -92,7 +92,8 @@ def describe(document: Document) -> dict[str, Any]:
 
 
 def _operation(method: str, path: str, given: Document, types: Document) -> Operation:
-    body = given.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    kinds = given.get("requestBody", {}).get("content", {})
+    body = kinds.get("application/json", {}).get("schema")
     return Operation(
         id=given["operationId"],
         tags=given["tags"],
@@ -105,7 +106,13 @@ def _operation(method: str, path: str, given: Document, types: Document) -> Oper
         body=_rows(resolve(body, types)) if body else [],
         answers=[_answer(status, answer, types) for status, answer in given["responses"].items() if status < "400"],
         errors=sorted(status for status in given["responses"] if status >= "400"),
-        curl=_curl(method.upper(), path, given["security"], example(body, types, is_whole=False) if body else None),
+        curl=_curl(
+            method.upper(),
+            path,
+            given["security"],
+            example(body, types, is_whole=False) if body else None,
+            file_kind="" if body else next(iter(kinds), ""),
+        ),
     )
 
 
@@ -234,11 +241,14 @@ def _fields_to_send(schema: Document) -> Document:
     return some or dict(list(fields.items())[:1])
 
 
-def _curl(method: str, path: str, security: list[Document], body: Any) -> str:
+def _curl(method: str, path: str, security: list[Document], body: Any, *, file_kind: str) -> str:
+    """Return the call for a shell. `file_kind`: of the file that is sent, in place of a body of JSON."""
     url = re.sub(r"{(\w+)}", r"$\1", path)
     parts = [f'curl "$SITE{url}"' if method == "GET" else f'curl -X {method} "$SITE{url}"']
     if security and {} not in security:
         parts.append('-H "Authorization: Bearer $TOKEN"')
     if body is not None:
         parts += ['-H "Content-Type: application/json"', f"-d '{json.dumps(body, ensure_ascii=False)}'"]
+    if file_kind:
+        parts += [f'-H "Content-Type: {file_kind}"', f"--data-binary @file.{file_kind.rpartition('/')[2]}"]
     return " \\\n  ".join(parts)

@@ -6,6 +6,9 @@ are; the schemas document and check the input.
 
 from __future__ import annotations
 
-from videos.api import comments, likes, pictures, recordings, replays, videos
+from videos.api import comments, likes, pictures, recordings, replays, thumbnails, videos
 
-ROUTERS = (videos.router, pictures.router, recordings.router, likes.router, comments.router, replays.router)
+ROUTERS = (
+    *(videos.router, thumbnails.router, pictures.router, recordings.router),
+    *(likes.router, comments.router, replays.router),
+)

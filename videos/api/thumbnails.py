@@ -1,0 +1,64 @@
+"""The picture of a video for cards in the API: send one, take it away. For the video's broadcaster."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Router
+
+from accounts.requests import acting_viewer, viewer_auth
+from realtime import act_limits
+from realtime.answers import SENDING, answer
+from realtime.log.threads import backend_threads
+from videos import schemas
+from videos.limits import THUMBNAILS
+from videos.thumbnails import KINDS, check_thumbnail, keep_thumbnail, remove_thumbnail
+from web.answers import ACTING
+from web.parsing import UnsupportedMediaType
+from web.schemas import Id
+
+router = Router()
+VideoId = Annotated[Id, Path()]
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in KINDS},
+    }
+}
+
+
+@router.put(
+    "/videos/{video_id}/thumbnail",
+    response={200: schemas.ThumbnailOut, **SENDING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Send the picture of a video for its card (its broadcaster)",
+    openapi_extra=BODY,
+)
+async def put_thumbnail(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    """A JPEG, PNG or WebP file of 64 KB at most, as the body. It is made 1280 x 720.
+
+    It is shown before and after the broadcast: while that is live, its newest picture is.
+    """
+    viewer = acting_viewer(request)
+    await backend_threads.run(check_thumbnail, video_id, viewer)
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind not in KINDS:
+        raise UnsupportedMediaType(f"Send {', '.join(KINDS)}.")
+    act_limits.take(THUMBNAILS, viewer)
+    return answer({"path": await asyncio.to_thread(keep_thumbnail, video_id, kind, request.body)})
+
+
+@router.delete(
+    "/videos/{video_id}/thumbnail",
+    response={204: None, **ACTING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Take the picture of a video for its card away (its broadcaster)",
+)
+async def delete_thumbnail(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    await backend_threads.run(check_thumbnail, video_id, acting_viewer(request))
+    await asyncio.to_thread(remove_thumbnail, video_id)
+    return HttpResponse(status=204)

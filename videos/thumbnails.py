@@ -1,0 +1,133 @@
+"""The picture of a video on cards, in the studio, in shared links, and in the player before it plays.
+
+While a video is live it is the newest one from the stream (`poster.jpg`, by the ingest). Before and after that it is
+the one that its broadcaster has uploaded (`thumbnail.jpg`), if there is one. Called by the pages and the API.
+Of what somebody uploads nothing is kept: ffmpeg, in a process of its own with limits, reads it as the kind that it
+begins like, and writes another JPEG. Sources: ffmpeg's documentation (image2 demuxer and muxer, `-max_pixels`); the
+first bytes of JPEG (ITU-T T.81), PNG (RFC 2083) and WebP (RFC 9649) files.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from accounts.models import Viewer
+from videos.access import require
+from videos.elsewhere import elsewhere
+from videos.models import Video
+from videos.rights import CHANGE
+from videos.topics import visible_video
+from web.refusals import Conflict, Invalid
+
+POSTER, THUMBNAIL = "poster.jpg", "thumbnail.jpg"
+POSTER_SECONDS = 60
+KINDS = {"image/jpeg": "jpeg_pipe", "image/png": "png_pipe", "image/webp": "webp_pipe"}
+"""What may be sent, and as what ffmpeg reads it."""
+_BEGINNINGS = {
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
+SIZE = (1280, 720)
+PIXELS_MAX = 40_000_000
+SECONDS_MAX = 10.0
+BAD = "This picture cannot be used. Send a JPEG, PNG or WebP file."
+_WRITING = "thumbnail.tmp"
+_two_at_once = threading.Semaphore(2)
+
+
+def picture_urls(videos: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the picture of each video that has one. Its time is in the address, so a newer one is fetched.
+
+    Asks the disk, which may take a while. Where pictures are elsewhere, every video that has a playlist of ours has a
+    poster.
+    """
+    urls = {}
+    for video in videos:
+        order = (POSTER, THUMBNAIL) if video["status"] == Video.Status.LIVE else (THUMBNAIL, POSTER)
+        found = next(filter(None, (_url(video["id"], name) for name in order)), "") or _url_elsewhere(video)
+        if found:
+            urls[video["id"]] = found
+    return urls
+
+
+def _url_elsewhere(video: Mapping[str, Any]) -> str:
+    if elsewhere() is None or not (video["playlist"] or "").startswith(f"/media/{video['id']}/"):
+        return ""
+    at = time.time() // POSTER_SECONDS * POSTER_SECONDS
+    return f"/media/{video['id']}/{POSTER}?t={at:.0f}"
+
+
+def _url(video_id: str, name: str) -> str:
+    try:
+        at = (_folder(video_id) / name).stat().st_mtime
+    except OSError:
+        return ""
+    return f"/media/{video_id}/{name}?t={at:.0f}"
+
+
+def _folder(video_id: object) -> Path:
+    return Path(settings.MEDIA_ROOT) / str(video_id)
+
+
+def check_thumbnail(video_id: UUID, actor: Viewer) -> None:
+    """Raises NotFound, Forbidden for who may not choose the video's picture."""
+    require(CHANGE, visible_video(video_id, actor), actor)
+
+
+def keep_thumbnail(video_id: UUID, kind: str, data: bytes) -> str:
+    """Make a picture of this kind the one of the video; return its path. Blocks. Raises Invalid, Conflict."""
+    made = _made(kind, data)
+    folder = _folder(video_id)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _WRITING).write_bytes(made)
+        (folder / _WRITING).replace(folder / THUMBNAIL)
+    except OSError as error:
+        raise Conflict(f"The site cannot keep the picture: {error.strerror}.", code="full") from error
+    return _url(str(video_id), THUMBNAIL)
+
+
+def remove_thumbnail(video_id: UUID) -> None:
+    """Delete the uploaded picture of the video, if there is one."""
+    (_folder(video_id) / THUMBNAIL).unlink(missing_ok=True)
+
+
+def _made(kind: str, data: bytes) -> bytes:
+    """Return a JPEG of it, of our size. Raises Invalid."""
+    if not _BEGINNINGS[kind].match(data):
+        raise Invalid(BAD, code="bad_picture")
+    width, height = SIZE
+    command = [
+        *("nice", "-n", "10", _ffmpeg(), "-nostdin", "-loglevel", "error", "-max_pixels", str(PIXELS_MAX)),
+        *("-protocol_whitelist", "pipe", "-threads", "1", "-f", KINDS[kind], "-i", "pipe:0", "-frames:v", "1"),
+        *("-vf", f"scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height}"),
+        *("-map_metadata", "-1", "-threads", "1", "-c:v", "mjpeg", "-q:v", "4", "-f", "image2pipe", "pipe:1"),
+    ]
+    with _two_at_once:
+        try:
+            done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired as error:
+            raise Invalid(BAD, code="bad_picture") from error
+    if done.returncode or not done.stdout:
+        raise Invalid(BAD, code="bad_picture")
+    return done.stdout
+
+
+@cache
+def _ffmpeg() -> str:
+    # Its import looks the binary up and runs it once.
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    path: str = get_ffmpeg_exe()
+    return path
