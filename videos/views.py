@@ -47,7 +47,13 @@ from videos.text import file_name
 from videos.thumbnails import picture_urls
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
-from web.middleware import CONTENT_SECURITY_POLICY_FRAMED, PERMISSIONS_WITH_CAMERA, forbidden
+from web.middleware import (
+    CONTENT_SECURITY_POLICY_FRAMED,
+    CONTENT_SECURITY_POLICY_FRAMING,
+    CONTENT_SECURITY_POLICY_OWN_FRAME,
+    PERMISSIONS_WITH_CAMERA,
+    forbidden,
+)
 from web.moments import to_ms
 from web.pictures import MediaAway
 from web.refusals import NotFound
@@ -55,6 +61,8 @@ from web.text import BODY_MAX, BODY_MAX_BYTES
 
 CARDS_MAX = 24
 STUDIO_VIDEOS_MAX = 100
+BLANK: dict[str, Any] = {"status": Video.Status.UPCOMING, "visibility": "public", "likes": {"total": 0}}
+"""What stands in the item of a video before the script has written into it."""
 
 OPEN_SECONDS = 5.0
 RIGHT_SECONDS = 2
@@ -160,7 +168,11 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "apart": apart,
     }
     if apart != "embed":
-        return render_page(request, "videos/watch.html", viewer, context)
+        response = render_page(request, "videos/watch.html", viewer, context)
+        if apart == "dock":  # the studio shows it in a frame
+            response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_OWN_FRAME
+            response.headers["X-Frame-Options"] = "SAMEORIGIN"
+        return response
     response = render(request, "videos/watch.html", {"name_max": NAME_MAX, "now_ms": to_ms(timezone.now()), **context})
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_FRAMED
@@ -189,14 +201,17 @@ async def studio(request: HttpRequest) -> HttpResponse:
     unique = await backend_threads.run(uniques, [video["topic"] for video in videos])
     for video in videos:
         video["unique"] = max(unique.get(video["topic"], 0), video["viewers"]["peak"])
+    await _add_posters(videos)
     context = {
         "videos": videos,
+        "blank": {**BLANK, "broadcaster": {"name": viewer.name}},
         "statuses": dict(Video.Status.choices),
         "visibilities": dict(Video.Visibility.choices),
         "takes_pages": settings.LIVE_RTMP_PORT > 0 and settings.LIVE_PAGE_PORT > 0,
     }
     response = render_page(request, "videos/studio.html", viewer, context)
     response["Permissions-Policy"] = PERMISSIONS_WITH_CAMERA
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_FRAMING
     return response
 
 

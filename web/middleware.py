@@ -49,6 +49,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
 CONTENT_SECURITY_POLICY_FRAMED = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", "frame-ancestors *")
 """For a page that other sites may show in a frame. It must also be `xframe_options_exempt`, as Django calls it."""
 
+CONTENT_SECURITY_POLICY_OWN_FRAME = CONTENT_SECURITY_POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
+"""For a page that this site shows in a frame. It needs `X-Frame-Options: SAMEORIGIN`, too."""
+
+CONTENT_SECURITY_POLICY_FRAMING = f"{CONTENT_SECURITY_POLICY}; frame-src 'self'"
+"""For a page with a frame in it."""
+
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "inbox": {"core", "parts", "inbox"},
     "watch": {"core", "parts", "inbox", "watch", "topics.js"},
     "home": {"core", "parts", "home"},
-    "studio": {"core", "parts", "studio"},
+    "studio": {"core", "parts", "watch", "studio", "topics.js"},
     "operator": {"core", "parts", "operator"},
 }
 FUNCTION_START = re.compile(

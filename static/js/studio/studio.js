@@ -1,29 +1,48 @@
-// The studio: a broadcaster's own videos, through the REST API.
+// The studio: a broadcaster's own videos, through the REST API. What is live is on the desk (desk.js), the others in a list.
 
-import { isLate } from "../parts/page.js";
 import { ApiError, call } from "../core/api.js";
+import { plural, translate } from "../core/words.js";
 import { byId, copyLink, note, toast } from "../parts/dom.js";
 import { compact, moment } from "../parts/format.js";
-import { plural, translate } from "../core/words.js";
-import { showDisk, showHealth } from "./health.js";
+import { isLate, serverNow } from "../parts/page.js";
+import { Desk, deskVideo } from "./desk.js";
+import { VideoForm } from "./form.js";
+import { showHealth } from "./health.js";
 import { showKey } from "./key.js";
 import { RecordingDialog, isRecorded } from "./recording.js";
 
 const EVERY_MS = 5_000;
-/** So long after the end its recording may still come. */
-const RECORDING_MS = 120_000;
-const CHOICES = ["comments_enabled", "starts_itself", "is_recorded"];
+/** A broadcast that has ended can go on for so long. */
+const RESTART_MS = 3_600_000;
 
 const list = byId("videos");
 const videos = new Map();
+const pictures = new Map();
+/** Deleted here: an answer that was under way must not bring them back. */
+const gone = new Set();
+let desk = null;
 
+const itemOf = (id) => list.querySelector(`[data-video="${id}"]`);
 const fact = (item, name) => item.querySelector(`[data-fact="${name}"]`);
 const act = (item, name) => item.querySelector(`[data-do="${name}"]`);
+
+/** Return the item of a video; a new one comes on top. */
+function drawnItem(id) {
+  const there = itemOf(id);
+  if (there) return there;
+  const item = byId("video-template").content.firstElementChild.cloneNode(true);
+  item.dataset.video = id;
+  item.querySelector("[data-open]").href = `/videos/${id}/`;
+  act(item, "report").href = `/studio/${id}/report/`;
+  act(item, "copy").parentElement.inert = false;
+  list.prepend(item);
+  return item;
+}
 
 /** Write a video's figures and state into its item. */
 function show(video) {
   videos.set(video.id, video);
-  const item = list.querySelector(`[data-video="${video.id}"]`);
+  const item = drawnItem(video.id);
   item.dataset.status = video.status;
   fact(item, "title").textContent = video.title;
   fact(item, "status").textContent = translate(video.status === "ended" ? "ended_status" : video.status);
@@ -41,9 +60,14 @@ function show(video) {
   showWhen(item, video);
   act(item, "start").hidden = video.status !== "upcoming";
   act(item, "end").hidden = video.status !== "live";
+  act(item, "restart").hidden = !canRestart(video);
+  act(item, "report").hidden = video.status !== "ended" || video.started_at_ms === null;
   act(item, "recording").hidden = !isRecorded(video);
-  void showHealth(item, video);
+  byId("no-videos").hidden = true;
 }
+
+const canRestart = ({ status, ended_at_ms: endedAtMs, started_at_ms: startedAtMs }) =>
+  status === "ended" && startedAtMs !== null && serverNow() - endedAtMs < RESTART_MS;
 
 function showWhen(item, { status, ended_at_ms: ended, started_at_ms: started, starts_at_ms: starts }) {
   const at = ended ?? started ?? starts;
@@ -51,170 +75,118 @@ function showWhen(item, { status, ended_at_ms: ended, started_at_ms: started, st
   item.querySelector("[data-when]").textContent = [at === null ? "" : moment(at), late ? translate("not_started") : ""].filter(Boolean).join(" · ");
 }
 
-async function load(id) {
+function showPicture(id, path) {
+  const image = itemOf(id).querySelector("img");
+  pictures.set(id, path);
+  image.hidden = path === "";
+  if (path) image.src = path;
+}
+
+/** A video has changed, here or elsewhere: draw it, and the desk. */
+function changed(video) {
+  if (gone.has(video.id)) return;
+  const known = videos.get(video.id);
+  show({ ...known, ...video });
+  desk.show(deskVideo([...videos.values()], desk.videoId));
+  if (videos.get(video.id).picture?.state !== known?.picture?.state && video.id !== desk.videoId) void showHealth(itemOf(video.id), videos.get(video.id));
+}
+
+function deleted(id) {
+  gone.add(id);
+  videos.delete(id);
+  itemOf(id)?.remove();
+  byId("no-videos").hidden = videos.size > 0;
+  desk.show(deskVideo([...videos.values()], desk.videoId));
+}
+
+const quietly = (path) => call("GET", path, undefined, { quietly: true });
+const isOver = ({ status }) => status === "ended";
+
+/** Ask how the newest of them are, and those that are not over. One that an encoder has opened comes on top. */
+async function look() {
+  if (document.hidden) return;
   try {
-    const [video, viewers] = await Promise.all([call("GET", `/videos/${id}`), call("GET", `/videos/${id}/viewers`)]);
-    show({ ...video, unique: viewers.unique });
+    const { items } = await quietly("/me/videos?limit=20");
+    for (const video of items.reverse()) changed(video);
+    await Promise.all([...videos.values()].filter((video) => !isOver(video)).map((video) => lookAt(video, items)));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // The next round asks again.
   }
 }
 
-/** Do something with a video; what goes wrong is written beside it. */
-async function change(item, work, done) {
-  const problem = item.querySelector(".error");
-  const buttons = item.querySelectorAll("button");
-  buttons.forEach((button) => { button.disabled = true; });
+async function lookAt({ id, status }, known) {
+  if (!known.some((video) => video.id === id)) changed(await quietly(`/videos/${id}`));
+  if (status === "live") changed({ id, unique: (await quietly(`/videos/${id}/viewers`)).unique });
+  if (id !== desk.videoId && videos.has(id)) await showHealth(itemOf(id), videos.get(id));
+}
+
+/** Do something with a video; what goes wrong is written beside it, on the desk if it is there. */
+async function change(id, work, done) {
+  const places = [itemOf(id), ...(id === desk.videoId ? [byId("desk")] : [])];
+  const problem = places.at(-1).querySelector(".error");
+  const buttons = places.flatMap((place) => [...place.querySelectorAll("button")]);
+  for (const button of buttons) button.disabled = true;
   try {
-    await work();
+    changed(await work());
     note(problem, "");
-    await load(item.dataset.video);
     toast(translate(done));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     note(problem, error.advice);
   } finally {
-    buttons.forEach((button) => { button.disabled = false; });
+    for (const button of buttons) button.disabled = false;
   }
 }
 
-// Create and edit: one form
-
-const [dialog, form, problem] = ["form-dialog", "form", "f-error"].map((id) => document.getElementById(id));
-let edited = null;
-
-const localInput = (atMs) => new Date(atMs - new Date(atMs).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-
-function openForm(video) {
-  edited = video;
-  form.reset();
-  note(problem, "");
-  for (const part of dialog.querySelectorAll("[data-for]")) part.hidden = (part.dataset.for === "edit") !== Boolean(video);
-  if (video) {
-    const fields = form.elements;
-    fields.title.value = video.title;
-    fields.description.value = video.description;
-    fields.visibility.value = video.visibility;
-    fields.playlist.value = video.playlist;
-    for (const name of CHOICES) fields[name].checked = video[name];
-    fields.starts_at.value = video.starts_at_ms === null ? "" : localInput(video.starts_at_ms);
-  }
-  void showDisk(byId("f-disk"), video ?? videos.values().next().value);
-  dialog.showModal();
-  form.elements.title.focus();
-}
-
-/** What the form says; of an edited video only what is different. */
-function entered() {
-  const fields = form.elements;
-  const values = {
-    title: fields.title.value.trim(),
-    description: fields.description.value.trim(),
-    visibility: fields.visibility.value,
-    playlist: fields.playlist.value.trim(),
-    ...Object.fromEntries(CHOICES.map((name) => [name, fields[name].checked])),
-  };
-  // The field knows minutes only: left alone, it must not cut the seconds off.
-  const kept = edited?.starts_at_ms != null && fields.starts_at.value === localInput(edited.starts_at_ms);
-  values.starts_at_ms = kept ? edited.starts_at_ms : fields.starts_at.value ? new Date(fields.starts_at.value).getTime() : null;
-  return Object.fromEntries(Object.entries(values).filter(([key, value]) => (edited ? edited[key] !== value : value !== null && value !== "")));
-}
-
-async function save() {
-  const values = entered();
-  const button = form.querySelector("[type=submit]");
-  button.disabled = true;
-  try {
-    if (edited) {
-      if (Object.keys(values).length) show({ ...edited, ...(await call("PATCH", `/videos/${edited.id}`, values)) });
-      dialog.close();
-      toast(translate("saved"));
-    } else {
-      await call("POST", "/videos", values);
-      // The server draws the new one.
-      location.reload();
-    }
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    note(problem, error.advice);
-  } finally {
-    button.disabled = false;
-  }
-}
-
-// Ending asks first: there is no way back.
+// Ending asks first: for a while it can go on, but its viewers see that it is over.
 
 const endDialog = byId("end-dialog");
-let ending = null;
+let ending = "";
 
+const post = (id, what) => () => call("POST", `/videos/${id}/${what}`);
+
+/** What the buttons of a video do, by its id. */
 const acts = {
-  start: (item) => change(item, () => call("POST", `/videos/${item.dataset.video}/start`), "started"),
-  end: (item) => {
-    ending = item;
+  start: (id) => change(id, post(id, "start"), "started"),
+  end: (id) => {
+    ending = id;
     endDialog.showModal();
   },
-  copy: (item) => copyLink(new URL(`/videos/${item.dataset.video}/`, location.href).href),
-  edit: async (item) => {
-    await load(item.dataset.video);
-    openForm(videos.get(item.dataset.video));
-  },
+  restart: (id) => change(id, post(id, "restart"), "restarted"),
+  copy: (id) => copyLink(new URL(`/videos/${id}/`, location.href).href),
 };
 
-/** Draw the page anew when there is a video that it does not show: an encoder has opened one. */
-async function lookForNew() {
-  if (document.querySelector("dialog[open]")) return;
-  try {
-    const answer = await fetch(location.href);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const shown = [...page.querySelectorAll("[data-video]")].map((item) => item.dataset.video);
-    if (answer.ok && shown.some((id) => !videos.has(id))) location.reload();
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    // Offline: the next round asks again.
-  }
-}
-
-if (list) {
-  const recording = new RecordingDialog((id) => void load(id));
-  acts.recording = (item) => recording.open(item.dataset.video);
+function begin() {
+  const form = new VideoForm({ changed, deleted, pictureOf: (id) => pictures.get(id) ?? "", pictured: showPicture });
+  const recording = new RecordingDialog((id) => changed({ ...videos.get(id), playlist: "" }));
+  desk = new Desk({ changed, act: (name, id) => void acts[name](id) });
+  acts.edit = async (id) => {
+    changed(await call("GET", `/videos/${id}`).catch(() => videos.get(id)));
+    form.open(videos.get(id));
+  };
+  acts.recording = (id) => recording.open(id);
   list.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-do]");
-    if (button) void acts[button.dataset.do](button.closest(".studio-video"));
+    const button = event.target.closest("button[data-do]");
+    if (button) void acts[button.dataset.do](button.closest(".studio-video").dataset.video);
   });
-  byId("new").addEventListener("click", () => openForm(null));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (form.elements.title.value.trim()) {
-      void save();
-      return;
-    }
-    note(problem, translate("no_title"));
-    form.elements.title.focus();
-  });
+  byId("new").addEventListener("click", () => form.open(null, videos.values().next().value));
   byId("end-yes").addEventListener("click", () => {
     endDialog.close();
-    void change(ending, () => call("POST", `/videos/${ending.dataset.video}/end`), "ended");
+    void change(ending, post(ending, "end"), "ended");
   });
   for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
 
-  for (const video of JSON.parse(byId("own").textContent)) show(video);
+  const own = JSON.parse(byId("own").textContent);
+  for (const video of own) show(video);
+  for (const { id, poster } of own) pictures.set(id, poster);
+  desk.show(deskVideo([...videos.values()], ""));
   // Until here a press would have led nowhere.
-  for (const acts of list.querySelectorAll("[inert]")) acts.inert = false;
+  for (const buttons of list.querySelectorAll("[inert]")) buttons.inert = false;
   byId("new").disabled = false;
   showKey(byId("key-card"));
-  setInterval(() => {
-    if (document.hidden) return;
-    void lookForNew();
-    for (const item of list.querySelectorAll('[data-status="live"]')) void load(item.dataset.video);
-    for (const item of list.querySelectorAll('[data-status="ended"]')) {
-      const video = videos.get(item.dataset.video);
-      if (!isRecorded(video) && video.is_recorded && Date.now() - video.ended_at_ms < RECORDING_MS) void load(video.id);
-    }
-    for (const item of list.querySelectorAll('[data-status="upcoming"]')) {
-      showWhen(item, videos.get(item.dataset.video));
-      // Its picture may come before it is live.
-      void load(item.dataset.video);
-    }
-  }, EVERY_MS);
+  void look();
+  setInterval(() => void look(), EVERY_MS);
 }
+
+if (list) begin();

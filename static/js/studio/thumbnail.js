@@ -1,0 +1,114 @@
+// The picture of a video for cards, until one comes from the stream: chosen from the device, made small here, since the
+// server takes 64 KB, and sent. Whatever the browser can read may be chosen.
+
+import { ApiError, csrfToken } from "../core/api.js";
+import { translate } from "../core/words.js";
+import { byId, note } from "../parts/dom.js";
+
+const [WIDTH, HEIGHT] = [1280, 720];
+const MAX_BYTES = 60_000;
+const FILE_MAX_BYTES = 30_000_000;
+const QUALITIES = [0.85, 0.7, 0.55, 0.4, 0.25];
+/** Widths to try, as shares: a picture with much detail has to be smaller. */
+const SIZES = [1, 0.75, 0.5];
+
+const blobOf = (canvas, quality) => new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", quality); });
+
+function drawn(image, share) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: WIDTH * share, height: HEIGHT * share });
+  const scale = Math.max(canvas.width / image.width, canvas.height / image.height);
+  const [width, height] = [image.width * scale, image.height * scale];
+  canvas.getContext("2d").drawImage(image, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+  return canvas;
+}
+
+/** A JPEG of 16:9 that the server takes; null: there is none. */
+async function smallOf(image) {
+  for (const share of SIZES) {
+    const canvas = drawn(image, share);
+    for (const quality of QUALITIES) {
+      const blob = await blobOf(canvas, quality);
+      if (blob && blob.size <= MAX_BYTES) return blob;
+    }
+  }
+  return null;
+}
+
+async function send(method, videoId, body) {
+  const headers = { Accept: "application/json", "X-CSRFToken": csrfToken() };
+  if (body) headers["Content-Type"] = body.type;
+  let response;
+  try {
+    response = await fetch(`/api/v1/videos/${videoId}/thumbnail`, { method, headers, body, credentials: "same-origin" });
+  } catch {
+    throw new ApiError({});
+  }
+  const text = await response.text();
+  const answer = text.startsWith("{") ? JSON.parse(text) : {};
+  if (!response.ok) throw new ApiError({ status: response.status, ...answer });
+  return answer.path ?? "";
+}
+
+export class Thumbnail {
+  #file = byId("f-picture");
+  #shown = byId("f-picture-shown");
+  #remove = byId("f-picture-remove");
+  #blob = null;
+  #isRemoved = false;
+
+  constructor() {
+    this.#file.addEventListener("change", () => void this.#choose(this.#file.files[0]));
+    this.#remove.addEventListener("click", () => {
+      this.#isRemoved = true;
+      this.#blob = null;
+      this.#file.value = "";
+      this.#show(null);
+    });
+  }
+
+  /** Begin with the picture that a video has, "" for none. */
+  open(path) {
+    this.#blob = null;
+    this.#isRemoved = false;
+    note(byId("f-picture-error"), "");
+    this.#show(null);
+    if (!path) return;
+    const image = new Image();
+    image.onload = () => { if (!this.#blob && !this.#isRemoved) this.#show(image); };
+    image.src = path;
+  }
+
+  /** Send what was chosen for a video. Returns the path of its picture, "" for none; null: nothing has changed. */
+  async save(videoId) {
+    if (!this.#blob && !this.#isRemoved) return null;
+    const path = this.#blob ? await send("PUT", videoId, this.#blob) : await send("DELETE", videoId);
+    this.open("");
+    return path;
+  }
+
+  async #choose(file) {
+    const problem = byId("f-picture-error");
+    this.#blob = null;
+    if (!file) return;
+    try {
+      if (file.size > FILE_MAX_BYTES) throw new RangeError(file.name);
+      const image = await createImageBitmap(file);
+      this.#blob = await smallOf(image);
+      if (!this.#blob) throw new RangeError(file.name);
+      this.#isRemoved = false;
+      this.#show(image);
+      note(problem, "");
+    } catch {
+      this.#file.value = "";
+      note(problem, translate("bad_picture"));
+    }
+  }
+
+  #show(image) {
+    this.#shown.hidden = this.#remove.hidden = !image;
+    if (!image) return;
+    const small = drawn(image, 0.25);
+    Object.assign(this.#shown, { width: small.width, height: small.height });
+    this.#shown.getContext("2d").drawImage(small, 0, 0);
+  }
+}

@@ -1,0 +1,155 @@
+"""The studio while a broadcast is live, and after it, in a real browser: desktop and phone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.e2e.conftest import Broadcaster, OpenWindow, Window
+from tests.sites import Site
+
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+IS_WITHIN = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
+async def signed_in(open_window: OpenWindow, broadcaster: Broadcaster, path: str, viewport: dict[str, int]) -> Window:
+    """Open a page as the broadcaster."""
+    window = await open_window(f"{broadcaster.site.urls[0]}/accounts/login/?next={path}", viewport=viewport)
+    await window.page.get_by_label("Username").fill(broadcaster.username)
+    await window.page.get_by_label("Password").fill(broadcaster.password)
+    await window.page.get_by_role("button", name="Sign in", exact=True).click()
+    return window
+
+
+def guest(broadcaster: Broadcaster, name: str) -> str:
+    """Have somebody come; return their token."""
+    return str(broadcaster.call("POST", "/guests", {"name": name})["token"])
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+async def test_a_broadcaster_looks_after_what_is_live(
+    broadcaster: Broadcaster, picture: Callable[[str], str], open_window: OpenWindow, viewport: dict[str, int]
+) -> None:
+    """Preview, plots and comments in one place; the name can be changed; the end asks, and can be taken back."""
+    for video in broadcaster.call("GET", "/me/videos")["items"]:
+        if video["status"] == "live":
+            broadcaster.call("POST", f"/videos/{video['id']}/end")
+    titles = [f"On the desk of {viewport['width']} px", f"Another name at {viewport['width']} px"]
+    video_id = broadcaster.new_video(title=titles[0])
+    broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": picture(video_id)})
+    viewer = guest(broadcaster, "Vera")
+    broadcaster.call("POST", f"/videos/{video_id}/comments", {"body": "A rude word"}, token=viewer)
+
+    window = await signed_in(open_window, broadcaster, "/studio/", viewport)
+    page = window.page
+    desk = page.locator("#desk")
+    await expect(desk.get_by_label("Name shown to viewers")).to_have_value(titles[0])
+    await window.until("document.querySelector('#preview').currentTime > 0")
+    assert await page.locator("#preview").evaluate("element => element.muted")
+    broadcaster.call("PUT", f"/videos/{video_id}/like", {"kind": "love"}, token=viewer)
+    await expect(desk.locator("[data-plot=viewers] .plot-line")).to_have_attribute("d", re.compile("^M0 "))
+    assert await page.evaluate(IS_WITHIN)
+    assert await window.serious_axe_findings() == []
+
+    comments = page.frame_locator("#desk-comments")
+    rude = comments.locator(".comment", has_text="A rude word")
+    await rude.hover()
+    await rude.locator("[data-do=delete]").click()
+    await comments.locator("#delete-yes").click()
+    await expect(rude).to_have_count(0)
+    assert broadcaster.call("GET", f"/videos/{video_id}/comments")["items"] == []
+
+    await desk.get_by_label("Name shown to viewers").fill(titles[1])
+    await desk.get_by_role("button", name="Rename").click()
+    await expect(page.locator(".studio-video h2", has_text=titles[1])).to_be_visible()
+    assert broadcaster.call("GET", f"/videos/{video_id}")["title"] == titles[1]
+
+    await desk.get_by_role("button", name="End", exact=True).click()
+    await page.get_by_role("dialog").get_by_role("button", name="End it").click()
+    await expect(page.locator("#desk-status")).to_have_text("Ended")
+    await desk.get_by_role("button", name="Go on").click()
+    await expect(page.locator("#desk-status")).to_have_text("Live")
+    assert broadcaster.call("GET", f"/videos/{video_id}")["status"] == "live"
+    broadcaster.call("POST", f"/videos/{video_id}/end")
+    assert window.problems == []
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+async def test_a_broadcaster_reads_the_report_on_a_broadcast(
+    broadcaster: Broadcaster, open_window: OpenWindow, viewport: dict[str, int]
+) -> None:
+    title = f"Reported on at {viewport['width']} px"
+    video_id = broadcaster.new_video(title=title)
+    viewer = guest(broadcaster, "Vera")
+    first = broadcaster.call("POST", f"/videos/{video_id}/comments", {"body": "=A question"}, token=viewer)
+    broadcaster.call("POST", f"/videos/{video_id}/comments", {"body": "An answer", "reply_to": first["id"]})
+    broadcaster.call("PUT", f"/videos/{video_id}/like", {"kind": "love"}, token=viewer)
+    broadcaster.call("POST", f"/videos/{video_id}/end")
+
+    window = await signed_in(open_window, broadcaster, "/studio/", viewport)
+    page = window.page
+    await page.locator(".studio-video", has_text=title).get_by_role("link", name="Report").click()
+    await expect(page.get_by_role("heading", name=title)).to_be_visible()
+    await expect(page.locator("[data-tile=comments]")).to_have_text("2")
+    await expect(page.locator("[data-tile=likes]")).to_have_text("1")
+    await expect(page.get_by_text("=A question")).to_be_visible()
+    await expect(page.get_by_text("1 answer")).to_be_visible()
+    await expect(page.locator("[data-plot=comments] svg")).to_have_attribute(
+        "aria-label", "Comments a minute: 0 at most"
+    )
+    assert await page.evaluate(IS_WITHIN)
+    assert await window.serious_axe_findings() == []
+    async with page.expect_download() as coming:
+        await page.get_by_role("link", name="Comments (CSV)").click()
+    download = await coming.value
+    assert download.suggested_filename.startswith(f"{title} ")
+    assert "Vera,'=A question,," in (await download.path()).read_text("utf-8-sig")
+    assert window.problems == []
+
+
+async def test_an_uploaded_picture_is_on_the_card_until_one_comes(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow, tmp_path: Path
+) -> None:
+    """It is made small in the browser: the server takes 64 KB."""
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    photo = tmp_path / "photo.png"
+    source = ("-f", "lavfi", "-i", "testsrc2=s=2400x1800", "-frames:v", "1")
+    subprocess.run([get_ffmpeg_exe(), "-nostdin", "-v", "error", *source, photo], check=True)
+    (tmp_path / "text.png").write_text("no picture")
+    window = await signed_in(open_window, broadcaster, "/studio/", PHONE)
+    page = window.page
+    await page.get_by_role("button", name="New video").click()
+    await page.get_by_label("Title", exact=True).fill("With a picture")
+    await page.locator("#f-picture").set_input_files(tmp_path / "text.png")
+    await expect(page.locator("#f-picture-error")).to_be_visible()
+    await page.locator("#f-picture").set_input_files(photo)
+    await expect(page.locator("#f-picture-shown")).to_be_visible()
+    await page.get_by_role("button", name="Create").click()
+    item = page.locator(".studio-video", has_text="With a picture")
+    await item.scroll_into_view_if_needed()
+    await expect(item.locator("img")).to_be_visible()
+    await window.until("document.querySelector('.studio-video img:not([hidden])').naturalWidth === 1280")
+    video_id = await item.get_attribute("data-video")
+    await page.goto(site.urls[1])
+    picture = page.locator(".card", has_text="With a picture").locator("img")
+    await expect(picture).to_have_attribute("src", re.compile(rf"^/media/{video_id}/thumbnail\.jpg\?t=\d+$"))
+
+    await page.goto(f"{site.urls[0]}/studio/")
+    await delete(page, "With a picture")
+    assert not (site.folder / "media" / str(video_id)).exists()
+    assert window.problems == []
+
+
+async def delete(page: Page, title: str) -> None:
+    """Delete a video, after being asked."""
+    item = page.locator(".studio-video", has_text=title)
+    await item.get_by_role("button", name="Edit").click()
+    await page.get_by_role("button", name="Delete the video").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete it").click()
+    await expect(item).to_have_count(0)
