@@ -28,9 +28,9 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import is_valid_path
-from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 
 from accounts import sign_in
+from liveplatform.compression import StaticFiles, compress_page
 from realtime.edge import origins
 from realtime.edge.handoff import ZERO_COPY
 from realtime.edge.transport import PIECE_BYTES
@@ -68,8 +68,9 @@ class LoopHandler(ASGIHandler):
     (realtime.log.threads); sessions and CSRF are in web.door.
     """
 
-    def __init__(self, middleware: list[str]) -> None:
+    def __init__(self, middleware: list[str], *, compresses: bool = False) -> None:
         self._middleware = middleware
+        self._compresses = compresses
         super().__init__()
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -100,6 +101,8 @@ class LoopHandler(ASGIHandler):
         if method == "OPTIONS" and response.status_code == 405:
             response.status_code, response.content = 204, b""
             del response.headers["Content-Type"]
+        if self._compresses:
+            compress_page(response, dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin1"))
         headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
         is_public = response.headers.get("Cache-Control", "").startswith("public")
         headers += origins.allowance(scope, settings.LIVE_ORIGINS, is_public=is_public)
@@ -156,9 +159,10 @@ ROOT_FILES = {"/favicon.ico": "img/favicon.ico", "/manifest.json": "manifest.jso
 """Files that browsers and search engines ask for at the root, whatever a page says."""
 
 
-def _static_files() -> ServeStaticASGI:
-    files = ServeStaticASGI(
-        None,
+def _static_files() -> StaticFiles:
+    files = StaticFiles(
+        folder=settings.BASE_DIR / "static",
+        kept=settings.DATA_DIR / "compressed",
         max_age=0,
         immutable_file_test=r"/vendor/[^/]+-[0-9.]+/",
         allow_all_origins=False,
@@ -166,9 +170,9 @@ def _static_files() -> ServeStaticASGI:
     )
     for finder in get_finders():
         for path, storage in finder.list([]):
-            files.add_file_to_dictionary(settings.STATIC_URL + path, storage.path(path))
+            files.add(settings.STATIC_URL + path, storage.path(path))
     for url, path in ROOT_FILES.items():
-        files.add_file_to_dictionary(url, find(path))
+        files.add(url, str(find(path)))
     return files
 
 
@@ -190,7 +194,7 @@ ON_THE_LOOP = re.compile(
 
 others = ASGIHandler()
 in_turns = InTurns(others, Turns(PAGES_AT_ONCE))
-pages = LoopHandler(settings.PAGES_MIDDLEWARE)
+pages = LoopHandler(settings.PAGES_MIDDLEWARE, compresses=not settings.TRUSTED_PROXIES)
 api = LoopHandler(settings.API_MIDDLEWARE)
 static_files = _static_files()
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Copy the browser libraries that frontend/package-lock.json pins into static/vendor/, byte for byte, with their
-# licences, and write static/vendor/SHA384SUMS. tests/test_vendor.py re-checks that list.
+# licences, and write static/vendor/SHA384SUMS. tests/test_vendor.py re-checks that list. Beside each file lies its form in
+# Brotli, which takes seconds to make (liveplatform/compression.py serves it).
 # Needs npm; only whoever changes a version runs this.
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,5 +22,10 @@ cp frontend/node_modules/uplot/dist/uPlot.esm.js \
    frontend/node_modules/uplot/LICENSE "$uplot/"
 
 cd static/vendor
+find . -name '*.*js' -o -name '*.css' | node -e '
+const { readFileSync, writeFileSync } = require("node:fs");
+const { brotliCompressSync } = require("node:zlib");
+for (const path of readFileSync(0, "utf8").trim().split("\n")) writeFileSync(`${path}.br`, brotliCompressSync(readFileSync(path)));
+'
 find . -type f ! -name SHA384SUMS | LC_ALL=C sort | sed 's|^\./||' | xargs sha384sum > SHA384SUMS
 cat SHA384SUMS

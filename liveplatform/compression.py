@@ -1,0 +1,86 @@
+"""How static files and pages get smaller on their way to a browser. Called by liveplatform.asgi.
+
+A static file may have a form in Brotli beside it (scripts/vendor.sh writes it). Its gzip form is made at the first
+start and kept in the data folder. Pages are compressed as they are answered, unless there is a proxy, which does it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import os
+from pathlib import Path
+from typing import Any
+from wsgiref.headers import Headers
+
+from django.http import HttpResponse
+from django.utils.cache import patch_vary_headers
+from django.utils.text import compress_string
+from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
+from servestatic.responders import StaticFile  # type: ignore[import-untyped]
+from servestatic.utils import parse_accept_encoding  # type: ignore[import-untyped]
+
+logger = logging.getLogger(__name__)
+
+COMPRESSED_MIN_BYTES = 1_000
+RANDOM_BYTES_MAX = 100
+"""So much is added to each page, so that its length says nothing of what is in it (as Django's GZipMiddleware does)."""
+TEXTS = (".css", ".js", ".json", ".mjs", ".svg")
+
+
+class StaticFiles(ServeStaticASGI):  # type: ignore[misc]
+    """A table of files; those of `folder` with smaller forms for browsers that take them.
+
+    `kept`: where the forms lie that are made here, named by what is in them.
+    """
+
+    def __init__(self, *, folder: Path, kept: Path, **options: Any) -> None:
+        self._folder = folder
+        self._kept = kept
+        super().__init__(None, **options)
+
+    def add(self, url: str, path: str) -> None:
+        """Have the file at this path, unless it is the smaller form of another."""
+        if self.is_compressed_variant(path):
+            return
+        headers = Headers([])
+        self.add_mime_headers(headers, path, url)
+        self.add_cache_headers(headers, path, url)
+        self.add_headers_function(headers, path, url)
+        self.files[url] = StaticFile(path, headers.items(), encodings=self._encodings(Path(path)))
+
+    def _encodings(self, path: Path) -> dict[str, str]:
+        """Return the coding and path of each smaller form."""
+        if not path.is_relative_to(self._folder) or path.suffix not in TEXTS:
+            return {}
+        found = {"br": f"{path}.br"} if os.path.exists(f"{path}.br") else {}
+        if path.stat().st_size >= COMPRESSED_MIN_BYTES and (made := self._gzipped(path)):
+            found["gzip"] = made
+        return found
+
+    def _gzipped(self, path: Path) -> str:
+        """Return the path of the file in gzip, "" if it cannot be written."""
+        content = path.read_bytes()
+        made = self._kept / f"{hashlib.sha256(content).hexdigest()[:32]}.gz"
+        if made.exists():
+            return str(made)
+        writing = made.with_suffix(f".{os.getpid()}")  # other processes of the site make it too
+        try:
+            self._kept.mkdir(parents=True, exist_ok=True)
+            writing.write_bytes(gzip.compress(content, 9, mtime=0))
+            writing.replace(made)
+        except OSError as error:
+            logger.warning("static files go out uncompressed: %s: %s", self._kept, error.strerror)
+            return ""
+        return str(made)
+
+
+def compress_page(response: HttpResponse, accept_encoding: str) -> None:
+    """Compress a page in place, where the browser takes gzip. What is short stays as it is."""
+    if len(response.content) < COMPRESSED_MIN_BYTES:
+        return
+    patch_vary_headers(response, ("Accept-Encoding",))
+    if "gzip" in parse_accept_encoding(accept_encoding):
+        response.content = compress_string(response.content, max_random_bytes=RANDOM_BYTES_MAX)
+        response.headers["Content-Encoding"] = "gzip"
