@@ -12,6 +12,7 @@ VIDEO = r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 urlpatterns = [
     path("", views.home, name="home"),
     path("videos/<uuid:video_id>/", views.watch, name="watch"),
+    path("videos/<uuid:video_id>/later/", views.watch_later, name="watch_later"),
     path("studio/", views.studio, name="studio"),
     path("studio/<uuid:video_id>/report/", report_pages.report, name="report"),
     path("studio/<uuid:video_id>/minutes.csv", report_pages.minutes, name="minutes"),

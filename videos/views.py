@@ -23,6 +23,7 @@ from django.http import (
     HttpResponseNotFound,
 )
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 
@@ -166,6 +167,7 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "comment_max": BODY_MAX,
         "comment_max_bytes": BODY_MAX_BYTES,
         "apart": apart,
+        "is_picture_first": apart != "dock" and _plays(state["snapshot"]["video"]),
     }
     if apart != "embed":
         response = render_page(request, "videos/watch.html", viewer, context)
@@ -178,6 +180,25 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_FRAMED
     response.xframe_options_exempt = True
     return response
+
+
+async def watch_later(request: HttpRequest, video_id: UUID) -> HttpResponse:
+    """Send what a watch page holds beside what one sees first. Of the video it knows the address, which may be none."""
+    context = {
+        "path": reverse("watch", args=[video_id]),
+        "name_max": NAME_MAX,
+        "comment_max": BODY_MAX,
+        "comment_max_bytes": BODY_MAX_BYTES,
+    }
+    response = render(request, "videos/_watch_later.html", context)
+    response.headers["Cache-Control"] = "public, max-age=60"
+    return response
+
+
+def _plays(video: Row) -> bool:
+    """Return whether a live picture plays. static/js/watch/scene.js follows the same rule."""
+    is_there = video["picture"]["state"] in ("", Video.Picture.LIVE)
+    return bool(video["status"] == Video.Status.LIVE and video["playlist"] and is_there)
 
 
 def _by_count(row: Row) -> int:

@@ -5,7 +5,9 @@ import { Backoff } from "../core/backoff.js";
 import { translate } from "../core/words.js";
 import { byId, note } from "../parts/dom.js";
 import { Captions } from "./captions.js";
+import { firstPicture } from "./first-picture.js";
 import { followKeys } from "./keys.js";
+import { savesData } from "./preferences.js";
 import { Screen } from "./screen.js";
 import { SeekBar } from "./seek-bar.js";
 import { Settings } from "./settings.js";
@@ -133,18 +135,19 @@ export class Player {
     this.#root.classList.add("opened");
     this.#progressAt = Date.now();
     this.#spin(true);
-    const source = new Source({
-      video: this.#video,
-      saves: this.#settings.saves,
-      lost: () => this.#lost(),
-      changed: () => this.#settings.qualitiesCame(),
-    });
+    const source = firstPicture.take(this.#url) ?? new Source({ video: this.#video, saves: savesData() });
+    source.lost = () => this.#lost();
+    source.changed = () => this.#settings.qualitiesCame();
     this.#source = source;
     this.#settings.follow(source);
     const isPlayable = await source.open(this.#url, this.#isLive ? 0 : this.#place);
     if (source !== this.#source) return;
     if (isPlayable) {
-      this.#start();
+      this.#settings.qualitiesCame();
+      // The first picture plays already.
+      if (this.playing) this.#showPlaying();
+      else this.#start();
+      this.#sound.show();
     } else {
       this.#spin(false);
       this.#fail(translate("picture_unsupported"), { again: false });
@@ -238,11 +241,13 @@ export class Player {
     });
     on("waiting seeking", () => this.#spin(!video.paused));
     on("error", () => { if (this.#url && video.hasAttribute("src") && !video.src.startsWith("blob:")) this.#lost(); });
-    on("play playing pause ended emptied", () => {
-      this.#root.classList.toggle("playing", this.playing);
-      byId("play").setAttribute("aria-label", translate(this.playing ? "pause" : "play"));
-      this.showControls();
-    });
+    on("play playing pause ended emptied", () => this.#showPlaying());
+  }
+
+  #showPlaying() {
+    this.#root.classList.toggle("playing", this.playing);
+    byId("play").setAttribute("aria-label", translate(this.playing ? "pause" : "play"));
+    this.showControls();
   }
 
   #followPointer() {

@@ -2,6 +2,7 @@
 // remembered until the page goes.
 
 const PREFIX = "player.";
+const QUIETEST = 0.1;
 const memory = new Map();
 
 /** The value of a key, "" for none. */
@@ -20,3 +21,14 @@ export function prefer(key, value) {
     localStorage.setItem(PREFIX + key, String(value));
   } catch { /* Refused, or full. */ }
 }
+
+export const wantsSound = () => preference("sound") === "on";
+export const volumeWanted = () => Math.min(1, Math.max(QUIETEST, Number(preference("volume") || 1)));
+
+/** A volume that is nearly none is not remembered. */
+export function preferVolume(volume) {
+  if (volume >= QUIETEST) prefer("volume", volume);
+}
+
+/** Whether the viewer wants to save data: by their choice, else as their device says. */
+export const savesData = () => (preference("saver") ? preference("saver") === "on" : Boolean(navigator.connection?.saveData));

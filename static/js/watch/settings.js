@@ -3,7 +3,7 @@
 import { translate } from "../core/words.js";
 import { byId, note, placeAt } from "../parts/dom.js";
 import { serverNow } from "../parts/page.js";
-import { prefer, preference } from "./preferences.js";
+import { prefer, preference, savesData } from "./preferences.js";
 
 const AUTO = -1;
 const GAP_PX = 8;
@@ -29,11 +29,6 @@ export class Settings {
     this.#wireSwitch("step", () => {});
   }
 
-  /** Whether the viewer wants to save data: by their choice, else as their device says. */
-  get saves() {
-    return preference("saver") ? preference("saver") === "on" : Boolean(navigator.connection?.saveData);
-  }
-
   /** Another source plays; null: nothing does. */
   follow(source) {
     this.#source = source;
@@ -44,7 +39,7 @@ export class Settings {
   qualitiesCame() {
     const wanted = Number(preference("quality"));
     const found = this.#source?.qualities.find(({ height }) => height === wanted);
-    if (found && !this.saves) this.#source.choose(found.at);
+    if (found && !savesData()) this.#source.choose(found.at);
     this.#drawQualities();
   }
 
@@ -73,7 +68,7 @@ export class Settings {
 
   #drawQualities() {
     const qualities = this.#source?.qualities ?? [];
-    byId("quality").hidden = qualities.length < 2 || this.saves;
+    byId("quality").hidden = qualities.length < 2 || savesData();
     const chosen = Number(preference("quality"));
     const options = [{ at: AUTO, height: 0 }, ...qualities];
     const at = options.find(({ height }) => height > 0 && height === chosen)?.at ?? AUTO;
@@ -82,7 +77,7 @@ export class Settings {
 
   #wireSwitch(key, changed) {
     const button = byId(`${key}-switch`);
-    const isOn = () => (key === "saver" ? this.saves : preference(key) === "on");
+    const isOn = () => (key === "saver" ? savesData() : preference(key) === "on");
     button.setAttribute("aria-checked", String(isOn()));
     button.addEventListener("click", () => {
       prefer(key, isOn() ? "off" : "on");

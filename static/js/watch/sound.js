@@ -2,30 +2,29 @@
 
 import { translate } from "../core/words.js";
 import { byId, reducedMotion } from "../parts/dom.js";
-import { prefer, preference } from "./preferences.js";
+import { begin } from "./first-picture.js";
+import { prefer, preferVolume, volumeWanted, wantsSound } from "./preferences.js";
 
 const FADE_MS = 600;
 const STEP = 0.05;
-const QUIETEST = 0.1;
 
 export class Sound {
   #root = byId("player");
   #video = byId("picture");
-  #volume = Math.min(1, Math.max(QUIETEST, Number(preference("volume") || 1)));
-  #isWanted = preference("sound") === "on";
+  #isWanted = wantsSound();
   #isFading = false;
 
   constructor() {
     const video = this.#video;
-    video.volume = this.#volume;
-    for (const event of ["volumechange", "loadedmetadata", "playing", "emptied"]) video.addEventListener(event, () => this.#show());
+    video.volume = volumeWanted();
+    for (const event of ["volumechange", "loadedmetadata", "playing", "emptied"]) video.addEventListener(event, () => this.show());
     byId("mute").addEventListener("click", () => this.toggle());
     byId("sound-on").addEventListener("click", () => {
       this.turn(true);
       byId("mute").focus({ preventScroll: true });
     });
     byId("volume").addEventListener("input", (event) => this.#setVolume(Number(event.target.value)));
-    this.#show();
+    this.show();
   }
 
   get isOff() {
@@ -33,16 +32,8 @@ export class Sound {
   }
 
   /** Play, with sound where it is wanted and the browser allows it. Rejects where it does not even play without. */
-  async play() {
-    const video = this.#video;
-    if (this.#isWanted) video.muted = false;
-    try {
-      await video.play();
-    } catch (error) {
-      if (error.name !== "NotAllowedError" || video.muted) throw error;
-      video.muted = true;
-      await video.play();
-    }
+  play() {
+    return begin(this.#video, this.#isWanted);
   }
 
   toggle() {
@@ -59,7 +50,7 @@ export class Sound {
   }
 
   louder(steps) {
-    const volume = this.#isFading ? this.#volume : this.#video.volume;
+    const volume = this.#isFading ? volumeWanted() : this.#video.volume;
     this.#setVolume((this.isOff ? 0 : volume) + steps * STEP);
   }
 
@@ -69,13 +60,13 @@ export class Sound {
     video.volume = Math.min(1, Math.max(0, volume));
     video.muted = video.volume === 0;
     this.#isWanted = !video.muted;
-    if (video.volume >= QUIETEST) prefer("volume", this.#volume = video.volume);
+    preferVolume(video.volume);
     prefer("sound", this.#isWanted ? "on" : "off");
   }
 
   /** Sound that comes suddenly frightens. */
   #fadeIn() {
-    const [video, from, to] = [this.#video, performance.now(), this.#volume];
+    const [video, from, to] = [this.#video, performance.now(), volumeWanted()];
     this.#isFading = !reducedMotion.matches;
     if (!this.#isFading) {
       video.volume = to;
@@ -92,7 +83,8 @@ export class Sound {
     requestAnimationFrame(step);
   }
 
-  #show() {
+  /** Draw how it is. */
+  show() {
     const [video, isOff] = [this.#video, this.isOff];
     this.#root.classList.toggle("muted", isOff);
     byId("mute").setAttribute("aria-label", translate(isOff ? "unmute" : "mute"));

@@ -6,6 +6,8 @@ const OWN_HLS = "application/vnd.apple.mpegurl";
 /** The browser's own HLS does not say how far behind the newest picture it wants to be: three segments of 2 s. */
 const OWN_DELAY_SECONDS = 6;
 const RECOVER_AGAIN_MS = 10_000;
+/** The ingest sends what browsers play as it is. What others send may have to be taken apart: in a worker. */
+const OURS = /^\/media\//;
 
 // How far behind the camera one watches is the playlist's to say: PART-HOLD-BACK, HOLD-BACK, or three segments. A viewer
 // who fell behind catches up unnoticed.
@@ -31,19 +33,27 @@ const SAVER = { lowLatencyMode: false, startLevel: 0, maxBufferLength: 10, backB
 export class Source {
   #video;
   #hls = null;
+  #opening = null;
   #isClosed = false;
   #edgeWanted = false;
   #saves;
 
-  /** `lost()`: it does not come through; `changed()`: there are other qualities. */
-  constructor({ video, saves, lost, changed }) {
+  /** It does not come through. */
+  lost = () => {};
+  /** There are other qualities. */
+  changed = () => {};
+
+  constructor({ video, saves }) {
     this.#video = video;
     this.#saves = saves;
-    Object.assign(this, { lost, changed });
   }
 
-  /** Load the playlist, from a place in it or as it wants. Returns false where the browser cannot play it. */
-  async open(url, startAt) {
+  /** Load the playlist, from a place in it or as it wants; once. Returns false where the browser cannot play it. */
+  open(url, startAt = 0) {
+    return this.#opening ??= this.#open(url, startAt);
+  }
+
+  async #open(url, startAt) {
     // Chromium plays HLS by itself too, but without control of the latency: hls.js first.
     if ("MediaSource" in window || "ManagedMediaSource" in window) {
       const { default: Hls } = await import(`${VENDOR}hls.light.min.mjs`);
@@ -69,7 +79,7 @@ export class Source {
   }
 
   #attach(Hls, url, startAt) {
-    const hls = new Hls({ ...CONFIG, ...(this.#saves ? SAVER : {}), startPosition: startAt || -1 });
+    const hls = new Hls({ ...CONFIG, ...(this.#saves ? SAVER : {}), enableWorker: !OURS.test(url), startPosition: startAt || -1 });
     this.#hls = hls;
     let recoveredAt = -Infinity;
     hls.on(Hls.Events.ERROR, (_, data) => {
