@@ -58,6 +58,7 @@ WATCH: dict[str, str | Promise] = {
     "nameless": _("You have no name here any more. Choose one, or sign in, to go on."),
     "gone": _("This is no longer here."),
     "video_ended": _("The broadcast has ended."),
+    "replay_gone": _("The replay was deleted."),
     "comments_off": _("Comments are turned off."),
     "failed": _("This did not work: {detail}"),
     "name_missing": _("Write a name first."),

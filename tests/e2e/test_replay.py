@@ -45,7 +45,7 @@ def ended(site: Site, broadcaster: Broadcaster, picture: Picture) -> str:
     with psycopg.connect(site.database_url) as connection:  # the picture of the tests runs ahead of the clock
         connection.execute(
             "UPDATE videos_video SET started_at = %s, ended_at = %s WHERE id = %s",
-            [start, start + timedelta(seconds=20), video_id],
+            [start - timedelta(seconds=30), start + timedelta(seconds=20), video_id],
         )
     return video_id
 
@@ -75,11 +75,42 @@ async def test_a_replay_shows_everything_at_its_moment(site: Site, ended: str, o
     await expect(window.page.locator("#viewers")).to_have_text("7")
     await go_to(window, 3)
     await shows(window, "Two")
+    # As the recording plays: its picture came half a minute after the broadcast had begun.
+    await expect(window.page.locator("#list time").last).to_have_text("0:02")
 
     await window.page.evaluate("document.querySelector('#picture').playbackRate = 2")
     await window.page.keyboard.press("k")
     await shows(window, "Two", "Eight", "Fifteen")
     assert window.problems == []
+
+
+async def test_a_replay_that_is_deleted_is_not_a_frame_that_stands_still(
+    site: Site, ended: str, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    window = await open_window(watch(site, ended))
+    await window.is_live()
+    await window.page.get_by_role("button", name="Watch the replay").click()
+    await plays(window)
+    await shows(window)
+
+    broadcaster.call("DELETE", f"/videos/{ended}/recording")
+
+    await expect(window.page.locator("#curtain-ended")).to_be_visible()
+    await expect(window.page.locator("#toast")).to_have_text("The replay was deleted.")
+    await shows(window, "Two", "Eight", "Fifteen")
+
+
+async def test_the_arrows_on_the_bar_go_five_seconds(site: Site, ended: str, open_window: OpenWindow) -> None:
+    """They went a tenth of a second, the bar's step for a mouse."""
+    window = await open_window(watch(site, ended))
+    await window.page.get_by_role("button", name="Watch the replay").click()
+    await plays(window)
+    await window.page.keyboard.press("k")
+    await go_to(window, 6)
+
+    await window.page.locator("#seek").press("ArrowRight")
+
+    await window.until("Math.abs(document.querySelector('#picture').currentTime - 11) < 0.1")
 
 
 async def test_the_peaks_of_a_replay_can_be_gone_to(site: Site, ended: str, open_window: OpenWindow) -> None:

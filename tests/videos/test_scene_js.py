@@ -53,3 +53,5 @@ async def test_a_replay_plays_when_it_is_asked_for_and_not_once_it_is_deleted(
     video: dict[str, Any] = {"status": "ended", "playlist": REPLAY, "picture": {"state": "", "since_ms": None}}
     scene = await page.evaluate(SCENE, [{"video": video, "over": over}, True])
     assert (scene["curtain"], scene["url"], scene["isLive"]) == (curtain, url, over)
+    scene = await page.evaluate(SCENE, [{"video": {**video, "playlist": ""}, "over": over}, True])
+    assert (scene["curtain"], scene["url"]) == ("over" if over else "ended", "")

@@ -4,7 +4,7 @@ import { ApiError, call } from "../core/api.js";
 import { asWritten } from "../core/pending.js";
 import { plural, translate } from "../core/words.js";
 import { announcer, byId, paintFace, writeTime } from "../parts/dom.js";
-import { compact, offset } from "../parts/format.js";
+import { compact, duration, offset } from "../parts/format.js";
 import { keyOf, paintPending, Rows, Scroller } from "../parts/list.js";
 import { TypingLine } from "../parts/typing.js";
 import { CommentForm } from "./comment-form.js";
@@ -23,10 +23,17 @@ const drawnFrom = new WeakMap();
 
 const createComment = () => byId("comment-template").content.firstElementChild.cloneNode(true);
 
+/** When a comment was written: how far into the broadcast, or into the recording that plays. */
+function placeOf({ at_ms: atMs }, { recording, video }) {
+  if (recording) return recording.has(atMs) ? duration(recording.secondOf(atMs)) : "";
+  return offset(atMs, video.started_at_ms);
+}
+
 /** Draw a comment into its item, with the start of `parent`, which it answers. Text only. */
 function fillComment(item, comment, parent, state) {
   const inputs = [
     comment, parent, state.viewer?.id, state.canModerate, state.video.started_at_ms, state.video.comments_enabled, isOpen(state),
+    state.recording,
   ];
   if (drawnFrom.get(item)?.every((value, at) => value === inputs[at])) return;
   drawnFrom.set(item, inputs);
@@ -42,7 +49,7 @@ function fillComment(item, comment, parent, state) {
   item.querySelector(".comment-body").textContent = comment.body;
   for (const badge of item.querySelectorAll(".role")) badge.hidden = badge.dataset.role !== author.role;
   item.querySelector(".you").hidden = !isMine;
-  writeTime(item, comment.at_ms, offset(comment.at_ms, state.video.started_at_ms));
+  writeTime(item, comment.at_ms, placeOf(comment, state));
   fillQuote(item.querySelector(".quote"), comment, parent);
   fillTools(item, comment, isMine, state);
 }

@@ -38,6 +38,12 @@ export class Recording {
     return segment ? segment.atMs + (second - segment.start) * 1_000 : null;
   }
 
+  /** Whether it shows a moment, or what was right before a pause. */
+  has(ms) {
+    const [first, last] = [this.momentAt(0), this.momentAt(this.seconds)];
+    return first !== null && first <= ms && ms <= last;
+  }
+
   /** The second that shows a moment; for one without a picture the last before it. */
   secondOf(ms) {
     const segment = this.#segments.findLast(({ atMs }) => atMs !== null && atMs <= ms);

@@ -32,6 +32,8 @@ export class Replay {
   /** The moment that is shown; null: the next one is a jump. */
   #shownMs = null;
   #shown = null;
+  /** What the page showed before: the end of the broadcast. */
+  #final = null;
 
   /** `store`: the page's state; `likes`, `comments`: what is said of what comes; `hearts`. */
   constructor({ store, hearts, likes, comments }) {
@@ -40,11 +42,17 @@ export class Replay {
     on("playing", () => this.#run());
     on("pause ended emptied", () => clearInterval(this.#timer));
     on("seeking emptied", () => { this.#shownMs = null; });
+    // It is opened anew where it does not come through: it may have been trimmed.
+    on("emptied", () => { this.#recording = null; });
     on("seeking seeked timeupdate", () => void this.#follow());
   }
 
   render({ video, over, likes }) {
     this.#url = over ? "" : replayOf(video);
+    if (this.#final && !this.#url && !over) {
+      this.#leave();
+      return;
+    }
     // An event has brought the state of today: it is not for this page.
     if (this.#shown && likes !== this.#shown.likes) {
       this.#shown = null;
@@ -79,6 +87,7 @@ export class Replay {
     const answer = await fetch(this.#url);
     if (!answer.ok) throw new ApiError({ status: answer.status });
     this.#recording = new Recording(await answer.text());
+    this.store.dispatch("local_recording", { recording: this.#recording });
     void this.#drawCurve(this.#recording);
   }
 
@@ -111,12 +120,22 @@ export class Replay {
     const isJump = fromMs === null || ms < fromMs;
     this.#shownMs = ms;
     const before = this.store.state;
+    this.#final ??= endOf(before);
     if (isJump || isOther(now, this.#shown)) {
       this.store.dispatch("local_moment", { ...now, isJump });
       this.#shown = now;
     }
     if (isJump) void this.#arrive(now);
     else this.#announce(fromMs, ms, now, before);
+  }
+
+  /** The recording was deleted: what was at the end is shown again. */
+  #leave() {
+    const final = this.#final;
+    this.#final = this.#shown = this.#recording = null;
+    byId("happened").hidden = true;
+    this.store.dispatch("local_recording", { recording: null });
+    this.store.dispatch("local_moment", final);
   }
 
   /** What came since the last look is said and drawn as if it came now. */
@@ -140,6 +159,8 @@ export class Replay {
     }
   }
 }
+
+const endOf = ({ comments, pinned, likes, viewers }) => ({ comments, pinned, likes, viewers: viewers.count, sinceMs: 0, isJump: true });
 
 /** Whether the page would look different. */
 function isOther(now, shown) {

@@ -14,7 +14,8 @@ export function sceneOf({ video, over }, isReplaying) {
   if (over) return { ...NOTHING, curtain: "over" };
   if (video.status === "upcoming") return { ...NOTHING, curtain: "upcoming" };
   if (video.status === "ended") {
-    return isReplaying ? { ...NOTHING, url: replayOf(video), isLive: false } : { ...NOTHING, curtain: "ended" };
+    const url = isReplaying ? replayOf(video) : "";
+    return url ? { ...NOTHING, url, isLive: false } : { ...NOTHING, curtain: "ended" };
   }
   return liveScene(video);
 }

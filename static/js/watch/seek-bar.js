@@ -7,6 +7,7 @@ import { duration } from "../parts/format.js";
 /** A live picture that can be taken back by less has no bar. */
 const WINDOW_MIN_SECONDS = 30;
 const AT_LIVE_SECONDS = 3;
+const KEYS = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5 };
 
 export class SeekBar {
   #video = byId("picture");
@@ -25,6 +26,13 @@ export class SeekBar {
     this.#bar.addEventListener("change", () => {
       this.#isDragged = false;
       this.#goTo(this.#window.start + Number(this.#bar.value));
+    });
+    // The bar's own steps are those of a mouse.
+    this.#bar.addEventListener("keydown", (event) => {
+      const { key, ctrlKey, metaKey, altKey } = event;
+      if (!KEYS[key] || ctrlKey || metaKey || altKey) return;
+      event.preventDefault();
+      this.moveBy(KEYS[key]);
     });
     this.#toLive.addEventListener("click", () => this.toLive());
   }

@@ -43,6 +43,10 @@ export class Stage {
     for (const status of ["live", "upcoming", "ended"]) byId(`badge-${status}`).hidden = !isShown(status);
     byId("watching").hidden = over || video.status === "ended";
     byId("watch-replay").hidden = !replayOf(video);
+    if (this.#isReplaying && !over && !replayOf(video)) {
+      this.#isReplaying = false;
+      toast(translate("replay_gone"));
+    }
     this.#drawScene({ video, over });
     const [pictureState, stateBefore] = [video, before].map((each) => each?.picture?.state);
     if (before && pictureState !== stateBefore && SPOKEN[pictureState]) byId("announcements").textContent = translate(SPOKEN[pictureState]);

@@ -7,7 +7,7 @@ import { acknowledged, byAccount, pendingRules, withAdded, without } from "../co
 
 /** Return the state of a page from the JSON island that the server wrote into it. */
 export function first({ topic, epoch, seq, snapshot, viewer = null, mine = null, blocked = [], can_moderate = false }) {
-  return { topic, epoch, seq, ...snapshot, viewer, mine, blocked, canModerate: can_moderate, pending: [], gone: new Set(), over: false };
+  return { topic, epoch, seq, ...snapshot, viewer, mine, blocked, canModerate: can_moderate, pending: [], gone: new Set(), over: false, recording: null };
 }
 
 /** Return the last `limit` comments and the rest of the state in the shape of the server's snapshot. */
@@ -90,6 +90,8 @@ const local = {
       ...state, comments: [...older, ...left(comments)], pinned: left(pinned), likes, viewers: { ...state.viewers, count: viewers },
     };
   },
+  // The recording that plays, with its own clock (recording.js); null: none does.
+  local_recording: (state, { recording }) => ({ ...state, recording }),
   // The video was deleted or is not for this viewer any more: what is shown stays, nothing more can be done.
   local_over: (state) => ({ ...state, over: true }),
   local_trimmed: (state, { keep }) => ({ ...state, comments: state.comments.slice(-keep) }),
