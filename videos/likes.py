@@ -138,7 +138,8 @@ class _Batch:
         heads = self._connection.execute(log.LOCK, [topics])
         ask(
             "videos",
-            "SELECT id, owner_id, status, visibility, comments_enabled FROM videos_video WHERE id = ANY(%s)",
+            "SELECT id, owner_id, status, visibility, comments_enabled, comments_after_end"
+            " FROM videos_video WHERE id = ANY(%s)",
             ids,
         )
         ask(
@@ -191,14 +192,17 @@ class _Batch:
             raise SignedOut("You are signed out: sign in again, or become a guest.")
         return viewer
 
-    def _open_video(self, video_id: UUID, viewer: _Actor) -> dict[str, Any]:
-        """Return the row of a video that this viewer may act on. Raises NotFound."""
+    def _open_video(self, video_id: UUID, viewer: _Actor, *, also_ended: bool = False) -> dict[str, Any]:
+        """Return the row of a video that this viewer may act on. Raises NotFound.
+
+        `also_ended`: also if it has ended, where its broadcaster wants that.
+        """
         video = self._videos.get(video_id)
         if video is None or TopicName(f"video:{video_id}") not in self._heads:
             raise NotFound("There is no such video.")
         if video["visibility"] == Video.Visibility.PRIVATE and not (viewer.sees_all or viewer.id == video["owner_id"]):
             raise NotFound("There is no such video.")
-        if video["status"] == Video.Status.ENDED:
+        if video["status"] == Video.Status.ENDED and not (also_ended and video["comments_after_end"]):
             raise NotFound("This broadcast has ended.", code="video_ended")
         return video
 
@@ -223,7 +227,7 @@ class _Batch:
 
     def add_comment(self, command: AddComment) -> dict[str, Any]:
         viewer = self._actor(command)
-        video = self._open_video(command.video_id, viewer)
+        video = self._open_video(command.video_id, viewer, also_ended=True)
         key = (command.video_id, viewer.id, command.client_id)
         if command.client_id is not None and (known := self._known_comments.get(key)) is not None:
             if known["body"] != command.body or known["reply_to_id"] != command.reply_to:

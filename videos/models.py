@@ -66,6 +66,12 @@ class Video(models.Model):
     is_recorded = models.BooleanField(
         _("recorded"), default=True, db_default=True, help_text=_("Can be watched when it has ended.")
     )
+    comments_after_end = models.BooleanField(
+        _("comments after the end"),
+        default=False,
+        db_default=False,
+        help_text=_("Viewers may comment when it has ended. What they write is marked."),
+    )
     starts_at = models.DateTimeField(_("planned start"), null=True, blank=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)

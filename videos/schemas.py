@@ -37,6 +37,7 @@ class VideoIn(In):
     playlist: Playlist = ""
     starts_itself: bool = Field(True, description="Goes live when the picture comes; else by `startVideo`.")
     is_recorded: bool = Field(True, description="Can be watched when it has ended.")
+    comments_after_end: bool = Field(False, description="Viewers may comment when it has ended.")
     starts_at_ms: Milliseconds | None = None
 
 
@@ -48,6 +49,7 @@ class VideoPatch(In):
     playlist: Playlist = UNCHANGED
     starts_itself: bool = UNCHANGED
     is_recorded: bool = UNCHANGED
+    comments_after_end: bool = UNCHANGED
     starts_at_ms: Milliseconds | None = None
 
 
@@ -160,6 +162,7 @@ class VideoOut(Schema):
     picture: PictureOut
     starts_itself: bool
     is_recorded: bool
+    comments_after_end: bool
     starts_at_ms: int | None
     started_at_ms: int | None
     ended_at_ms: int | None

@@ -167,6 +167,7 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "comment_max": BODY_MAX,
         "comment_max_bytes": BODY_MAX_BYTES,
         "apart": apart,
+        "is_open": _takes_comments(state["snapshot"]["video"]),
         "is_picture_first": apart != "dock" and _plays(state["snapshot"]["video"]),
     }
     if apart != "embed":
@@ -193,6 +194,12 @@ async def watch_later(request: HttpRequest, video_id: UUID) -> HttpResponse:
     response = render(request, "videos/_watch_later.html", context)
     response.headers["Cache-Control"] = "public, max-age=60"
     return response
+
+
+def _takes_comments(video: Row) -> bool:
+    """Return whether viewers may comment. static/js/watch/state.js follows the same rule."""
+    has_time = video["status"] != Video.Status.ENDED or video["comments_after_end"]
+    return bool(video["comments_enabled"] and has_time)
 
 
 def _plays(video: Row) -> bool:

@@ -59,6 +59,7 @@ WATCH: dict[str, str | Promise] = {
     "gone": _("This is no longer here."),
     "video_ended": _("The broadcast has ended."),
     "replay_gone": _("The replay was deleted."),
+    "after_broadcast": _("after the broadcast"),
     "comments_off": _("Comments are turned off."),
     "failed": _("This did not work: {detail}"),
     "name_missing": _("Write a name first."),

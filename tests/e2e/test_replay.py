@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -24,14 +24,12 @@ WRITTEN = {"Two": 2, "Eight": 8, "Fifteen": 15}
 def ended(site: Site, broadcaster: Broadcaster, picture: Picture) -> str:
     """A broadcast of 20 seconds that has ended: with comments, likes and viewers, each at a second of its recording."""
     video_id = broadcaster.new_video(title="To be seen again")
-    broadcaster.comment(video_id, "Before the picture")
     picture(video_id, seconds_before=20)
     folder = site.folder / "media" / video_id
     keep_replay(folder)
-    [begin, *_] = re.findall(r"^#EXT-X-PROGRAM-DATE-TIME:(.+)$", (folder / "replay.m3u8").read_text(), re.MULTILINE)
-    start = datetime.fromisoformat(begin)
+    start = make_older(folder / "replay.m3u8")
     with psycopg.connect(site.database_url) as connection:
-        for body, second in WRITTEN.items():
+        for body, second in {"Before the picture": -5, **WRITTEN}.items():
             comment = broadcaster.comment(video_id, body)
             moment = start + timedelta(seconds=second)
             connection.execute("UPDATE videos_comment SET created_at = %s WHERE id = %s", [moment, comment["id"]])
@@ -42,12 +40,24 @@ def ended(site: Site, broadcaster: Broadcaster, picture: Picture) -> str:
         )
     broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": f"/media/{video_id}/replay.m3u8"})
     broadcaster.call("POST", f"/videos/{video_id}/end")
-    with psycopg.connect(site.database_url) as connection:  # the picture of the tests runs ahead of the clock
+    with psycopg.connect(site.database_url) as connection:
         connection.execute(
             "UPDATE videos_video SET started_at = %s, ended_at = %s WHERE id = %s",
             [start - timedelta(seconds=30), start + timedelta(seconds=20), video_id],
         )
     return video_id
+
+
+def make_older(playlist: Path) -> datetime:
+    """Let a recording be an hour old: the picture of the tests runs ahead of the clock. Return when it began."""
+    tag, text = "#EXT-X-PROGRAM-DATE-TIME:", playlist.read_text()
+    dates = [line.removeprefix(tag) for line in text.splitlines() if line.startswith(tag)]
+    for date in dates:
+        text = text.replace(
+            date, (datetime.fromisoformat(date) - timedelta(hours=1)).isoformat(timespec="milliseconds")
+        )
+    playlist.write_text(text)
+    return datetime.fromisoformat(dates[0]) - timedelta(hours=1)
 
 
 async def go_to(window: Window, second: int) -> None:
@@ -98,6 +108,31 @@ async def test_a_replay_that_is_deleted_is_not_a_frame_that_stands_still(
     await expect(window.page.locator("#curtain-ended")).to_be_visible()
     await expect(window.page.locator("#toast")).to_have_text("The replay was deleted.")
     await shows(window, "Two", "Eight", "Fifteen")
+
+
+async def test_comments_of_later_are_apart_from_those_in_step(
+    site: Site, ended: str, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    broadcaster.call("PATCH", f"/videos/{ended}", {"comments_after_end": True})
+    broadcaster.comment(ended, "Seen the day after")
+    window = await open_window(watch(site, ended))
+    await expect(window.page.locator("#list .comment").last).to_contain_text("after the broadcast")
+    await window.join("Late")
+    await window.page.get_by_role("button", name="Watch the replay").click()
+    await plays(window)
+    await window.page.keyboard.press("k")
+    await go_to(window, 3)
+    await shows(window, "Two")
+
+    await window.page.get_by_role("button", name="After it 1").click()
+    await expect(window.page.locator("#list .comment-body")).to_have_text("Seen the day after")
+    await window.page.get_by_role("button", name="During the broadcast").click()
+    await shows(window, "Two")
+    await window.write("I too")
+    await expect(window.page.locator("#list .comment-body")).to_have_text(["Seen the day after", "I too"])
+
+    assert await window.serious_axe_findings() == []
+    assert window.problems == []
 
 
 async def test_the_arrows_on_the_bar_go_five_seconds(site: Site, ended: str, open_window: OpenWindow) -> None:

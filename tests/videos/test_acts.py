@@ -197,6 +197,19 @@ async def test_comments_off_and_ended_videos_take_none(stage: Stage) -> None:
     assert await run(Comment.objects.count) == 0
 
 
+async def test_comments_go_on_after_the_end_where_the_broadcaster_wants_that(stage: Stage) -> None:
+    await run(broadcasts.update_video, stage.video.id, stage.owner, comments_after_end=True)
+    ended_at = (await run(broadcasts.end_video, stage.video.id, stage.owner)).ended_at
+    written = await comment(stage.video.id, stage.viewers[0], "I have seen it today")
+    assert ended_at is not None
+    assert written["at_ms"] >= int(ended_at.timestamp() * 1000)
+    with pytest.raises(NotFound):
+        await like(stage.video.id, stage.viewers[0], "like")
+    await run(broadcasts.update_video, stage.video.id, stage.owner, comments_enabled=False)
+    with pytest.raises(Forbidden):
+        await comment(stage.video.id, stage.viewers[0], "And again")
+
+
 async def test_private_video_is_missing_for_strangers(stage: Stage) -> None:
     await run(broadcasts.update_video, stage.video.id, stage.owner, visibility="private")
     with pytest.raises(NotFound) as private:

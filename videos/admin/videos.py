@@ -144,7 +144,7 @@ class VideoAdmin(HasTools, DeletesInSteps, QuickListMixin, admin.ModelAdmin[Vide
         return () if obj is None else ("state", "owner", *self.TIMES, *self.TOTALS)
 
     def get_fieldsets(self, request: HttpRequest, obj: Video | None = None) -> Any:
-        own = ("title", "description", "visibility", "comments_enabled", "playlist", "starts_at")
+        own = ("title", "description", "visibility", "comments_enabled", "comments_after_end", "playlist", "starts_at")
         if obj is None:
             return ((None, {"fields": ("owner", *own)}),)
         return (

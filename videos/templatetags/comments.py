@@ -28,19 +28,20 @@ _ITEM = (
 
 
 @register.simple_tag
-def comment_items(rows: Iterable[Mapping[str, Any]], started_at_ms: int | None) -> SafeString:
+def comment_items(rows: Iterable[Mapping[str, Any]], video: Mapping[str, Any]) -> SafeString:
     """Return the items of `rows`, each with its `comment`, the `parent` that it answers, and whether it is `mine`."""
-    return format_html_join("", _ITEM, (_parts(row, started_at_ms) for row in rows))
+    return format_html_join("", _ITEM, (_parts(row, video) for row in rows))
 
 
-def _parts(row: Mapping[str, Any], started_at_ms: int | None) -> tuple[object, ...]:
+def _parts(row: Mapping[str, Any], video: Mapping[str, Any]) -> tuple[object, ...]:
     comment, mine = row["comment"], row["mine"]
     name = comment["author"]["name"]
     classes = (" mine" if mine else "") + (" is-pinned" if comment["pinned"] else "")
     badges = _badges(comment["author"]["role"], mine=mine)
     quote = _quote(row["parent"]) if comment["reply_to"] else ""
     at_ms = comment["at_ms"]
-    time = offset(at_ms, started_at_ms)
+    is_later = video["status"] == "ended" and video["ended_at_ms"] is not None and at_ms > video["ended_at_ms"]
+    time = _("after the broadcast") if is_later else offset(at_ms, video["started_at_ms"])
     return (classes, comment["id"], hue(name), initial(name), quote, name, badges, iso(at_ms), time, comment["body"])
 
 

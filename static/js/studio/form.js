@@ -6,7 +6,7 @@ import { byId, note, toast } from "../parts/dom.js";
 import { showDisk } from "./health.js";
 import { Thumbnail } from "./thumbnail.js";
 
-const CHOICES = ["comments_enabled", "starts_itself", "is_recorded"];
+const CHOICES = ["comments_enabled", "comments_after_end", "starts_itself", "is_recorded"];
 
 const localInput = (atMs) => new Date(atMs - new Date(atMs).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 

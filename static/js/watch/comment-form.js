@@ -6,7 +6,7 @@ import { translate } from "../core/words.js";
 import { Composer } from "../parts/composer.js";
 import { byId } from "../parts/dom.js";
 import { reportTyping } from "../parts/typing.js";
-import { isOpen } from "./state.js";
+import { isOpen, mayComment } from "./state.js";
 
 const TYPISTS_VIEWERS_MAX = 50;
 
@@ -24,7 +24,7 @@ export class CommentForm {
       wait: "wait_comment",
       draft: () => (store.state.viewer ? `draft ${store.state.viewer.id} ${topic}` : ""),
       escape: () => this.#escape(),
-      typing: reportTyping(() => (store.state.viewers.count <= TYPISTS_VIEWERS_MAX ? `${path}/typing` : "")),
+      typing: reportTyping(() => (store.state.viewers.count <= TYPISTS_VIEWERS_MAX && isOpen(store.state) ? `${path}/typing` : "")),
       send: (text) => this.#send(text),
     });
     this.sender = new Sender({
@@ -78,9 +78,10 @@ export class CommentForm {
 
   #draw(state) {
     const { video, viewer, over } = state;
-    const open = video.comments_enabled && isOpen(state);
-    byId("closed-ended").hidden = video.status !== "ended" || over;
-    byId("closed-off").hidden = video.comments_enabled || !isOpen(state);
+    const open = mayComment(state);
+    const isClosed = video.status === "ended" && !video.comments_after_end;
+    byId("closed-ended").hidden = !isClosed || over;
+    byId("closed-off").hidden = video.comments_enabled || isClosed || over;
     byId("closed-over").hidden = !over;
     const isWriting = this.#form.contains(document.activeElement);
     byId("join").hidden = !open || Boolean(viewer);

@@ -8,7 +8,7 @@ import { compact, duration, offset } from "../parts/format.js";
 import { keyOf, paintPending, Rows, Scroller } from "../parts/list.js";
 import { TypingLine } from "../parts/typing.js";
 import { CommentForm } from "./comment-form.js";
-import { isOpen, isRead } from "./state.js";
+import { isLater, isRead, mayComment } from "./state.js";
 
 const QUOTE_MAX = 60;
 const PAGE = 50;
@@ -24,7 +24,9 @@ const drawnFrom = new WeakMap();
 const createComment = () => byId("comment-template").content.firstElementChild.cloneNode(true);
 
 /** When a comment was written: how far into the broadcast, or into the recording that plays. */
-function placeOf({ at_ms: atMs }, { recording, video }) {
+function placeOf(comment, { recording, video }) {
+  const { at_ms: atMs } = comment;
+  if (isLater(video, comment)) return translate("after_broadcast");
   if (recording) return recording.has(atMs) ? duration(recording.secondOf(atMs)) : "";
   return offset(atMs, video.started_at_ms);
 }
@@ -32,7 +34,7 @@ function placeOf({ at_ms: atMs }, { recording, video }) {
 /** Draw a comment into its item, with the start of `parent`, which it answers. Text only. */
 function fillComment(item, comment, parent, state) {
   const inputs = [
-    comment, parent, state.viewer?.id, state.canModerate, state.video.started_at_ms, state.video.comments_enabled, isOpen(state),
+    comment, parent, state.viewer?.id, state.canModerate, state.video.started_at_ms, state.video.ended_at_ms, mayComment(state),
     state.recording,
   ];
   if (drawnFrom.get(item)?.every((value, at) => value === inputs[at])) return;
@@ -68,9 +70,9 @@ function fillQuote(quote, comment, parent) {
 }
 
 function fillTools(item, comment, isMine, state) {
-  const { video, canModerate } = state;
+  const { canModerate } = state;
   const may = {
-    reply: video.comments_enabled && isOpen(state),
+    reply: mayComment(state),
     message: !isMine && comment.id !== null,
     pin: canModerate && !comment.pinned,
     delete: canModerate || isMine,
@@ -183,14 +185,16 @@ export class Comments {
   /** A comment came as an event. */
   came({ comment }) {
     this.#typists.silence(comment.author.id);
+    // In a replay they are elsewhere (afterwards.js).
+    if (this.store.state.recording && isLater(this.store.state.video, comment)) return;
     if (comment.author.id === this.store.state.viewer?.id || !isRead(this.store.state, comment.author)) return;
     this.#place.came();
     this.#announce(comment);
   }
 
-  /** These are comments of another time: there may be older ones. */
-  restart() {
-    this.#place.begin(true);
+  /** These are comments of another time. */
+  restart({ hasOlder = true } = {}) {
+    this.#place.begin(hasOlder);
     this.#place.toEnd();
   }
 
@@ -208,8 +212,7 @@ export class Comments {
     this.#form.render(state, before);
     this.#moderation.render(state, before);
     this.#place.keepingPlace(() => this.#draw(this.store.state));
-    const open = state.video.comments_enabled && state.video.status !== "ended";
-    byId("nothing").hidden = this.#rows.size > 0 || !open;
+    byId("nothing").hidden = this.#rows.size > 0 || !mayComment(state);
     if (state.blocked !== before?.blocked) state.blocked.forEach((id) => this.#typists.silence(id));
     if (state.comments.length > KEPT_MAX && this.#place.isAtEnd) {
       this.#place.begin(true);

@@ -5,6 +5,7 @@
 
 import { ApiError, call } from "../core/api.js";
 import { byId } from "../parts/dom.js";
+import { Afterwards } from "./afterwards.js";
 import { Curve } from "./curve.js";
 import { Moments } from "./moments.js";
 import { Recording } from "./recording.js";
@@ -26,6 +27,7 @@ export class Replay {
   #recording = null;
   #moments = new Moments();
   #curve = new Curve();
+  #afterwards = new Afterwards({ changed: () => this.#look() });
   #isLoading = false;
   #retryAt = 0;
   #timer;
@@ -47,12 +49,15 @@ export class Replay {
     on("seeking seeked timeupdate", () => void this.#follow());
   }
 
-  render({ video, over, likes }) {
+  render(state) {
+    const { video, over, likes } = state;
     this.#url = over ? "" : replayOf(video);
     if (this.#final && !this.#url && !over) {
       this.#leave();
       return;
     }
+    if (this.#final) this.#collect(state);
+    this.#afterwards.render(state);
     // An event has brought the state of today: it is not for this page.
     if (this.#shown && likes !== this.#shown.likes) {
       this.#shown = null;
@@ -116,11 +121,11 @@ export class Replay {
   }
 
   #show(ms) {
-    const [now, fromMs] = [this.#moments.at(ms), this.#shownMs];
+    const [now, fromMs] = [this.#at(ms), this.#shownMs];
     const isJump = fromMs === null || ms < fromMs;
     this.#shownMs = ms;
     const before = this.store.state;
-    this.#final ??= endOf(before);
+    if (!this.#final) this.#begin(before);
     if (isJump || isOther(now, this.#shown)) {
       this.store.dispatch("local_moment", { ...now, isJump });
       this.#shown = now;
@@ -129,26 +134,52 @@ export class Replay {
     else this.#announce(fromMs, ms, now, before);
   }
 
+  #at(ms) {
+    const now = this.#moments.at(ms);
+    return this.#afterwards.isShown ? { ...now, comments: this.#afterwards.comments, sinceMs: 0 } : now;
+  }
+
+  #begin(state) {
+    this.#final = endOf(state);
+    this.#afterwards.collect(state);
+  }
+
+  /** Take away from those in step what is written now. */
+  #collect(state) {
+    const { hasNews, hasOwn } = this.#afterwards.collect(state);
+    if (hasOwn) this.#afterwards.show(true);
+    else if (hasNews) this.#look();
+  }
+
+  /** Show the place where one is, as if one had just come. */
+  #look() {
+    this.#shownMs = null;
+    void this.#follow();
+  }
+
   /** The recording was deleted: what was at the end is shown again. */
   #leave() {
     const final = this.#final;
     this.#final = this.#shown = this.#recording = null;
+    this.#afterwards.isShown = false;
     byId("happened").hidden = true;
     this.store.dispatch("local_recording", { recording: null });
     this.store.dispatch("local_moment", final);
+    this.store.dispatch("local_older", { items: this.#afterwards.comments });
   }
 
   /** What came since the last look is said and drawn as if it came now. */
   #announce(fromMs, ms, { likes }, before) {
     this.hearts.rise(this.#moments.reactionsBetween(fromMs, ms));
     if (likes.total !== before.likes.total) this.likes.came(likes, before);
+    if (this.#afterwards.isShown) return;
     for (const comment of this.#moments.commentsBetween(fromMs, ms)) this.comments.came({ comment });
   }
 
   /** At another place: what was said before, where little was said since. */
   async #arrive({ comments, sinceMs }) {
-    this.comments.restart();
-    if (comments.length >= CONTEXT_MIN) return;
+    this.comments.restart({ hasOlder: !this.#afterwards.isShown });
+    if (comments.length >= CONTEXT_MIN || this.#afterwards.isShown) return;
     const seq = this.#moments.seqBefore;
     try {
       const { items } = await call("GET", `${this.#path}/comments?limit=${PAGE}&before=${seq + 1}`, undefined, { quietly: true });

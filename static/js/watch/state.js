@@ -109,5 +109,11 @@ export function apply(state, name, data) {
 /** Whether viewers may like and comment at all. */
 export const isOpen = ({ video, over }) => video.status !== "ended" && !over;
 
+export const mayComment = ({ video, over }) =>
+  video.comments_enabled && !over && (video.status !== "ended" || Boolean(video.comments_after_end));
+
+/** Whether a comment was written after the broadcast had ended. */
+export const isLater = ({ status, ended_at_ms: endedAtMs }, { at_ms: atMs }) => status === "ended" && endedAtMs !== null && atMs > endedAtMs;
+
 /** What comes on the topic of a video; `typing` is shown by parts/typing.js, `reactions` by reactions.js. */
 export const EVENTS = [...Object.keys(durable), ...Object.keys(others), "reactions", "typing"];
