@@ -39,8 +39,8 @@ def write_figures(found: Mapping[str, Any], file: str | None) -> None:
 
 
 @contextlib.contextmanager
-def durable_site() -> Iterator[Site]:
-    """Start PostgreSQL with fsync on, Valkey and a dispatcher, in a folder that goes afterwards. No node yet.
+def durable_site(*, nodes: int = 0, env: dict[str, str] | None = None) -> Iterator[Site]:
+    """Start PostgreSQL with fsync on, Valkey, a dispatcher and nodes, in a folder that goes afterwards.
 
     Sets the environment that the settings read: call it before anything of Django is imported.
     """
@@ -52,7 +52,7 @@ def durable_site() -> Iterator[Site]:
         os.environ["LIVE_LIMITS"] = "off"
         os.environ["DJANGO_SETTINGS_MODULE"] = "liveplatform.settings"
         factory = stack.enter_context(contextlib.closing(SiteFactory(folder)))
-        site = factory.start(nodes=0)
+        site = factory.start(nodes=nodes, env=env)
         stack.callback(site.close)
         os.environ |= {name: site.env[name] for name in ("DATABASE_URL", "REDIS_URL", "LIVE_DATA_DIR")}
         yield site
