@@ -187,8 +187,8 @@ ANY_HOST = ("/healthz", "/readyz", "/metrics", "/metrics/region")
 """Paths that answer to any host name: for balancers, containers and Prometheus. Who may read: realtime.scraping."""
 
 ON_THE_LOOP = re.compile(
-    r"/(videos/[^/]+/(later/)?|studio/([^/]+/(report/|minutes\.csv|comments\.csv))?|operator/(figures)?|healthz|readyz"
-    r"|metrics(/region)?)?"
+    r"/(videos/[^/]+/(later/|captions/[^/]+)?|studio/([^/]+/(report/|minutes\.csv|comments\.csv))?|operator/(figures)?"
+    r"|healthz|readyz|metrics(/region)?)?"
 )
 """Paths of views that are coroutines and touch neither Django's session nor its user."""
 

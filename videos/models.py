@@ -72,6 +72,8 @@ class Video(models.Model):
         db_default=False,
         help_text=_("Viewers may comment when it has ended. What they write is marked."),
     )
+    captions = models.CharField(_("captions"), max_length=240, blank=True, db_default="", editable=False)
+    """The languages of its captions (CaptionTrack), with a space between them."""
     starts_at = models.DateTimeField(_("planned start"), null=True, blank=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)
@@ -210,6 +212,22 @@ class Pin(models.Model):
 
     def __str__(self) -> str:
         return f"{self.comment_id} from {self.pinned_at}"
+
+
+class CaptionTrack(models.Model):
+    """What is said in a recording, in one language: cues of WebVTT, in seconds of the recording (videos.captions)."""
+
+    video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="caption_tracks")
+    language = models.CharField(max_length=20)
+    text = models.TextField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["video", "language"], name="caption_language"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.language} of {self.video_id}"
 
 
 class TimelineStep(models.Model):

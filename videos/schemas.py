@@ -58,6 +58,11 @@ class TrimIn(In):
     to_ms: Milliseconds = Field(description="Segments that begin after are deleted.")
 
 
+class CaptionsIn(In):
+    text: str = Field(description="WebVTT or SubRip. Of it the cues are kept.")
+    goes_on: bool = Field(False, description="Add the cues to those that there are. A long text comes in pieces.")
+
+
 class LikeIn(In):
     kind: Literal["like", "celebrate", "support", "love", "insightful", "funny"] = "like"
 
@@ -163,6 +168,7 @@ class VideoOut(Schema):
     starts_itself: bool
     is_recorded: bool
     comments_after_end: bool
+    captions: list[str] = Field(description="The languages of its captions.")
     starts_at_ms: int | None
     started_at_ms: int | None
     ended_at_ms: int | None
@@ -175,6 +181,10 @@ class VideoOut(Schema):
 class VideoPage(Schema):
     items: list[VideoOut]
     next: UUID | None = Field(description="The `cursor` of the following page.")
+
+
+class CaptionsOut(Schema):
+    cues: int = Field(description="How many came. None: nothing was changed.")
 
 
 class CommentOut(Schema):

@@ -13,6 +13,11 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("videos/<uuid:video_id>/", views.watch, name="watch"),
     path("videos/<uuid:video_id>/later/", views.watch_later, name="watch_later"),
+    re_path(
+        r"^videos/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/captions/(?P<language>[A-Za-z0-9-]{2,20})\.vtt$",
+        views.captions,
+        name="captions",
+    ),
     path("studio/", views.studio, name="studio"),
     path("studio/<uuid:video_id>/report/", report_pages.report, name="report"),
     path("studio/<uuid:video_id>/minutes.csv", report_pages.minutes, name="minutes"),

@@ -35,6 +35,7 @@ from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from realtime.node.process import process
 from videos import words
+from videos.captions import captions_of
 from videos.elsewhere import elsewhere
 from videos.incoming import DOWNLOAD
 from videos.media import LargeFile, answer, answer_large, answer_playlist
@@ -193,6 +194,19 @@ async def watch_later(request: HttpRequest, video_id: UUID) -> HttpResponse:
     }
     response = render(request, "videos/_watch_later.html", context)
     response.headers["Cache-Control"] = "public, max-age=60"
+    return response
+
+
+@page
+async def captions(request: HttpRequest, video_id: str, language: str) -> HttpResponse:
+    """Send the captions of a recording as WebVTT; 404 where there are none, or no such video for this viewer."""
+    viewer = await viewer_on(request)
+    try:
+        text = await backend_threads.run(captions_of, UUID(video_id), viewer, language)
+    except NotFound:
+        raise Http404 from None
+    response = HttpResponse(text, content_type="text/vtt; charset=utf-8")
+    response.headers["Cache-Control"] = "private, no-cache"
     return response
 
 

@@ -176,6 +176,8 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "recorded": _("{duration}, {size}"),
     "no_recording": _("There is no recording any more."),
     "bad_trim": _("Write times like 1:30 or 1:02:30, the first before the second."),
+    "captions_sent": _("Captions sent."),
+    "no_captions": _("There are no captions in this file. WebVTT and SubRip are taken."),
     "trimmed": _("The recording is shorter now"),
     "recording_deleted": _("The recording is deleted"),
     "file_making": _("The file is being made…"),

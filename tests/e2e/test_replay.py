@@ -135,6 +135,22 @@ async def test_comments_of_later_are_apart_from_those_in_step(
     assert window.problems == []
 
 
+async def test_a_replay_has_the_captions_that_its_broadcaster_has_sent(
+    site: Site, ended: str, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    said = {"text": "WEBVTT\n\n00:00.000 --> 00:20.000\nWhat a morning!\n"}
+    broadcaster.call("PUT", f"/videos/{ended}/captions/en", said)
+    window = await open_window(watch(site, ended))
+    await window.page.get_by_role("button", name="Watch the replay").click()
+    await plays(window)
+
+    await window.page.keyboard.press("c")
+
+    await expect(window.page.locator("#captions")).to_have_attribute("aria-pressed", "true")
+    await window.until("document.querySelector('track')?.track.activeCues?.[0]?.text === 'What a morning!'")
+    assert window.problems == []
+
+
 async def test_the_arrows_on_the_bar_go_five_seconds(site: Site, ended: str, open_window: OpenWindow) -> None:
     """They went a tenth of a second, the bar's step for a mouse."""
     window = await open_window(watch(site, ended))

@@ -252,6 +252,7 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         "conversation_id": talk["id"],
         "message_id": sent["id"],
         "viewer_id": other.id,
+        "language": "pt-br",
     }
     answered: set[str] = set()
     for method, path, body, person in (
@@ -288,6 +289,8 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("POST", f"{video}/recording/trim", {"from_ms": 0, "to_ms": 1}, broadcaster),
         ("POST", f"{video}/recording/download", None, broadcaster),
         ("DELETE", f"{video}/recording", None, broadcaster),
+        ("PUT", f"{video}/captions/pt-br", {"text": "00:01.000 --> 00:02.000\nHello"}, broadcaster),
+        ("DELETE", f"{video}/captions/pt-br", None, broadcaster),
         ("POST", f"{video}/start", None, broadcaster),
         ("PUT", f"{video}/like", {"kind": "love"}, guest),
         ("DELETE", f"{video}/like", None, guest),

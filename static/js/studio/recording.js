@@ -4,6 +4,7 @@ import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
 import { byId, note, toast } from "../parts/dom.js";
 import { duration } from "../parts/format.js";
+import { Captions } from "./captions.js";
 
 const EVERY_MS = 2_000;
 
@@ -25,6 +26,7 @@ export class RecordingDialog {
   #changed;
   #id = "";
   #known = null;
+  #captions = new Captions((work) => this.#ask(work));
 
   constructor(changed) {
     this.#changed = changed;
@@ -52,6 +54,7 @@ export class RecordingDialog {
     void this.#ask(async () => {
       this.#draw(await this.#call("GET"));
       this.#drawTimes();
+      await this.#captions.open(id);
     });
     this.#dialog.showModal();
   }

@@ -1,10 +1,14 @@
-// Captions, where the picture has some.
+// Captions, where the picture has some: a recording those that its broadcaster has sent.
 
 import { byId } from "../parts/dom.js";
 import { prefer, preference } from "./preferences.js";
 
+const languageNames = new Intl.DisplayNames(document.documentElement.lang || "en", { type: "language" });
+
 export class Captions {
-  #tracks = byId("picture").textTracks;
+  #video = byId("picture");
+  #tracks = this.#video.textTracks;
+  #offered = "";
   #button = byId("captions");
 
   constructor() {
@@ -12,6 +16,17 @@ export class Captions {
     for (const event of ["addtrack", "removetrack", "change"]) this.#tracks.addEventListener(event, () => this.#draw());
     this.#tracks.addEventListener("addtrack", () => { if (preference("captions") === "on") this.#show(true); });
     this.#draw();
+  }
+
+  /** Offer captions in these languages, and no others; `base`: where they are. */
+  offer(languages, base) {
+    if (languages.join() === this.#offered) return;
+    this.#offered = languages.join();
+    this.#video.replaceChildren(...languages.map((language) => {
+      const track = document.createElement("track");
+      Object.assign(track, { kind: "captions", srclang: language, label: languageNames.of(language), src: `${base}/${language}.vtt` });
+      return track;
+    }));
   }
 
   toggle() {
@@ -29,10 +44,11 @@ export class Captions {
     return this.#found.some(({ mode }) => mode === "showing");
   }
 
-  /** The one of the page's language, else the first. */
+  /** The one in a language that the viewer reads, else the first. */
   #show(isOn) {
     const found = this.#found;
-    const chosen = found.find(({ language }) => language && document.documentElement.lang.startsWith(language)) ?? found[0];
+    const isOf = (wanted) => ({ language }) => language && wanted.toLowerCase().startsWith(language);
+    const chosen = navigator.languages.map((wanted) => found.find(isOf(wanted))).find(Boolean) ?? found[0];
     for (const track of found) track.mode = isOn && track === chosen ? "showing" : "disabled";
     this.#draw();
   }

@@ -50,6 +50,8 @@ export class Player {
     moved: (isAtLive) => this.#moved(isAtLive),
   });
 
+  captions = new Captions();
+
   constructor() {
     this.#followVideo();
     this.#followPointer();
@@ -58,7 +60,7 @@ export class Player {
       this.#fail("");
       void this.#open();
     });
-    const [seekBar, sound, screen, captions] = [this.#seekBar, this.#sound, this.#screen, new Captions()];
+    const [seekBar, sound, screen, captions] = [this.#seekBar, this.#sound, this.#screen, this.captions];
     if (byId("main").dataset.as !== "dock") followKeys({ player: this, seekBar, sound, screen, captions });
     setInterval(() => this.#look(), LOOK_MS);
   }

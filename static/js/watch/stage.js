@@ -56,6 +56,8 @@ export class Stage {
   #drawScene(state) {
     const { curtain, url, ...how } = sceneOf(state, this.#isReplaying);
     for (const name of CURTAINS) byId(`curtain-${name}`).hidden = name !== curtain;
+    const { id, captions = [] } = state.video;
+    this.player.captions.offer(how.isLive ? [] : captions, `/videos/${id}/captions`);
     this.player.play(this.#theatre.dataset.as === "dock" ? "" : url, how);
     this.#countDown();
   }
