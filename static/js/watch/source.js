@@ -28,7 +28,11 @@ const CONFIG = {
     },
   },
 };
+const library = () => import(`${VENDOR}hls.light.min.mjs`);
 const SAVER = { lowLatencyMode: false, startLevel: 0, maxBufferLength: 10, backBufferLength: 10 };
+
+/** Load the player before there is something to play: who waits for a picture then sees it sooner. */
+export const prepare = () => void library().catch(() => {});
 
 export class Source {
   #video;
@@ -56,7 +60,7 @@ export class Source {
   async #open(url, startAt) {
     // Chromium plays HLS by itself too, but without control of the latency: hls.js first.
     if ("MediaSource" in window || "ManagedMediaSource" in window) {
-      const { default: Hls } = await import(`${VENDOR}hls.light.min.mjs`);
+      const { default: Hls } = await library();
       if (this.#isClosed) return true;
       if (Hls.isSupported()) {
         this.#attach(Hls, url, startAt);

@@ -6,10 +6,14 @@ import { byId, paragraphs, toast, writeTime } from "../parts/dom.js";
 import { ago, compact, duration, moment } from "../parts/format.js";
 import { isLate, serverNow } from "../parts/page.js";
 import { Player } from "./player.js";
+import { savesData } from "./preferences.js";
 import { replayOf, sceneOf } from "./scene.js";
+import { prepare } from "./source.js";
 
 const DAY_SECONDS = 86_400;
 const CURTAINS = ["upcoming", "waiting", "stalled", "gone", "ended", "over", "none"];
+/** Behind these a picture is to come. */
+const BEFORE_PICTURE = ["upcoming", "waiting", "gone"];
 /** What is said aloud when it happens to the picture. */
 const SPOKEN = { stalled: "picture_stalled", gone: "picture_gone" };
 
@@ -56,6 +60,7 @@ export class Stage {
   #drawScene(state) {
     const { curtain, url, ...how } = sceneOf(state, this.#isReplaying);
     for (const name of CURTAINS) byId(`curtain-${name}`).hidden = name !== curtain;
+    if (BEFORE_PICTURE.includes(curtain) && !savesData()) prepare();
     const { id, captions = [] } = state.video;
     this.player.captions.offer(how.isLive ? [] : captions, `/videos/${id}/captions`);
     this.player.play(this.#theatre.dataset.as === "dock" ? "" : url, how);
