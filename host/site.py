@@ -37,6 +37,7 @@ SLOW_SECONDS = 60.0
 SAME_SIGNAL_SECONDS = 1.0
 RTMP_NAMES = ("LIVE_RTMP_HOST", "LIVE_RTMP_PORT")
 PAGE_NAMES = ("LIVE_PAGE_HOST", "LIVE_PAGE_PORT")
+SRT_NAMES = ("LIVE_RTMP_HOST", "LIVE_SRT_PORT")
 RELAY_NAMES = ("LIVE_RELAY_HOST", "LIVE_RELAY_PORT")
 # Valkey's advice about saving to disk, which this one never does.
 HIDDEN_LINES = ("Memory overcommit must be enabled",)
@@ -53,6 +54,9 @@ def serve(claim: embedded.Ownership) -> None:
         listen(settings.LIVE_RELAY_HOST, settings.LIVE_RELAY_PORT, names=RELAY_NAMES).close()
     if settings.LIVE_RTMP_PORT:
         listen(settings.LIVE_RTMP_HOST, settings.LIVE_RTMP_PORT, names=RTMP_NAMES).close()
+    if settings.LIVE_RTMP_PORT and settings.LIVE_SRT_PORT:
+        udp = socket.SOCK_DGRAM
+        listen(settings.LIVE_RTMP_HOST, settings.LIVE_SRT_PORT, names=SRT_NAMES, kind=udp).close()
     if settings.LIVE_RTMP_PORT and settings.LIVE_PAGE_PORT:
         listen(settings.LIVE_PAGE_HOST, settings.LIVE_PAGE_PORT, names=PAGE_NAMES).close()
     with (
@@ -190,18 +194,26 @@ class _Site:
 # Sockets
 
 
-def listen(host: str, port: int, *, names: tuple[str, str] = ("HOST", "PORT")) -> socket.socket:
+def listen(
+    host: str,
+    port: int,
+    *,
+    names: tuple[str, str] = ("HOST", "PORT"),
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+) -> socket.socket:
     """Return the socket that every node accepts from. Raises ImproperlyConfigured naming the variable at fault."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise ImproperlyConfigured(f"{names[0]}: {host} is no address of this machine: {error.strerror}") from error
-    family, kind, _, _, address = found[0]
+    family, _, _, _, address = found[0]
     listening = socket.socket(family, kind)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if kind == socket.SOCK_STREAM:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(BACKLOG)
+        if kind == socket.SOCK_STREAM:
+            listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRNOTAVAIL:

@@ -27,8 +27,8 @@ from realtime.background import BackgroundTasks
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_redis
-from videos import broadcasts, incoming
-from videos.incoming import Incoming, health_key
+from videos import broadcasts, incoming, keys
+from videos.incoming import Incoming, health_key, refusal_key
 from videos.models import Video
 from web.pictures import free_bytes
 from web.refusals import Refused
@@ -40,6 +40,7 @@ LOOK_SECONDS = 0.25
 RIGHTS_SECONDS = 1.0
 POSTER_SECONDS = 10.0
 HEALTH_KEPT_SECONDS = 5
+REFUSED, REFUSED_SECONDS = "An encoder was refused: {}", 60
 SWEEP_SECONDS = 60.0
 DISK_SECONDS = 10.0
 SCARCE = "Only {:.1f} GB of the disk are free, so nothing more is recorded. The live picture goes on."
@@ -99,10 +100,34 @@ class Desk:
         """Let an encoder send, by its key. Raises RefusedStream."""
         publish = replace(publish, key=key_behind(publish.key))
         try:
+            return await self._admit(publish)
+        except RefusedStream as refused:
+            logger.warning("encoder from %s refused: %s", publish.address, refused)
+            await self.note(publish.key, REFUSED.format(refused))
+            raise
+
+    async def find_key(self, stream_id: str) -> str:
+        """Return the key that an encoder must know which calls itself so. Raises RefusedStream."""
+        try:
+            return await backend_threads.run(keys.key_named, stream_id)
+        except Refused as refused:
+            raise RefusedStream(refused.detail) from refused
+        except StoreUnavailable as error:
+            raise RefusedStream(AWAY) from error
+
+    async def note(self, name: str, words: str) -> None:
+        """Say in the studio of who is named, by key or stream id, why no picture was taken. Redis may be away."""
+        try:
+            if (viewer := await backend_threads.run(keys.named_by, name)) is not None:
+                await shared_redis().set(refusal_key(viewer.id), words, ex=REFUSED_SECONDS)
+        except (StoreUnavailable, RedisError, OSError) as error:
+            logger.debug("a refusal is not published: %s", error)
+
+    async def _admit(self, publish: Publish) -> EncoderSink:
+        try:
             video = await backend_threads.run(incoming.find, publish.key, comes_back=self._has_ended(publish.key))
         except Refused as refused:
-            logger.warning("encoder from %s refused: %s", publish.address, refused)
-            raise RefusedStream(str(refused)) from refused
+            raise RefusedStream(refused.detail) from refused
         except StoreUnavailable as error:
             raise RefusedStream(AWAY) from error
         entry = self._open.get(video.video_id)

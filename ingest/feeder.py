@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import secrets
 from collections.abc import Sequence
 
-from ingest.encoder import ffmpeg
+from ingest.encoder import AGAIN_AUDIO, AGAIN_VIDEO, ffmpeg
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ COPIED = ("-c", "copy")
 FROM_PIPE = "pipe:0"
 STOP_SECONDS = 3.0
 _SAID = "Server error: "
+_UNFIT = re.compile(r"codec \S+ not compatible with flv|incompatible with output codec id '(?P<id>\d+)'")
+_FIRST_SOUND = 0x10000
+"""ffmpeg's numbers of codecs (libavcodec/codec_id.h): those below are pictures."""
 _LINE_MAX_BYTES = 65_536
 _keys: dict[str, str] = {}  # of the ffmpegs that have yet to connect
 
@@ -35,7 +39,7 @@ def key_behind(name: str) -> str:
 
 class Feeder:
     """`inputs`: ffmpeg's options of what it reads, `-i` among them. `codecs`: its options of what is copied and what
-    is encoded again. `host`, `port`: where our own RTMP server is reached.
+    is encoded again. `host`, `port`: where our own RTMP server is reached. `app`: the path of its address.
     """
 
     def __init__(
@@ -46,12 +50,13 @@ class Feeder:
         port: int,
         host: str = "127.0.0.1",
         codecs: Sequence[str] = COPIED,
+        app: str = "live",
     ) -> None:
         self._inputs = inputs
         self._codecs = codecs
         self._key = key
         self._name = secrets.token_hex(16)
-        self._server = f"rtmp://{host}:{port}/live/{self._name}"
+        self._server = f"rtmp://{host}:{port}/{app}/{self._name}"
         self.was_refused = False
         """Whether our RTMP server has cut it, at its end: the last words are for the broadcaster."""
         self._process: asyncio.subprocess.Process | None = None
@@ -110,13 +115,23 @@ class Feeder:
 
     async def _last_words(self, process: asyncio.subprocess.Process) -> str:
         assert process.stderr is not None
-        said = last = ""
+        said = unfit = last = ""
         with contextlib.suppress(ValueError):  # a line longer than the limit
             async for line in process.stderr:
                 last = line.decode(errors="replace").strip()
                 said = last.partition(_SAID)[2] or said
+                unfit = last if _UNFIT.search(last) else unfit
                 logger.debug("ffmpeg: %s", last)
         await process.wait()
         key_behind(self._name)  # it may never have come so far
         self.was_refused = bool(said)
-        return said or last
+        return said or unfit or last
+
+
+def codecs_after(words: str, codecs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what is to be encoded again where RTMP could not carry it, by ffmpeg's last words; else the same."""
+    if (unfit := _UNFIT.search(words)) is None:
+        return codecs
+    is_sound = int(unfit["id"]) >= _FIRST_SOUND if unfit["id"] else "Audio codec" in words
+    again = AGAIN_AUDIO if is_sound else AGAIN_VIDEO
+    return codecs if set(again) <= set(codecs) else (*codecs, *again)

@@ -1,7 +1,8 @@
 """The ingest's process: `python -m liveplatform.ingest`. It takes pictures from encoders, for all the site's videos.
 
-One for each folder of pictures (`LIVE_MEDIA_DIR`). It listens on LIVE_RTMP_HOST and LIVE_RTMP_PORT for encoders, and on
-LIVE_PAGE_HOST and LIVE_PAGE_PORT for nodes, which pass on what browsers record.
+One for each folder of pictures (`LIVE_MEDIA_DIR`). On LIVE_RTMP_HOST it takes RTMP at LIVE_RTMP_PORT, and SRT at
+LIVE_SRT_PORT; on LIVE_PAGE_HOST and LIVE_PAGE_PORT nodes pass on what browsers record. All of it goes to the port of
+RTMP.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ async def _run() -> int:
     from ingest.desk import Desk
     from ingest.pages import PageServer
     from ingest.rtmp.server import RtmpLimits, RtmpServer
+    from ingest.srt.server import SrtServer
     from realtime.limits import network_of
     from web.addresses import in_url
 
@@ -42,19 +44,25 @@ async def _run() -> int:
     limits = RtmpLimits(max_bits_per_second=settings.LIVE_INGEST_MAX_MBPS * 1e6)
     server = RtmpServer(desk.admit, network_of=network_of, limits=limits)
     await desk.start()
-    name = "LIVE_RTMP_PORT"
+    host, name = settings.LIVE_RTMP_HOST, "LIVE_RTMP_PORT"
     try:
-        port = await server.start(settings.LIVE_RTMP_HOST, settings.LIVE_RTMP_PORT)
-        pages = PageServer(rtmp_host=in_url(settings.LIVE_RTMP_HOST), rtmp_port=port)
+        port = await server.start(host, settings.LIVE_RTMP_PORT)
+        logger.info("ingest: encoders send to rtmp://%s:%d/live", host, port)
+        rtmp = (in_url(host), port)
+        srt = SrtServer(desk.find_key, desk.note, rtmp=rtmp, network_of=network_of)
+        if settings.LIVE_SRT_PORT:
+            name = "LIVE_SRT_PORT"
+            logger.info("ingest: encoders send to srt://%s:%d", host, srt.start(host, settings.LIVE_SRT_PORT))
+        pages = PageServer(rtmp_host=in_url(host), rtmp_port=port)
         if settings.LIVE_PAGE_PORT:
             name = "LIVE_PAGE_PORT"
             await pages.start(settings.LIVE_PAGE_HOST, settings.LIVE_PAGE_PORT)
     except OSError as error:
         print(f"liveplatform: {name}: cannot listen: {error.strerror}", file=sys.stderr)
         return 2
-    logger.info("ingest: encoders send to rtmp://%s:%d/live", settings.LIVE_RTMP_HOST, port)
     await stop.wait()
     await pages.aclose()
+    await srt.aclose()
     await server.aclose()
     await desk.aclose()
     return 0

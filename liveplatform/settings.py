@@ -238,6 +238,15 @@ LIVE_RTMP_URL = _read(
     lambda url: not url or re.fullmatch(r"rtmps?://[^/\s]+/\S+", url) is not None,
     "the address that encoders know, like rtmp://example.org/live",
 )
+# UDP. With the same number as RTMP it is free where that is.
+LIVE_SRT_PORT = _integer("LIVE_SRT_PORT", LIVE_RTMP_PORT, 0, 65535)
+LIVE_SRT_URL = _read(
+    "LIVE_SRT_URL",
+    env.str,
+    "",
+    lambda url: not url or re.fullmatch(r"srt://[^/?\s]+:[1-9]\d{0,4}", url) is not None,
+    "the address that encoders know, like srt://example.org:1935",
+)
 LIVE_SECOND_ENCODER = _read(
     "LIVE_SECOND_ENCODER", env.str, "refuse", ("refuse", "replace").__contains__, "refuse or replace"
 )

@@ -155,6 +155,11 @@ def health_key(video_id: UUID) -> str:
     return f"{key_prefix()}picture:{video_id}"
 
 
+def refusal_key(viewer_id: UUID) -> str:
+    """Return where in Redis the ingest says why it took no picture of a broadcaster."""
+    return f"{key_prefix()}refusal:{viewer_id}"
+
+
 def downloads_key() -> str:
     """Return where in Redis the videos are whose recording somebody wants as one file."""
     return f"{key_prefix()}downloads"

@@ -42,13 +42,37 @@ def replace_key(viewer: Viewer) -> str:
     return key_of(viewer)
 
 
+def stream_id_of(key: str) -> str:
+    """Return what of the key says whose it is, and is no secret."""
+    return key[:_HEX]
+
+
+def named_by(key: str) -> Viewer | None:
+    """Return whose key, or stream id, it says to be. Anybody may say so."""
+    try:
+        return Viewer.objects.filter(id=UUID(stream_id_of(key)), is_active=True).first()
+    except ValueError:
+        return None
+
+
+def key_named(stream_id: str) -> str:
+    """Return the key that an encoder must know which calls itself so. Raises WrongKey."""
+    viewer = named_by(stream_id) if len(stream_id) == _HEX else None
+    try:
+        if viewer is not None:
+            return key_of(viewer)
+    except Forbidden as error:
+        raise WrongKey("Only broadcasters can send a picture.") from error
+    raise WrongKey("The stream id is nobody's. Copy the address from the studio.")
+
+
 def broadcaster_of(key: str) -> Viewer:
     """Return whose key it is. Raises WrongKey."""
     try:
-        id = UUID(key[:_HEX])
+        UUID(stream_id_of(key))
     except ValueError as error:
         raise WrongKey("This is no stream key. Copy it from the studio.") from error
-    viewer = Viewer.objects.filter(id=id, is_active=True).first()
+    viewer = named_by(key)
     try:
         known = key_of(viewer) if viewer else ""
     except Forbidden as error:

@@ -111,7 +111,10 @@ class PictureOut(Schema):
 
 class StreamKeyOut(Schema):
     key: str
-    servers: dict[str, str] = Field(description="Where an encoder sends its picture, by protocol.")
+    servers: dict[str, str] = Field(
+        description="Where an encoder sends its picture, by protocol. The address of `srt` has the key in it."
+    )
+    trouble: str = Field(description="Why a picture of yours was not taken within the last minute; or empty.")
 
 
 class EncoderHealth(Schema):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.feeder import FROM_PIPE, Feeder
+from ingest.encoder import AGAIN_AUDIO, AGAIN_VIDEO
+from ingest.feeder import COPIED, FROM_PIPE, Feeder, codecs_after
 from tests.ingest.recorded import FRAMES, pieces, recorded
 from tests.ingest.rtmp.conftest import WRONG, Place
 from tests.ingest.rtmp.conftest import place as place  # a fixture
@@ -73,3 +74,14 @@ async def test_the_key_is_in_no_command_line(place: Place) -> None:
     assert any(f"rtmp://127.0.0.1:{place.port}/".encode() in line for line in lines)
     assert not any(key.encode() in line for line in lines)
     await feeder.aclose()
+
+
+def test_what_rtmp_cannot_carry_is_encoded_anew() -> None:
+    mp2 = "[flv @ 0x5] Tag [3][0][0][0] incompatible with output codec id '86016' ([0][0][0][0])"
+    ac3 = "[flv @ 0x5] Audio codec ac3 not compatible with flv"
+    mpeg2 = "[flv @ 0x5] Tag [2][0][0][0] incompatible with output codec id '2' ([0][0][0][0])"
+    sound = codecs_after(mp2, COPIED)
+    assert sound == codecs_after(ac3, COPIED) == (*COPIED, *AGAIN_AUDIO)
+    assert codecs_after(mpeg2, sound) == (*sound, *AGAIN_VIDEO)
+    assert codecs_after(mp2, sound) == sound
+    assert codecs_after("Connection refused", sound) == sound

@@ -15,7 +15,7 @@ from tests.videos.acts import Stage
 from videos import broadcasts, incoming, removal
 from videos.api.pictures import servers
 from videos.incoming import COMES_BACK, REPLAY_PLAYLIST, KeyStanding
-from videos.keys import WrongKey, broadcaster_of, key_of, replace_key
+from videos.keys import WrongKey, broadcaster_of, key_named, key_of, named_by, replace_key, stream_id_of
 from videos.models import StreamKey, Video
 from web.refusals import Conflict, Forbidden
 
@@ -64,21 +64,38 @@ def test_keys_are_for_broadcasters(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "port", "server"),
+    ("host", "port", "server", "srt"),
     [
-        ("localhost:8000", 1935, "rtmp://localhost/live"),
-        ("live.example.org", 2000, "rtmp://live.example.org:2000/live"),
-        ("[::1]:8000", 1935, "rtmp://[::1]/live"),
-        ("[::1]", 1935, "rtmp://[::1]/live"),
+        ("localhost:8000", 1935, "rtmp://localhost/live", "srt://localhost:9000"),
+        ("live.example.org", 2000, "rtmp://live.example.org:2000/live", "srt://live.example.org:9000"),
+        ("[::1]:8000", 1935, "rtmp://[::1]/live", "srt://[::1]:9000"),
+        ("[::1]", 1935, "rtmp://[::1]/live", "srt://[::1]:9000"),
     ],
 )
 def test_the_server_has_the_name_by_which_the_asker_knows_the_site(
-    settings: Any, host: str, port: int, server: str
+    settings: Any, host: str, port: int, server: str, srt: str
 ) -> None:
+    key = f"{'0' * 32}-{'1' * 32}"
+    secrets = f"?streamid={'0' * 32}&passphrase={key}"
     settings.LIVE_RTMP_PORT, settings.LIVE_RTMP_URL, settings.ALLOWED_HOSTS = port, "", ["*"]
-    assert servers(RequestFactory().get("/", headers={"Host": host})) == {"rtmp": server}
-    settings.LIVE_RTMP_URL = "rtmp://in.example.org/live"
-    assert servers(RequestFactory().get("/")) == {"rtmp": "rtmp://in.example.org/live"}
+    settings.LIVE_SRT_PORT, settings.LIVE_SRT_URL = 9000, ""
+    asked = RequestFactory().get("/", headers={"Host": host})
+    assert servers(asked, key) == {"rtmp": server, "srt": srt + secrets}
+    settings.LIVE_RTMP_URL, settings.LIVE_SRT_PORT = "rtmp://in.example.org/live", 0
+    assert servers(asked, key) == {"rtmp": "rtmp://in.example.org/live"}
+    settings.LIVE_RTMP_PORT, settings.LIVE_SRT_URL = 0, "srt://in.example.org:9000"
+    assert servers(asked, key)["srt"] == f"srt://in.example.org:9000{secrets}"
+
+
+def test_a_stream_id_names_its_broadcaster_and_opens_nothing(stage: Stage) -> None:
+    key = key_of(stage.owner)
+    assert key_named(stream_id_of(key)) == key
+    assert named_by(key) == named_by(stream_id_of(key)) == stage.owner
+    with pytest.raises(WrongKey):
+        broadcaster_of(stream_id_of(key))
+    for wrong in ("", "live", key, "0" * 32, stage.viewers[0].id.hex):
+        with pytest.raises(WrongKey):
+            key_named(wrong)
 
 
 def test_a_picture_goes_to_the_video_that_is_live_or_next(stage: Stage) -> None:

@@ -14,13 +14,14 @@ from ninja import Path as PathParameter
 from ninja import Router
 from redis.exceptions import RedisError
 
+from accounts.models import Viewer
 from accounts.requests import acting_viewer, viewer_auth
 from realtime.answers import answer
 from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_redis
 from videos import keys, schemas
 from videos.access import require
-from videos.incoming import health_key
+from videos.incoming import health_key, refusal_key
 from videos.rights import CHANGE
 from videos.topics import visible_video
 from web.answers import ACTING
@@ -41,7 +42,8 @@ router = Router()
 )
 async def get_stream_key(request: HttpRequest) -> HttpResponse:
     """Enter server and key into your encoder, once. The picture goes to your video that is live, or comes next."""
-    return _key_answer(request, await backend_threads.run(keys.key_of, acting_viewer(request)))
+    viewer = acting_viewer(request)
+    return await _key_answer(request, viewer, await backend_threads.run(keys.key_of, viewer))
 
 
 @router.post(
@@ -53,7 +55,8 @@ async def get_stream_key(request: HttpRequest) -> HttpResponse:
 )
 async def replace_stream_key(request: HttpRequest) -> HttpResponse:
     """Get another key. An encoder that sends with the old one is cut within seconds."""
-    return _key_answer(request, await backend_threads.run(keys.replace_key, acting_viewer(request)), 201)
+    viewer = acting_viewer(request)
+    return await _key_answer(request, viewer, await backend_threads.run(keys.replace_key, viewer), 201)
 
 
 @router.get(
@@ -90,14 +93,25 @@ def _disk(encoder: dict[str, Any] | None) -> dict[str, int | None]:
     return {"free_bytes": free, "hour_bytes": bits_per_second * 3600 // 8}
 
 
-def _key_answer(request: HttpRequest, key: str, status: int = 200) -> HttpResponse:
-    return answer({"key": key, "servers": servers(request)}, status)
+async def _key_answer(request: HttpRequest, viewer: Viewer, key: str, status: int = 200) -> HttpResponse:
+    try:
+        refusal = await shared_redis().get(refusal_key(viewer.id))
+    except (RedisError, OSError):
+        refusal = None
+    trouble = refusal.decode() if isinstance(refusal, bytes) else refusal or ""
+    return answer({"key": key, "servers": servers(request, key), "trouble": trouble}, status)
 
 
-def servers(request: HttpRequest) -> dict[str, str]:
-    """Return where an encoder sends its picture, by protocol: on the name by which the asker knows this site."""
-    if settings.LIVE_RTMP_URL:
-        return {"rtmp": settings.LIVE_RTMP_URL}
+def servers(request: HttpRequest, key: str) -> dict[str, str]:
+    """Return where an encoder sends its picture, by protocol: on the name by which the asker knows this site.
+
+    For SRT the address holds all that an encoder needs, the key too.
+    """
     host, _ = split_domain_port(request.get_host())
-    port = "" if settings.LIVE_RTMP_PORT == 1935 else f":{settings.LIVE_RTMP_PORT}"
-    return {"rtmp": f"rtmp://{host}{port}/live"} if settings.LIVE_RTMP_PORT else {}
+    rtmp, srt = settings.LIVE_RTMP_URL, settings.LIVE_SRT_URL
+    if settings.LIVE_RTMP_PORT:
+        port = "" if settings.LIVE_RTMP_PORT == 1935 else f":{settings.LIVE_RTMP_PORT}"
+        rtmp = rtmp or f"rtmp://{host}{port}/live"
+        srt = srt or (f"srt://{host}:{settings.LIVE_SRT_PORT}" if settings.LIVE_SRT_PORT else "")
+    secrets = f"?streamid={keys.stream_id_of(key)}&passphrase={key}"
+    return {**({"rtmp": rtmp} if rtmp else {}), **({"srt": srt + secrets} if srt else {})}
