@@ -33,6 +33,7 @@ from accounts import sign_in
 from liveplatform.compression import StaticFiles, compress_page
 from realtime.edge import origins
 from realtime.edge.handoff import ZERO_COPY
+from realtime.edge.repeats import Repeatable
 from realtime.edge.transport import PIECE_BYTES
 from realtime.metrics import http_requests_of
 from realtime.routing import (
@@ -122,7 +123,10 @@ async def _send_part(scope: Scope, receive: Receive, send: Send, part: FilePart,
     """Let the server send a part of a file. If it cannot, send pieces, each when the one before has been taken."""
     with part.file:
         if ZERO_COPY in scope.get("extensions", {}) and at < part.end:
-            await send({"type": ZERO_COPY, "file": part.file, "offset": at, "count": part.end - at})
+            message = {"type": ZERO_COPY, "file": part.file, "offset": at, "count": part.end - at}
+            if part.holds_until is not None:
+                message["repeat"] = Repeatable(part.holds_until, http_requests_of("media", 200).inc)
+            await send(message)
             return
         await _send_pieces(receive, send, _read_part(part, at))
 

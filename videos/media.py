@@ -54,6 +54,8 @@ class FilePart(HttpResponse):
         self.file = file
         self.start = start
         self.end = end
+        self.holds_until: float | None = None
+        """Until when (monotonic seconds) it may be sent again to whoever asks for the same."""
         self.headers["Content-Length"] = str(end - start)
 
 

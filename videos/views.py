@@ -31,6 +31,7 @@ from accounts.models import NAME_MAX, Viewer
 from accounts.pages import page, render_page, viewer_on
 from realtime.answers import error, unavailable
 from realtime.edge.handshake import APART
+from realtime.edge.repeats import RENEW_SECONDS
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from realtime.node.process import process
@@ -38,7 +39,7 @@ from videos import words
 from videos.captions import captions_of
 from videos.elsewhere import elsewhere
 from videos.incoming import DOWNLOAD
-from videos.media import LargeFile, answer, answer_large, answer_playlist
+from videos.media import FilePart, LargeFile, answer, answer_large, answer_playlist, never_changes
 from videos.models import LikeKind, Video
 from videos.playlists import BadDirective, ReadPlaylist
 from videos.reading import read_video
@@ -79,6 +80,8 @@ playlists = PlaylistReader(clock=time.monotonic, is_leaving=lambda: process.is_d
 
 _open_until: dict[UUID, float] = {}
 """Videos whose picture anybody may see -> until when (monotonic seconds) that is taken for granted."""
+_renewing: set[UUID] = set()
+"""Those about which somebody asks the database."""
 
 
 def _folder(video_id: object) -> Path:
@@ -261,14 +264,28 @@ async def _may_see_picture(request: HttpRequest, video_id: UUID) -> str:
     """Return "public" when anybody may see the video's picture, "private" when this viewer may.
 
     Raises NotFound, StoreUnavailable. What anybody may see is remembered for OPEN_SECONDS: a broadcast with
-    1,000 viewers asks here 2,000 times a second.
+    1,000 viewers asks here 2,000 times a second. One of them looks again before that, the others need not wait for it.
     """
     now = time.monotonic()
-    if _open_until.get(video_id, 0.0) > now:
+    left = _open_until.get(video_id, 0.0) - now
+    if left > RENEW_SECONDS or (left > 0 and video_id in _renewing):
         return "public"
+    _renewing.add(video_id)
+    try:
+        return await _look_up(request, video_id, now)
+    except StoreUnavailable:
+        if left > 0:
+            return "public"
+        raise
+    finally:
+        _renewing.discard(video_id)
+
+
+async def _look_up(request: HttpRequest, video_id: UUID, now: float) -> str:
     try:
         await backend_threads.run(visible_video, video_id, None)
     except NotFound:
+        _open_until.pop(video_id, None)
         await backend_threads.run(visible_video, video_id, await viewer_on(request))
         return "private"
     if len(_open_until) >= OPEN_MAX:
@@ -335,6 +352,8 @@ async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
         made = answer(request, found, name, audience=audience)
     if disposition:
         made.headers["Content-Disposition"] = disposition
+    elif isinstance(made, FilePart) and made.status_code == 200 and audience == "public" and never_changes(name):
+        made.holds_until = _open_until.get(UUID(video_id))
     return made
 
 

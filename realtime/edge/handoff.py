@@ -34,6 +34,8 @@ PRIVATE_PARTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     # Here: bytes that came after the request, and the requests that hold the connection. `_networkProducer` too, which
     # a channel has once it is connected.
     (http.HTTPChannel, ("_dataBuffer", "requests")),
+    # realtime.edge.http: an answer that needs no request to be read.
+    (http.HTTPChannel, ("_buffer", "_handlingRequest", "_waitingForTransport", "line_mode")),
     # realtime.edge.http: a reason for each refusal. A channel also has `_path` while it reads a head.
     (http.HTTPChannel, ("_receivedHeaderCount", "_receivedHeaderSize", "_respondToBadRequestAndDisconnect")),
     (http.HTTPChannel, ("_send100Continue", "maxHeaders", "totalHeadersSize")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -29,6 +30,7 @@ from realtime.edge.handoff import (
     tcp_transport,
 )
 from realtime.edge.reactor import reactor
+from realtime.edge.repeats import OpenFile, Repeat, Repeatable, said_by
 from realtime.edge.sockets import Listener, StreamSocket
 from realtime.edge.transport import Transport
 from realtime.limits import Network
@@ -70,6 +72,41 @@ class Channel(_HTTPChannel):  # type: ignore[misc]
     def rawDataReceived(self, data: bytes) -> None:
         if not self.is_refused:
             super().rawDataReceived(data)
+
+    def dataReceived(self, data: bytes) -> None:
+        # Between two requests, with nothing of the next one read.
+        if self.line_mode and self.persistent and not self._buffer and not self.requests:
+            repeat = self.factory.server.repeats.find(data)
+            if repeat is not None and isinstance(self.transport, Transport):
+                self._send_again(repeat)
+                return
+        super().dataReceived(data)
+
+    def _send_again(self, repeat: Repeat) -> None:
+        """Answer a request that was not read: what comes after it waits, as for any answer."""
+        server = self.factory.server
+        server.request_deadlines.stop(self)
+        server.idle_deadlines.stop(self)
+        self._handlingRequest = True
+        self.setRawMode()
+        repeat.repeatable.count()
+        self.transport.write_now(repeat.head)
+        # The file stays open until it was sent.
+        server.sending_again.add(self)
+        sent = partial(self._sent_again, repeat)
+        self.transport.start_file(repeat.file.descriptor, 0, repeat.size, sent)
+
+    def _sent_again(self, _: Repeat) -> None:
+        self.factory.server.sent_again(self)
+        if self.transport is None or not self.transport.connected:
+            return
+        self._handlingRequest = False
+        self.factory.server.idle_deadlines.start(self)
+        unread = b"".join(self._dataBuffer)
+        self._dataBuffer.clear()
+        if unread and not self._waitingForTransport:
+            self._networkProducer.resumeProducing()
+        self.setLineMode(unread)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         if hasattr(self, "_path"):
@@ -214,9 +251,19 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         count = message.get("count")
         end = os.fstat(descriptor).st_size if count is None else start + count
         self.write(b"")  # the headers
+        if repeatable := message.get("repeat"):
+            self._keep(OpenFile(descriptor), end, repeatable)
         await self.channel.transport.send_file(descriptor, start, end)
         if not message.get("more_body", False):
             self.handle_reply({"type": "http.response.body"})
+
+    def _keep(self, file: OpenFile, size: int, repeatable: Repeatable) -> None:
+        """Have the same request answered alike, as long as the application allows that."""
+        if (said := said_by(self)) is None or self.responseHeaders.hasHeader(b"set-cookie"):
+            return
+        headers = [name + b": " + value for name, each in self.responseHeaders.getAllRawHeaders() for value in each]
+        head = b"\r\n".join((b"HTTP/1.1 200 OK", *headers, b"", b""))
+        self.server.repeats.keep(self.uri, Repeat(said, head, file, size, repeatable))
 
     # Streams
 

@@ -9,6 +9,7 @@ bodies, headers and waiting frames are bounded, and each stream's socket can be 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -33,6 +34,7 @@ from realtime.edge.http import Channel
 from realtime.edge.peers import PeerLimits
 from realtime.edge.proxies import look_behind_proxies
 from realtime.edge.reactor import reactor
+from realtime.edge.repeats import Repeats
 from realtime.edge.sockets import MESSAGE_SECONDS, Sockets
 from realtime.edge.transport import PIECE_BYTES, Transport
 from realtime.edge.upgrade import UpgradeRequest
@@ -103,6 +105,9 @@ class Server(server.Server):  # type: ignore[misc]
         self.idle_deadlines = Deadlines(self.idle_seconds, spares=still_reads)
         self.message_deadlines = Deadlines(MESSAGE_SECONDS, spares=lambda protocol: bool(protocol._is_paused))
         self.bound = Bound(stall_seconds=self.stall_seconds)
+        self.repeats = Repeats()
+        self.sending_again: set[Any] = set()
+        self._all_sent: asyncio.Event | None = None
         self.peer_limits = PeerLimits(
             connects_per_second=self.connects_per_address,
             idle_max=self.idle_per_address,
@@ -195,6 +200,10 @@ class Server(server.Server):  # type: ignore[misc]
             await asyncio.wait(applications, timeout=self.finish_seconds)
         for task in applications:
             task.cancel()
+        if self.sending_again:
+            self._all_sent = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_sent.wait(), self.finish_seconds)
         await asyncio.sleep(0.05)  # close frames and last chunks leave the sockets
 
     # One connection's application
@@ -255,6 +264,12 @@ class Server(server.Server):  # type: ignore[misc]
                 protocol.handle_exception(error)
             except Exception:
                 logger.exception("the answer to a failed request failed")
+
+    def sent_again(self, channel: Any) -> None:
+        """A file that `sending_again` has begun has left: a drain waits for it."""
+        self.sending_again.discard(channel)
+        if not self.sending_again and self._all_sent is not None:
+            self._all_sent.set()
 
     def forget(self, protocol: Any) -> None:
         """Forget a connection when its socket was taken. The connection then ends elsewhere."""

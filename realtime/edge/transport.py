@@ -8,9 +8,10 @@ a little to write.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ _Server: Any = tcp.Server  # its methods have no types
 ROOM_BYTES = 64 * 1024  # there is room for more when fewer bytes than this wait
 PIECE_BYTES = 64 * 1024  # bytes of a page written at once, or of a file handed to the kernel in one turn
 UNSENT_MAX_BYTES = 128 * 1024  # bytes in the kernel, besides those on the way to the peer
+# The same, and the piece of a turn, of a file: what waits there are pages of the kernel's cache, and no copies.
+FILE_UNSENT_MAX_BYTES = FILE_PIECE_BYTES = 2 * 1024 * 1024
 
 
 def pending_bytes(transport: tcp.Connection) -> int:
@@ -31,14 +34,21 @@ def pending_bytes(transport: tcp.Connection) -> int:
     return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
 
 
+def _let_wait(sock: socket.socket, unsent_bytes: int) -> None:
+    """Have the kernel ask for more when fewer bytes than that are left to send."""
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
+
+
 @dataclass(slots=True)
 class _Sending:
-    """A part of a file that is being sent: the bytes from `at` to `end` are left."""
+    """A part of a file that is being sent, from `start` to `end`: the bytes from `at` on are left."""
 
     descriptor: int
-    at: int
+    start: int
     end: int
-    done: asyncio.Future[None]
+    done: Callable[[], Any]
+    at: int = 0
 
 
 class Transport(_Server):  # type: ignore[misc]
@@ -49,8 +59,7 @@ class Transport(_Server):  # type: ignore[misc]
         self._bound = bound
         self._room: asyncio.Future[None] | None = None
         self._sending: _Sending | None = None
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_MAX_BYTES)
+        _let_wait(sock, UNSENT_MAX_BYTES)
 
     def pending_bytes(self) -> int:
         return pending_bytes(self)
@@ -83,14 +92,32 @@ class Transport(_Server):  # type: ignore[misc]
         """
         if not self.connected or start >= end:
             return
-        done = asyncio.get_running_loop().create_future()
-        self._sending = _Sending(descriptor, start, end, done)
-        self._bound.waits(self)
-        self.startWriting()
+        sent = asyncio.Event()
+        self.start_file(descriptor, start, end, sent.set)
         try:
-            await done
+            await sent.wait()
         finally:
             self._sending = None
+
+    def start_file(self, descriptor: int, start: int, end: int, done: Callable[[], Any]) -> None:
+        """Begin to send a file as `send_file` does; call `done` when that returns, which may be at once."""
+        sending = self._sending = _Sending(descriptor, start, end, done, at=start)
+        self._bound.waits(self)
+        if end - start > UNSENT_MAX_BYTES:
+            _let_wait(self.socket, FILE_UNSENT_MAX_BYTES)
+        if not self.pending_bytes() and self._write_file(sending) is not None:
+            self.abortConnection()
+        elif self._sending is sending:
+            self.startWriting()
+
+    def write_now(self, data: bytes) -> None:
+        """Write before anything else happens, if nothing waits: in one packet with what comes next."""
+        sent = 0
+        if not self.pending_bytes():
+            with contextlib.suppress(OSError):  # full, or the peer has gone, as the next write will find out
+                sent = self.socket.send(data, socket.MSG_MORE)
+        if sent < len(data):
+            self.write(data[sent:])
 
     def doWrite(self) -> Any:
         before = self.pending_bytes()
@@ -111,7 +138,7 @@ class Transport(_Server):  # type: ignore[misc]
     def _write_file(self, sending: _Sending) -> Any:
         try:
             sent = os.sendfile(
-                self.socket.fileno(), sending.descriptor, sending.at, min(PIECE_BYTES, sending.end - sending.at)
+                self.socket.fileno(), sending.descriptor, sending.at, min(FILE_PIECE_BYTES, sending.end - sending.at)
             )
         except OSError as error:
             return None if is_full(error) else main.CONNECTION_LOST
@@ -123,6 +150,8 @@ class Transport(_Server):  # type: ignore[misc]
             return None
         self._bound.forget(self)
         self.stopWriting()
+        if sending.at - sending.start > UNSENT_MAX_BYTES:
+            _let_wait(self.socket, UNSENT_MAX_BYTES)
         self._end_file()
         return None
 
@@ -132,9 +161,9 @@ class Transport(_Server):  # type: ignore[misc]
         self._room = None
 
     def _end_file(self) -> None:
-        if self._sending is not None and not self._sending.done.done():
-            self._sending.done.set_result(None)
-        self._sending = None
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.done()
 
     def connectionLost(self, reason: Any) -> None:
         self._bound.forget(self)

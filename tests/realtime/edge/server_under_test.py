@@ -13,11 +13,13 @@ import os
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from realtime.edge.handoff import EXEMPT, WIRE, ZERO_COPY
 from realtime.edge.http import WebRequest
+from realtime.edge.repeats import Repeatable
 from realtime.edge.server import Server
 from realtime.events import frame, http_chunk
 from realtime.node.connections import Closing
@@ -129,6 +131,15 @@ class Application:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             part = {"count": int(count)} if count else {}
             await send({"type": ZERO_COPY, "file": file, "offset": int(start), **part})
+
+    async def http_segment(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """How often the application was asked, as a file that everybody gets for so many seconds."""
+        with tempfile.TemporaryFile() as file:
+            file.write(b"%9d" % self.began)
+            file.flush()
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+            repeat = Repeatable(time.monotonic() + float(scope["query_string"]), lambda: None)
+            await send({"type": ZERO_COPY, "file": file, "offset": 0, "count": 9, "repeat": repeat})
 
     async def http_huge_file(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         with tempfile.TemporaryFile() as file:

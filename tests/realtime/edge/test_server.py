@@ -515,6 +515,31 @@ async def test_the_kernel_sends_a_file_or_a_part_of_it(server: Running) -> None:
             assert await line.answer() == (200, part), "on one connection after the other"
 
 
+async def test_a_file_for_everybody_is_sent_again_without_the_application(server: Running) -> None:
+    """As long as the application said, and only to those who ask for no more than that."""
+    async with Line.to(server.port) as line, Line.to(server.port) as other:
+
+        async def ask(line: Line, target: str = "/segment?60", header: str = "Host: x") -> Any:
+            line.send(f"GET {target} HTTP/1.1\r\n{header}\r\n\r\n")
+            return (await line.answer())[1]
+
+        first = await ask(line)
+        assert [await ask(line), await ask(other), await ask(line)] == [first] * 3
+        for header in (
+            "Host: y",
+            "Host: x\r\nOrigin: http://x",
+            "Host: x\r\nIf-None-Match: *",
+            "Host: x\r\nRange: bytes=0-",
+        ):
+            assert await ask(line, header=header) != first
+        assert await ask(other, "/segment?0") != await ask(other, "/segment?0")
+        again = await ask(line)
+        assert await ask(other) == again != first
+    async with Line.to(server.port) as last:
+        assert await ask(last, header="Host: x\r\nConnection: close") != again
+        assert await last.rest() == b""
+
+
 # One address
 
 

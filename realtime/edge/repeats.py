@@ -1,0 +1,115 @@
+"""Answers that are a file for everybody, sent again without asking the application: segments that a crowd watches.
+
+The application says with the file that it sends (`http.response.zerocopysend`, key `repeat`) until when the answer
+holds. Until then the same request gets the same answer (realtime.edge.http): the head that was sent, and the file,
+which stays open. A request is the same if it has the address, the Host and the Origin, and asks for no more than that:
+with a range, a condition or a body, in pieces, or with another one behind it, it reaches the application as always.
+Shortly before the answer ends, one request a second reaches it too, so that a crowd never finds none.
+Bounded: `KEPT_MAX` open files; what was asked for longest ago goes first.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+KEPT_MAX = 256
+RENEW_SECONDS = 2.0
+RENEW_AGAIN_SECONDS = 1.0
+HEAD_MAX_BYTES = 8_192
+_VERSION = b" HTTP/1.1\r\n"
+_CONDITIONS = (b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range")
+_ASKING_MORE = frozenset((*_CONDITIONS, b"range", b"upgrade", b"content-length", b"transfer-encoding", b"expect"))
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """Until when (monotonic seconds) an answer holds, and what counts it each time."""
+
+    until: float
+    count: Callable[[], None]
+
+
+class OpenFile:
+    """An open file. It is closed when nobody sends it any more and it is not kept."""
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = os.dup(descriptor)
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+@dataclass(slots=True)
+class Repeat:
+    """An answer. `said`: what another request says that gets it, its Host and Origin."""
+
+    said: tuple[bytes, bytes]
+    head: bytes
+    file: OpenFile
+    size: int
+    repeatable: Repeatable
+    asked_again_at: float = float("-inf")
+
+
+class Repeats:
+    """The answers of a server, by the address that was asked for."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: OrderedDict[bytes, Repeat] = OrderedDict()
+
+    def keep(self, address: bytes, repeat: Repeat) -> None:
+        self._kept[address] = repeat
+        self._kept.move_to_end(address)
+        while len(self._kept) > KEPT_MAX:
+            self._kept.popitem(last=False)
+
+    def find(self, data: bytes) -> Repeat | None:
+        """Return the answer to a request, if these bytes are one, whole, and it has an answer that holds."""
+        end = data.find(_VERSION, 4, HEAD_MAX_BYTES)
+        address = data[4:end]
+        repeat = self._kept.get(address)
+        if repeat is None or not data.startswith(b"GET ") or not data.endswith(b"\r\n\r\n"):
+            return None
+        now = self._clock()
+        if repeat.repeatable.until <= now:
+            del self._kept[address]
+            return None
+        if repeat.repeatable.until - now < RENEW_SECONDS and now - repeat.asked_again_at > RENEW_AGAIN_SECONDS:
+            repeat.asked_again_at = now
+            return None
+        lines = data[end + len(_VERSION) : -4].split(b"\r\n")
+        if len(data) > HEAD_MAX_BYTES or said([line.partition(b":")[::2] for line in lines]) != repeat.said:
+            return None
+        self._kept.move_to_end(address)
+        return repeat
+
+
+def said(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
+    """Return Host and Origin of a request; None: it asks for more than a file, or is not as simple as it could be."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        name = name.lower()
+        if name in _ASKING_MORE or not name.strip() == name != b"":
+            return None
+        if name == b"connection" and value.strip().lower() != b"keep-alive":
+            return None
+        if name in (b"host", b"origin"):
+            if name in found:
+                return None
+            found[name] = value.strip()
+    return (found[b"host"], found.get(b"origin", b"")) if b"host" in found else None
+
+
+def said_by(request: Any) -> tuple[bytes, bytes] | None:
+    """The same of a request that Twisted has read."""
+    if request.method != b"GET" or request.clientproto != b"HTTP/1.1" or not request.channel.persistent:
+        return None
+    return said([(name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values])
