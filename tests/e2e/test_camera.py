@@ -105,6 +105,36 @@ async def test_a_page_that_loses_its_line_goes_on_by_itself(
     await expect(studio.page.get_by_role("button", name="Start sending")).to_be_visible()
 
 
+async def test_a_line_that_does_not_keep_up_gets_a_smaller_picture(
+    broadcaster: Broadcaster, video_id: str, studio: Window
+) -> None:
+    """What waited in it would be old when it came."""
+    waiting: asyncio.Queue[tuple[WebSocketRoute, str | bytes]] = asyncio.Queue()
+    lines: list[WebSocketRoute] = []
+
+    def hold_up(line: WebSocketRoute) -> None:
+        lines.append(line)
+        server = line.connect_to_server()
+        if len(lines) == 1:
+            line.on_message(lambda message: waiting.put_nowait((server, message)))
+
+    async def crawl() -> None:
+        while True:
+            server, message = await waiting.get()
+            server.send(message)
+            await asyncio.sleep(1.0)
+
+    await studio.page.route_web_socket(re.compile("/ws/picture"), hold_up)
+    crawling = asyncio.create_task(crawl())
+    await studio.page.get_by_role("button", name="Start sending").click()
+    words = studio.page.locator("#camera-words")
+    await expect(words).to_have_text(re.compile("^Your line is too slow for this picture."))
+    await expect(words).to_have_text("You are sending.")
+    crawling.cancel()
+    assert len(lines) >= 2
+    broadcaster.call("POST", f"/videos/{video_id}/end")
+
+
 async def test_a_browser_that_may_not_use_the_camera_is_told_what_to_do(
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:

@@ -42,6 +42,7 @@ export class PictureLine {
   #refusal = { code: "", detail: "" };
   #hasEnded = false;
   #sent = 0;
+  #waiting = []; // when which byte was sent
   #taken = 0;
   #takenAt = 0;
   /** What the site takes now. */
@@ -56,9 +57,9 @@ export class PictureLine {
     this.#socket.addEventListener("close", ({ code }) => this.#end(code));
   }
 
-  /** Seconds of picture that the site has yet to take. */
+  /** For how long the oldest piece has waited that the site has yet to take. */
   get behindSeconds() {
-    return ((this.#sent - this.#taken) * 8) / (this.#bitsPerSecond + SOUND_BITS_PER_SECOND);
+    return this.#waiting.length ? (performance.now() - this.#waiting[0].at) / 1000 : 0;
   }
 
   /** Whether the site has taken something of late. */
@@ -114,12 +115,14 @@ export class PictureLine {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     for (let at = 0; at < recorded.size; at += PIECE_BYTES) this.#socket.send(recorded.slice(at, at + PIECE_BYTES));
     this.#sent += recorded.size;
+    this.#waiting.push({ sent: this.#sent, at: performance.now() });
   }
 
   #note(taken) {
     const now = performance.now();
     this.bitsPerSecond = ((taken - this.#taken) * 8_000) / Math.max(1, now - this.#takenAt);
     this.#taken = taken;
+    while (this.#waiting.length && this.#waiting[0].sent <= taken) this.#waiting.shift();
     this.#takenAt = now;
     this.#does.taken();
   }
