@@ -150,6 +150,6 @@ async def delete(page: Page, title: str) -> None:
     """Delete a video, after being asked."""
     item = page.locator(".studio-video", has_text=title)
     await item.get_by_role("button", name="Edit").click()
-    await page.get_by_role("button", name="Delete the video").click()
+    await page.get_by_role("button", name="Delete video").click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete it").click()
     await expect(item).to_have_count(0)

@@ -12,6 +12,9 @@ const QUALITIES = [0.85, 0.7, 0.55, 0.4, 0.25];
 /** Widths to try, as shares: a picture with much detail has to be smaller. */
 const SIZES = [1, 0.75, 0.5];
 
+/** What the stream has shown is not theirs to take away. */
+const UPLOADED = /\/thumbnail\.jpg(\?|$)/;
+
 const blobOf = (canvas, quality) => new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", quality); });
 
 function drawn(image, share) {
@@ -72,7 +75,7 @@ export class Thumbnail {
     this.#isRemoved = false;
     note(byId("f-picture-error"), "");
     this.#show(null);
-    if (!path) return;
+    if (!UPLOADED.test(path)) return;
     const image = new Image();
     image.onload = () => { if (!this.#blob && !this.#isRemoved) this.#show(image); };
     image.src = path;
