@@ -24,7 +24,7 @@ from realtime.identity import ANONYMOUS, Identity
 from realtime.limits import RateLimit, even_out
 from realtime.log.store import TopicGone
 from realtime.node.acknowledgements import ENTRIES_MAX
-from realtime.node.connections import TOPICS_MAX, ConnectionGone
+from realtime.node.connections import NODE_ID, TOPICS_MAX, ConnectionGone
 from realtime.node.process import process
 from realtime.registry import registry
 
@@ -32,7 +32,7 @@ SUBSCRIPTIONS = RateLimit(burst=60, per_second=5)  # per viewer
 ANONYMOUS_SUBSCRIPTIONS = RateLimit(burst=300, per_second=25)  # per address
 SAW = RateLimit(burst=200, per_second=50)  # per address; each of the 200 viewers of a node's sample sends one every 5 s
 _POSITION = f"^{registry.topic_pattern}{POSITION}$"
-CONNECTION = r"^[A-Za-z0-9_-]{1,64}@live\.node\.[A-Za-z0-9_]{1,64}\.[A-Za-z0-9_-]{1,32}\.[0-9a-f]{12}$"
+_CONNECTION = f"^[A-Za-z0-9_-]{{1,64}}@{NODE_ID.pattern}$"
 
 Topic = Annotated[str, Field(json_schema_extra={"pattern": f"^{registry.topic_pattern}$"})]
 
@@ -41,7 +41,7 @@ Connection = Annotated[
     Field(
         max_length=200,
         description="What the stream's `hello` said.",
-        json_schema_extra={"pattern": CONNECTION},
+        json_schema_extra={"pattern": _CONNECTION},
     ),
 ]
 

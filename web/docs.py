@@ -20,7 +20,7 @@ ID = "01a20c4b-3598-7508-8132-5e721642feef"
 AT_MS = 1_796_000_000_000
 EXAMPLES = {
     "body": "Good morning!",
-    "connection": "Zk3v@live.node.local.5d1c.0b7a9e42d1c0",
+    "connection": "Zk3v@live.node.local.0b7a9e42d1c0",
     "name": "Ada",
     "title": "Sunrise over the lake",
     "topic": f"video:{ID}",

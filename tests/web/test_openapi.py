@@ -232,6 +232,15 @@ def test_operations_have_names_that_a_client_would_give_its_methods(document: di
     assert [id for id in ids if not re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", id)] == []
 
 
+async def test_the_name_of_a_stream_is_as_described(here: Room, document: dict[str, Any]) -> None:
+    """The description wanted a part more than a node's name has: a client that checks its input could send no name."""
+    async with watching(SseWatcher(here.site.urls[0], here.topic)) as (stream,):
+        for name in ("SawIn", "SubscriptionsIn"):
+            described = document["components"]["schemas"][name]["properties"]["connection"]
+            assert re.fullmatch(described["pattern"], stream.connection), name
+            assert len(stream.connection) <= described["maxLength"]
+
+
 async def test_answers_are_what_the_document_says(here: Room, document: dict[str, Any]) -> None:
     async with watching(SseWatcher(here.site.urls[0], here.topic)) as (stream,):
         await check_answers(here, document, stream)
