@@ -104,8 +104,8 @@ class DatabaseCheck:
             cursor.execute("SHOW transaction_read_only")
             if cursor.fetchone() == ("on",):
                 return "read-only"
-            # A record in the write-ahead log, flushed at the commit, and a temporary file. They need the same as a
-            # like, and leave nothing in any table.
+            # A record in the write-ahead log, flushed at the commit, and a temporary file. They need what every
+            # write needs, and leave nothing in any table.
             cursor.execute("SELECT pg_logical_emit_message(true, 'realtime', 'readyz')")
             cursor.execute("SET LOCAL work_mem = '64kB'")
             cursor.execute(

@@ -1,7 +1,7 @@
 """Limits, so that one viewer cannot use up the site for all others: token buckets and connection counts.
 
 In the memory of each node: no round trip, no Redis needed; a site of N nodes allows N times as much at most. How much
-is a setting wherever it is counted by address (liveplatform.settings, `LIVE_…_PER_ADDRESS`): a school, an office or a
+is a setting wherever it is counted by address (realtime.conf, `LIVE_…_PER_ADDRESS`): a school, an office or a
 carrier has all its people behind one.
 """
 

@@ -1,6 +1,6 @@
 """The cookies of a stream's handshake, read as Django reads those of a page: one parser for both.
 
-Called by realtime.edge.handshake (who is counted) and by what identifies a viewer (accounts.identities).
+Called by realtime.edge.handshake (who is counted) and by what identifies a viewer (realtime.users, or a site's own).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The cookie `device`: it names a browser, not a person. It is signed, so a node needs no database to read it.
 
-Pages and new sessions set it (accounts.guests), with a limit for each address. It is read when a connection opens
-(realtime.edge.handshake), to count viewers. It does not identify a person, and nothing else depends on it.
+A site's pages set it, with a limit for each address. It is read when a connection opens (realtime.edge.handshake), to
+count viewers. It does not identify a person, and nothing else depends on it.
 """
 
 from __future__ import annotations

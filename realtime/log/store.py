@@ -1,6 +1,6 @@
 """What a frontend node asks of the database: plain data, and the interface that realtime.log.database implements.
 
-Hop: beside the path of a like. A node reads a topic once when its first viewer comes, and its head every 2 s.
+Hop: beside the path. A node reads a topic once when its first viewer comes, and its head every 2 s.
 """
 
 from __future__ import annotations

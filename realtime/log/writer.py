@@ -98,7 +98,7 @@ def record_many(heads: LockedHeads, items: Sequence[tuple[TopicName, str, Mappin
 
 
 def record_counters(head: LockedHead, kinds: Mapping[str, int]) -> None:
-    """Publish counters that something other than a like has changed, inside `transaction.atomic()`."""
+    """Publish a topic's counters as they are now, inside `transaction.atomic()`. A group commit uses `write`."""
     _write_and_publish({head.topic: head}, [Counters(head.topic, head.next_version(), kinds, (), now_ms())])
 
 

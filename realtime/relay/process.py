@@ -1,4 +1,4 @@
-"""This process as a region's relay: the sender, and the application that receives. Found by liveplatform.relay.
+"""This process as a region's relay: the sender, and the application that receives. realtime.serving starts it.
 
 Hop: between realtime.relay and the settings. The events that it dispatches here never go on to another region.
 """

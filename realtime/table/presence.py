@@ -1,8 +1,8 @@
 """The table in Redis of the viewers who are online in a region: heartbeats, and viewers who have gone because theirs
 are too old. And the events that say so.
 
-Hop: beside the path of a like. Nodes send heartbeats to it, sweep it, and look at it (realtime.node.presence); a relay
-enters heartbeats of other regions. realtime.node.presence explains what makes a viewer online or offline.
+Hop: beside the path. Nodes send heartbeats to it, sweep it, and look at it (realtime.node.presence); a relay enters
+heartbeats of other regions. realtime.node.presence explains what makes a viewer online or offline.
 """
 
 from __future__ import annotations
