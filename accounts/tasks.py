@@ -14,16 +14,16 @@ logger = logging.getLogger(__name__)
 @shared_task(name="accounts.tasks.forget_sessions")  # type: ignore[untyped-decorator]
 def forget_sessions() -> int:
     """Delete expired sessions; return how many."""
-    return _said(cleaning.forget_sessions(), "expired sessions")
+    return _logged(cleaning.forget_sessions(), "expired sessions")
 
 
 @shared_task(name="accounts.tasks.forget_guests")  # type: ignore[untyped-decorator]
 def forget_guests() -> int:
     """Delete guests who cannot come back and have left nothing; return how many."""
-    return _said(cleaning.forget_guests(), "guests without a trace")
+    return _logged(cleaning.forget_guests(), "guests without a trace")
 
 
-def _said(count: int, what: str) -> int:
+def _logged(count: int, what: str) -> int:
     if count:
         logger.info("deleted %d %s", count, what)
     return count

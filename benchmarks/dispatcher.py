@@ -100,7 +100,7 @@ class Nodes:
 
 
 def events(topics: Sequence[TopicName]) -> Iterator[Event]:
-    """Comments and like totals in turn, topic after topic; no two that could be told as one within a batch."""
+    """Comments and like totals in turn, topic after topic. No two events of a batch can be merged."""
     seq = 0
     author = {"id": "01a20c4b-3598-7508-8132-5e721642feef", "name": "Ada Lovelace", "role": None}
     while True:

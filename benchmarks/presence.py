@@ -61,7 +61,7 @@ async def _valkey_seconds(redis: Any) -> float:
 
 
 def _circle(number: int) -> tuple[Viewer, list[Viewer]]:
-    """Make viewers who talk to each other: one, and those that he may see."""
+    """Make viewers who talk to each other: one, and all that this one may see."""
     from accounts.guests import create_guest
     from messaging import acts
 

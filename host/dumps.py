@@ -34,7 +34,7 @@ def connect(url: str, *, database: str = "") -> psycopg.Connection:
             connect_timeout=CONNECT_SECONDS,
         )
     except psycopg.Error as error:
-        raise Unusable(f"the database does not let us in: {_telling_line(error)}") from error
+        raise Unusable(f"the database does not let us in: {_cause_line(error)}") from error
 
 
 def server_major(url: str) -> int:
@@ -140,7 +140,7 @@ def _run(argv: Sequence[str | Path], url: str, file: IO[bytes] | None = None) ->
         said = process.stderr.read().decode(errors="replace")
     if process.returncode:
         name = Path(argv[0]).name
-        raise Unusable(f"{name} failed: {_telling_line(said).removeprefix(f'{name}: error: ')}")
+        raise Unusable(f"{name} failed: {_cause_line(said).removeprefix(f'{name}: error: ')}")
 
 
 # Swapping two databases
@@ -156,7 +156,7 @@ def create(url: str, name: str) -> None:
             )
         except psycopg.Error as error:
             raise Unusable(
-                f"a database beside the present one cannot be made ({_telling_line(error)}): restore into an empty one"
+                f"a database beside the present one cannot be made ({_cause_line(error)}): restore into an empty one"
             ) from error
 
 
@@ -178,10 +178,10 @@ def swap(url: str, *, new: str, old: str) -> None:
                 connection.execute(rename.format(sql.Identifier(own), sql.Identifier(old)))
                 connection.execute(rename.format(sql.Identifier(new), sql.Identifier(own)))
         except psycopg.Error as error:
-            raise Unusable(f"the databases cannot change places: {_telling_line(error)}") from error
+            raise Unusable(f"the databases cannot change places: {_cause_line(error)}") from error
 
 
-def _telling_line(said: object) -> str:
+def _cause_line(said: object) -> str:
     """Return the line in PostgreSQL's message that names the cause."""
     lines = [line.strip() for line in str(said).splitlines() if line.strip()] or ["no reason given"]
     return next((line for line in lines if "failed:" in line or "error:" in line), lines[0])

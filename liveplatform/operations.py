@@ -36,7 +36,7 @@ HOPS: Mapping[str, tuple[str | Promise, str | Promise]] = {
 """The hops in their order: heading, and what the plot shows."""
 WORDS: Mapping[str, str | Promise] = {
     "updated": _("Updated {ago} s ago"),
-    "collecting": _("Nothing has been told yet. The first figures come within seconds."),
+    "collecting": _("No process has reported yet. The first figures come within seconds."),
     "away": _("Redis does not answer: what you see is the last that was known. Viewers get everything, 2 s late."),
     "unreachable": _("The server does not answer: what you see is the last that was known."),
     "signed_out": _("You are not signed in any more. Sign in again to go on."),

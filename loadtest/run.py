@@ -30,7 +30,7 @@ SETTLE_SECONDS = 20.0
 """State may be that late after a crash (DESIGN: what is promised), so what has not come by then is lost."""
 
 SECOND = 1.0
-TELL_AFTER_SECONDS = 0.3
+REPORT_AFTER_SECONDS = 0.3
 """So long after the full second, when the watchers' reports of it have come."""
 
 
@@ -169,7 +169,7 @@ class LoadTest:
 
     async def run(self) -> Result:
         """Run it. Raises RequestRefused when the site does not even give the video's state, WatcherDied."""
-        tasks = [asyncio.create_task(work) for work in (self._run(), self.audience.listen(), self._telling())]
+        tasks = [asyncio.create_task(work) for work in (self._run(), self.audience.listen(), self._report_regularly())]
         try:
             with _collector_at_rest():
                 # The first has an end, the others can only fail.
@@ -319,9 +319,9 @@ class LoadTest:
 
     # Once a second
 
-    async def _telling(self) -> None:
+    async def _report_regularly(self) -> None:
         while True:
-            await asyncio.sleep(SECOND - (time.monotonic() - TELL_AFTER_SECONDS) % SECOND)
+            await asyncio.sleep(SECOND - (time.monotonic() - REPORT_AFTER_SECONDS) % SECOND)
             recent_ms = self._ledger.match(unanswered_since=self._client.unanswered_since())
             before, now = self._before, self._reading()
             if self._phase == "load":

@@ -157,7 +157,7 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
         update_fields=["joined_at", "left_at", *_fresh(new)],
     )
     held.members[viewer_id] = new
-    held.tell_members()
+    held.record_members()
     logger.info("%s joined %s", viewer_id, held.topic)
     return summary(conversation_id, me.id)
 
@@ -186,8 +186,8 @@ def take_out(held: Held, viewer_id: UUID) -> None:
         left_at=touch(held.conversation.id), unread=0
     )
     del held.members[viewer_id]
-    held.tell_members()
-    held.tell_one(viewer_id, "conversation", {"conversation": {"id": str(held.conversation.id), "left": True}})
+    held.record_members()
+    held.record_for(viewer_id, "conversation", {"conversation": {"id": str(held.conversation.id), "left": True}})
     logger.info("%s left %s", viewer_id, held.topic)
 
 

@@ -108,11 +108,11 @@ class Held:
         ]
         log.record_many(self._heads, entries)
 
-    def tell_members(self) -> None:
+    def record_members(self) -> None:
         """Record that the members are others now."""
         self.record("conversation", {"conversation": self.shown()}, last=newest_message(self.conversation.id))
 
-    def tell_merged(self, guest_id: UUID, viewer: Mapping[str, Any], *, last: Mapping[str, Any] | None) -> None:
+    def record_merged(self, guest_id: UUID, viewer: Mapping[str, Any], *, last: Mapping[str, Any] | None) -> None:
         """Record that a guest has become an account: what they wrote and saw here is the account's."""
         shown = self.shown()
         merged = {
@@ -137,6 +137,6 @@ class Held:
             [(self.topic, "receipt", data), (user_topic(member.id), "receipt", {**data, "conversation": mine})],
         )
 
-    def tell_one(self, viewer_id: UUID, name: str, data: Mapping[str, Any]) -> None:
+    def record_for(self, viewer_id: UUID, name: str, data: Mapping[str, Any]) -> None:
         """Record something for one viewer, whose topic is locked."""
         log.record_many(self._heads, [(user_topic(viewer_id), name, data)])

@@ -45,12 +45,12 @@ class MessagesOfGuest(Belongings):
         Message.objects.filter(author=guest).update(author=account, client_id=None)
         Conversation.objects.filter(creator=guest).update(creator=account)
         for conversation in conversations:
-            self._take_seat(conversation, guest, account)
-            self._tell(conversation, guest, account, heads)
+            self._take_place(conversation, guest, account)
+            self._record_merged(conversation, guest, account, heads)
         self._hand_over_blocks(guest, account, heads)
 
-    def _take_seat(self, conversation: Conversation, guest: Viewer, account: Viewer) -> None:
-        """Put the account in the guest's place; of two places the better of both is left."""
+    def _take_place(self, conversation: Conversation, guest: Viewer, account: Viewer) -> None:
+        """Put the account in the guest's place. If it has a place too, one stays, and holds what either has read."""
         members = {member.viewer_id: member for member in Member.objects.filter(conversation=conversation)}
         theirs, mine = members[guest.id], members.get(account.id)
         Member.objects.filter(conversation=conversation, viewer=guest).delete()
@@ -69,7 +69,7 @@ class MessagesOfGuest(Belongings):
         self._keep_pair(conversation, [id for id in members if id not in (guest.id, account.id)], account)
 
     def _keep_pair(self, conversation: Conversation, others: list[UUID], account: Viewer) -> None:
-        """Let the conversation of two be that of the account; where there is one already, this becomes a group."""
+        """Make a conversation of two that of the account. If the account has one already, this one becomes a group."""
         if conversation.pair is None or not others:  # the two were one person
             return
         pair = pair_of([account.id, *others])
@@ -77,28 +77,30 @@ class MessagesOfGuest(Belongings):
         conversation.pair = None if is_taken else pair
         conversation.save(update_fields=["pair"])
 
-    def _tell(self, conversation: Conversation, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
-        """Tell who watches the conversation of the author's new name, and each member of the conversation as it is."""
+    def _record_merged(
+        self, conversation: Conversation, guest: Viewer, account: Viewer, heads: log.LockedHeads
+    ) -> None:
+        """Record the author's new name for those who watch the conversation, and the conversation for each member."""
         conversation.refresh_from_db()
         touch(conversation.id)
         held = Held(conversation, heads[conversation_topic(conversation.id)])
         held.adopt(heads)
-        held.tell_merged(guest.id, person(account), last=newest_message(conversation.id))
+        held.record_merged(guest.id, person(account), last=newest_message(conversation.id))
 
     def _hand_over_blocks(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
         Block.objects.filter(Q(blocker=guest, blocked=account) | Q(blocker=account, blocked=guest)).delete()
         for block in Block.objects.filter(blocker=guest).select_related("blocked"):
             if not Block.objects.filter(blocker=account, blocked=block.blocked).exists():
                 Block.objects.create(blocker=account, blocked=block.blocked)
-                self._tell_block(heads, account.id, block.blocked, is_blocked=True)
+                self._record_block(heads, account.id, block.blocked, is_blocked=True)
         for block in Block.objects.filter(blocked=guest):
             if not Block.objects.filter(blocker=block.blocker_id, blocked=account).exists():
                 Block.objects.create(blocker_id=block.blocker_id, blocked=account)
-                self._tell_block(heads, block.blocker_id, account, is_blocked=True)
-            self._tell_block(heads, block.blocker_id, guest, is_blocked=False)
+                self._record_block(heads, block.blocker_id, account, is_blocked=True)
+            self._record_block(heads, block.blocker_id, guest, is_blocked=False)
         Block.objects.filter(Q(blocker=guest) | Q(blocked=guest)).delete()
 
-    def _tell_block(self, heads: log.LockedHeads, blocker_id: UUID, blocked: Viewer, *, is_blocked: bool) -> None:
+    def _record_block(self, heads: log.LockedHeads, blocker_id: UUID, blocked: Viewer, *, is_blocked: bool) -> None:
         log.record(heads[user_topic(blocker_id)], "blocked", {"viewer": person(blocked), "is_blocked": is_blocked})
 
 

@@ -112,7 +112,7 @@ def watch_periodic_tasks(sender: Any, **_: Any) -> None:
 
 
 @worker_ready.connect  # type: ignore[untyped-decorator]
-def tell_figures(sender: Any, **_: Any) -> None:
+def report_telemetry(sender: Any, **_: Any) -> None:
     """Publish this worker's telemetry; the first part of its name (`dispatcher-1@host`) says what it is."""
     from realtime import telemetry
 

@@ -229,7 +229,7 @@ class Frame:
     _sse: bytes = field(default=b"", repr=False)
     _websocket: bytes = field(default=b"", repr=False)
 
-    def tell_hops(self, hops: Mapping[str, int | str]) -> None:
+    def write_hops(self, hops: Mapping[str, int | str]) -> None:
         """Write the hops into the body, which is an object with something in it. Before the first encoding."""
         self.body = b'%b,"hops":%b}' % (self.body[:-1], orjson.dumps(hops))
         self.journey = None

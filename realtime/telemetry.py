@@ -188,12 +188,12 @@ def _until_next() -> float:
 
 async def report_forever(name: str) -> None:
     """Report to the region what this process counts, once a second, for as long as the task lives. Never raises."""
-    teller = Reporter(name)
+    reporter = Reporter(name)
     while True:
         await asyncio.sleep(_until_next())
         try:
             pipe = shared_redis().pipeline(transaction=False)
-            for call in teller.calls():
+            for call in reporter.calls():
                 pipe.execute_command(*call)
             await pipe.execute()
         except (RedisError, OSError) as error:

@@ -47,7 +47,7 @@ def recount() -> int:
 @shared_task(name="videos.tasks.clear_pictures")  # type: ignore[untyped-decorator]
 def clear_pictures() -> int:
     """Delete pictures of deleted videos and old live segments of ended ones; return how many."""
-    return _said(cleaning.clear_pictures(), "old segments and folders")
+    return _logged(cleaning.clear_pictures(), "old segments and folders")
 
 
 @shared_task(name="videos.tasks.keep_timelines")  # type: ignore[untyped-decorator]
@@ -59,10 +59,10 @@ def keep_timelines() -> int:
 @shared_task(name="videos.tasks.clear_recordings")  # type: ignore[untyped-decorator]
 def clear_recordings() -> int:
     """Delete recordings that are older than the site keeps them; return how many."""
-    return _said(cleaning.clear_recordings(), "old recordings")
+    return _logged(cleaning.clear_recordings(), "old recordings")
 
 
-def _said(count: int, what: str) -> int:
+def _logged(count: int, what: str) -> int:
     if count:
         logger.info("deleted %d %s", count, what)
     return count

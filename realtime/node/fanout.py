@@ -191,7 +191,7 @@ class Fanout:
                 metrics.hop_seconds.observe("written", journey.event, journey.passage.region, written_ms - received_ms)
             if ready and journey.received and (number := self._acknowledgements.begin(journey, written_ms, ready)):
                 hops["n"] = number
-            made.tell_hops(hops)
+            made.write_hops(hops)
 
 
 def write_slice(

@@ -80,7 +80,7 @@ class OnlineTopics:
             for feed in some:
                 known = feed.states.get("presence")
                 seen = look and status(look, subject(feed.topic), feed.snapshot["kept"], is_known=known is not None)
-                if seen and (known is None or _tells_more(seen, known, is_fresh=feed in fresh)):
+                if seen and (known is None or _is_news(seen, known, is_fresh=feed in fresh)):
                     self._topics.learn(feed, seen)
                     # The time of the last activity may have got lost together with the event. Read it next.
                     feed.read_at = feed.read_at if feed in fresh else 0.0
@@ -88,6 +88,6 @@ class OnlineTopics:
                     self._topics.carry_out(feed, feed.apply_again(known))
 
 
-def _tells_more(seen: State, known: State, *, is_fresh: bool) -> bool:
+def _is_news(seen: State, known: State, *, is_fresh: bool) -> bool:
     """Whether a look at the presence table has news. The database's part counts only if it was just read."""
     return seen.data != known.data if is_fresh else seen.data["status"] != known.data["status"]

@@ -109,7 +109,7 @@ class Presence:
                 if seen:
                     at_ms, came = await self.table.beat(seen)
                     metrics.heartbeats.inc(len(seen))
-                    self._tell([online(viewer_id, at_ms) for viewer_id in came])
+                    self._publish_changes([online(viewer_id, at_ms) for viewer_id in came])
                     if self._send_remote is not None:
                         await self._send_remote(seen)
                 self._plan(batch, now + self._beat_seconds)
@@ -134,12 +134,12 @@ class Presence:
                         await self._save(gone)
                     except StoreUnavailable:
                         metrics.store_errors.inc()  # the fact matters more than its time
-                    self._tell([offline(viewer_id, at_ms, last_ms) for viewer_id, last_ms in gone.items()])
+                    self._publish_changes([offline(viewer_id, at_ms, last_ms) for viewer_id, last_ms in gone.items()])
                 if len(gone) < BATCH_MAX_VIEWERS:
                     return
         except TableUnavailable:
             metrics.table_errors.inc()
 
-    def _tell(self, changes: Sequence[State]) -> None:
+    def _publish_changes(self, changes: Sequence[State]) -> None:
         metrics.presence_changes.inc(len(changes))
         self._publish(changes)

@@ -27,7 +27,7 @@ from realtime.table.subscriptions import Watched
 
 BITS = 1 << 20
 BITMAP_BYTES = BITS // 8
-TELL_SECONDS = 2.0
+REPORT_SECONDS = 2.0
 GATHER_SECONDS = 0.02
 REBUILD_SECONDS = 10.0
 COUNTS_MAX = 2_000  # topics that are sent at once
@@ -108,9 +108,9 @@ class Interest:
         self._counts[topic] = (here.count, here.peak)
 
     async def run(self) -> None:
-        """Report news at once, and every `TELL_SECONDS` that the node lives."""
+        """Report news at once, and every `REPORT_SECONDS` that the node lives."""
         while True:
-            await news_gathered(self._wake, at_most_seconds=TELL_SECONDS, gather_seconds=GATHER_SECONDS)
+            await news_gathered(self._wake, at_most_seconds=REPORT_SECONDS, gather_seconds=GATHER_SECONDS)
             await self.report()
 
     async def report(self) -> None:

@@ -177,7 +177,7 @@ class Receiver:
         """Raises Rejection, TableUnavailable."""
         bitmap, counts = decode_digest(body, bitmap_bytes=BITMAP_BYTES)
         await self._table.keep_interest(signed.region, bitmap)
-        await self._shared.note_abroad(signed.region, {TopicName(topic): numbers for topic, numbers in counts.items()})
+        await self._shared.note_remote(signed.region, {TopicName(topic): numbers for topic, numbers in counts.items()})
         return {"topics": len(counts)}
 
 

@@ -47,7 +47,7 @@ FAILURES_MAX = 3
 REST_SECONDS = 0.5  # pause of the breaker, doubled with each failure
 REST_MAX_SECONDS = 4.0
 GATHER_SECONDS = 0.1
-TELL_SECONDS = 0.25
+SEND_SECONDS = 0.25
 REFRESH_SECONDS = 3.0  # a digest is sent again even if nothing has changed
 WATCH_QUEUES_SECONDS = 1.0
 
@@ -221,12 +221,12 @@ class Sender:
         )
         self.links = {peer: Link(peer, url, keyring, self._client) for peer, url in peers.items()}
         self._tasks = BackgroundTasks("relay")
-        self._telling: dict[str, asyncio.Task[None]] = {}
+        self._sending: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         for link in self.links.values():
             self._tasks.spawn(link.run(self._table, self._tasks.spawn), name=f"link to {link.peer}")
-        self._tasks.spawn(self._tell(), name="interest")
+        self._tasks.spawn(self._send_interest(), name="interest")
         self._tasks.spawn(self._watch_queues(), name="queues")
 
     async def aclose(self) -> None:
@@ -234,7 +234,7 @@ class Sender:
         await self._tasks.aclose()
         await self._client.aclose()
 
-    async def _tell(self) -> None:
+    async def _send_interest(self) -> None:
         """Send the peers what this region watches: soon after a change, and every `REFRESH_SECONDS`."""
         bitmap, sent_digest = b"", ""
         sent_at = float("-inf")
@@ -252,21 +252,21 @@ class Sender:
             since = time.monotonic() - sent_at
             if since >= REFRESH_SECONDS:
                 counts = found.counts
-            elif is_changed and since >= TELL_SECONDS:
+            elif is_changed and since >= SEND_SECONDS:
                 counts = {topic: count for topic, count in found.counts.items() if sent.get(topic) != count}
             else:
                 continue
             bitmap = found.bitmap or bitmap  # None: the same as was sent last
             body = encode_digest(bitmap, counts)
             for link in self.links.values():
-                if (last := self._telling.get(link.peer)) is None or last.done():
-                    self._telling[link.peer] = self._tasks.spawn(
-                        self._tell_one(link, body), name=f"interest to {link.peer}"
+                if (last := self._sending.get(link.peer)) is None or last.done():
+                    self._sending[link.peer] = self._tasks.spawn(
+                        self._send_interest_to(link, body), name=f"interest to {link.peer}"
                     )
             sent_digest, sent, sent_at = found.digest, found.counts, time.monotonic()
 
     @staticmethod
-    async def _tell_one(link: Link, body: bytes) -> None:
+    async def _send_interest_to(link: Link, body: bytes) -> None:
         if link.breaker.wait_seconds():
             return  # the next one
         with contextlib.suppress(Unanswered):  # counted, and sent again soon

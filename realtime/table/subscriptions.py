@@ -155,7 +155,7 @@ class SharedTable(ScriptedTable):
         answers = await self._each(_WATCHED, (_LEASES, _SHARES), [(topic, []) for topic in topics])
         return {topic: Watched(*answer) for topic, answer in answers.items()}
 
-    async def note_abroad(self, region: str, counts: Mapping[TopicName, tuple[int, int]]) -> None:
+    async def note_remote(self, region: str, counts: Mapping[TopicName, tuple[int, int]]) -> None:
         """Note how many viewers (count, peak) topics have in another region, for a lease. Raises TableUnavailable."""
         field = f"#abroad:{region}"
         arguments = [(topic, [field, *count_and_peak, self._lease_ms]) for topic, count_and_peak in counts.items()]

@@ -130,7 +130,7 @@ async def test_acknowledgement_by_websocket(room: Room) -> None:
         assert viewer.named("error")[-1].data["error"]["code"] == "invalid"
 
 
-async def test_nobody_acknowledges_for_a_connection_that_is_not_his(room: Room) -> None:
+async def test_nobody_acknowledges_for_a_connection_of_somebody_else(room: Room) -> None:
     watched = [SseWatcher(room.site.urls[1], room.topic) for _ in range(2)]
     async with watching(*watched) as (mine, theirs):
         [number, *_] = await numbers_of(theirs, room)

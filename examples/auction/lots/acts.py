@@ -1,6 +1,6 @@
 """What people do to a lot. Each act locks the topic, writes its rows and its event in one transaction.
 
-The platform publishes what `record` was given after the commit, and only then.
+The platform publishes the event after the commit, and only then.
 """
 
 from __future__ import annotations
@@ -68,6 +68,6 @@ def close(lot: Lot) -> None:
 
 @transaction.atomic
 def invite(lot: Lot) -> None:
-    """Tell the platform who may see the lot, after that has changed: who may no longer loses it at once."""
+    """Publish who may see the lot, when that has changed. Viewers who may not any more lose it at once."""
     head = log.lock_topics([lot.topic])[lot.topic]
     log.record(head, "invited", {"readers": readers(lot)})

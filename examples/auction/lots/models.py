@@ -1,4 +1,4 @@
-"""Lots, bids and stars. PostgreSQL is the truth; the platform tells who watches."""
+"""Lots, bids and stars. PostgreSQL is the truth; the platform knows who watches."""
 
 from __future__ import annotations
 

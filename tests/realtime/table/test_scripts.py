@@ -108,7 +108,7 @@ async def call_everything(redis: Redis, prefix: str) -> None:
     await shared.renew(NODE, {TOPIC: share})
     await shared.enter(NODE, [TOPIC])
     await shared.nodes_for([TOPIC])
-    await shared.note_abroad("eu", {TOPIC: (1, 2)})
+    await shared.note_remote("eu", {TOPIC: (1, 2)})
     await shared.watched([TOPIC])
     await shared.named(TOPIC)
     await shared.present(TOPIC, [1])
