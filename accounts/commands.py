@@ -11,7 +11,7 @@ from realtime import act_limits
 from realtime.identity import Identity
 from realtime.limits import Limited
 from realtime.log.store import StoreUnavailable
-from realtime.registry import Command, CommandError
+from realtime.registry import CommandError, RunCommand
 from web.ids import parse_id
 from web.refusals import Refused
 from web.text import CLIENT_ID, has_bad_characters
@@ -19,7 +19,7 @@ from web.text import CLIENT_ID, has_bad_characters
 Act = Callable[[Claim, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
-def command(act: Act) -> Command:
+def command(act: Act) -> RunCommand:
     """Make a command from an act: check its text, find the viewer, turn refusals into answers."""
 
     async def run(identity: Identity, address: str, message: dict[str, Any]) -> dict[str, Any]:

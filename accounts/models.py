@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NewType
-from uuid import UUID
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.validators import UnicodeUsernameValidator
@@ -12,8 +11,6 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from web.ids import new_id
-
-ViewerId = NewType("ViewerId", UUID)
 
 NAME_MAX = 40
 _STAMP_SALT = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"

@@ -23,10 +23,10 @@ from web.moments import to_ms
 
 P = ParamSpec("P")
 
-Page = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
+PageView = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponse]]
 
 
-def page(view: Page[P]) -> Page[P]:
+def page(view: PageView[P]) -> PageView[P]:
     """Answer 503 with a page of its own while the database does not answer; GET and HEAD only."""
 
     @require_safe

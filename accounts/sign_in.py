@@ -34,7 +34,7 @@ from realtime.table.throttle import Throttle
 from web.middleware import unavailable
 from web.turns import Busy, busy, sign_ins
 
-View = Callable[..., HttpResponseBase]
+SyncView = Callable[..., HttpResponseBase]
 AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 PATHS = ("/accounts/login/", "/admin/login/")
@@ -93,7 +93,7 @@ class SignOut(LogoutView):
         return super().post(request, *args, **kwargs)
 
 
-def guarded(login: View) -> AsyncView:
+def guarded(login: SyncView) -> AsyncView:
     """Answer 429 with a page that says when to try again, after too many tries by an address or for an account.
 
     Answer 503 if too many passwords wait to be checked.
@@ -125,7 +125,7 @@ def guarded(login: View) -> AsyncView:
     return answer
 
 
-def _merging(login: View) -> View:
+def _merging(login: SyncView) -> SyncView:
     """Merge the guest who signs in into the account, together with the sign-in or not at all."""
 
     def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:

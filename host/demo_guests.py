@@ -20,7 +20,7 @@ from host import embedded
 
 logger = logging.getLogger(__name__)
 
-Act = Callable[[str], Awaitable[None]]
+GuestAct = Callable[[str], Awaitable[None]]
 
 NAMES = ("Mia", "Jonas", "Amara", "Kenji", "Lucía")
 MARK = " · demo"
@@ -72,7 +72,7 @@ class DemoGuests:
         return bool(video["viewers"]["count"])
 
     async def _act(self) -> None:
-        acts: Sequence[Act] = (*[self._react] * 6, *[self._like] * 3, *[self._comment] * 2, self._answer)
+        acts: Sequence[GuestAct] = (*[self._react] * 6, *[self._like] * 3, *[self._comment] * 2, self._answer)
         name = self._chance.choice(NAMES)
         await self._chance.choice(acts)(name)
 

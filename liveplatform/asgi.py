@@ -31,6 +31,7 @@ from django.urls import is_valid_path
 
 from accounts import sign_in
 from liveplatform.compression import StaticFiles, compress_page
+from realtime.asgi import Receive, Scope, Send
 from realtime.edge import origins
 from realtime.edge.handoff import ZERO_COPY
 from realtime.edge.repeats import Repeatable
@@ -39,9 +40,6 @@ from realtime.metrics import http_requests_of
 from realtime.routing import (
     EVENTS_PATH,
     WEBSOCKET_PATH,
-    Receive,
-    Scope,
-    Send,
     answer_preflight,
     events_application,
     is_our_host,

@@ -34,7 +34,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 router = Router()
 ConversationId = Annotated[Id, Path()]
-VideoId = Annotated[Id, Path()]
 MessageId = Annotated[Id, Path()]
 ViewerId = Annotated[Id, Path()]
 

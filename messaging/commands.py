@@ -11,7 +11,7 @@ from messaging import acts
 from messaging.limits import MESSAGES
 from realtime.act_limits import take
 from realtime.log.threads import backend_threads
-from realtime.registry import Command
+from realtime.registry import RunCommand
 from web.refusals import Refused
 from web.text import clean_body
 
@@ -34,7 +34,7 @@ async def _seen(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     return {**await backend_threads.run(acts.see, conversation_id, who, seq)}
 
 
-COMMANDS: dict[str, Command] = {
+COMMANDS: dict[str, RunCommand] = {
     "message": command(_message),
     "seen": command(_seen),
 }

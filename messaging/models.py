@@ -7,7 +7,7 @@ their errors.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, NewType
+from typing import ClassVar
 from uuid import UUID
 
 from django.core.validators import MaxLengthValidator
@@ -18,9 +18,6 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Viewer
 from web.ids import new_id
 from web.text import BODY_MAX, TITLE_MAX
-
-ConversationId = NewType("ConversationId", UUID)
-MessageId = NewType("MessageId", UUID)
 
 MEMBERS_MAX = 50
 BLOCKS_MAX = 1_000

@@ -34,9 +34,9 @@ SAW = RateLimit(burst=200, per_second=50)  # per address; each of the 200 viewer
 _POSITION = f"^{registry.topic_pattern}{POSITION}$"
 _CONNECTION = f"^[A-Za-z0-9_-]{{1,64}}@{NODE_ID.pattern}$"
 
-Topic = Annotated[str, Field(json_schema_extra={"pattern": f"^{registry.topic_pattern}$"})]
+TopicField = Annotated[str, Field(json_schema_extra={"pattern": f"^{registry.topic_pattern}$"})]
 
-Connection = Annotated[
+ConnectionField = Annotated[
     str,
     Field(
         max_length=200,
@@ -47,7 +47,7 @@ Connection = Annotated[
 
 
 class TicketIn(In):
-    topics: Annotated[list[Topic], Field(min_length=1, max_length=50)] = Field(
+    topics: Annotated[list[TopicField], Field(min_length=1, max_length=50)] = Field(
         examples=[[f"{next(iter(registry.kinds))}:01a20c4b-3598-7508-8132-5e721642feef"]]
     )
     expires_in: Annotated[int, Field(ge=EXPIRES_MIN_SECONDS, le=EXPIRES_MAX_SECONDS)] = Field(
@@ -56,7 +56,7 @@ class TicketIn(In):
 
 
 class SubscribeIn(In):
-    topic: Topic
+    topic: TopicField
     after: Annotated[str, Field(pattern=_POSITION)] | Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
         None,
         description="How far the topic was followed: `<topic>@<epoch>.<seq>`. A bare seq is one of an unknown epoch.",
@@ -64,16 +64,16 @@ class SubscribeIn(In):
 
 
 class SubscriptionsIn(In):
-    connection: Connection
+    connection: ConnectionField
     subscribe: Annotated[list[SubscribeIn], Field(max_length=50, default_factory=list)]
-    unsubscribe: Annotated[list[Topic], Field(max_length=50, default_factory=list)]
+    unsubscribe: Annotated[list[TopicField], Field(max_length=50, default_factory=list)]
 
 
 Sighting = Annotated[list[Annotated[int, Field(ge=0, le=MS_MAX)]], Field(min_length=2, max_length=2)]
 
 
 class SawIn(In):
-    connection: Connection
+    connection: ConnectionField
     frames: Annotated[list[Sighting], Field(max_length=ENTRIES_MAX)] = Field(
         description="Of each frame the `n` of its `hops`, and when it was read, by the server's clock, in epoch ms."
     )

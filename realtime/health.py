@@ -32,7 +32,7 @@ from realtime.table.scripts import TableUnavailable
 
 logger = logging.getLogger(__name__)
 
-View = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponse]]
+HealthView = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponse]]
 
 CHECK_SECONDS = 1.0
 ROOM_ROWS = 10_000  # sorted on disk: some 200 kB
@@ -117,7 +117,7 @@ class DatabaseCheck:
 database_check = DatabaseCheck()
 
 
-def _for_scrapers(view: View) -> View:
+def _for_scrapers(view: HealthView) -> HealthView:
     """Let the view answer only those who may read metrics; others get 403."""
 
     @wraps(view)

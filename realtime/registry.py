@@ -25,12 +25,12 @@ class CommandError(Exception):
 
 
 # Called with the viewer's identity, their address and the message. Returns what the acknowledgement holds.
-Command = Callable[[Identity, str, dict[str, Any]], Awaitable[dict[str, Any]]]
+RunCommand = Callable[[Identity, str, dict[str, Any]], Awaitable[dict[str, Any]]]
 # Called with a request's headers. Returns the identity that it comes for. Raises CommandError for bad credentials.
 Identify = Callable[[dict[bytes, bytes]], Awaitable[Identity]]
 # Called with a request's headers. Returns the viewer's id if the credentials themselves say it, else "". It asks no
 # database, so only the counting of viewers may depend on it.
-Claim = Callable[[dict[bytes, bytes]], str]
+ViewerIdOf = Callable[[dict[bytes, bytes]], str]
 # Called with the identities of viewers. In a database thread.
 LookAgain = Callable[[Sequence[Identity]], Review]
 # Called with viewers and when they were last active, in ms. In a database thread.
@@ -40,9 +40,9 @@ SaveLastActive = Callable[[Mapping[str, int]], None]
 @dataclass(slots=True)
 class Registry:
     kinds: dict[str, TopicKind] = field(default_factory=dict)
-    commands: dict[str, Command] = field(default_factory=dict)
+    commands: dict[str, RunCommand] = field(default_factory=dict)
     identify: Identify | None = None
-    claim: Claim | None = None
+    claim: ViewerIdOf | None = None
     review: LookAgain | None = None
     save_last_active: SaveLastActive | None = None
 
@@ -84,7 +84,7 @@ class Registry:
         if not is_named:
             raise ValueError(f"{event.topic}: {type(kind).__name__} does not name {name}")
 
-    def add_command(self, op: str, command: Command) -> None:
+    def add_command(self, op: str, command: RunCommand) -> None:
         self.commands[op] = command
 
 

@@ -6,21 +6,16 @@ paths (liveplatform.asgi) takes the parts.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import orjson
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from realtime.asgi import Application, Receive, Scope, Send
 from realtime.edge import origins
 from realtime.edge.consumers import EventStream, WebSocketStream
-
-Scope = Any
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 EVENTS_PATH = "/events"
 WEBSOCKET_PATH = "/ws"

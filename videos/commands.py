@@ -11,7 +11,7 @@ from accounts.models import Viewer
 from accounts.tokens import Claim, viewer_of_claim
 from realtime import act_limits
 from realtime.log.threads import backend_threads
-from realtime.registry import Command, CommandError
+from realtime.registry import CommandError, RunCommand
 from videos import likes, reactions
 from videos.limits import COMMENTS, LIKES, REACTIONS
 from videos.topics import visible_video
@@ -22,7 +22,7 @@ from web.text import clean_body
 ActOnVideo = Callable[[Claim, UUID, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
-def _on_video(act: ActOnVideo) -> Command:
+def _on_video(act: ActOnVideo) -> RunCommand:
     """Make a command of an act on a video, which the message names."""
 
     async def run(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ async def react(viewer: Viewer, video_id: UUID, kind: str, count: int) -> None:
     reactions.react(video, kind, count)
 
 
-COMMANDS: dict[str, Command] = {
+COMMANDS: dict[str, RunCommand] = {
     "like": _on_video(_like),
     "unlike": _on_video(_unlike),
     "comment": _on_video(_comment),

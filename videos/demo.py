@@ -6,18 +6,19 @@ It belongs to an account that nobody can sign in to; a moderator may end it like
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Viewer
 from videos import broadcasts, keys
-from videos.models import Video, VideoId
+from videos.models import Video
 
 USERNAME = "demo"
 
 
-def open_broadcast() -> VideoId:
+def open_broadcast() -> UUID:
     """Return the demo's live video; make broadcaster, video and an upcoming one where they are missing."""
     with transaction.atomic():
         broadcaster, new = Viewer.objects.select_for_update().get_or_create(
@@ -40,7 +41,7 @@ def open_broadcast() -> VideoId:
             description="An upcoming video: comments are open before it starts.",
             starts_at=(timezone.now() + timedelta(days=1)).replace(minute=0, second=0, microsecond=0),
         )
-    return VideoId(video.id)
+    return video.id
 
 
 def stream_key() -> str:
@@ -55,7 +56,7 @@ def close_broadcast() -> None:
         broadcasts.end_video(video.id, broadcaster)
 
 
-def is_live(video_id: VideoId) -> bool:
+def is_live(video_id: UUID) -> bool:
     return Video.objects.filter(pk=video_id, status=Video.Status.LIVE).exists()
 
 

@@ -5,8 +5,7 @@ The constraints here decide (one like per viewer and video, no negative count); 
 
 from __future__ import annotations
 
-from typing import ClassVar, NewType
-from uuid import UUID
+from typing import ClassVar
 
 from django.core.validators import MaxLengthValidator
 from django.db import models
@@ -16,9 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Viewer
 from web.ids import new_id
 from web.text import BODY_MAX, TITLE_MAX
-
-VideoId = NewType("VideoId", UUID)
-CommentId = NewType("CommentId", UUID)
 
 
 class Video(models.Model):

@@ -33,7 +33,7 @@ Rule = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FieldRow:
     """A parameter, or a field of a body or of a type."""
 
     name: str
@@ -61,8 +61,8 @@ class Operation:
     summary: str
     texts: list[SafeString]
     needs: str
-    parameters: list[Row]
-    body: list[Row]
+    parameters: list[FieldRow]
+    body: list[FieldRow]
     answers: list[Answer]
     errors: list[str]
     curl: str
@@ -141,14 +141,14 @@ def _type_name(schema: Document) -> str:
     return str(schema["$ref"]).rpartition("/")[2]
 
 
-def _rows(schema: Document) -> list[Row]:
+def _rows(schema: Document) -> list[FieldRow]:
     required = schema.get("required", ())
     return [_row(name, each, {"required": name in required}) for name, each in schema["properties"].items()]
 
 
-def _row(name: str, schema: Document, more: Document) -> Row:
+def _row(name: str, schema: Document, more: Document) -> FieldRow:
     texts = prose(schema.get("description", ""))
-    return Row(name, _kind(schema), list(_rules(schema)), texts, more.get("required", False), more.get("in", ""))
+    return FieldRow(name, _kind(schema), list(_rules(schema)), texts, more.get("required", False), more.get("in", ""))
 
 
 def _kind(schema: Document) -> SafeString:

@@ -1,7 +1,7 @@
-"""Security headers on every answer that Django gives: pages, the API, media, the admin.
+"""What every answer of Django passes: security headers, errors in the API's form, and 503 while the database is away.
 
-Called first in MIDDLEWARE, API_MIDDLEWARE and PAGES_MIDDLEWARE. Promises: no thread hop, one dict loop per answer;
-a view that sets one of these headers itself keeps its own value.
+The settings name them: MIDDLEWARE, API_MIDDLEWARE and PAGES_MIDDLEWARE. Promises: the headers cost no thread hop, and
+one loop over a dictionary for each answer. A view that sets one of these headers itself keeps its own value.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from realtime.answers import RETRY_SECONDS
 from realtime.log.outages import is_outage
 from realtime.log.store import StoreUnavailable
 
-Answer = Callable[[HttpRequest], HttpResponseBase]
-AsyncAnswer = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -81,23 +81,24 @@ PERMISSIONS_WITH_CAMERA = re.sub(
 )
 """For a page that records."""
 
-Change = Callable[[HttpResponseBase], HttpResponseBase]
+ChangeResponse = Callable[[HttpResponseBase], HttpResponseBase]
+Middleware = Callable[[GetResponse | AsyncGetResponse], GetResponse | AsyncGetResponse]
 
 
-def _changing_answers(change: Change) -> Callable[[Answer | AsyncAnswer], Answer | AsyncAnswer]:
+def _changing_answers(change: ChangeResponse) -> Middleware:
     """Return a middleware for both kinds of views. It sends each answer through `change`."""
 
     @sync_and_async_middleware
-    def middleware(get_response: Answer | AsyncAnswer) -> Answer | AsyncAnswer:
+    def middleware(get_response: GetResponse | AsyncGetResponse) -> GetResponse | AsyncGetResponse:
         if iscoroutinefunction(get_response):
-            following = cast(AsyncAnswer, get_response)
+            following = cast(AsyncGetResponse, get_response)
 
             async def answer_async(request: HttpRequest) -> HttpResponseBase:
                 return change(await following(request))
 
             return answer_async
 
-        before = cast(Answer, get_response)
+        before = cast(GetResponse, get_response)
 
         def answer(request: HttpRequest) -> HttpResponseBase:
             return change(before(request))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -19,13 +19,10 @@ from django.db import connection
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
+from realtime.asgi import Receive, Scope, Send
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from web.middleware import unavailable, with_headers
-
-Scope = Any
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 PAGES_AT_ONCE = 4
 SIGN_INS_AT_ONCE = 2  # hashing a password takes a core for a good part of a second

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from realtime.asgi import Send
 from realtime.edge.bound import STALL_MAX_SECONDS, WAITING_MAX_BYTES, cut
 from realtime.edge.handoff import PeerGone
 from realtime.events import HEARTBEAT, Frame
 from realtime.node.connections import Closing
 
 logger = logging.getLogger(__name__)
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class AsgiWire:

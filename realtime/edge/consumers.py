@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -22,17 +21,14 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from realtime import metrics
+from realtime.asgi import Receive, Scope, Send
 from realtime.edge import origins, tickets
 from realtime.edge.admission import LimitKeys, enter_limits, identify, leave_limits, open_node, refusals
-from realtime.edge.asgi_wire import AsgiWire, Send
+from realtime.edge.asgi_wire import AsgiWire
 from realtime.edge.handoff import BEHIND, EXEMPT, WIRE, PeerGone
-from realtime.edge.handshake import Refusal, Request, Scope
+from realtime.edge.handshake import Refusal, Request
 from realtime.edge.session import CommandSession, StreamSession
-from realtime.events import (
-    ConnectionId,
-    Frame,
-    frame,
-)
+from realtime.events import ConnectionId, Frame, frame
 from realtime.identity import ANONYMOUS, Identity
 from realtime.log.store import TopicGone
 from realtime.node.connections import RETRY_MS, Closing, Connection, Wire
@@ -58,7 +54,7 @@ class _Stream:
     _session: StreamSession | None = None
     _asgi_wire: AsgiWire | None = None  # set if the session cannot have the socket itself; then the consumer stays
 
-    async def __call__(self, scope: Scope, receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.base_send = send
         try:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from django.conf import settings
 
+from realtime.asgi import Scope
 from realtime.edge import devices, origins
 from realtime.edge.cookies import cookie
 from realtime.events import UNKNOWN, ConnectionId, Position, TopicName, parse_event_id, parse_event_ids
@@ -24,7 +25,6 @@ from realtime.node.process import key_of
 from realtime.registry import registry
 from realtime.table.counting import UNCOUNTED, ViewerKey
 
-Scope = dict[str, Any]
 POLL_MAX_SECONDS = 30  # how long a stream may be asked to last
 APART = ("embed", "dock")  # they watch and do not count as viewers: a player on another site, a moderator's tool
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import Enum
-from typing import Any
 
-Scope = Any
+from realtime.asgi import Scope
+
 Headers = list[tuple[bytes, bytes]]
 
 EXPOSED = (b"access-control-expose-headers", b"Retry-After, ETag, Content-Range")

@@ -95,7 +95,7 @@ class Topics(Protocol):
 
 
 @dataclass(slots=True)
-class Waiting:
+class WaitingState:
     """What has changed and waits for its frame, with the passage of the first change."""
 
     counters: Counters | None = None
@@ -127,7 +127,7 @@ class Feed:
     access: Access = Access()  # noqa: RUF009  (frozen)
     counters: Counters | None = None
     states: dict[str, State] = field(default_factory=dict)  # state that no row keeps
-    waiting: Waiting = field(default_factory=Waiting)
+    waiting: WaitingState = field(default_factory=WaitingState)
     sent_kinds: Mapping[str, int] = field(default_factory=dict)
     _opening_part: bytes = b""  # empty: stale
 

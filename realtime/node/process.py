@@ -31,7 +31,7 @@ from realtime.node.connections import ConnectionGone, parse_public_id
 from realtime.node.listening import LayerListener
 from realtime.node.node import Node
 from realtime.node.presence import Presence
-from realtime.node.questions import Act, Questions
+from realtime.node.questions import NodeAct, Questions
 from realtime.node.subscribing import change_topics
 from realtime.registry import registry
 from realtime.relay.batch import HEARTBEAT
@@ -99,7 +99,7 @@ class NodeProcess:
                 key_of=key_of,
             )
             self._node.start()
-            acts: dict[str, Act] = {
+            acts: dict[str, NodeAct] = {
                 "node.change_topics": partial(_change_topics, self._node),
                 "node.saw": partial(_saw, self._node),
             }

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 ASK_SECONDS = 10.0  # fifty snapshots take a busy node some time; a dead node is noticed at once, because nobody listens
 ASK_AGAIN_SECONDS = 0.1
 
-Act = Callable[[dict[str, Any]], Awaitable[Any]]
+NodeAct = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class NodeSilent(Exception):
@@ -35,7 +35,7 @@ class NodeSilent(Exception):
 class Questions:
     """Asks other nodes, and answers them. `acts`: what a node does for a question, by the type of the message."""
 
-    def __init__(self, id: NodeId, acts: Mapping[str, Act], spawn: Spawn) -> None:
+    def __init__(self, id: NodeId, acts: Mapping[str, NodeAct], spawn: Spawn) -> None:
         self._id = id
         self._acts = acts
         self._spawn = spawn

@@ -13,9 +13,10 @@ from typing import Any
 from django.conf import settings
 
 from realtime import telemetry
+from realtime.asgi import Send
 from realtime.background import BackgroundTasks
 from realtime.dispatch.dispatcher import Dispatcher
-from realtime.relay.receiver import Receiver, Send
+from realtime.relay.receiver import Receiver
 from realtime.relay.sender import Sender
 from realtime.relay.shared import relay_table
 from realtime.relay.signing import Keyring

@@ -22,6 +22,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from realtime import metrics
+from realtime.asgi import Send
 from realtime.dispatch.dispatcher import Dispatcher
 from realtime.events import TopicName, now_ms, to_wire
 from realtime.limits import Limited, RateLimit
@@ -42,8 +43,6 @@ WARN_SECONDS = 1.0
 REJECTED_MAX = 20  # items that are named one by one
 REQUESTS_PER_SECOND = 600  # of one peer
 EVENTS_PER_SECOND = 100_000
-
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class Receiver:

@@ -34,7 +34,7 @@ def gone_seconds(beat_seconds: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PresenceLook:
     """What the table says of some viewers. `is_whole`: the table has existed long enough to know all viewers who are
     online. A table that was just flushed has not: a viewer who is missing in it may well be online.
     """
@@ -54,7 +54,7 @@ def offline(viewer_id: str, at_ms: int, last_active_ms: int | None) -> State:
     return _state(viewer_id, at_ms, "offline", last_active_ms)
 
 
-def status(look: Look, viewer_id: str, kept: Mapping[str, Any], *, is_known: bool) -> State | None:
+def status(look: PresenceLook, viewer_id: str, kept: Mapping[str, Any], *, is_known: bool) -> State | None:
     """Return a viewer's state by a look at the table and what the database keeps (`is_hidden`, `last_active_ms`).
 
     None: the viewer is not in the table, but the table was flushed a moment ago. Then the known state stays.
@@ -100,10 +100,10 @@ class PresenceTable(ScriptedTable):
             id.decode(): int(float(held)) - self._gone_ms for id, held in zip(gone[::2], gone[1::2], strict=True)
         }
 
-    async def look(self, viewer_ids: Sequence[str]) -> Look:
+    async def look(self, viewer_ids: Sequence[str]) -> PresenceLook:
         at_ms, whole_ms, since = await self._run(_LOOK, [self._since, self._whole], list(viewer_ids))
         online = {id: int(float(at)) for id, at in zip(viewer_ids, since, strict=True) if at}
-        return Look(at_ms, online, at_ms - int(float(whole_ms)) > self._gone_ms)
+        return PresenceLook(at_ms, online, at_ms - int(float(whole_ms)) > self._gone_ms)
 
     async def hide(self, viewer_id: str) -> tuple[int, bool]:
         """Take a viewer out, and ignore their heartbeats for a minute. Return the time and whether they were online."""

@@ -33,7 +33,7 @@ from web.text import clean_text
 
 ACTION_MAX_VIDEOS = 50
 
-Act = Callable[[UUID, Viewer], object]
+VideoAct = Callable[[UUID, Viewer], object]
 
 
 class VideoForm(forms.ModelForm[Video]):
@@ -197,7 +197,7 @@ class VideoAdmin(HasTools, DeletesInSteps, QuickListMixin, admin.ModelAdmin[Vide
     def end_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._run(request, object_id, broadcasts.end_video, _("Ended."))
 
-    def _run(self, request: HttpRequest, object_id: str, act: Act, done: str) -> HttpResponse:
+    def _run(self, request: HttpRequest, object_id: str, act: VideoAct, done: str) -> HttpResponse:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         video = self.get_object(request, unquote(object_id))
@@ -208,7 +208,7 @@ class VideoAdmin(HasTools, DeletesInSteps, QuickListMixin, admin.ModelAdmin[Vide
         self._act(request, [video], act, done)
         return HttpResponseRedirect(reverse("admin:videos_video_change", args=[video.pk]))
 
-    def _act(self, request: HttpRequest, videos: Iterable[Video], act: Act, done: str) -> None:
+    def _act(self, request: HttpRequest, videos: Iterable[Video], act: VideoAct, done: str) -> None:
         acted: list[Video] = []
         for video in videos:
             try:

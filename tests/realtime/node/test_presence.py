@@ -18,7 +18,7 @@ from realtime.identity import Identity
 from realtime.kinds import Access
 from realtime.node.node import Node
 from realtime.node.presence import Presence
-from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, Look, PresenceTable, gone_seconds, offline
+from realtime.table.presence import BATCH_MAX_VIEWERS, BEAT_SECONDS, PresenceLook, PresenceTable, gone_seconds, offline
 from realtime.table.scripts import TableUnavailable
 from tests.kit import Clock, until
 from tests.realtime.fakes import FakeKind, FakeStore, FakeTable, Viewer, write_descriptor
@@ -63,9 +63,9 @@ class FakePresenceTable:
             del self.entries[id]
         return now, gone
 
-    async def look(self, viewer_ids: Sequence[str]) -> Look:
+    async def look(self, viewer_ids: Sequence[str]) -> PresenceLook:
         is_whole = self.whole_since is not None and self.clock() - self.whole_since > GONE_SECONDS
-        return Look(self._now_ms(), {id: self.since[id] for id in viewer_ids if id in self.entries}, is_whole)
+        return PresenceLook(self._now_ms(), {id: self.since[id] for id in viewer_ids if id in self.entries}, is_whole)
 
     def flush(self) -> None:
         self.entries.clear()
