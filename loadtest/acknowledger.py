@@ -1,8 +1,8 @@
 """What the sampled viewers of a watcher acknowledge, so that the site's own figures can be compared with ours.
 
-Called by `watcher`, as often as the site asks for it and before it answers a question. As a page does
-(static/js/core/acknowledgements.js): the clock's offset is estimated first, and event streams acknowledge by POST /saw,
-WebSockets by a command.
+Called by `watcher`: as often as the site asks for it, and before the watcher answers an instruction. It does as a page
+does (static/js/core/acknowledgements.js): it first measures the offset of the clock. Event streams acknowledge by POST
+/saw, WebSockets by a command.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from loadtest.host import Address
+from loadtest.machine import Address
 from loadtest.requests import Client, RequestRefused
 from loadtest.viewers import Crowd
 from loadtest.wire import RawRequest
@@ -32,7 +32,7 @@ class Acknowledger:
         self._offset_seconds: float | None = None
 
     async def send(self) -> None:
-        """Send what was seen since the last time. A site that does not take it in time counts it as lost."""
+        """Send what was seen since the last time. If the site does not take it in time, it counts that as lost."""
         with contextlib.suppress(RequestRefused, TimeoutError):
             async with asyncio.timeout(SEND_SECONDS):
                 await self._send()
@@ -50,15 +50,15 @@ class Acknowledger:
                 await self._client.ask(RawRequest("POST", "/api/v1/saw", {"Content-Type": "application/json"}, body))
 
     async def _measure_offset(self) -> float:
-        """Return how far the site's clock is ahead: of four readings the first does not count, of the others that with
-        the shortest way does.
+        """Return how far the site's clock is ahead. Of four readings the first does not count: it may have opened a
+        connection. Of the others the one with the shortest round trip counts.
         """
         readings: list[tuple[float, float]] = []
         for _ in range(GETS):
             asked = time.time()
             answer = await self._client.ask(RawRequest("GET", "/api/v1/time"))
             took = time.time() - asked
-            # It says whole milliseconds, cut off.
+            # The site answers in whole milliseconds, rounded down.
             readings.append((took, (answer.json()["now_ms"] + 0.5) / 1_000 - (asked + took / 2)))
         return min(readings[1:])[1]
 

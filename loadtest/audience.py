@@ -1,6 +1,6 @@
 """All viewers of a load test, spread over processes that watch (`watcher`). Called by `run`.
 
-Promise: a process that dies is noticed at once and ends the load test; none outlives it.
+Promise: if a process dies, that is noticed at once and ends the load test. No process outlives the load test.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from typing import IO
 
 from loadtest.check import Sightings, Tally
 from loadtest.connection import OPENING_MAX, Counts, Watch
-from loadtest.watcher import Expected, Orders, Pipe, Report, Word
+from loadtest.watcher import Expected, Instruction, Orders, Pipe, Report
 
 ROOT = Path(__file__).resolve().parent.parent
 TICKET_SECONDS = 10.0
 END_SECONDS = 5.0
 SILENCE_SECONDS = 60
-"""A watcher reports every second. One that says nothing for so long is as good as dead."""
+"""A watcher reports every second. After so long without a report it counts as dead."""
 
 
 class WatcherDied(Exception):
-    """A process that watched has ended by itself; the message says which and why, in one line."""
+    """A process that watched has ended by itself. The message says in one line which process, and why."""
 
 
 class _Process:
@@ -39,7 +39,7 @@ class _Process:
     def __init__(self, name: str) -> None:
         self.name = name
         self.report: Report | None = None
-        self.answer: Report | None = None  # the last that was asked for
+        self.answer: Report | None = None  # the last one that answers an instruction
         self.channel: Pipe | None = None
         self.silent_seconds = 0
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `close`)
@@ -103,7 +103,7 @@ class _Process:
 
 
 class WatcherPool:
-    """The viewers. What it reports is the sum of the processes' last reports; `saw` gets what each viewer saw."""
+    """The viewers of all processes. Its numbers are sums over the last reports. `saw` gets what viewers have seen."""
 
     def __init__(
         self,
@@ -118,14 +118,15 @@ class WatcherPool:
         self._ticket = ticket
         self._saw = saw
         watch = replace(watch, openings_max=max(1, OPENING_MAX // processes))
-        # In turns: whatever goes by number (the ramp, addresses, transports, manners) is the same in every process.
+        # Each process takes every n-th viewer. So the ramp, addresses, transports and manners, which go by a viewer's
+        # number, are spread in the same way in every process.
         self.orders = [
             Orders(watch, range(place, viewers, processes), like_pool, ticket()) for place in range(processes)
         ]
         self._processes: list[_Process] = []
         self._news = asyncio.Event()
         self._asking = asyncio.Lock()
-        self._words = 0
+        self._instructions = 0
         self._unruly = False
 
     async def listen(self) -> None:
@@ -154,7 +155,9 @@ class WatcherPool:
         self._news.set()
 
     async def _notice_silence(self) -> None:
-        """Raise WatcherDied when one is silent. Counts turns: this process may have been the one that hung."""
+        """Raise WatcherDied when a process is silent. It counts its own turns, not the clock's seconds: if this process
+        hung, no watcher is to blame.
+        """
         while True:
             await asyncio.sleep(1.0)
             for process in self._processes:
@@ -170,27 +173,27 @@ class WatcherPool:
     # What it does
 
     async def connect(self) -> None:
-        """Return when every viewer has its hello, or nothing moves any more."""
+        """Return when every viewer has its hello, or when nothing changes any more."""
         await self._until(lambda process: process.report is not None and process.report.is_through)
 
     async def set_unruly(self, unruly: bool) -> None:
-        """Let slow and flapping viewers begin to behave as such, or end it; return when they have heard it."""
+        """Let slow and flapping viewers begin to behave as such, or make them steady. Return when all have heard it."""
         self._unruly = unruly
         await self.ask()
 
     async def ask(self, expected: Expected | None = None) -> tuple[int, int]:
-        """Have every process report now. Returns what viewers have not seen of the expected: events, like totals."""
-        async with self._asking:  # else an answer to the next question could hide this one
-            self._words += 1
-            word = Word(self._words, self._ticket(), self._unruly, expected)
+        """Have every process report now. Return how many events and like totals of `expected` viewers have not seen."""
+        async with self._asking:  # otherwise the answer to the next instruction could hide the answer to this one
+            number = self._instructions = self._instructions + 1
+            instruction = Instruction(number, self._ticket(), self._unruly, expected)
             for process in self._processes:
-                await process.send(word)
-            await self._until(lambda process: process.answer is not None and process.answer.answers == word.number)
+                await process.send(instruction)
+            await self._until(lambda process: process.answer is not None and process.answer.answers == number)
             answers = [process.answer for process in self._processes if process.answer]
             return sum(answer.lost for answer in answers), sum(answer.stale for answer in answers)
 
     async def _until(self, is_so: Callable[[_Process], bool]) -> None:
-        """Wait until it is so of every process."""
+        """Wait until the condition holds for every process."""
         while len(self._processes) < len(self.orders) or not all(map(is_so, self._processes)):
             self._news.clear()
             await self._news.wait()

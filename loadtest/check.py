@@ -1,10 +1,9 @@
 """What each viewer has seen, and whether it is what the site promised. No I/O.
 
-Called by `viewers` for each frame. A frame that thousands of viewers read is the same bytes, so it is parsed once
-and becomes one object; delivering it to a viewer is a comparison of numbers and an append.
+Called by `viewers` for each frame. A frame that thousands of viewers read is the same bytes, so it is parsed once and
+becomes one object. To deliver it to a viewer costs a comparison of numbers and an append.
 
-Ticks are tenths of a millisecond of the monotonic clock; `UNTIMED` stands for the tick of a viewer who is late on
-purpose.
+Ticks are tenths of a millisecond of the monotonic clock. A viewer who is late on purpose has `UNTIMED` for a tick.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ class LikeCycle:
     each takes the like back; round 7 is round 0 again. So totals may fall, but `position` only grows, and a viewer
     who has read a state of position p has seen the first p likes. In round 0 the position is the total.
 
-    Exact while fewer than half the pool's steps are unanswered at a time.
+    The numbers are exact while fewer than half as many steps as there are viewers in the pool have no answer.
     """
 
     def __init__(self, pool: int) -> None:
@@ -95,11 +94,12 @@ class LikeCycle:
     def position(self, kinds: Mapping[str, int], *, near: int) -> int:
         """Return the position of a state: the number of steps that lead to it.
 
-        A state is the same again after 7 rounds; the position nearest to `near` is meant.
+        After 7 rounds the states come again. Of all positions with this state, the one nearest to `near` is returned.
         """
         counts = [kinds.get(kind, 0) for kind in KINDS]
         if counts[5]:
-            # Somebody still has the last kind: who has no like took it back, who has the first kind is a round on.
+            # Somebody still has the last kind. So viewers without a like took it back, and viewers with the first kind
+            # are a round further.
             place = 7 * (self.pool - sum(counts)) + 8 * counts[0]
             place += sum(number * count for number, count in enumerate(counts[1:], start=2))
         else:
@@ -110,7 +110,7 @@ class LikeCycle:
 
 @dataclass(slots=True)
 class Tally:
-    """What went wrong or was made good, summed over viewers."""
+    """What went wrong, and what resets replaced, summed over viewers."""
 
     doubled: int = 0
     out_of_order: int = 0  # durable events
@@ -120,7 +120,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Sightings:
-    """Who saw what when, summed over viewers: ticks and how many viewers.
+    """When things were seen, summed over viewers: for each thing the ticks, each with a number of viewers.
 
     `comments` by (seq, id); `likes` by (position before, position after).
     """
@@ -129,7 +129,7 @@ class Sightings:
     likes: dict[tuple[int, int], Counter[int]] = field(default_factory=dict)
 
     def compact(self) -> Sightings:
-        """Return the same, small enough to be sent and matched: what thousands saw at as many moments, rounded."""
+        """Return the same, small enough to send and to match: ticks are rounded if there are too many."""
         return Sightings(
             {key: _compact(ticks) for key, ticks in self.comments.items()},
             {key: _compact(ticks) for key, ticks in self.likes.items()},
@@ -192,7 +192,7 @@ class DurableFrame:
         self.arrivals.append(tick)
 
     def _misplaced(self, viewer: ViewedTopic) -> None:
-        """Take an event that is not the next one: a gap before it, a gap it fills, or one seen before."""
+        """Take an event that is not the next one: it comes after a gap, fills a gap, or was seen before."""
         if self.seq > viewer.seq:
             viewer.missing = (viewer.missing or set()) | set(range(viewer.seq + 1, self.seq))
             viewer.seq = self.seq
@@ -244,9 +244,9 @@ class LikesFrame:
 
 
 class Checker:
-    """Turns the blocks of one topic's viewers into frames, and keeps what they find until `collect`.
+    """Turns the blocks of one topic's viewers into frames. The frames keep who has read them until `collect`.
 
-    `known` maps whatever bytes were read before to their frames; it is for viewers that are between two blocks.
+    `known` maps bytes that were read before to their frames. It may be used for viewers that are between two blocks.
     """
 
     def __init__(self, topic: str, cycle: LikeCycle) -> None:
@@ -292,7 +292,7 @@ class Checker:
     def _state(self, likes: Mapping[str, Any]) -> LikesFrame:
         position = self.cycle.position(likes["kinds"], near=self._near)
         if position // self.cycle.pool > self._near // self.cycle.pool:
-            # A new round: what is remembered must be gone before the same bytes mean a later position.
+            # A new round. Soon the same bytes mean a later position, so forget them.
             self.known.clear()
             self._of_block.clear()
         self._near = max(self._near, position)
@@ -332,7 +332,7 @@ class Checker:
         for frame in frames:
             frame.collect(sightings)
         if max(len(self.known), len(self._of_block), len(frames)) > KNOWN_MAX:
-            # All together: a frame that is known but no longer collected would swallow what it sees.
+            # All together: what a frame saw would be lost if it were known, but no longer collected.
             self.known.clear()
             self._of_block.clear()
             self._durable.clear()

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from loadtest.check import ViewedTopic
-from loadtest.host import Address, source_for
+from loadtest.machine import Address, source_for
 from loadtest.wire import Stream
 
 OPENING_MAX = 1_024
-"""Connections that are being opened at a time, by all processes: below any server's listen backlog, enough to keep it
-busy. With six times as many, 100,000 viewers waited for a busy site until they gave up and made it busier."""
+"""Connections that are being opened at a time, by all processes: fewer than any server's listen backlog, and enough to
+keep the server busy. With six times as many, 100,000 viewers waited for a busy site, gave up, and made it busier."""
 RETRY_MS = 1_000
 SLOW_BUFFER_BYTES, SLOW_SEGMENT_BYTES = 8_192, 1_400
-"""As of a phone behind a thin line. Loopback's segments of 64 KB and a small buffer together stall for minutes: the
-window stays shut until the buffer has room for a whole segment."""
-IP_BIND_ADDRESS_NO_PORT = 24  # Linux: choose the port at connect, so that it need only be unused towards that address
+"""The sizes of a phone on a slow line. On loopback, segments of 64 KB and a small buffer stall for minutes: the window
+stays shut until the buffer has room for a whole segment."""
+IP_BIND_ADDRESS_NO_PORT = 24  # Linux: choose the port at connect. It must be unused only for that destination
 
 
 class StreamKind(Enum):
@@ -70,11 +70,11 @@ class ViewerConnection(ViewedTopic):
         self.descriptor = -1
         self.stream: Stream | None = None
         self.kept = b""  # of an incomplete head
-        self.plain = False  # watching, and between two blocks: bytes that were read before need no parsing
+        self.plain = False  # it watches and is between two blocks: bytes that were read before need no parsing
         self.attempts = 0
         self.retry_ms = RETRY_MS
         self.deadline = 0.0
-        self.name = ""  # what the site calls the connection, of one that is to acknowledge frames
+        self.name = ""  # the site's name of the connection, if it is to acknowledge frames
         self.seen: list[tuple[int, float]] = []  # by number, and when by `time.time()`
 
 
@@ -100,7 +100,7 @@ class Watch:
 
 @dataclass(slots=True)
 class Counts:
-    """What happened to the connections. What becomes of a slow viewer's is no trouble: it asked for it."""
+    """What happened to the connections. If the site cuts a slow viewer off, that is no trouble: it is what we test."""
 
     frames: int = 0
     connected_once: int = 0

@@ -1,8 +1,8 @@
 """How long the hops of the path take, from the nodes' own histograms (`/metrics`, realtime.metrics). Called by `run`.
 
 Nodes that share a port answer in turn, each for itself. `/readyz` and `/metrics` over one kept-alive connection come
-from one node, and `/readyz` says which: so we know the nodes apart, and ask until all of them have answered. Many
-connections are opened at once, because the kernel gives connections that come one by one to the same idle node.
+from one node, and `/readyz` names it. So we can tell the nodes apart, and ask until all have answered. Many connections
+are opened at once, because the kernel gives connections that come one by one to the same idle node.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtest.host import Address
+from loadtest.machine import Address
 from loadtest.requests import RequestRefused, connect
 from loadtest.wire import Broken, RawRequest
 from realtime.metrics import QUANTILES, Buckets, quantile_ms
@@ -29,10 +29,10 @@ HOPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "likes seen": (_SINCE_RECEIVED, {"hop": "seen", "event": "likes"}),
     "to all": ("live_fanout_seconds", {}),  # a frame, from the first viewer to the last
 }
-"""What each hop is read from: the metric, and the labels that its samples have."""
+"""For each hop the metric, and the labels of its samples."""
 ROUNDS = 4
 CONNECTIONS_EACH = 8
-"""Connections at once for each node that is to be found."""
+"""Connections at once, for each node that we look for."""
 SECONDS_MAX = 5.0
 
 _BUCKET = re.compile(r"^(live_\w+)_bucket\{([^}]*)\} (\S+)$", re.MULTILINE)
@@ -46,7 +46,7 @@ class Readings:
     nodes: dict[str, dict[str, Buckets]] = field(default_factory=dict)
 
     def since(self, before: Readings) -> dict[str, dict[str, float | None]]:
-        """Return each hop's p50, p90 and p99 in milliseconds of what came between, over the nodes that both know."""
+        """Return p50, p90 and p99 of each hop between the two readings, in ms, over the nodes that are in both."""
         found = {}
         for hop in HOPS:
             sum_: Buckets = {}
@@ -59,7 +59,7 @@ class Readings:
 
 
 def parse_metrics(text: str) -> dict[str, Buckets]:
-    """Return the hops' buckets of a page of metrics, each summed over the labels that it does not name."""
+    """Return the hops' buckets of a page of metrics, summed over all labels that `HOPS` does not name."""
     found: dict[str, Buckets] = {hop: {} for hop in HOPS}
     for metric, text_of_labels, count in _BUCKET.findall(text):
         labels = dict(_LABEL.findall(text_of_labels))
@@ -71,7 +71,7 @@ def parse_metrics(text: str) -> dict[str, Buckets]:
 
 
 async def read_hops(addresses: Sequence[Address], *, nodes: int) -> Readings:
-    """Ask the addresses until `nodes` nodes have answered, or asking again seems vain. Never raises."""
+    """Ask the addresses until `nodes` nodes have answered, `ROUNDS` times at most. Never raises."""
     readings = Readings()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SECONDS_MAX):
@@ -90,11 +90,11 @@ async def _read_one(address: Address, readings: Readings) -> None:
         node = str(ready.json()["id"])
         if node in readings.nodes or not exchange.usable:
             return
-        readings.nodes[node] = {}  # for one of the connections to it only
+        readings.nodes[node] = {}  # so that no other connection to this node asks too
         page = await exchange.send(RawRequest("GET", "/metrics").encode(address.host_header))
         readings.nodes[node] = parse_metrics(page.body.decode())
     except (OSError, TimeoutError, Broken, RequestRefused, KeyError, UnicodeDecodeError):
-        return  # another one may answer
+        return  # another connection may answer
     finally:
         if exchange:
             exchange.close()

@@ -1,4 +1,4 @@
-"""Ctrl-C during a load test: it ends once, in order, and what it has made is removed. Used by the command."""
+"""Ctrl-C during a load test: the test ends once, in order, and removes what it has made. Used by the command."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class Interrupts:
-    """Ctrl-C (or SIGTERM) raises KeyboardInterrupt once; later, and while `shielded`, it changes nothing.
+    """Ctrl-C (or SIGTERM) raises KeyboardInterrupt once. After that, and while `shielded`, it changes nothing.
 
-    Inside a loop it cancels the work instead: raised anywhere there, it would end the loop before its tasks.
+    Inside a loop it cancels the work instead. An exception raised anywhere there would end the loop before its tasks.
     """
 
     def __init__(self) -> None:

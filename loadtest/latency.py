@@ -1,7 +1,7 @@
 """From the moment a request was sent to the moment each viewer read its event. No I/O.
 
-Called by `run`. Requests report when they were sent and what the site answered; `check` reports what was seen.
-The two meet here, in whatever order they come. Ticks are tenths of a millisecond of the monotonic clock.
+Called by `run`. Requests report when they were sent and what the site answered. `check` reports what was seen. Here the
+two are matched, whichever comes first. Ticks are tenths of a millisecond of the monotonic clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PAIRS_MAX = 20_000
 
 
 class Histogram:
-    """How often each latency was seen: to a tenth of a millisecond, above one second to 1 % once there are many."""
+    """How often each latency was seen: to a tenth of a millisecond. If there are many, those above a second to 1 %."""
 
     __slots__ = ("_counts", "count", "max_ticks")
 
@@ -41,10 +41,10 @@ class Histogram:
         self._shorten()
 
     def add_all(self, arrivals: Counter[int], sent: Counter[int]) -> None:
-        """Count deliveries of each of the things sent (ticks and how many) to all arrivals, rounded up if need be.
+        """Count deliveries of all things that were sent (ticks, and how many) to all arrivals.
 
-        A site that hangs delivers hundreds of likes at once, at hundreds of moments, seconds late: each pair of them
-        costs a step, and then a few per cent more are exact enough.
+        A site that hangs delivers hundreds of likes at once, at hundreds of moments, seconds late. Each pair of them
+        costs a step. If there are too many pairs, ticks are rounded, and latencies are up to a few per cent too high.
         """
         for step in (1, 10, 100, 1_000):
             if len(arrivals) * len(sent) <= PAIRS_MAX:
@@ -55,7 +55,7 @@ class Histogram:
             self.add({tick: viewers * times for tick, viewers in arrivals.items()}, sent_tick=sent_tick)
 
     def merge(self, other: Histogram) -> None:
-        """Count what another one has counted as well."""
+        """Add what another histogram has counted."""
         self._counts.update(other._counts)
         self.count += other.count
         self.max_ticks = max(self.max_ticks, other.max_ticks)
@@ -68,9 +68,9 @@ class Histogram:
                 self._counts[ticks if ticks <= EXACT_TICKS else ticks - ticks % 10 ** (len(str(ticks)) - 3)] += viewers
 
     def distribution(self) -> dict[float, int]:
-        """Return how many deliveries took up to so many milliseconds and more than the bound before, bounds ascending.
+        """Return upper bounds in milliseconds, ascending, each with the deliveries between the bound before and it.
 
-        The bounds are 10 to a decade and span what was seen, so that fast and slow show alike.
+        There are 10 bounds for each power of ten, from the fastest delivery to the slowest.
         """
         if not self.count:
             return {}
@@ -84,7 +84,7 @@ class Histogram:
     def percentiles(self) -> dict[str, float | None]:
         """Return p50, p90, p99 and max in milliseconds, all None when there is nothing.
 
-        A percentile is the smallest latency that at least so many per cent of the deliveries had.
+        A percentile, such as p90, is the smallest latency that 90 % of the deliveries did not exceed.
         """
         found: dict[str, float | None] = dict.fromkeys((*QUANTILES, "max"))
         if not self.count:
@@ -120,9 +120,9 @@ class Acknowledged:
 class Ledger:
     """Matches acknowledged requests with sightings.
 
-    A comment is matched by its id. A like is matched, for each viewer, with the first state whose position covers
-    the one it was acknowledged with: as soon as no request is unanswered that was sent before that state was seen.
-    What viewers saw who are late on purpose counts as delivered and has no latency.
+    A comment is matched by its id. A like is matched, for each viewer, with the first state that has at least the
+    position of the like's answer. It is matched when all requests that were sent before that state have an answer.
+    What viewers see who are late on purpose counts as delivered, and has no latency.
     """
 
     comment: Histogram = field(default_factory=Histogram)
@@ -141,7 +141,7 @@ class Ledger:
         self._sent_likes.setdefault(position, []).append(sent_tick)
 
     def absorb(self, sightings: Sightings) -> None:
-        """Take what one generator process saw."""
+        """Take what the viewers of one process have seen."""
         for (seq, id), ticks in sightings.comments.items():
             self._seen.setdefault(seq, Counter())[id] += ticks.total()
             ticks.pop(UNTIMED, None)
@@ -152,9 +152,9 @@ class Ledger:
             self._states.setdefault((before, after), Counter()).update(ticks)
 
     def match(self, *, unanswered_since: int | None) -> dict[str, dict[str, float | None]]:
-        """Match what can be matched now; return the percentiles of that by event.
+        """Match what can be matched now. Return the percentiles of these matches, by event.
 
-        `unanswered_since` is when the oldest unanswered request was sent, if any.
+        `unanswered_since`: when the oldest unanswered request was sent. None: there is no such request.
         """
         comment, likes = Histogram(), Histogram()
         for id in self._unmatched.keys() & self.comments.keys():

@@ -1,7 +1,7 @@
 """The result as one page that needs nothing else: no script, no other file, plots drawn as SVG (`plots`).
 
-Called by `manage.py loadtest --report`. Its own policy (a meta element) allows nothing but the stylesheet inside, known
-by its hash, so it opens from a disk, a mail or an artefact of CI alike.
+Called by `manage.py loadtest --report`. The page's own policy (a meta element) allows only the stylesheet inside, by
+its hash. So the page opens in the same way from a disk, a mail or an artefact of CI.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from html import escape
 
-from loadtest.host import Cost, describe_machine
+from loadtest.machine import Cost, describe_machine
 from loadtest.plots import Plot, bar_plot, compact, line_plot
 from loadtest.run import Result, Sample
 from realtime.metrics import QUANTILES

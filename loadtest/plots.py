@@ -14,7 +14,7 @@ TICKS = 4
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What a plot shows: a heading, a sentence for those who cannot see it, and the unit of its y axis."""
+    """What a plot shows: a heading, a sentence for people who cannot see it, and the unit of its y axis."""
 
     heading: str
     sentence: str
@@ -123,7 +123,7 @@ def _y_axis(top: float, step: float, y: Callable[[float], float]) -> str:
 
 
 def _runs(points: Sequence[tuple[float, float | None]]) -> list[str]:
-    """Return the points of each stretch without a gap; a lone point becomes a short line."""
+    """Return the points of each stretch without a gap. A single point becomes a short line."""
     runs: list[list[tuple[float, float]]] = [[]]
     for x, y in points:
         if y is None:

@@ -6,18 +6,18 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from loadtest.host import Cost
+from loadtest.machine import Cost
 from loadtest.run import Progress, Result
 from realtime.metrics import QUANTILES
 
 OWN_PARTS = ("supervisor", "node", "dispatcher", "jobs")
-"""Of the site's processes those that run this project's code: what `server` sums up."""
+"""The site's processes that run this project's code. `server` is their sum."""
 
 BUSY = 0.9
 
 
 def to_json(result: Result) -> dict[str, Any]:
-    """Return the result as documented, with details behind the documented keys."""
+    """Return the result: the documented keys first, then details."""
     seconds = result.seconds or 1.0
     return {
         "viewers": result.viewers,
@@ -110,7 +110,7 @@ def _late(behind_ms: float) -> str:
 
 
 def _busy(result: Result) -> str:
-    """Say of how many processes the generator is, and when it had no time left to measure the site in."""
+    """Say how many processes the generator has, and whether one was too busy to measure the site well."""
     text = f", {result.generator_processes} processes"
     if result.busiest_generator >= BUSY:
         text += f", one of them {100 * result.busiest_generator:.0f} % busy: latencies include its own"
@@ -133,7 +133,7 @@ def _cost(part: str, cost: Cost, seconds: float) -> str:
 
 
 def to_line(progress: Progress) -> str:
-    """Return what is going on in one line."""
+    """Return one line that says what happens now."""
     text = f"{progress.phase}: {progress.connected:,} of {progress.viewers:,} viewers"
     if progress.likes_sent or progress.comments_sent:
         text += f", {progress.likes_sent:,} likes and {progress.comments_sent:,} comments sent"

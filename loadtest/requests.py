@@ -1,7 +1,7 @@
 """Likes and comments: HTTP requests over a few kept-alive connections, or commands over WebSockets, on a schedule.
 
-Called by `run`. A request goes out when its time has come, whether or not the ones before are answered, so a slow
-site cannot slow the load down and look better for it.
+Called by `run`. A request goes out when its time has come, even if earlier requests have no answer. So a slow site
+cannot slow the load down and look better for it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 
 import orjson
 
-from loadtest.host import Address
+from loadtest.machine import Address
 from loadtest.wire import Broken, Chunks, RawRequest, ResponseHead, WebSocketReader, parse_head
 from realtime.websocket import client_frame
 
 IN_FLIGHT_MAX = 500
-"""Unanswered requests of one kind. A site that takes 5 s for each of 100 a second still gets them on time."""
+"""Unanswered requests of one kind. A site that needs 5 s for each request still gets 100 a second on time."""
 ANSWER_SECONDS = 10.0
 PERSISTENCE_SECONDS = 30.0
-"""How long a request is repeated that was refused or cut off: each of ours may be repeated without harm."""
+"""For how long to repeat a request that was refused or cut off. To repeat one of ours does no harm."""
 
 
 STATUS_OF_ERROR = {"too_often": 429, "unavailable": 503}
@@ -42,7 +42,7 @@ class SocketCommand:
 
 
 class RequestRefused(Exception):
-    """The site did not do what was asked, even after repeating it; the message says what it answered."""
+    """The site did not do what was asked, although it was asked again. The message says what it answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,8 @@ class Exchange(asyncio.Protocol):
             self.transport.abort()
 
 
-class _Voice(asyncio.Protocol):
-    """A viewer's WebSocket, to act over: any number of commands on their way, each known by its `ref`."""
+class _ActingSocket(asyncio.Protocol):
+    """A viewer's WebSocket for likes and comments. Many commands may be under way, each known by its `ref`."""
 
     def __init__(self, handshake: bytes) -> None:
         self._handshake = handshake
@@ -223,7 +223,7 @@ class Client:
     ) -> None:
         self._addresses = addresses
         self._introduce = introduce
-        self._voices: dict[int, _Voice] = {}
+        self._sockets: dict[int, _ActingSocket] = {}
         self._opening: dict[int, asyncio.Lock] = {}
         self._idle: dict[Address, list[Exchange]] = {address: [] for address in addresses}
         self._turn = 0
@@ -231,14 +231,14 @@ class Client:
         self.repeated: Counter[str] = Counter()
 
     async def open(self, speakers: Sequence[int]) -> None:
-        """Open the WebSockets of these viewers now; else each is opened when it first has something to say."""
+        """Open the WebSockets of these viewers now. Those of others open with their first command."""
         slots = asyncio.Semaphore(OPENING_MAX)
 
         async def open_one(speaker: int) -> None:
             async with slots:
                 # What goes wrong here goes wrong again when the speaker acts, and is reported then.
                 with contextlib.suppress(OSError, TimeoutError, Broken):
-                    await self._voice(speaker)
+                    await self._socket(speaker)
 
         await asyncio.gather(*map(open_one, speakers))
 
@@ -272,10 +272,10 @@ class Client:
 
     async def _exchange(self, request: RawRequest | SocketCommand, token: object) -> Reply:
         if isinstance(request, SocketCommand):
-            voice = await self._voice(request.speaker)
+            acting = await self._socket(request.speaker)
             self.unanswered.setdefault(token, now_tick())
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await voice.send(request.data)
+                return await acting.send(request.data)
         address = self._addresses[self._turn % len(self._addresses)]
         self._turn += 1
         exchange = await self._connection(address)
@@ -292,27 +292,27 @@ class Client:
             exchange.close()
         return answer
 
-    async def _voice(self, speaker: int) -> _Voice:
+    async def _socket(self, speaker: int) -> _ActingSocket:
         """Return the speaker's WebSocket, opened if need be."""
         assert self._introduce is not None
-        if (voice := self._voices.get(speaker)) is not None and voice.usable:
-            return voice
+        if (acting := self._sockets.get(speaker)) is not None and acting.usable:
+            return acting
         async with self._opening.setdefault(speaker, asyncio.Lock()):
-            if (voice := self._voices.get(speaker)) is not None and voice.usable:
-                return voice
+            if (acting := self._sockets.get(speaker)) is not None and acting.usable:
+                return acting
             address = self._addresses[speaker % len(self._addresses)]
             handshake = self._introduce(speaker, address).encode(address.host_header)
             async with asyncio.timeout(ANSWER_SECONDS):
-                _, voice = await asyncio.get_running_loop().create_connection(
-                    lambda: _Voice(handshake), address.socket_address[0], address.port, family=address.family
+                _, acting = await asyncio.get_running_loop().create_connection(
+                    lambda: _ActingSocket(handshake), address.socket_address[0], address.port, family=address.family
                 )
                 try:
-                    await voice.opened
+                    await acting.opened
                 except BaseException:
-                    voice.close(ConnectionAbortedError("never opened"))
+                    acting.close(ConnectionAbortedError("never opened"))
                     raise
-            self._voices[speaker] = voice
-            return voice
+            self._sockets[speaker] = acting
+            return acting
 
     async def _connection(self, address: Address) -> Exchange:
         idle = self._idle[address]
@@ -330,9 +330,9 @@ class Client:
         for idle in self._idle.values():
             while idle:
                 idle.pop().close()
-        for voice in self._voices.values():
-            voice.close(ConnectionAbortedError("the load test is over"))
-        self._voices.clear()
+        for acting in self._sockets.values():
+            acting.close(ConnectionAbortedError("the load test is over"))
+        self._sockets.clear()
 
 
 async def connect(address: Address) -> Exchange:
@@ -350,7 +350,7 @@ def _name(request: RawRequest | SocketCommand) -> str:
 
 @dataclass(slots=True)
 class Pace:
-    """A schedule: `rate` requests a second for `seconds`, each at its own moment, none moved by the ones before."""
+    """A schedule: `rate` requests a second for `seconds`. Each has its own moment, however late earlier ones were."""
 
     rate: float
     seconds: float
@@ -366,7 +366,7 @@ class Pace:
     ) -> None:
         """Call `send(0)`, `send(1)`, … on time, then wait for all of them. `send` raises RequestRefused.
 
-        `admit(number)` may hold a request back; when it says no, that was all.
+        `admit(number)` may hold a request back. If it returns False, no more requests are sent.
         """
         loop = asyncio.get_running_loop()
         start = loop.time()

@@ -1,8 +1,8 @@
-"""One load test: viewers connect, likes and comments are sent, everything settles, the result is drawn up.
+"""One load test: viewers connect, likes and comments are sent, everything settles, and the result is made.
 
 Called by `manage.py loadtest`, which says how requests look (`Plan`). This process sends, others watch (`audience`).
-Promise: what the result calls lost, doubled or out of order was, at some viewer; when it says 0, every viewer has
-seen everything.
+Promise: what the result calls lost, doubled or out of order was so at some viewer. If it says 0, every viewer has seen
+everything.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ from loadtest.audience import WatcherPool
 from loadtest.check import LikeCycle
 from loadtest.connection import Watch
 from loadtest.hops import Readings, read_hops
-from loadtest.host import Address, Cost, Site, busy_seconds, own_rss_bytes
 from loadtest.latency import TICKS_PER_MS, Histogram, Ledger
+from loadtest.machine import Address, Cost, Site, busy_seconds, own_rss_bytes
 from loadtest.requests import Client, Pace, SocketCommand, now_tick
 from loadtest.watcher import Expected
 from loadtest.wire import RawRequest
 from realtime.metrics import QUANTILES
 
 SETTLE_SECONDS = 20.0
-"""State may be that late after a crash (DESIGN: what is promised), so what has not come by then is lost."""
+"""After a crash of any part all is there within this time (docs/operations.md). What is missing then is lost."""
 
 SECOND = 1.0
 REPORT_AFTER_SECONDS = 0.3
-"""So long after the full second, when the watchers' reports of it have come."""
+"""After each full second. By then the watchers' reports of that second have come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A load test. The callables build the requests: for a like, from who likes and the kind (None: take it back).
-
-    `speakers` act over WebSockets that open before the load, with the handshake that `introduce` builds.
+    """A load test. The callables build the requests: for a like, from the viewer's number and the kind (None: take it
+    back). `speakers` act over WebSockets that open before the load, with the handshake that `introduce` builds.
     """
 
     watch: Watch
@@ -52,7 +51,7 @@ class Plan:
     comment: Callable[[int], RawRequest | SocketCommand]
     state: RawRequest  # answered with the video's `seq` and `likes`
     processes: int = 1
-    acts_at: Sequence[Address] = ()  # where likes and comments are sent; empty: where the viewers are
+    acts_at: Sequence[Address] = ()  # to where likes and comments are sent; empty: where the viewers are
     speakers: range = range(0)
     introduce: Callable[[int, Address], RawRequest] | None = None
     settle_seconds: float = SETTLE_SECONDS
@@ -60,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What there is to say once a second."""
+    """What is shown once a second while the load test runs."""
 
     phase: str
     connected: int
@@ -88,7 +87,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Result:
-    """What came out. Counts of viewers' trouble are sums over viewers; latencies are in milliseconds."""
+    """The result. Counts of trouble are sums over viewers. Latencies are in milliseconds."""
 
     viewers: int
     connected: int = 0
@@ -115,14 +114,14 @@ class Result:
     generator_cpu_seconds: float = 0.0
     generator_rss_bytes: int = 0
     generator_processes: int = 1
-    busiest_generator: float = 0.0  # of one core, over the load: near 1, the generator measures itself
+    busiest_generator: float = 0.0  # share of a core during the load. Near 1 the generator measures itself
     hops_ms: dict[str, dict[str, float | None]] | None = None  # None: the site is not on this machine
     hop_nodes: int = 0  # nodes that the hops are of
     samples: list[Sample] = field(default_factory=list)
     distribution: dict[str, dict[float, int]] = field(default_factory=dict)  # Histogram.distribution
     server: dict[str, Cost] | None = None  # by part: CPU seconds of the load, memory at its end
     processes: list[tuple[str, Cost]] = field(default_factory=list)  # the same, by process
-    elsewhere_cpu_seconds: float | None = None  # what other programs of this machine took from the two
+    elsewhere_cpu_seconds: float | None = None  # what other programs of this machine took
 
     @property
     def lost(self) -> int:
@@ -134,7 +133,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Everything that the site promised came true, and the load was really there."""
+        """The site kept all its promises, and every viewer was connected."""
         wrong = self.lost or self.doubled or self.out_of_order or self.refused.total()
         return self.connected == self.viewers and not wrong
 
@@ -148,7 +147,7 @@ class LoadTest:
         self._report = report
         self._cycle = LikeCycle(plan.like_pool)
         self._ledger = Ledger()
-        self._received = Histogram()  # from a comment's request to the site's having it, by its at_ms
+        self._received = Histogram()  # from sending a comment's request until the site has read it, by its at_ms
         self._client = Client(plan.acts_at or plan.watch.addresses, introduce=plan.introduce)
         self.audience = WatcherPool(
             plan.watch,
@@ -160,7 +159,7 @@ class LoadTest:
         )
         self._likes = Pace(plan.likes_per_s, plan.seconds)
         self._comments = Pace(plan.comments_per_s, plan.seconds)
-        self._unanswered_likes: dict[int, None] = {}  # oldest first; one that was refused stays
+        self._unanswered_likes: dict[int, None] = {}  # oldest first; a refused one stays
         self._like_answered = asyncio.Event()
         self._result = Result(plan.viewers)
         self._phase = "connecting"
@@ -168,7 +167,7 @@ class LoadTest:
         self._before = self._reading()
 
     async def run(self) -> Result:
-        """Run it. Raises RequestRefused when the site does not even give the video's state, WatcherDied."""
+        """Run it. Raises WatcherDied, and RequestRefused when the site does not even give the video's state."""
         tasks = [asyncio.create_task(work) for work in (self._run(), self.audience.listen(), self._report_regularly())]
         try:
             with _collector_at_rest():
@@ -188,7 +187,7 @@ class LoadTest:
         if self._result.connected:
             await self._load()
         await self._settle()
-        self._draw_up()
+        self._fill_result()
 
     async def _connect(self) -> None:
         result = self._result
@@ -261,7 +260,7 @@ class LoadTest:
         self._ledger.like_acknowledged(position, sent_tick=answer.sent_tick)
 
     async def _admit_like(self, number: int) -> bool:
-        """Wait, after round 0, until the cycle is exact (LikeCycle). No, once a like was refused for good."""
+        """Wait, after round 0, until the cycle is exact (LikeCycle). False: a like was refused, so send no more."""
         pool = self._cycle.pool
         while number >= pool and number - next(iter(self._unanswered_likes), number) >= pool // 2:
             if self._likes.refused:
@@ -295,7 +294,7 @@ class LoadTest:
                 return
             await asyncio.sleep(0.1)
 
-    def _draw_up(self) -> None:
+    def _fill_result(self) -> None:
         self._ledger.match(unanswered_since=self._client.unanswered_since())
         result, tally, counts = self._result, self.audience.tally(), self.audience.counts()
         result.like_deliveries = self._ledger.like_deliveries
@@ -385,7 +384,7 @@ class _Reading:
 
 @contextlib.contextmanager
 def _collector_at_rest() -> Iterator[None]:
-    """Stop Python's cyclic garbage collector for a while: walking thousands of connections, it stalls their reading."""
+    """Stop Python's cyclic garbage collector for a while. It would walk thousands of connections, and delay reading."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,8 @@
 """The video and the viewers of one load test, in the site's database. Called by the command `loadtest`.
 
-Promise: nothing of a run stays. Each run is named, its broadcaster is made first and removed last, and a lock of the
-database session says that it is alive: so a later run finds what a killed one left, and leaves a running one alone.
+Promise: nothing of a run stays. Each run has a name. Its broadcaster is made first and removed last, and a lock of its
+database session shows that it is alive. So a later run finds what a killed run has left, and does not touch a running
+one.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Stage:
-    """The cast of one run: `loadtest-<name>` broadcasts, `loadtest-<name>-<number>` like and comment."""
+    """The viewers of one run: `loadtest-<name>` broadcasts, `loadtest-<name>-<number>` like and comment."""
 
     def __init__(self) -> None:
         self.name = secrets.token_hex(6)
@@ -47,7 +48,7 @@ class Stage:
         return self._video
 
     def set(self, viewers: int) -> None:
-        """Remove what killed runs have left, then make the broadcaster, the live video and the viewers."""
+        """Remove what killed runs have left. Then make the broadcaster, the live video and the viewers."""
         _lock(self.name)
         self._begun = True
         for left in _abandoned():
@@ -68,18 +69,18 @@ class Stage:
         Viewer.objects.bulk_create(self.viewers, batch_size=BATCH)
 
     def remove(self) -> None:
-        """Remove everything of this run; what cannot be removed now, the next run removes. Raises OperationalError."""
+        """Remove everything of this run. The next run removes what cannot be removed now. Raises OperationalError."""
         if self._begun:
             _patiently(lambda: remove(self.name))
 
 
 def _viewer(username: str, *, name: str) -> Viewer:
-    # "!": no password fits. Made once for all: hashing thousands would take minutes.
+    # "!": no password fits. To hash thousands of passwords would take minutes.
     return Viewer(username=username, name=name, password="!")
 
 
 def _lock(run: str) -> bool:
-    """Take the run's lock for this database session. False: another session holds it, the run is alive."""
+    """Take the run's lock for this database session. False: another session holds it, so the run is alive."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, zlib.crc32(run.encode()) - 2**31])
         (taken,) = cursor.fetchone()
@@ -87,7 +88,7 @@ def _lock(run: str) -> bool:
 
 
 def _abandoned() -> list[str]:
-    """Return the names of runs that nobody carries on."""
+    """Return the names of runs whose process has ended."""
     broadcasters = Viewer.objects.filter(username__regex=rf"^{PREFIX}[0-9a-f]{{12}}$").values_list(
         "username", flat=True
     )
@@ -96,7 +97,7 @@ def _abandoned() -> list[str]:
 
 
 def remove(run: str) -> None:
-    """Remove a run's rows, in steps that can be repeated; its broadcaster goes last."""
+    """Remove a run's rows, in steps that can be repeated. The broadcaster comes last."""
     for video in Video.objects.filter(owner__username=PREFIX + run):
         _end(video)
         Like.objects.filter(video=video).delete()
@@ -111,7 +112,7 @@ def remove(run: str) -> None:
 
 
 def _end(video: Video) -> None:
-    """End the video without an event: no like that is still on its way may be stored from here on."""
+    """End the video without an event. From here on no like that is still under way is stored."""
     with transaction.atomic():
         lock_topics([TopicName(video.topic)])
         Video.objects.filter(pk=video.pk).update(status=Video.Status.ENDED, ended_at=timezone.now())
@@ -123,7 +124,7 @@ def _delete_in_batches(rows: QuerySet[Any]) -> None:
 
 
 def _patiently(work: Callable[[], None]) -> None:
-    """Do it, again while the database is away for a moment. Raises OperationalError, InterfaceError."""
+    """Do it. If the database is away for a moment, do it again. Raises OperationalError, InterfaceError."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

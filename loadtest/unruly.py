@@ -10,13 +10,13 @@ from loadtest.connection import Manner, Phase, ViewerConnection, Watch
 from realtime.edge.poll import Poll
 
 SLOW_BYTES, SLOW_SECONDS = 64, 0.25
-"""A slow viewer reads so much, so often: 256 bytes a second, where a busy video sends thousands."""
+"""A slow viewer reads 256 bytes a second, in steps. A busy video sends thousands."""
 
 
 class Unruly:
     """The slow and flapping viewers of a crowd. While they are steady, it does nothing.
 
-    `read` reads so many bytes from a viewer; `leave` ends a flapping viewer's connection.
+    `read` reads a number of bytes from a viewer. `leave` ends a flapping viewer's connection.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Unruly:
         self._slow: dict[ViewerConnection, None] = {}  # not polled
 
     def set(self, unruly: bool, viewers: Iterable[ViewerConnection]) -> None:
-        """Let slow and flapping viewers begin to behave as such, or make them all steady and read what waits."""
+        """Let slow and flapping viewers begin to behave as such, or make all steady and read what waits."""
         if unruly == self._is_on:
             return
         self._is_on = unruly
@@ -51,7 +51,7 @@ class Unruly:
             self._slow.clear()
 
     def take(self, viewer: ViewerConnection) -> None:
-        """Let the viewer misbehave, if it is one to do so and watches."""
+        """Let the viewer misbehave, if it is slow or flapping, and watches."""
         if not self._is_on or viewer.manner is Manner.STEADY or viewer.phase is not Phase.WATCHING:
             return
         if viewer.manner is Manner.SLOW:
@@ -61,7 +61,7 @@ class Unruly:
             self._loop.call_later(random.uniform(*self._watch.stay_seconds), self._flap, viewer, viewer.visit)
 
     def drop(self, viewer: ViewerConnection) -> bool:
-        """Forget the viewer, whose socket ends. False: it was polled as all others."""
+        """Forget a viewer when its socket ends. False: it was polled, as all others are."""
         if viewer not in self._slow:
             return False
         del self._slow[viewer]

@@ -1,7 +1,7 @@
-"""The viewers' connections: thousands of sockets on one epoll, itself one socket of the asyncio loop.
+"""The viewers' connections: thousands of sockets on one epoll, which is one descriptor for the asyncio loop.
 
-Called by `watcher`. An asyncio transport per viewer would cost 8 to 10 us a frame before a byte is looked at; here a
-frame costs one `read`, one dictionary lookup and one comparison: about 5 us, of which the kernel takes 3 to 4 (a bare
+Called by `watcher`. An asyncio transport for each viewer would cost 8 to 10 us a frame before it looks at a byte. Here
+a frame costs one `read`, one dictionary lookup and one comparison: about 5 us, of which the kernel takes 3 to 4 (a bare
 loop in C: 4). So 10,000 viewers of 10 frames a second keep half a core busy.
 """
 
@@ -46,7 +46,7 @@ BATCH = 512  # sockets read before the loop sends the next request: about 2 ms
 
 
 class Crowd:
-    """The viewers of one process, known by their numbers among all. `ticket` is kept valid by the caller."""
+    """The viewers of one process. Their numbers are those among all viewers. The caller keeps `ticket` valid."""
 
     def __init__(self, watch: Watch, numbers: Sequence[int], checker: Checker, *, ticket: str) -> None:
         self.watch = watch
@@ -79,9 +79,9 @@ class Crowd:
     # Opening
 
     async def connect(self) -> None:
-        """Open all connections; return when each has its hello, or nothing has moved for `STALLED_SECONDS`.
+        """Open all connections. Return when each has its hello, or when nothing has changed for `STALLED_SECONDS`.
 
-        With a ramp, a connection's turn may be further away than that: the clock starts when the last may begin.
+        With a ramp, a connection's turn may come later than that. So this time begins when the last one may open.
         """
         self.first_connect_at = self.last_connect_at = time.monotonic()
         moved_at = self.first_connect_at
@@ -129,7 +129,7 @@ class Crowd:
             self._end(viewer, os.strerror(code))
 
     def _ask(self, viewer: ViewerConnection) -> None:
-        """Write the request, now that the connection stands."""
+        """Write the request: the connection is there."""
         ticket = self.ticket
         if viewer.is_websocket:
             request = websocket_request(f"/ws?ticket={ticket}", origin=viewer.address.url)
@@ -143,7 +143,7 @@ class Crowd:
         return f"{self.watch.topic}@{viewer.epoch}.{viewer.seq}" if viewer.seq >= 0 else None
 
     def expire(self) -> None:
-        """Give up what has been opening for too long, and open what waits. Called about every second."""
+        """Give up connections that take too long to open, and open those that wait. Called about every second."""
         now = time.monotonic()
         for viewer in [viewer for viewer in self._opening if viewer.deadline < now]:
             self._end(viewer, f"no answer for {OPENING_SECONDS:.0f} s")
@@ -185,7 +185,7 @@ class Crowd:
             self._open_waiting()
 
     def _read(self, viewer: ViewerConnection, most_bytes: int) -> None:
-        """Read once from a viewer that is not steady, as `_read_batch` does it for all."""
+        """Read once from a viewer that is not steady, as `_read_batch` does for all."""
         try:
             data = os.read(viewer.descriptor, most_bytes)
         except BlockingIOError:
@@ -262,7 +262,7 @@ class Crowd:
         if stream.ended:
             self._end_after_site(viewer, stream)
             return
-        # Who is to acknowledge frames has each of them looked at.
+        # A viewer that acknowledges frames must look at each of them.
         viewer.plain = viewer.phase is Phase.WATCHING and stream.between_blocks and not viewer.name
         if alone and viewer.plain:
             self.checker.known[data] = tuple(frames)
@@ -312,7 +312,7 @@ class Crowd:
 
     @property
     def is_sampled(self) -> bool:
-        """Whether somebody has something to acknowledge."""
+        """Whether a viewer has something to acknowledge."""
         return any(viewer.seen for viewer in self.viewers)
 
     def take_seen(self, offset_seconds: float) -> list[tuple[ViewerConnection, list[tuple[int, int]]]]:
@@ -345,7 +345,7 @@ class Crowd:
             self._end(viewer, "the site does not read")
 
     def _end(self, viewer: ViewerConnection, reason: str | None, *, for_good: bool = False) -> None:
-        """Close the viewer's socket; it comes back after a while unless `for_good`."""
+        """Close the viewer's socket. The viewer comes back after a while, unless `for_good`."""
         if viewer.descriptor < 0:
             return
         self._forget_socket(viewer)
@@ -367,7 +367,7 @@ class Crowd:
             self.counts.gone += 1
             self._change.set()
         else:
-            # Full jitter: thousands that were thrown off at once come back one after the other.
+            # Full jitter: thousands that were cut at once come back one after the other.
             most_ms = min(viewer.retry_ms << min(viewer.attempts, 8), max(RETRY_MAX_MS, viewer.retry_ms))
             viewer.attempts += 1
             self._later(random.uniform(0, most_ms) / 1_000, viewer)
@@ -377,7 +377,7 @@ class Crowd:
         self._end(viewer, OWN_WILL)
 
     def _end_after_site(self, viewer: ViewerConnection, stream: Stream) -> None:
-        """End after the site did, in the protocol's own way."""
+        """The site has ended the connection in the protocol's own way: end it here too."""
         if isinstance(stream, WebSocketReader):
             code = stream.close_code
             self._end(viewer, f"closed with {code}", for_good=4400 <= code < 4500 and code != TOO_MANY)
@@ -402,11 +402,11 @@ class Crowd:
     # The end
 
     def lost(self, top_seq: int) -> int:
-        """Return how many durable events up to `top_seq` viewers have not seen, summed over those who ever watched."""
+        """Return how many durable events up to `top_seq` were not seen, summed over the viewers that have watched."""
         return sum(viewer.lost(top_seq) for viewer in self.viewers if viewer.seq >= 0)
 
     def stale(self, total: int, kinds: Mapping[str, int]) -> int:
-        """Return how many of those who ever watched have read other like totals last."""
+        """Return how many of the viewers that have watched do not have these like totals as their last."""
         right: dict[LikesFrame | None, bool] = {}
         return sum(
             not right.setdefault(viewer.likes, viewer.likes is not None and viewer.likes.equals(total, kinds))
@@ -430,7 +430,7 @@ _NUMBER = re.compile(rb'"hops":\{[^}]*"n":(\d+)')
 
 
 def number_of(block: bytes) -> int:
-    """Return the number by which a block's frame is to be acknowledged; 0: it is not."""
+    """Return the number by which to acknowledge a block's frame. 0: it is not to be acknowledged."""
     found = _NUMBER.search(block)
     return int(found[1]) if found else 0
 

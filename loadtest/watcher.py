@@ -1,7 +1,7 @@
 """A process that watches: its share of the viewers on one core, and a report a second.
 
-Started by `audience` with one end of a socket pair, over which the two send each other pickled messages. It knows no
-like and no comment but what its viewers read. When the other end closes, it ends.
+Started by `audience` with one end of a socket pair. The two send each other pickled messages. The watcher knows only
+what its viewers read. It ends when the other end closes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from loadtest.acknowledger import Acknowledger
 from loadtest.check import Checker, LikeCycle, Sightings, Tally
 from loadtest.connection import Counts, Watch
-from loadtest.host import own_rss_bytes
+from loadtest.machine import own_rss_bytes
 from loadtest.viewers import Crowd
 
 REPORT_SECONDS = 1.0
@@ -27,7 +27,7 @@ REPORT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """The first message to a watcher: which viewers, by number, it is to have."""
+    """The first message to a watcher: the numbers of its viewers, and what they watch."""
 
     watch: Watch
     numbers: range
@@ -45,8 +45,8 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A later message to a watcher; each is answered by one report that bears its number."""
+class Instruction:
+    """A later message to a watcher. The watcher answers each by one report with its number."""
 
     number: int  # from 1
     ticket: str
@@ -56,10 +56,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a watcher reports, once a second and when asked. All but `sightings` and `missing` counts from its start."""
+    """What a watcher reports, once a second and when asked. All but `sightings` counts from the start."""
 
-    answers: int  # the number of the word, 0: nobody asked
-    is_through: bool  # every viewer has its hello, or nothing moves any more
+    answers: int  # the number of the instruction; 0: nobody asked
+    is_through: bool  # every viewer has its hello, or nothing changes any more
     connected: int
     first_connect_at: float
     last_connect_at: float
@@ -68,7 +68,7 @@ class Report:
     sightings: Sightings  # since the last report
     cpu_seconds: float
     rss_bytes: int
-    lost: int = 0  # of what the word said is expected
+    lost: int = 0  # of what the instruction expects
     stale: int = 0
 
 
@@ -109,7 +109,7 @@ class WatcherProcess:
         self._is_through = False
 
     async def run(self) -> None:
-        """Watch until the other end closes, or something of this fails: nobody shall wait for a report in vain."""
+        """Watch until the other end closes. If a task fails, all end: otherwise the other side waits for a report."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._connect())
@@ -124,21 +124,21 @@ class WatcherProcess:
 
     async def _obey(self) -> None:
         while True:
-            word: Word = await self._channel.receive()
-            self._crowd.ticket = word.ticket
-            self._crowd.unruly.set(word.unruly, self._crowd.viewers)
+            instruction: Instruction = await self._channel.receive()
+            self._crowd.ticket = instruction.ticket
+            self._crowd.unruly.set(instruction.unruly, self._crowd.viewers)
             await self._acknowledger.send()
-            await self._report(word)
+            await self._report(instruction)
 
     async def _connect(self) -> None:
         await self._crowd.connect()
-        gc.freeze()  # thousands of connections that stay: no collection needs to look at them again
+        gc.freeze()  # thousands of connections stay: no collection needs to look at them again
         self._is_through = True
         await self._report()
 
     async def _report_regularly(self) -> None:
         while True:
-            # At the same moments in every process: what they report is one sample.
+            # At the same moments in every process, so that their reports belong together.
             await asyncio.sleep(REPORT_SECONDS - time.monotonic() % REPORT_SECONDS)
             self._crowd.expire()
             await self._report()
@@ -148,11 +148,11 @@ class WatcherProcess:
             await asyncio.sleep(self._crowd.acknowledge_seconds)
             await self._acknowledger.send()
 
-    async def _report(self, word: Word | None = None) -> None:
-        crowd, expected = self._crowd, word and word.expected
+    async def _report(self, instruction: Instruction | None = None) -> None:
+        crowd, expected = self._crowd, instruction and instruction.expected
         await self._channel.send(
             Report(
-                answers=word.number if word else 0,
+                answers=instruction.number if instruction else 0,
                 is_through=self._is_through,
                 connected=crowd.connected,
                 first_connect_at=crowd.first_connect_at,
@@ -174,7 +174,7 @@ async def _watch(end: socket.socket) -> None:
 
 
 def main() -> None:
-    """Watch; the descriptor of the socket is the last argument."""
+    """Watch. The descriptor of the socket is the last argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    gc.disable()  # walking thousands of connections, the cyclic collector stalls their reading
+    gc.disable()  # the cyclic collector would walk thousands of connections, and delay their reading
     asyncio.run(_watch(socket.socket(fileno=int(sys.argv[-1]))))

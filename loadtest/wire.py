@@ -21,7 +21,7 @@ _COMMENTS = re.compile(rb"(?::[^\n]*\n)*")  # heartbeats: they belong to no even
 
 
 class Broken(Exception):
-    """The other side broke the protocol; the message says how."""
+    """The other side broke the protocol. The message says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class ResponseHead:
 
 
 def parse_head(data: bytes) -> tuple[ResponseHead, bytes] | None:
-    """Return the head at the start of `data` and what follows it, None while it is incomplete. Raises Broken."""
+    """Return the head at the start of `data`, and what follows it. None: the head is incomplete. Raises Broken."""
     end = data.find(b"\r\n\r\n")
     if end < 0:
         if len(data) > HEAD_MAX_BYTES:
@@ -58,16 +58,16 @@ class Stream(Protocol):
 
     @property
     def between_blocks(self) -> bool:
-        """No byte of a block, chunk or frame is kept: what comes next can be understood alone."""
+        """Whether no part of a block, chunk or frame is kept, so that what comes next can be understood alone."""
         ...
 
     @property
     def ended(self) -> bool:
-        """The other side said that nothing follows."""
+        """Whether the other side has said that nothing follows."""
         ...
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes from the socket, return the blocks that they completed. Raises Broken."""
+        """Take bytes from the socket. Return the blocks that they complete. Raises Broken."""
         ...
 
     def take_replies(self) -> bytes:
@@ -142,7 +142,7 @@ class EventStreamReader:
     def feed(self, data: bytes) -> list[bytes]:
         text = self._chunks.feed(data) if self._chunks else data
         if self._follows_cr and text:
-            text = text.removeprefix(b"\n")  # of a CRLF whose CR was the end of a line already
+            text = text.removeprefix(b"\n")  # the rest of a CRLF: its CR has ended the line already
             self._follows_cr = False
         if b"\r" in text:
             self._follows_cr = text.endswith(b"\r")
@@ -188,7 +188,7 @@ class WebSocketReader:
         return blocks
 
     def _is_last(self, opcode: int, payload: bytes) -> bool:
-        """Answer a frame that is no text. True: it is the goodbye. Raises Broken."""
+        """Answer a frame that is no text. True: it is the close frame. Raises Broken."""
         if opcode == CLOSE:
             self.ended = True
             if len(payload) >= 2:
@@ -225,7 +225,7 @@ class RawRequest:
 
 def event_stream_request(path: str, *, last_event_id: str = "") -> RawRequest:
     resume = {"Last-Event-ID": last_event_id} if last_event_id else {}
-    # A browser's bare `text/event-stream` is answered with 200 even when the site refuses: it could not come back else.
+    # With a browser's `text/event-stream` alone, the site answers 200 even if it refuses: see docs/protocol.md.
     return RawRequest("GET", path, {"Accept": "text/event-stream, application/json", **resume})
 
 

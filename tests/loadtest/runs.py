@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from loadtest.connection import StreamKind, Watch
-from loadtest.host import Address, reach
+from loadtest.machine import Address, reach
 from loadtest.requests import SocketCommand
 from loadtest.run import LoadTest, Plan, Result
 from loadtest.wire import (

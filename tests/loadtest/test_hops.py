@@ -8,7 +8,7 @@ import json
 import pytest
 
 from loadtest.hops import Readings, parse_metrics, read_hops
-from loadtest.host import reach
+from loadtest.machine import reach
 from realtime.metrics import quantile_ms
 from tests.loadtest.fake_site import FakeSite
 

@@ -1,26 +1,24 @@
 """Watch a video of its own with thousands of viewers, send likes and comments, and check that each viewer saw all.
 
-Called by people and by CI. Makes its video and viewers in the site's database (loadtest.stage), runs
-loadtest.run against the site's public addresses, and removes everything again: also after a failure, after
-Ctrl-C, and what a killed run left.
+Called by people and by CI. It makes its video and viewers in the site's database (loadtest.stage), runs loadtest.run
+against the site's public addresses, and removes everything again: also after a failure or Ctrl-C. It removes what a
+killed run has left, too.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import math
 import shlex
 import sys
 import time
-import urllib.error
-import urllib.request
 from argparse import ArgumentParser
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+import httpx
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, ProgrammingError
@@ -28,8 +26,8 @@ from django.db import InterfaceError, OperationalError, ProgrammingError
 from accounts.tokens import issue_token
 from loadtest.audience import WatcherDied
 from loadtest.connection import StreamKind, Watch
-from loadtest.host import PROCESSES_MAX, Address, DoesNotFit, find_site, make_room, reach
 from loadtest.interrupts import Interrupts
+from loadtest.machine import PROCESSES_MAX, Address, DoesNotFit, find_site, make_room, reach
 from loadtest.page import to_html
 from loadtest.report import to_json, to_line, to_text
 from loadtest.requests import RequestRefused, SocketCommand
@@ -43,10 +41,12 @@ VIEWERS_MAX = 1_000_000
 RATE_MAX = 100_000
 SECONDS_MAX = 86_400
 LIKERS = 20_000
-"""How many viewers like at most. When there are more likes they take turns, changing the kind and taking it back."""
+"""How many viewers like at most. If there are more likes, these viewers take turns: they change the kind, and take it
+back.
+"""
 LIKERS_MIN, LIKERS_MAX = 50, 200_000
 SPEAKERS = 1_000
-"""How many viewers like by WebSocket at most, each over one of its own; more only when the rate needs it."""
+"""How many viewers like by WebSocket at most, each over one of its own. There are more only if the rate needs it."""
 LIKES_PER_VIEWER = 2.5
 COMMENTS_PER_VIEWER = 0.25
 """Likes and comments a second of one viewer: half of what the site allows."""
@@ -55,7 +55,7 @@ ANSWER_SECONDS = 5.0
 
 
 class CannotRun(Exception):
-    """The person at the keyboard can mend it; the message is one line."""
+    """The person at the keyboard can mend it. The message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        # Plain text here, checked by Arguments: one line about the option at fault instead of the usage.
+        # Plain text here. `Arguments` checks it, and names a wrong option in one line, without the usage.
         own = f"http://127.0.0.1:{settings.PORT}"
         parser.add_argument("--url", default=own, help=f"address of the site ({own}, by PORT)")
         parser.add_argument("--nodes", nargs="+", metavar="URL", help="addresses to spread over, instead of --url")
@@ -281,7 +281,7 @@ class _Cast:
 
     likers: int
     commenters: int
-    speakers: range  # who of them has a WebSocket to act over
+    speakers: range  # the viewers that like and comment by a WebSocket of their own
 
     @classmethod
     def of(cls, arguments: Arguments) -> _Cast:
@@ -296,7 +296,7 @@ class _Cast:
 
 @dataclass(slots=True)
 class _Script:
-    """What the requests of the run look like."""
+    """Builds the requests of the run."""
 
     stage: Stage
     cast: _Cast
@@ -309,7 +309,7 @@ class _Script:
         return self.stage.video.topic
 
     def ticket(self) -> str:
-        """Return a ticket that frees from the limits of connections; made anew before it expires."""
+        """Return a ticket that is free of connection limits. A new one is made before it expires."""
         if not self._ticket or time.monotonic() - self._ticket_made_at > TICKET_SECONDS:
             self._ticket = tickets.issue([self.topic], load=True)
             self._ticket_made_at = time.monotonic()
@@ -336,7 +336,7 @@ class _Script:
         )
 
     def introduce(self, viewer: int, address: Address) -> RawRequest:
-        """Return the handshake of the WebSocket that the viewer acts over."""
+        """Return the handshake of the WebSocket by which the viewer likes and comments."""
         person = self.stage.viewers[viewer]
         ticket = tickets.issue([], Identity(str(person.id), stamp=person.stamp()), load=True)
         return websocket_request(f"/ws?ticket={ticket}", origin=address.url)
@@ -371,7 +371,7 @@ def _reach(url: str) -> Address:
 
 
 def _check(address: Address, state: RawRequest) -> None:
-    """See that the site is ready, and that it is the one whose database the video is in. Raises CannotRun."""
+    """Check that the site is ready, and that the video is in its database. Raises CannotRun."""
     if (status := _status(f"{address.url}/readyz", {})) != 200:
         raise CannotRun(f"the site at {address.url} is not ready: /readyz says {status}")
     status = _status(f"{address.url}{state.path}", state.headers)
@@ -382,13 +382,9 @@ def _check(address: Address, state: RawRequest) -> None:
 
 
 def _status(url: str, headers: dict[str, str]) -> int | str:
-    """Return the status of a GET, or why there is none."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # as the viewers go
+    """Return the status of a GET, or the reason why there is none."""
     try:
-        with direct.open(urllib.request.Request(url, headers=headers), timeout=ANSWER_SECONDS) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code
-    except (OSError, http.client.HTTPException) as error:
+        # Without the environment's proxies, as the viewers go.
+        return httpx.get(url, headers=headers, timeout=ANSWER_SECONDS, trust_env=False).status_code
+    except (httpx.HTTPError, OSError) as error:
         return str(error) or type(error).__name__

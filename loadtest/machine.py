@@ -1,6 +1,6 @@
 """What this machine allows the generator, and what the site's processes cost on it.
 
-Called by `run` and by the command. Reads /proc; elsewhere than on Linux the site's cost is unknown.
+Called by `run` and by the command. It reads /proc. Without /proc (not Linux) the site's cost is unknown.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ SPARE_DESCRIPTORS = 1_200  # of the parent: requests (two kinds, 500 of each), t
 SPARE_WATCHER_DESCRIPTORS = 100  # of each process that watches
 PROCESSES_MAX = 64
 VIEWERS_PER_SOURCE = 2_000
-"""Connections from one address to one site. The kernel has 28,232 ports for each, and searches the longer the fewer are
-left: with 25,000 an address a connect took most of a generator's time."""
+"""Connections from one address to one site. The kernel has 28,232 ports for each. The fewer are left, the longer it
+searches: with 25,000 connections an address, connecting took most of a generator's time."""
 EPHEMERAL_PORTS = 28_232
 MANY = ("postgresql", "other")
 PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 PROC = Path("/proc")
-_SERVE = r"^\S*python\S* .*manage\.py serve\b"  # and not a shell whose script mentions it
+_SERVE = r"^\S*python\S* .*manage\.py serve\b"  # not a shell with a script that mentions it
 _PARTS = (
     ("supervisor", _SERVE),
     ("node", r"-m liveplatform\.node\b"),
@@ -42,7 +42,7 @@ _PARTS = (
 
 
 class DoesNotFit(Exception):
-    """This machine does not allow what was asked for; the message says what."""
+    """This machine does not allow what was asked for. The message says what does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """It is an address of this machine."""
+        """Whether it is an address of this machine."""
         try:
             with socket.socket(self.family, socket.SOCK_STREAM) as probe:
                 probe.bind((self.socket_address[0], 0))
@@ -80,7 +80,7 @@ class Address:
 def reach(url: str, *, timeout_seconds: float = 5.0) -> Address:
     """Return the address of a site that accepts connections. `url` is like `http://127.0.0.1:8000`.
 
-    Raises ValueError for what is no such URL, OSError when nobody answers there.
+    Raises ValueError for another kind of URL, OSError when nothing answers there.
     """
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
@@ -99,15 +99,16 @@ def reach(url: str, *, timeout_seconds: float = 5.0) -> Address:
 
 
 def source_for(address: Address, number: int) -> str | None:
-    """Return the source address of viewer `number`: 127.0.0.2, .3 … in turn for loopback; None: the kernel's choice."""
+    """Return the source address of viewer `number`: for loopback 127.0.0.2, .3 … in turn. None: the kernel chooses."""
     place = number // VIEWERS_PER_SOURCE
     return f"127.0.{place // 250}.{place % 250 + 1}" if place and address.is_loopback4 else None
 
 
 def make_room(viewers: int, addresses: Sequence[Address], *, processes: int = 0, speakers: int = 0) -> int:
-    """Raise the limit of open files, which child processes inherit; return over how many the viewers are to be spread.
+    """Raise the limit of open files, which child processes inherit. Return how many processes the viewers need.
 
-    `processes`: so many, 0: as few as will do. `speakers` are connections of this process. Raises DoesNotFit.
+    `processes`: how many there must be; 0: as few as possible. `speakers`: connections of this process. Raises
+    DoesNotFit.
     """
     hard = _descriptors_of(lambda limits: limits[1])
     each_max = max(0, hard - SPARE_WATCHER_DESCRIPTORS)
@@ -153,7 +154,7 @@ def _ephemeral_ports() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """CPU seconds since its start and resident memory of some processes."""
+    """What some processes have used: CPU seconds since their start, and resident memory."""
 
     cpu_seconds: float = 0.0
     rss_bytes: int = 0
@@ -161,7 +162,7 @@ class Cost:
 
 @dataclass(slots=True)
 class Site:
-    """The processes behind an address of this machine: who listens, and their supervisor's whole family.
+    """The processes behind an address of this machine: those that listen, and all others of their supervisor.
 
     `parts` are the process ids by what they are: supervisor, node, dispatcher, jobs, postgresql, valkey, …
     """
@@ -172,7 +173,7 @@ class Site:
     _proc: Path
 
     def refresh(self) -> None:
-        """Take in the processes that have come since: a database has one for each connection."""
+        """Add the processes that have started since. A database has one for each connection."""
         for part, pids in _family(self._roots, _processes(self._proc), own=self._own).items():
             known = self.parts.setdefault(part, [])
             known += [pid for pid in pids if pid not in known]
@@ -181,7 +182,7 @@ class Site:
         return {part: _sum(map(_cost, pids)) for part, pids in self.parts.items()}
 
     def each(self) -> dict[str, Cost]:
-        """Return what each process has cost, by part and number; servers of many processes are one."""
+        """Return what each process has cost, by part and number. A server with many processes counts as one."""
         found = {}
         for part, pids in sorted(self.parts.items()):
             if part in MANY or len(pids) == 1:
@@ -207,7 +208,7 @@ def find_site(ports: Iterable[int], *, proc: Path = PROC, own: int | None = None
 
 
 def _family(roots: set[int], processes: Mapping[int, _Process], *, own: int) -> dict[str, list[int]]:
-    """Return the roots and what descends from them, without this process, those above and those below it."""
+    """Return the roots and their descendants, without this process, its ancestors and its descendants."""
     parts: dict[str, list[int]] = {}
     own_line = _ancestors(own, processes)
     for pid, process in processes.items():
@@ -231,12 +232,12 @@ def _processes(proc: Path) -> dict[int, _Process]:
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 found[int(entry.name)] = _Process(int(_stat(entry)[1]), command)
             except (OSError, ValueError, IndexError):
-                continue  # it has just ended
+                continue  # the process has just ended
     return found
 
 
 def _stat(entry: Path) -> list[str]:
-    """Return the fields of `stat` from the third on: state, parent, …; the second may hold blanks."""
+    """Return the fields of `stat` from the third on: state, parent, … The second may contain spaces."""
     return (entry / "stat").read_text().rpartition(")")[2].split()
 
 
@@ -274,7 +275,7 @@ def _ancestors(pid: int, processes: Mapping[int, _Process]) -> list[int]:
 
 
 def _supervisor(pid: int, processes: Mapping[int, _Process]) -> int:
-    """Return the highest process above `pid` that is still the site: the one that was started as `manage.py serve`."""
+    """Return the highest ancestor of `pid` that was started as `manage.py serve`, or `pid` itself."""
     serving = (above for above in reversed(_ancestors(pid, processes)) if re.search(_SERVE, processes[above].command))
     return next(serving, pid)
 
@@ -303,7 +304,7 @@ def _sum(costs: Iterable[Cost]) -> Cost:
 
 
 def describe_machine() -> str:
-    """Return processor, cores, memory and systems in one line, as far as this machine says."""
+    """Return processor, cores, memory and versions in one line, as far as this machine shows them."""
     model = ""
     with contextlib.suppress(OSError):
         found = re.search(r"^model name\s*:\s*(.+)$", (PROC / "cpuinfo").read_text(), re.MULTILINE)
@@ -325,7 +326,7 @@ def own_rss_bytes() -> int:
 
 
 def busy_seconds() -> float | None:
-    """Return for how long the processors of this machine have worked, summed over them; None where nobody knows."""
+    """Return how many seconds the processors of this machine have worked, in all. None: the system does not show it."""
     try:
         ticks = [int(field) for field in (PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]]
     except (OSError, ValueError):

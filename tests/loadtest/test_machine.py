@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.host import Address, DoesNotFit, find_site, make_room, reach, source_for
+from loadtest.machine import Address, DoesNotFit, find_site, make_room, reach, source_for
 
 
 def test_viewers_above_a_source_address_ports_come_from_the_next_one() -> None:
