@@ -1,10 +1,9 @@
 """What viewers do to each other: write, read, come, go, block. Written, committed, and only then published.
 
-Hop: called by the API, WebSocket commands and removal; writes this app's tables and the event log;
-realtime.dispatch.publisher hears of it after the commit. Each act is one transaction: it locks the conversation's topic
-first and then those of all members (`user:` sorts after `conversation:`: everybody's locks have one order), so that
-each member gets everything in the order in which it became true. The number of queries does not depend on how
-many members there are.
+Hop: called by the API, WebSocket commands and removal. It writes this app's tables and the event log, and the log
+publishes after the commit. Each act is one transaction. It locks the conversation's topic first, and then those of all
+members (`user:` sorts after `conversation:`, so all transactions lock in one order). So each member gets everything in
+the order in which it became true. The number of queries does not depend on the number of members.
 """
 
 from __future__ import annotations
@@ -43,13 +42,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The conversation as its starter reads it; `is_new` False: these two had it already."""
+    """The conversation as its starter reads it. `is_new` False: these two had it already."""
 
     summary: dict[str, Any]
     is_new: bool
 
 
-# Who acts, and who is named
+# Viewers: the one who acts, and others
 
 
 def _acting(who: Viewer | Claim) -> Membership:
@@ -62,7 +61,7 @@ def _acting(who: Viewer | Claim) -> Membership:
 
 
 def _named(ids: Iterable[UUID]) -> list[Membership]:
-    """Return other viewers, kept from being deleted meanwhile. One query. Raises NotFound for one there is not."""
+    """Return other viewers, kept from being deleted meanwhile. One query. Raises NotFound if one does not exist."""
     wanted = list(ids)
     found = [Membership(*row) for row in _people(wanted, "id, name")]
     if len(found) < len(wanted):
@@ -80,7 +79,7 @@ def _people(ids: Sequence[UUID], columns: str) -> list[tuple[Any, ...]]:
 
 
 def _require_reachable(actor_id: UUID, others: Sequence[UUID]) -> None:
-    """Raises Forbidden when one of them blocks the other. Only with their topics locked."""
+    """Raises Forbidden when one of two blocks the other. Call it with their topics locked."""
     blockers = blockers_between(actor_id, others)
     if actor_id in blockers:
         raise Forbidden("You have blocked this viewer.", code="blocked")
@@ -97,7 +96,7 @@ def _not_reachable() -> Forbidden:
 
 @transaction.atomic
 def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> Started:
-    """Start a conversation with others; with one other, the one that there is already.
+    """Start a conversation with others. With one other viewer: return the conversation that the two have, if any.
 
     Raises SignedOut, NotFound (no such viewer), Forbidden (blocked), Conflict (nobody else), Invalid.
     """
@@ -133,7 +132,7 @@ def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> St
 
 @transaction.atomic
 def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> dict[str, Any]:
-    """Bring a viewer into a group, as a member of it; return the actor's summary. A member is added once.
+    """Make a viewer a member of a group. Return the actor's summary. A second call changes nothing.
 
     The new member reads what was written before, none of it unread.
     Raises SignedOut, NotFound, Forbidden (blocked), Conflict (not a group, too many).
@@ -152,7 +151,7 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
     _require_reachable(me.id, [viewer_id])
     Member.objects.bulk_create(
         [Member(conversation=held.conversation, viewer_id=viewer_id, joined_at=touch(conversation_id), **_fresh(new))],
-        update_conflicts=True,  # they were one before: what they had seen then counts no more
+        update_conflicts=True,  # a former member comes back: what they had seen then does not count any more
         unique_fields=["conversation", "viewer"],
         update_fields=["joined_at", "left_at", *_fresh(new)],
     )
@@ -168,7 +167,7 @@ def _fresh(member: Membership) -> dict[str, int]:
 
 @transaction.atomic
 def remove_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> None:
-    """Leave a group, or have its starter send a member away. Raises SignedOut, NotFound, Forbidden, Conflict."""
+    """Leave a group, or take a member out of a group of one's own. Raises SignedOut, NotFound, Forbidden, Conflict."""
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
     held.require_group()
@@ -180,7 +179,7 @@ def remove_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -
 
 
 def take_out(held: Held, viewer_id: UUID) -> None:
-    """End a membership, and record it for all members, the one who goes too."""
+    """End a membership. Record it for all members, and for the one who leaves."""
     held.lock_members()
     Member.objects.filter(conversation=held.conversation, viewer_id=viewer_id).update(
         left_at=touch(held.conversation.id), unread=0
@@ -196,7 +195,7 @@ def take_out(held: Held, viewer_id: UUID) -> None:
 
 @transaction.atomic
 def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: str | None = None) -> dict[str, Any]:
-    """Write a message; return it as members read it. The same `client_id` again answers the same message.
+    """Write a message; return it as members read it. With the same `client_id` again: return the same message.
 
     Raises SignedOut, NotFound, Forbidden (blocked), Conflict (another message has this client_id), Invalid.
     """
@@ -234,7 +233,7 @@ def _known(held: Held, me: Membership, client_id: str) -> Message | None:
 
 @transaction.atomic
 def delete(conversation_id: UUID, who: Viewer | Claim, message_id: UUID) -> None:
-    """Take one's own message back; its text is gone for good. Raises SignedOut, NotFound, Forbidden."""
+    """Take the viewer's own message back. Its text is deleted. Raises SignedOut, NotFound, Forbidden."""
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
     message = Message.objects.filter(conversation=held.conversation, id=message_id, deleted_at=None).first()
@@ -265,7 +264,7 @@ def take_back(held: Held, messages: Sequence[Message]) -> None:
 def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
     """Note that the viewer has seen all up to the topic's `seq`; return `{"seen_seq", "unread"}` as committed.
 
-    It only moves on: late or again it changes nothing, waits for nobody and publishes nothing.
+    The position only moves on. A late or second call changes nothing, waits for no lock, and publishes nothing.
     Raises SignedOut, NotFound, Conflict (beyond the newest message).
     """
     me = _acting(who)
@@ -279,7 +278,7 @@ def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
     if not Message.objects.filter(conversation_id=conversation_id, seq__gte=seq).exists():
         raise Conflict("There is no such message yet.", code="future")
     with connection.cursor() as cursor:
-        # What is passed now was never passed before: each message is counted once per member, however often they look.
+        # The position moves on only once past each message. So each message is counted once for each member.
         cursor.execute(
             "UPDATE messaging_member m SET seen_seq = %s, unread = unread - (SELECT count(*) FROM messaging_message"
             " WHERE conversation_id = m.conversation_id AND seq > greatest(m.seen_seq, m.joined_seq) AND seq <= %s"
@@ -289,7 +288,7 @@ def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
         )
         moved = cursor.fetchone()
     member = held.members[me.id]
-    if moved is not None:  # else another tab was quicker
+    if moved is not None:  # otherwise another tab was faster
         member = held.members[me.id] = replace(member, seen_seq=moved[0], unread=moved[1])
         held.record_reading(member)
     return {"seen_seq": member.seen_seq, "unread": member.unread}
@@ -300,7 +299,7 @@ def see(conversation_id: UUID, who: Viewer | Claim, seq: int) -> dict[str, int]:
 
 @transaction.atomic
 def block(who: Viewer | Claim, viewer_id: UUID) -> None:
-    """Hear nothing of a viewer any more. Again changes nothing. Raises SignedOut, NotFound, Conflict."""
+    """Block a viewer. A second call changes nothing. Raises SignedOut, NotFound, Conflict."""
     me = _acting(who)
     if viewer_id == me.id:
         raise Conflict("You cannot block yourself.")
@@ -318,7 +317,7 @@ def block(who: Viewer | Claim, viewer_id: UUID) -> None:
 
 @transaction.atomic
 def unblock(who: Viewer | Claim, viewer_id: UUID) -> None:
-    """Take a block back; without one nothing changes. Raises SignedOut, NotFound."""
+    """Take a block back. If there is none, nothing changes. Raises SignedOut, NotFound."""
     me = _acting(who)
     lift_block(me.id, *_named([viewer_id]))
 
@@ -331,7 +330,7 @@ def lift_block(blocker_id: UUID, blocked: Membership) -> None:
 
 
 def _locked_user(viewer_id: UUID) -> log.LockedHead:
-    """Lock the viewer's topic: who writes to them meanwhile waits, and then finds what has changed."""
+    """Lock the viewer's topic. Those who write to this viewer meanwhile wait, and then find what has changed."""
     topic = user_topic(viewer_id)
     log.ensure_topics([topic])
     return log.lock_topics([topic])[topic]

@@ -1,4 +1,4 @@
-"""What a viewer may write on a WebSocket: the hottest calls of the API, without a request around them."""
+"""The commands of messages on a WebSocket: the most frequent calls of the API, without a request around them."""
 
 from __future__ import annotations
 

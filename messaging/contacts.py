@@ -1,5 +1,5 @@
-"""Who knows each other: viewers show themselves to those that they have written to, or started a conversation with, as
-long as both are in it and neither blocks the other. To be written to shows nothing: strangers can do that.
+"""Who knows each other. A viewer is visible to people that they have written to, or started a conversation with, as
+long as both are in it and neither blocks the other. A message from a stranger makes nobody visible.
 
 Called by what shows one viewer something of another: who is online, who is watching too.
 """
@@ -44,7 +44,7 @@ def blocked(viewer_id: UUID) -> set[UUID]:
 
 def blocks(viewer_id: UUID) -> set[UUID]:
     """Return those that the viewer blocks. One query."""
-    with connection.cursor() as cursor:  # every page of somebody signed in asks: as text it costs a tenth
+    with connection.cursor() as cursor:  # every page of a signed-in viewer asks: plain SQL costs a tenth
         cursor.execute("SELECT blocked_id FROM messaging_block WHERE blocker_id = %s", [viewer_id])
         return {id for (id,) in cursor.fetchall()}
 

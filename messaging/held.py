@@ -1,4 +1,4 @@
-"""A conversation held by its lock: what becomes true of it is recorded for its members, in one order for all.
+"""A conversation held by its lock. What becomes true of it is recorded for its members, in one order for all.
 
 Called by acts, merging and removal, in their transactions.
 """
@@ -24,9 +24,9 @@ Entry = tuple[TopicName, str, Mapping[str, Any]]
 
 
 def touch(conversation_id: UUID) -> datetime:
-    """Move the conversation to the top of its members' lists; return the moment, by the database's own clock.
+    """Move the conversation to the top of its members' lists. Return the moment, by the database's own clock.
 
-    Only with the members' topics locked: then each member's list has the order of their events.
+    Call it with the members' topics locked. Then each member's list has the order of their events.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -38,7 +38,7 @@ def touch(conversation_id: UUID) -> datetime:
 
 
 class Held:
-    """A conversation, locked: its members stay who they are until the transaction ends."""
+    """A locked conversation. Its members stay the same until the transaction ends."""
 
     def __init__(self, conversation: Conversation, head: log.LockedHead) -> None:
         self.conversation = conversation
@@ -69,11 +69,11 @@ class Held:
         return self._heads[self.topic].seq
 
     def lock_members(self, *more: UUID) -> None:
-        """Lock the topics of all members, and of `more`: none of them gets anything else meanwhile."""
+        """Lock the topics of all members, and of `more`. None of them gets another event meanwhile."""
         self._heads |= log.lock_topics(user_topic(id) for id in (*self.members, *more))
 
     def adopt(self, heads: log.LockedHeads) -> None:
-        """Take topics that are locked already: all members', at least."""
+        """Take heads that are locked already, those of all members at least."""
         self._heads |= heads
 
     def require_group(self) -> None:
@@ -96,9 +96,9 @@ class Held:
             self.members[id] = replace(self.members[id], unread=self.members[id].unread + step)
 
     def record(self, name: str, *items: Mapping[str, Any], last: Mapping[str, Any] | None) -> None:
-        """Record what happened for who watches the conversation, and the end of it for each member.
+        """Record what happened: all of it for the conversation's topic, the last item also for each member's inbox.
 
-        A member also reads the conversation as it is for them now. Their topic has to be locked.
+        In the inbox the event also holds the conversation as this member reads it now. The inboxes must be locked.
         """
         shown = self.shown()
         entries: list[Entry] = [(self.topic, name, item) for item in items]
@@ -109,11 +109,11 @@ class Held:
         log.record_many(self._heads, entries)
 
     def record_members(self) -> None:
-        """Record that the members are others now."""
+        """Record that the members have changed."""
         self.record("conversation", {"conversation": self.shown()}, last=newest_message(self.conversation.id))
 
     def record_merged(self, guest_id: UUID, viewer: Mapping[str, Any], *, last: Mapping[str, Any] | None) -> None:
-        """Record that a guest has become an account: what they wrote and saw here is the account's."""
+        """Record that a guest has become an account. What the guest wrote and saw here is the account's."""
         shown = self.shown()
         merged = {
             "merged": {"from": str(guest_id), "viewer": viewer},
@@ -128,7 +128,7 @@ class Held:
         log.record_many(self._heads, entries)
 
     def record_reading(self, member: Membership) -> None:
-        """Record how far a member has read: for those who watch the conversation, and for the member."""
+        """Record how far a member has read, for the conversation's topic and for the member's inbox."""
         self._heads |= log.lock_topics([user_topic(member.id)])
         data = {"receipt": {"viewer_id": str(member.id), "seen_seq": member.seen_seq}}
         mine = summary_json(self.shown(), member, newest_message(self.conversation.id))

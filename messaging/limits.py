@@ -1,4 +1,4 @@
-"""How often one viewer may write, and change who they talk to. `LIVE_LIMITS=off` opens them (realtime.act_limits)."""
+"""How often a viewer may write, and change conversations. `LIVE_LIMITS=off` opens them (realtime.act_limits)."""
 
 from __future__ import annotations
 

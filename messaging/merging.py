@@ -70,7 +70,7 @@ class MessagesOfGuest(Belongings):
 
     def _keep_pair(self, conversation: Conversation, others: list[UUID], account: Viewer) -> None:
         """Make a conversation of two that of the account. If the account has one already, this one becomes a group."""
-        if conversation.pair is None or not others:  # the two were one person
+        if conversation.pair is None or not others:  # a group, or guest and account talked to each other
             return
         pair = pair_of([account.id, *others])
         is_taken = Conversation.objects.filter(pair=pair).exists()

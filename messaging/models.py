@@ -1,7 +1,7 @@
 """The tables of direct messages: conversations, their members, messages, blocks. Written by messaging.acts.
 
-The constraints here decide (one conversation of two people, one place per message, no negative count); code reports
-their errors.
+The constraints here decide: one conversation of two people, one place for each message, no negative count. The acts
+check the same under their locks, so an error of a constraint is a mistake of ours.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def pair_of(ids: Iterable[UUID]) -> str:
 class Conversation(models.Model):
     """What 2 to 50 viewers write to each other. Its topic is `conversation:<id>`.
 
-    One of exactly two people has a `pair` and keeps these two; any other is a group. `active_at` moves with messages
-    and members only, under the locks of all members' topics: it is the order of their events.
+    A conversation of exactly two people has a `pair`, and keeps these two. All others are groups. Only messages and
+    changes of members move `active_at`, under the locks of all members' topics. So it has the order of their events.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -63,8 +63,9 @@ class Conversation(models.Model):
 class Member(models.Model):
     """A viewer's place in a conversation, kept after they have left (`left_at`).
 
-    `joined_seq` is the seq of the event of their coming, `seen_seq` the last one they have seen since.
-    `unread` equals the messages of others, not deleted, after both: kept in the transaction that changes them.
+    `joined_seq` is the seq of the event by which they joined, `seen_seq` the last one that they have seen since then.
+    `unread` is the number of messages of others after both that are not deleted. Each transaction that changes these
+    messages changes it too.
     """
 
     pk = models.CompositePrimaryKey("conversation_id", "viewer_id")
@@ -86,7 +87,7 @@ class Member(models.Model):
 
 
 class Message(models.Model):
-    """What a member wrote. `seq` is its place in the conversation's topic; a deleted one keeps it, without its text."""
+    """What a member wrote. `seq` is its place in the conversation's topic. A deleted message keeps it, without text."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages", db_index=False)
@@ -115,7 +116,7 @@ class Message(models.Model):
 
 
 class Block(models.Model):
-    """A viewer who wants to hear nothing of another."""
+    """A viewer who wants no messages from another viewer."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     blocker = models.ForeignKey(

@@ -1,8 +1,8 @@
-"""The topic kind `presence:` (is a viewer online, when were they last), and what a viewer decides about their own.
+"""The topic kind `presence:` (whether a viewer is online, and since when not), and whether a viewer wants to be seen.
 
-Hop: registered with the platform at start (apps.py). The frontend node asks who may see a viewer; whether they are
-there it knows from the presence table (realtime.node.presence). Only those that a
-viewer has written to may see it (contacts).
+Hop: registered with the platform at start (apps.py). The frontend node asks here who may see a viewer. It knows from
+the presence table whether the viewer is online (realtime.node.presence). Only people that a viewer has written to may
+see it (messaging.contacts).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from web.refusals import NotFound
 
 
 class PresenceTopics(TopicKind):
-    """`presence:<viewer id>`. Its state is in the presence table, not here: a freshly loaded one is offline.
+    """`presence:<viewer id>`. Its state is in the presence table, not here: a topic that was just loaded is offline.
 
-    A viewer who hides is offline, since nobody knows when; to themselves too, as others see them.
+    A viewer who hides looks offline, without a time. They see themselves so too.
     """
 
     prefix = PREFIX[:-1]
@@ -70,9 +70,9 @@ class PresenceTopics(TopicKind):
 
 
 async def presence_of(viewer_id: UUID, asker: Viewer) -> dict[str, Any]:
-    """Return `{"viewer", "status", "last_active_ms"}` of a viewer, for one who may see it.
+    """Return `{"viewer", "status", "last_active_ms"}` of a viewer, for an asker who may see it.
 
-    While the table is away everybody is offline. Raises NotFound, StoreUnavailable.
+    While the table is away, all viewers look offline. Raises NotFound, StoreUnavailable.
     """
     kind, topic = PresenceTopics(), TopicName(f"{PREFIX}{viewer_id}")
     snapshot = await backend_threads.run(kind.load, topic)
@@ -86,9 +86,9 @@ async def presence_of(viewer_id: UUID, asker: Viewer) -> dict[str, Any]:
 
 
 async def set_hidden(viewer: Viewer, is_hidden: bool) -> None:
-    """Have a viewer be seen online, or not any more; those who see them now get the event. Raises StoreUnavailable.
+    """Hide a viewer, or show them again. Those who see them now get the event. Raises StoreUnavailable.
 
-    While the table is away the nodes find it out by their next look.
+    While the table is away, the nodes find it out with their next look at the database.
     """
     await backend_threads.run(Viewer.objects.filter(id=viewer.id).update, is_hidden=is_hidden)
     with contextlib.suppress(TableUnavailable):

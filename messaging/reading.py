@@ -1,6 +1,6 @@
 """Reads conversations and inboxes. Called by the API, by topics for snapshots, and by acts for what members get.
 
-Each of them a constant number of queries. Nobody but members reads a conversation, staff neither.
+Each function takes a constant number of queries. Only members read a conversation. Staff do not.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ SNAPSHOT_CONVERSATIONS = 50
 
 
 def no_conversation() -> NotFound:
-    """A conversation of others and one that there is not look the same."""
+    """Return one error for a conversation of others and for one that does not exist. They look the same."""
     return NotFound("There is no such conversation.")
 
 
 def members_of(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Membership]]:
-    """Return the current members of each conversation by their ids, in the order in which they came. One query."""
+    """Return the current members of each conversation by id, in the order in which they joined. One query."""
     found: dict[UUID, dict[UUID, Membership]] = {id: {} for id in conversation_ids}
     with connection.cursor() as cursor:  # every message asks: as text it costs a third
         cursor.execute(
@@ -68,7 +68,7 @@ def newest_message(conversation_id: UUID) -> dict[str, Any] | None:
 
 
 def memberships(viewer_ids: Sequence[UUID]) -> QuerySet[Member]:
-    """Return viewers' places in conversations, left ones too, each with its conversation and its newest message."""
+    """Return viewers' memberships, also those that have ended, each with its conversation and its newest message."""
     return Member.objects.filter(viewer_id__in=viewer_ids).select_related("conversation").annotate(newest_id=_newest())
 
 
@@ -127,7 +127,7 @@ def message_page(
 
 
 def conversation_snapshot(conversation_id: UUID) -> dict[str, Any] | None:
-    """Return a conversation's first state, with deleted messages in their places; None: there is no such one."""
+    """Return a conversation's snapshot, with deleted messages in their places. None: it does not exist."""
     conversation = Conversation.objects.filter(id=conversation_id).first()
     if conversation is None:
         return None
@@ -149,9 +149,9 @@ def tombstone(message_id: str, seq: int) -> dict[str, Any]:
 
 
 def inbox_snapshots(viewer_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Return the first state of each inbox, with left conversations in their places. Five queries.
+    """Return the snapshot of each inbox, with left conversations in their places. Five queries.
 
-    A viewer that there is not has none.
+    A viewer who does not exist is left out.
     """
     viewers = Viewer.objects.filter(id__in=viewer_ids, is_active=True).values_list("id", flat=True)
     found: dict[UUID, dict[str, Any]] = {id: {"conversations": [], "blocked": []} for id in viewers}
@@ -182,7 +182,7 @@ def blocked_people(viewer_id: UUID) -> list[dict[str, Any]]:
 
 
 def blockers_between(viewer_id: UUID, others: Sequence[UUID]) -> set[UUID]:
-    """Return who of them blocks: the viewer (one of the others), or others (the viewer). One query."""
+    """Return who blocks: the viewer, if they block one of the others, and others who block the viewer. One query."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT blocker_id FROM messaging_block WHERE blocker_id = %s AND blocked_id = ANY(%s)"

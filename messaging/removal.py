@@ -1,7 +1,7 @@
 """What goes with an account that is deleted: its messages, its places in conversations, its blocks, its inbox.
 
-Hop: beside the path, called by accounts.removal and by its rule: in short transactions, able to be called again
-wherever it was interrupted, and everybody concerned gets events.
+Hop: beside the path, called by accounts.removal. It follows the same rules: short transactions, which can be repeated
+after an interruption, and events for all who see a change.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MESSAGES_MAX = 200  # of one transaction that holds the topics of a conversation
 
 
 class MessagesOfViewer(Belongings):
-    """The account is inactive already: nothing new comes of it."""
+    """The account is inactive already, so it makes nothing new."""
 
     def take_away(self, viewer_id: UUID, actor: Viewer) -> None:
         _take_messages_back(viewer_id)

@@ -1,4 +1,4 @@
-"""The rules for what people type in a conversation's title. What every text keeps to is in web.text.
+"""The rules for a conversation's title. web.text has the rules for every text.
 
 Pure functions. Called by the acts.
 """
@@ -10,8 +10,8 @@ from web.text import TITLE_MAX, clean_text, is_visible
 
 
 def clean_title(text: str) -> str:
-    """Return a title as it is stored: clean, on one line, or empty. Raises Invalid when it is too long, or blank on
-    every screen.
+    """Return a title as it is stored: clean, on one line, or empty. Raises Invalid if it is too long or cannot
+    be seen.
     """
     title = " ".join(clean_text(text).split())
     if max(len(text), len(title)) > TITLE_MAX:

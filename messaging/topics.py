@@ -1,4 +1,4 @@
-"""The topic kinds `conversation:` and `user:` (one's own inbox): how they are read, changed by events, and opened.
+"""The topic kinds `conversation:` and `user:` (a viewer's own inbox): how they are read and changed, and who may read.
 
 Hop: registered with the platform at start (apps.py); the frontend node calls them. The rule of it all: snapshot +
 events = fresh snapshot, for every event type. Both are for members only: being staff does not open them.
@@ -22,7 +22,7 @@ from realtime.events import TopicName
 from realtime.kinds import Access, TopicKind
 from web.ids import parse_id
 
-# Who was away for longer than that gets the snapshot: it is less to read. There is an inbox for each viewer here.
+# Viewers who were away for longer get the snapshot: it is less to read. A node may have an inbox for each viewer.
 KEPT_EVENTS = 200
 KEPT_INBOX_EVENTS = 50
 
@@ -36,8 +36,8 @@ class MembersTopics(TopicKind):
 class ConversationTopics(MembersTopics):
     """`conversation:<id>`: the newest messages, and how far each member has read.
 
-    A deleted message keeps its place in the snapshot, else its deletion would let an older one in that came by no event
-    of. `shown` leaves it out.
+    A deleted message keeps its place in the snapshot. Otherwise an older message would move in, and no event says so.
+    `shown` leaves it out.
     """
 
     prefix = "conversation"
@@ -121,7 +121,7 @@ class UserTopics(MembersTopics):
 
 
 def id_of(topic: TopicName) -> UUID | None:
-    """Return whose topic it is; None unless it is spelled as we do: another spelling would be another topic."""
+    """Return the id in the topic's name. None if it is not spelled as we spell it: that would be another topic."""
     text = topic.partition(":")[2]
     try:
         id = parse_id(text)

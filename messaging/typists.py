@@ -12,7 +12,7 @@ from messaging.representation import conversation_topic
 
 
 async def type_in_conversation(conversation_id: UUID, who: Viewer | Claim, *, is_typing: bool) -> None:
-    """Publish it to the other members. If one of two blocks the other, nothing is published, and no error says so.
+    """Publish it to the other members. If one of two members blocks the other, nothing is published, without an error.
 
     Raises SignedOut, NotFound, StoreUnavailable.
     """

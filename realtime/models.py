@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 class Topic(models.Model):
     """The head of a topic. Its row lock gives the topic's events one order: the order of commit.
 
-    `seq` numbers durable events from 1 without a hole; `version` grows with each change of the topic's state
-    (its counters), so the newest of two states is known.
+    `seq` numbers durable events from 1 without a hole. `version` grows with each change of the topic's counters, so the
+    newer of two is known.
     """
 
     name = models.CharField(primary_key=True, max_length=100)

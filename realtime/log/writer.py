@@ -119,9 +119,10 @@ def publish(events: Sequence[Event]) -> None:
 
 
 def write(execute: Callable[[Any, Any], object], heads: LockedHeads, events: Sequence[Event]) -> None:
-    """Write the durable events, and the heads of all, in two statements of the transaction that has the locks. Publish
-    the events after its commit, as group commit does (`Applied.events`).
-    Raises ValueError for one that its topic's kind does not name.
+    """Write the durable events and the moved heads, in two statements of the transaction that has the locks.
+
+    The caller publishes the events after the commit, as group commit does (`Applied.events`). Raises ValueError for an
+    event that its topic's kind does not name.
     """
     for event in events:
         registry.check(event)

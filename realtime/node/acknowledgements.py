@@ -85,8 +85,8 @@ class Acknowledgements:
     def saw(self, connection: ConnectionId, entries: Iterable[tuple[int, int]]) -> int:
         """Take what a viewer has seen: numbers of frames, each with the moment by the server's clock, in epoch ms.
 
-        Returns how many that ended. What was not written to them, is long lost, comes twice or bears an impossible
-        moment changes nothing.
+        Returns how many samples that ended. Some entries change nothing: for a frame that was not written to this
+        viewer, or that counts as lost already; a second one for a frame; one with an impossible moment.
         """
         open_ = self._open.get(connection, {})
         ended = 0

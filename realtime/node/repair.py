@@ -22,7 +22,7 @@ RECONCILE_SECONDS = 2.0
 RECONCILE_MAX_TOPICS = 2_000  # at once: about 5 ms
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
 PULL_MAX_EVENTS = AHEAD_MAX_EVENTS  # a topic that is further behind starts again from its snapshot
-PULL_SLICE_EVENTS = 50  # bytes of missed events delivered at once; then viewers have a moment to read
+PULL_SLICE_EVENTS = 50  # missed events that are delivered at once; then viewers have a moment to read
 PULL_PAUSE_SECONDS = 0.02
 WRITTEN_MAX_KEYS = 5_000  # new viewers that are written with each look at the database
 

@@ -1,4 +1,4 @@
-"""`manage.py drawepoch`: say that the database now has another history than viewers know."""
+"""`manage.py drawepoch`: begin a new epoch, when the database has another history than viewers know."""
 
 from __future__ import annotations
 
