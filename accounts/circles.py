@@ -14,7 +14,7 @@ acquaintances: list[Circle] = []
 """The people that a viewer knows. Apps add theirs in AppConfig.ready(), here and below."""
 
 strangers: list[Circle] = []
-"""The people that a viewer is never shown: one of the two blocks the other."""
+"""The people that are never shown to a viewer: one of the two blocks the other."""
 
 muted: list[Circle] = []
 """The people that a viewer blocks, and therefore does not read."""

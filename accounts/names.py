@@ -1,6 +1,6 @@
 """What a display name may hold: the rule of every name that people choose.
 
-Called by the API, the admin, and whatever makes guests. The rule is PRECIS (RFC 8264, its profile for nicknames, RFC
+Called by the API, by the admin, and where guests are made. The rule is PRECIS (RFC 8264, its profile for nicknames, RFC
 8266) with emoji as they are: a half-space between Persian letters changes how they join. The same character between
 Latin letters is invisible, and only makes one name look like another.
 """

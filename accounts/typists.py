@@ -1,8 +1,8 @@
 """Who is typing, wherever people write: checked and published. Nothing is stored.
 
 Hop: called by the apps, each for its topics, and by the WebSocket command `typing`; realtime.dispatch.publisher takes
-it from here. Ephemeral: at most once, worth nothing after `EXPIRES_MS`. So a person who closes the browser in the
-middle of a word stops typing then.
+it from here. It is a signal: delivered at most once, and worth nothing after `EXPIRES_MS`. So a person who closes the
+browser in the middle of a word stops typing then.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ TYPING = TypingLimit()
 
 EXPIRES_MS = 6_000
 
-Say = Callable[..., Awaitable[None]]
+PublishTyping = Callable[..., Awaitable[None]]
 """Called with the id in a topic's name, who types, and `is_typing`."""
-places: dict[str, Say] = {}
+places: dict[str, PublishTyping] = {}
 """Where people type, by the prefix of the topics. Apps add theirs in AppConfig.ready()."""
 
 

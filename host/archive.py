@@ -1,7 +1,7 @@
-"""A backup as one file: a tar with a manifest, the database, the secret key, the pictures, and the sums of all.
+"""A backup as one file: a tar with a manifest, the database, the secret key, the pictures, and checksums of all.
 
-Called by backup and restore; knows neither Django nor PostgreSQL. The file is not compressed: the dump of the database
-already is, and pictures do not get smaller. A backup may be cut short, damaged or made to do harm. So all of it is
+Called by backup and restore. It knows neither Django nor PostgreSQL. The file is not compressed: the dump of the
+database already is, and pictures do not get smaller. A backup may be cut short, damaged or made to do harm. So all is
 checked before anything is used, and only plain files with our names are taken out.
 """
 
@@ -52,7 +52,7 @@ class Manifest:
 
 
 class BackupWriter(AbstractContextManager["BackupWriter"]):
-    """Writes a backup. The end of the block adds the sums, without which it is not whole."""
+    """Writes a backup. The end of the block adds the checksums. Without these the backup is not whole."""
 
     def __init__(self, file: IO[bytes], manifest: Manifest) -> None:
         self._tar = tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  (closed in the end)
@@ -66,7 +66,7 @@ class BackupWriter(AbstractContextManager["BackupWriter"]):
         """Add an open file with its present length. Raises Unusable when it gets shorter while it is read."""
         found = os.fstat(file.fileno())
         if found.st_size <= SMALL_BYTES:
-            # A playlist is written again and again: take it as it is at one moment.
+            # A playlist is written again and again: read it at one moment.
             data = file.read(found.st_size)
             self._add(name, io.BytesIO(data), len(data), found.st_mtime)
             return

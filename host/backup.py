@@ -1,6 +1,6 @@
 """Write a backup: database, pictures and secret key in one file. Called by `manage.py backup`; the site may run.
 
-The database is as it was at one moment. Pictures are read after that: one that is deleted meanwhile is missing.
+The database is as it was at one moment. Pictures are read after that. A picture that is deleted meanwhile is missing.
 The file is written under another name and renamed, so a file with the backup's name is always whole.
 """
 

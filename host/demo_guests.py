@@ -1,7 +1,7 @@
-"""Guests of the demo broadcast: while somebody watches, they like, react, comment and answer, so that there is life.
+"""Guests of the demo broadcast. While somebody watches, they like, react, comment and answer.
 
-Started by host.demo. They are clients like any others, by REST, and their names say what they are. Without a viewer
-they do nothing: a demo that runs for weeks fills no table.
+Started by host.demo. They are clients of the REST API, as any others, and their names say what they are. Without a
+viewer they do nothing, so a demo that runs for weeks fills no table.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ANSWERS = ("Welcome!", "I saw it too.", "Yes, it is!", "Same here.", "Good quest
 
 
 class DemoGuests:
-    """`client` speaks to the site's API; `folder` keeps who the guests are, so that a restart makes no new ones."""
+    """`client` speaks to the site's API. `folder` keeps the guests' tokens, so that a restart makes no new guests."""
 
     def __init__(self, client: httpx.AsyncClient, video_id: Any, *, folder: Path, chance: random.Random) -> None:
         self._client = client
@@ -97,12 +97,12 @@ class DemoGuests:
     async def _send(self, name: str, method: str, path: str, body: object) -> None:
         if name not in self._tokens:
             answer = (await self._client.post("/guests", json={"name": name + MARK})).raise_for_status().json()
-            self._client.cookies.clear()  # each acts by a token of their own
+            self._client.cookies.clear()  # each guest acts by a token of its own
             self._tokens[name] = answer["token"]
             await asyncio.to_thread(embedded.write_private, self._kept, json.dumps(self._tokens))
         headers = {"Authorization": f"Bearer {self._tokens[name]}"}
         answered = await self._client.request(method, self._video + path, json=body, headers=headers)
-        if answered.status_code == 401:  # forgotten meanwhile: the next time as somebody new
+        if answered.status_code == 401:  # the site has forgotten the guest: make another one next time
             del self._tokens[name]
 
     def _read(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Databases from before viewers had an app of their own: recognises one, and brings its content over.
+"""Databases from before viewers had an app of their own: recognizes one, and brings its content over.
 
 Called by `migrate`, by the start of the site, and by `manage.py restore`. The tables of today are made beside the
-former ones and filled from them, so that nothing of a former name stays, not even of an index.
+former ones and filled from them. So no former name stays, not even the name of an index.
 """
 
 from __future__ import annotations

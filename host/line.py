@@ -14,7 +14,7 @@ WAITING_MAX_CHUNKS = 1_024  # on the line, one way
 class Line:
     """Listens on `host` and carries each connection to `to`, with `delay_seconds` each way.
 
-    `cut` drops the bytes to the target, those that come back, or both, as a router that has lost a route does: neither
+    `cut` drops the bytes to the target, those that come back, or both. As with a router that has lost a route, neither
     end gets an error. Bytes that were on the line are lost, so their connections end when the line is mended.
     """
 
@@ -52,7 +52,7 @@ class Line:
         self._spoilt.clear()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A task of our own: asyncio's, of a coroutine given to it, complains when it is cancelled.
+        # A task of our own. The one that asyncio makes of a coroutine logs an error when it is cancelled.
         task = asyncio.create_task(self._connect(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -62,17 +62,17 @@ class Line:
         try:
             there, back = await asyncio.open_connection(*self.to)
             ends.append(back)
-            async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._carry(reader, back, "there"))
-                ways.create_task(self._carry(there, writer, "back"))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._carry(reader, back, "there"))
+                tasks.create_task(self._carry(there, writer, "back"))
         except* OSError:
             pass
         finally:
             for end in ends:
                 end.transport.abort()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: str) -> None:
-        """Carry one direction until its end, each chunk after its delay; later chunks do not wait for its arrival."""
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, direction: str) -> None:
+        """Carry one direction until its end, each chunk after its delay. Later chunks do not wait for it."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(WAITING_MAX_CHUNKS)
 
@@ -80,7 +80,7 @@ class Line:
             while True:
                 due_at, data = await waiting.get()
                 await asyncio.sleep(due_at - loop.time())
-                if self._is_cut[way]:
+                if self._is_cut[direction]:
                     self._spoilt.add(writer)
                     continue
                 if not data:

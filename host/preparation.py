@@ -1,7 +1,7 @@
 """What the database needs before the site serves: its tables, and an administrator.
 
-Called by site, in threads. This is the one part of the start that needs Django set up, and that takes longer than all
-the rest. So Django's modules are imported late, and `is_prepared` says early whether the nodes may start meanwhile.
+Called by host.site, in threads. Only this part of the start needs Django, and it takes longer than all the rest. So
+Django's modules are imported late, and `is_prepared` says early whether the nodes may start meanwhile.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ T = TypeVar("T")
 def is_prepared(folder: Path) -> bool:
     """Return whether the last start left this database with the migrations that this checkout has.
 
-    A guess that saves seconds: when it is wrong nodes are up, but not ready, while `migrate` works.
+    It is a guess that saves seconds. If it is wrong, nodes run while `migrate` works, but are not ready.
     """
     try:
         return (folder / "prepared").read_text() == _fingerprint(folder)

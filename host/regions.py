@@ -124,7 +124,7 @@ class _Regions:
         if "DATABASE_URL" not in os.environ:  # only now: its port may have been taken, and changed
             for name in others:
                 environments[name]["DATABASE_URL"] = embedded.database_url(settings.DATA_DIR)
-        # No group: it would wrap the error, which is one line for the person who has started us.
+        # No task group: it would wrap the error, which is one line for the person who has started us.
         await asyncio.gather(*(self._start(name, environments[name]) for name in others))
         self._stream.plain("\n  All regions serve. A like in one is seen in the others. Stop: Ctrl-C\n\n")
         await self._stop_asked.wait()

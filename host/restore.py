@@ -2,8 +2,8 @@
 
 Everything is made ready beside the present site: the whole file is checked, the database is filled and migrated under
 another name, the pictures are unpacked. Then the parts are swapped, the database last, because its swap is one
-transaction; what fails before that is undone. After a restore that was killed in between, the next one names what is
-left.
+transaction. If something fails before that, all is undone. If a restore is killed in between, the next one names what
+it has left.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NEW_MEDIA, OLD_MEDIA = ".restored", ".before-restore"
 def restore(path: Path, *, replace: bool, say: Callable[[str], object]) -> None:
     """Make the site of the backup. `replace`: also if there is a site already.
 
-    Raises Unusable, and then has changed nothing.
+    Raises Unusable, after which nothing has changed.
     """
     connection.close()
     preparation.close_connections()

@@ -1,7 +1,7 @@
 """The running site, from its first server to its last. Called by `manage.py serve`, which is `./run`.
 
-Order of the start: servers; then nodes, while Django is set up here for migrations and demo; workers when the nodes
-serve. Django's own modules are imported where they are used: the start of the nodes must not wait for them.
+Order of the start: servers; then nodes, while this process sets Django up for migrations and demo; workers when the
+nodes serve. Django's modules are imported where they are used, so that the start of the nodes does not wait for them.
 """
 
 from __future__ import annotations
@@ -172,7 +172,9 @@ class _Site:
         return f"{head} in {kept}\n  Only you can read that file. Delete it when you have signed in; {change}"
 
     async def _stop(self) -> None:
-        """Stop in the order in which nothing is lost: nodes take requests, workers pass events on, servers keep all."""
+        """Stop in an order that loses nothing: first nodes, which take requests; then workers, which pass events on;
+        servers last.
+        """
         await self._stop_programs(self._nodes)
         await self._stop_programs([demo.NAME])
         await self._stop_programs(["ingest"])

@@ -90,7 +90,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Acts that are only counted: ephemeral, summed up, worth nothing `BURST_TTL_MS` after `at_ms`."""
+    """Acts that are only counted: summed up, stored nowhere, worth nothing `BURST_TTL_MS` after `at_ms`."""
 
     topic: TopicName
     counts: Mapping[str, int]
@@ -118,7 +118,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something that is only true for a moment, like "is typing": ephemeral, worthless after `expires_at_ms`.
+    """Something that is only true for a moment, such as "is typing": stored nowhere, worthless after `expires_at_ms`.
 
     `key` says what it is about. Of several with the same name and key only the newest matters. `data` is as in State.
     """

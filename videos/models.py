@@ -1,6 +1,7 @@
 """The backend's tables: videos, likes, comments. Called by all of this app.
 
-The constraints here decide (one like per viewer and video, no negative count); code reports their errors.
+The constraints here decide: one like per viewer and video, no negative count. The acts check the same under their
+locks, so an error of a constraint is a mistake of ours.
 """
 
 from __future__ import annotations

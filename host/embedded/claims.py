@@ -1,7 +1,7 @@
-"""One owner a data folder: the process that may run its servers. Other processes attach to them.
+"""A data folder has one owner: the process that may run its servers. Other processes attach to the servers.
 
-Both are locks of files. A lock ends with its process, however that ends, and holds between containers that share the
-folder, whose process ids mean nothing to each other.
+Both are locks of files. A lock ends with its process, however the process ends. It also works between containers that
+share the folder, where process ids mean nothing.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _held: Ownership | None = None
 
 
 def held() -> Ownership | None:
-    """Return the claim of this process, if it holds one for the length of a block: that of `manage.py serve`."""
+    """Return the claim of this process while `holding` holds one: that of `manage.py serve`."""
     return _held
 
 
