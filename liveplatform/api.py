@@ -59,9 +59,9 @@ for router in (viewers, platform, *ROUTERS, messages):
 
 @cache
 def _drawn_docs() -> SafeString:
-    return render_to_string("videos/_docs.html", describe(api.document))
+    return render_to_string("docs/_operations.html", describe(api.document))
 
 
 @page
 async def docs_page(request: HttpRequest) -> HttpResponse:
-    return render_page(request, "videos/docs.html", await viewer_on(request), {"docs": _drawn_docs()})
+    return render_page(request, "docs/page.html", await viewer_on(request), {"docs": _drawn_docs()})
