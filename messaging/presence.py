@@ -21,7 +21,7 @@ from realtime.dispatch.publisher import publisher
 from realtime.events import TopicName
 from realtime.kinds import Access, TopicKind
 from realtime.log.threads import backend_threads
-from realtime.table.presence import PREFIX, offline, status
+from realtime.table.presence import offline, status, topic_of
 from realtime.table.redis import presence_table
 from realtime.table.scripts import TableUnavailable
 from web.moments import to_ms
@@ -34,7 +34,7 @@ class PresenceTopics(TopicKind):
     A viewer who hides looks offline, without a time. They see themselves so too.
     """
 
-    prefix = PREFIX[:-1]
+    prefix = "presence"
     is_logged = False
     is_presence = True
     states = frozenset({"presence"})
@@ -74,7 +74,7 @@ async def presence_of(viewer_id: UUID, asker: Viewer) -> dict[str, Any]:
 
     While the table is away, all viewers look offline. Raises NotFound, StoreUnavailable.
     """
-    kind, topic = PresenceTopics(), TopicName(f"{PREFIX}{viewer_id}")
+    kind, topic = PresenceTopics(), topic_of(str(viewer_id))
     snapshot = await backend_threads.run(kind.load, topic)
     if snapshot is None or not kind.access(snapshot).allows(topic, await identity_on(asker)):
         raise NotFound("There is no such viewer.")

@@ -10,8 +10,8 @@ from web.text import TITLE_MAX, clean_text, is_visible
 
 
 def clean_title(text: str) -> str:
-    """Return a title as it is stored: clean, on one line, or empty. Raises Invalid if it is too long or cannot
-    be seen.
+    """Return a title as it is stored: clean, on one line, or empty. Raises Invalid if it is too long or cannot be
+    seen.
     """
     title = " ".join(clean_text(text).split())
     if max(len(text), len(title)) > TITLE_MAX:

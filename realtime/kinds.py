@@ -72,11 +72,12 @@ class TopicKind(Protocol):
     counts_viewers: bool = False
     """How many viewers a topic has is a part of it."""
     is_inbox: bool = False
-    """The topic is one viewer's own, `<prefix>:<viewer id>`: who watches it is online (realtime.node.presence). Nobody
-    else comes back to it, so its events are not read with it: who missed some starts again from the snapshot."""
+    """The topic is one viewer's own, `<prefix>:<viewer id>`. They are online while they watch it.
+    Nobody else comes back to it, so its events are not read with it: a viewer who missed some gets the snapshot."""
     is_presence: bool = False
-    """The topic says whether a viewer is online, `<prefix>:<viewer id>`: its state is in the presence table. Its
-    snapshot holds as `kept` what the database keeps of it: `{"is_hidden", "last_active_ms"}`."""
+    """The topic says whether a viewer is online, `<prefix>:<viewer id>`. Its state `presence` is in the presence table.
+    Its snapshot holds as `kept` what the database keeps of it: `{"is_hidden", "last_active_ms"}`. A site has one such
+    kind, or none: then nodes send no heartbeats."""
     kept_events: int = 1_000
     """How many durable events a node keeps for those who come back; 0: there are no durable events."""
 

@@ -65,6 +65,11 @@ class Registry:
         """The form of such a name, as a regular expression."""
         return f"(?:{'|'.join(self.kinds)}):{ID}"
 
+    @property
+    def presence_prefix(self) -> str:
+        """How topics begin that say who is online, such as `presence:`. "": no kind has such topics."""
+        return next((f"{prefix}:" for prefix, kind in self.kinds.items() if kind.is_presence), "")
+
     def check(self, event: Event) -> None:
         """Raises ValueError if the kind of the event's topic does not name the event."""
         kind = self.kinds.get(event.topic.partition(":")[0])

@@ -3,7 +3,7 @@
 Hop: beside the path. A node sends a heartbeat for each viewer who has a connection on it, every d seconds and at the
 connection's end, to a table in Redis. A viewer who appears in the table comes online. A viewer with a last heartbeat
 older than d + 2e goes offline (e = d / 4: how late a heartbeat may be). Both changes are published as every other
-event is, on `presence:<id>`. A connection that is lost and back within d changes nothing.
+event is, on the viewer's presence topic. A connection that is lost and back within d changes nothing.
 
 Promise: state. Newest wins; the viewers of a dead node go offline within d + 2e, because any node sweeps for all. If an
 event gets lost, the node's next look at the table (realtime.node.online) finds the change.

@@ -38,7 +38,7 @@ from realtime.relay.batch import HEARTBEAT
 from realtime.relay.interest import Interest
 from realtime.relay.shared import outbox, relay_table
 from realtime.table.counting import viewer_keys
-from realtime.table.presence import PREFIX
+from realtime.table.presence import topic_of
 from realtime.table.redis import presence_table, shared_table
 
 logger = logging.getLogger(__name__)
@@ -49,9 +49,23 @@ key_of = viewer_keys(settings.SECRET_KEY)
 async def _send_remote(viewer_ids: Sequence[str]) -> None:
     """Send heartbeats of viewers to the regions that watch them. Never raises."""
     if (relay := outbox()) is not None:
-        topics = [PREFIX + viewer_id for viewer_id in viewer_ids]
+        topics = [topic_of(viewer_id) for viewer_id in viewer_ids]
         beats = [(topic, msgpack.packb([HEARTBEAT, topic])) for topic in topics]
         await relay.offer(beats, {"region": settings.LIVE_REGION, "published": now_ms()})
+
+
+def _presence(store: DatabaseStore) -> Presence | None:
+    """Return the node's part of presence. None: no kind of topics says who is online, so nothing counts heartbeats."""
+    if not registry.presence_prefix:
+        return None
+    return Presence(
+        presence_table(),
+        publish=publisher.publish,
+        save=store.save_last_active,
+        clock=time.monotonic,
+        beat_seconds=settings.LIVE_PRESENCE_SECONDS,
+        send_remote=_send_remote,
+    )
 
 
 class NodeProcess:
@@ -87,14 +101,7 @@ class NodeProcess:
                 lease_seconds=settings.LIVE_LEASE_SECONDS,
                 region=settings.LIVE_REGION,
                 sample_share=settings.LIVE_SAMPLE,
-                presence=Presence(
-                    presence_table(),
-                    publish=publisher.publish,
-                    save=store.save_last_active,
-                    clock=time.monotonic,
-                    beat_seconds=settings.LIVE_PRESENCE_SECONDS,
-                    send_remote=_send_remote,
-                ),
+                presence=_presence(store),
                 count_after_seconds=settings.LIVE_COUNT_AFTER_SECONDS,
                 key_of=key_of,
             )

@@ -27,7 +27,7 @@ ENTRY_MAX_BYTES = 256 * 1024
 COMPRESS_FROM_BYTES = 1_024
 ZLIB_LEVEL = 1  # a third of the bytes of JSON in a tenth of the time of the default
 HEARTBEAT = "h"
-"""Letter of `["h", "presence:<id>"]`: the viewer is online in the region that says so."""
+"""Letter of `["h", topic]`: the viewer whose presence the topic has is online in the region that says so."""
 
 _BATCH_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -124,11 +124,16 @@ def _why_no_event(item: object) -> str:
             return "not_an_event"
     if not registry.is_topic(topic):
         return "unknown_topic"
-    if letter == HEARTBEAT and not topic.startswith("presence:"):
+    if letter == HEARTBEAT and not _is_presence(topic):
         return "not_an_event"
     if _depth(item) > DEPTH_MAX:
         return "not_an_event"
     return ""
+
+
+def _is_presence(topic: str) -> bool:
+    prefix = registry.presence_prefix
+    return bool(prefix) and topic.startswith(prefix)
 
 
 def _depth(value: object, at: int = 1) -> int:

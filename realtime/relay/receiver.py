@@ -32,7 +32,7 @@ from realtime.relay.sender import EVENTS_PATH, INTEREST_PATH
 from realtime.relay.signing import Keyring, Signed, Unsigned, WrongTime
 from realtime.relay.table import NonceUsed, RelayTable, TooManyRequests
 from realtime.scraping import REFUSAL, may_scrape
-from realtime.table.presence import PREFIX, PresenceTable, online
+from realtime.table.presence import PresenceTable, online
 from realtime.table.scripts import TableUnavailable
 from realtime.table.subscriptions import SharedTable
 
@@ -162,7 +162,7 @@ class Receiver:
     async def _dispatch(self, batch: Batch, relayed: int) -> None:
         present: list[str] = []
         for stamps, events in batch.groups:
-            present += [item[1].removeprefix(PREFIX) for item in events if item[0] == HEARTBEAT]
+            present += [item[1].partition(":")[2] for item in events if item[0] == HEARTBEAT]
             news = [item for item in events if item[0] != HEARTBEAT]
             if news:
                 await self._dispatcher.dispatch(news, {**stamps, "region": batch.origin, "relayed": relayed})

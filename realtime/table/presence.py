@@ -14,9 +14,9 @@ from typing import Any
 from redis.asyncio import Redis
 
 from realtime.events import State, TopicName
+from realtime.registry import registry
 from realtime.table.scripts import Script, ScriptedTable, load_script
 
-PREFIX = "presence:"
 BEAT_SECONDS = 10.0  # d, unless LIVE_PRESENCE_SECONDS says otherwise
 BATCH_MAX_VIEWERS = 500  # viewers of one script call: Redis serves nobody else meanwhile
 HIDDEN_SECONDS = 60  # by then every node knows from the database
@@ -69,7 +69,12 @@ def status(look: PresenceLook, viewer_id: str, kept: Mapping[str, Any], *, is_kn
 
 
 def _state(viewer_id: str, at_ms: int, status: str, last_active_ms: int | None) -> State:
-    return State(TopicName(PREFIX + viewer_id), at_ms, "presence", {"status": status, "last_active_ms": last_active_ms})
+    return State(topic_of(viewer_id), at_ms, "presence", {"status": status, "last_active_ms": last_active_ms})
+
+
+def topic_of(viewer_id: str) -> TopicName:
+    """Return the topic that says whether a viewer is online."""
+    return TopicName(registry.presence_prefix + viewer_id)
 
 
 class PresenceTable(ScriptedTable):

@@ -7,6 +7,8 @@ import pytest
 from realtime.dispatch.publisher import publisher
 from realtime.events import Burst, Counters, Durable, Event, Signal, State, TopicName
 from realtime.registry import Registry, registry
+from realtime.table.presence import online
+from tests.realtime.fakes import FakeKind
 
 
 @pytest.mark.parametrize("text", ["video:1", "user:0c9d-4", "conversation:A1", "presence:x"])
@@ -34,6 +36,17 @@ def test_site_without_the_app_does_not_know_its_topics() -> None:
     assert not bare.is_topic("video:1")
     with pytest.raises(ValueError, match="a topic looks like kind:<id>"):
         bare.topic("video:1")
+
+
+def test_a_site_says_where_it_shows_who_is_online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform published it on `presence:`, also for a site with inboxes whose apps know no such topics."""
+    monkeypatch.setattr(registry, "kinds", {"lot": FakeKind(), "mood": MoodKind()})
+    assert online("ana", 7).topic == "mood:ana"
+    assert Registry({"lot": FakeKind()}).presence_prefix == ""
+
+
+class MoodKind(FakeKind):
+    is_presence = True
 
 
 VIDEO, USER = TopicName("video:1"), TopicName("user:1")
