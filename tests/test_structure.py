@@ -15,6 +15,8 @@ import pytest
 # Fields and options, which Django and others read by name; models whose tables only SQL uses.
 READ_BY_NAME = re.compile(r"settings\.py:|models\.py:\d+: unused class|unused attribute|unused variable '[a-z_]")
 
+FILE_LINES_MAX, CLASS_LINES_MAX = 450, 400
+
 # Of others' objects, which have no other name for it.
 FOREIGN_PRIVATES = {"_delivered", "_dirty", "_labelnames", "_replace"}  # kombu's QoS, Prometheus' metrics, named tuples
 
@@ -36,6 +38,27 @@ def contracts(checkout: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize("named", ["roots", "layers"])
 def test_contracts_are_about_every_package(contracts: dict[str, list[str]], packages: list[str], named: str) -> None:
     assert sorted(contracts[named]) == packages
+
+
+def test_a_file_is_a_room_and_a_class_fits_in_it(checkout: Path, packages: list[str]) -> None:
+    too_long = [
+        f"{path.relative_to(checkout)}: {name}, {lines} lines"
+        for folder in packages
+        for path in sorted((checkout / folder).rglob("*.py"))
+        for name, lines, most in _sizes(path)
+        if lines > most
+    ]
+    assert too_long == []
+
+
+def _sizes(path: Path) -> list[tuple[str, int, int]]:
+    """Return name, length and longest length of a file and its classes, in lines."""
+    source = path.read_text()
+    classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    return [
+        ("the file", source.count("\n"), FILE_LINES_MAX),
+        *((each.name, (each.end_lineno or 0) - each.lineno + 1, CLASS_LINES_MAX) for each in classes),
+    ]
 
 
 def test_nothing_is_written_that_nobody_uses(checkout: Path, packages: list[str]) -> None:

@@ -40,7 +40,7 @@ async def away() -> RelayTable:
 
 
 async def watched(table: RelayTable, topics: Iterable[str]) -> list[bool]:
-    """Return which of the topics the region watches, as its relay is told."""
+    """Return which of the topics the region watches, as its relay reads them."""
     found = await table.gather("", bitmap_bytes=BITMAP_BYTES)
     assert found is not None and found.bitmap is not None
     return [is_in(topic, found.bitmap) for topic in topics]
