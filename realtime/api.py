@@ -47,7 +47,7 @@ ConnectionField = Annotated[
 
 
 class TicketIn(In):
-    topics: Annotated[list[TopicField], Field(min_length=1, max_length=50)] = Field(
+    topics: Annotated[list[TopicField], Field(min_length=1, max_length=TOPICS_MAX)] = Field(
         examples=[[f"{next(iter(registry.kinds))}:01a20c4b-3598-7508-8132-5e721642feef"]]
     )
     expires_in: Annotated[int, Field(ge=EXPIRES_MIN_SECONDS, le=EXPIRES_MAX_SECONDS)] = Field(
@@ -65,8 +65,8 @@ class SubscribeIn(In):
 
 class SubscriptionsIn(In):
     connection: ConnectionField
-    subscribe: Annotated[list[SubscribeIn], Field(max_length=50, default_factory=list)]
-    unsubscribe: Annotated[list[TopicField], Field(max_length=50, default_factory=list)]
+    subscribe: Annotated[list[SubscribeIn], Field(max_length=TOPICS_MAX, default_factory=list)]
+    unsubscribe: Annotated[list[TopicField], Field(max_length=TOPICS_MAX, default_factory=list)]
 
 
 Sighting = Annotated[list[Annotated[int, Field(ge=0, le=MS_MAX)]], Field(min_length=2, max_length=2)]
