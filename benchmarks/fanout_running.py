@@ -11,12 +11,12 @@ import random
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from host.embedded import PORTS
+from host.waiting import wait_until
 from realtime.events import now_ms
 
 HERE = Path(__file__).resolve().parent
@@ -95,19 +95,10 @@ def listen() -> socket.socket:
         return listening
 
 
-def free_port() -> int:
-    with listen() as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Return when the condition holds. Raises Missing when it does not come to hold."""
-    deadline = time.monotonic() + READY_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Missing(f"{what} did not come up")
-        time.sleep(0.05)
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Return when the condition holds. Raises Missing if it does not hold in time."""
+    if not wait_until(condition, within_seconds=READY_SECONDS, every_seconds=0.05):
+        raise Missing(f"{what} did not come up")
 
 
 def accepts(port: int) -> bool:

@@ -36,14 +36,14 @@ from benchmarks.fanout_running import (
     accepts,
     child,
     compiled,
-    free_port,
     listen,
     opens,
     payload,
     post,
     request,
-    wait_until,
+    wait_for,
 )
+from host.embedded import free_port
 from realtime.events import Burst, TopicName, frame, now_ms, to_wire
 
 # The floor
@@ -134,7 +134,7 @@ http {{
         size = FRAME_BYTES[websocket] - (4 if websocket else len("id: 1700000000:0\ndata: \n\n"))
         argv = [nginx, "-p", folder, "-c", str(configuration), "-e", f"{folder}/error.log"]
         with child(argv) as pid:
-            wait_until(lambda: accepts(port), "nginx")
+            wait_for(lambda: accepts(port), "nginx")
             yield Running(
                 [pid], port, [request("/sub", websocket=websocket)], lambda: post(port, "/pub", payload(size))
             )
@@ -293,7 +293,7 @@ message_hwm=10000000
                 child(["pushpin", f"--config={folder}/pushpin.conf", "--loglevel=0"]) as pushpin,
             ):
                 # Its parts come up one after the other: a stream that opens has been through all of them.
-                wait_until(lambda: accepts(control) and opens(port), "pushpin")
+                wait_for(lambda: accepts(control) and opens(port), "pushpin")
                 yield Running(
                     [pushpin, zurl],
                     port,
@@ -366,7 +366,7 @@ class Channels:
             port = free_port()
             argv = daphne(sys.executable, port, "benchmarks.fanout_channels:application")
             pids.append(stack.enter_context(child(argv, env=os.environ | {"FANOUT_LAYER": json.dumps(layer)})))
-            wait_until(lambda: accepts(port), "Daphne")
+            wait_for(lambda: accepts(port), "Daphne")
             size = FRAME_BYTES[websocket] - (4 if websocket else len(SSE_AROUND))
             if hosts:
                 publish = stack.enter_context(_group_send(self.layer, hosts, size))
@@ -412,7 +412,7 @@ class EventStream:
         env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         argv = daphne(str(python), port, "fanout_eventstream:application")
         with child(argv, env=env | {"PYTHONPATH": str(HERE)}) as pid:
-            wait_until(lambda: accepts(port), "Daphne")
+            wait_for(lambda: accepts(port), "Daphne")
             size = FRAME_BYTES[False] - len(SSE_AROUND) - len("     ")  # it encodes the JSON again, with spaces
             yield Running(
                 [pid], port, [request("/sub", websocket=False)], partial(_post_payload, port, size), "stream-open"
