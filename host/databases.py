@@ -61,9 +61,9 @@ def django_settings(url: str, *, pgbouncer: bool) -> dict[str, Any]:
             "tcp_user_timeout": 2000,
             **({"options": options} if options else {}),
             **given,
-            # The pool's own attempts come more and more rarely: after a minute of outage the next took up to a minute.
-            # One for each thread that may want one, so that none waits for another's: backend 4, node 2, admin 4 and
-            # sign-in 2 (web.turns), and two for what sessions need around these.
+            # max_size: one for each thread that may want one, so that no thread waits: backend 4, node 2, admin 4 and
+            # sign-in 2 (web.turns), and two for what sessions need around these. reconnect_timeout: without it the
+            # pool tries ever more rarely, and after a minute of outage the next try came up to a minute later.
             "pool": {"min_size": 0, "max_size": 14, "timeout": 2, "reconnect_timeout": 1},
         },
     }

@@ -54,7 +54,7 @@ class Demo:
         video = cast("DemoVideo", import_module(settings.DEMO_VIDEO))
         try:
             if not (settings.LIVE_DEMO and settings.LIVE_RTMP_PORT):
-                if not settings.LIVE_PEERS:  # else it may belong to another region
+                if not settings.LIVE_PEERS:  # otherwise it may belong to another region
                     await with_database(video.close_broadcast)
                 return
             video_id = await with_database(video.open_broadcast)
@@ -71,7 +71,7 @@ class Demo:
         self._supervisor.say("the demo broadcast has been ended")
 
     async def _goes_on(self, video: DemoVideo, video_id: Any) -> bool:
-        """Have guests there until the video ends or the site stops. Returns whether it is the site."""
+        """Let guests act until the video ends or the site stops. Return True if it is the site that stops."""
         host = in_url(settings.HOST)
         client = demo_guests.client_of(settings.PORT, host=host, allowed_hosts=settings.ALLOWED_HOSTS)
         async with client:

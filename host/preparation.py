@@ -65,10 +65,10 @@ def migrate(say: Callable[[str], None]) -> None:
         say("the database is up to date")
         return
     say(f"applying {len(missing)} migrations")
-    call_command("migrate", interactive=False, verbosity=1, stdout=_Said(say))
+    call_command("migrate", interactive=False, verbosity=1, stdout=_LinesTo(say))
 
 
-class _Said(io.TextIOBase):
+class _LinesTo(io.TextIOBase):
     """A text file that hands its lines to `say`."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
