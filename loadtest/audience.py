@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TICKET_SECONDS = 10.0
 END_SECONDS = 5.0
 SILENCE_SECONDS = 60
-"""A watcher reports every second. After so long without a report it counts as dead."""
+"""A watcher reports every second. After this time without a report it counts as dead."""
 
 
 class WatcherDied(Exception):

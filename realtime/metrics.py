@@ -16,7 +16,7 @@ _HOPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 Buckets = dict[float, float]
-"""Upper bound in seconds -> how many took at most so long (Prometheus: cumulative, the last bound is infinite)."""
+"""Upper bound in seconds -> how many took no longer (as Prometheus counts: cumulative, the last bound is infinite)."""
 
 
 def quantile_ms(buckets: Mapping[float, float], quantile: float) -> float | None:

@@ -15,7 +15,7 @@ from realtime.events import Frame, NodeId, Position, TopicName, event_id, parse_
 from realtime.node.connections import RETRY_MS, Connection, public_id
 from realtime.node.feed import Feed
 
-# A connection gets so much at once, of its first topics or of what it has missed. It gets more when it has read that.
+# A connection gets this much at once, of its first topics or of what it has missed. It gets more when it has read that.
 # So a viewer that asks for much never reaches the bound of what waits for a reader (realtime.edge.bound).
 OPENING_MAX_BYTES = 128 * 1024
 

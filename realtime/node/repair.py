@@ -140,7 +140,9 @@ class Repair:
                 feed.peak_saved = max(feed.peak_saved, peaks.get(feed.topic, 0))
 
     async def save_seen(self, feeds: Iterable[Feed]) -> bool:
-        """Write viewers who have come since the last time, so many at once. False: none. Raises StoreUnavailable."""
+        """Write viewers who have come since the last time, `WRITTEN_MAX_KEYS` at most. False: there were none. Raises
+        StoreUnavailable.
+        """
         seen: dict[Feed, list[int]] = {}
         most = WRITTEN_MAX_KEYS
         for feed in feeds:

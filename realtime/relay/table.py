@@ -124,7 +124,7 @@ class RelayTable(ScriptedTable):
         return dict(zip(entries, await self._call(_PUSH, calls), strict=True))
 
     async def pop(self, peer: str, *, most: int, wait_seconds: float) -> list[bytes]:
-        """Take up to so many entries, the oldest first. Wait for one if there is none."""
+        """Take up to `most` entries, the oldest first. If there is none, wait for one."""
         with answering():
             found = await self._redis.blmpop(wait_seconds, 1, self.queue(peer), direction="LEFT", count=most)
         entries: list[bytes] = found[1] if found else []  # type: ignore[assignment]

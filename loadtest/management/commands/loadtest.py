@@ -243,7 +243,7 @@ class Command(BaseCommand):
     # What it says
 
     def _show(self, progress: Progress) -> None:
-        """Show the progress: one line that changes, on a terminal; else a line a second."""
+        """Show the progress: on a terminal one line that changes, otherwise a new line each second."""
         if self.stderr.isatty():
             self.stderr.write(f"\r{to_line(progress)}\x1b[K", ending="")
             self.stderr.flush()
