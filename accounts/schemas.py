@@ -10,11 +10,11 @@ from pydantic import Field
 
 from accounts.models import NAME_MAX
 from realtime.answers import In
-from web.schemas import SEEN_TEXT, like
+from web.schemas import SEEN_TEXT, text_field
 
 
 class GuestIn(In):
-    name: Annotated[str, like(SEEN_TEXT, 1, NAME_MAX)] = Field(
+    name: Annotated[str, text_field(SEEN_TEXT, 1, NAME_MAX)] = Field(
         description="Letters, digits, marks and symbols, nothing invisible; no word mixes alphabets.", examples=["Ada"]
     )
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from accounts.schemas import Person
 from messaging.models import MEMBERS_MAX
 from realtime.answers import In
-from web.schemas import SEEN_TEXT, Body, ClientId, Id, like
+from web.schemas import SEEN_TEXT, Body, ClientId, Id, text_field
 from web.text import TITLE_MAX
 
 
@@ -19,7 +19,7 @@ class ConversationIn(In):
     members: Annotated[list[Id], Field(min_length=1, max_length=MEMBERS_MAX - 1)] = Field(
         description=f"The others: with you, 2 to {MEMBERS_MAX}.", examples=[["01a20c4b-3598-7508-8132-5e721642feef"]]
     )
-    title: Annotated[str, like(rf"^({SEEN_TEXT[1:-1]})?$", 0, TITLE_MAX)] = ""
+    title: Annotated[str, text_field(rf"^({SEEN_TEXT[1:-1]})?$", 0, TITLE_MAX)] = ""
 
 
 class MemberIn(In):

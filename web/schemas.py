@@ -12,8 +12,8 @@ from web.ids import parse_id
 from web.text import BODY_MAX, CLIENT_ID
 
 
-def like(pattern: str, lowest: int, highest: int, **more: Any) -> Any:
-    """Return the description of a text. The rules in web.text check the text and name their refusals."""
+def text_field(pattern: str, lowest: int, highest: int, **more: Any) -> Any:
+    """Describe a text in OpenAPI. It checks nothing: the rules in web.text do, and their refusals say what is wrong."""
     return Field(json_schema_extra={"minLength": lowest, "maxLength": highest, "pattern": pattern, **more})
 
 
@@ -26,8 +26,8 @@ Id = Annotated[UUID, Strict(False), BeforeValidator(_id)]
 SEEN = r"(?![\u115f\u1160\u2800\u3164\uffa0])[\p{L}\p{N}\p{P}\p{S}]"
 TEXT = r"^[^\u0000]*$"
 SEEN_TEXT = rf"^[^\u0000]*{SEEN}[^\u0000]*$"
-Body = Annotated[str, like(SEEN_TEXT, 1, BODY_MAX)]
+Body = Annotated[str, text_field(SEEN_TEXT, 1, BODY_MAX)]
 ClientId = Annotated[str, Field(pattern=CLIENT_ID.pattern)]
 Milliseconds = Annotated[int, Field(ge=0, le=MS_MAX)]
 UNCHANGED: Any = None
-"""For a field that a change may leave out. This is no null, because `exclude_unset` keeps it from being read."""
+"""The default of a field that a change may leave out. Nothing reads it, because `exclude_unset` drops such fields."""
