@@ -12,9 +12,9 @@ from web.ids import parse_id
 from web.text import BODY_MAX, CLIENT_ID
 
 
-def text_field(pattern: str, lowest: int, highest: int, **more: Any) -> Any:
+def text_field(pattern: str, lowest: int, highest: int) -> Any:
     """Describe a text in OpenAPI. It checks nothing: the rules in web.text do, and their refusals say what is wrong."""
-    return Field(json_schema_extra={"minLength": lowest, "maxLength": highest, "pattern": pattern, **more})
+    return Field(json_schema_extra={"minLength": lowest, "maxLength": highest, "pattern": pattern})
 
 
 def _id(value: object) -> object:
