@@ -22,7 +22,7 @@ from environs import Env, EnvError
 from host import databases, embedded, environment
 from liveplatform import __version__
 from realtime.conf import DEFAULTS, RETENTION
-from realtime.relay.signing import SECRET_MIN_LENGTH, Key
+from realtime.relay.signing import SECRET_MIN_LENGTH, RelayKey
 from realtime.table import addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -185,11 +185,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _relay_keys() -> list[Key]:
+def _relay_keys() -> list[RelayKey]:
     """Return the keys shared with peers. Raises `ImproperlyConfigured` with the variable's name and no secret."""
     each = r"[^:,\s]+:[^:,\s]+:[^:,\s]+"
     items = _list("LIVE_RELAY_KEYS", [], each, "keys like us:2026-11:<secret>, the secret without colons")
-    keys = [Key(*item.split(":")) for item in items]
+    keys = [RelayKey(*item.split(":")) for item in items]
     for key in keys:
         if len(key.secret) < SECRET_MIN_LENGTH:
             raise ImproperlyConfigured(

@@ -21,7 +21,7 @@ DEFAULTS: Mapping[str, Any] = {
     "REDIS_URL": "redis://127.0.0.1:6379/0",
     "LIVE_REGION": "local",
     "LIVE_PEERS": {},  # region -> the address of its relay
-    "LIVE_RELAY_KEYS": (),  # realtime.relay.signing.Key
+    "LIVE_RELAY_KEYS": (),  # realtime.relay.signing.RelayKey
     "LIVE_RELAY_HOST": "127.0.0.1",
     "LIVE_RELAY_PORT": 8100,
     # Origins whose pages may use the streams and calls, like https://example.org.

@@ -20,6 +20,7 @@ from django.conf import settings
 
 from accounts.models import Viewer
 from realtime import metrics
+from realtime.asgi import Receive, Scope, Send
 from realtime.background import end
 from realtime.edge import tickets
 from realtime.edge.admission import enter_limits, identify, leave_limits, open_node
@@ -29,7 +30,6 @@ from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from realtime.node.process import process
 from realtime.node.rights import RIGHTS_SECONDS
-from realtime.routing import Receive, Scope, Send
 from videos import keys
 from web.addresses import reachable
 from web.refusals import Forbidden

@@ -36,7 +36,7 @@ class WrongTime(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class RelayKey:
     """A secret that we share with one region. `id` is its name in both regions."""
 
     region: str
@@ -44,7 +44,7 @@ class Key:
     secret: str
 
     def __repr__(self) -> str:
-        return f"Key({self.region}:{self.id})"
+        return f"RelayKey({self.region}:{self.id})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Keyring:
     Rotation: append the new key in both regions, then move it to the front, then take the old one away.
     """
 
-    def __init__(self, own: str, keys: Sequence[Key]) -> None:
+    def __init__(self, own: str, keys: Sequence[RelayKey]) -> None:
         self.own = own
         self._keys = {(key.region, key.id): key for key in keys}
         self._signing = {key.region: key for key in reversed(keys)}

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from loadtest import host
+from loadtest import machine
 from loadtest.page import to_html
 from loadtest.plots import Plot, compact, line_plot, nice_step
 from loadtest.report import to_json, to_line, to_text
@@ -100,7 +100,7 @@ def test_the_page_of_a_failed_run_says_what_was_wrong() -> None:
 
 
 def test_the_page_has_a_row_for_each_process_and_hop() -> None:
-    cost = host.Cost(2.5, 10_000_000)
+    cost = machine.Cost(2.5, 10_000_000)
     result = Result(viewers=1, connected=1, seconds=5, processes=[("node 1", cost)], hop_nodes=2)
     result.hops_ms = {"committed": {"p50": 1.25, "p90": None, "p99": 9.0}}
     _, page = page_of(result)

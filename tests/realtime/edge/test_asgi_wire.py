@@ -9,9 +9,10 @@ import json
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -167,10 +168,10 @@ async def test_viewer_behind_tls_who_leaves_is_counted_out(node: TlsNode, room: 
 
 async def test_what_a_slow_server_holds_back_counts_as_pending_until_it_is_sent() -> None:
     """So the node's rule for slow viewers holds for any server that makes its applications wait."""
-    sent: list[dict[str, object]] = []
+    sent: list[Mapping[str, Any]] = []
     gate = asyncio.Event()
 
-    async def send(message: dict[str, object]) -> None:
+    async def send(message: Mapping[str, Any]) -> None:
         await gate.wait()
         sent.append(message)
 
@@ -189,7 +190,7 @@ async def test_what_a_slow_server_holds_back_counts_as_pending_until_it_is_sent(
 async def test_connection_that_has_ended_leaves_no_task_behind() -> None:
     """Each HTTP/1.0 stream left its sending task and 14 KB, and a server that says so itself left a traceback."""
 
-    async def send(message: dict[str, object]) -> None:
+    async def send(message: Mapping[str, Any]) -> None:
         raise ConnectionResetError("the peer has gone")
 
     before = asyncio.all_tasks()

@@ -22,15 +22,15 @@ from realtime.relay import batch, table
 from realtime.relay.batch import BODY_MAX_BYTES, decode_batch, encode_batch, encode_digest, pack_entries
 from realtime.relay.interest import BITMAP_BYTES, bitmap_of, is_in
 from realtime.relay.receiver import Receiver
-from realtime.relay.signing import HEADERS, Key, Keyring
+from realtime.relay.signing import HEADERS, Keyring, RelayKey
 from realtime.relay.table import RelayTable
 from realtime.table.presence import PresenceTable
 from realtime.table.subscriptions import SharedTable, Watched
 from tests.kit import Clock
 from tests.realtime.fakes import NOTHING
 
-EU_US = Key("us", "new", "s" * 40)
-OLD = Key("us", "old", "o" * 40)
+EU_US = RelayKey("us", "new", "s" * 40)
+OLD = RelayKey("us", "old", "o" * 40)
 TOPIC = TopicName("video:1")
 NODE = NodeId("node")
 EVENTS = "/relay/v1/events"
@@ -118,7 +118,9 @@ async def region_us(redis: Redis, *, clock: Callable[[], float] = time.monotonic
 
     relay_table = RelayTable(redis, lease_seconds=15, prefix=prefix)
     presence = PresenceTable(redis, prefix=prefix)
-    keyring = Keyring("us", [Key("eu", "new", EU_US.secret), Key("eu", "old", OLD.secret), Key("ap", "1", "a" * 40)])
+    keyring = Keyring(
+        "us", [RelayKey("eu", "new", EU_US.secret), RelayKey("eu", "old", OLD.secret), RelayKey("ap", "1", "a" * 40)]
+    )
     dispatcher = Dispatcher(shared, send, time.monotonic)
     receiver = Receiver(keyring, relay_table, dispatcher=dispatcher, shared=shared, presence=presence, clock=clock)
     return Region(receiver, relay_table, shared, presence, dispatcher, prefix, sent)
@@ -203,7 +205,7 @@ async def test_key_rotation_accepts_both_keys_and_no_retired_one(us: Region) -> 
     assert (await us.post(body_of(comment(1))))[0] == 200
     us.eu = Keyring("eu", [EU_US, OLD])
     assert (await us.post(body_of(comment(2))))[0] == 200
-    us.eu = Keyring("eu", [Key("us", "retired", "r" * 40)])
+    us.eu = Keyring("eu", [RelayKey("us", "retired", "r" * 40)])
     assert (await us.post(body_of(comment(3))))[0] == 401
     assert [item[2] for item in us.events()] == [1, 2]
 

@@ -11,7 +11,7 @@ import pytest
 from realtime.relay import sender
 from realtime.relay.batch import decode_batch
 from realtime.relay.sender import FAILURES_MAX, Breaker, Link, in_parts
-from realtime.relay.signing import Key, Keyring
+from realtime.relay.signing import Keyring, RelayKey
 
 ENTRY = b"\x92\x80\x90"  # no stamps, no events
 
@@ -52,7 +52,7 @@ async def link(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lin
     server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with httpx.AsyncClient(verify=False, trust_env=False) as client:
-        yield Link("us", url, Keyring("eu", [Key("us", "1", "s" * 40)]), client)
+        yield Link("us", url, Keyring("eu", [RelayKey("us", "1", "s" * 40)]), client)
     server.close()
     await server.wait_closed()
 
