@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 MINUTE_SECONDS = 60.0
 
-Address = tuple[str, int]
+PeerAddress = tuple[str, int]
 
 
 class Cookies:
@@ -22,16 +22,16 @@ class Cookies:
         self._clock = clock
         self._secret = os.urandom(32)
 
-    def make(self, address: Address) -> int:
+    def make(self, address: PeerAddress) -> int:
         return self._cookie(address, self._minute())
 
-    def is_good(self, cookie: int, address: Address) -> bool:
+    def is_good(self, cookie: int, address: PeerAddress) -> bool:
         now = self._minute()
         return cookie in (self._cookie(address, now), self._cookie(address, now - 1))
 
     def _minute(self) -> int:
         return int(self._clock() // MINUTE_SECONDS)
 
-    def _cookie(self, address: Address, minute: int) -> int:
+    def _cookie(self, address: PeerAddress, minute: int) -> int:
         text = f"{address[0]} {address[1]} {minute}".encode()
         return int.from_bytes(hmac.digest(self._secret, text, hashlib.sha256)[:4], "big")

@@ -16,13 +16,13 @@ BURST = 64
 """So many datagrams are taken before it is somebody else's turn."""
 BUFFER_BYTES = 2 * 1024 * 1024
 
-Receive = Callable[[bytes, Any], None]
+TakePacket = Callable[[bytes, Any], None]
 
 
 class UdpSocket:
     """Open from the start. `receive` gets each datagram and its sender's address, in the loop's own form."""
 
-    def __init__(self, host: str, port: int, receive: Receive) -> None:
+    def __init__(self, host: str, port: int, receive: TakePacket) -> None:
         """Raises OSError."""
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]
         self._receive = receive
