@@ -125,7 +125,10 @@ class Desk:
 
     async def _admit(self, publish: Publish) -> EncoderSink:
         try:
-            video = await backend_threads.run(incoming.find, publish.key, comes_back=self._has_ended(publish.key))
+            comes_back = self._has_ended(publish.key)
+            video = await backend_threads.run(
+                incoming.find, publish.key, video_id=publish.video_id, comes_back=comes_back
+            )
         except Refused as refused:
             raise RefusedStream(refused.detail) from refused
         except StoreUnavailable as error:

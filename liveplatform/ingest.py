@@ -27,6 +27,7 @@ async def _run() -> int:
 
     from ingest.desk import Desk
     from ingest.pages import PageServer
+    from ingest.puller import Puller
     from ingest.rtmp.server import RtmpLimits, RtmpServer
     from ingest.srt.server import SrtServer
     from realtime.limits import network_of
@@ -60,8 +61,12 @@ async def _run() -> int:
     except OSError as error:
         print(f"liveplatform: {name}: cannot listen: {error.strerror}", file=sys.stderr)
         return 2
+    puller = Puller(desk.note, rtmp=rtmp, networks=settings.LIVE_PULL_NETWORKS)
+    if settings.LIVE_PULL_ORIGINS:
+        puller.start()
     await stop.wait()
     await pages.aclose()
+    await puller.aclose()
     await srt.aclose()
     await server.aclose()
     await desk.aclose()

@@ -69,6 +69,14 @@ def _list(name: str, default: list[str], each: str, what: str) -> list[str]:
     return value
 
 
+def _networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    items: list[str] = env.list(name, [])
+    try:
+        return [ipaddress.ip_network(item) for item in items]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be networks like 10.0.0.0/24, separated by commas") from error
+
+
 def _database_url(name: str, default: str) -> str:
     def valid(text: str) -> bool:
         try:
@@ -247,6 +255,10 @@ LIVE_SRT_URL = _read(
     lambda url: not url or re.fullmatch(r"srt://[^/?\s]+:[1-9]\d{0,4}", url) is not None,
     "the address that encoders know, like srt://example.org:1935",
 )
+LIVE_PLAYLIST_ORIGINS = [_as_browsers_write(origin) for origin in _list("LIVE_PLAYLIST_ORIGINS", [], *_ORIGIN)]
+_PULLED = _ORIGIN[0].replace("https?", "(https?|rtsp)"), "origins like rtsp://camera.example.org"
+LIVE_PULL_ORIGINS = [origin.lower() for origin in _list("LIVE_PULL_ORIGINS", [], *_PULLED)]
+LIVE_PULL_NETWORKS = _networks("LIVE_PULL_NETWORKS")
 LIVE_SECOND_ENCODER = _read(
     "LIVE_SECOND_ENCODER", env.str, "refuse", ("refuse", "replace").__contains__, "refuse or replace"
 )

@@ -5,9 +5,11 @@ A key is a broadcaster's, not a video's: its picture goes to the video that is l
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db.models import CharField, F, Q, Value
@@ -17,10 +19,10 @@ from django.utils import timezone
 from accounts.models import Viewer
 from realtime.table.redis import key_prefix
 from videos import broadcasts
-from videos.keys import broadcaster_of
+from videos.keys import broadcaster_of, key_of
 from videos.media import remove_pictures
 from videos.models import DeletedVideo, Video
-from videos.text import automatic_title
+from videos.text import automatic_title, may_pull
 from web.refusals import Conflict, Refused
 
 ENDED = (
@@ -44,8 +46,8 @@ class Incoming:
     status: str
 
 
-def find(key: str, *, comes_back: bool = False) -> Incoming:
-    """Return the video that the key's picture goes to; announce one where there is none.
+def find(key: str, *, video_id: UUID | None = None, comes_back: bool = False) -> Incoming:
+    """Return the video that the key's picture goes to: the one that is named, or the one that is live or next.
 
     After the end of a broadcast its encoder may come back by itself, not knowing of the end: for a minute, and for as
     long as it tries again (`comes_back`), only a video that was announced or started since then takes its picture.
@@ -53,6 +55,10 @@ def find(key: str, *, comes_back: bool = False) -> Incoming:
     """
     owner = broadcaster_of(key)
     open_videos = Video.objects.filter(owner=owner).exclude(status=Video.Status.ENDED)
+    if video_id is not None:
+        if (video := open_videos.filter(id=video_id).first()) is None:
+            raise Conflict(ENDED, code="video_ended")
+        return _shows(video, owner)
     live = open_videos.filter(status=Video.Status.LIVE).order_by("-started_at").first()
     ended_at = _last_end(owner)
     if live is None and ended_at is not None and (comes_back or timezone.now() - ended_at < COMES_BACK):
@@ -62,6 +68,11 @@ def find(key: str, *, comes_back: bool = False) -> Incoming:
     video = live or open_videos.order_by(F("starts_at").asc(nulls_last=True), "id").first()
     if video is None:
         video = broadcasts.create_video(owner, title=_title(owner))
+    return _shows(video, owner)
+
+
+def _shows(video: Video, owner: Viewer) -> Incoming:
+    """Have the video show what the ingest makes."""
     playlist = f"/media/{video.id}/{LIVE_PLAYLIST}"
     if video.playlist != playlist:
         broadcasts.update_video(video.id, owner, playlist=playlist)
@@ -76,6 +87,33 @@ def _title(owner: Viewer) -> str:
 def _last_end(owner: Viewer) -> datetime | None:
     ended = Video.objects.filter(owner=owner, status=Video.Status.ENDED, ended_at__isnull=False)
     return ended.order_by("-ended_at").values_list("ended_at", flat=True).first()
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A picture that is fetched from an address, and the key with which it comes in."""
+
+    video_id: UUID
+    source: str
+    key: str = field(repr=False)
+
+    @property
+    def shown(self) -> str:
+        """The address without what may be secret in it."""
+        parts = urlsplit(self.source)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def pulls() -> frozenset[Pull]:
+    """Return what is to be fetched now: for videos that are live, and those whose planned start has come."""
+    now = Q(status=Video.Status.LIVE) | Q(status=Video.Status.UPCOMING, starts_at=None)
+    due = now | Q(status=Video.Status.UPCOMING, starts_at__lte=timezone.now())
+    found = set()
+    for video in Video.objects.filter(due).exclude(source="").select_related("owner"):
+        if may_pull(video.source):
+            with contextlib.suppress(Refused):  # its owner may broadcast no more
+                found.add(Pull(video.id, video.source, key_of(video.owner)))
+    return frozenset(found)
 
 
 def left_open() -> list[Incoming]:

@@ -52,6 +52,13 @@ class Video(models.Model):
         blank=True,
         help_text=_("Path on this site, like /media/<id>/live.m3u8; empty: no picture."),
     )
+    source = models.CharField(
+        _("address to fetch from"),
+        max_length=300,
+        blank=True,
+        db_default="",
+        help_text=_("RTSP or HLS, at an origin of LIVE_PULL_ORIGINS; empty: an encoder sends."),
+    )
     picture = models.CharField(_("picture"), max_length=8, choices=Picture, blank=True, db_default="", editable=False)
     picture_since = models.DateTimeField(_("picture since"), null=True, blank=True, editable=False)
     starts_itself = models.BooleanField(

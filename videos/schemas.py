@@ -12,7 +12,7 @@ from accounts.schemas import Person
 from realtime.answers import In
 from videos.models import LikeKind, Video
 from videos.reactions import REACTION_KINDS, REACTION_MAX
-from videos.text import PLAYLIST
+from videos.text import PLAYLIST, SOURCE
 from web.schemas import SEEN_TEXT, TEXT, UNCHANGED, Body, ClientId, Id, Milliseconds
 from web.text import TITLE_MAX
 
@@ -22,8 +22,17 @@ Playlist = Annotated[
     str,
     Field(
         max_length=300,
-        description="An HLS playlist on this site, or empty.",
+        description="An HLS playlist on this site, or at an origin that its administrator allows; or empty.",
         json_schema_extra={"pattern": rf"^({PLAYLIST.pattern})?$"},
+    ),
+]
+PictureSource = Annotated[
+    str,
+    Field(
+        max_length=300,
+        description="An address of RTSP or HLS that the site fetches the picture from, at an origin that its "
+        "administrator allows; or empty. Only the broadcaster reads it again (`getPicture`).",
+        json_schema_extra={"pattern": rf"^({SOURCE.pattern})?$"},
     ),
 ]
 Visibility = Literal["public", "unlisted", "private"]
@@ -35,6 +44,7 @@ class VideoIn(In):
     visibility: Visibility = "public"
     comments_enabled: bool = True
     playlist: Playlist = ""
+    source: PictureSource = ""
     starts_itself: bool = Field(True, description="Goes live when the picture comes; else by `startVideo`.")
     is_recorded: bool = Field(True, description="Can be watched when it has ended.")
     comments_after_end: bool = Field(False, description="Viewers may comment when it has ended.")
@@ -47,6 +57,7 @@ class VideoPatch(In):
     visibility: Visibility = UNCHANGED
     comments_enabled: bool = UNCHANGED
     playlist: Playlist = UNCHANGED
+    source: PictureSource = UNCHANGED
     starts_itself: bool = UNCHANGED
     is_recorded: bool = UNCHANGED
     comments_after_end: bool = UNCHANGED
@@ -140,6 +151,7 @@ class PictureHealth(Schema):
     state: str
     trouble: str = Field(description="The last thing that went wrong, in words.")
     encoder: EncoderHealth | None
+    source: str = Field(description="The address that the picture is fetched from; or empty.")
     disk: DiskOut
 
 

@@ -253,6 +253,8 @@ async def studio(request: HttpRequest) -> HttpResponse:
         "statuses": dict(Video.Status.choices),
         "visibilities": dict(Video.Visibility.choices),
         "takes_pages": settings.LIVE_RTMP_PORT > 0 and settings.LIVE_PAGE_PORT > 0,
+        "playlist_origins": settings.LIVE_PLAYLIST_ORIGINS,
+        "pull_origins": settings.LIVE_PULL_ORIGINS,
     }
     response = render_page(request, "videos/studio.html", viewer, context)
     response["Permissions-Policy"] = PERMISSIONS_WITH_CAMERA

@@ -35,8 +35,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "style-src 'self'",
         "img-src 'self' data:",
         # Media Source Extensions play from a `blob:` URL.
-        "media-src 'self' blob:",
-        "connect-src 'self'",
+        " ".join(("media-src 'self' blob:", *settings.LIVE_PLAYLIST_ORIGINS)),
+        " ".join(("connect-src 'self'", *settings.LIVE_PLAYLIST_ORIGINS)),
         "worker-src 'self'",
         "font-src 'self'",
         "manifest-src 'self'",

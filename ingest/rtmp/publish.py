@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
+from uuid import UUID
 
 from ingest.rtmp.health import HealthMeter
 
@@ -37,6 +38,14 @@ class Publish:
     health: HealthMeter
     cut: Callable[[str], None]
     renew: Callable[[], None]
+
+    @property
+    def video_id(self) -> UUID | None:
+        """The video that the server's address names after the first part of its path; None: it names none."""
+        try:
+            return UUID(self.app.partition("/")[2])
+        except ValueError:
+            return None
 
 
 class Sink(Protocol):

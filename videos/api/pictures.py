@@ -22,6 +22,7 @@ from realtime.table.redis import shared_redis
 from videos import keys, schemas
 from videos.access import require
 from videos.incoming import health_key, refusal_key
+from videos.models import Video
 from videos.rights import CHANGE
 from videos.topics import visible_video
 from web.answers import ACTING
@@ -69,18 +70,18 @@ async def replace_stream_key(request: HttpRequest) -> HttpResponse:
 async def get_picture(request: HttpRequest, video_id: Annotated[Id, PathParameter()]) -> HttpResponse:
     """What the encoder sends, and the last trouble in words. Without a picture `state` is empty."""
 
-    def check() -> str:
+    def check() -> Video:
         video = visible_video(video_id, acting_viewer(request))
         require(CHANGE, video, acting_viewer(request))
-        return video.picture
+        return video
 
-    state = await backend_threads.run(check)
+    video = await backend_threads.run(check)
     try:
         found = await shared_redis().get(health_key(video_id))
     except (RedisError, OSError):
         found = None
-    health: dict[str, Any] = orjson.loads(found) if found else {"state": state, "trouble": "", "encoder": None}
-    return answer({**health, "disk": await asyncio.to_thread(_disk, health["encoder"])})
+    health: dict[str, Any] = orjson.loads(found) if found else {"state": video.picture, "trouble": "", "encoder": None}
+    return answer({**health, "source": video.source, "disk": await asyncio.to_thread(_disk, health["encoder"])})
 
 
 def _disk(encoder: dict[str, Any] | None) -> dict[str, int | None]:

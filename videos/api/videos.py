@@ -14,7 +14,7 @@ from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import DatabaseThreads, backend_threads
 from videos import broadcasts, removal, restarts, schemas
 from videos.models import Video
-from videos.text import check_playlist, clean_title
+from videos.text import check_playlist, check_source, clean_title
 from videos.topics import full_json, visible_video, with_viewers
 from videos.watching import viewers_json
 from web.answers import ACTING, READING, Limit, check_query
@@ -128,6 +128,7 @@ def _video_fields(given: dict[str, Any]) -> dict[str, Any]:
         if name in fields:
             fields[name] = clean(fields[name])
     check_playlist(fields.get("playlist", ""))
+    check_source(fields.get("source", ""))
     return fields
 
 

@@ -54,9 +54,28 @@ export class VideoForm {
       for (const name of CHOICES) fields[name].checked = video[name];
       fields.starts_at.value = video.starts_at_ms === null ? "" : localInput(video.starts_at_ms);
     }
+    void this.#loadSource(video);
     void showDisk(byId("f-disk"), any);
     this.#dialog.showModal();
     form.elements.title.focus();
+  }
+
+  /** Show where the picture is fetched from, which is in no other answer. Until it is known, it cannot be changed. */
+  async #loadSource(video) {
+    const field = this.#form.elements.source;
+    if (!field) return;
+    field.disabled = Boolean(video);
+    if (!video) return;
+    try {
+      const { source } = await call("GET", `/videos/${video.id}/picture`);
+      if (this.#edited?.id !== video.id) return;
+      this.#edited = { ...this.#edited, source };
+      field.value = source;
+      field.disabled = false;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      // It stays as it is.
+    }
   }
 
   /** What the form says; of an edited video only what is different. */
@@ -67,6 +86,7 @@ export class VideoForm {
       description: fields.description.value.trim(),
       visibility: fields.visibility.value,
       playlist: fields.playlist.value.trim(),
+      ...(fields.source && !fields.source.disabled ? { source: fields.source.value.trim() } : {}),
       ...Object.fromEntries(CHOICES.map((name) => [name, fields[name].checked])),
     };
     // The field knows minutes only: left alone, it must not cut the seconds off.

@@ -1,0 +1,117 @@
+"""Pictures that the site fetches, from a real web server with HLS and from a camera with RTSP, to its viewers."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from ingest.encoder import ffmpeg
+from tests.ingest.cameras import filming
+from tests.ingest.test_ingest import CODECS, SOURCES, pictures, playlist
+from tests.rooms import Room, open_room
+from tests.sites import Site, SiteFactory, free_port, wait_for
+from tests.watching import SseWatcher, watching
+
+
+@pytest.fixture(scope="module")
+def broadcasting(site_factory: SiteFactory) -> Iterator[Site]:
+    """A site that may fetch from two origins on loopback."""
+    web, camera = free_port(), free_port()
+    env = {
+        "LIVE_LIMITS": "off",
+        "LIVE_RTMP_PORT": str(free_port()),
+        "LIVE_RTMP_HOST": "127.0.0.1",
+        "LIVE_PULL_ORIGINS": f"http://127.0.0.1:{web},rtsp://127.0.0.1:{camera}",
+        "LIVE_PULL_NETWORKS": "127.0.0.0/8",
+    }
+    site = site_factory.start(nodes=1, env=env)
+    site.start_ingest()
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def origins(broadcasting: Site) -> list[str]:
+    return broadcasting.env["LIVE_PULL_ORIGINS"].split(",")
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def served(folder: Path, port: int, stack: ExitStack) -> None:
+    """Serve what ffmpeg films as HLS until the stack ends."""
+    command = [ffmpeg(), "-nostdin", "-loglevel", "error", *SOURCES, *CODECS, "-f", "hls", "-hls_time", "1"]
+    film = subprocess.Popen([*command, str(folder / "live.m3u8")], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stack.callback(film.wait)
+    stack.callback(film.kill)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    stack.callback(server.server_close)
+    stack.callback(server.shutdown)
+    wait_for(lambda: (folder / "live.m3u8").exists(), "the playlist")
+
+
+async def fetch(room: Room, source: str) -> None:
+    path = f"/videos/{room.video_id}"
+    (await room.call("PATCH", path, {"source": source}, person=room.people[0])).raise_for_status()
+
+
+async def test_a_playlist_is_fetched_again_when_it_ends(broadcasting: Site, origins: list[str], tmp_path: Path) -> None:
+    port = int(origins[0].rpartition(":")[2])
+    async with open_room(broadcasting) as room:
+        async with watching(SseWatcher(broadcasting.urls[0], room.topic)) as [viewer]:
+            with ExitStack() as stack:
+                served(tmp_path, port, stack)
+                await fetch(room, f"{origins[0]}/live.m3u8")
+                await viewer.wait_for(lambda: "live" in pictures(viewer), "the picture")
+                wait_for(lambda: playlist(broadcasting, room.video_id).count("#EXTINF") >= 3, "three segments")
+            await viewer.wait_for(lambda: pictures(viewer)[-1] == "stalled", "that it stops")
+            with ExitStack() as stack:
+                served(tmp_path, port, stack)
+                await viewer.wait_for(lambda: pictures(viewer)[-1] == "live", "the picture again")
+                await fetch(room, "")
+                await viewer.wait_for(lambda: pictures(viewer)[-1] == "stalled", "that it is fetched no more")
+            assert viewer.problems == []
+        answer = await room.call("GET", "/me/stream-key", person=room.people[0])
+        assert f"The picture at {origins[0]} is not there" in answer.json()["trouble"]
+
+
+async def test_a_camera_is_fetched(broadcasting: Site, origins: list[str], tmp_path: Path) -> None:
+    port = int(origins[1].rpartition(":")[2])
+    source = f"rtsp://me:secret@127.0.0.1:{port}/cam"
+    async with open_room(broadcasting) as room:
+        nadia = room.people[0]
+        async with filming(tmp_path, port), watching(SseWatcher(broadcasting.urls[0], room.topic)) as [viewer]:
+            await fetch(room, source)
+            await viewer.wait_for(lambda: "live" in pictures(viewer), "the picture")
+            health = (await room.call("GET", f"/videos/{room.video_id}/picture", person=nadia)).json()
+            assert (health["encoder"]["video"], health["encoder"]["audio"]) == ("avc1", "")
+            assert health["source"] == source
+            # Its password is the broadcaster's alone.
+            assert "secret" not in (await room.call("GET", f"/videos/{room.video_id}")).text
+            assert "secret" not in broadcasting.log("ingest")
+            (await room.call("POST", f"/videos/{room.video_id}/end", person=nadia)).raise_for_status()
+            await viewer.wait_for(lambda: viewer.named("video")[-1].data["video"]["status"] == "ended", "the end")
+
+
+async def test_only_what_the_administrator_allows_is_fetched(broadcasting: Site, origins: list[str]) -> None:
+    async with open_room(broadcasting) as room:
+        path = f"/videos/{room.video_id}"
+        for source in (
+            "http://127.0.0.1:1/live.m3u8",
+            f"{origins[0]}.example.org/",
+            f"{origins[0]}@evil/",
+            "file:///etc/passwd",
+        ):
+            answer = await room.call("PATCH", path, {"source": source}, person=room.people[0])
+            assert answer.status_code == 422
+            assert origins[0] in answer.json()["detail"]
