@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import subprocess
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ingest.encoder import ffmpeg
+from tests.machines import needed
 from tests.realtime.edge.clients import HANG_SECONDS, ban, end_of, ticket_of, websocket
 from tests.rooms import Person, Room, open_room
-from tests.sites import Site, SiteFactory, free_port, wait_for
+from tests.sites import Site, SiteFactory, answers, free_port, wait_for
+from tests.test_deploy import nginx_configuration
 from tests.watching import SseWatcher, watching
 from videos import sending
 from videos.sending import BrowserRecording
@@ -212,6 +216,26 @@ async def test_without_an_ingest_the_page_is_told(room: Room, taking: Site) -> N
             assert await refusal(opened) == (sending.DRAIN, "no_ingest", "The site's ingest does not run.")
     finally:
         taking.start_ingest()
+
+
+@pytest.fixture
+def proxy(taking: Site, checkout: Path, tmp_path: Path) -> Iterator[int]:
+    """The port of an nginx before the site, with the settings of deploy/."""
+    needed("nginx")
+    port = free_port()
+    changed = {"127.0.0.1:8000": urlsplit(taking.urls[0]).netloc, "listen 80 ": f"listen 127.0.0.1:{port} "}
+    with subprocess.Popen(nginx_configuration(tmp_path / "nginx", checkout / "deploy", **changed)) as nginx:
+        try:
+            wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "nginx")
+            yield port
+        finally:
+            nginx.terminate()
+
+
+async def test_nginx_passes_the_socket_on(room: Room, proxy: int) -> None:
+    headers = {"Authorization": f"Bearer {room.people[0].token}"}
+    async with connect(f"ws://127.0.0.1:{proxy}{path()}", additional_headers=headers, proxy=None) as opened:
+        assert await event(opened) == ("accepted", {"is_copied": True})
 
 
 async def test_a_plain_request_is_told_that_it_is_a_websocket(room: Room) -> None:
