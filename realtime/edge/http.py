@@ -40,6 +40,8 @@ http_protocol.INVALID_HEADER_VALUE_BYTES = frozenset(range(32)) - {9} | {127}
 ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 LINGER_SECONDS = 2.0
+GONE = (401, 403, 404, 410)
+"""With these the application says that an answer of before does not hold any more."""
 _HTTPChannel: Any = http.HTTPChannel
 
 
@@ -172,6 +174,8 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.channel.refuse(413, "too_large", f"A request body may have {self.server.body_max_bytes} bytes at most.")
 
     def setResponseCode(self, code: int, message: bytes | None = None) -> None:
+        if code in GONE:
+            self.server.repeats.drop(self.uri)
         super().setResponseCode(code, message or PHRASES.get(code))
 
     def process(self) -> Any:

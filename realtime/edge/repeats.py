@@ -71,6 +71,10 @@ class Repeats:
         while len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
 
+    def drop(self, address: bytes) -> None:
+        """Keep the answer no longer: the application has given another one."""
+        self._kept.pop(address, None)
+
     def find(self, data: bytes) -> Repeat | None:
         """Return the answer to a request, if these bytes are one, whole, and it has an answer that holds."""
         end = data.find(_VERSION, 4, HEAD_MAX_BYTES)

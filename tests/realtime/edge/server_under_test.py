@@ -133,7 +133,10 @@ class Application:
             await send({"type": ZERO_COPY, "file": file, "offset": int(start), **part})
 
     async def http_segment(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """How often the application was asked, as a file that everybody gets for so many seconds."""
+        """How often the application was asked, as a file that everybody gets for so many seconds. Or it has gone."""
+        if any(name == b"x-gone" for name, _ in scope["headers"]):
+            await _answer(send, {}, status=404)
+            return
         with tempfile.TemporaryFile() as file:
             file.write(b"%9d" % self.began)
             file.flush()

@@ -535,6 +535,8 @@ async def test_a_file_for_everybody_is_sent_again_without_the_application(server
         assert await ask(other, "/segment?0") != await ask(other, "/segment?0")
         again = await ask(line)
         assert await ask(other) == again != first
+        await ask(line, header="Host: x\r\nX-Gone: yes\r\nRange: bytes=0-")
+        assert await ask(other) != again
     async with Line.to(server.port) as last:
         assert await ask(last, header="Host: x\r\nConnection: close") != again
         assert await last.rest() == b""
