@@ -14,7 +14,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from django.db import connection
 
@@ -23,7 +23,7 @@ from videos.models import Video
 from videos.replay import read_points
 from videos.timeline import step_of
 
-ROWS_AT_ONCE = 2_000
+ROWS_AT_ONCE = 1_000
 MINUTE = timedelta(minutes=1)
 MINUTES = ("time", "into the broadcast", "viewers", "likes", "reactions", "comments")
 COMMENTS = ("time", "into the broadcast", "name", "comment", "answers to", "was on top")
@@ -97,14 +97,16 @@ def _minutes(video: Video, start: datetime, end: datetime) -> bytes:
 async def comments_sheet(video: Video) -> BinaryIO:
     """Return an open file with a row for each comment that is not deleted, the oldest first."""
     with _begun(COMMENTS) as file:
-        seq = 0
-        while rows := await backend_threads.run(_some_comments, video, seq):
-            file.write(as_csv((*_times(video, at), *cells) for _, at, *cells in rows))
-            seq = rows[-1][0]
+        written, seq = await backend_threads.run(_some_comments, video, 0)
+        while written:
+            file.write(written)
+            written, seq = await backend_threads.run(_some_comments, video, seq)
     return file
 
 
-def _some_comments(video: Video, after: int) -> list[tuple[Any, ...]]:
+def _some_comments(video: Video, after: int) -> tuple[bytes, int]:
+    """Return the rows of the comments that follow the one with this `seq`, and the `seq` of the last of them."""
     with connection.cursor() as cursor:
         cursor.execute(_COMMENTS, [video.id, after, ROWS_AT_ONCE])
-        return list(cursor.fetchall())
+        rows = cursor.fetchall()
+    return as_csv((*_times(video, at), *cells) for _, at, *cells in rows), rows[-1][0] if rows else after
