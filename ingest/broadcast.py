@@ -18,7 +18,7 @@ from typing import Any
 
 from ingest.encoder import EncoderProcess
 from ingest.packager.boxes import MalformedBox
-from ingest.packager.packager import Packager
+from ingest.packager.renditions import Renditions
 from ingest.rtmp.flv import is_header
 from ingest.rtmp.health import StreamHealth
 from ingest.rtmp.publish import Publish, RefusedStream
@@ -61,7 +61,7 @@ class Broadcast:
     def __init__(
         self,
         name: str,
-        packager: Packager,
+        packager: Renditions,
         *,
         end_after_seconds: float,
         replaces: bool = False,
@@ -156,16 +156,19 @@ class Broadcast:
 
     # What an encoder's sink says
 
-    def begins(self) -> None:
-        if self._has_had_one:
-            self._write(self._packager.discontinue)
+    def begins(self, height: int) -> list[int]:
+        """Return the heights of the smaller renditions that are made of a picture of so many lines."""
+        smaller = [one for one in self._packager.heights if one < height]
+        self._write(partial(self._packager.begin, smaller, again=self._has_had_one))
         self._has_had_one = True
         self.trouble = ""
+        return smaller
 
-    def take(self, data: bytes) -> None:
-        """Take what ffmpeg has made."""
+    def take(self, index: int, data: bytes) -> None:
+        """Take what ffmpeg has made: 0, the picture as it came; then smaller ones."""
         try:
-            if self._write(partial(self._packager.feed, data)) and self._packager.has_begun:
+            is_written = self._write(partial(self._packager.feed, index, data))
+            if is_written and index == 0 and self._packager.has_begun:
                 self._came_at = self._clock()
         except MalformedBox as error:
             self._note(f"The picture cannot be used: {error}")
@@ -267,9 +270,9 @@ class EncoderSink:
             raise RefusedStream(TOO_OFTEN)
         self._starts.append(now)
         process = EncoderProcess(self._broadcast.take, lambda words: self._over(process, words))
-        self._broadcast.begins()
+        heights = self._broadcast.begins(read.height if read.video_codec else 0)
         try:
-            await process.start(video=read.video_codec, audio=read.audio_codec)
+            await process.start(video=read.video_codec, audio=read.audio_codec, heights=heights)
         except (OSError, RuntimeError) as error:
             raise RefusedStream(f"The site cannot start ffmpeg: {error}") from error
         return process

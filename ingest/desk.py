@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from redis.exceptions import RedisError
 from ingest.broadcast import Broadcast, EncoderSink, PictureState
 from ingest.download import make_download
 from ingest.feeder import key_behind
-from ingest.packager.packager import Packager
+from ingest.packager.renditions import Renditions
 from ingest.poster import take_poster
 from ingest.rtmp.publish import Publish, RefusedStream
 from realtime.background import BackgroundTasks
@@ -62,11 +63,20 @@ class _Open:
 
 class Desk:
     """`replaces`: a second encoder with the same key takes the place of the first (ingest.broadcast). `reserve_bytes`:
-    with less room on the disk nothing is recorded.
+    with less room on the disk nothing is recorded. `ladder`: heights of the smaller renditions that are made.
     """
 
-    def __init__(self, *, media: Path, end_after_seconds: float, replaces: bool, reserve_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        media: Path,
+        end_after_seconds: float,
+        replaces: bool,
+        reserve_bytes: int = 0,
+        ladder: Sequence[int] = (),
+    ) -> None:
         self._media = media
+        self._ladder = ladder
         self._reserve_bytes = reserve_bytes
         self._scarce = ""
         self._replaces = replaces
@@ -156,8 +166,9 @@ class Desk:
     def _add(self, video: Incoming, *, again: bool = False) -> _Open:
         store = Folder(self._media / str(video.video_id))
         # What was live before an ingest ended is recorded, also where the list of the recording was behind.
-        packager = Packager(
+        packager = Renditions(
             store,
+            heights=self._ladder,
             recording=again and video.is_recorded and video.status != Video.Status.UPCOMING,
             report=lambda words: broadcast.fails(words),
         )

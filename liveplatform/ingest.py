@@ -41,6 +41,7 @@ async def _run() -> int:
         end_after_seconds=settings.LIVE_END_AFTER_SECONDS,
         reserve_bytes=settings.LIVE_RESERVE_MB * 1024 * 1024,
         replaces=settings.LIVE_SECOND_ENCODER == "replace",
+        ladder=settings.LIVE_LADDER,
     )
     limits = RtmpLimits(max_bits_per_second=settings.LIVE_INGEST_MAX_MBPS * 1e6)
     server = RtmpServer(desk.admit, network_of=network_of, limits=limits)

@@ -255,6 +255,7 @@ LIVE_SRT_URL = _read(
     lambda url: not url or re.fullmatch(r"srt://[^/?\s]+:[1-9]\d{0,4}", url) is not None,
     "the address that encoders know, like srt://example.org:1935",
 )
+LIVE_LADDER = sorted({int(lines) for lines in _list("LIVE_LADDER", [], r"[1-9]\d{2,3}", "heights like 480,720")})[::-1]
 LIVE_PLAYLIST_ORIGINS = [_as_browsers_write(origin) for origin in _list("LIVE_PLAYLIST_ORIGINS", [], *_ORIGIN)]
 _PULLED = _ORIGIN[0].replace("https?", "(https?|rtsp)"), "origins like rtsp://camera.example.org"
 LIVE_PULL_ORIGINS = [origin.lower() for origin in _list("LIVE_PULL_ORIGINS", [], *_PULLED)]

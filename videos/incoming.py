@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import CharField, F, Q, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
@@ -29,7 +30,8 @@ ENDED = (
     "The broadcast has ended. Stop the encoder. Go on with it in the studio, announce another video, or start it again"
     " a minute later."
 )
-LIVE_PLAYLIST, REPLAY_PLAYLIST = "live.m3u8", "replay.m3u8"
+LIVE_PLAYLIST, MASTER_PLAYLIST, REPLAY_PLAYLIST = "live.m3u8", "master.m3u8", "replay.m3u8"
+_LIVE = (LIVE_PLAYLIST, MASTER_PLAYLIST)
 DOWNLOAD = "recording.mp4"
 COMES_BACK = timedelta(seconds=60)
 INGESTED = "live-delta.m3u8"
@@ -71,9 +73,14 @@ def find(key: str, *, video_id: UUID | None = None, comes_back: bool = False) ->
     return _shows(video, owner)
 
 
+def live_playlist(video_id: UUID) -> str:
+    """Return what a video shows while the ingest makes its picture."""
+    return f"/media/{video_id}/{MASTER_PLAYLIST if settings.LIVE_LADDER else LIVE_PLAYLIST}"
+
+
 def _shows(video: Video, owner: Viewer) -> Incoming:
     """Have the video show what the ingest makes."""
-    playlist = f"/media/{video.id}/{LIVE_PLAYLIST}"
+    playlist = live_playlist(video.id)
     if video.playlist != playlist:
         broadcasts.update_video(video.id, owner, playlist=playlist)
     return Incoming(video.id, owner, video.is_recorded, video.status)
@@ -128,8 +135,8 @@ def unfinished() -> Q:
 
     Or an encoder of somebody's own writes their playlists.
     """
-    live = Concat(Value("/media/"), Cast("id", CharField()), Value(f"/{LIVE_PLAYLIST}"))
-    return Q(status=Video.Status.ENDED, playlist=live)
+    shown = [Concat(Value("/media/"), Cast("id", CharField()), Value(f"/{name}")) for name in _LIVE]
+    return Q(status=Video.Status.ENDED, playlist__in=shown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ KEPT_MAX = 500
 LARGEST_BYTES = 256 * 1024
 """A longer playlist, of a recording, is sent from the disk like any file."""
 LIVE = "live.m3u8"
+RENDITION = re.compile(r"\d{3,4}p-")
+"""With what the names of a smaller rendition begin, also that of its live playlist."""
 DELTA = "{}-delta.m3u8"
 """The name of what is new in a playlist, where its packager writes that beside it."""
 
@@ -195,7 +198,11 @@ class Picture:
         try:
             return await _open(path)
         except FileNotFoundError:
-            hinting = await self._playlists.hinting(self._folder / LIVE, name) if path.suffix == ".m4s" else None
+            hinting = None
+            if path.suffix == ".m4s":
+                rendition = RENDITION.match(name)
+                listing = f"{rendition[0] if rendition else ''}{LIVE}"
+                hinting = await self._playlists.hinting(self._folder / listing, name)
             if hinting is None:
                 raise
         listed_by, playlist = hinting

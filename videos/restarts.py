@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Viewer
 from videos import broadcasts
-from videos.incoming import LIVE_PLAYLIST, REPLAY_PLAYLIST
+from videos.incoming import REPLAY_PLAYLIST, live_playlist
 from videos.models import TimelineStep, Video
 from videos.timeline import STEP, step_of
 from web.refusals import Conflict
@@ -38,7 +38,7 @@ def restart_video(video_id: UUID, actor: Viewer) -> Video:
         video.status, video.ended_at, video.started_at = Video.Status.LIVE, None, video.started_at or now
         if video.playlist == f"/media/{video.id}/{REPLAY_PLAYLIST}":
             # Else its encoder has not left, or the playlist is not of the ingest: both play on.
-            video.playlist = f"/media/{video.id}/{LIVE_PLAYLIST}"
+            video.playlist = live_playlist(video.id)
             video.picture, video.picture_since = Video.Picture.WAITING, now
         return True
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 
 from ingest.packager.durations import Durations
 from ingest.packager.playlist import DELTA, LIVE, PARTS_TARGETS, LivePlaylist, Part, Segment
@@ -27,13 +28,17 @@ _PART_ROOM = 1.15
 # How much PART-HOLD-BACK must be, in parts.
 _HOLD_BACK_PARTS = 3
 _INIT = "-init.mp4"
-_OURS = re.compile(r"(\d{10,})(?:[-_]\d+\.m4s|-init\.mp4)")
+_OURS = r"(\d{10,})(?:[-_]\d+\.m4s|-init\.mp4)"
 
 
 class Output:
-    """The files of one video. `recording` says which of them stay."""
+    """The files of one rendition. `recording` says which of them stay; `others` how far other renditions are."""
 
-    def __init__(self, store: MediaStore, durations: Durations, *, recording: bool) -> None:
+    def __init__(self, store: MediaStore, durations: Durations, *, recording: bool, prefix: str) -> None:
+        self.others: Callable[[], str] = str
+        self.playlist = f"{prefix}{LIVE}"
+        self._delta = f"{prefix}{DELTA}"
+        self._ours = re.compile(re.escape(prefix) + _OURS)
         self._store = store
         self._durations = durations
         self._retention = Retention(store)
@@ -42,7 +47,11 @@ class Output:
         self._is_broken = False
         self._live = self._read_live()
         self.recording = Recording(
-            store, on=recording, target_seconds=self._target, behind_max_seconds=durations.window / 2
+            store,
+            on=recording,
+            target_seconds=self._target,
+            behind_max_seconds=durations.window / 2,
+            prefix=prefix,
         )
         self._resume()
 
@@ -50,6 +59,17 @@ class Output:
     def growing(self) -> Segment | None:
         """The segment that is not whole yet; it has parts."""
         return self._live.growing if self._live else None
+
+    @property
+    def report_line(self) -> str:
+        """How far the live playlist is, for that of another rendition (section 4.4.5.4)."""
+        live = self._live
+        if live is None or self.is_empty:
+            return ""
+        last = live.growing if live.growing and live.growing.parts else live.segments[-1]
+        sequence = live.next_sequence - (last is not live.growing)
+        part = f",LAST-PART={len(last.parts) - 1}" if last.parts else ""
+        return f'#EXT-X-RENDITION-REPORT:URI="{self.playlist}",LAST-MSN={sequence}{part}\n'
 
     @property
     def growing_bytes(self) -> int:
@@ -115,8 +135,9 @@ class Output:
         for segment in live.shorten(self._durations.window):
             self._retire_segment(live, segment)
         self._retire_parts(live, live.forget_parts())
-        self._store.write(DELTA, live.text(delta=True).encode())
-        self._store.write(LIVE, live.text().encode())
+        others = self.others() if live.next_part else ""
+        self._store.write(self._delta, (live.text(delta=True) + others).encode())
+        self._store.write(self.playlist, (live.text() + others).encode())
         self.recording.save()
 
     def end(self) -> None:
@@ -170,7 +191,7 @@ class Output:
         )
 
     def _read_live(self) -> LivePlaylist | None:
-        text = self._store.read(LIVE)
+        text = self._store.read(self.playlist)
         if text is None:
             return None
         try:
@@ -198,7 +219,7 @@ class Output:
                 live.growing = None
                 self._data.clear()
         for name in self._store.sizes():
-            if (match := _OURS.fullmatch(name)) is not None:
+            if (match := self._ours.fullmatch(name)) is not None:
                 self._last_run = max(self._last_run, int(match[1]))
                 if name not in listed and not self.recording.keeps(name):
                     self._retention.retire(name, stays_seconds=live.duration if live else 0.0)

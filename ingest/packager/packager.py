@@ -3,9 +3,9 @@
 Called by the process that runs an encoder, one packager for each video; calls `output`. Each fragment is a part, and is
 listed as it comes. A segment begins at a keyframe when the one before it has lasted long enough, and where time jumps
 or another encoder begins. The first segment has one part only: then waiting players can begin.
-Names never come again: `<run>-init.mp4`, `<run>_<part>.m4s` and `<run>-<media sequence number>.m4s`. A run is the time
-in ms from which an encoder was expected. Parts are counted through a run, so that the name of the next one is known
-before it is known whose segment it will be in.
+Names never come again: `<run>-init.mp4`, `<run>_<part>.m4s` and `<run>-<media sequence number>.m4s`, after the prefix
+of a rendition. A run is the time in ms from which an encoder was expected. Parts are counted through a run, so that the
+name of the next one is known before it is known whose segment it will be in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from ingest.packager.boxes import Box, BoxReader, MalformedBox
 from ingest.packager.durations import Durations
 from ingest.packager.fragments import Timing, read_timing
-from ingest.packager.master import MASTER, Master
+from ingest.packager.master import Master, Variant
 from ingest.packager.movie import Movie, read_movie
 from ingest.packager.output import Output
 from ingest.packager.playlist import Part
@@ -39,22 +39,21 @@ _ROUNDING_SECONDS = 0.4
 class _Run:
     """What one encoder sends, from its head on."""
 
-    def __init__(self, number: int, head: bytes, movie: Movie) -> None:
+    def __init__(self, name: str, head: bytes, movie: Movie) -> None:
         self.head = head
         self.movie = movie
-        self.init = f"{number}-init.mp4"
+        self.init = f"{name}-init.mp4"
         self.has_init = False
-        self.master = Master(movie)
-        self.master_written = ""
+        self.variant = Variant(movie)
         self.has_said_rare = False
-        self._number = number
+        self._name = name
         self._parts = 0
         self._came_from: float | None = None
 
     @property
     def part(self) -> str:
         """The name of the part that comes next."""
-        return _part_name(self._number, self._parts)
+        return _part_name(self._name, self._parts)
 
     def count(self) -> None:
         self._parts += 1
@@ -68,14 +67,15 @@ class _Run:
         return timing.end - self._came_from <= _SOUND_ALONE_SECONDS
 
 
-def _part_name(run: int, index: int) -> str:
+def _part_name(run: str, index: int) -> str:
     return f"{run}_{index}.m4s"
 
 
 class Packager:
     """Packages one video. Methods raise StoreFull, and can be called again after it: only that fragment is lost.
 
-    `clock` is the time of day in seconds; `report` is given in words what the broadcaster should know.
+    `clock` is the time of day in seconds; `report` is given in words what the broadcaster should know. Renditions of
+    one video have a `prefix` each, and the same `master`.
     """
 
     def __init__(
@@ -86,19 +86,37 @@ class Packager:
         durations: Durations | None = None,
         recording: bool = False,
         report: Callable[[str], None] = logger.warning,
+        prefix: str = "",
+        master: Master | None = None,
     ) -> None:
         self.movie: Movie | None = None
         """The codecs and size of the picture that comes; nothing before its encoder has said so."""
         self._clock = clock
         self._durations = durations or Durations()
         self._report = report
-        self._output = Output(store, self._durations, recording=recording)
+        self._prefix = prefix
+        self._output = Output(store, self._durations, recording=recording, prefix=prefix)
+        self._master = master or Master(store)
         self._timeline = Timeline()
         self._boxes = BoxReader()
         self._type = b""
         self._moof: Box | None = None
         self._run: _Run | None = None
-        self._number = self._new_number()
+        self._name = self._new_name()
+
+    @property
+    def playlist(self) -> str:
+        """The name of its live playlist."""
+        return self._output.playlist
+
+    @property
+    def report_line(self) -> str:
+        """How far its live playlist is, for those of other renditions."""
+        return self._output.report_line
+
+    def join(self, others: Callable[[], str]) -> None:
+        """Have the live playlist say how far others are."""
+        self._output.others = others
 
     @property
     def has_begun(self) -> bool:
@@ -124,7 +142,7 @@ class Packager:
         self._boxes.clear()
         self._turn()
         self._output.close()
-        self._output.expect(_part_name(self._number, 0))
+        self._output.expect(_part_name(self._name, 0))
         self._output.publish()
 
     def record(self) -> None:
@@ -147,13 +165,13 @@ class Packager:
         """Delete the files that players may still have asked for at the end. Call it a minute later."""
         self._output.sweep()
 
-    def _new_number(self) -> int:
-        return self._output.new_run(int(self._clock() * 1000))
+    def _new_name(self) -> str:
+        return f"{self._prefix}{self._output.new_run(int(self._clock() * 1000))}"
 
     def _turn(self) -> None:
         """Let go of an encoder."""
         self._run = self.movie = self._moof = None
-        self._number = self._new_number()
+        self._name = self._new_name()
         self._timeline.restart()
         self._output.interrupt()
 
@@ -161,7 +179,7 @@ class Packager:
         movie = read_movie(moov)
         if self._run is not None:
             self._turn()
-        self._run = _Run(self._number, self._type + moov.data, movie)
+        self._run = _Run(self._name, self._type + moov.data, movie)
         self.movie = movie
 
     def _add(self, mdat: Box, arrived_at: float) -> None:
@@ -182,7 +200,8 @@ class Packager:
         elif self._must_cut(run, timing, len(data)):
             self._close()
         self._list(run, timing, data, arrived_at)
-        self._write_master(run)
+        if not self._output.is_empty:
+            self._master.put(self._output.playlist, run.variant.text)
         self._output.publish()
 
     def _must_cut(self, run: _Run, timing: Timing, size: int) -> bool:
@@ -206,7 +225,7 @@ class Packager:
         closed = self._output.close()
         if closed is not None and self._run is not None:
             size, seconds = closed
-            self._run.master.measure(size, seconds)
+            self._run.variant.measure(size, seconds)
 
     def _list(self, run: _Run, timing: Timing, data: bytes, arrived_at: float) -> None:
         """Write the fragment as a part, and list it."""
@@ -225,12 +244,6 @@ class Packager:
         duration = self._timeline.advance(timing, arrived_at=arrived_at)
         run.count()
         self._output.add(Part(name, duration, timing.independent), data, next_part=run.part)
-
-    def _write_master(self, run: _Run) -> None:
-        text = run.master.text
-        if text != run.master_written and not self._output.is_empty:
-            self._output.write(MASTER, text.encode())
-            run.master_written = text
 
     def _report_rare(self, run: _Run) -> None:
         if not run.has_said_rare:

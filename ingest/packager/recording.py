@@ -19,8 +19,11 @@ RECORDING, REPLAY = "recording.m3u8", "replay.m3u8"
 class Recording:
     """The segments that stay. `on`: further ones are added."""
 
-    def __init__(self, store: MediaStore, *, on: bool, target_seconds: int, behind_max_seconds: float) -> None:
+    def __init__(
+        self, store: MediaStore, *, on: bool, target_seconds: int, behind_max_seconds: float, prefix: str = ""
+    ) -> None:
         self.on = on
+        self._recording, self._replay = f"{prefix}{RECORDING}", f"{prefix}{REPLAY}"
         self._store = store
         self._target_seconds = target_seconds
         self._behind_max_seconds = behind_max_seconds
@@ -31,7 +34,7 @@ class Recording:
 
     def resume(self, listed: Sequence[Segment]) -> None:
         """Take what is recorded already, and what is listed live if the recording is on. Raises StoreFull."""
-        text = self._store.read(RECORDING) or self._store.read(REPLAY) or b""
+        text = self._store.read(self._recording) or self._store.read(self._replay) or b""
         for segment in read_recording(text.decode()):
             self._take(segment)
         for segment in listed:
@@ -53,14 +56,14 @@ class Recording:
     def save(self) -> None:
         """Write the list if it is far behind, or if nothing more will come. Raises StoreFull; then call it again."""
         if self._behind_seconds > (self._behind_max_seconds if self.on else 0.0):
-            self._write(RECORDING, whole=False)
+            self._write(self._recording, whole=False)
             self._behind_seconds = 0.0
 
     def finish(self) -> None:
         """Write `replay.m3u8`, if anything was recorded. Raises StoreFull; then call it again."""
         if self._segments:
-            self._write(REPLAY, whole=True)
-            self._store.delete(RECORDING)
+            self._write(self._replay, whole=True)
+            self._store.delete(self._recording)
 
     def _take(self, segment: Segment) -> None:
         self._segments.append(segment)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from ingest.broadcast import FULL, HELD_SECONDS, Broadcast, EncoderSink
-from ingest.packager.packager import Packager
+from ingest.packager.renditions import Renditions
 from ingest.rtmp.publish import Publish
 from ingest.rtmp.server import RtmpLimits, RtmpServer
 from tests.ingest.booth import SECONDS, Tag, endless, filmed, make_film, sending
@@ -82,7 +82,7 @@ class Booth:
 
 @contextlib.asynccontextmanager
 async def open_booth(folder: Path, *, limits: RtmpLimits | None = None) -> AsyncIterator[Booth]:
-    packager = Packager(Folder(folder), report=lambda words: broadcast.fails(words))
+    packager = Renditions(Folder(folder), report=lambda words: broadcast.fails(words))
     broadcast = Broadcast("a video", packager, end_after_seconds=600)
     broadcast.record()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest.broadcast import GONE_SECONDS, STALLED_SECONDS, Broadcast
-from ingest.packager.packager import Packager
+from ingest.packager.renditions import Renditions
 from tests.ingest.packager.conftest import stream  # noqa: F401  (a fixture)
 from tests.ingest.packager.streams import pieces
 from tests.kit import Clock
@@ -22,7 +22,7 @@ def clock() -> Clock:
 
 
 def make(folder: Path, clock: Clock, *, again: bool = False) -> Broadcast:
-    packager = Packager(Folder(folder))
+    packager = Renditions(Folder(folder), report=lambda words: None)
     return Broadcast("a video", packager, end_after_seconds=END_AFTER_SECONDS, again=again, clock=clock)
 
 
@@ -33,13 +33,13 @@ def test_a_picture_that_stops_is_stalled_then_gone_then_over(
 ) -> None:
     broadcast = make(tmp_path, clock)
     head, first, second, *_ = pieces(stream)
-    broadcast.take(head)
+    broadcast.take(0, head)
     assert broadcast.state == "over", "nobody has got anything yet"
-    broadcast.take(first)
+    broadcast.take(0, first)
     assert broadcast.state == "live"
     clock.advance(STALLED_SECONDS)
     assert broadcast.state == "stalled"
-    broadcast.take(second)
+    broadcast.take(0, second)
     assert broadcast.state == "live"
     clock.advance(GONE_SECONDS)
     assert broadcast.state == "gone"
@@ -60,7 +60,7 @@ def test_nobody_waits_for_a_picture_that_nobody_sends(tmp_path: Path, clock: Clo
 
 def test_what_is_no_picture_is_said_in_words(tmp_path: Path, clock: Clock) -> None:
     broadcast = make(tmp_path, clock)
-    broadcast.take(b"\0\0\0\1not a box at all")
+    broadcast.take(0, b"\0\0\0\1not a box at all")
     assert broadcast.trouble.startswith("The picture cannot be used")
     assert broadcast.health()["trouble"] == broadcast.trouble
     assert broadcast.state == "over"
@@ -74,7 +74,7 @@ def test_a_recording_that_has_stopped_is_said_beside_the_live_picture(
     broadcast = make(tmp_path, clock)
     broadcast.stop_recording("There is no room.")
     broadcast.record()
-    broadcast.take(stream)
+    broadcast.take(0, stream)
     broadcast.fails("Something else.")
     assert broadcast.health()["trouble"] == "There is no room. Something else."
     assert broadcast.state == "live"
