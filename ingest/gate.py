@@ -30,8 +30,8 @@ _PORTS = {"rtsp": 554, "http": 80, "https": 443}
 # Parts of a playlist in what browsers play as well; none that fetches by itself.
 _FORMATS = "hls,mpegts,mov,aac,mp3"
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+AddressRange = ipaddress.IPv4Network | ipaddress.IPv6Network
+TcpStream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class RefusedAddress(OSError):
@@ -41,7 +41,7 @@ class RefusedAddress(OSError):
 class Door:
     """What ffmpeg reads through it (`inputs`), and why it was not let through, in words, if it was not."""
 
-    def __init__(self, networks: Iterable[Network]) -> None:
+    def __init__(self, networks: Iterable[AddressRange]) -> None:
         self.inputs: tuple[str, ...] = ()
         self.refusal = ""
         self._networks = tuple(networks)
@@ -65,7 +65,7 @@ class Door:
             to_writer.write(f"{method} {path} {rest}".encode("latin-1"))
         await _relay((reader, writer), (to_reader, to_writer))
 
-    async def rtsp(self, parts: SplitResult, stream: Stream) -> None:
+    async def rtsp(self, parts: SplitResult, stream: TcpStream) -> None:
         """Serve one connection of RTSP to the server that is meant."""
         try:
             server = await self._connect(parts)
@@ -88,7 +88,7 @@ class Door:
         self.refusal = str(error)
         logger.warning("a pull was refused: %s", error)
 
-    async def _connect(self, parts: SplitResult) -> Stream:
+    async def _connect(self, parts: SplitResult) -> TcpStream:
         """Raises OSError, ValueError."""
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 443)
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -106,7 +106,7 @@ class Door:
 
 
 @contextlib.asynccontextmanager
-async def opened(source: str, networks: Iterable[Network]) -> AsyncIterator[Door]:
+async def opened(source: str, networks: Iterable[AddressRange]) -> AsyncIterator[Door]:
     """Open a door to an address of RTSP or HLS. Only for ffmpeg, and only as long as it runs."""
     door = Door(networks)
     parts = urlsplit(source)
@@ -152,7 +152,7 @@ def _hls(source: str, at: str) -> tuple[str, ...]:
     return ("-re", *limits, *way, "-f", "hls", "-i", source)
 
 
-async def _relay(one: Stream, other: Stream, *, check: Callable[[bytes], None] = lambda data: None) -> None:
+async def _relay(one: TcpStream, other: TcpStream, *, check: Callable[[bytes], None] = lambda data: None) -> None:
     """Pass on what both say until one has no more. `check`: of what the other says."""
     copying = [
         asyncio.create_task(_copy(one[0], other[1], lambda data: None)),

@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from ingest.feeder import COPIED, Feeder, codecs_after
-from ingest.gate import Network, opened
+from ingest.gate import AddressRange, opened
 from realtime.background import BackgroundTasks, end
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
@@ -37,7 +37,7 @@ Note = Callable[[str, str], Awaitable[None]]
 class Puller:
     """`rtmp`: host and port of our own RTMP server. `networks`: private ones that may be reached."""
 
-    def __init__(self, note: Note, *, rtmp: tuple[str, int], networks: Sequence[Network]) -> None:
+    def __init__(self, note: Note, *, rtmp: tuple[str, int], networks: Sequence[AddressRange]) -> None:
         self._note = note
         self._rtmp_host, self._rtmp_port = rtmp
         self._networks = networks

@@ -11,84 +11,27 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvError
 
 from host import databases, embedded, environment
 from liveplatform import __version__
+from liveplatform.variables import database_url as _database_url
+from liveplatform.variables import env
+from liveplatform.variables import integer as _integer
+from liveplatform.variables import listed as _list
+from liveplatform.variables import networks as _network_list
+from liveplatform.variables import read as _read
+from liveplatform.variables import share as _share
+from liveplatform.variables import switch as _switch
 from realtime.conf import DEFAULTS, RETENTION
 from realtime.relay.signing import SECRET_MIN_LENGTH, RelayKey
 from realtime.table import addresses
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environment.forget_empty()
-env = Env()
-
-
-def _read(name: str, read: Callable[..., Any], default: Any, valid: Callable[[Any], bool], what: str) -> Any:
-    """Return the variable's value. Raises `ImproperlyConfigured`, with its name, when it is not `what`."""
-    try:
-        value = read(name, default)
-    except (EnvError, ValueError):
-        value = None
-    if value is None or not valid(value):
-        raise ImproperlyConfigured(f"{name} must be {what}")
-    return value
-
-
-def _integer(name: str, default: int, lowest: int, highest: int) -> int:
-    value: int = _read(
-        name, env.int, default, lambda n: lowest <= n <= highest, f"a whole number from {lowest} to {highest}"
-    )
-    return value
-
-
-def _share(name: str, default: float) -> float:
-    value: float = _read(name, env.float, default, lambda share: 0 <= share <= 1, "a share from 0 to 1, like 0.01")
-    return value
-
-
-def _switch(name: str, default: bool) -> bool:
-    value: bool = _read(name, env.bool, default, lambda _: True, "on or off")
-    return value
-
-
-def _list(name: str, default: list[str], each: str, what: str) -> list[str]:
-    value: list[str] = _read(
-        name,
-        env.list,
-        default,
-        lambda items: all(re.fullmatch(each, item) for item in items),
-        f"{what}, separated by commas",
-    )
-    return value
-
-
-def _networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    items: list[str] = env.list(name, [])
-    try:
-        return [ipaddress.ip_network(item) for item in items]
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name} must be networks like 10.0.0.0/24, separated by commas") from error
-
-
-def _database_url(name: str, default: str) -> str:
-    def valid(text: str) -> bool:
-        try:
-            return bool(databases.parse(text))
-        except databases.UnknownOption as unknown:
-            raise ImproperlyConfigured(f"{name} has an option that PostgreSQL does not know: {unknown}") from unknown
-        except ValueError:
-            return False
-
-    value: str = _read(name, env.str, default, valid, "a URL like postgresql://user:password@host:port/name")
-    return value
-
 
 # The process
 
@@ -259,7 +202,7 @@ LIVE_LADDER = sorted({int(lines) for lines in _list("LIVE_LADDER", [], r"[1-9]\d
 LIVE_PLAYLIST_ORIGINS = [_as_browsers_write(origin) for origin in _list("LIVE_PLAYLIST_ORIGINS", [], *_ORIGIN)]
 _PULLED = _ORIGIN[0].replace("https?", "(https?|rtsp)"), "origins like rtsp://camera.example.org"
 LIVE_PULL_ORIGINS = [origin.lower() for origin in _list("LIVE_PULL_ORIGINS", [], *_PULLED)]
-LIVE_PULL_NETWORKS = _networks("LIVE_PULL_NETWORKS")
+LIVE_PULL_NETWORKS = _network_list("LIVE_PULL_NETWORKS")
 LIVE_SECOND_ENCODER = _read(
     "LIVE_SECOND_ENCODER", env.str, "refuse", ("refuse", "replace").__contains__, "refuse or replace"
 )
