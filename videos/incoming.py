@@ -82,7 +82,9 @@ def _shows(video: Video, owner: Viewer) -> Incoming:
     """Have the video show what the ingest makes."""
     playlist = live_playlist(video.id)
     if video.playlist != playlist:
-        broadcasts.update_video(video.id, owner, playlist=playlist)
+        # Nothing is listed yet: players would ask in vain, and come back later than the picture.
+        waiting = {"picture": Video.Picture.WAITING, "picture_since": timezone.now()}
+        broadcasts.update_video(video.id, owner, playlist=playlist, **waiting)
     return Incoming(video.id, owner, video.is_recorded, video.status)
 
 

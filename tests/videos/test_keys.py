@@ -102,7 +102,9 @@ def test_a_picture_goes_to_the_video_that_is_live_or_next(stage: Stage) -> None:
     key = key_of(stage.owner)
     first = incoming.find(key)
     assert first.video_id == stage.video.id
-    assert stage.newest()[1]["video"]["playlist"] == f"/media/{stage.video.id}/live.m3u8"
+    announced = stage.newest()[1]["video"]
+    assert announced["playlist"] == f"/media/{stage.video.id}/live.m3u8"
+    assert announced["picture"]["state"] == "waiting", "else players ask in vain for what is not there yet"
     assert incoming.find(key) == first
     broadcasts.set_picture(first.video_id, stage.owner, "live")
     incoming.finish(first, has_recording=True)
@@ -154,10 +156,10 @@ def test_a_video_that_waits_for_a_click_starts_by_it(stage: Stage) -> None:
 def test_what_takes_no_picture_any_more_is_said_in_words(stage: Stage) -> None:
     key = key_of(stage.owner)
     found = incoming.find(key)
-    assert incoming.standings({found.video_id: key}) == {found.video_id: KeyStanding("upcoming")}
+    assert incoming.standings({found.video_id: key}) == {found.video_id: KeyStanding("upcoming", picture="waiting")}
     replace_key(stage.owner)
     assert "replaced" in incoming.standings({found.video_id: key})[found.video_id].refusal
-    assert incoming.standings({found.video_id: ""}) == {found.video_id: KeyStanding("upcoming")}
+    assert incoming.standings({found.video_id: ""}) == {found.video_id: KeyStanding("upcoming", picture="waiting")}
     broadcasts.set_picture(found.video_id, stage.owner, "live")
     incoming.finish(found, has_recording=False)
     assert incoming.standings({found.video_id: ""})[found.video_id].status == "ended"
