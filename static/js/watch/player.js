@@ -20,7 +20,7 @@ const FIRST_RETRY_MS = 500;
 const RETRY_MAX_MS = 30_000;
 const LOOK_MS = 1_000;
 /** Who falls behind that far without having asked for it is brought back to the live end. */
-const LAG_MAX_SECONDS = 10;
+const LAG_MAX_SECONDS = 4;
 const STOPPED_MS = 10_000;
 
 export class Player {

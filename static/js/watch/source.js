@@ -6,6 +6,8 @@ const OWN_HLS = "application/vnd.apple.mpegurl";
 /** The browser's own HLS does not say how far behind the newest picture it wants to be: three segments of 2 s. */
 const OWN_DELAY_SECONDS = 6;
 const RECOVER_AGAIN_MS = 10_000;
+/** Who comes sees nothing before, so nothing is lost by a jump: to catch up by speed takes ten times as long. */
+const LATE_AT_START_SECONDS = 0.7;
 /** The ingest sends what browsers play as it is. What others send may have to be taken apart: in a worker. */
 const OURS = /^\/media\//;
 
@@ -105,6 +107,10 @@ export class Source {
       this.#edgeWanted = false;
       this.toEdge();
     });
+    // The place to begin was chosen when the playlist came; on a slow device that is some time ago.
+    this.#video.addEventListener("playing", () => {
+      if (this.#hls === hls && this.behind > LATE_AT_START_SECONDS) this.toEdge();
+    }, { once: true });
     hls.loadSource(url);
     hls.attachMedia(this.#video);
   }
