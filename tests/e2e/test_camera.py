@@ -46,7 +46,7 @@ async def studio(site: Site, broadcaster: Broadcaster, video_id: str, open_windo
     await page.get_by_label("Username").fill(broadcaster.username)
     await page.get_by_label("Password").fill(broadcaster.password)
     await page.get_by_role("button", name="Sign in", exact=True).click()
-    await page.get_by_label("Quality").select_option("480")
+    await page.get_by_label("Quality").select_option("360")
     await page.get_by_role("button", name="Turn the camera on").click()
     await window.until("document.querySelector('#camera-preview').videoWidth > 0")
     yield window
@@ -65,6 +65,9 @@ async def test_a_broadcaster_goes_live_from_the_page(
     await expect(page.locator("#camera-numbers")).to_have_text(re.compile(r"^\d\.\d Mbit/s · the picture is copied$"))
     viewer = await open_window(f"{site.urls[0]}/videos/{video_id}/")
     await moves(viewer)
+    encoder = broadcaster.call("GET", f"/videos/{video_id}/picture")["encoder"]
+    shown = await page.locator("#camera-preview").evaluate("(video) => [video.videoWidth, video.videoHeight]")
+    assert ([encoder["width"], encoder["height"]], encoder["width"]) == (shown, 640)
 
     mute = page.get_by_role("button", name="Mute", exact=True)
     await mute.click()
@@ -75,7 +78,8 @@ async def test_a_broadcaster_goes_live_from_the_page(
     await page.get_by_role("button", name="Stop sending").click()
     await expect(viewer.page.locator("#curtain-stalled")).to_be_visible()
     broadcaster.call("POST", f"/videos/{video_id}/end")
-    assert studio.problems == []
+    # The preview may ask for a playlist that is not there yet, or no more.
+    assert [problem for problem in studio.problems if "live.m3u8" not in problem] == []
 
 
 async def test_a_page_that_loses_its_line_goes_on_by_itself(

@@ -2,7 +2,7 @@
 // let the picture in, and end together. docs/protocol.md has the messages.
 
 const PATH = "/ws/picture";
-const SLICE_MS = 200;
+const SLICE_MS = 100;
 /** A message may have 64 KiB. */
 const PIECE_BYTES = 32_768;
 const KEYFRAME_MS = 2_000;
@@ -10,8 +10,8 @@ export const [LOST, FAILED] = [1006, 1011];
 const SOUND_BITS_PER_SECOND = 128_000;
 
 /**
- * What browsers record, the best first. H.264 is copied by the site. In WebM it comes frame by frame, in MP4 (all that
- * older Safaris have) Chromium holds it back for a second.
+ * What browsers record, the best first. H.264 is copied by the site. In WebM it comes frame by frame. In MP4, which is all
+ * that older Safaris have, Chromium holds it back until the next keyframe.
  */
 const TYPES = [
   "video/webm;codecs=h264,opus",
