@@ -133,6 +133,10 @@ class Broadcast:
             self._unrecorded = words
             self._packager.stop_recording()
 
+    def let_go(self, names: frozenset[str]) -> None:
+        """Say which recorded files are kept elsewhere too: they may go when nobody plays them live any more."""
+        self._packager.let_go(names)
+
     def cut(self, detail: str) -> None:
         """Cut the encoder that sends, if one does."""
         if self._encoder is not None:

@@ -13,14 +13,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import orjson
 from redis.exceptions import RedisError
 
+from ingest.archive import Archive
 from ingest.broadcast import Broadcast, EncoderSink, PictureState
 from ingest.download import make_download
 from ingest.feeder import key_behind
+from ingest.packager.recording import RECORDING, REPLAY
 from ingest.packager.renditions import Renditions
 from ingest.poster import take_poster
 from ingest.rtmp.publish import Publish, RefusedStream
@@ -31,9 +34,13 @@ from realtime.table.redis import shared_redis
 from videos import broadcasts, incoming, keys
 from videos.incoming import Incoming, health_key, refusal_key
 from videos.models import Video
+from web.kept import BucketAway
 from web.pictures import free_bytes
 from web.refusals import Refused
 from web.store import Folder
+
+if TYPE_CHECKING:
+    from web.bucket import Bucket
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +51,7 @@ HEALTH_KEPT_SECONDS = 5
 REFUSED, REFUSED_SECONDS = "An encoder was refused: {}", 60
 SWEEP_SECONDS = 60.0
 DISK_SECONDS = 10.0
+ARCHIVE_SECONDS, BUCKET_SECONDS = 5.0, 2.0
 SCARCE = "Only {:.1f} GB of the disk are free, so nothing more is recorded. The live picture goes on."
 ENDED_SECONDS = 60.0
 AWAY = "The site's database is away. Try again in a moment."
@@ -64,6 +72,7 @@ class _Open:
 class Desk:
     """`replaces`: a second encoder with the same key takes the place of the first (ingest.broadcast). `reserve_bytes`:
     with less room on the disk nothing is recorded. `ladder`: heights of the smaller renditions that are made.
+    `bucket`: recordings are moved there.
     """
 
     def __init__(
@@ -74,9 +83,12 @@ class Desk:
         replaces: bool,
         reserve_bytes: int = 0,
         ladder: Sequence[int] = (),
+        bucket: Bucket | None = None,
     ) -> None:
         self._media = media
         self._ladder = ladder
+        self._bucket = bucket
+        self._archive = None if bucket is None else Archive(media, bucket)
         self._reserve_bytes = reserve_bytes
         self._scarce = ""
         self._replaces = replaces
@@ -92,18 +104,21 @@ class Desk:
             # Else it is another ingest's, on another machine; or an encoder's that writes the playlist itself.
             mark = incoming.INGESTED if video.status == Video.Status.ENDED else ""
             if (self._media / str(video.video_id) / mark).exists():
-                self._add(video, again=True)
+                self._add(video, again=True, recorded=await self._recorded(video.video_id))
         self._tasks.repeat(self._write_states, LOOK_SECONDS, name="states")
         self._tasks.repeat(self._look_at_rights, RIGHTS_SECONDS, name="rights")
         self._tasks.repeat(self._publish_health, RIGHTS_SECONDS, name="health")
         self._tasks.repeat(self._look_at_disk, DISK_SECONDS, name="disk")
         self._tasks.repeat(self._make_downloads, RIGHTS_SECONDS, name="downloads")
         self._tasks.repeat(self._take_posters, POSTER_SECONDS, name="posters")
+        self._tasks.repeat(self._move_recordings, ARCHIVE_SECONDS, name="archive")
 
     async def aclose(self) -> None:
         """Stop looking. The encoders have been cut: another ingest may take them up within the minute."""
         for entry in self._open.values():
             await entry.broadcast.wait_closed()
+        if self._archive is not None:
+            self._archive.close()
         await self._tasks.aclose()
 
     async def admit(self, publish: Publish) -> EncoderSink:
@@ -146,8 +161,9 @@ class Desk:
         entry = self._open.get(video.video_id)
         if entry is not None and entry.is_ending:
             raise RefusedStream(FINISHING)
+        recorded = None if entry is not None else await self._recorded(video.video_id)
         try:
-            entry = entry or self._add(video)
+            entry = self._open.get(video.video_id) or self._add(video, recorded=recorded)
         except OSError as error:
             logger.error("video %s: no folder for its picture: %s", video.video_id, error)
             raise RefusedStream(f"The site cannot keep the picture: {error.strerror}.") from error
@@ -163,8 +179,21 @@ class Desk:
             self._ended[key] = now
         return key in self._ended
 
-    def _add(self, video: Incoming, *, again: bool = False) -> _Open:
+    async def _recorded(self, video_id: UUID) -> bytes | None:
+        """Return the list of a recording that is in the bucket: a broadcast may go on after its end."""
+        if self._archive is None:
+            return None
+        try:
+            async with asyncio.timeout(BUCKET_SECONDS):
+                return await asyncio.to_thread(self._archive.list_of, str(video_id))
+        except (BucketAway, TimeoutError) as away:
+            logger.warning("video %s: nobody knows whether there is a recording to go on with: %s", video_id, away)
+            return None
+
+    def _add(self, video: Incoming, *, again: bool = False, recorded: bytes | None = None) -> _Open:
         store = Folder(self._media / str(video.video_id))
+        if recorded is not None and store.read(RECORDING) is None:
+            store.write(REPLAY, recorded)
         # What was live before an ingest ended is recorded, also where the list of the recording was behind.
         packager = Renditions(
             store,
@@ -245,11 +274,19 @@ class Desk:
                 folder = self._media / str(UUID(id))
                 if not folder.exists():
                     continue  # it is another ingest's
-                made = await make_download(folder, playlist=incoming.REPLAY_PLAYLIST, name=incoming.DOWNLOAD)
+                kept = self._bucket.folder(id) if self._bucket is not None else None
+                made = await make_download(folder, kept, playlist=incoming.REPLAY_PLAYLIST, name=incoming.DOWNLOAD)
                 await redis.srem(incoming.downloads_key(), id)
                 logger.info("video %s: download %s", folder.name, "made" if made else "not made")
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, BucketAway) as error:
             logger.debug("no downloads are made: %s", error)
+
+    async def _move_recordings(self) -> None:
+        if self._archive is None:
+            return
+        there = await asyncio.to_thread(self._archive.look, {str(id) for id in self._open})
+        for id, entry in self._open.items():
+            entry.broadcast.let_go(there.get(str(id), frozenset()))
 
     def _begin_end(self, entry: _Open, *, had_ended: bool = False) -> None:
         if not entry.is_ending:

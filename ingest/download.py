@@ -12,10 +12,14 @@ import logging
 import tempfile
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ingest.encoder import ffmpeg
 from ingest.packager.playlist import Segment
 from ingest.packager.reading import read_recording
+
+if TYPE_CHECKING:
+    from web.bucket import BucketFolder
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +27,35 @@ WRITING = "download.tmp"
 _NICE = ("nice", "-n", "10")  # the live pictures go first
 
 
-async def make_download(folder: Path, *, playlist: str, name: str) -> bool:
-    """Make the file `name` of a recording's list, if there is one. Returns whether it is there, whole."""
+async def make_download(folder: Path, kept: BucketFolder | None, *, playlist: str, name: str) -> bool:
+    """Make the file `name` of a recording's list, if there is one. Returns whether it is there, whole.
+
+    `kept`: where the recording is, if it is not in the folder any more. Then it is fetched for it.
+    """
+    if kept is None or (folder / playlist).exists():
+        return await _make(folder, playlist=playlist, name=name)
+    with tempfile.TemporaryDirectory(dir=folder) as fetched:
+        there = Path(fetched)
+        text = await asyncio.to_thread(_fetch, kept, there, playlist)
+        if not await _make(there, playlist=playlist, name=name):
+            return False
+        if await asyncio.to_thread(kept.read, playlist) != text:  # deleted or trimmed meanwhile
+            return False
+        await asyncio.to_thread(kept.put, there / name)
+    return True
+
+
+def _fetch(kept: BucketFolder, there: Path, playlist: str) -> bytes | None:
+    """Fetch a recording into a folder. Returns its list."""
+    text = kept.read(playlist)
+    if text is not None:
+        (there / playlist).write_bytes(text)
+        for name in dict.fromkeys(name for one in read_recording(text.decode()) for name in (one.init, one.name)):
+            kept.fetch(name, there / name)
+    return text
+
+
+async def _make(folder: Path, *, playlist: str, name: str) -> bool:
     try:
         segments = read_recording((folder / playlist).read_text())
     except (OSError, ValueError) as error:

@@ -32,6 +32,7 @@ async def _run() -> int:
     from ingest.srt.server import SrtServer
     from realtime.limits import network_of
     from web.addresses import in_url
+    from web.kept import bucket
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -42,6 +43,7 @@ async def _run() -> int:
         reserve_bytes=settings.LIVE_RESERVE_MB * 1024 * 1024,
         replaces=settings.LIVE_SECOND_ENCODER == "replace",
         ladder=settings.LIVE_LADDER,
+        bucket=bucket(),
     )
     limits = RtmpLimits(max_bits_per_second=settings.LIVE_INGEST_MAX_MBPS * 1e6)
     server = RtmpServer(desk.admit, network_of=network_of, limits=limits)
@@ -78,9 +80,11 @@ def main() -> int:
     """Take pictures until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
     try:
         django.setup(set_prefix=False)
+        from web.kept import check_bucket
         from web.pictures import keep_folder
 
         keep_folder()
+        check_bucket()
     except ImproperlyConfigured as error:
         print(f"liveplatform: {error}", file=sys.stderr)
         return 2

@@ -13,9 +13,11 @@ def main() -> int:
     """Serve until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
     try:
         import liveplatform.asgi  # noqa: F401  (sets Django up)
+        from web.kept import check_bucket
         from web.pictures import keep_folder
 
         keep_folder()
+        check_bucket()
     except ImproperlyConfigured as error:
         print(f"liveplatform: {error}", file=sys.stderr)
         return 2

@@ -29,6 +29,7 @@ from liveplatform.variables import switch as _switch
 from realtime.conf import DEFAULTS, RETENTION
 from realtime.relay.signing import SECRET_MIN_LENGTH, RelayKey
 from realtime.table import addresses
+from web.store import BucketAddress
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environment.forget_empty()
@@ -360,9 +361,37 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = (BASE_DIR / folder).resolve() if (folder := env.str("LIVE_MEDIA_DIR", "")) else DATA_DIR / "media"
 
 
+_BUCKET = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w./-]*)?"
 _SERVER = r"https?://[^/\s@]+/?"
 
 
+def _bucket() -> BucketAddress | None:
+    """Return where recordings are kept; None: in MEDIA_ROOT. Raises `ImproperlyConfigured`."""
+    place = _read(
+        "LIVE_MEDIA_STORAGE",
+        env.str,
+        "folder",
+        lambda text: text == "folder" or re.fullmatch(_BUCKET, text) is not None,
+        "folder, or a bucket like s3://recordings or s3://recordings/live",
+    )
+    endpoint = _read(
+        "LIVE_STORAGE_ENDPOINT",
+        env.str,
+        "",
+        lambda url: not url or re.fullmatch(_SERVER, url) is not None,
+        "the address of an S3-compatible server, like https://s3.example.org",
+    )
+    region = env.str("LIVE_STORAGE_REGION", "")
+    key, secret = env.str("LIVE_STORAGE_KEY", ""), env.str("LIVE_STORAGE_SECRET", "")
+    if bool(key) != bool(secret):
+        raise ImproperlyConfigured("LIVE_STORAGE_KEY and LIVE_STORAGE_SECRET are set both, or neither")
+    if place == "folder":
+        return None
+    name, _, prefix = place.removeprefix("s3://").partition("/")
+    return BucketAddress(name, prefix.strip("/"), endpoint.rstrip("/"), region, key, secret)
+
+
+LIVE_BUCKET = _bucket()
 LIVE_MEDIA_FROM = [
     url.rstrip("/")
     for url in _list("LIVE_MEDIA_FROM", [], _SERVER, "addresses of the machines of ingests, like http://node-1:8000")

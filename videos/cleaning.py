@@ -19,7 +19,8 @@ from django.utils import timezone
 from videos.incoming import INGESTED, REPLAY_PLAYLIST, unfinished
 from videos.media import remove_pictures
 from videos.models import DeletedVideo, Video
-from videos.recordings import LIVE_SUFFIXES, delete_recording, folder_of
+from videos.recordings import LIVE_SUFFIXES, delete_recording, folder_of, keep_only
+from web.kept import BucketAway, bucket
 from web.refusals import Refused
 
 logger = logging.getLogger(__name__)
@@ -32,12 +33,12 @@ def clear_pictures() -> int:
     """Delete the pictures of deleted videos, and the live segments of those that ended some time ago.
 
     That time is LIVE_KEEP_SEGMENTS_HOURS; what was written since stays as well. The poster stays with its video. Only
-    folders of this machine. Returns how many files and folders.
+    folders of this machine, and the bucket. Returns how many files and folders.
     """
     ended_before = timezone.now() - timedelta(hours=settings.LIVE_KEEP_SEGMENTS_HOURS)
     kept = _kept_folders()
-    removed = 0
-    for ids in _folders():
+    removed = _clear_bucket(kept, ended_before)
+    for ids in _pages(_folder_names()):
         for video_id in DeletedVideo.objects.filter(id__in=ids).values_list("id", flat=True):
             removed += remove_pictures(video_id)
         ended = Video.objects.filter(id__in=ids, status=Video.Status.ENDED, ended_at__lt=ended_before)
@@ -45,6 +46,23 @@ def clear_pictures() -> int:
         for video_id in ended.values_list("id", flat=True):
             if str(video_id) not in kept:
                 removed += _clear(folder_of(video_id), ended_before)
+    return removed
+
+
+def _clear_bucket(kept: set[str], ended_before: datetime) -> int:
+    """Delete what the bucket has of deleted videos and of deleted recordings: it was away when they were deleted."""
+    removed = 0
+    try:
+        found = bucket()
+        for ids in _pages(found.folders() if found is not None else []):
+            for video_id in DeletedVideo.objects.filter(id__in=ids).values_list("id", flat=True):
+                removed += remove_pictures(video_id)
+            ended = Video.objects.filter(id__in=ids, status=Video.Status.ENDED, ended_at__lt=ended_before)
+            for video_id in ended.filter(playlist="").values_list("id", flat=True):
+                if str(video_id) not in kept:
+                    removed += keep_only(video_id, set())
+    except BucketAway as away:
+        logger.warning("the bucket of the recordings is not cleared: %s", away)
     return removed
 
 
@@ -81,12 +99,15 @@ def _is_ingested(video_id: UUID) -> bool:
     return (folder_of(video_id) / INGESTED).exists()
 
 
-def _folders() -> Iterator[list[UUID]]:
-    """Return the folders of videos, whether there are such videos or not, some at a time."""
+def _folder_names() -> list[str]:
     try:
-        names = sorted(path.name for path in Path(settings.MEDIA_ROOT).iterdir())
+        return sorted(path.name for path in Path(settings.MEDIA_ROOT).iterdir())
     except FileNotFoundError:
-        return
+        return []
+
+
+def _pages(names: list[str]) -> Iterator[list[UUID]]:
+    """Return the ids that the names of folders are, whether there are such videos or not, some at a time."""
     ids = [id for name in names if (id := _id_of(name))]
     for start in range(0, len(ids), ROWS_MAX):
         yield ids[start : start + ROWS_MAX]

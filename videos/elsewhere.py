@@ -23,6 +23,7 @@ from videos.cached import FileCache
 from videos.media import LargeFile, never_changes
 from videos.playlists import ReadPlaylist
 from videos.sources import OtherNode, Source, SourceAway
+from web.kept import bucket
 from web.pictures import MediaAway
 from web.store import OpenedFile
 
@@ -156,6 +157,8 @@ async def _pieces(source: Source, video_id: str, name: str, start: int, end: int
 def elsewhere() -> Elsewhere | None:
     """Return where this node gets what it has not got, by the settings; None: it has everything that there is."""
     sources: list[Source] = [OtherNode(url) for url in settings.LIVE_MEDIA_FROM]
+    if (kept := bucket()) is not None:
+        sources.append(kept)
     if not sources:
         return None
     cache = FileCache(

@@ -24,6 +24,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import parse_http_date_safe
 
 from videos.playlists import ReadPlaylist
+from web.kept import BucketAway, bucket
 
 logger = logging.getLogger(__name__)
 
@@ -88,18 +89,28 @@ class _SendPart(Protocol):
 
 
 def remove_pictures(video_id: object) -> bool:
-    """Delete the folder of a deleted video. Returns whether there was one; what cannot be deleted is logged, and tried
-    again by the jobs.
+    """Delete the folder of a deleted video, and what the bucket has of it. Returns whether there was anything; what
+    cannot be deleted is logged, and tried again by the jobs.
     """
     folder = Path(settings.MEDIA_ROOT) / str(video_id)
+    was_here = folder.exists()
     try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
+        if was_here:
+            shutil.rmtree(folder)
+        return _remove_kept(video_id) or was_here
+    except (OSError, BucketAway) as error:
+        logger.warning("pictures of the deleted video %s stay: %s", video_id, error)
         return False
-    except OSError as error:
-        logger.warning("the pictures of a deleted video stay in %s: %s", folder, error.strerror)
+
+
+def _remove_kept(video_id: object) -> bool:
+    if (found := bucket()) is None:
         return False
-    return True
+    kept = found.folder(video_id)
+    names = kept.sizes()
+    if names:
+        kept.delete(*names)
+    return bool(names)
 
 
 def caching(name: str) -> str:

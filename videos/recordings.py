@@ -1,7 +1,8 @@
 """What stays of a broadcast, for its broadcaster: how long and large it is, to trim it, to delete it.
 
-Called by the API and the periodic jobs. A recording is the list `replay.m3u8` in its video's folder, with the segments
-that it names. What is taken away is deleted at once on this machine, with all that is left of the live picture.
+Called by the API and the periodic jobs. A recording is the list `replay.m3u8` of its video, with the segments that it
+names, in the video's folder or in the bucket (web.kept). What is taken away is deleted at once, with all that is left
+of the live picture.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from videos.models import Video
 from videos.recorded import RecordedList, read_recorded, span
 from videos.rights import CHANGE
 from videos.topics import visible_video
+from web.kept import BucketAway, bucket, kept_files
 from web.pictures import free_bytes
 from web.refusals import Conflict, Invalid, NotFound
 
 logger = logging.getLogger(__name__)
 
 LIVE_SUFFIXES = (*SEGMENTS, ".m3u8", ".tmp")
-_WRITING = "replay.tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,10 @@ def recording_of(video_id: UUID, actor: Viewer) -> KeptRecording:
     if not is_recorded(video) or (found := _read(video_id)) is None:
         return KeptRecording(ready=False)
     from_ms, to_ms = span(found.segments)
-    sizes = [_size(folder_of(video_id) / name) for name in found.files]
-    has_download = (folder_of(video_id) / DOWNLOAD).exists()
-    download = f"/media/{video_id}/{DOWNLOAD}" if has_download else ""
-    return KeptRecording(True, round(found.seconds, 3), sum(sizes), from_ms, to_ms, download)
+    sizes = kept_files(video_id).sizes()
+    kept_bytes = sum(sizes.get(name, 0) for name in found.files)
+    download = f"/media/{video_id}/{DOWNLOAD}" if DOWNLOAD in sizes else ""
+    return KeptRecording(True, round(found.seconds, 3), kept_bytes, from_ms, to_ms, download)
 
 
 def check_download(video_id: UUID, actor: Viewer) -> None:
@@ -65,8 +66,9 @@ def check_download(video_id: UUID, actor: Viewer) -> None:
     found = recording_of(video_id, actor)
     if not found.ready:
         raise NotFound("There is no recording of this video.")
-    # Its index is moved to the front by writing the file again, in place.
-    if free_bytes(folder_of(video_id)) - found.bytes < settings.LIVE_RESERVE_MB * 1024 * 1024:
+    # Its index is moved to the front by writing the file again, in place. What is in the bucket is fetched for it.
+    needed_bytes = found.bytes if bucket() is None else 2 * found.bytes
+    if free_bytes(Path(settings.MEDIA_ROOT)) - needed_bytes < settings.LIVE_RESERVE_MB * 1024 * 1024:
         raise Conflict("There is no room on the disk for the file. Trim the recording, or delete others.", code="full")
 
 
@@ -87,32 +89,29 @@ def trim_recording(video_id: UUID, actor: Viewer, *, from_ms: int, to_ms: int) -
     Raises NotFound, Forbidden, Conflict, and Invalid if not one segment is left.
     """
     _check(video_id, actor)
+    if kept_files(video_id).is_to_move(REPLAY_PLAYLIST):
+        raise Conflict("The recording is being moved to where it stays. Try again in a minute.", code="moving")
     found = _read(video_id)
     if found is None:
         raise NotFound("The recording is not on this machine.")
     kept = found.between(from_ms, to_ms)
     if not kept.segments:
         raise Invalid("Nothing of the recording is between these times.", code="nothing_left")
-    folder = folder_of(video_id)
-    (folder / _WRITING).write_text(kept.text())
-    (folder / _WRITING).replace(folder / REPLAY_PLAYLIST)
+    kept_files(video_id).write(REPLAY_PLAYLIST, kept.text().encode())
     removed = keep_only(video_id, {REPLAY_PLAYLIST, *kept.files})
     logger.info("video %s: recording trimmed by %s, %d files deleted", video_id, actor.id, removed)
 
 
 def keep_only(video_id: UUID, names: set[str]) -> int:
     """Delete the playlists and segments of a video besides these; return how many. The poster stays."""
-    removed = 0
+    files = kept_files(video_id)
     try:
-        for path in folder_of(video_id).iterdir():
-            if path.suffix in LIVE_SUFFIXES and path.name not in names:
-                path.unlink(missing_ok=True)
-                removed += 1
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        logger.warning("files of a recording stay in %s: %s", folder_of(video_id), error.strerror)
-    return removed
+        gone = [name for name in files.sizes() if name.endswith(LIVE_SUFFIXES) and name not in names]
+        files.delete(*gone)
+    except (OSError, BucketAway) as error:
+        logger.warning("video %s: files of its recording stay: %s", video_id, error)
+        return 0
+    return len(gone)
 
 
 def _check(video_id: UUID, actor: Viewer) -> None:
@@ -134,15 +133,9 @@ def is_recorded(video: Video) -> bool:
 
 def _read(video_id: UUID) -> RecordedList | None:
     try:
-        found = read_recorded((folder_of(video_id) / REPLAY_PLAYLIST).read_text())
+        text = kept_files(video_id).read(REPLAY_PLAYLIST)
+        found = read_recorded((text or b"").decode())
     except (OSError, ValueError) as error:
         logger.warning("video %s: its recording cannot be read: %s", video_id, error)
         return None
     return found if found.segments else None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -1,8 +1,8 @@
-"""Where a node gets what it has not got itself: from the nodes of the ingest's machine, over HTTP.
+"""Where a node gets what it has not got itself: from the nodes of the ingest's machine, over HTTP, and from the bucket.
 
 Called by videos.elsewhere. A node asks another one as a viewer would, with a pass of its own (`PASS`): rights are
 checked by the node that the viewer asks. A request with a pass is answered from that machine's folder, never from
-elsewhere, so nodes cannot ask in a circle.
+elsewhere, so nodes cannot ask in a circle. The other source is the bucket itself (web.bucket).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where the files of a video's picture are kept: the one interface, and a local folder.
 
 Called by the packager, by what reads and deletes recordings, and by the jobs; calls nothing. A file that is seen is
-whole.
+whole. The other place is a bucket (web.bucket); `web.kept` says which files are where.
 """
 
 from __future__ import annotations
@@ -43,6 +43,20 @@ class OpenedFile:
     size: int
     changed_ns: int
     pieces: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketAddress:
+    """`endpoint`: empty for Amazon's own. Without a key the usual places are looked at (variables named AWS_…, the role
+    of the machine).
+    """
+
+    name: str
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = ""
+    key: str = ""
+    secret: str = ""
 
 
 class Folder:

@@ -153,6 +153,10 @@ class Packager:
         """Record nothing more; what is recorded stays."""
         self._output.recording.on = False
 
+    def let_go(self, names: frozenset[str]) -> None:
+        """Say which recorded files are kept elsewhere too."""
+        self._output.recording.let_go(names)
+
     def make_room(self) -> None:
         """Give up the older half of what players can go back to. Call it when the store is full."""
         self._output.make_room()

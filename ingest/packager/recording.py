@@ -31,6 +31,7 @@ class Recording:
         self._segments: list[Segment] = []
         self._names: set[str] = set()
         self._is_broken = False
+        self._elsewhere: frozenset[str] = frozenset()
 
     def resume(self, listed: Sequence[Segment]) -> None:
         """Take what is recorded already, and what is listed live if the recording is on. Raises StoreFull."""
@@ -49,9 +50,13 @@ class Recording:
             self._is_broken = False
             self._behind_seconds += segment.duration
 
+    def let_go(self, names: frozenset[str]) -> None:
+        """Say which of its files are kept elsewhere too: they may go when nobody plays them live any more."""
+        self._elsewhere = names
+
     def keeps(self, name: str) -> bool:
-        """Whether a file belongs to the recording."""
-        return name in self._names
+        """Whether a file stays here for the recording."""
+        return name in self._names and name not in self._elsewhere
 
     def save(self) -> None:
         """Write the list if it is far behind, or if nothing more will come. Raises StoreFull; then call it again."""

@@ -61,6 +61,10 @@ class Renditions:
     def stop_recording(self) -> None:
         self._full.stop_recording()
 
+    def let_go(self, names: frozenset[str]) -> None:
+        """Say which recorded files are kept elsewhere too."""
+        self._full.let_go(names)
+
     def make_room(self) -> None:
         self._each(Packager.make_room)
 

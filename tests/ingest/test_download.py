@@ -25,7 +25,7 @@ def recorded(tmp_path: Path, stream: bytes) -> Path:  # noqa: F811
 
 
 async def test_all_of_it_is_in_one_file_with_its_index_at_the_front(recorded: Path) -> None:
-    assert await make_download(recorded, playlist="replay.m3u8", name="recording.mp4")
+    assert await make_download(recorded, None, playlist="replay.m3u8", name="recording.mp4")
     data = (recorded / "recording.mp4").read_bytes()
     assert 0 < data.index(b"moov") < data.index(b"mdat")
     assert frames(recorded / "recording.mp4") == 2 * 8 * 30
@@ -43,7 +43,7 @@ async def test_a_picture_that_changed_its_size_is_whole_in_the_file(tmp_path: Pa
         broadcast.send(ffmpeg(*source, "-t", "4", *FRAGMENTS))
         broadcast.packager.discontinue()
     broadcast.packager.end()
-    assert await make_download(tmp_path, playlist="replay.m3u8", name="recording.mp4")
+    assert await make_download(tmp_path, None, playlist="replay.m3u8", name="recording.mp4")
     for second, pixels in ((1, 160 * 90), (6, 320 * 180)):
         shown = ("-ss", str(second), "-i", str(tmp_path / "recording.mp4"), "-frames:v", "1", "-pix_fmt", "gray")
         assert len(ffmpeg(*shown, "-f", "rawvideo", "-")) == pixels
@@ -52,7 +52,7 @@ async def test_a_picture_that_changed_its_size_is_whole_in_the_file(tmp_path: Pa
 async def test_a_recording_that_cannot_be_read_makes_none(recorded: Path) -> None:
     for path in recorded.glob("*-init.mp4"):
         path.write_bytes(b"no picture")
-    assert not await make_download(recorded, playlist="replay.m3u8", name="recording.mp4")
+    assert not await make_download(recorded, None, playlist="replay.m3u8", name="recording.mp4")
     (recorded / "replay.m3u8").unlink()
-    assert not await make_download(recorded, playlist="replay.m3u8", name="recording.mp4")
+    assert not await make_download(recorded, None, playlist="replay.m3u8", name="recording.mp4")
     assert not (recorded / "recording.mp4").exists()

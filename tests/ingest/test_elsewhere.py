@@ -9,27 +9,31 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.buckets import s3_server, settings_of
 from tests.ingest.test_ingest import Encode, downloaded, encode, key_of, plays, replay, segments  # noqa: F401
 from tests.kit import HANG_SECONDS
 from tests.rooms import Room, open_room
-from tests.sites import Site, SiteFactory, free_port
+from tests.sites import Site, SiteFactory, free_port, wait_for
 from tests.watching import SseWatcher, watching
 
 
 @pytest.fixture(scope="module")
 def broadcasting(site_factory: SiteFactory) -> Iterator[Site]:
-    """Where the ingest is."""
+    """Where the ingest is. Its recordings go to a bucket."""
     env = {"LIVE_LIMITS": "off", "LIVE_RTMP_PORT": str(free_port()), "LIVE_RTMP_HOST": "127.0.0.1"}
-    site = site_factory.start(nodes=1, env=env)
-    site.start_ingest()
-    yield site
-    site.close()
+    with s3_server() as server:
+        site = site_factory.start(nodes=1, env={**env, **settings_of(server.new_bucket())})
+        site.start_ingest()
+        yield site
+        site.close()
 
 
 @pytest.fixture(scope="module")
 def far(site_factory: SiteFactory, broadcasting: Site) -> Iterator[Site]:
     """A region without an ingest, with a folder, a Redis and nodes of its own. They share the database."""
-    env = {"LIVE_LIMITS": "off", "LIVE_MEDIA_FROM": broadcasting.urls[0]}
+    env = {name: broadcasting.env[name] for name in broadcasting.env if name.startswith("LIVE_STORAGE_")}
+    env["LIVE_MEDIA_STORAGE"] = broadcasting.env["LIVE_MEDIA_STORAGE"]
+    env |= {"LIVE_LIMITS": "off", "LIVE_MEDIA_FROM": broadcasting.urls[0]}
     site = site_factory.start(nodes=1, env=env, database_url=broadcasting.database_url)
     yield site
     site.close()
@@ -58,8 +62,19 @@ async def test_a_picture_is_watched_where_the_ingest_is_not(
             assert not (far.folder / "media" / room.video_id).exists()
             await room.call("POST", f"/videos/{room.video_id}/end", person=room.people[0])
             await viewer.wait_for(lambda: replay(viewer) != "", "the replay")
-        whole = await fetched(room.client, f"{far.urls[0]}{replay(viewer)}", tmp_path / "fetched")
-        assert plays(whole) == ""
+        here = broadcasting.folder / "media" / room.video_id
+        wait_for(lambda: not (here / "replay.m3u8").exists(), "the recording in its bucket")
+        assert not list(here.glob("*-init.mp4"))
+        for site in (far, broadcasting):
+            whole = await fetched(room.client, f"{site.urls[0]}{replay(viewer)}", tmp_path / site.folder.name)
+            assert plays(whole) == ""
+        assert (await downloaded(room))[4:8] == b"ftyp"
+        (await room.call("DELETE", f"/videos/{room.video_id}/recording", person=room.people[0])).raise_for_status()
+        gone = await room.client.get(f"{far.urls[0]}{replay(viewer)}")
+        assert gone.status_code in (200, 404)  # a node may have read the list a moment ago
+        async with asyncio.timeout(HANG_SECONDS):
+            while (await room.client.get(f"{far.urls[0]}{replay(viewer)}")).status_code != 404:
+                await asyncio.sleep(0.05)
 
 
 async def crowd_gets_the_next_part_once(room: Room, live: str, newest: int) -> None:
