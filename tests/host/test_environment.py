@@ -25,6 +25,10 @@ Read = Callable[..., dict[str, Any]]
         ("LIVE_ORIGINS", "example.org"),
         ("LIVE_ORIGINS", "https://example.org/page"),
         ("LIVE_ORIGINS", "*"),
+        ("LIVE_MEDIA_STORAGE", "recordings"),
+        ("LIVE_MEDIA_STORAGE", "s3://"),
+        ("LIVE_STORAGE_ENDPOINT", "s3.example.org"),
+        ("LIVE_MEDIA_FROM", "http://node-1:8000/media/"),
     ],
 )
 def test_a_nonsense_value_is_refused_with_its_name(read_settings: Read, name: str, value: str) -> None:
