@@ -101,6 +101,8 @@ async def test_a_replay_that_is_deleted_is_not_a_frame_that_stands_still(
     await window.is_live()
     await window.page.get_by_role("button", name="Watch the replay").click()
     await plays(window)
+    await window.page.keyboard.press("k")
+    await go_to(window, 1)
     await shows(window)
 
     broadcaster.call("DELETE", f"/videos/{ended}/recording")
@@ -124,9 +126,9 @@ async def test_comments_of_later_are_apart_from_those_in_step(
     await go_to(window, 3)
     await shows(window, "Two")
 
-    await window.page.get_by_role("button", name="After it 1").click()
+    await window.page.get_by_role("button", name="Afterwards 1").click()
     await expect(window.page.locator("#list .comment-body")).to_have_text("Seen the day after")
-    await window.page.get_by_role("button", name="During the broadcast").click()
+    await window.page.get_by_role("button", name="As it happened").click()
     await shows(window, "Two")
     await window.write("I too")
     await expect(window.page.locator("#list .comment-body")).to_have_text(["Seen the day after", "I too"])
@@ -138,7 +140,7 @@ async def test_comments_of_later_are_apart_from_those_in_step(
 async def test_a_replay_has_the_captions_that_its_broadcaster_has_sent(
     site: Site, ended: str, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:
-    said = {"text": "WEBVTT\n\n00:00.000 --> 00:20.000\nWhat a morning!\n"}
+    said = {"text": "WEBVTT\n\n00:00.000 --> 10:00.000\nWhat a morning!\n"}
     broadcaster.call("PUT", f"/videos/{ended}/captions/en", said)
     window = await open_window(watch(site, ended))
     await window.page.get_by_role("button", name="Watch the replay").click()
