@@ -182,7 +182,7 @@ LIVE_RTMP_HOST = env.str("LIVE_RTMP_HOST", HOST)
 LIVE_RTMP_PORT = _integer("LIVE_RTMP_PORT", 1935 if PORT == 8000 else min(PORT + 200, 65535), 0, 65535)
 # Where the nodes pass on what browsers record, and where the ingest takes it. 0: nobody can send from a page.
 LIVE_PAGE_HOST = env.str("LIVE_PAGE_HOST", "127.0.0.1")
-LIVE_PAGE_PORT = _integer("LIVE_PAGE_PORT", min(LIVE_RTMP_PORT + 1, 65535) if LIVE_RTMP_PORT else 0, 0, 65535)
+LIVE_PAGE_PORT = _integer("LIVE_PAGE_PORT", 1936 if PORT == 8000 else min(PORT + 300, 65534), 0, 65535)
 LIVE_RTMP_URL = _read(
     "LIVE_RTMP_URL",
     env.str,

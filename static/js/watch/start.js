@@ -44,7 +44,7 @@ async function addRest(address) {
     try {
       const answer = await fetch(address);
       if (answer.ok) {
-        document.body.insertAdjacentHTML("beforeend", await answer.text());
+        document.body.append(...new DOMParser().parseFromString(await answer.text(), "text/html").body.childNodes);
         return;
       }
     } catch { /* Nobody answered. */ }
