@@ -44,7 +44,8 @@ async function addRest(address) {
     try {
       const answer = await fetch(address);
       if (answer.ok) {
-        document.body.append(...new DOMParser().parseFromString(await answer.text(), "text/html").body.childNodes);
+        const { head, body } = new DOMParser().parseFromString(await answer.text(), "text/html");
+        document.body.append(...head.childNodes, ...body.childNodes); // what shows nothing comes into the head
         return;
       }
     } catch { /* Nobody answered. */ }
