@@ -88,6 +88,7 @@ async def serving(site: Site, *, callers_per_address: int = 200) -> AsyncIterato
         ("nobody", caller.material(KEY), SrtRefusal.UNAUTHORIZED, "nobody's"),
         ("", caller.material(KEY), SrtRefusal.UNAUTHORIZED, "nobody's"),
     ],
+    ids=("no passphrase", "wrong passphrase", "nonsense", "unknown", "unnamed"),  # the keys are drawn anew
 )
 async def test_who_may_not_send_hears_why(site: Site, stream_id: str, key: bytes, why: SrtRefusal, words: str) -> None:
     async with serving(site) as (_, port):
