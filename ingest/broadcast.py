@@ -88,6 +88,10 @@ class Broadcast:
         return self._encoder.publish.key if self._encoder else ""
 
     @property
+    def had_picture(self) -> bool:
+        return self._came_at is not None
+
+    @property
     def state(self) -> PictureState:
         if self._came_at is None:
             return PictureState.WAITING if self._encoder else PictureState.OVER

@@ -219,7 +219,7 @@ class Desk:
             entry.broadcast.look()
             state = entry.broadcast.state
             if state is PictureState.OVER:
-                self._begin_end(entry)
+                self._begin_end(entry, stays_live=not entry.broadcast.had_picture)
             elif state.value != entry.written and await self._wrote(entry, state.value):
                 entry.written = state.value
 
@@ -250,7 +250,7 @@ class Desk:
             if standing.picture != entry.written:
                 entry.written = None  # the video ended and is live again: it is written anew
             if standing.status == Video.Status.ENDED:
-                self._begin_end(entry, had_ended=True)
+                self._begin_end(entry, stays_live=True)
             elif standing.status == Video.Status.LIVE and entry.video.is_recorded:
                 entry.broadcast.record()
 
@@ -288,19 +288,19 @@ class Desk:
         for id, entry in self._open.items():
             entry.broadcast.let_go(there.get(str(id), frozenset()))
 
-    def _begin_end(self, entry: _Open, *, had_ended: bool = False) -> None:
+    def _begin_end(self, entry: _Open, *, stays_live: bool = False) -> None:
         if not entry.is_ending:
             entry.is_ending = True
-            self._tasks.spawn(self._end(entry, had_ended=had_ended), name=f"end {entry.video.video_id}")
+            self._tasks.spawn(self._end(entry, stays_live=stays_live), name=f"end {entry.video.video_id}")
 
-    async def _end(self, entry: _Open, *, had_ended: bool) -> None:
-        """Finish it. `had_ended`: because its video has ended; it may be live again by now."""
+    async def _end(self, entry: _Open, *, stays_live: bool) -> None:
+        """Finish it. `stays_live`: a video that is live waits for its next picture."""
         if key := entry.broadcast.key:
             self._ended[key] = time.monotonic()
         await entry.broadcast.end()
         has_recording = entry.store.read(incoming.REPLAY_PLAYLIST) is not None
         entry.store.delete(incoming.DOWNLOAD)  # of a broadcast that went on after its end
-        finish = partial(incoming.finish, entry.video, has_recording=has_recording, had_ended=had_ended)
+        finish = partial(incoming.finish, entry.video, has_recording=has_recording, stays_live=stays_live)
         while True:
             try:
                 await backend_threads.run(finish)

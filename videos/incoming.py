@@ -174,11 +174,12 @@ def _refusal(video: Video, key: str) -> str:
     return ""
 
 
-def finish(incoming: Incoming, *, has_recording: bool, had_ended: bool = False) -> None:
+def finish(incoming: Incoming, *, has_recording: bool, stays_live: bool = False) -> None:
     """End the video, if that has not been done, and have it show its recording or nothing.
 
-    A video that was not live yet is still to come: its broadcaster has only tried the picture. One that had ended and
-    is live is live again (videos.restarts): it waits for its picture. Of one that was deleted meanwhile no file stays.
+    A video that was not live yet is still to come: its broadcaster has only tried the picture. `stays_live`: one that
+    is live waits for its next picture. It is live again (videos.restarts), or no picture has come yet. Of one that was
+    deleted meanwhile no file stays.
     It may belong to somebody else by now.
     """
     id = incoming.video_id
@@ -190,7 +191,7 @@ def finish(incoming: Incoming, *, has_recording: bool, had_ended: bool = False) 
     if video.status == Video.Status.UPCOMING:
         broadcasts.set_picture(id, video.owner, "")
         return
-    if had_ended and video.status == Video.Status.LIVE:
+    if stays_live and video.status == Video.Status.LIVE:
         broadcasts.set_picture(id, video.owner, Video.Picture.WAITING)
         return
     broadcasts.end_video(id, video.owner)

@@ -139,6 +139,29 @@ async def test_an_encoder_is_cut_when_its_video_ends_and_begins_no_other(
     assert await Video.objects.acount() == 1
 
 
+async def test_a_live_video_waits_on_when_an_encoder_leaves_without_a_picture(
+    stage: Stage,  # noqa: F811
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It ended, though its broadcaster had started it by a click and was still setting the encoder up."""
+    key = await run(key_of, stage.owner)
+    await run(broadcasts.start_video, stage.video.id, stage.owner)
+    folder = tmp_path / str(stage.video.id)
+    async with open_desk(tmp_path) as port:
+        await send(port, [], key, is_taken=folder.exists)
+        await until(lambda: "over, without a recording" in caplog.text)
+        assert (await Video.objects.aget(id=stage.video.id)).picture == "waiting"
+        film = await make_film()
+        over = asyncio.Event()
+        sent = asyncio.create_task(send(port, endless(film, over.is_set), key, is_taken=folder.exists))
+        await picture_becomes(stage.video, "live")
+        assert (await Video.objects.aget(id=stage.video.id)).status == "live"
+        await run(broadcasts.end_video, stage.video.id, stage.owner)
+        over.set()
+        await sent
+
+
 async def test_a_broadcast_goes_on_after_its_end_in_the_same_lists(stage: Stage, tmp_path: Path) -> None:  # noqa: F811
     """An encoder that was cut comes back by itself, and may do so before the desk has let go of the picture."""
     key = await run(key_of, stage.owner)

@@ -35,7 +35,7 @@ def test_a_broadcast_that_ended_by_mistake_goes_on(stage: Stage, sent: Incoming)
     """It could not: its viewers had to find another video."""
     before = Video.objects.get(id=sent.video_id).started_at
     broadcasts.end_video(sent.video_id, stage.owner)
-    incoming.finish(sent, has_recording=True, had_ended=True)
+    incoming.finish(sent, has_recording=True, stays_live=True)
     assert now(sent.video_id) == ("ended", "", "replay.m3u8")
     with pytest.raises(Forbidden):
         restart_video(sent.video_id, stage.viewers[0])
@@ -63,10 +63,16 @@ def test_a_picture_that_is_being_finished_waits_for_the_encoder(stage: Stage, se
     broadcasts.end_video(sent.video_id, stage.owner)
     restart_video(sent.video_id, stage.owner)
     assert now(sent.video_id) == ("live", "", "live.m3u8")
-    incoming.finish(sent, has_recording=True, had_ended=True)
+    incoming.finish(sent, has_recording=True, stays_live=True)
     assert now(sent.video_id) == ("live", "waiting", "live.m3u8")
     incoming.finish(sent, has_recording=True)
     assert now(sent.video_id) == ("ended", "", "replay.m3u8")
+
+
+def test_a_live_video_waits_on_when_an_encoder_left_without_a_picture(stage: Stage, sent: Incoming) -> None:
+    """It ended, though its broadcaster had started it by a click and was still setting the encoder up."""
+    incoming.finish(sent, has_recording=False, stays_live=True)
+    assert now(sent.video_id) == ("live", "waiting", "live.m3u8")
 
 
 def test_what_cannot_go_on_is_said_in_words(stage: Stage) -> None:
