@@ -7,6 +7,7 @@ import contextlib
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -21,7 +22,7 @@ from tests.realtime.edge.clients import HANG_SECONDS, ban, end_of, ticket_of, we
 from tests.rooms import Person, Room, open_room
 from tests.sites import Site, SiteFactory, answers, free_port, wait_for
 from tests.test_deploy import nginx_configuration
-from tests.watching import SseWatcher, watching
+from tests.watching import SseWatcher, eventually, watching
 from videos import sending
 from videos.sending import BrowserRecording
 
@@ -128,14 +129,19 @@ def playlist(here: Room) -> str:
     return found.read_text() if found.exists() else ""
 
 
+async def is_told_of(room: Room, codecs: tuple[str, str]) -> bool:
+    """Whether the studio knows these codecs: the ingest says each second how the picture is doing."""
+    health = (await room.call("GET", f"/videos/{room.video_id}/picture", person=room.people[0])).json()
+    return health["encoder"] is not None and (health["encoder"]["video"], health["encoder"]["audio"]) == codecs
+
+
 async def test_a_picture_from_a_page_goes_live_and_goes_on_when_the_page_comes_back(room: Room) -> None:
     async with watching(SseWatcher(room.site.urls[0], room.topic)) as [viewer]:
         async with page(room) as opened, filming(opened):
             await viewer.wait_for(lambda: "live" in pictures(viewer), "the picture")
             name, data = await event(opened)
             assert (name, data["bytes"] > 0) == ("taken", True)
-            health = (await room.call("GET", f"/videos/{room.video_id}/picture", person=room.people[0])).json()
-            assert (health["encoder"]["video"], health["encoder"]["audio"]) == ("avc1", "mp4a")
+            await eventually(partial(is_told_of, room, ("avc1", "mp4a")), "the studio to know its codecs")
         await viewer.wait_for(lambda: pictures(viewer)[-1] == "stalled", "that it stops")
         async with page(room) as opened, filming(opened):
             await viewer.wait_for(lambda: pictures(viewer)[-1] == "live", "the picture again")
