@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
+from tests.kit import HANG_SECONDS
 from tests.sites import WAIT_SECONDS, Site, wait_for
 
 PASSWORD = "a password of the tests"
@@ -29,7 +30,7 @@ print("TOKEN", issue_token(viewer))
 
 _client = httpx.Client(timeout=WAIT_SECONDS)
 # A node looks every few seconds who may see what, and a busy machine takes its time.
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=HANG_SECONDS * 1000)
 
 
 @dataclasses.dataclass(frozen=True)
