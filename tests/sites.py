@@ -216,6 +216,7 @@ class SiteFactory:
         nodes: int = 2,
         env: dict[str, str] | None = None,
         jobs: bool = False,
+        ingest: bool = False,
         database_url: str | None = None,
         kind: type[Site] | None = None,
     ) -> Site:
@@ -225,13 +226,16 @@ class SiteFactory:
         """
         number = next(self._numbers)
         database_url = database_url or self._url(self._new_database(number))
-        site = (kind or Site)(self._folder / str(number), database_url, env or {})
+        taking = {"LIVE_RTMP_HOST": "127.0.0.1", "LIVE_RTMP_PORT": str(free_port())} if ingest else {}
+        site = (kind or Site)(self._folder / str(number), database_url, {**taking, **(env or {})})
         try:
             for _ in range(nodes):
                 site.start_node()
             site.start_dispatcher()
             if jobs:
                 site.start_jobs()
+            if ingest:
+                site.start_ingest()
             if "LIVE_PEERS" in site.env:
                 site.start_relay()
             site.wait_until_ready()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
+import ingest.encoder
 from tests.ingest.rtmp.client import message, opening
 from tests.ingest.rtmp.encoders import AAC, H264, PICTURE, SOUND, ffmpeg
 from tests.kit import HANG_SECONDS, until
@@ -34,6 +36,21 @@ async def filmed(*options: str) -> list[Tag]:
 async def make_film() -> list[Tag]:
     """Six seconds of picture and sound, with a keyframe each second."""
     return await filmed(*PICTURE, *SOUND, *SECONDS, *H264, *AAC)
+
+
+@contextlib.contextmanager
+def encoders() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Give what starts an ffmpeg with its arguments. Those that still run are killed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: str) -> subprocess.Popen[bytes]:
+            command = [ingest.encoder.ffmpeg(), "-nostdin", "-loglevel", "error", *arguments]
+            started = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stack.callback(started.wait)
+            stack.callback(started.kill)
+            return started
+
+        yield start
 
 
 def endless(film: list[Tag], is_enough: Callable[[], bool]) -> Iterator[Tag]:

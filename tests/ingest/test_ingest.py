@@ -6,14 +6,14 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from ingest.encoder import ffmpeg
+from tests.ingest.booth import encoders
 from tests.rooms import Room, open_room
-from tests.sites import Site, SiteFactory, free_port, wait_for
+from tests.sites import Site, SiteFactory, wait_for
 from tests.watching import SseWatcher, watching
 
 SOURCES = ("-re", "-f", "lavfi", "-i", "testsrc2=s=160x90:r=10", "-re", "-f", "lavfi", "-i", "sine=r=44100")
@@ -23,9 +23,7 @@ CODECS = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g
 @pytest.fixture(scope="module")
 def broadcasting(site_factory: SiteFactory) -> Iterator[Site]:
     """A site with an ingest."""
-    env = {"LIVE_LIMITS": "off", "LIVE_RTMP_PORT": str(free_port()), "LIVE_RTMP_HOST": "127.0.0.1"}
-    site = site_factory.start(nodes=1, env=env)
-    site.start_ingest()
+    site = site_factory.start(nodes=1, ingest=True, env={"LIVE_LIMITS": "off"})
     yield site
     site.close()
 
@@ -36,15 +34,11 @@ Encode = Callable[..., subprocess.Popen[bytes]]
 @pytest.fixture
 def encode(broadcasting: Site) -> Iterator[Encode]:
     """Send a picture with a key, as OBS does."""
-    with ExitStack() as stack:
+    with encoders() as start:
 
         def encode(key: str) -> subprocess.Popen[bytes]:
             address = f"rtmp://127.0.0.1:{broadcasting.env['LIVE_RTMP_PORT']}/live/{key}"
-            command = [ffmpeg(), "-nostdin", "-loglevel", "error", *SOURCES, *CODECS, "-f", "flv", address]
-            started = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            stack.callback(started.wait)
-            stack.callback(started.kill)
-            return started
+            return start(*SOURCES, *CODECS, "-f", "flv", address)
 
         yield encode
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from ingest.encoder import ffmpeg
+from tests.ingest.booth import encoders
 from tests.ingest.test_ingest import CODECS, key_of, pictures, playlist, plays
 from tests.rooms import open_room
-from tests.sites import Site, SiteFactory, free_port, wait_for
+from tests.sites import Site, SiteFactory, wait_for
 from tests.watching import SseWatcher, watching
 
 SOURCES = ("-re", "-f", "lavfi", "-i", "testsrc2=s=320x240:r=10", "-re", "-f", "lavfi", "-i", "sine=r=44100")
@@ -21,14 +20,7 @@ SOURCES = ("-re", "-f", "lavfi", "-i", "testsrc2=s=320x240:r=10", "-re", "-f", "
 @pytest.fixture(scope="module")
 def broadcasting(site_factory: SiteFactory) -> Iterator[Site]:
     """A site that makes renditions of 120 lines, and of 720 where the picture has more."""
-    env = {
-        "LIVE_LIMITS": "off",
-        "LIVE_RTMP_PORT": str(free_port()),
-        "LIVE_RTMP_HOST": "127.0.0.1",
-        "LIVE_LADDER": "120,720",
-    }
-    site = site_factory.start(nodes=1, env=env)
-    site.start_ingest()
+    site = site_factory.start(nodes=1, ingest=True, env={"LIVE_LIMITS": "off", "LIVE_LADDER": "120,720"})
     yield site
     site.close()
 
@@ -42,14 +34,9 @@ def starts(text: str) -> list[int]:
 @contextmanager
 def encoding(site: Site, key: str) -> Iterator[None]:
     """Send a picture until the block ends."""
-    address = f"rtmp://127.0.0.1:{site.env['LIVE_RTMP_PORT']}/live/{key}"
-    command = [ffmpeg(), "-nostdin", "-loglevel", "error", *SOURCES, *CODECS, "-f", "flv", address]
-    encoder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with encoders() as start:
+        start(*SOURCES, *CODECS, "-f", "flv", f"rtmp://127.0.0.1:{site.env['LIVE_RTMP_PORT']}/live/{key}")
         yield
-    finally:
-        encoder.kill()
-        encoder.wait()
 
 
 async def test_players_may_choose(broadcasting: Site) -> None:

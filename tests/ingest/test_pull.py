@@ -26,13 +26,10 @@ def broadcasting(site_factory: SiteFactory) -> Iterator[Site]:
     web, camera = free_port(), free_port()
     env = {
         "LIVE_LIMITS": "off",
-        "LIVE_RTMP_PORT": str(free_port()),
-        "LIVE_RTMP_HOST": "127.0.0.1",
         "LIVE_PULL_ORIGINS": f"http://127.0.0.1:{web},rtsp://127.0.0.1:{camera}",
         "LIVE_PULL_NETWORKS": "127.0.0.0/8",
     }
-    site = site_factory.start(nodes=1, env=env)
-    site.start_ingest()
+    site = site_factory.start(nodes=1, ingest=True, env=env)
     yield site
     site.close()
 

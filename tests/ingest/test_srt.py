@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 
 import pytest
 
-from ingest.encoder import ffmpeg
+from tests.ingest.booth import encoders
 from tests.ingest.test_ingest import CODECS, SOURCES, pictures, playlist
 from tests.rooms import Room, open_room
-from tests.sites import Site, SiteFactory, free_port, wait_for
+from tests.sites import Site, SiteFactory, wait_for
 from tests.watching import SseWatcher, watching
 
 OFTEN = "kmrefreshrate=64&kmpreannounce=24"
@@ -23,9 +22,7 @@ Encode = Callable[..., subprocess.Popen[bytes]]
 @pytest.fixture(scope="module")
 def broadcasting(site_factory: SiteFactory) -> Iterator[Site]:
     """A site with an ingest, which takes SRT at the number of RTMP's port."""
-    env = {"LIVE_LIMITS": "off", "LIVE_RTMP_PORT": str(free_port()), "LIVE_RTMP_HOST": "127.0.0.1"}
-    site = site_factory.start(nodes=1, env=env)
-    site.start_ingest()
+    site = site_factory.start(nodes=1, ingest=True, env={"LIVE_LIMITS": "off"})
     yield site
     site.close()
 
@@ -33,24 +30,10 @@ def broadcasting(site_factory: SiteFactory) -> Iterator[Site]:
 @pytest.fixture
 def encode() -> Iterator[Encode]:
     """Send a picture to an address, as OBS does."""
-    with ExitStack() as stack:
+    with encoders() as start:
 
         def encode(address: str, *codecs: str) -> subprocess.Popen[bytes]:
-            command = [
-                ffmpeg(),
-                "-nostdin",
-                "-loglevel",
-                "error",
-                *SOURCES,
-                *(codecs or CODECS),
-                "-f",
-                "mpegts",
-                address,
-            ]
-            started = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            stack.callback(started.wait)
-            stack.callback(started.kill)
-            return started
+            return start(*SOURCES, *(codecs or CODECS), "-f", "mpegts", address)
 
         yield encode
 

@@ -11,7 +11,7 @@ import pytest
 from ingest.broadcast import FULL
 from tests.ingest.test_ingest import Encode, encode, key_of, pictures, playlist, replay, segments  # noqa: F401
 from tests.rooms import open_room
-from tests.sites import Site, SiteFactory, free_port, wait_for
+from tests.sites import Site, SiteFactory, wait_for
 from tests.watching import SseWatcher, watching
 
 
@@ -21,9 +21,8 @@ def broadcasting(site_factory: SiteFactory, tmp_path_factory: pytest.TempPathFac
     disk = tmp_path_factory.mktemp("disk")
     if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]).returncode:
         pytest.skip("a disk of its own cannot be mounted here")
-    env = {"LIVE_LIMITS": "off", "LIVE_RTMP_PORT": str(free_port()), "LIVE_RTMP_HOST": "127.0.0.1"}
-    site = site_factory.start(nodes=1, env={**env, "LIVE_MEDIA_DIR": str(disk), "LIVE_RESERVE_MB": "0"})
-    site.start_ingest()
+    env = {"LIVE_LIMITS": "off", "LIVE_MEDIA_DIR": str(disk), "LIVE_RESERVE_MB": "0"}
+    site = site_factory.start(nodes=1, ingest=True, env=env)
     (site.folder / "media").symlink_to(disk)
     yield site
     site.close()

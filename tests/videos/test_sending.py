@@ -54,9 +54,7 @@ def test_what_browsers_record_is_known(type: str, expected: BrowserRecording) ->
 @pytest.fixture(scope="module")
 def taking(site_factory: SiteFactory) -> Iterator[Site]:
     """A site with an ingest."""
-    env = {"LIVE_LIMITS": "off", "LIVE_RTMP_PORT": str(free_port()), "LIVE_RTMP_HOST": "127.0.0.1"}
-    site = site_factory.start(nodes=1, env=env)
-    site.start_ingest()
+    site = site_factory.start(nodes=1, ingest=True, env={"LIVE_LIMITS": "off"})
     yield site
     site.close()
 
