@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from host.processes import Program
+from web.ffmpeg import ffmpeg
 
 KEYFRAME_SECONDS = 1
 FONTS = Path(__file__).resolve().parent / "fonts"
@@ -24,19 +25,11 @@ def program(address: str) -> Program:
         "-c:a": "aac", "-b:a": "96k", "-f": "flv",
     }  # fmt: skip
     argv = [
-        *(_ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
+        *(ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
         *("-re", "-f", "lavfi", "-i", _picture(), "-re", "-f", "lavfi", "-i", _sound()),
         *("-map", "0:v", "-map", "1:a", *(part for option in encoder.items() for part in option), address),
     ]
     return Program("demo", tuple(argv), stop_seconds=3.0, cwd=FONTS)
-
-
-def _ffmpeg() -> str:
-    # Its import looks the binary up and runs it once: only a site with a demo pays for that.
-    from imageio_ffmpeg import get_ffmpeg_exe
-
-    path: str = get_ffmpeg_exe()
-    return path
 
 
 def _picture() -> str:

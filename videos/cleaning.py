@@ -19,8 +19,9 @@ from django.utils import timezone
 from videos.incoming import INGESTED, REPLAY_PLAYLIST, unfinished
 from videos.media import remove_pictures
 from videos.models import DeletedVideo, Video
-from videos.recordings import LIVE_SUFFIXES, delete_recording, folder_of, keep_only
+from videos.recordings import LIVE_SUFFIXES, delete_recording, keep_only
 from web.kept import BucketAway, bucket
+from web.pictures import folder_of
 from web.refusals import Refused
 
 logger = logging.getLogger(__name__)

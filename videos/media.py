@@ -18,13 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import parse_http_date_safe
 
 from videos.playlists import ReadPlaylist
 from web.kept import BucketAway, bucket
+from web.pictures import folder_of
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def remove_pictures(video_id: object) -> bool:
     """Delete the folder of a deleted video, and what the bucket has of it. Returns whether there was anything; what
     cannot be deleted is logged, and tried again by the jobs.
     """
-    folder = Path(settings.MEDIA_ROOT) / str(video_id)
+    folder = folder_of(video_id)
     was_here = folder.exists()
     try:
         if was_here:

@@ -16,13 +16,12 @@ from django.conf import settings
 
 from accounts.models import Viewer
 from videos import broadcasts
-from videos.access import require
 from videos.incoming import DOWNLOAD, REPLAY_PLAYLIST
 from videos.media import SEGMENTS
 from videos.models import Video
 from videos.recorded import RecordedList, read_recorded, span
 from videos.rights import CHANGE
-from videos.topics import visible_video
+from videos.topics import visible_for
 from web.kept import BucketAway, bucket, kept_files
 from web.pictures import free_bytes
 from web.refusals import Conflict, Invalid, NotFound
@@ -44,14 +43,9 @@ class KeptRecording:
     download: str = ""
 
 
-def folder_of(video_id: UUID) -> Path:
-    return Path(settings.MEDIA_ROOT) / str(video_id)
-
-
 def recording_of(video_id: UUID, actor: Viewer) -> KeptRecording:
     """Return what there is of a recording. Raises NotFound, Forbidden."""
-    video = visible_video(video_id, actor)
-    require(CHANGE, video, actor)
+    video = visible_for(CHANGE, video_id, actor)
     if not is_recorded(video) or (found := _read(video_id)) is None:
         return KeptRecording(ready=False)
     from_ms, to_ms = span(found.segments)
@@ -116,8 +110,7 @@ def keep_only(video_id: UUID, names: set[str]) -> int:
 
 def _check(video_id: UUID, actor: Viewer) -> None:
     """Raises what is in the way of a change: rights, no recording, others who play from its folder."""
-    video = visible_video(video_id, actor)
-    require(CHANGE, video, actor)
+    video = visible_for(CHANGE, video_id, actor)
     if video.status != Video.Status.ENDED:
         raise Conflict("The broadcast is not over. End it first.", code="not_ended")
     if not is_recorded(video):

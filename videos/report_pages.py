@@ -20,9 +20,11 @@ from realtime.log.threads import backend_threads
 from videos.media import FilePart
 from videos.models import Video
 from videos.recordings import is_recorded
-from videos.reports import report_json, reported_video
+from videos.reports import report_json
+from videos.rights import CHANGE
 from videos.sheets import comments_sheet, minutes_sheet
 from videos.text import file_name
+from videos.topics import visible_for
 from web.refusals import Forbidden, NotFound
 
 
@@ -63,7 +65,7 @@ async def _reported(video_id: UUID, viewer: Viewer | None) -> Video:
     if viewer is None:
         raise Http404
     try:
-        return await backend_threads.run(reported_video, video_id, viewer)
+        return await backend_threads.run(visible_for, CHANGE, video_id, viewer)
     except (NotFound, Forbidden):
         raise Http404 from None
 

@@ -22,13 +22,12 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Viewer
-from videos.access import require
 from videos.models import Comment, Pin, Video
 from videos.reading import standings
 from videos.replay import activity, timeline_json
 from videos.representation import likes_json
 from videos.rights import CHANGE
-from videos.topics import comments_json, visible_video
+from videos.topics import comments_json, visible_for
 from videos.watching import uniques
 
 MOMENTS_MAX = 5
@@ -60,16 +59,9 @@ def _rows(statement: str, **values: Any) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def reported_video(video_id: UUID, actor: Viewer) -> Video:
-    """Return a video on which this viewer may read the report. Raises NotFound, Forbidden."""
-    video = visible_video(video_id, actor)
-    require(CHANGE, video, actor)
-    return video
-
-
 def report_json(video_id: UUID, actor: Viewer) -> dict[str, Any]:
     """Return the report as the API has it; while the video is live, until now. Raises NotFound, Forbidden."""
-    video = reported_video(video_id, actor)
+    video = visible_for(CHANGE, video_id, actor)
     timeline = timeline_json(video_id, actor)
     end = video.ended_at or timezone.now()
     start = video.started_at or end

@@ -14,19 +14,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-
-from accounts.models import Viewer
-from videos.access import require
 from videos.elsewhere import elsewhere
 from videos.models import Video
-from videos.rights import CHANGE
-from videos.topics import visible_video
+from web.ffmpeg import ffmpeg
+from web.pictures import folder_of
 from web.refusals import Conflict, Invalid
 
 POSTER, THUMBNAIL = "poster.jpg", "thumbnail.jpg"
@@ -70,25 +64,16 @@ def _url_elsewhere(video: Mapping[str, Any]) -> str:
 
 def _url(video_id: str, name: str) -> str:
     try:
-        at = (_folder(video_id) / name).stat().st_mtime
+        at = (folder_of(video_id) / name).stat().st_mtime
     except OSError:
         return ""
     return f"/media/{video_id}/{name}?t={at:.0f}"
 
 
-def _folder(video_id: object) -> Path:
-    return Path(settings.MEDIA_ROOT) / str(video_id)
-
-
-def check_thumbnail(video_id: UUID, actor: Viewer) -> None:
-    """Raises NotFound, Forbidden for who may not choose the video's picture."""
-    require(CHANGE, visible_video(video_id, actor), actor)
-
-
 def keep_thumbnail(video_id: UUID, kind: str, data: bytes) -> str:
     """Make a picture of this kind the one of the video; return its path. Blocks. Raises Invalid, Conflict."""
     made = _made(kind, data)
-    folder = _folder(video_id)
+    folder = folder_of(video_id)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _WRITING).write_bytes(made)
@@ -100,7 +85,7 @@ def keep_thumbnail(video_id: UUID, kind: str, data: bytes) -> str:
 
 def remove_thumbnail(video_id: UUID) -> None:
     """Delete the uploaded picture of the video, if there is one."""
-    (_folder(video_id) / THUMBNAIL).unlink(missing_ok=True)
+    (folder_of(video_id) / THUMBNAIL).unlink(missing_ok=True)
 
 
 def _made(kind: str, data: bytes) -> bytes:
@@ -109,7 +94,7 @@ def _made(kind: str, data: bytes) -> bytes:
         raise Invalid(BAD, code="bad_picture")
     width, height = SIZE
     command = [
-        *("nice", "-n", "10", _ffmpeg(), "-nostdin", "-loglevel", "error", "-max_pixels", str(PIXELS_MAX)),
+        *("nice", "-n", "10", ffmpeg(), "-nostdin", "-loglevel", "error", "-max_pixels", str(PIXELS_MAX)),
         *("-protocol_whitelist", "pipe", "-threads", "1", "-f", KINDS[kind], "-i", "pipe:0", "-frames:v", "1"),
         *("-vf", f"scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height}"),
         *("-map_metadata", "-1", "-threads", "1", "-c:v", "mjpeg", "-q:v", "4", "-f", "image2pipe", "pipe:1"),
@@ -122,12 +107,3 @@ def _made(kind: str, data: bytes) -> bytes:
     if done.returncode or not done.stdout:
         raise Invalid(BAD, code="bad_picture")
     return done.stdout
-
-
-@cache
-def _ffmpeg() -> str:
-    # Its import looks the binary up and runs it once.
-    from imageio_ffmpeg import get_ffmpeg_exe
-
-    path: str = get_ffmpeg_exe()
-    return path

@@ -21,6 +21,7 @@ from realtime.log.epoch import epoch
 from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
+from videos.access import require
 from videos.models import LikeCount, Video
 from videos.reading import read_comments, read_like, read_video, read_videos, standings
 from videos.representation import comment_fields, likes_json, role_of, video_json
@@ -162,6 +163,13 @@ def visible_video(video_id: UUID, viewer: Viewer | None) -> Video:
     video = read_video(video_id)
     if video is None or not may_watch(video, viewer):
         raise NotFound("There is no such video.")
+    return video
+
+
+def visible_for(right: str, video_id: UUID, actor: Viewer) -> Video:
+    """Return the video, for somebody with the right. Raises NotFound, Forbidden."""
+    video = visible_video(video_id, actor)
+    require(right, video, actor)
     return video
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
@@ -58,7 +57,7 @@ from web.middleware import (
     forbidden,
 )
 from web.moments import to_ms
-from web.pictures import MediaAway
+from web.pictures import MediaAway, folder_of
 from web.refusals import NotFound
 from web.text import BODY_MAX, BODY_MAX_BYTES
 
@@ -82,10 +81,6 @@ _open_until: dict[UUID, float] = {}
 """Videos whose picture anybody may see -> until when (monotonic seconds) that is taken for granted."""
 _renewing: set[UUID] = set()
 """Those about which somebody asks the database."""
-
-
-def _folder(video_id: object) -> Path:
-    return Path(settings.MEDIA_ROOT) / str(video_id)
 
 
 async def _add_posters(videos: Sequence[Row]) -> None:
@@ -306,7 +301,7 @@ async def _audience(request: HttpRequest, video_id: str) -> str:
 async def _find(request: HttpRequest, video_id: str, name: str, hold: Hold) -> ReadPlaylist | LargeFile | BinaryIO:
     """Return the file, from this machine or, for a viewer, from elsewhere."""
     try:
-        return await Picture(_folder(video_id), playlists, hold).find(name, request.GET)
+        return await Picture(folder_of(video_id), playlists, hold).find(name, request.GET)
     except FileNotFoundError:
         others = elsewhere()
         if others is None or PASS in request.headers:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from web.pictures import MediaAway
+from web.pictures import MediaAway, folder_of
 from web.store import BucketAddress, Folder
 
 if TYPE_CHECKING:
@@ -88,5 +87,5 @@ class KeptFiles:
 def kept_files(video_id: object) -> KeptFiles:
     """Return the files of a video."""
     found = bucket()
-    folder = Folder(Path(settings.MEDIA_ROOT) / str(video_id), make=False)
+    folder = Folder(folder_of(video_id), make=False)
     return KeptFiles(folder, found.folder(video_id) if found is not None else None)

@@ -42,6 +42,11 @@ def keep_folder() -> None:
         logger.warning("%s cannot be kept from other users: %s", folder, error.strerror)
 
 
+def folder_of(video_id: object) -> Path:
+    """Return the folder of a video's pictures."""
+    return Path(settings.MEDIA_ROOT) / str(video_id)
+
+
 def free_bytes(folder: Path) -> int:
     """Return how much room there is in a folder. Asks the disk, which may take a while. Raises OSError."""
     found = os.statvfs(folder)

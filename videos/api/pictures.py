@@ -20,11 +20,9 @@ from realtime.answers import answer
 from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_redis
 from videos import keys, schemas
-from videos.access import require
 from videos.incoming import health_key, refusal_key
-from videos.models import Video
 from videos.rights import CHANGE
-from videos.topics import visible_video
+from videos.topics import visible_for
 from web.answers import ACTING
 from web.pictures import free_bytes
 from web.schemas import Id
@@ -70,12 +68,7 @@ async def replace_stream_key(request: HttpRequest) -> HttpResponse:
 async def get_picture(request: HttpRequest, video_id: Annotated[Id, PathParameter()]) -> HttpResponse:
     """What the encoder sends, and the last trouble in words. Without a picture `state` is empty."""
 
-    def check() -> Video:
-        video = visible_video(video_id, acting_viewer(request))
-        require(CHANGE, video, acting_viewer(request))
-        return video
-
-    video = await backend_threads.run(check)
+    video = await backend_threads.run(visible_for, CHANGE, video_id, acting_viewer(request))
     try:
         found = await shared_redis().get(health_key(video_id))
     except (RedisError, OSError):

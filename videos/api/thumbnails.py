@@ -14,7 +14,9 @@ from realtime.answers import SENDING, answer
 from realtime.log.threads import backend_threads
 from videos import schemas
 from videos.limits import THUMBNAILS
-from videos.thumbnails import KINDS, check_thumbnail, keep_thumbnail, remove_thumbnail
+from videos.rights import CHANGE
+from videos.thumbnails import KINDS, keep_thumbnail, remove_thumbnail
+from videos.topics import visible_for
 from web.answers import ACTING
 from web.parsing import UnsupportedMediaType
 from web.schemas import Id
@@ -43,7 +45,7 @@ async def put_thumbnail(request: HttpRequest, video_id: VideoId) -> HttpResponse
     It is shown before and after the broadcast: while that is live, its newest picture is.
     """
     viewer = acting_viewer(request)
-    await backend_threads.run(check_thumbnail, video_id, viewer)
+    await backend_threads.run(visible_for, CHANGE, video_id, viewer)
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in KINDS:
         raise UnsupportedMediaType(f"Send {', '.join(KINDS)}.")
@@ -59,6 +61,6 @@ async def put_thumbnail(request: HttpRequest, video_id: VideoId) -> HttpResponse
     summary="Take the picture of a video for its card away (its broadcaster)",
 )
 async def delete_thumbnail(request: HttpRequest, video_id: VideoId) -> HttpResponse:
-    await backend_threads.run(check_thumbnail, video_id, acting_viewer(request))
+    await backend_threads.run(visible_for, CHANGE, video_id, acting_viewer(request))
     await asyncio.to_thread(remove_thumbnail, video_id)
     return HttpResponse(status=204)
