@@ -10,8 +10,12 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from host import embedded, environment
+
+if TYPE_CHECKING:
+    from django.core.management.base import BaseCommand
 
 CONNECT_SECONDS = 5
 UNDEFINED_TABLE = "42P01"
@@ -39,9 +43,10 @@ def main() -> int:
     except Exception as error:
         # Imported here: a start without an error must not wait for it.
         from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import CommandError
         from django.db.utils import OperationalError, ProgrammingError
 
-        if isinstance(error, ImproperlyConfigured):
+        if isinstance(error, ImproperlyConfigured | CommandError):
             return _refuse(str(error))
         if isinstance(error, ProgrammingError) and getattr(error.__cause__, "sqlstate", None) == UNDEFINED_TABLE:
             return _refuse(f"the database lacks tables ({_reason(error)}): manage.py migrate makes them")
@@ -88,11 +93,17 @@ def _run(*, checks_database: bool) -> None:
 
         site.serve(claim)
         return
-    from django.core.management import CommandError, CommandParser, execute_from_command_line
+    from django.core.management import CommandError, CommandParser, ManagementUtility, get_commands
+
+    class Commands(ManagementUtility):
+        def fetch_command(self, subcommand: str) -> BaseCommand:
+            if subcommand not in get_commands():
+                raise CommandError(f"there is no command {subcommand!r}: manage.py help lists them")
+            return super().fetch_command(subcommand)
 
     CommandParser.print_usage = _nothing  # type: ignore[assignment,method-assign]  # a mistake is one line; --help says the rest
     CommandError.__init__.__kwdefaults__["returncode"] = 2  # type: ignore[index]  # 1 is for a crash
-    execute_from_command_line(sys.argv)
+    Commands(sys.argv).execute()
 
 
 def _nothing(*_: object) -> None: ...

@@ -76,6 +76,12 @@ def test_what_a_command_of_django_refuses_is_one_line_too(manage: Manage) -> Non
     assert "no-such-file" in refusal(manage("loaddata", "no-such-file", **SERVERS))
 
 
+def test_a_command_that_there_is_not_is_one_line(manage: Manage) -> None:
+    """It was Django's two lines, and ended with 1."""
+    line = refusal(manage("nosuch", **SERVERS))
+    assert line == "liveplatform: there is no command 'nosuch': manage.py help lists them"
+
+
 def test_a_port_in_use_is_one_line(manage: Manage) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         line = refusal(manage("serve", PORT=str(other.getsockname()[1])))
