@@ -1,13 +1,14 @@
 """Captions of a recording: what is said in it, in one or more languages. Called by the API and the pages.
 
 A broadcaster sends WebVTT, or SubRip, which differs by its commas. Of it the cues are kept; style sheets and notes are
-left out. Times are seconds of the recording as it was when they came: trimming it does not move them.
+left out. Times are seconds of the recording: they move when it is trimmed.
 Source: W3C, WebVTT: The Web Video Text Tracks Format.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
@@ -49,6 +50,39 @@ def _padded(time: str) -> str:
     return time if time.count(":") == 1 else time.rjust(8, "0")
 
 
+def between(text: str, start: float, end: float) -> str:
+    """Return captions as they are of a part of the recording, which begins and ends at these seconds of it."""
+    return _text(cue for whole in read_cues(text) if (cue := _moved(whole, start, end)))
+
+
+def _moved(cue: str, start: float, end: float) -> str:
+    """Return the cue on the clock of the part; "" if nothing of it is shown there."""
+    timing, *said = cue.split("\n")
+    begin, until = (min(max(_seconds(time), start), end) - start for time in timing.split(" --> "))
+    return "\n".join([f"{_written(begin)} --> {_written(until)}", *said]) if until > begin else ""
+
+
+def _seconds(time: str) -> float:
+    *hours, minutes, seconds = time.split(":")
+    return sum(3600 * int(part) for part in hours) + 60 * int(minutes) + float(seconds)
+
+
+def _written(seconds: float) -> str:
+    minutes, ms = divmod(round(seconds * 1000), 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{ms // 1000:02d}.{ms % 1000:03d}"
+
+
+def _text(cues: Iterable[str]) -> str:
+    return HEADER + "".join(f"\n{cue}\n" for cue in cues)
+
+
+def trim_captions(video_id: UUID, start: float, end: float) -> None:
+    """Leave of all captions those of a part of the recording: its seconds from `start` to `end`."""
+    for track in CaptionTrack.objects.select_for_update().filter(video_id=video_id):
+        track.text = between(track.text, start, end)
+        track.save(update_fields=["text"])
+
+
 @transaction.atomic
 def set_captions(video_id: UUID, actor: Viewer, language: str, text: str, *, goes_on: bool = False) -> int:
     """Keep the captions of a language, in place of those that there are or, if it `goes_on`, after them.
@@ -60,7 +94,7 @@ def set_captions(video_id: UUID, actor: Viewer, language: str, text: str, *, goe
     if not cues:
         return 0
     before = CaptionTrack.objects.filter(video_id=video_id, language=language).first() if goes_on else None
-    whole = (before.text if before else HEADER) + "".join(f"\n{cue}\n" for cue in cues)
+    whole = _text([*(read_cues(before.text) if before else ()), *cues])
     if len(whole.encode()) > TEXT_MAX_BYTES:
         raise Invalid("These captions are too long: 1 MB is taken.", code="too_long")
     CaptionTrack.objects.update_or_create(video_id=video_id, language=language, defaults={"text": whole})

@@ -13,9 +13,11 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 
 from accounts.models import Viewer
 from videos import broadcasts
+from videos.captions import trim_captions
 from videos.incoming import DOWNLOAD, REPLAY_PLAYLIST
 from videos.media import SEGMENTS
 from videos.models import Video
@@ -78,7 +80,7 @@ def delete_recording(video_id: UUID, actor: Viewer) -> None:
 
 
 def trim_recording(video_id: UUID, actor: Viewer, *, from_ms: int, to_ms: int) -> None:
-    """Keep the segments that were filmed between two times, and delete the others for good.
+    """Keep the segments that were filmed between two times, and delete the others for good. Captions move with them.
 
     Raises NotFound, Forbidden, Conflict, and Invalid if not one segment is left.
     """
@@ -91,7 +93,10 @@ def trim_recording(video_id: UUID, actor: Viewer, *, from_ms: int, to_ms: int) -
     kept = found.between(from_ms, to_ms)
     if not kept.segments:
         raise Invalid("Nothing of the recording is between these times.", code="nothing_left")
-    kept_files(video_id).write(REPLAY_PLAYLIST, kept.text().encode())
+    start = sum(segment.seconds for segment in found.segments[: found.segments.index(kept.segments[0])])
+    with transaction.atomic():
+        trim_captions(video_id, start, start + kept.seconds)
+        kept_files(video_id).write(REPLAY_PLAYLIST, kept.text().encode())
     removed = keep_only(video_id, {REPLAY_PLAYLIST, *kept.files})
     logger.info("video %s: recording trimmed by %s, %d files deleted", video_id, actor.id, removed)
 

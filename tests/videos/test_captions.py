@@ -8,7 +8,7 @@ from django.test import AsyncClient
 from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage
 from videos import broadcasts
-from videos.captions import captions_of, delete_captions, read_cues, set_captions
+from videos.captions import between, captions_of, delete_captions, read_cues, set_captions
 from videos.models import Video
 from web.refusals import Forbidden, NotFound
 
@@ -47,6 +47,21 @@ def test_subrip_differs_by_its_commas() -> None:
 @pytest.mark.parametrize("text", ["", "WEBVTT\n", "no captions", "00:01.000 --> 00:02.000\n", "1 --> 2\nx", "<html>"])
 def test_some_texts_have_no_cues(text: str) -> None:
     assert read_cues(text) == []
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "left"),
+    [
+        (0, 90, ["00:00:01.000 --> 00:00:02.500", "00:01:02.000 --> 00:01:03.000"]),
+        (2, 62, ["00:00:00.000 --> 00:00:00.500"]),
+        (2.5, 62.1, ["00:00:59.500 --> 00:00:59.600"]),
+        (3, 60, []),
+    ],
+)
+def test_captions_of_a_part_are_on_its_clock(start: float, end: float, left: list[str]) -> None:
+    text = between(WEBVTT, start, end)
+    assert [line for line in text.splitlines() if "-->" in line] == left
+    assert text.startswith("WEBVTT\n")
 
 
 async def test_captions_come_in_pieces_and_the_video_says_that_it_has_some(stage: Stage) -> None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tests.videos.acts import Stage
 from videos import broadcasts, incoming
+from videos.captions import captions_of, set_captions
 from videos.cleaning import clear_pictures, clear_recordings
 from videos.keys import key_of
 from videos.models import Video
@@ -101,6 +102,13 @@ def test_whole_segments_are_trimmed_and_deleted(stage: Stage, folder: Path) -> N
     assert recording_of(stage.video.id, stage.owner).seconds == 6.0
     trim_recording(stage.video.id, stage.owner, from_ms=BEGAN_MS + 6_000, to_ms=BEGAN_MS + 7_000)
     assert "#EXT-X-DISCONTINUITY" not in (folder / "replay.m3u8").read_text()
+
+
+def test_captions_move_when_the_start_is_trimmed(stage: Stage, folder: Path) -> None:
+    """They stayed where they were: each was shown as much too late as had been cut off."""
+    set_captions(stage.video.id, stage.owner, "en", "00:01.000 --> 00:02.000\nOne\n\n00:05.000 --> 00:06.000\nTwo")
+    trim_recording(stage.video.id, stage.owner, from_ms=BEGAN_MS + 4_500, to_ms=BEGAN_MS + 12_000)
+    assert captions_of(stage.video.id, stage.owner, "en") == "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nTwo\n"
 
 
 @pytest.mark.parametrize(("start", "end"), [(-9, -1), (12_000, 90_000), (5_000, 5_000), (8_000, 2_000)])
