@@ -146,19 +146,30 @@ def end_stray_postgres(cluster: Path) -> None:
     """End a PostgreSQL that a former owner has left running, and remove the pid file of a dead one.
 
     After a power cut any process may have the number in postmaster.pid; PostgreSQL would take it for a running server.
+    The sessions of one that was killed hold its memory for a moment, which would stop the next start.
     """
     pid_file = cluster / "postmaster.pid"
     try:
-        pid = int(pid_file.read_text().split()[0])
-        os.kill(pid, 0)
+        lines = pid_file.read_text().splitlines()
+        pid = int(lines[0])
     except (OSError, ValueError, IndexError):
         return
-    if not _runs_postgres(pid, cluster):
+    if _runs_postgres(pid, cluster):
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            if wait_until(partial(_is_gone, pid_file, pid, number), within_seconds=STRAY_SECONDS, every_seconds=0.1):
+                return
+    elif wait_until(partial(is_unused, lines), within_seconds=STRAY_SECONDS, every_seconds=0.1):
         pid_file.unlink(missing_ok=True)
-        return
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        if wait_until(partial(_is_gone, pid_file, pid, number), within_seconds=STRAY_SECONDS, every_seconds=0.1):
-            return
+
+
+def is_unused(lines: list[str]) -> bool:
+    """Return whether nobody holds the shared memory that a pid file names. True where the kernel does not tell."""
+    try:
+        rows = Path("/proc/sysvipc/shm").read_text().splitlines()
+        named = lines[6].split()
+    except (OSError, IndexError):
+        return True
+    return not any(row[:2] == named and int(row[6]) for row in map(str.split, rows[1:]))
 
 
 def _is_gone(pid_file: Path, pid: int, number: signal.Signals) -> bool:

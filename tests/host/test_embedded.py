@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 import redis
 
 from host import embedded
+from host.embedded import postgres as embedded_postgres
 from host.processes import Child, Program
 from tests.host.conftest import alive
 from tests.sites import CHECKOUT, wait_for
@@ -89,7 +91,6 @@ def test_a_process_that_has_the_number_of_a_dead_server_does_not_stop_the_start(
     (server,) = embedded.servers(folder, valkey=False)
     with embedded.started(server, folder) as child:
         child.kill()
-    wait_for(lambda: not group_lives(child.pid), "its sessions to end")  # they hold its shared memory
     pid_file = folder / "postgres" / "postmaster.pid"
     _, *rest = pid_file.read_text().splitlines()
     with open(pid_file, "w") as file:
@@ -98,16 +99,37 @@ def test_a_process_that_has_the_number_of_a_dead_server_does_not_stop_the_start(
         assert setting(folder, "server_version_num") >= "180000"
 
 
-def group_lives(pid: int) -> bool:
-    """Return whether a process of the child's group is left. Where nobody reaps them, the dead stay as zombies."""
-    return any(_group(path) == pid and alive(int(path.name)) for path in Path("/proc").glob("[0-9]*"))
+def test_the_sessions_of_a_dead_server_are_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They end when they see that it is dead, and hold its memory until then: the next start failed."""
+    looks: list[bool] = []
+    is_unused = embedded_postgres.is_unused
+
+    def look(lines: list[str]) -> bool:
+        looks.append(is_unused(lines))
+        return looks[-1]
+
+    monkeypatch.setattr(embedded_postgres, "is_unused", look)
+    (server,) = embedded.servers(folder, valkey=False)
+    with (
+        embedded.started(server, folder) as child,
+        psycopg.connect(embedded.database_url(folder)) as connection,
+        ThreadPoolExecutor() as threads,
+    ):
+        session = connection.info.backend_pid
+        os.kill(session, signal.SIGSTOP)  # it is too busy to see it
+        child.kill()
+        version = threads.submit(running_version, folder)
+        try:
+            wait_for(lambda: bool(looks), "the next start to look")
+        finally:
+            os.kill(session, signal.SIGKILL)
+        assert version.result() >= "180000"
+        assert (looks[0], looks[-1]) == (False, True)
 
 
-def _group(process: Path) -> int | None:
-    try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[2])
-    except OSError:
-        return None
+def running_version(folder: Path) -> str:
+    with embedded.running(folder, command="test", valkey=False):
+        return setting(folder, "server_version_num")
 
 
 def test_addresses_stay_the_same_and_only_their_owner_can_read_them(folder: Path) -> None:
