@@ -20,10 +20,10 @@ from tests.kit import HANG_SECONDS
 from tests.sites import WAIT_SECONDS, Site, wait_for
 
 PASSWORD = "a password of the tests"
-MAKE_BROADCASTER = f"""
+MAKE_BROADCASTER = """
 from accounts.tokens import issue_token
 from accounts.models import Viewer
-viewer = Viewer.objects.create_user("nadia", password="{PASSWORD}", name="Nadia", is_broadcaster=True)
+viewer = Viewer.objects.create_user("{username}", password="{password}", name="Nadia", is_broadcaster=True)
 print("TOKEN", issue_token(viewer))
 """
 
@@ -39,7 +39,7 @@ class Broadcaster:
 
     site: Site
     token: str
-    username: str = "nadia"
+    username: str
     password: str = PASSWORD
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, *, token: str = "") -> Any:
@@ -61,10 +61,11 @@ class Broadcaster:
         return comment
 
 
-def make_broadcaster(site: Site) -> Broadcaster:
+def make_broadcaster(site: Site, username: str = "nadia") -> Broadcaster:
     """Give the site an account that may broadcast."""
-    printed = site.manage("shell", "--command", MAKE_BROADCASTER).stdout
-    return Broadcaster(site, printed.rpartition("TOKEN ")[2].strip())
+    code = MAKE_BROADCASTER.format(username=username, password=PASSWORD)
+    printed = site.manage("shell", "--command", code).stdout
+    return Broadcaster(site, printed.rpartition("TOKEN ")[2].strip(), username)
 
 
 @pytest.fixture(scope="session")

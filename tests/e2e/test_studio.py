@@ -10,11 +10,17 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.conftest import Broadcaster, OpenWindow, Window
+from tests.e2e.conftest import Broadcaster, OpenWindow, Window, make_broadcaster
 from tests.sites import Site
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 IS_WITHIN = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
+@pytest.fixture(scope="module")
+def broadcaster(site: Site) -> Broadcaster:
+    """One of this module's own: the desk goes on to what else is live."""
+    return make_broadcaster(site, "sabine")
 
 
 async def signed_in(open_window: OpenWindow, broadcaster: Broadcaster, path: str, viewport: dict[str, int]) -> Window:
@@ -36,9 +42,6 @@ async def test_a_broadcaster_looks_after_what_is_live(
     broadcaster: Broadcaster, picture: Callable[[str], str], open_window: OpenWindow, viewport: dict[str, int]
 ) -> None:
     """Preview, plots and comments in one place; the name can be changed; the end asks, and can be taken back."""
-    for video in broadcaster.call("GET", "/me/videos")["items"]:
-        if video["status"] == "live":
-            broadcaster.call("POST", f"/videos/{video['id']}/end")
     titles = [f"On the desk of {viewport['width']} px", f"Another name at {viewport['width']} px"]
     video_id = broadcaster.new_video(title=titles[0])
     broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": picture(video_id)})
