@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.e2e.conftest import Broadcaster, OpenWindow
 from tests.e2e.test_watch import plays, watch
@@ -74,6 +75,29 @@ async def test_what_is_pressed_before_the_rest_is_there_is_done_then(
     await window.page.locator("#like").click()
 
     await expect(window.page.locator("#guest-dialog")).to_be_visible()
+
+
+async def test_a_name_sent_before_any_module_is_there_is_not_lost(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    """The form was the browser's own until then: it loaded the page again, without the name."""
+    video_id = broadcaster.new_video()
+    window = await open_window("about:blank")
+    page, held = window.page, asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await held.wait()
+        await route.continue_()
+
+    await page.route("**/start*.js", hold)
+    await page.goto(watch(site, video_id), wait_until="commit")
+    await page.get_by_placeholder("Your name").first.fill("Early Ana")
+    await page.get_by_role("button", name="Join").first.click()
+    held.set()
+
+    await expect(page.get_by_placeholder("Write a comment")).to_be_visible()
+    assert page.url == watch(site, video_id)
+    assert window.problems == []
 
 
 async def test_a_browser_unpacks_the_vendored_files_that_lie_there(site: Site, open_window: OpenWindow) -> None:

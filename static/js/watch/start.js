@@ -1,29 +1,12 @@
 // The first script of a watch page: the picture comes first, everything else when it stands. What is pressed before that
-// loads the rest at once, and is done then.
+// loads the rest at once, and is done then (early.js).
 
 import { firstPicture } from "./first-picture.js";
 
 const AGAIN_MS = 1_000;
-
-let repeat = () => {};
-let isLoading = false;
-
-const early = {
-  pointerdown: load,
-  keydown: load,
-  click({ target }) {
-    const button = target.closest("button");
-    if (button && !button.popoverTargetElement) repeat = () => button.click();
-  },
-  submit(event) {
-    event.preventDefault();
-    repeat = () => event.target.requestSubmit(event.submitter);
-  },
-};
+const { early } = globalThis;
 
 async function load() {
-  if (isLoading) return;
-  isLoading = true;
   const later = document.getElementById("later");
   if (later) {
     document.head.append(later.content);
@@ -34,8 +17,7 @@ async function load() {
     part.remove();
   }
   await import("./watch.js");
-  for (const [name, work] of Object.entries(early)) document.removeEventListener(name, work, true);
-  repeat();
+  early.end();
 }
 
 /** Add the rest of the page, which is the site's own as the page itself is. */
@@ -53,5 +35,4 @@ async function addRest(address) {
   }
 }
 
-for (const [name, work] of Object.entries(early)) document.addEventListener(name, work, true);
-firstPicture.stands.then(load);
+void Promise.race([early.isPressed, firstPicture.stands]).then(load);
