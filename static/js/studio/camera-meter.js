@@ -4,6 +4,9 @@ import { reducedMotion } from "../parts/dom.js";
 
 const FLOOR_DB = -60;
 const CALM_MS = 1_000;
+const LISTEN_MS = 40;
+/** So many samples are as long as that, at 48 kHz: nothing is missed. */
+const SAMPLES = 2_048;
 
 /** The part of the meter that is full, of samples between -1 and 1. */
 export function levelOf(samples) {
@@ -16,7 +19,10 @@ export class LevelMeter {
   #meter;
   #context = null;
   #analyser = null;
-  #samples = new Float32Array(1024);
+  #samples = new Float32Array(SAMPLES);
+  /** Since the meter was drawn. */
+  #loudest = 0;
+  #drawnAt = 0;
 
   constructor(meter) {
     this.#meter = meter;
@@ -29,16 +35,22 @@ export class LevelMeter {
     this.#meter.value = 0;
     if (!stream?.getAudioTracks().length) return;
     this.#context = new AudioContext();
-    this.#analyser = this.#context.createAnalyser();
+    this.#analyser = new AnalyserNode(this.#context, { fftSize: SAMPLES });
     this.#context.createMediaStreamSource(stream).connect(this.#analyser);
-    this.#draw(this.#analyser);
+    this.#listen(this.#analyser);
   }
 
-  #draw(analyser) {
+  #listen(analyser) {
     if (analyser !== this.#analyser) return;
     analyser.getFloatTimeDomainData(this.#samples);
-    this.#meter.value = levelOf(this.#samples);
-    if (reducedMotion.matches) setTimeout(() => this.#draw(analyser), CALM_MS);
-    else requestAnimationFrame(() => this.#draw(analyser));
+    this.#loudest = Math.max(this.#loudest, levelOf(this.#samples));
+    if (performance.now() - this.#drawnAt >= (reducedMotion.matches ? CALM_MS : 0)) this.#draw();
+    setTimeout(() => this.#listen(analyser), LISTEN_MS);
+  }
+
+  #draw() {
+    this.#meter.value = this.#loudest;
+    this.#loudest = 0;
+    this.#drawnAt = performance.now();
   }
 }
