@@ -22,7 +22,7 @@ from django.conf import settings
 from videos.cached import FileCache
 from videos.media import LargeFile, never_changes
 from videos.playlists import ReadPlaylist
-from videos.sources import OtherNode, Source, SourceAway
+from videos.sources import Source, SourceAway
 from web.kept import bucket
 from web.pictures import MediaAway
 from web.store import OpenedFile
@@ -156,7 +156,11 @@ async def _pieces(source: Source, video_id: str, name: str, start: int, end: int
 @functools.cache
 def elsewhere() -> Elsewhere | None:
     """Return where this node gets what it has not got, by the settings; None: it has everything that there is."""
-    sources: list[Source] = [OtherNode(url) for url in settings.LIVE_MEDIA_FROM]
+    sources: list[Source] = []
+    if settings.LIVE_MEDIA_FROM:
+        from videos.other_node import OtherNode
+
+        sources += [OtherNode(url) for url in settings.LIVE_MEDIA_FROM]
     if (kept := bucket()) is not None:
         sources.append(kept)
     if not sources:
