@@ -231,7 +231,7 @@ def broadcasting() -> Iterator[Studio]:
 
 
 async def measure(studio: Studio, seconds: float, rounds: int) -> dict[str, list[float]]:
-    executable = servers.chromium()
+    executable = servers.chromium(servers.WINDOWED)
     if not executable:
         raise SystemExit(f"glass: {servers.NO_CHROMIUM}")
     async with async_playwright() as playwright:

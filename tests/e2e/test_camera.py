@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import WebSocketRoute, expect
+from playwright.async_api import Browser, WebSocketRoute, expect
 
+from tests import servers
+from tests.conftest import chromium_or_skip, launched
 from tests.e2e.conftest import Broadcaster, OpenWindow, Window
 from tests.sites import Site, wait_for
 
@@ -27,6 +29,13 @@ async def moves(window: Window) -> None:
     await window.until("document.querySelector('video').videoWidth > 0")
     first = await window.page.evaluate(LOOK)
     await window.until(f"{LOOK} !== {first}")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One with windows: only that one asks whether a page may use the camera."""
+    async with launched(chromium_or_skip(servers.WINDOWED)) as started:
+        yield started
 
 
 @pytest.fixture
