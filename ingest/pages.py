@@ -26,11 +26,14 @@ logger = logging.getLogger(__name__)
 
 READ_BYTES = 65_536
 ASK_SECONDS = 5.0
+CONNECTIONS_MAX = 200
+"""So many pages send at once. One more is told to come again."""
 SILENT_SECONDS = 15.0  # longer than the node waits for the browser, which has more to say about it
 TAKEN_SECONDS = 1.0
 FORMATS = {"webm": "matroska", "mp4": "mp4"}
 LOOK_BYTES, LOOK_SECONDS = 65_536, 0.5
 FAREWELL_SECONDS = 2.0
+FULL = "Too many pages send at the moment."
 UNUSABLE = "The picture cannot be used: {}"
 _LOOK = ("-probesize", str(LOOK_BYTES), "-analyzeduration", str(int(LOOK_SECONDS * 1e6)))
 _TRACKS = ("-map", "0:v:0?", "-map", "0:a:0?")
@@ -78,9 +81,11 @@ class PageServer:
         assert task is not None
         self._tasks.add(task)
         try:
-            async with asyncio.timeout(ASK_SECONDS):
-                asked = _Asked.from_json(await reader.readline())
-            last = await self._feed(asked, reader, writer)
+            last = _unfed(FULL)
+            if len(self._tasks) <= CONNECTIONS_MAX:
+                async with asyncio.timeout(ASK_SECONDS):
+                    asked = _Asked.from_json(await reader.readline())
+                last = await self._feed(asked, reader, writer)
             writer.write(orjson.dumps(last) + b"\n")
             async with asyncio.timeout(FAREWELL_SECONDS):
                 while await reader.read(READ_BYTES):  # to close over unread bytes takes the words back
@@ -105,7 +110,7 @@ class PageServer:
         try:
             await feeder.start()
         except (OSError, RuntimeError) as error:
-            return {"detail": f"The site cannot start ffmpeg: {error}", "is_refused": False}
+            return _unfed(f"The site cannot start ffmpeg: {error}")
         moving = asyncio.create_task(_move(reader, feeder, writer), name="picture from a page")
         ending = asyncio.create_task(feeder.wait(), name="end of ffmpeg")
         try:
@@ -116,6 +121,10 @@ class PageServer:
         words = await ending
         logger.info("a picture from a page is over: %s", words or "it was ended there")
         return {"detail": words if feeder.was_refused else UNUSABLE.format(words), "is_refused": feeder.was_refused}
+
+
+def _unfed(detail: str) -> dict[str, str | bool]:
+    return {"detail": detail, "is_refused": False}
 
 
 async def _move(reader: asyncio.StreamReader, feeder: Feeder, writer: asyncio.StreamWriter) -> None:

@@ -49,6 +49,7 @@ from videos.text import file_name
 from videos.thumbnails import picture_urls
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
 from videos.watching import uniques
+from web.errors import media_away
 from web.middleware import (
     CONTENT_SECURITY_POLICY_FRAMED,
     CONTENT_SECURITY_POLICY_FRAMING,
@@ -334,8 +335,8 @@ async def media(request: HttpRequest, video_id: str, name: str) -> HttpResponse:
         return error(400, "bad_request", str(mistake))
     except WaitEnded as ended:
         return _come_again(ended)
-    except MediaAway:
-        return error(503, "unavailable", "The picture is on a machine that does not answer.", retry_seconds=1)
+    except MediaAway as away:
+        return media_away(away)
     except StoreUnavailable as away:
         return unavailable(away)
     except (NotFound, OSError):

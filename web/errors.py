@@ -14,6 +14,7 @@ from realtime.answers import Answers, error, unavailable
 from realtime.log.store import StoreUnavailable
 from web.door import Unauthorized
 from web.parsing import Malformed, UnsupportedMediaType
+from web.pictures import MediaAway
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
 
 STATUSES: dict[type[Refused], int] = {
@@ -39,6 +40,11 @@ def _unavailable(problem: StoreUnavailable) -> HttpResponse:
     return unavailable(problem)
 
 
+def media_away(_: MediaAway) -> HttpResponse:
+    act_limits.give_back()
+    return error(503, "unavailable", "The picture is on a machine that does not answer.", retry_seconds=1)
+
+
 ANSWERS: Answers = {
     **PLATFORM_ANSWERS,
     Refused: lambda refusal: error(STATUSES[type(refusal)], refusal.code, refusal.detail),
@@ -47,4 +53,5 @@ ANSWERS: Answers = {
     UnsupportedMediaType: lambda problem: error(415, "unsupported_media_type", str(problem)),
     HttpError: _http_error,
     StoreUnavailable: _unavailable,
+    MediaAway: media_away,
 }

@@ -165,3 +165,17 @@ async def test_an_ingest_that_stops_ends_what_comes_in(place: Place) -> None:
     with contextlib.suppress(ConnectionError):
         assert await node.last() == {}
     writer.transport.abort()
+
+
+async def test_one_page_too_many_is_told_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "CONNECTIONS_MAX", 1)
+    server = PageServer(rtmp_host="127.0.0.1", rtmp_port=place.port)
+    port = await server.start("127.0.0.1", 0)
+    one, more = [Node(*await asyncio.open_connection("127.0.0.1", port)) for _ in range(2)]
+    async with asyncio.timeout(HANG_SECONDS):
+        assert await more.last() == {"detail": "Too many pages send at the moment.", "is_refused": False}
+        more.writer.close()
+        await one.send(first_line() + await recorded("webm"))
+        await until(lambda: "key" in place.streams)
+    one.writer.transport.abort()
+    await server.aclose()

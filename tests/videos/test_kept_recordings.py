@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.test import AsyncClient
 
 from accounts.models import Viewer
+from accounts.tokens import issue_token
+from realtime.log.threads import backend_threads
 from tests.buckets import S3Server, s3_server
+from tests.sites import free_port
 from tests.videos.acts import Stage
 from tests.videos.test_recordings import BEGAN_MS, ended, listed
 from videos import broadcasts, incoming, removal
@@ -80,6 +85,21 @@ def test_it_stays_as_long_as_the_setting_says(stage: Stage, kept: BucketFolder, 
     assert (clear_pictures(), clear_recordings(), kept.sizes()) == (0, 0, before)
     settings.LIVE_RECORDINGS_DAYS = 399
     assert (clear_recordings(), [*kept.sizes()]) == (1, ["poster.jpg"])
+
+
+async def test_a_bucket_that_is_away_is_not_taken_for_the_database(
+    stage: Stage, kept: BucketFolder, settings: Any
+) -> None:
+    settings.LIVE_BUCKET = dataclasses.replace(settings.LIVE_BUCKET, endpoint=f"http://127.0.0.1:{free_port()}")
+    token = await backend_threads.run(issue_token, stage.owner)
+    answer = await AsyncClient().get(
+        f"/api/v1/videos/{stage.video.id}/recording", headers={"Authorization": f"Bearer {token}"}
+    )
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"code": "unavailable", "detail": "The picture is on a machine that does not answer."},
+    )
+    assert answer.headers["Retry-After"] == "1"
 
 
 def test_what_a_bucket_that_was_away_still_has_is_deleted_later(

@@ -30,7 +30,9 @@ Language = Annotated[str, Path(max_length=20, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0
 async def put_captions(
     request: HttpRequest, video_id: VideoId, language: Language, body: schemas.CaptionsIn
 ) -> HttpResponse:
-    """Times are those of the recording. Captions in this language are replaced, unless these go on after them.
+    """Times are those of the recording, and move when it is trimmed.
+
+    Captions in this language are replaced, unless these go on after them.
 
     Players find them at `/videos/{video_id}/captions/{language}.vtt`.
     """
