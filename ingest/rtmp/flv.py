@@ -18,6 +18,8 @@ _SIZE = struct.Struct(">I")
 _HEAD_BYTES = _HEAD.size
 _VIDEO, _AUDIO = 1, 4
 _ENHANCED, _ENHANCED_AUDIO = 0x80, 9
+HELD_MAX_BYTES = 4_194_304
+_EMPTY_HEAD = 0xA0, 2  # of AAC: its first four bits, and how long it is
 _WITH_HEADS: dict[int, tuple[int, ...]] = {MessageKind.VIDEO: (7, 12), MessageKind.AUDIO: (10,)}  # AVC, HEVC; AAC
 
 
@@ -25,12 +27,15 @@ class FlvFile:
     """The messages of one stream as the pieces of a file, which begins with its header.
 
     When a track becomes another one (of another size, say), another file begins, with all that a decoder needs.
+    An encoder that copies AAC may know its head only when the first sound comes, and sends an empty one before. What
+    comes meanwhile is held: ffmpeg would begin without the sound.
     """
 
     def __init__(self) -> None:
         self._times = SteadyTimes()
         self._facts: RtmpMessage | None = None
         self._heads: dict[int, RtmpMessage] = {}
+        self._held: list[RtmpMessage] | None = None
         self._has_begun = False
         self._is_over = False
 
@@ -40,6 +45,18 @@ class FlvFile:
 
     def pieces(self, message: RtmpMessage) -> tuple[bytes | bytearray, ...]:
         """Return what to write for a message, to be joined. If a file begins, its header is the first piece."""
+        if _is_empty_head(message):
+            self._held = None if self._has_begun else []
+            return ()
+        if self._held is None:
+            return self._pieces(message)
+        self._held.append(message)
+        if not _is_sounds_head(message) and sum(len(one.payload) for one in self._held) < HELD_MAX_BYTES:
+            return ()
+        held, self._held = sorted(self._held, key=lambda one: not _is_sounds_head(one)), None
+        return tuple(piece for one in held for piece in self._pieces(one))
+
+    def _pieces(self, message: RtmpMessage) -> tuple[bytes | bytearray, ...]:
         time, is_frame = message.timestamp_ms, False
         if message.kind == MessageKind.DATA:
             self._facts = message if facts(message) else self._facts
@@ -62,6 +79,15 @@ class FlvFile:
         former = self._heads.get(message.kind)
         self._heads[message.kind] = message
         return former is not None and former.payload != message.payload
+
+
+def _is_empty_head(message: RtmpMessage) -> bool:
+    first, size = _EMPTY_HEAD
+    return _is_sounds_head(message) and message.payload[0] & 0xF0 == first and len(message.payload) == size
+
+
+def _is_sounds_head(message: RtmpMessage) -> bool:
+    return message.kind == MessageKind.AUDIO and _is_head(message)
 
 
 def _is_head(message: RtmpMessage) -> bool:

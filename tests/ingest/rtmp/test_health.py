@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.rtmp import amf0
+from ingest.rtmp import amf0, flv
 from ingest.rtmp.chunks import RtmpMessage
 from ingest.rtmp.flv import FlvFile
 from ingest.rtmp.health import WINDOW_SECONDS, HealthMeter
@@ -151,3 +151,32 @@ def test_tag_has_the_whole_timestamp() -> None:
     head, payload, size = file.pieces(RtmpMessage(VIDEO, 0x01020304, 1, FRAME))
     assert head == b"\x09\0\0\x05\x02\x03\x04\x01\0\0\0"
     assert (payload, size) == (FRAME, b"\0\0\0\x10")
+
+
+EMPTY_HEAD, HEAD, SOUND = b"\xaf\0", b"\xaf\0\x11\x90", b"\xaf\1sound"
+
+
+def sound(payload: bytes) -> RtmpMessage:
+    return RtmpMessage(AUDIO, 0, 1, payload)
+
+
+def test_frames_wait_for_the_head_of_the_sound() -> None:
+    """An encoder that copies AAC sends an empty one first: after a large frame ffmpeg had begun without it."""
+    file = FlvFile()
+    frames = [RtmpMessage(VIDEO, 0, 1, SEQUENCE), RtmpMessage(VIDEO, 0, 1, KEYFRAME)]
+    assert [file.pieces(one) for one in (sound(EMPTY_HEAD), *frames)] == [()] * 3
+    written = file.pieces(sound(HEAD))
+    assert [piece for piece in written if piece in (EMPTY_HEAD, HEAD, SEQUENCE, KEYFRAME)] == [HEAD, SEQUENCE, KEYFRAME]
+    assert written[0].startswith(b"FLV")
+    assert SOUND in file.pieces(sound(SOUND))
+    assert file.pieces(sound(EMPTY_HEAD)) == ()
+    assert SOUND in file.pieces(sound(SOUND))
+
+
+def test_frames_do_not_wait_for_ever_for_a_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flv, "HELD_MAX_BYTES", 2 * len(KEYFRAME))
+    file = FlvFile()
+    frame = RtmpMessage(VIDEO, 0, 1, KEYFRAME)
+    assert [file.pieces(one) for one in (sound(EMPTY_HEAD), frame)] == [()] * 2
+    assert file.pieces(frame).count(KEYFRAME) == 2
+    assert KEYFRAME in file.pieces(frame)
