@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from ingest.encoder import ffmpeg
 from tests.ingest.cameras import filming
+from tests.ingest.origins import film_server
 from tests.ingest.test_ingest import CODECS, SOURCES, pictures, playlist
 from tests.rooms import Room, open_room
 from tests.sites import Site, SiteFactory, free_port, wait_for
@@ -39,24 +34,6 @@ def origins(broadcasting: Site) -> list[str]:
     return broadcasting.env["LIVE_PULL_ORIGINS"].split(",")
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def served(folder: Path, port: int, stack: ExitStack) -> None:
-    """Serve what ffmpeg films as HLS until the stack ends."""
-    command = [ffmpeg(), "-nostdin", "-loglevel", "error", *SOURCES, *CODECS, "-f", "hls", "-hls_time", "1"]
-    film = subprocess.Popen([*command, str(folder / "live.m3u8")], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    stack.callback(film.wait)
-    stack.callback(film.kill)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    stack.callback(server.server_close)
-    stack.callback(server.shutdown)
-    wait_for(lambda: (folder / "live.m3u8").exists(), "the playlist")
-
-
 async def fetch(room: Room, source: str) -> None:
     path = f"/videos/{room.video_id}"
     (await room.call("PATCH", path, {"source": source}, person=room.people[0])).raise_for_status()
@@ -66,14 +43,12 @@ async def test_a_playlist_is_fetched_again_when_it_ends(broadcasting: Site, orig
     port = int(origins[0].rpartition(":")[2])
     async with open_room(broadcasting) as room:
         async with watching(SseWatcher(broadcasting.urls[0], room.topic)) as [viewer]:
-            with ExitStack() as stack:
-                served(tmp_path, port, stack)
+            with film_server(tmp_path, port, (*SOURCES, *CODECS)):
                 await fetch(room, f"{origins[0]}/live.m3u8")
                 await viewer.wait_for(lambda: "live" in pictures(viewer), "the picture")
                 wait_for(lambda: playlist(broadcasting, room.video_id).count("#EXTINF") >= 3, "three segments")
             await viewer.wait_for(lambda: pictures(viewer)[-1] == "stalled", "that it stops")
-            with ExitStack() as stack:
-                served(tmp_path, port, stack)
+            with film_server(tmp_path, port, (*SOURCES, *CODECS)):
                 await viewer.wait_for(lambda: pictures(viewer)[-1] == "live", "the picture again")
                 await fetch(room, "")
                 await viewer.wait_for(lambda: pictures(viewer)[-1] == "stalled", "that it is fetched no more")
