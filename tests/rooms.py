@@ -139,3 +139,9 @@ async def open_room(site: AnySite, *, people: int = 2) -> AsyncIterator[Room]:
             connection.execute("UPDATE accounts_viewer SET is_broadcaster = true WHERE id = %s", [nadia.id])
         room.video_id = await room.new_video()
         yield room
+
+
+async def is_told_of(room: Room, codecs: tuple[str, str]) -> bool:
+    """Whether the studio knows these codecs: the ingest says each second how the picture is doing."""
+    health = (await room.call("GET", f"/videos/{room.video_id}/picture", person=room.people[0])).json()
+    return health["encoder"] is not None and (health["encoder"]["video"], health["encoder"]["audio"]) == codecs

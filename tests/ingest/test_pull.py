@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from tests.ingest.cameras import filming
 from tests.ingest.origins import film_server
 from tests.ingest.test_ingest import CODECS, SOURCES, pictures, playlist
-from tests.rooms import Room, open_room
+from tests.rooms import Room, is_told_of, open_room
 from tests.sites import Site, SiteFactory, free_port, wait_for
-from tests.watching import SseWatcher, watching
+from tests.watching import SseWatcher, eventually, watching
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +66,8 @@ async def test_a_camera_is_fetched(broadcasting: Site, origins: list[str], tmp_p
         async with filming(tmp_path, port), watching(SseWatcher(broadcasting.urls[0], room.topic)) as [viewer]:
             await fetch(room, source)
             await viewer.wait_for(lambda: "live" in pictures(viewer), "the picture")
+            await eventually(partial(is_told_of, room, ("avc1", "")), "the studio to know its codec")
             health = (await room.call("GET", f"/videos/{room.video_id}/picture", person=nadia)).json()
-            assert (health["encoder"]["video"], health["encoder"]["audio"]) == ("avc1", "")
             assert health["source"] == source
             # Its password is the broadcaster's alone.
             assert "secret" not in (await room.call("GET", f"/videos/{room.video_id}")).text

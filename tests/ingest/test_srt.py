@@ -10,9 +10,9 @@ import pytest
 
 from tests.ingest.booth import encoders
 from tests.ingest.test_ingest import CODECS, SOURCES, pictures, playlist
-from tests.rooms import Room, open_room
+from tests.rooms import Room, is_told_of, open_room
 from tests.sites import Site, SiteFactory, wait_for
-from tests.watching import SseWatcher, watching
+from tests.watching import SseWatcher, eventually, watching
 
 OFTEN = "kmrefreshrate=64&kmpreannounce=24"
 """The encoder changes the key of its stream after so many packets, and sends it that many before."""
@@ -61,8 +61,7 @@ async def test_a_picture_comes_and_goes(broadcasting: Site, encode: Encode) -> N
             first = encode(f"{address}&{OFTEN}")
             await viewer.wait_for(lambda: "live" in pictures(viewer), "the picture")
             wait_for(lambda: playlist(broadcasting, room.video_id).count("#EXTINF") >= 3, "three segments")
-            health = (await room.call("GET", f"/videos/{room.video_id}/picture", person=room.people[0])).json()
-            assert (health["encoder"]["video"], health["encoder"]["audio"]) == ("avc1", "mp4a")
+            await eventually(partial(is_told_of, room, ("avc1", "mp4a")), "the studio to know its codecs")
             first.kill()
             await viewer.wait_for(lambda: "stalled" in pictures(viewer), "that it stops")
             encode(address)
@@ -97,3 +96,15 @@ async def test_an_encoder_is_cut_when_its_key_is_replaced(broadcasting: Site, en
         wait_for(lambda: "#EXTINF" in playlist(broadcasting, room.video_id), "the picture")
         (await room.call("POST", "/me/stream-key", person=room.people[0])).raise_for_status()
         assert sending.wait(120) != 0
+
+
+async def test_sound_that_rtmp_cannot_carry_is_encoded_anew_when_it_comes_again(
+    broadcasting: Site, encode: Encode
+) -> None:
+    async with open_room(broadcasting) as room:
+        address = await address_of(room)
+        broadcasters = (*CODECS[: CODECS.index("-c:a")], "-c:a", "mp2")
+        assert encode(address, *broadcasters).wait(120) != 0
+        encode(address, *broadcasters)
+        await eventually(partial(is_told_of, room, ("avc1", "mp4a")), "the studio to know its codecs")
+        wait_for(partial(shows, broadcasting, room.video_id), "the picture")

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from ingest.encoder import ffmpeg
 from tests.machines import needed
 from tests.realtime.edge.clients import HANG_SECONDS, ban, end_of, ticket_of, websocket
-from tests.rooms import Person, Room, open_room
+from tests.rooms import Person, Room, is_told_of, open_room
 from tests.sites import Site, SiteFactory, answers, free_port, wait_for
 from tests.test_deploy import nginx_configuration
 from tests.watching import SseWatcher, eventually, watching
@@ -125,12 +125,6 @@ def pictures(viewer: SseWatcher) -> list[str]:
 def playlist(here: Room) -> str:
     found = here.site.folder / "media" / here.video_id / "live.m3u8"  # type: ignore[attr-defined]
     return found.read_text() if found.exists() else ""
-
-
-async def is_told_of(room: Room, codecs: tuple[str, str]) -> bool:
-    """Whether the studio knows these codecs: the ingest says each second how the picture is doing."""
-    health = (await room.call("GET", f"/videos/{room.video_id}/picture", person=room.people[0])).json()
-    return health["encoder"] is not None and (health["encoder"]["video"], health["encoder"]["audio"]) == codecs
 
 
 async def test_a_picture_from_a_page_goes_live_and_goes_on_when_the_page_comes_back(room: Room) -> None:
