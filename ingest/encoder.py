@@ -15,6 +15,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -43,16 +44,48 @@ BITS_PER_LINE_SQUARED = 4.8
 AGAIN_AUDIO = ("-c:a", "aac", "-b:a", "128k", "-ac", "2")
 
 
-class EncoderProcess:
-    """A running ffmpeg. `take` gets what it makes, in any cut: with 0 the picture as it came, then the smaller ones.
+class FfmpegProcess:
+    """A running ffmpeg: what `_process` and `_reading`, which ends with it, have in common."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[Any] | None = None
+
+    async def write(self, data: bytes) -> None:
+        """Hand over what it reads. Waits while ffmpeg does not read. What comes after its end is dropped."""
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+
+    async def aclose(self) -> None:
+        """End it with what it has; return when all that it made has been read. A cancel ends it at once."""
+        if self._process is None or self._reading is None:
+            return
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        elif self._process.returncode is None:
+            self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await asyncio.shield(self._reading)
+        except (TimeoutError, asyncio.CancelledError) as reason:
+            if self._process.returncode is None:
+                self._process.kill()
+            await asyncio.shield(self._reading)
+            if isinstance(reason, asyncio.CancelledError):
+                raise
+
+
+class EncoderProcess(FfmpegProcess):
+    """The ffmpeg of a picture that is sent. `take` gets what it makes, in any cut: with 0 the picture as it came, then the smaller ones.
     `over` is called at its end, with its last words.
     """
 
     def __init__(self, take: Callable[[int, bytes], None], over: Callable[[str], None]) -> None:
+        super().__init__()
         self._take = take
         self._over = over
-        self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
         self._words: list[str] = []
 
     async def start(self, *, video: str, audio: str, heights: Sequence[int] = ()) -> None:
@@ -82,26 +115,6 @@ class EncoderProcess:
         assert self._process.stdout is not None
         streams = [self._process.stdout, *[await _stream(made) for made, _ in pipes]]
         self._reading = asyncio.create_task(self._read(self._process, streams), name="read ffmpeg")
-
-    async def write(self, data: bytes) -> None:
-        """Hand over FLV. Waits while ffmpeg does not read. What comes after its end is dropped."""
-        assert self._process is not None and self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(data)
-            await self._process.stdin.drain()
-
-    async def aclose(self) -> None:
-        """End it with what it has; return when all that it made has been taken."""
-        if self._process is None or self._reading is None:
-            return
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await asyncio.shield(self._reading)
-        except TimeoutError:
-            self._process.kill()
-            await self._reading
 
     async def _read(self, process: asyncio.subprocess.Process, streams: Sequence[asyncio.StreamReader]) -> None:
         words = asyncio.create_task(self._read_words(process), name="read ffmpeg's log")

@@ -17,13 +17,12 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from ingest.encoder import AGAIN_AUDIO, AGAIN_VIDEO, ffmpeg
+from ingest.encoder import AGAIN_AUDIO, AGAIN_VIDEO, FfmpegProcess, ffmpeg
 
 logger = logging.getLogger(__name__)
 
 COPIED = ("-c", "copy")
 FROM_PIPE = "pipe:0"
-STOP_SECONDS = 3.0
 _SAID = "Server error: "
 _UNFIT = re.compile(r"codec \S+ not compatible with flv|incompatible with output codec id '(?P<id>\d+)'")
 _FIRST_SOUND = 0x10000
@@ -37,7 +36,7 @@ def key_behind(name: str) -> str:
     return _keys.pop(name, name)
 
 
-class Feeder:
+class Feeder(FfmpegProcess):
     """`inputs`: ffmpeg's options of what it reads, `-i` among them. `codecs`: its options of what is copied and what
     is encoded again. `host`, `port`: where our own RTMP server is reached. `app`: the path of its address.
     """
@@ -52,6 +51,7 @@ class Feeder:
         codecs: Sequence[str] = COPIED,
         app: str = "live",
     ) -> None:
+        super().__init__()
         self._inputs = inputs
         self._codecs = codecs
         self._key = key
@@ -59,8 +59,6 @@ class Feeder:
         self._server = f"rtmp://{host}:{port}/{app}/{self._name}"
         self.was_refused = False
         """Whether our RTMP server has cut it, at its end: the last words are for the broadcaster."""
-        self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[str] | None = None
 
     async def start(self) -> None:
         """Start it. Raises OSError or RuntimeError when there is no ffmpeg."""
@@ -79,32 +77,11 @@ class Feeder:
             raise
         self._reading = asyncio.create_task(self._last_words(self._process), name="read ffmpeg's log")
 
-    async def write(self, data: bytes) -> None:
-        """Hand over what the input `pipe:0` reads. Waits while ffmpeg does not read. After its end it is dropped."""
-        assert self._process is not None and self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(data)
-            await self._process.stdin.drain()
-
     async def wait(self) -> str:
         """Wait for its end; return its last words: why our RTMP server cut it, or what ffmpeg complains about."""
         assert self._reading is not None
-        return await asyncio.shield(self._reading)
-
-    async def aclose(self) -> None:
-        """End it, with what it has been given. It may have ended."""
-        if self._process is None or self._reading is None:
-            return
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        elif self._process.returncode is None:
-            self._process.terminate()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self.wait()
+        words: str = await asyncio.shield(self._reading)
+        return words
 
     def _command(self) -> list[str]:
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.ingest.recorded import FRAMES, pieces, recorded
 from tests.ingest.rtmp.conftest import WRONG, Place
 from tests.ingest.rtmp.conftest import place as place  # a fixture
 from tests.ingest.rtmp.encoders import PICTURE, frames
-from tests.kit import until
+from tests.kit import HANG_SECONDS, until
 from tests.sites import free_port
 
 PIPE = ("-f", "matroska", "-i", FROM_PIPE)
@@ -85,3 +86,17 @@ def test_what_rtmp_cannot_carry_is_encoded_anew() -> None:
     assert codecs_after(mpeg2, sound) == (*sound, *AGAIN_VIDEO)
     assert codecs_after(mp2, sound) == sound
     assert codecs_after("Connection refused", sound) == sound
+
+
+async def test_a_cancel_while_it_ends_kills_it(place: Place) -> None:
+    """It went on, and nobody waited for it, where the end of ffmpeg took longer than the patience of who ends."""
+    feeder = Feeder(("-re", *PICTURE, "-i", FROM_PIPE), key="key", port=place.port)
+    await feeder.start()
+    ending = asyncio.create_task(feeder.aclose())
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    async with asyncio.timeout(HANG_SECONDS):
+        assert not feeder.was_refused
+        await feeder.wait()
