@@ -78,8 +78,10 @@ class FfmpegProcess:
 
 
 class EncoderProcess(FfmpegProcess):
-    """The ffmpeg of a picture that is sent. `take` gets what it makes, in any cut: with 0 the picture as it came, then the smaller ones.
-    `over` is called at its end, with its last words.
+    """The ffmpeg of a picture that is sent.
+
+    `take` gets what it makes, in any cut: with 0 the picture as it came, then the smaller ones. `over` is called at its
+    end, with its last words.
     """
 
     def __init__(self, take: Callable[[int, bytes], None], over: Callable[[str], None]) -> None:
