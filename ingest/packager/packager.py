@@ -2,7 +2,8 @@
 
 Called by the process that runs an encoder, one packager for each video; calls `output`. Each fragment is a part, and is
 listed as it comes. A segment begins at a keyframe when the one before it has lasted long enough, and where time jumps
-or another encoder begins. The first segment has one part only: then waiting players can begin.
+or another encoder begins. The first segment, there too, has one part only: then waiting players can begin. They need
+a whole segment to know the times of what follows.
 Names never come again: `<run>-init.mp4`, `<run>_<part>.m4s` and `<run>-<media sequence number>.m4s`, after the prefix
 of a rendition. A run is the time in ms from which an encoder was expected. Parts are counted through a run, so that the
 name of the next one is known before it is known whose segment it will be in.
@@ -213,7 +214,7 @@ class Packager:
         growing = self._output.growing
         if growing is None:
             return False
-        if growing.init != run.init or self._output.is_empty:
+        if growing.init != run.init or self._output.is_empty or growing.discontinuity:
             return True
         if timing.independent and not growing.parts[0].independent:
             return True

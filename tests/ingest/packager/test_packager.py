@@ -215,7 +215,9 @@ def test_a_restart_goes_on_with_numbers_parts_and_discontinuities(
     broadcast.packager.end()
     check_all(shelf.lists[:24])
     last = check_all(shelf.lists[24:])
-    assert [segment.discontinuity for segment in last.whole] == [0, 0, 0, 0, 1, 1, 1]
+    assert [segment.discontinuity for segment in last.whole] == [0, 0, 0, 0, 1, 1, 1, 1]
+    lengths = [segment.seconds for segment in last.whole if segment.discontinuity]
+    assert lengths[:2] == pytest.approx([0.2, 1.8], abs=0.02), "players need a whole one to begin"
     assert sum(segment.seconds for segment in last.whole) == pytest.approx(10, abs=0.1)
     for segment in last.whole:
         assert segment.name in shelf.files
