@@ -22,9 +22,12 @@ from django.db.migrations.loader import MigrationLoader
 from host import databases, dumps, embedded, former, preparation
 from host.archive import DATABASE, SECRET_KEY, BackupReader, Manifest
 from host.errors import Unusable
+from host.waiting import wait_until
 from realtime.log.epoch import draw_epoch
 from web.pictures import keep_folder
 
+LEAVING_SECONDS = 3.0
+"""So long the sessions of a site that has just been stopped may take to go."""
 # Names beside the database and in the media folder: for the backup's content, and for the content it replaces.
 NEW_DATABASE, OLD_DATABASE = "{}_restored", "{}_before_restore"
 NEW_MEDIA, OLD_MEDIA = ".restored", ".before-restore"
@@ -74,7 +77,13 @@ def _refuse_newer(path: Path, manifest: Manifest) -> None:
 
 
 def _refuse_busy() -> None:
-    if found := dumps.users(settings.DATABASE_URL):
+    found: list[str] = []
+
+    def is_free() -> bool:
+        found[:] = dumps.users(settings.DATABASE_URL)
+        return not found
+
+    if not wait_until(is_free, within_seconds=LEAVING_SECONDS, every_seconds=0.1):
         raise Unusable(f"the database is in use ({', '.join(found)}): stop the site first, on all machines")
     name = OLD_DATABASE.format(_database())
     if dumps.exists(settings.DATABASE_URL, name):

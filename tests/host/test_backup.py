@@ -293,6 +293,18 @@ def test_former_database_becomes_the_restored_one_in_its_place(former_site: str,
     assert Viewer.objects.filter(username="nadia").exists()
 
 
+def test_sessions_that_are_leaving_are_waited_for(
+    former_site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a site that had just been stopped were there for a moment, and the restore was refused."""
+    backup.write(tmp_path / "former.tar")
+    looks = iter([["liveplatform"], ["liveplatform"]])
+    users = dumps.users
+    monkeypatch.setattr(dumps, "users", lambda url: next(looks, None) or users(url))
+    do_restore(tmp_path / "former.tar", replace=True)
+    assert next(looks, None) is None
+
+
 def test_backup_of_a_newer_release_is_refused(made: Callable[[], str], tmp_path: Path) -> None:
     url = made()
     newer = dataclasses.replace(MANIFEST, version="7.0", migrations={"videos": ["0001_initial", "0999_x"]})
