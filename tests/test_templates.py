@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SCRIPTS = sorted((ROOT / "static" / "js").rglob("*.js"))
 STYLES = sorted((ROOT / "static" / "css").glob("*.css"))
+# They are no scripts: nothing runs them.
+DATA = ("application/json", "application/ld+json")
 
 
 class _Inline(HTMLParser):
@@ -23,7 +25,7 @@ class _Inline(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         named = dict(attributes)
-        if tag == "style" or (tag == "script" and "src" not in named and named.get("type") != "application/json"):
+        if tag == "style" or (tag == "script" and "src" not in named and named.get("type") not in DATA):
             self.found.append(f"<{tag}>")
         for name, value in attributes:
             if name == "style" or re.fullmatch(r"on[a-z]+", name) or (value or "").strip().startswith("javascript:"):

@@ -45,6 +45,7 @@ from videos.reading import read_video
 from videos.reloads import Hold, Picture, PlaylistReader, WaitEnded, while_there
 from videos.rights import may_broadcast
 from videos.sources import PASS, has_pass
+from videos.syndication import structured_data
 from videos.text import file_name
 from videos.thumbnails import picture_urls
 from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
@@ -153,7 +154,8 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
     except NotFound:
         raise Http404 from None
     video = state["snapshot"]["video"]
-    posters = await asyncio.to_thread(picture_urls, [video])
+    poster = (await asyncio.to_thread(picture_urls, [video])).get(video["id"], "")
+    address = request.build_absolute_uri(request.path)
     context = {
         "state": state,
         "video": video,
@@ -163,7 +165,11 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "rows": comment_rows(state),
         "kinds": like_rows(state["snapshot"]["likes"]),
         "top_kinds": [row for row in sorted(like_rows(state["snapshot"]["likes"]), key=_by_count) if row["count"]][:3],
-        "poster": posters.get(video["id"], ""),
+        "poster": poster,
+        "address": address,
+        "structured": structured_data(
+            video, address=address, poster=request.build_absolute_uri(poster) if poster else ""
+        ),
         "comment_max": BODY_MAX,
         "comment_max_bytes": BODY_MAX_BYTES,
         "apart": apart,

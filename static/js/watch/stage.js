@@ -72,7 +72,7 @@ export class Stage {
     if (picture?.since_ms) byId("stalled-for").textContent = duration(Math.max(0, serverNow() - picture.since_ms) / 1_000);
     if (status !== "upcoming") return;
     const { label, text } = startsAtMs === null ? { label: "", text: translate("no_time") } : timeLeft(startsAtMs);
-    byId("starts-at").hidden = startsAtMs === null;
+    for (const id of ["starts-at", "to-calendar"]) document.getElementById(id)?.toggleAttribute("hidden", startsAtMs === null);
     byId("countdown-label").textContent = label;
     byId("countdown").textContent = text;
     if (startsAtMs !== null) writeTime(byId("starts-at"), startsAtMs, moment(startsAtMs));
