@@ -66,10 +66,14 @@ KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission")
 
 
 def _empty_tables(_: flush.Command, *, database: str, **__: Any) -> None:
-    """Empty the tables, in place of Django's `flush`. Constraints are checked at the end of it, in any order."""
+    """Empty the tables, in place of Django's `flush`. Constraints are checked at the end of it, in any order.
+
+    Threads may still write: they wait until all is empty.
+    """
     with connections[database].cursor() as cursor:
         tables = sorted({*connections[database].introspection.django_table_names()} - {*KEPT_TABLES})
-        cursor.execute(";".join(f"DELETE FROM {table}" for table in tables))
+        lock = f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE"
+        cursor.execute("; ".join([lock, *(f"DELETE FROM {table}" for table in tables)]))
 
 
 @pytest.fixture(scope="session")
