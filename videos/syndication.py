@@ -158,13 +158,16 @@ async def _player(request: HttpRequest, video: Video, width: int, height: int) -
 
 
 def structured_data(video: Mapping[str, Any], *, address: str, poster: str) -> SafeString:
-    """Return what a watch page says about its video to search engines. Source: https://schema.org/VideoObject."""
+    """Return what a watch page says about its video to search engines, unless a live picture comes first.
+
+    Source: https://schema.org/VideoObject.
+    """
     began_ms = video["started_at_ms"] or video["starts_at_ms"]
     said = {
         "@context": "https://schema.org",
         "@type": "VideoObject",
         "name": video["title"],
-        "description": video["description"] or video["title"],
+        "description": video["description"][:160] or video["title"],
         "thumbnailUrl": poster,
         "uploadDate": _iso(began_ms),
         "embedUrl": f"{address}?as=embed",
