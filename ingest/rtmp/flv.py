@@ -36,6 +36,7 @@ class FlvFile:
         self._facts: RtmpMessage | None = None
         self._heads: dict[int, RtmpMessage] = {}
         self._held: list[RtmpMessage] | None = None
+        self._held_bytes = 0
         self._has_begun = False
         self._is_over = False
 
@@ -46,12 +47,13 @@ class FlvFile:
     def pieces(self, message: RtmpMessage) -> tuple[bytes | bytearray, ...]:
         """Return what to write for a message, to be joined. If a file begins, its header is the first piece."""
         if _is_empty_head(message):
-            self._held = None if self._has_begun else []
+            self._held, self._held_bytes = None if self._has_begun else [], 0
             return ()
         if self._held is None:
             return self._pieces(message)
         self._held.append(message)
-        if not _is_sounds_head(message) and sum(len(one.payload) for one in self._held) < HELD_MAX_BYTES:
+        self._held_bytes += len(message.payload)
+        if not _is_sounds_head(message) and self._held_bytes < HELD_MAX_BYTES:
             return ()
         held, self._held = sorted(self._held, key=lambda one: not _is_sounds_head(one)), None
         return tuple(piece for one in held for piece in self._pieces(one))
