@@ -156,6 +156,9 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
     video = state["snapshot"]["video"]
     poster = (await asyncio.to_thread(picture_urls, [video])).get(video["id"], "")
     address = request.build_absolute_uri(request.path)
+    is_picture_first = apart != "dock" and _plays(video)
+    # Search engines read whole pages alone, and a live picture waits for each byte.
+    is_described = not apart and not is_picture_first and video["visibility"] == Video.Visibility.PUBLIC
     context = {
         "state": state,
         "video": video,
@@ -169,12 +172,14 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         "address": address,
         "structured": structured_data(
             video, address=address, poster=request.build_absolute_uri(poster) if poster else ""
-        ),
+        )
+        if is_described
+        else "",
         "comment_max": BODY_MAX,
         "comment_max_bytes": BODY_MAX_BYTES,
         "apart": apart,
         "is_open": _takes_comments(state["snapshot"]["video"]),
-        "is_picture_first": apart != "dock" and _plays(state["snapshot"]["video"]),
+        "is_picture_first": is_picture_first,
     }
     if apart != "embed":
         response = render_page(request, "videos/watch.html", viewer, context)
