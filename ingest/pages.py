@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 READ_BYTES = 65_536
 ASK_SECONDS = 5.0
 CONNECTIONS_MAX = 200
-"""So many pages send at once. One more is told to come again."""
+"""So many pages send at once. One more is told so, and is not taken."""
 SILENT_SECONDS = 15.0  # longer than the node waits for the browser, which has more to say about it
 TAKEN_SECONDS = 1.0
 FORMATS = {"webm": "matroska", "mp4": "mp4"}
