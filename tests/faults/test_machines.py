@@ -288,13 +288,14 @@ async def test_one_of_each_kind_is_killed_and_every_viewer_gets_everything_once(
                         await asyncio.to_thread(place.wait_until_ready)
                     await all_is_well(people)
 
+                hellos = [viewer.hellos for viewer in viewers]
                 place.children["database"].send(signal.SIGQUIT)  # as a power cut would, but for what is written
                 place.children["database"].process.wait(30)
                 assert (await room.call("POST", "/guests", {"name": "Nobody"})).status_code == 503
                 place.start("database")
                 await all_is_well(people)
+                assert [viewer.hellos for viewer in viewers] == hellos
 
-                hellos = [viewer.hellos for viewer in viewers]
                 place.children["nginx"].send(signal.SIGHUP)
                 newcomers = crowd(place.urls, room.topic, 4)
                 async with coming_back(newcomers):
