@@ -70,7 +70,8 @@ class Watcher(ABC):
         self.hellos = 0
         self.connection = ""
         """What the site calls it, since the last hello."""
-        self.resets = 0
+        self.resets: list[str] = []
+        """Why it was started again, each time."""
         self.epoch = ""
         self.seq = -1
         self.comments: list[str] = []
@@ -138,7 +139,7 @@ class Watcher(ABC):
         last = [(seen.name, seen.data.get("seq")) for seen in self.seen[-12:]]
         state = f"seq {self.seq}, likes {self.likes.get('total')}, viewers {self.viewers.get('count')}"
         line = "open" if self.is_open else f"closed ({self.close_code})"
-        return f"{line}, {self.hellos} hellos, {self.resets} resets, {state}, problems {self.problems}, last {last}"
+        return f"{line}, {self.hellos} hellos, resets {self.resets}, {state}, problems {self.problems}, last {last}"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({urlsplit(self.url).netloc})"
@@ -162,7 +163,7 @@ class Watcher(ABC):
                 self.connection = seen.data["connection"]
                 self._hello(seen.data["topics"][self.topic])
             case "reset":
-                self.resets += 1
+                self.resets.append(f"{seen.data['reason']}: {self.seq} to {seen.data['seq']}")
                 self._show(seen.data)
             case "likes":
                 self.likes = {"total": seen.data["total"], "kinds": seen.data["kinds"]}
@@ -234,8 +235,9 @@ class SseWatcher(Watcher):
         self._writer.write("\r\n".join((*lines, "", "")).encode())
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         status = int(head.split(b" ", 2)[1])
-        if status != 200 or b"content-type: text/event-stream" not in head:
-            body = await self._chunk() if b"transfer-encoding: chunked" in head else b""
+        is_chunked = b"transfer-encoding: chunked" in head  # a whole answer is a proxy's, which has no node: come again
+        if status != 200 or b"content-type: text/event-stream" not in head or not is_chunked:
+            body = await self._chunk() if is_chunked else b""
             self._writer.close()
             raise Refused(status, body or b"")
 

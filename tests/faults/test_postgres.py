@@ -323,10 +323,10 @@ async def test_client_older_than_the_log_is_given_a_fresh_start(site: Site, room
     done = await asyncio.to_thread(site.manage, "shell", "--command", command)  # viewers read on meanwhile
     assert "deleted 500" in done.stdout.splitlines()
     # Their nodes have seen it: a sleeper who comes sooner shares their reset, which has another reason.
-    await each(viewers[1:], lambda viewer: viewer.wait_for(lambda: viewer.resets == 1, "a reset"))
+    await each(viewers[1:], lambda viewer: viewer.wait_for(lambda: len(viewer.resets) == 1, "a reset"))
 
     await sleeper.open()
-    await sleeper.wait_for(lambda: sleeper.resets == 1, "a reset")
+    await sleeper.wait_for(lambda: len(sleeper.resets) == 1, "a reset")
     reset = sleeper.named("reset")[0]
     assert (reset.data["reason"], reset.data["seq"]) == ("too_old", slept_at + 10_500)
     assert reset.data["snapshot"]["video"]["id"] == room.video_id

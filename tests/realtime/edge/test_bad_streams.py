@@ -276,7 +276,7 @@ async def test_viewer_who_never_reads_is_cut_and_costs_the_others_nothing(here: 
             await here.comment("the end")
             await other.sees_comment("the end")
             assert other.problems == []
-            assert other.resets == 0
+            assert not other.resets
 
 
 async def test_half_closed_connection_is_an_end(lobby: Room) -> None:
