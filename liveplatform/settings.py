@@ -286,6 +286,7 @@ INSTALLED_APPS = [
     "host",
     "realtime",
     "accounts",
+    "moderation",
     "videos",
     "messaging",
     "loadtest",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from accounts.models import Viewer
+from moderation import audit
+from moderation import rights as channel_rights
 from realtime.events import TopicName
 from realtime.log import writer as log
 from videos import rights
 from videos.models import Video
 from videos.rights import may_watch
-from web.refusals import Forbidden, NotFound
+from web.refusals import Conflict, Forbidden, NotFound
 
 
 def locked(video_id: UUID, actor: Viewer, *, right: str = "") -> tuple[log.LockedHead, Video]:
@@ -28,6 +30,22 @@ def locked_for(right: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedHea
     head, video = locked(video_id, actor, right=right)
     require(right, video, actor)
     return head, video
+
+
+def locked_channel(act: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedHeads, Video]:
+    """Return the topics of the video and of its channel's moderation, locked, and the video.
+
+    For somebody who may do the act there (moderation.rights). Raises NotFound, Forbidden, Conflict.
+    """
+    owner_id = Video.objects.filter(id=video_id).values_list("owner_id", flat=True).first()
+    if owner_id is None:
+        raise NotFound("There is no such video.")
+    heads = audit.lock(owner_id, TopicName(f"video:{video_id}"))
+    _, video = locked(video_id, actor)
+    if video.owner_id != owner_id:
+        raise Conflict("The broadcaster has just signed in to another account. Try again.")
+    channel_rights.require(act, owner_id, actor)
+    return heads, video
 
 
 def require(right: str, video: Video, actor: Viewer) -> None:

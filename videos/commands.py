@@ -9,11 +9,13 @@ from uuid import UUID
 from accounts.commands import client_id_of, command, text_of
 from accounts.models import Viewer
 from accounts.tokens import Claim, viewer_of_claim
+from moderation.restrictions import takes_part
 from realtime import act_limits
 from realtime.log.threads import backend_threads
 from realtime.registry import CommandError, RunCommand
 from videos import likes, reactions
 from videos.limits import COMMENTS, LIKES, REACTIONS
+from videos.models import Video
 from videos.topics import visible_video
 from web.ids import parse_id
 from web.refusals import Refused
@@ -73,8 +75,14 @@ async def react(viewer: Viewer, video_id: UUID, kind: str, count: int) -> None:
     """Check and publish a burst of taps. Raises Refused, Limited, StoreUnavailable."""
     reactions.check_reaction(kind, count)
     act_limits.take(REACTIONS, viewer, count)
-    video = await backend_threads.run(visible_video, video_id, viewer)
-    reactions.react(video, kind, count)
+
+    def read() -> tuple[Video, bool]:
+        video = visible_video(video_id, viewer)
+        return video, takes_part(video.owner_id, viewer.id)
+
+    video, is_seen = await backend_threads.run(read)
+    if is_seen:
+        reactions.react(video, kind, count)
 
 
 COMMANDS: dict[str, RunCommand] = {

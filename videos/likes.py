@@ -22,6 +22,9 @@ from accounts import permissions
 from accounts.models import Viewer, stamp_of
 from accounts.representation import person
 from accounts.tokens import Claim
+from moderation.models import Role
+from moderation.restrictions import RESTRICTIONS_OF, RestrictionRow, check
+from moderation.roles import ROLES_OF
 from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName, now_ms
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
@@ -142,11 +145,10 @@ class _Batch:
             " FROM videos_video WHERE id = ANY(%s)",
             ids,
         )
-        ask(
-            "viewers",
-            _ACTORS,
-            list({command.who.id for command in commands}),
-        )
+        people = list({command.who.id for command in commands})
+        ask("viewers", _ACTORS, people)
+        ask("roles", ROLES_OF, people)
+        ask("restrictions", RESTRICTIONS_OF, people)
         if likes:
             ask("counts", "SELECT video_id, kind, count FROM videos_likecount WHERE video_id = ANY(%s)", ids)
             ask(
@@ -175,6 +177,11 @@ class _Batch:
         self._heads = log.locked(heads.fetchall())
         self._videos = {row["id"]: row for row in answers["videos"]}
         self._viewers = {row["id"]: _Actor(**row) for row in answers["viewers"]}
+        self._roles = {(row["channel_id"], row["viewer_id"]): row["kind"] for row in answers["roles"]}
+        self._restrictions: dict[UUID, list[RestrictionRow]] = {}
+        for row in answers["restrictions"]:
+            found = (row["channel_id"], row["kind"], row["until"], row["reason"])
+            self._restrictions.setdefault(row["viewer_id"], []).append(found)
         self._counts: dict[UUID, dict[str, int]] = {}
         for row in answers.get("counts", ()):
             self._counts.setdefault(row["video_id"], {})[row["kind"]] = row["count"]
@@ -206,9 +213,15 @@ class _Batch:
             raise NotFound("This broadcast has ended.", code="video_ended")
         return video
 
+    def _takes_part(self, viewer: _Actor, video: Mapping[str, Any]) -> bool:
+        """Return whether others see what the viewer does here. Raises Forbidden."""
+        return check(video["owner_id"], self._restrictions.get(viewer.id, ()))
+
     def set_like(self, command: SetLike) -> dict[str, Any]:
         viewer = self._actor(command)
-        self._open_video(command.video_id, viewer)
+        video = self._open_video(command.video_id, viewer)
+        if command.kind is not None:
+            self._takes_part(viewer, video)
         key = (command.video_id, command.who.id)
         counts = self._counts.setdefault(command.video_id, {})
         before = self._likes.get(key)
@@ -233,6 +246,7 @@ class _Batch:
             if known["body"] != command.body or known["reply_to_id"] != command.reply_to:
                 raise Conflict("This client_id belongs to another comment.", code="client_id_taken")
             return self._comment_json(known, viewer, video)
+        self._takes_part(viewer, video)
         if not video["comments_enabled"]:
             raise Forbidden("Comments are turned off.", code="comments_off")
         if command.reply_to is not None and (command.video_id, command.reply_to) not in self._reply_targets:
@@ -267,9 +281,9 @@ class _Batch:
         )
         return data
 
-    @staticmethod
-    def _comment_json(row: Mapping[str, Any], viewer: _Actor, video: Mapping[str, Any]) -> dict[str, Any]:
-        role = role_of(viewer.id, is_moderator=viewer.is_moderator, owner_id=video["owner_id"])
+    def _comment_json(self, row: Mapping[str, Any], viewer: _Actor, video: Mapping[str, Any]) -> dict[str, Any]:
+        is_moderator = viewer.is_moderator or self._roles.get((video["owner_id"], viewer.id)) == Role.Kind.MODERATOR
+        role = role_of(viewer.id, is_moderator=is_moderator, owner_id=video["owner_id"])
         return comment_fields(row, {**person(viewer), "role": role})
 
     def write(self) -> list[Event]:

@@ -13,11 +13,11 @@ from django.db import connection
 from accounts.belongings import Belongings
 from accounts.models import Viewer
 from accounts.representation import person
+from moderation.roles import MARKED, role_in
 from realtime.events import TopicName
 from realtime.log import writer as log
 from videos.models import Comment, Like, LikeCount, Video
 from videos.representation import likes_json, role_of, video_json
-from videos.rights import may_moderate
 
 _TAKE_BACK = """
 WITH gone AS (
@@ -61,7 +61,7 @@ def _hand_over_comments(guest: Viewer, account: Viewer, heads: log.LockedHeads) 
         is_owner = video.owner_id in (guest.id, account.id)
         role = role_of(
             account.id,
-            is_moderator=may_moderate(video, account),
+            is_moderator=role_in(video.owner_id, account) in MARKED,
             owner_id=account.id if is_owner else video.owner_id,
         )
         data = {"merged": {"from": str(guest.id), "viewer": {**person(account), "role": role}}}

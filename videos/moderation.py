@@ -13,9 +13,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Viewer
+from accounts.permissions import DELETE_VIEWER
+from moderation import audit
+from realtime.events import TopicName
 from realtime.log import writer as log
-from videos import rights
-from videos.access import locked, locked_for, require
+from videos.access import locked, locked_channel, locked_for
 from videos.models import Comment, Pin, Video
 from videos.representation import comment_json, with_authors
 from web.refusals import NotFound
@@ -23,39 +25,85 @@ from web.refusals import NotFound
 logger = logging.getLogger(__name__)
 
 
-@transaction.atomic
-def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
+def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer, *, reason: str = "") -> None:
     """Take a comment away, as its author or a moderator. A deleted one is not found. Raises NotFound, Forbidden."""
-    head, video = locked(video_id, actor)
+    if Comment.objects.filter(id=comment_id, author=actor).exists():
+        _delete_own(video_id, comment_id, actor)
+    else:
+        _delete_others(video_id, comment_id, actor, reason)
+    logger.info("comment %s of video:%s deleted by %s", comment_id, video_id, actor.id)
+
+
+@transaction.atomic
+def _delete_own(video_id: UUID, comment_id: UUID, author: Viewer) -> None:
+    head, video = locked(video_id, author)
+    _delete(head, _shown_comment(video, comment_id))
+
+
+@transaction.atomic
+def _delete_others(video_id: UUID, comment_id: UUID, actor: Viewer, reason: str) -> None:
+    heads, video = locked_channel("delete", video_id, actor)
     found = _shown_comment(video, comment_id)
-    if found.author_id != actor.id:
-        require(rights.MODERATE, video, actor)
+    _delete(heads[TopicName(video.topic)], found)
+    _record(heads, "delete", actor, found, reason=reason)
+
+
+def _delete(head: log.LockedHead, found: Comment) -> None:
     found.deleted_at, found.pinned_at = timezone.now(), None
     found.save(update_fields=["deleted_at", "pinned_at"])
     log.record(head, "comment_deleted", {"comment": {"id": str(found.id)}})
-    logger.info("comment %s of %s deleted by %s", found.id, video.topic, actor.id)
+
+
+def _record(heads: log.LockedHeads, act: str, actor: Viewer, found: Comment, *, reason: str = "") -> None:
+    """Write an act on a comment into the audit log. Needs its author and its video."""
+    audit.record(
+        heads,
+        found.video.owner_id,
+        act,
+        actor,
+        viewer=found.author,
+        about=found.id,
+        video_id=found.video_id,
+        text=found.body,
+        reason=reason,
+    )
 
 
 @transaction.atomic
-def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer, *, right: str = rights.MODERATE) -> int:
-    """Take many comments away at once, as somebody with the right; return how many were still there.
+def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer) -> int:
+    """Take many comments away at once, as a moderator; return how many were still there.
 
     One short transaction: viewers who comment meanwhile wait for it. Raises NotFound, Forbidden.
     """
-    head, video = locked_for(right, video_id, actor)
+    heads, video = locked_channel("delete", video_id, actor)
+    deleted = _delete_many(heads[TopicName(video.topic)], video, comment_ids)
+    if deleted:
+        audit.record(heads, video.owner_id, "delete", actor, video_id=video.id, text=f"{deleted} comments")
+        logger.info("%d comments of %s deleted by %s", deleted, video.topic, actor.id)
+    return deleted
+
+
+@transaction.atomic
+def erase_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer) -> None:
+    """Take many comments away, as somebody who deletes their author. Raises NotFound, Forbidden."""
+    head, video = locked_for(DELETE_VIEWER, video_id, actor)
+    _delete_many(head, video, comment_ids)
+
+
+def _delete_many(head: log.LockedHead, video: Video, comment_ids: Sequence[UUID]) -> int:
     shown = Comment.objects.filter(video=video, id__in=comment_ids, deleted_at=None)
     found = list(shown.order_by("seq").values_list("id", flat=True))
     if found:
         shown.update(deleted_at=timezone.now(), pinned_at=None)
         log.record_all(head, "comment_deleted", [{"comment": {"id": str(id)}} for id in found])
-        logger.info("%d comments of %s deleted by %s", len(found), video.topic, actor.id)
     return len(found)
 
 
 @transaction.atomic
 def pin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
     """Show a comment on top, in place of the one pinned so far. Raises NotFound, Forbidden."""
-    head, video = locked_for(rights.MODERATE, video_id, actor)
+    heads, video = locked_channel("pin", video_id, actor)
+    head = heads[TopicName(video.topic)]
     found = _shown_comment(video, comment_id)
     if found.pinned_at is not None:
         return
@@ -64,16 +112,18 @@ def pin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
     found.pinned_at = timezone.now()
     found.save(update_fields=["pinned_at"])
     Pin.objects.create(video=video, comment=found, pinned_at=found.pinned_at)
+    _record(heads, "pin", actor, found)
     log.record(head, "comment_pinned", {"comment": comment_json(found)})
 
 
 @transaction.atomic
 def unpin_comment(video_id: UUID, comment_id: UUID, actor: Viewer) -> None:
     """Take a pinned comment from the top; one that is not pinned stays as it is. Raises NotFound, Forbidden."""
-    head, video = locked_for(rights.MODERATE, video_id, actor)
+    heads, video = locked_channel("pin", video_id, actor)
     found = _shown_comment(video, comment_id)
     if found.pinned_at is not None:
-        _unpin(head, found)
+        _record(heads, "unpin", actor, found)
+        _unpin(heads[TopicName(video.topic)], found)
 
 
 def _unpin(head: log.LockedHead, pinned: Comment) -> None:

@@ -15,6 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, connection
 
 from accounts.models import Viewer
 from accounts.permissions import held_sql
+from moderation.roles import moderates_sql
 from videos.models import Video
 from videos.rights import MODERATE
 
@@ -28,8 +29,8 @@ _COMMENT_COLUMNS = (
     "pinned_at", "deleted_at",
 )  # fmt: skip
 _COMMENTS = (
-    f"SELECT c.id, c.author_id, v.name, {held_sql(MODERATE)}, c.body, c.reply_to_id, c.client_id, c.seq,"
-    " c.created_at, c.pinned_at, c.deleted_at"
+    f"SELECT c.id, c.author_id, v.name, {held_sql(MODERATE)} OR {moderates_sql(owner='%s', viewer='c.author_id')},"
+    " c.body, c.reply_to_id, c.client_id, c.seq, c.created_at, c.pinned_at, c.deleted_at"
     " FROM videos_comment c JOIN accounts_viewer v ON v.id = c.author_id WHERE c.video_id = %s "
 )
 _STANDINGS = (
@@ -65,7 +66,7 @@ def read_comments(video: Video, chosen: str, *values: Any) -> list[dict[str, Any
 
     Each has besides the table's own columns `author_name` and `is_by_moderator`.
     """
-    found = _rows(_COMMENTS + chosen, video.id, *values)
+    found = _rows(_COMMENTS + chosen, video.owner_id, video.id, *values)
     return [dict(zip(_COMMENT_COLUMNS, row, strict=True)) for row in found]
 
 

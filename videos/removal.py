@@ -20,7 +20,6 @@ from django.utils.translation import ngettext
 
 from accounts.belongings import Belongings
 from accounts.models import Viewer
-from accounts.permissions import DELETE_VIEWER
 from realtime.events import TopicName
 from realtime.log.retention import delete_topics, empty_topics
 from realtime.log.writer import correct_counters, lock_topics
@@ -141,7 +140,7 @@ def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:
     while found := list(written[:COMMENTS_MAX]):
         for video_id, rows in groupby(found, key=lambda row: row[0]):
             ids = [comment_id for _, comment_id in rows]
-            moderation.delete_comments(video_id, ids, actor, right=DELETE_VIEWER)
+            moderation.erase_comments(video_id, ids, actor)
         ids = [comment_id for _, comment_id in found]
         with transaction.atomic(), connection.cursor() as cursor:
             Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)

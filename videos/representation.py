@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from accounts.permissions import holds
 from accounts.representation import person
+from moderation.roles import moderates
 from videos.models import Comment, LikeKind, Video
 from videos.rights import MODERATE
 from web.moments import to_ms
@@ -46,7 +47,9 @@ def video_json(video: Video) -> dict[str, Any]:
 
 def with_authors(comments: QuerySet[Comment]) -> QuerySet[Comment]:
     """Read with each comment what is shown of its author, in the same query."""
-    return comments.select_related("author").annotate(is_by_moderator=holds(MODERATE, of="author__"))
+    return comments.select_related("author").annotate(
+        is_by_moderator=holds(MODERATE, of="author__") | moderates(owner="video__owner", viewer="author")
+    )
 
 
 def comment_json(comment: Any) -> dict[str, Any]:

@@ -7,12 +7,14 @@ everything to their own videos, a superuser to all. `is_staff` lets people into 
 from __future__ import annotations
 
 from accounts.models import Viewer
+from moderation import rights as channel_rights
+from moderation.roles import SITE_MODERATOR
 from videos.models import Video
 
 ADD = "videos.add_video"
 CHANGE = "videos.change_video"
 DELETE = "videos.delete_video"
-MODERATE = "videos.delete_comment"
+MODERATE = SITE_MODERATOR
 
 
 SEE = ("videos.view_video", CHANGE, DELETE, MODERATE)
@@ -28,7 +30,7 @@ def may_watch(video: Video, viewer: Viewer | None) -> bool:
 
 
 def may_moderate(video: Video, viewer: Viewer | None) -> bool:
-    return may(MODERATE, video, viewer)
+    return channel_rights.may("delete", video.owner_id, viewer)
 
 
 def may_broadcast(viewer: Viewer) -> bool:

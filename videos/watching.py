@@ -16,6 +16,8 @@ from accounts.circles import acquaintances, strangers
 from accounts.models import Viewer
 from accounts.permissions import holders, holds
 from accounts.representation import person
+from moderation.models import Role
+from moderation.roles import moderates
 from realtime.events import TopicName
 from realtime.log.threads import backend_threads
 from realtime.models import Audience, Topic
@@ -64,7 +66,8 @@ class _Room:
     def candidates(self) -> set[UUID]:
         """Return all that the asker may know, wherever they are."""
         moderating = holders(MODERATE).values_list("id", flat=True)
-        return {self.video.owner_id, *self.known, *moderating[:MODERATORS_MAX]}
+        own = Role.objects.filter(channel=self.video.owner_id).values_list("viewer_id", flat=True)
+        return {self.video.owner_id, *self.known, *moderating[:MODERATORS_MAX], *own[:MODERATORS_MAX]}
 
     def people(self, ids: Collection[UUID]) -> list[dict[str, Any]]:
         """Return those of the viewers that the asker may know: broadcaster and moderators first, then by name."""
@@ -72,7 +75,7 @@ class _Room:
             {**person(other), "role": role_of(other.id, is_moderator=other.moderates, owner_id=self.video.owner_id)}
             for other in Viewer.objects.filter(
                 id__in=set(ids) - self.unknown, is_active=True, is_hidden=False
-            ).annotate(moderates=holds(MODERATE))
+            ).annotate(moderates=holds(MODERATE) | moderates(owner=self.video.owner_id, viewer="pk"))
         ]
         shown = [each for each in found if each["role"] is not None or UUID(each["id"]) in self.known]
         return sorted(shown, key=lambda each: (ROLES.index(each["role"]), each["name"], each["id"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -28,16 +28,21 @@ def allow(who: Viewer, *codenames: str) -> None:
 
 
 class Stage:
-    """A video with its people. `events` is what the backend published, in order."""
+    """A video with its people. `events` is what the backend published of the video, in order."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.events: list[Event] = []
-        monkeypatch.setattr("realtime.dispatch.publisher.publisher.publish", self.events.extend)
+        self.told: list[Event] = []  # its moderators
+        monkeypatch.setattr("realtime.dispatch.publisher.publisher.publish", self._take)
         self.owner = create_guest("Broadcaster")
         self.owner.is_broadcaster = True
         self.owner.save()
         self.viewers = [create_guest(f"Viewer {number}") for number in range(5)]
         self.video = broadcasts.create_video(self.owner, title="A video")
+
+    def _take(self, events: Sequence[Event]) -> None:
+        for event in events:
+            (self.told if event.topic.startswith("moderation:") else self.events).append(event)
 
     def newest(self) -> tuple[str, dict[str, Any]]:
         event = self.events[-1]

@@ -1,0 +1,70 @@
+"""The audit log: each act of moderation is a row, and an event for the moderators of its channel.
+
+Hop: called by the acts, in their transaction, under the lock of the channel's topic (`lock`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from accounts.models import Viewer
+from moderation.models import TEXT_MAX, AuditEntry
+from moderation.representation import entry_json
+from realtime.events import TopicName
+from realtime.log import writer as log
+
+
+def topic_of(owner_id: UUID) -> TopicName:
+    """Return the topic that the moderators of a channel follow."""
+    return TopicName(f"moderation:{owner_id}")
+
+
+def lock(owner_id: UUID, *topics: TopicName) -> log.LockedHeads:
+    """Lock the channel's moderation together with other topics, all in the order of names. Two queries.
+
+    Lock all topics of a transaction by one call. Otherwise two transactions could wait for each other for ever.
+    """
+    return lock_all([owner_id], *topics)
+
+
+def lock_all(owner_ids: Iterable[UUID], *topics: TopicName) -> log.LockedHeads:
+    """Do what `lock` does, for several channels."""
+    channels = [topic_of(owner_id) for owner_id in owner_ids]
+    log.ensure_topics(channels)
+    return log.lock_topics([*channels, *topics])
+
+
+def record(
+    heads: log.LockedHeads,
+    owner_id: UUID,
+    act: str,
+    actor: Viewer,
+    *,
+    viewer: Viewer | None = None,
+    about: UUID | None = None,
+    video_id: UUID | None = None,
+    text: str = "",
+    reason: str = "",
+    until: datetime | None = None,
+) -> AuditEntry:
+    """Write down an act in the channel, and publish it to its moderators after the commit. Three queries.
+
+    `heads`: of `lock`. `viewer`: the person concerned. `about`: the id of what the act is about, such as a comment.
+    """
+    head = heads[topic_of(owner_id)]
+    entry = AuditEntry.objects.create(
+        channel_id=owner_id,
+        seq=head.seq + 1,
+        act=act,
+        actor=actor,
+        viewer=viewer,
+        about=about,
+        video_id=video_id,
+        text=text[:TEXT_MAX],
+        reason=reason,
+        until=until,
+    )
+    log.record(head, "act", {"act": entry_json(entry)})
+    return entry

@@ -1,0 +1,152 @@
+"""Who keeps the rooms of a channel, who is kept out of them, and what was done. Called by all of this app.
+
+A channel is what a broadcaster has, and has the id of its owner's account. Nothing here knows videos or comments.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Viewer
+from web.ids import new_id
+
+REASON_MAX = 200
+TEXT_MAX = 200
+
+
+class Role(models.Model):
+    """What a viewer is in somebody's channel. The owner gives and takes it (moderation.roles)."""
+
+    class Kind(models.TextChoices):
+        MODERATOR = "moderator", _("moderator")
+        HELPER = "helper", _("helper")
+
+    channel = models.ForeignKey(
+        Viewer, models.CASCADE, related_name="roles_given", verbose_name=_("channel"), db_index=False
+    )
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="roles", verbose_name=_("viewer"))
+    kind = models.CharField(_("role"), max_length=9, choices=Kind)
+    created_at = models.DateTimeField(_("since"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("role")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["channel", "viewer"], name="role_once"),
+            models.CheckConstraint(condition=models.Q(kind__in=["moderator", "helper"]), name="role_kind"),
+            models.CheckConstraint(condition=~models.Q(channel=models.F("viewer")), name="role_of_another"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} is {self.kind} of {self.channel_id}"
+
+
+class Restriction(models.Model):
+    """What keeps a viewer from taking part: in one channel, or (without a channel) in the whole site.
+
+    It counts from `created_at` until `until` (null: without end), or until somebody lifts it.
+    """
+
+    class Kind(models.TextChoices):
+        TIME_OUT = "time_out", _("time-out")
+        BAN = "ban", _("ban")
+        SHADOW = "shadow", _("shadow")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    channel = models.ForeignKey(
+        Viewer, models.CASCADE, null=True, blank=True, related_name="restrictions_given", verbose_name=_("channel")
+    )
+    viewer = models.ForeignKey(
+        Viewer, models.CASCADE, related_name="restrictions", verbose_name=_("viewer"), db_index=False
+    )
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind)
+    reason = models.CharField(_("reason"), max_length=REASON_MAX, blank=True, db_default="")
+    created_at = models.DateTimeField(_("since"), db_default=Now())
+    until = models.DateTimeField(_("until"), null=True, blank=True)
+    given_by = models.ForeignKey(
+        Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("given by"), db_index=False
+    )
+    lifted_at = models.DateTimeField(_("lifted"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("restriction")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            # Also the index by which the group commit looks for the people of a batch.
+            models.UniqueConstraint(
+                fields=["viewer", "channel"],
+                condition=models.Q(lifted_at=None),
+                nulls_distinct=False,
+                name="restriction_once",
+            ),
+            models.CheckConstraint(condition=models.Q(kind__in=["time_out", "ban", "shadow"]), name="restriction_kind"),
+            models.CheckConstraint(
+                condition=~models.Q(kind="time_out") | models.Q(until__isnull=False), name="restriction_time_out_ends"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.viewer_id}"
+
+
+class AuditEntry(models.Model):
+    """An act of moderation: who did what to whom, why, and who took it back. Written by moderation.audit only.
+
+    The names stay when an account goes away, except that of the person concerned: that goes with their account.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    channel = models.ForeignKey(Viewer, models.CASCADE, related_name="+", verbose_name=_("channel"), db_index=False)
+    seq = models.BigIntegerField()
+    """Its place in the channel's topic."""
+    act = models.CharField(_("act"), max_length=24)
+    actor = models.ForeignKey(
+        Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("by"), db_index=False
+    )
+    viewer = models.ForeignKey(
+        Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("viewer"), db_index=False
+    )
+    about = models.UUIDField(_("about"), null=True)
+    """The id of what the act was about: a comment, a restriction."""
+    video_id = models.UUIDField(_("video"), null=True)
+    text = models.CharField(_("text"), max_length=TEXT_MAX, blank=True, db_default="")
+    reason = models.CharField(_("reason"), max_length=REASON_MAX, blank=True, db_default="")
+    until = models.DateTimeField(_("until"), null=True)
+    created_at = models.DateTimeField(_("at"), db_default=Now())
+    undone_at = models.DateTimeField(_("undone"), null=True)
+    undone_by = models.ForeignKey(
+        Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("undone by"), db_index=False
+    )
+
+    class Meta:
+        verbose_name = _("act of moderation")
+        verbose_name_plural = _("acts of moderation")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["channel", "seq"], name="audit_seq"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["viewer", "channel"], name="audit_viewer")]
+
+    def __str__(self) -> str:
+        return f"{self.act} by {self.actor_id}"
+
+
+class PersonNote(models.Model):
+    """What the moderators of a channel have written down about a person. The person never reads it."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    channel = models.ForeignKey(Viewer, models.CASCADE, related_name="notes_kept", verbose_name=_("channel"))
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="notes", verbose_name=_("viewer"), db_index=False)
+    author = models.ForeignKey(
+        Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("author"), db_index=False
+    )
+    body = models.CharField(_("text"), max_length=1_000)
+    created_at = models.DateTimeField(_("at"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("note")
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["viewer", "channel"], name="note_about")]
+
+    def __str__(self) -> str:
+        return self.body[:60]

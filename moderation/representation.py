@@ -1,0 +1,37 @@
+"""What moderators read about roles and acts: one JSON form for REST, events and snapshots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accounts.models import Viewer
+from accounts.representation import person
+from moderation.models import AuditEntry, Role
+from web.moments import to_ms
+
+
+def role_json(role: Role) -> dict[str, Any]:
+    """Needs `role.viewer`."""
+    return {"viewer": person(role.viewer), "role": role.kind}
+
+
+def entry_json(entry: AuditEntry) -> dict[str, Any]:
+    """Needs `actor`, `viewer` and `undone_by` of the entry."""
+    undone = {"at_ms": to_ms(entry.undone_at), "by": _person_or_none(entry.undone_by)}
+    return {
+        "id": str(entry.id),
+        "act": entry.act,
+        "at_ms": to_ms(entry.created_at),
+        "by": _person_or_none(entry.actor),
+        "viewer": _person_or_none(entry.viewer),
+        "about": str(entry.about) if entry.about else None,
+        "video_id": str(entry.video_id) if entry.video_id else None,
+        "text": entry.text,
+        "reason": entry.reason,
+        "until_ms": to_ms(entry.until),
+        "undone": undone if entry.undone_at else None,
+    }
+
+
+def _person_or_none(viewer: Viewer | None) -> dict[str, Any] | None:
+    return person(viewer) if viewer is not None else None

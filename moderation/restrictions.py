@@ -1,0 +1,57 @@
+"""Whether somebody may take part in a channel now: time-outs, bans and shadows, of the channel and of the whole site.
+
+Called by the group commit of likes and comments for all people of a batch, and by acts that no row is kept of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from moderation.models import Restriction
+from web.refusals import Forbidden
+
+RestrictionRow = tuple[UUID | None, str, datetime | None, str]
+"""The channel (None: the whole site), the kind, its end and the reason."""
+
+RESTRICTIONS_OF = (
+    "SELECT viewer_id, channel_id, kind, until, reason FROM moderation_restriction"
+    " WHERE viewer_id = ANY(%s) AND lifted_at IS NULL AND (until IS NULL OR until > now())"
+)
+"""All restrictions of many viewers, for a group commit."""
+
+
+def check(owner_id: UUID, found: Iterable[RestrictionRow]) -> bool:
+    """Return whether others see what the viewer does in the channel. Not so under a shadow, which the viewer is not
+    told of. Raises Forbidden for a time-out or a ban.
+    """
+    here = {kind: (until, reason) for channel, kind, until, reason in found if channel in (None, owner_id)}
+    if Restriction.Kind.BAN in here:
+        raise Forbidden(_because("You are banned here.", here[Restriction.Kind.BAN][1]), code="banned")
+    if Restriction.Kind.TIME_OUT in here:
+        until, reason = here[Restriction.Kind.TIME_OUT]
+        assert until is not None
+        seconds = max(1, round((until - timezone.now()).total_seconds()))
+        raise Forbidden(_because(f"You can take part again in {_lasts(seconds)}.", reason), code="timed_out")
+    return Restriction.Kind.SHADOW not in here
+
+
+def takes_part(owner_id: UUID, viewer_id: UUID) -> bool:
+    """Do what `check` does, for one viewer. One query. Raises Forbidden."""
+    current = Restriction.objects.filter(Q(until=None) | Q(until__gt=timezone.now()), viewer=viewer_id, lifted_at=None)
+    return check(owner_id, current.values_list("channel_id", "kind", "until", "reason"))
+
+
+def _because(what: str, reason: str) -> str:
+    return f"{what} The reason: {reason}" if reason else what
+
+
+def _lasts(seconds: int) -> str:
+    for length, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds > 2 * length:
+            return f"{-(-seconds // length)} {unit}"
+    return f"{seconds} seconds"
