@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from accounts.api import router as viewers
 from accounts.pages import page, render_page, viewer_on
+from following.api import router as channels
 from liveplatform import __version__
 from messaging.api import router as messages
 from realtime.answers import answer_errors
@@ -25,6 +26,7 @@ TAGS = {
     "videos": "What is live, what comes and what was; for broadcasters: announce, start and end.",
     "likes": "One like per viewer and video, and bursts of taps.",
     "comments": "Read, write, delete and pin.",
+    "channels": "What broadcasters have, and viewers follow; and a search for both.",
     "messages": "Conversations of two and of groups, how far each has read, and blocks.",
 }
 # Operation that makes a thing -> the parameter by which others name it.
@@ -53,7 +55,7 @@ api = Api(
     docs_url=None,
 )
 answer_errors(api, ANSWERS)
-for router in (viewers, platform, *ROUTERS, messages):
+for router in (viewers, platform, *ROUTERS, channels, messages):
     api.add_router("", router)
 
 

@@ -189,7 +189,8 @@ ANY_HOST = ("/healthz", "/readyz", "/metrics", "/metrics/region")
 """Paths that answer to any host name: for balancers, containers and Prometheus. Who may read: realtime.scraping."""
 
 ON_THE_LOOP = re.compile(
-    r"/(videos/[^/]+/(later/|captions/[^/]+)?|studio/([^/]+/(report/|minutes\.csv|comments\.csv))?|operator/(figures)?"
+    r"/(videos/[^/]+/(later/|captions/[^/]+)?|channels/[^/]+/|search/"
+    r"|studio/([^/]+/(report/|minutes\.csv|comments\.csv))?|operator/(figures)?"
     r"|healthz|readyz|metrics(/region)?)?"
 )
 """Paths of views that are coroutines and touch neither Django's session nor its user."""

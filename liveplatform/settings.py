@@ -289,6 +289,7 @@ INSTALLED_APPS = [
     "moderation",
     "videos",
     "messaging",
+    "following",
     "loadtest",
 ]
 

@@ -15,6 +15,7 @@ admin.site.site_header = "liveplatform"
 admin.site.site_title = "liveplatform"
 
 urlpatterns = [
+    path("", include("following.urls")),
     path("", include("videos.urls")),
     path("api/v1/openapi.json", openapi_json(api)),
     path("api/v1/docs", docs_page),

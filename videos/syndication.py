@@ -7,7 +7,7 @@ calendar or another page. Sources: RSS 2.0; RFC 5545 (iCalendar); oEmbed 1.0, ht
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,10 +49,16 @@ SMALLEST = 200
 async def feed(request: HttpRequest) -> HttpResponse:
     """Send the newest public videos as RSS, whatever their state."""
     videos = await backend_threads.run(_newest)
+    about = _("Live video with live likes and comments.")
+    return feed_of(request, videos, title="liveplatform", path="/", about=about)
+
+
+def feed_of(request: HttpRequest, videos: Sequence[Video], *, title: str, path: str, about: str) -> HttpResponse:
+    """Return these videos as RSS. `path`: of the page that shows them."""
     made = Rss201rev2Feed(
-        title="liveplatform",
-        link=request.build_absolute_uri("/"),
-        description=_("Live video with live likes and comments."),
+        title=title,
+        link=request.build_absolute_uri(path),
+        description=about,
         feed_url=request.build_absolute_uri(),
         ttl=FEED_SECONDS // 60,
     )

@@ -9,6 +9,7 @@ first bytes of JPEG (ITU-T T.81), PNG (RFC 2083) and WebP (RFC 9649) files.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import threading
@@ -53,6 +54,13 @@ def picture_urls(videos: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         if found:
             urls[video["id"]] = found
     return urls
+
+
+async def add_posters(videos: Sequence[dict[str, Any]]) -> None:
+    """Say of each video what its picture is, "" for none."""
+    posters = await asyncio.to_thread(picture_urls, videos)
+    for video in videos:
+        video["poster"] = posters.get(video["id"], "")
 
 
 def _url_elsewhere(video: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from videos import report_pages, syndication, views
 VIDEO = r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 
 urlpatterns = [
-    path("", views.home, name="home"),
     path("videos/<uuid:video_id>/", views.watch, name="watch"),
     path("videos/<uuid:video_id>/later/", views.watch_later, name="watch_later"),
     re_path(

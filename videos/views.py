@@ -1,4 +1,4 @@
-"""The pages and the picture: home, watch, studio, and the segments of live broadcasts under /media/.
+"""The pages and the picture: watch, studio, and the segments of live broadcasts under /media/.
 
 Called by the URLs; calls topics for the state a page shows. Everything here is async and touches the disk only in a
 thread: a page shares its process with the streams of many viewers. A page needs no script to be read; the scripts
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
@@ -47,8 +47,8 @@ from videos.rights import may_broadcast
 from videos.sources import PASS, has_pass
 from videos.syndication import structured_data
 from videos.text import file_name
-from videos.thumbnails import picture_urls
-from videos.topics import full_json, list_cards, page_state, visible_video, with_viewers
+from videos.thumbnails import add_posters, picture_urls
+from videos.topics import full_json, page_state, visible_video, with_viewers
 from videos.watching import uniques
 from web.errors import media_away
 from web.middleware import (
@@ -63,7 +63,6 @@ from web.pictures import MediaAway, folder_of
 from web.refusals import NotFound
 from web.text import BODY_MAX, BODY_MAX_BYTES
 
-CARDS_MAX = 24
 STUDIO_VIDEOS_MAX = 100
 BLANK: dict[str, Any] = {"status": Video.Status.UPCOMING, "visibility": "public", "likes": {"total": 0}}
 """What stands in the item of a video before the script has written into it."""
@@ -83,24 +82,6 @@ _open_until: dict[UUID, float] = {}
 """Videos whose picture anybody may see -> until when (monotonic seconds) that is taken for granted."""
 _renewing: set[UUID] = set()
 """Those about which somebody asks the database."""
-
-
-async def _add_posters(videos: Sequence[Row]) -> None:
-    """Say of each video what its picture is, "" for none."""
-    posters = await asyncio.to_thread(picture_urls, videos)
-    for video in videos:
-        video["poster"] = posters.get(video["id"], "")
-
-
-@page
-async def home(request: HttpRequest) -> HttpResponse:
-    """Show what is live, what comes and what was, newest first."""
-    viewer = await viewer_on(request)
-    found = await list_cards(CARDS_MAX)
-    cards = [card for cards in found.values() for card in cards]
-    await _add_posters(cards)
-    context = {"live": found["live"], "upcoming": found["upcoming"], "recent": found["ended"]}
-    return render_page(request, "videos/home.html", viewer, context)
 
 
 def read_comments(state: Row, part: str) -> list[Row]:
@@ -253,7 +234,7 @@ async def studio(request: HttpRequest) -> HttpResponse:
     unique = await backend_threads.run(uniques, [video["topic"] for video in videos])
     for video in videos:
         video["unique"] = max(unique.get(video["topic"], 0), video["viewers"]["peak"])
-    await _add_posters(videos)
+    await add_posters(videos)
     context = {
         "videos": videos,
         "blank": {**BLANK, "broadcaster": {"name": viewer.name}},

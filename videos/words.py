@@ -189,7 +189,14 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "preview.unsupported": _("This browser cannot play the picture."),
     "plot_now": _("{now} now, {most} at most"),
     "plot_most": _("{most} at most"),
+    "channel_saved": _("Your channel is saved"),
     "disk": _("An hour takes about {hour} GB. There is room for {free} GB."),
+}
+
+CHANNEL: dict[str, str | Promise] = {key: WATCH[key] for key in _SHARED.split()} | {
+    "nameless": _("You are not signed in any more. Sign in again to go on."),
+    "followers_word.one": _("follower"),
+    "followers_word.other": _("followers"),
 }
 
 HOME: dict[str, str | Promise] = {key: WATCH[key] for key in _CARDS.split()}

@@ -45,7 +45,7 @@ GONE = (401, 403, 404, 410)
 _HTTPChannel: Any = http.HTTPChannel
 
 
-class Channel(_HTTPChannel):  # type: ignore[misc]
+class HttpChannel(_HTTPChannel):  # type: ignore[misc]
     """Twisted's reader of requests. Twisted closes, or sends a bare status line; this one gives a reason."""
 
     is_refused = False

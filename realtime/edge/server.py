@@ -30,7 +30,7 @@ from realtime.edge.bound import STALL_MAX_SECONDS, Bound
 from realtime.edge.collector import collect
 from realtime.edge.deadlines import Deadlines, still_reads
 from realtime.edge.handoff import ZERO_COPY, check_libraries
-from realtime.edge.http import Channel
+from realtime.edge.http import HttpChannel
 from realtime.edge.peers import PeerLimits
 from realtime.edge.proxies import look_behind_proxies
 from realtime.edge.reactor import reactor
@@ -54,7 +54,7 @@ _server_from: Any = serverFromString
 class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self.protocol = lambda: http._GenericHTTPChannelProtocol(Channel())
+        self.protocol = lambda: http._GenericHTTPChannelProtocol(HttpChannel())
         self.timeOut = None  # `Deadlines` instead
 
     def buildProtocol(self, addr: Any) -> Any:

@@ -159,6 +159,7 @@ SCHEMATHESIS = """
 "path.conversation_id" = "{conversation}"
 "path.message_id" = "{message}"
 "path.viewer_id" = "{viewer}"
+"path.channel_id" = "{channel}"
 
 [[operations]]  # the others go on with a video that is live
 include-operation-id = "endVideo"
@@ -208,6 +209,7 @@ async def test_schemathesis_finds_nothing(here: Room, tmp_path: Path) -> None:
             conversation=conversation,
             message=await made(here, f"/conversations/{conversation}/messages", {"body": "hello"}),
             viewer=guest.id,
+            channel=nadia.id,
         )
     )
     done = subprocess.run(
@@ -262,6 +264,7 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         "message_id": sent["id"],
         "viewer_id": other.id,
         "language": "pt-br",
+        "channel_id": broadcaster.id,
     }
     answered: set[str] = set()
     for method, path, body, person in (
@@ -327,6 +330,14 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("GET", "/blocks", None, guest),
         ("POST", f"{group}/members", {"viewer_id": other.id}, guest),
         ("DELETE", f"/blocks/{other.id}", None, guest),
+        ("PATCH", f"/channels/{broadcaster.id}", {"about": "Mornings"}, broadcaster),
+        ("PATCH", f"/channels/{broadcaster.id}", {"about": "Mine"}, guest),
+        ("PUT", f"/channels/{broadcaster.id}/follow", {"alerts": True}, guest),
+        ("PUT", f"/channels/{broadcaster.id}/follow", {}, broadcaster),
+        ("GET", f"/channels/{broadcaster.id}", None, guest),
+        ("GET", "/me/following?limit=1", None, guest),
+        ("GET", "/search?q=broadcast", None, None),
+        ("DELETE", f"/channels/{broadcaster.id}/follow", None, guest),
         ("POST", f"{video}/end", None, broadcaster),
         ("PUT", f"{video}/like", {"kind": "love"}, guest),
         ("POST", f"{video}/restart", None, guest),

@@ -100,6 +100,18 @@ export async function copyLink(link, failure = "copy_failed") {
   }
 }
 
+const byTouch = matchMedia("(pointer: coarse)");
+
+/** Offer a link to the programs of a phone; elsewhere, and where there are none, copy it. */
+export async function shareLink(url, title) {
+  if (!byTouch.matches || !navigator.share) return copyLink(url);
+  try {
+    await navigator.share({ url, title });
+  } catch (problem) {
+    if (problem.name !== "AbortError") await copyLink(url); // they changed their mind
+  }
+}
+
 const ANNOUNCE_EVERY_MS = 4_000;
 
 /** Return `announce(item)`: screen readers hear of what is new now and then, by `textOf(the last, how many)`. */
