@@ -1,8 +1,8 @@
-"""Viewers in the admin: accounts, their names and their rights."""
+"""Viewers in the admin: accounts, their names and their rights. Also invitations, and mail that waits."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.actions import delete_selected as confirm_deletion
@@ -11,13 +11,14 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import removal
 from accounts.belongings import belongings
-from accounts.models import Viewer
+from accounts.models import Invitation, Mail, Viewer
 from accounts.names import clean_name
 from accounts.requests import staff
 from web.admin import DeletesInSteps, uuid_of
@@ -140,3 +141,39 @@ class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Viewer]) -> HttpResponse | None:
         few = self.few(request, queryset, ACTION_MAX_VIEWERS)
         return None if few is None else confirm_deletion(self, request, queryset)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(QuickListMixin, admin.ModelAdmin[Invitation]):
+    list_display = ("__str__", "made_by", "expires_at", "used_by")
+    list_select_related = ("made_by", "used_by")
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+    ordering: ClassVar[Any] = ("-made_at",)
+    readonly_fields = ("link", "used_by")
+
+    def get_fields(self, request: HttpRequest, obj: Invitation | None = None) -> tuple[str, ...]:
+        return ("note", "expires_at", "link", "used_by") if obj else ("note", "expires_at")
+
+    @admin.display(description=gettext_lazy("link for one person"))
+    def link(self, invitation: Invitation) -> str:
+        address = f"{reverse('account_signup')}?invitation={invitation.code}"
+        return format_html('<a href="{}">{}</a>', address, address)
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        obj.made_by = obj.made_by or staff(request)
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Mail)
+class MailAdmin(QuickListMixin, admin.ModelAdmin[Mail]):
+    """Nobody reads what it says: a link in it may open an account. If it is deleted, it is not sent."""
+
+    list_display = ("subject", "to", "made_at", "tries", "next_try_at", "error")
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+    fields = ("to", "subject", "made_at", "tries", "next_try_at", "error")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Mail | None = None) -> bool:
+        return False

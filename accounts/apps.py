@@ -8,12 +8,15 @@ class AccountsConfig(AppConfig):
     verbose_name = "Viewers"
 
     def ready(self) -> None:
-        """Register how the platform recognizes a viewer, and the WebSocket commands that all may use."""
-        from accounts import identities, typists
+        """Register how the platform recognizes a viewer, what a sign-in writes down, and commands that all may use."""
+        from django.contrib.auth.signals import user_logged_in
+
+        from accounts import browsers, identities, typists
         from realtime.registry import registry
 
         registry.identify = identities.identify
         registry.claim = identities.claimed_id
         registry.review = identities.review
         registry.save_last_active = identities.save_last_active
+        user_logged_in.connect(browsers.write_down)
         registry.add_command("typing", typists.typing)

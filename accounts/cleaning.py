@@ -15,7 +15,7 @@ from django.db.models import Exists, ManyToOneRel, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.belongings import belongings
-from accounts.models import Viewer
+from accounts.models import SignedIn, Viewer
 from accounts.tokens import TOKEN_DAYS
 
 ROWS_MAX = 1_000  # of one transaction or look
@@ -26,6 +26,7 @@ def forget_sessions() -> int:
     expired = Session.objects.filter(expire_date__lt=timezone.now()).values_list("session_key", flat=True)
     deleted = 0
     while keys := list(expired[:ROWS_MAX]):
+        SignedIn.objects.filter(session_key__in=keys).delete()
         deleted += Session.objects.filter(session_key__in=keys).delete()[0]
     return deleted
 

@@ -14,3 +14,9 @@ LOGINS = a_minute(settings.LIVE_LOGINS_PER_ADDRESS)  # guesses of a password
 DEVICES = RateLimit(burst=settings.LIVE_DEVICES_PER_ADDRESS, per_second=settings.LIVE_DEVICES_PER_ADDRESS / 3600)
 
 GUESSES = RateLimit(burst=10, per_second=1 / 60)  # per account, or per browser that has signed in with it before
+
+SIGN_UPS = RateLimit(burst=settings.LIVE_SIGN_UPS_PER_ADDRESS, per_second=settings.LIVE_SIGN_UPS_PER_ADDRESS / 3600)
+
+MAILS = RateLimit(burst=30, per_second=30 / 3600)  # asked for from one address
+
+MAILS_TO_ONE = RateLimit(burst=4, per_second=1 / 900)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +23,14 @@ _STAMP_SALT = "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash
 def stamp_of(password: str) -> str:
     """Return the stamp of a viewer with that password hash: the beginning of Django's session hash, without a model."""
     return salted_hmac(_STAMP_SALT, password, algorithm="sha256").hexdigest()[:16]
+
+
+def new_code() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def in_two_weeks() -> datetime:
+    return timezone.now() + timedelta(days=14)
 
 
 class Viewer(AbstractUser):
@@ -60,3 +72,53 @@ class Viewer(AbstractUser):
 
     def get_short_name(self) -> str:
         return self.name
+
+
+class Mail(models.Model):
+    """A mail that has not been sent yet (accounts.outbox). It may hold a link that opens an account."""
+
+    to = models.JSONField(_("to"))
+    subject = models.CharField(_("subject"), max_length=200)
+    body = models.TextField()
+    headers = models.JSONField(default=dict, db_default={})
+    made_at = models.DateTimeField(_("made"), db_default=Now())
+    next_try_at = models.DateTimeField(_("next try"), db_default=Now(), db_index=True)
+    tries = models.PositiveSmallIntegerField(_("tries"), default=0, db_default=0)
+    error = models.CharField(_("error"), max_length=200, default="", db_default="")
+
+    class Meta:
+        verbose_name = _("mail")
+        verbose_name_plural = _("mails")
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+class Invitation(models.Model):
+    """Lets one person sign up where sign-up is by invitation (accounts.invitations)."""
+
+    code = models.CharField(_("code"), max_length=32, primary_key=True, default=new_code, editable=False)
+    note = models.CharField(_("note"), max_length=100, blank=True, default="", db_default="")
+    made_by = models.ForeignKey(Viewer, models.SET_NULL, null=True, editable=False, related_name="+")
+    made_at = models.DateTimeField(_("made"), db_default=Now())
+    expires_at = models.DateTimeField(_("good until"), default=in_two_weeks)
+    used_by = models.ForeignKey(Viewer, models.CASCADE, null=True, editable=False, related_name="+")
+
+    class Meta:
+        verbose_name = _("invitation")
+
+    def __str__(self) -> str:
+        return self.note or self.code
+
+
+class SignedIn(models.Model):
+    """A browser in which an account is signed in: one of its sessions (accounts.browsers)."""
+
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="+")
+    session_key = models.CharField(max_length=40, unique=True)
+    agent = models.CharField(max_length=200, default="", db_default="")
+    address = models.CharField(max_length=45, default="", db_default="")
+    began_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.agent

@@ -8,7 +8,9 @@ from typing import Any, Concatenate, ParamSpec
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -63,14 +65,7 @@ def render_page(request: HttpRequest, template: str, viewer: Viewer | None, cont
     Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer`; there is no `user`.
     """
     begin_csrf(request)
-    context = {
-        "viewer": viewer,
-        "name_max": NAME_MAX,
-        "now_ms": to_ms(timezone.now()),
-        **_shown_doors(viewer),
-        **context,
-    }
-    response = render(request, template, context)
+    response = render(request, template, {**_words(viewer), **context})
     response.headers["Cache-Control"] = "private, no-cache"
     set_csrf(request, response)
     set_device(request, response)
@@ -79,3 +74,35 @@ def render_page(request: HttpRequest, template: str, viewer: Viewer | None, cont
 
 def _shown_doors(viewer: Viewer | None) -> dict[str, bool]:
     return {name: viewer is not None and is_shown(viewer) for name, is_shown in doors.items()}
+
+
+def _words(viewer: Viewer | None) -> dict[str, Any]:
+    """Return what every page says about its viewer."""
+    return {"viewer": viewer, "name_max": NAME_MAX, "now_ms": to_ms(timezone.now()), **_shown_doors(viewer)}
+
+
+# The pages that Django runs in threads, with its session and its user
+
+
+def guest_on(request: HttpRequest) -> Viewer | None:
+    """Return the guest who is here, if it is one."""
+    who = request.user
+    return who if isinstance(who, Viewer) and who.is_guest else None
+
+
+def words_of(request: HttpRequest) -> dict[str, Any]:
+    return _words(request.user if isinstance(request.user, Viewer) else None)
+
+
+def in_our_look(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Give a view's template what every page says about its viewer. No cache keeps the page."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if isinstance(response, TemplateResponse):
+            response.context_data = {**words_of(request), **(response.context_data or {})}
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
+
+    return answer

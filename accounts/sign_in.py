@@ -1,6 +1,6 @@
 """Limits how often a password may be tried, and how many are checked at once. Wraps the sign-in pages, the admin's too.
 
-There are two limits, for the whole region and beyond a restart (realtime.table.throttle): for one address, and for one
+There are two limits (accounts.throttling): for one address, and for one
 account from any address. A browser that has signed in to the account before keeps a signed cookie, and has a limit of
 its own. So an attacker with a thousand addresses is slowed down, and the owner is not locked out.
 """
@@ -8,7 +8,6 @@ its own. So an attacker with a thousand addresses is slowed down, and the owner 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -18,24 +17,20 @@ from django.conf import settings
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core import signing
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.utils.crypto import salted_hmac
 
 from accounts import limits
 from accounts.guests import end_guest
 from accounts.merging import merge
 from accounts.models import Viewer
+from accounts.pages import guest_on, words_of
+from accounts.throttling import AsyncView, SyncView, Tries, give_back, take, too_often
 from realtime.act_limits import network
-from realtime.limits import Limited, RateLimit
-from realtime.table.redis import key_prefix, shared_redis
-from realtime.table.throttle import Throttle
+from realtime.limits import Limited
 from web.middleware import unavailable
 from web.turns import Busy, busy, sign_ins
-
-SyncView = Callable[..., HttpResponseBase]
-AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 PATHS = ("/accounts/login/", "/admin/login/")
 KNOWN_COOKIE = "known"
@@ -58,8 +53,7 @@ class Guess:
         return cls(account, _device(request, account), network(request))
 
     @property
-    def tries(self) -> list[tuple[RateLimit, str]]:
-        """The limits that it takes a token from, each with its key."""
+    def tries(self) -> Tries:
         if self.device:
             return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"device:{self.device}")]
         return [(limits.LOGINS, f"address:{self.network}"), (limits.GUESSES, f"account:{self.account}")]
@@ -78,9 +72,8 @@ class SignIn(LoginView):
     """Django's sign-in page. It also serves people who are signed in: a guest, or somebody with another account."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        who = self.request.user
-        guest = who if isinstance(who, Viewer) and who.is_guest else None
-        return {**super().get_context_data(**kwargs), "guest": guest}
+        mine = {"guest": guest_on(self.request), "may_sign_up": settings.LIVE_SIGN_UP == "open"}
+        return {**super().get_context_data(**kwargs), **words_of(self.request), **mine}
 
 
 class SignOut(LogoutView):
@@ -106,9 +99,9 @@ def guarded(login: SyncView) -> AsyncView:
             return await in_thread(request, *args, **kwargs)
         guess = Guess.of(request)
         try:
-            await _take(guess)
+            await take(guess.tries)
         except Limited as error:
-            return _too_often(request, error)
+            return too_often(request, error)
         response: HttpResponseBase
         try:
             async with sign_ins.turn():
@@ -116,9 +109,9 @@ def guarded(login: SyncView) -> AsyncView:
         except Busy:
             response = unavailable(request, advice=busy())
         if response.status_code == 503:
-            await _give_back(guess)
+            await give_back(guess.tries)
         elif type(request.user) is Viewer:  # signed in just now; otherwise it is Django's lazy object
-            await _give_back(guess)
+            await give_back(guess.tries)
             _remember(response, guess)
         return response
 
@@ -141,23 +134,6 @@ def _merging(login: SyncView) -> SyncView:
     return answer
 
 
-async def _take(guess: Guess) -> None:
-    """Raises Limited."""
-    if settings.LIVE_LIMITS:
-        for limit, key in guess.tries:
-            await _throttle(limit).take(key)
-
-
-async def _give_back(guess: Guess) -> None:
-    if settings.LIVE_LIMITS:
-        for limit, key in guess.tries:
-            await _throttle(limit).give_back(key)
-
-
-def _throttle(limit: RateLimit) -> Throttle:
-    return Throttle(shared_redis(), limit, prefix=f"{key_prefix()}sign-in:")
-
-
 def _remember(response: HttpResponseBase, guess: Guess) -> None:
     response.set_cookie(
         KNOWN_COOKIE,
@@ -167,9 +143,3 @@ def _remember(response: HttpResponseBase, guess: Guess) -> None:
         httponly=True,
         samesite="Lax",
     )
-
-
-def _too_often(request: HttpRequest, error: Limited) -> HttpResponse:
-    response = render(request, "429.html", {"seconds": error.retry_seconds}, status=429)
-    response.headers["Retry-After"] = str(error.retry_seconds)
-    return response

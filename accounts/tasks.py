@@ -1,4 +1,4 @@
-"""The periodic jobs of accounts."""
+"""The jobs of accounts: periodic, and mail as soon as there is some."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from accounts import cleaning
+from accounts import cleaning, outbox
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,12 @@ def forget_sessions() -> int:
 def forget_guests() -> int:
     """Delete guests who cannot come back and have left nothing; return how many."""
     return _logged(cleaning.forget_guests(), "guests without a trace")
+
+
+@shared_task(name="accounts.tasks.send_mail")  # type: ignore[untyped-decorator]
+def send_mail() -> int:
+    """Send the mail that waits; return how much."""
+    return outbox.send_waiting()
 
 
 def _logged(count: int, what: str) -> int:

@@ -1,4 +1,4 @@
-"""All settings, read from the environment in this one file.
+"""All settings, read from the environment in this one file, and those of accounts in account_settings.py.
 
 A nonsense value raises `ImproperlyConfigured` with one line that names the variable; the entry points
 (`manage.py`, `liveplatform.node`) print that line and exit with code 2. README.md lists the variables.
@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from host import databases, embedded, environment
 from liveplatform import __version__
+from liveplatform.account_settings import *  # noqa: F403  (Django finds settings in one module)
 from liveplatform.variables import database_url as _database_url
 from liveplatform.variables import env
 from liveplatform.variables import integer as _integer
@@ -32,7 +33,6 @@ from realtime.table import addresses
 from web.store import BucketAddress
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-environment.forget_empty()
 
 # The process
 
@@ -267,6 +267,7 @@ CELERY_BEAT_SCHEDULE = {
     "timelines": {"task": "videos.tasks.keep_timelines", "schedule": 5.0, "options": {"expires": 5.0}},
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
     "forget-sessions": {"task": "accounts.tasks.forget_sessions", "schedule": 3600.0},
+    "send-mail": {"task": "accounts.tasks.send_mail", "schedule": 60.0, "options": {"expires": 60.0}},
     "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},
     "clear-recordings": {"task": "videos.tasks.clear_recordings", "schedule": 3600.0},
     "clear-pictures": {"task": "videos.tasks.clear_pictures", "schedule": 3600.0},
@@ -281,6 +282,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
     "channels",
     "liveplatform",
     "host",
@@ -300,6 +303,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "web.middleware.Outages",
 ]
 # Each middleware of Django hands a request over to a thread and back. So the API, and the pages that stay on the event
@@ -325,10 +329,6 @@ TEMPLATES = [
 ]
 
 AUTH_USER_MODEL = "accounts.Viewer"
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
-]
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"

@@ -20,12 +20,7 @@ urlpatterns = [
     path("api/v1/openapi.json", openapi_json(api)),
     path("api/v1/docs", docs_page),
     path("api/v1/", api.urls),
-    path(
-        "accounts/login/",
-        sign_in.guarded(sign_in.SignIn.as_view()),
-        name="login",
-    ),
-    path("accounts/logout/", sign_in.SignOut.as_view(), name="logout"),
+    path("accounts/", include("accounts.urls")),
     path("admin/login/", sign_in.guarded(admin.site.login)),
     path("admin/", admin.site.urls),
     path("operator/", operations.page, name="operator"),

@@ -1,6 +1,6 @@
 """The variables of the environment: each is read and checked, and named where it makes no sense.
 
-Called by liveplatform.settings.
+Called by liveplatform.settings and liveplatform.account_settings.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
 
-from host import databases
+from host import databases, environment
 
+environment.forget_empty()
 env = Env()
 
 

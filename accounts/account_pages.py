@@ -1,0 +1,117 @@
+"""The pages of one's own account: sign-up, name, password and e-mail address, and where it is signed in.
+
+Called by the URLs. What is not here is a view of django-allauth, with our templates (templates/account/).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account import views
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts import browsers, invitations, outbox
+from accounts.forms import ProfileForm
+from accounts.models import Viewer
+from accounts.pages import guest_on
+from accounts.requests import staff
+from web.refusals import NotFound
+
+ACCOUNT = "/accounts/"
+
+
+class KeepsGuest:
+    """Of a page that a mail leads to: a guest at this browser stays, others are signed out."""
+
+    request: HttpRequest
+
+    def logout(self) -> None:
+        if guest_on(self.request) is None:
+            super().logout()  # type: ignore[misc]
+
+
+class SignUp(views.SignupView):  # type: ignore[misc]
+    """For people without an account. A guest becomes one."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if isinstance(request.user, Viewer) and not request.user.is_guest:
+            return redirect(ACCOUNT)
+        invitations.keep(request)
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return response
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "guest": guest_on(self.request)}
+
+    def closed(self) -> HttpResponse:
+        words = {"by_invitation": settings.LIVE_SIGN_UP == "invitation"}
+        return TemplateResponse(self.request, self.template_name_signup_closed, words, status=403)
+
+
+class ConfirmEmail(KeepsGuest, views.ConfirmEmailView):  # type: ignore[misc]
+    def logout_other_user(self, confirmation: Any) -> None:
+        """Nobody is signed out: the link says whose address it is."""
+
+
+class NewPassword(KeepsGuest, views.PasswordResetFromKeyView):  # type: ignore[misc]
+    pass
+
+
+class ResetSent(views.PasswordResetDoneView):  # type: ignore[misc]
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "mail_is_late": outbox.is_late()}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def account(request: HttpRequest) -> HttpResponse:
+    """Show the account, and change its name."""
+    viewer = staff(request)
+    form = ProfileForm(request.POST if request.method == "POST" else None, instance=viewer)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, _("Your name is changed. What you write from now on carries it."))
+        return redirect(ACCOUNT)
+    if form.errors:
+        viewer.refresh_from_db(fields=["name"])
+    addresses = list(EmailAddress.objects.filter(user=viewer).order_by("-verified", "-id"))
+    context = {
+        "form": form,
+        "account": viewer,
+        "addresses": addresses,
+        "mail_is_late": any(not address.verified for address in addresses) and outbox.is_late(),
+        "browsers": _shown_browsers(request, viewer),
+    }
+    return TemplateResponse(request, "account/account.html", context)
+
+
+def _shown_browsers(request: HttpRequest, viewer: Viewer) -> list[dict[str, Any]]:
+    mine = request.session.session_key
+    return [
+        {
+            "id": browser.id,
+            "name": browsers.described(browser.agent),
+            "address": browser.address,
+            "began_at": browser.began_at,
+            "is_this": browser.session_key == mine,
+        }
+        for browser in browsers.browsers_with_this(request, viewer)
+    ]
+
+
+@require_POST
+def end_browser(request: HttpRequest, browser_id: int) -> HttpResponse:
+    """Sign the account out in one browser."""
+    try:
+        browsers.end(staff(request), browser_id)
+        messages.success(request, _("That browser is signed out."))
+    except NotFound as refusal:
+        messages.info(request, refusal.detail)
+    return redirect(ACCOUNT)

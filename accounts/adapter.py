@@ -1,0 +1,84 @@
+"""What django-allauth does differently here: who may sign up, what a guest becomes, names, and one mail form.
+
+Named by the settings (ACCOUNT_ADAPTER). django-allauth calls it in all that leads to a sign-in by its own views.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from accounts import browsers, invitations
+from accounts.merging import merge
+from accounts.models import Viewer
+from accounts.names import clean_name
+from accounts.pages import guest_on
+from web.refusals import Invalid
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        if settings.LIVE_SIGN_UP == "invitation":
+            return invitations.is_invited(request)
+        return bool(settings.LIVE_SIGN_UP == "open")
+
+    def clean_username(self, username: str, shallow: bool = False) -> str:
+        """It is also the name that others see, so it keeps to the rule of names."""
+        try:
+            clean_name(username)
+        except Invalid as error:
+            raise ValidationError(error.detail, code=error.code) from error
+        return str(super().clean_username(username, shallow))
+
+    def new_user(self, request: HttpRequest) -> Viewer:
+        """Return the guest who signs up: their row becomes the account, so they lose nothing. Otherwise a new one."""
+        guest = guest_on(request)
+        if guest is None:
+            return Viewer()
+        # Locked: of two sign-ups at once by one guest the second finds an account, and makes another.
+        guest = Viewer.objects.select_for_update().filter(id=guest.id, is_guest=True, is_active=True).first()
+        return guest or Viewer()
+
+    def save_user(self, request: HttpRequest, user: Viewer, form: Any, commit: bool = True) -> Viewer:
+        """In the transaction of the sign-up. An invitation is used once, also by two at the same time."""
+        invitation = invitations.take(request) if settings.LIVE_SIGN_UP == "invitation" else None
+        if settings.LIVE_SIGN_UP == "invitation" and invitation is None:
+            raise ImmediateHttpResponse(redirect("account_signup"))
+        user.is_guest = False
+        super().save_user(request, user, form, commit)
+        if invitation is not None:
+            invitations.use(invitation, user)
+        return user
+
+    def login(self, request: HttpRequest, user: Viewer) -> None:
+        """Sign in, and give the account what the guest at this browser has."""
+        guest = guest_on(request)
+        super().login(request, user)
+        if guest is not None and guest.id != user.id:
+            merge(guest, user)
+
+    def set_password(self, user: Viewer, password: str) -> None:
+        """Set it, and sign the account out everywhere: the browser that asked for it is signed in again."""
+        super().set_password(user, password)
+        browsers.end_all(user)
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return "/accounts/"
+
+    def get_email_verification_redirect_url(self, email_address: Any) -> str:
+        return "/accounts/" if self.request.user.is_authenticated else str(settings.LOGIN_URL)
+
+    def respond_user_inactive(self, request: HttpRequest, user: Viewer) -> HttpResponse:
+        self.add_message(request, messages.ERROR, message="This account is closed.")
+        return redirect("account_login")
+
+    def is_reauthentication_required(self, *, app: str) -> bool:
+        """Somebody who has neither password nor passkey cannot say one."""
+        return bool(self.get_reauthentication_methods(self.request.user))

@@ -1,0 +1,82 @@
+"""The settings of accounts and their mail, as Django and django-allauth read them.
+
+liveplatform.settings takes over all of them. The variables of the environment begin with LIVE_.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from liveplatform.variables import env, integer, read
+
+# Who may have an account
+
+LIVE_SIGN_UP = read(
+    "LIVE_SIGN_UP", env.str, "open", ("open", "invitation", "closed").__contains__, "open, invitation or closed"
+)
+LIVE_SIGN_UPS_PER_ADDRESS = integer("LIVE_SIGN_UPS_PER_ADDRESS", 20, 1, 1_000_000)  # an hour, and so many at once
+
+# Mail: it is kept in the database, and a job sends it (accounts.outbox).
+
+_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+
+
+def _is_mail_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return url == "console" or (parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return False
+
+
+_mail = urlsplit(
+    read(
+        "LIVE_MAIL_URL",
+        env.str,
+        "console",
+        _is_mail_server,
+        "console, or a mail server like smtp+tls://user:password@mail.example.org (smtp, smtp+tls or smtps)",
+    )
+)
+EMAIL_BACKEND = "accounts.outbox.MailQueue"
+LIVE_MAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail.scheme else 'console'}.EmailBackend"
+EMAIL_HOST = _mail.hostname or ""
+EMAIL_PORT = _mail.port or _PORTS.get(_mail.scheme, 0)
+EMAIL_HOST_USER = unquote(_mail.username or "")
+EMAIL_HOST_PASSWORD = unquote(_mail.password or "")
+EMAIL_USE_TLS = _mail.scheme == "smtp+tls"
+EMAIL_USE_SSL = _mail.scheme == "smtps"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = read(
+    "LIVE_MAIL_FROM", env.str, "liveplatform@localhost", lambda text: "@" in text, "an e-mail address"
+)
+
+# Passwords
+
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("username", "name", "email")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+PASSWORD_RESET_TIMEOUT = 60 * 60 * 24
+
+# django-allauth. Limits are ours: those count in a cache of each process (accounts.sign_in).
+
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"signup": "accounts.forms.SignUpForm"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+# An address that somebody else has already can be entered, too: it cannot be confirmed twice.
+ACCOUNT_PREVENT_ENUMERATION = "strict"
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 3
+ACCOUNT_RATE_LIMITS = False
+# Guests are signed in, too. They may sign up.
+ACCOUNT_AUTHENTICATED_LOGIN_REDIRECTS = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_METHODS = ["password"]
