@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy
@@ -13,20 +13,7 @@ from django.utils.translation import gettext_lazy
 from messaging.models import Block, Conversation, Member, Message
 from messaging.reading import members_of
 from web.admin import uuid_of
-from web.quick_lists import QuickListMixin, at_most, bounded_count
-
-
-class LookOnlyMixin(QuickListMixin):
-    """Everything is changed by those whose it is, through acts that publish it to the others."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from web.quick_lists import LookOnlyMixin, at_most, bounded_count
 
 
 @admin.register(Conversation)

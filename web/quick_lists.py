@@ -12,7 +12,7 @@ from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import DataError, OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
@@ -82,3 +82,16 @@ class QuickListMixin:
             messages.error(request, _("Choose %(limit)s at most.") % {"limit": f"{limit:,}"})
             return None
         return found
+
+
+class LookOnlyMixin(QuickListMixin):
+    """Everything is changed by those whose it is, through acts that publish it to the others."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
