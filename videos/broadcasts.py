@@ -6,6 +6,7 @@ Hop: called by the API, the admin and removal; realtime.log.writer records it fo
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from django.utils import timezone
 from accounts.models import Viewer
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos import rights
+from videos import attachments, rights
 from videos.access import locked_for
 from videos.models import LikeCount, LikeKind, Video
 from videos.representation import video_json
@@ -107,8 +108,11 @@ def change_video(
     video_id: UUID, actor: Viewer, change: Callable[[Video], bool], *, right: str = rights.CHANGE
 ) -> Video:
     """Have `change` change a video under its lock, and publish it if that returns True. Raises NotFound, Forbidden."""
+    heads = attachments.lock(video_id)
     head, video = locked_for(right, video_id, actor)
+    before = copy(video)
     if change(video):
         video.save(force_update=True)
         log.record(head, "video", {"video": video_json(video)})
+        attachments.changed(before, video, heads)
     return video

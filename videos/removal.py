@@ -24,6 +24,7 @@ from realtime.events import TopicName
 from realtime.log.retention import delete_topics, empty_topics
 from realtime.log.writer import correct_counters, lock_topics
 from videos import broadcasts, moderation
+from videos.attachments import attachments, topics_of
 from videos.media import remove_pictures
 from videos.models import Comment, DeletedVideo, Like, Pin, Video
 from web.quick_lists import at_most, bounded_count
@@ -67,7 +68,9 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
     Pin.objects.filter(video_id=video_id).delete()
     _delete_rows(_COMMENTS_OF_VIDEO, video_id)
     _delete_rows(_TIMELINE_OF_VIDEO, video_id)
-    topics = [TopicName(video.topic)]
+    for attached in attachments:
+        attached.take_away(video_id)
+    topics = topics_of(video_id)
     empty_topics(topics)
     with transaction.atomic():
         lock_topics(topics)
