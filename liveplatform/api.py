@@ -13,6 +13,7 @@ from accounts.pages import page, render_page, viewer_on
 from following.api import router as channels
 from liveplatform import __version__
 from messaging.api import router as messages
+from polls.api import router as boards
 from realtime.answers import answer_errors
 from realtime.api import router as platform
 from videos.api import ROUTERS
@@ -27,12 +28,14 @@ TAGS = {
     "likes": "One like per viewer and video, and bursts of taps.",
     "comments": "Read, write, delete and pin.",
     "channels": "What broadcasters have, and viewers follow; and a search for both.",
+    "board": "What is beside the picture: polls and votes.",
     "messages": "Conversations of two and of groups, how far each has read, and blocks.",
 }
 # Operation that makes a thing -> the parameter by which others name it.
 MADE = {
     "createVideo": "video_id",
     "createComment": "comment_id",
+    "createPoll": "poll_id",
     "startConversation": "conversation_id",
     "sendMessage": "message_id",
 }
@@ -55,7 +58,7 @@ api = Api(
     docs_url=None,
 )
 answer_errors(api, ANSWERS)
-for router in (viewers, platform, *ROUTERS, channels, messages):
+for router in (viewers, platform, *ROUTERS, boards, channels, messages):
     api.add_router("", router)
 
 

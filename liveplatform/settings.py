@@ -293,6 +293,7 @@ INSTALLED_APPS = [
     "videos",
     "messaging",
     "following",
+    "polls",
     "loadtest",
 ]
 

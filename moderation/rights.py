@@ -15,6 +15,7 @@ _HELPERS = frozenset(Rank) - {Rank.VIEWER}
 _MODERATORS = _HELPERS - {Rank.HELPER}
 
 MAY = {
+    "board": _MODERATORS,
     "delete": _HELPERS,
     "pin": _MODERATORS,
 }

@@ -78,6 +78,8 @@ class Video(models.Model):
     )
     captions = models.CharField(_("captions"), max_length=240, blank=True, db_default="", editable=False)
     """The languages of its captions (CaptionTrack), with a space between them."""
+    has_board = models.BooleanField(default=False, db_default=False, editable=False)
+    """There is a topic `board:<id>` beside its own (polls): pages follow it then only."""
     starts_at = models.DateTimeField(_("planned start"), null=True, blank=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True, editable=False)

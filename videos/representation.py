@@ -39,6 +39,7 @@ def video_json(video: Video) -> dict[str, Any]:
         "is_recorded": video.is_recorded,
         "comments_after_end": video.comments_after_end,
         "captions": video.captions.split(),
+        "has_board": video.has_board,
         "starts_at_ms": to_ms(video.starts_at),
         "started_at_ms": to_ms(video.started_at),
         "ended_at_ms": to_ms(video.ended_at),

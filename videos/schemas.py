@@ -184,6 +184,7 @@ class VideoOut(Schema):
     is_recorded: bool
     comments_after_end: bool
     captions: list[str] = Field(description="The languages of its captions.")
+    has_board: bool = Field(description="There is something beside the picture, or was: `getBoard` has it.")
     starts_at_ms: int | None
     started_at_ms: int | None
     ended_at_ms: int | None

@@ -257,7 +257,12 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
     talk = (await here.call("POST", "/conversations", {"members": [guest.id, other.id]}, person=broadcaster)).json()
     group = f"/conversations/{talk['id']}"
     sent = (await here.call("POST", f"{group}/messages", {"body": "hello"}, person=broadcaster)).json()
+    asked = (
+        await here.call("POST", f"{video}/polls", {"question": "So?", "options": ["Yes", "No"]}, person=broadcaster)
+    ).json()
+    poll = f"{video}/polls/{asked['id']}"
     by_id = {
+        "poll_id": asked["id"],
         "video_id": here.video_id,
         "comment_id": mine["id"],
         "conversation_id": talk["id"],
@@ -313,6 +318,14 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("DELETE", f"{comments}/{mine['id']}/pin", None, broadcaster),
         ("DELETE", f"{comments}/{mine['id']}", None, guest),
         ("POST", f"{video}/typing", {"is_typing": True}, guest),
+        ("GET", f"{video}/board", None, guest),
+        ("GET", f"{video}/polls", None, guest),
+        ("POST", f"{video}/polls", {"question": "Well?", "options": ["Yes", "No"]}, guest),
+        ("POST", f"{video}/polls", {"question": "Well?", "options": ["Yes", "No"]}, broadcaster),
+        ("PUT", f"{poll}/vote", {"option": asked["options"][0]["id"]}, guest),
+        ("PUT", f"{poll}/vote", {"option": asked["options"][1]["id"]}, guest),
+        ("POST", f"{poll}/close", None, broadcaster),
+        ("DELETE", poll, None, broadcaster),
         ("POST", "/conversations", people, guest),
         ("POST", "/conversations", people, guest),
         ("GET", "/conversations?limit=1", None, guest),

@@ -1,0 +1,69 @@
+"""What viewers have here: their votes. A guest who signs in takes them along; with an account they go.
+
+Hop: beside the path, called by accounts.merging and accounts.removal (accounts.belongings). Of two votes in one poll
+the account's stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from accounts.belongings import Belongings
+from accounts.models import Viewer
+from polls.board import access_json, board_topic
+from polls.models import Vote
+from polls.polls import newest_votes
+from realtime.events import TopicName
+from realtime.log import writer as log
+from videos.models import Video
+
+VOTES_MAX = 200  # of one transaction that holds their boards
+
+_TAKE_BACK = """
+WITH gone AS (DELETE FROM polls_vote WHERE viewer_id = %s AND poll_id = ANY(%s) RETURNING option_id)
+UPDATE polls_polloption SET votes = votes - 1 WHERE id IN (SELECT option_id FROM gone)
+"""
+
+
+def _videos_of(poll_ids: Collection[UUID]) -> set[UUID]:
+    return set(Video.objects.filter(polls__in=poll_ids).values_list("id", flat=True))
+
+
+def _take_back(viewer_id: UUID, poll_ids: Collection[UUID], heads: log.LockedHeads) -> None:
+    """Take a viewer's votes in some polls back. Their boards are locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_BACK, [viewer_id, list(poll_ids)])
+    videos = sorted(_videos_of(poll_ids))
+    votes = newest_votes(videos)
+    for id in videos:
+        log.record_counters(heads[board_topic(id)], votes.get(id, {}))
+
+
+class VotesOfViewer(Belongings):
+    def topics(self, guest_id: UUID, account_id: UUID) -> Collection[TopicName]:
+        voted = Vote.objects.filter(viewer_id=guest_id).values_list("poll__video_id", flat=True)
+        made = Video.objects.filter(owner_id=guest_id, has_board=True).values_list("id", flat=True)
+        return {board_topic(id) for id in {*voted, *made}}
+
+    def hand_over(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
+        mine = Vote.objects.filter(viewer=account).values("poll_id")
+        doubled = list(Vote.objects.filter(viewer=guest, poll_id__in=mine).values_list("poll_id", flat=True))
+        if doubled:
+            _take_back(guest.id, doubled, heads)
+        Vote.objects.filter(viewer=guest).update(viewer=account)
+        for video in Video.objects.filter(owner=account, has_board=True):  # some of them were the guest's
+            if (head := heads.get(board_topic(video.id))) is not None:
+                log.record(head, "access", {"access": access_json(video)})
+
+    def take_away(self, viewer_id: UUID, actor: Viewer) -> None:
+        voted = Vote.objects.filter(viewer_id=viewer_id).values_list("poll_id", flat=True)
+        while poll_ids := list(voted[:VOTES_MAX]):
+            with transaction.atomic():
+                heads = log.lock_topics(board_topic(id) for id in _videos_of(poll_ids))
+                _take_back(viewer_id, poll_ids, heads)
+
+    def are_left(self, viewer_id: UUID) -> bool:
+        return Vote.objects.filter(viewer_id=viewer_id).exists()

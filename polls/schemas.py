@@ -1,0 +1,76 @@
+"""What the API of boards takes and gives, as OpenAPI shows it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import Field
+
+from polls.models import OPTION_MAX, OPTIONS_MAX, OPTIONS_MIN, QUESTION_MAX
+from realtime.answers import In
+from web.schemas import SEEN_TEXT, text_field
+
+SECONDS_MIN, SECONDS_MAX = 10, 86_400
+Option = Annotated[str, text_field(SEEN_TEXT, 1, OPTION_MAX)]
+
+
+class PollIn(In):
+    question: Annotated[str, text_field(SEEN_TEXT, 1, QUESTION_MAX)] = Field(examples=["Which song comes next?"])
+    options: Annotated[list[Option], Field(min_length=OPTIONS_MIN, max_length=OPTIONS_MAX)] = Field(
+        examples=[["The old one", "A new one"]]
+    )
+    seconds: Annotated[int, Field(ge=SECONDS_MIN, le=SECONDS_MAX)] | None = Field(
+        None, description="It is over after that; null: when somebody closes it, or the broadcast ends."
+    )
+    is_for_accounts: bool = Field(False, description="Guests may not vote.")
+
+
+class VoteIn(In):
+    option: Annotated[int, Field(ge=1, lt=2**63)] = Field(description="The id of one of the poll's options.")
+
+
+class OptionOut(Schema):
+    id: int
+    text: str
+
+
+class PollOut(Schema):
+    id: UUID
+    question: str
+    options: list[OptionOut]
+    is_for_accounts: bool
+    opened_at_ms: int
+    ends_at_ms: int | None = Field(description="In the past: it is over. Null: it is open until somebody closes it.")
+
+
+class Votes(Schema):
+    total: int
+    kinds: dict[str, int] = Field(description="By the ids of options.")
+
+
+class MyVote(Votes):
+    mine: int = Field(description="The option that you have voted for.")
+
+
+class PollResult(PollOut):
+    votes: Votes
+    mine: int | None
+
+
+class PollList(Schema):
+    items: list[PollResult]
+
+
+class BoardSnapshot(Schema):
+    poll: PollOut | None = Field(description="The newest.")
+    votes: Votes = Field(description="Those of the poll.")
+
+
+class BoardOut(Schema):
+    topic: str
+    epoch: str
+    seq: int
+    snapshot: BoardSnapshot
+    mine: int | None

@@ -1,0 +1,84 @@
+"""The topic kind `board:`: how a board is read and changed, and who may read it.
+
+Hop: registered with the platform at start (apps.py); the frontend node calls it. The rule of it all: snapshot +
+events = fresh snapshot, for every event type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from accounts.models import Viewer
+from polls import polls
+from polls.board import access_json, board_topic
+from polls.models import Poll
+from realtime.events import TopicName
+from realtime.kinds import Access, TopicKind
+from realtime.log.database import one_moment
+from realtime.log.epoch import epoch
+from realtime.models import Topic
+from videos.models import Video
+from videos.topics import video_id, visible_video
+from web.refusals import NotFound
+
+KEPT_EVENTS = 50
+
+
+class BoardTopics(TopicKind):
+    """`board:<video id>`. An event replaces the slot of its name. The counter holds the votes of the poll that is
+    shown, by option.
+    """
+
+    prefix = "board"
+    events = frozenset({"poll", "access"})
+    counter = "votes"
+    kept_events = KEPT_EVENTS
+
+    def load(self, topic: TopicName) -> dict[str, Any] | None:
+        id = video_id(topic)
+        video = Video.objects.filter(id=id).first() if id is not None else None
+        return None if video is None else snapshot_of(video)
+
+    def counters(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
+        ids = {id: topic for topic in topics if (id := video_id(topic)) is not None}
+        votes = polls.newest_votes(list(ids), database)
+        return {topic: votes.get(id, {}) for id, topic in ids.items()}
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        snapshot[name] = data[name]
+
+    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in snapshot.items() if name != "access"}
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access:
+        access = snapshot["access"]
+        return Access(not access["is_private"], frozenset((access["owner_id"],)))
+
+
+def snapshot_of(video: Video) -> dict[str, Any]:
+    return {"access": access_json(video), "poll": polls.newest_json(video.id)}
+
+
+def board_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
+    """Return a board as a page needs it first: `{"topic", "epoch", "seq", "snapshot", "mine"}`. Raises NotFound.
+
+    `mine`: the option that the viewer has voted for in the poll that is shown.
+    """
+    with one_moment():
+        video = visible_video(video_id, viewer)
+        head = Topic.objects.filter(name=board_topic(video_id)).first()
+        if head is None:
+            raise NotFound("There is nothing beside this video.")
+        snapshot = BoardTopics().shown(snapshot_of(video))
+        votes = polls.votes_json(polls.newest_votes([video_id]).get(video_id, {}))
+        poll = snapshot["poll"]
+        mine = polls.votes_of(viewer, list(Poll.objects.filter(id=poll["id"]))) if poll else {}
+    return {
+        "topic": board_topic(video_id),
+        "epoch": epoch(),
+        "seq": head.seq,
+        "snapshot": {**snapshot, "votes": votes},
+        "mine": next(iter(mine.values()), None),
+    }

@@ -1,0 +1,52 @@
+"""What a node makes of the events of a board."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import orjson
+
+from polls.board import board_topic
+from realtime.events import Counters, Durable, newest
+from realtime.log.database import DatabaseStore
+from realtime.log.store import Loaded
+from realtime.registry import registry
+from tests.videos.acts import Stage
+
+
+async def load(stage: Stage) -> Loaded:
+    return await DatabaseStore(registry).load(board_topic(stage.video.id))
+
+
+class BoardFollower:
+    """A snapshot and a counter that are kept up by events alone."""
+
+    def __init__(self, stage: Stage, start: Loaded) -> None:
+        self.stage = stage
+        self.topic = board_topic(stage.video.id)
+        self.kind = registry.kinds["board"]
+        self.seq = start.head.seq
+        self.snapshot: dict[str, Any] = copy.deepcopy(start.snapshot)
+        self.counters = Counters(self.topic, start.head.version, start.counters or {})
+        stage.events.clear()
+
+    def take_all(self) -> None:
+        for event in self.stage.events:
+            if event.topic != self.topic:
+                continue
+            if isinstance(event, Counters):
+                self.counters = newest(self.counters, event)
+            elif isinstance(event, Durable):
+                assert event.seq == self.seq + 1, "a hole in the order of events"
+                self.seq = event.seq
+                self.kind.apply(self.snapshot, event.name, orjson.loads(event.body))
+        self.stage.events.clear()
+
+    async def check(self) -> None:
+        """Check that the events led to what is in the database."""
+        self.take_all()
+        fresh = await load(self.stage)
+        assert self.snapshot == fresh.snapshot
+        assert self.seq == fresh.head.seq
+        assert (self.counters.kinds, self.counters.version) == (fresh.counters, fresh.head.version)

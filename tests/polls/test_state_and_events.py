@@ -1,0 +1,70 @@
+"""First state + events = fresh state, for every event of a board; and who may read it follows its video."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from uuid import UUID
+
+import pytest
+
+from polls import polls
+from polls.models import Poll
+from polls.votes import vote
+from realtime.identity import Identity
+from realtime.log.threads import backend_threads
+from realtime.registry import registry
+from tests.polls.boards import BoardFollower, load
+from tests.videos.acts import Stage
+from videos import broadcasts
+from web.refusals import Refused
+
+
+async def act(stage: Stage, chance: random.Random) -> None:
+    """Do one thing, as chance will have it; one that is refused changes nothing."""
+    run, id = backend_threads.run, stage.video.id
+    some = await run(lambda: list(Poll.objects.filter(video=id, withdrawn_at=None).prefetch_related("options")))
+    poll = chance.choice(some) if some else None
+    what = chance.choice(["open", "vote", "vote", "vote", "close", "withdraw", "visibility"])
+    with contextlib.suppress(Refused):
+        if what == "open":
+            await run(polls.open_poll, id, stage.owner, f"{chance.random()} <b>ü🎉?", ["a", "b", "c"])
+        elif what == "visibility":
+            await run(
+                broadcasts.update_video, id, stage.owner, visibility=chance.choice(["public", "unlisted", "private"])
+            )
+        elif poll is not None and what == "vote":
+            option = chance.choice(list(poll.options.all()))
+            await vote(id, poll.id, option.id, chance.choice([stage.owner, *stage.viewers]))
+        elif poll is not None:
+            await run(polls.close_poll if what == "close" else polls.withdraw_poll, id, poll.id, stage.owner)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_first_state_and_events_equal_fresh_state(stage: Stage, seed: int) -> None:
+    chance = random.Random(seed)
+    await backend_threads.run(polls.open_poll, stage.video.id, stage.owner, "First?", ["yes", "no"])
+    for _ in range(chance.randrange(20)):
+        await act(stage, chance)
+    follower = BoardFollower(stage, await load(stage))
+    for _ in range(8):
+        for _ in range(8):
+            await act(stage, chance)
+        await follower.check()
+    await stage.end()
+    await follower.check()
+
+
+async def test_a_board_is_for_those_who_may_see_its_video(stage: Stage) -> None:
+    kind, run = registry.kinds["board"], backend_threads.run
+    poll = await run(polls.open_poll, stage.video.id, stage.owner, "First?", ["yes", "no"])
+    follower = BoardFollower(stage, await load(stage))
+    owner, viewer = (Identity(viewer_id=str(who.id)) for who in (stage.owner, stage.viewers[0]))
+    for visibility, is_open in (("private", False), ("unlisted", True)):
+        await run(broadcasts.update_video, stage.video.id, stage.owner, visibility=visibility)
+        await follower.check()
+        access = kind.access(follower.snapshot)
+        assert access.allows(follower.topic, owner)
+        assert access.allows(follower.topic, viewer) is is_open
+    assert "access" not in kind.shown(follower.snapshot)
+    assert UUID(kind.shown(follower.snapshot)["poll"]["id"]) == UUID(poll["id"])
