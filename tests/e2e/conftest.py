@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from tests.kit import HANG_SECONDS
 from tests.sites import WAIT_SECONDS, Site, wait_for
@@ -170,6 +170,13 @@ class Window:
             for found in results.response["violations"]
             if not impacts or found["impact"] in impacts
         ]
+
+
+async def act_on(comment: Locator, act: str) -> None:
+    """Do something with a comment: a mouse finds the way to all that can be done beside its name."""
+    await comment.hover()
+    await comment.get_by_role("button", name="More").click()
+    await comment.page.locator("#comment-menu").get_by_role("button", name=act, exact=True).click()
 
 
 OpenWindow = Callable[..., Awaitable[Window]]

@@ -114,13 +114,14 @@ def test_a_page_loads_every_script_and_every_style_sheet() -> None:
 def test_the_watch_page_preloads_what_its_scripts_import() -> None:
     """Else a module of the fourth rank is asked for after three trips to the server.
 
-    What the picture needs comes first; the rest waits in a template until the picture stands.
+    What the picture needs comes first; the rest waits in a template until the picture stands, or comes with the rest
+    of the page.
     """
     first, later = (JS / "watch" / f"{name}.js" for name in ("start", "watch"))
-    text = (ROOT / "templates" / "videos" / "watch.html").read_text()
-    at_once, waiting = (preloaded(part) for part in text.split("<template "))
+    page, rest = ((ROOT / "templates" / "videos" / name).read_text() for name in ("watch.html", "_watch_later.html"))
+    at_once, waiting = (preloaded(part) for part in page.split("<template "))
     assert sorted(at_once) == sorted(reached(first) - {first})
-    assert sorted(waiting) == sorted(reached(later) - reached(first))
+    assert sorted(waiting + preloaded(rest)) == sorted(reached(later) - reached(first))
 
 
 def preloaded(text: str) -> list[Path]:

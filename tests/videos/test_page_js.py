@@ -46,8 +46,7 @@ SCROLLER = """async () => {
     const { Scroller } = await import("/js/parts/list.js");
     const make = (tag) => document.createElement(tag);
     const [scroller, content, list, pill, loader] = ["div", "div", "ol", "p", "p"].map(make);
-    scroller.style = "height: 400px; display: flex; flex-direction: column-reverse; overflow: auto";
-    scroller.style.overflowAnchor = "none";
+    scroller.style = "height: 400px; overflow: auto; overflow-anchor: none";
     pill.append(document.createElement("span"));
     content.append(list);
     scroller.append(content);
@@ -59,7 +58,8 @@ SCROLLER = """async () => {
     };
     for (let number = 0; number < 50; number += 1) add();
     const place = new Scroller({ scroller, list, pill, loader, unseenText: String, loadOlder: async () => false });
-    scroller.scrollTop = -1000;
+    scroller.scrollTop = 1000;
+    await new Promise((done) => { scroller.addEventListener("scroll", done, { once: true }); });
     const read = list.children[30];
     const before = read.getBoundingClientRect().top;
     let furthest = 0;

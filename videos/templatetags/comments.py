@@ -6,6 +6,7 @@ room, so nothing jumps; tests/e2e/test_watch.py compares them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ from videos.templatetags.figures import hue, icon, initial, iso, offset
 register = template.Library()
 
 QUOTE_MAX = 60
+# As static/js/watch/mentions.js finds them.
+_ADDRESS = re.compile(r"""(https?://[^\s<>"']+?)(?=[.,;:!?)\]}]*(?:[\s<>"']|$))""", re.IGNORECASE)
+_LINK = '<a href="{0}" target="_blank" rel="nofollow ugc noopener noreferrer">{0}</a>'
 _ITEM = (
     '<li class="comment{}" tabindex="-1" data-id="{}"><span class="face" aria-hidden="true" data-hue="{}">{}</span>'
     '<div class="comment-text">{}<p class="comment-head"><bdi class="comment-name">{}</bdi>{}'
@@ -42,7 +46,26 @@ def _parts(row: Mapping[str, Any], video: Mapping[str, Any]) -> tuple[object, ..
     at_ms = comment["at_ms"]
     is_later = video["status"] == "ended" and video["ended_at_ms"] is not None and at_ms > video["ended_at_ms"]
     time = _("after the broadcast") if is_later else offset(at_ms, video["started_at_ms"])
-    return (classes, comment["id"], hue(name), initial(name), quote, name, badges, iso(at_ms), time, comment["body"])
+    return (
+        classes,
+        comment["id"],
+        hue(name),
+        initial(name),
+        quote,
+        name,
+        badges,
+        iso(at_ms),
+        time,
+        linked(comment["body"]),
+    )
+
+
+def linked(text: str) -> SafeString:
+    """Return the text of a comment with its addresses as links."""
+    parts = _ADDRESS.split(text)
+    return format_html_join(
+        "", "{}", ((format_html(_LINK, part) if at % 2 else part,) for at, part in enumerate(parts))
+    )
 
 
 def _badges(role: str | None, *, mine: bool) -> SafeString:

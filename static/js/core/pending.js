@@ -5,9 +5,9 @@ export const without = (items, id) => items.filter((item) => item.id !== id);
 
 /** Return the items with one more, in the order of their seq; one that is there already stays as it is. */
 export function withAdded(items, added) {
-  if (items.some(({ id }) => id === added.id)) return items;
   let at = items.length;
   while (at > 0 && items[at - 1].seq > added.seq) at -= 1;
+  if (items[at - 1]?.id === added.id) return items;
   return [...items.slice(0, at), added, ...items.slice(at)];
 }
 

@@ -137,6 +137,11 @@ export class Inbox {
     byId("inbox-name").focus();
   }
 
+  /** Whether the viewer has a conversation with somebody. */
+  knows(id) {
+    return this.#store.state.inbox.conversations.some(({ members }) => members.some((member) => member.id === id));
+  }
+
   /** Write to somebody: their conversation is opened, made if there is none. */
   message(person) {
     return this.asViewer(async () => {

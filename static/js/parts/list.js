@@ -5,7 +5,7 @@ import { PendingState } from "../core/pending.js";
 import { translate } from "../core/words.js";
 
 const NEAR_END_PX = 48;
-const NEAR_START_PX = 240;
+const NEAR_EDGE_PX = 240;
 
 const keyOfPending = (clientId) => `pending:${clientId}`;
 
@@ -46,13 +46,14 @@ export class Rows {
 
   /** Draw the rows in their order, each with its `key`. `clientId`: what was pending and is acknowledged keeps its item. */
   draw(rows) {
-    let place = this.list.firstElementChild;
-    for (const row of rows) {
-      const item = this.#take(row);
-      this.fill(item, row);
-      place = item === place ? place.nextElementSibling : this.#put(item, place);
-    }
+    const items = rows.map((row) => this.#take(row));
+    // First: what follows an item that goes would be moved, one by one.
     this.#dropOthers(new Set(rows.map(({ key }) => key)));
+    let place = this.list.firstElementChild;
+    rows.forEach((row, at) => {
+      this.fill(items[at], row);
+      place = items[at] === place ? place.nextElementSibling : this.#put(items[at], place);
+    });
   }
 
   #take(row) {
@@ -101,40 +102,65 @@ export function paintPending(item, { state = "", reason = "" }) {
   line.firstElementChild.textContent = state === WAITING ? translate("waits") : state === FAILED ? translate("not_sent", { reason }) : "";
 }
 
-/** The place in a list that grows at its end. The scroller runs backwards: 0 is the newest end. */
+/**
+ * The place in a list that grows at its end. A style sheet may have the scroller run backwards until then, so that the
+ * newest end is where the page starts; `forward` turns it: what is added below moves nothing then.
+ */
 export class Scroller {
   #unseen = 0;
   #hasOlder = false;
   #isLoading = false;
+  // As of the last scroll: a change of size since is no reason to leave the end.
+  #isNearEnd = true;
   // What the last change has left undone, because a browser rounds scroll positions: else it adds up.
   #rest = 0;
 
   /**
    * `pill`: brings one back to the end, `unseenText(n)`: its text; `loader`: shown while `loadOlder()` runs, which
-   * resolves to whether there may be more; `reachedEnd()`.
+   * resolves to whether there may be more; `reachedEnd()`. `newer`: what the list leaves out at its end, if it does:
+   * `isAll()`, `show()` some, `showAll()`.
    */
-  constructor({ scroller, list, pill, loader, unseenText, loadOlder, reachedEnd = () => {} }) {
-    Object.assign(this, { scroller, list, pill, loader, unseenText, loadOlder, reachedEnd });
+  constructor({ scroller, list, pill, loader, unseenText, loadOlder, newer = null, reachedEnd = () => {} }) {
+    Object.assign(this, { scroller, list, pill, loader, unseenText, loadOlder, newer, reachedEnd });
+    scroller.classList.add("forward");
     pill.addEventListener("click", () => {
       this.toEnd();
       scroller.focus({ preventScroll: true });
     });
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    const sizes = new ResizeObserver(() => { if (this.#isNearEnd) this.#stick(); });
+    for (const element of [scroller, list]) sizes.observe(element);
+    this.#stick();
+  }
+
+  /** Whether the end of the list as it is drawn is in view. */
+  get isNearEnd() {
+    return this.#isNearEnd;
   }
 
   get isAtEnd() {
-    return this.scroller.scrollTop > -NEAR_END_PX;
+    return this.#isNearEnd && (this.newer?.isAll() ?? true);
   }
 
   toEnd() {
-    // At once: a smooth scroll would end where the next event finds it, for keeping the place sets the scroll position.
-    this.scroller.scrollTo({ top: 0, behavior: "instant" });
-    this.#setUnseen(0);
+    this.newer?.showAll();
+    this.#isNearEnd = true;
+    this.#stick();
+    this.seen();
+  }
+
+  /** Nothing new is unseen. */
+  seen() {
+    if (this.#unseen) this.#setUnseen(0);
   }
 
   /** Change the list without moving what is being read. */
   keepingPlace(change) {
-    if (this.isAtEnd) return change();
+    if (this.isAtEnd) {
+      change();
+      this.#stick();
+      return;
+    }
     const top = this.scroller.getBoundingClientRect().top;
     const anchor = [...this.list.children].find((item) => item.getBoundingClientRect().bottom > top);
     const before = anchor?.getBoundingClientRect().top;
@@ -156,6 +182,11 @@ export class Scroller {
     this.#hasOlder = hasOlder;
   }
 
+  // At once: a smooth scroll would end where the next event finds it.
+  #stick() {
+    this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior: "instant" });
+  }
+
   #setUnseen(number) {
     this.#unseen = number;
     this.pill.hidden = number === 0;
@@ -163,12 +194,15 @@ export class Scroller {
   }
 
   #scrolled() {
+    const { scrollHeight, clientHeight, scrollTop } = this.scroller;
+    const left = scrollHeight - clientHeight - scrollTop;
+    this.#isNearEnd = left < NEAR_END_PX;
+    if (left < NEAR_EDGE_PX && !(this.newer?.isAll() ?? true)) this.newer.show();
     if (this.isAtEnd) {
-      if (this.#unseen) this.#setUnseen(0);
+      this.seen();
       this.reachedEnd();
     }
-    const { scrollHeight, clientHeight, scrollTop } = this.scroller;
-    if (scrollHeight - clientHeight + scrollTop < NEAR_START_PX) void this.#loadMore();
+    if (scrollTop < NEAR_EDGE_PX) void this.#loadMore();
   }
 
   async #loadMore() {

@@ -94,7 +94,8 @@ const local = {
   local_recording: (state, { recording }) => ({ ...state, recording }),
   // The video was deleted or is not for this viewer any more: what is shown stays, nothing more can be done.
   local_over: (state) => ({ ...state, over: true }),
-  local_trimmed: (state, { keep }) => ({ ...state, comments: state.comments.slice(-keep) }),
+  // What is far from what one reads is forgotten.
+  local_trimmed: (state, { comments }) => ({ ...state, comments }),
 };
 
 /** Return the state after an event. Unknown events change nothing; a durable one that was seen already neither. */

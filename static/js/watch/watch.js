@@ -64,7 +64,7 @@ const inbox = new Inbox({
   },
 });
 const message = (person) => inbox.message(person);
-const comments = new Comments({ store, asViewer, message });
+const comments = new Comments({ store, asViewer, message, isFriend: (id) => inbox.knows(id), deliver: happened });
 const watchers = new Watchers({ videoId: store.state.video.id, message });
 const viewers = new Counter(byId("viewers"), store.state.viewers.count);
 const stage = new Stage(store.state);
@@ -108,7 +108,7 @@ function happened(name, data) {
 const inStep = new InStep({
   isWanted: () => preference("step") === "on",
   shownAtMs: () => stage.player.shownAtMs,
-  deliver: happened,
+  deliver: (name, data) => comments.flow.take(name, data),
 });
 client.watch(store.state.topic, {
   has: () => store.state,

@@ -1,0 +1,91 @@
+// One comment of the list: what is drawn of it, from what, and what can be done with it. Text only.
+
+import { translate } from "../core/words.js";
+import { byId, paintFace, writeTime } from "../parts/dom.js";
+import { compact, duration, offset } from "../parts/format.js";
+import { paintPending } from "../parts/list.js";
+import { mentions, pieces } from "./mentions.js";
+import { isLater, mayComment } from "./state.js";
+
+const QUOTE_MAX = 60;
+
+const shorten = (text) => (text.length > QUOTE_MAX ? `${text.slice(0, QUOTE_MAX - 1)}…` : text);
+
+// item → what it was drawn from.
+const drawnFrom = new WeakMap();
+
+export const createComment = () => byId("comment-template").content.firstElementChild.cloneNode(true);
+
+/** When a comment was written: how far into the broadcast, or into the recording that plays. */
+function placeOf(comment, { recording, video }) {
+  const { at_ms: atMs } = comment;
+  if (isLater(video, comment)) return translate("after_broadcast");
+  if (recording) return recording.has(atMs) ? duration(recording.secondOf(atMs)) : "";
+  return offset(atMs, video.started_at_ms);
+}
+
+/** Whether somebody else says something to the viewer: names them, or answers them. */
+export const isForViewer = ({ author, body }, parent, viewer) =>
+  Boolean(viewer) && author.id !== viewer.id && (parent?.author.id === viewer.id || mentions(body, viewer.name));
+
+/** What the viewer may do with a comment, by the names of the acts. */
+export function actsWith(comment, { viewer, canModerate, ...state }) {
+  const isMine = comment.author.id === viewer?.id;
+  return {
+    reply: mayComment(state),
+    message: !isMine && comment.id !== null,
+    copy: true,
+    pin: canModerate && !comment.pinned,
+    delete: canModerate || isMine,
+  };
+}
+
+/** Draw a comment into its item, with the start of `parent`, which it answers, and the number of its own answers. */
+export function fillComment(item, { comment, parent, answers }, state) {
+  const inputs = [
+    comment, parent, answers, state.viewer?.id, state.viewer?.name, state.video.started_at_ms, state.video.ended_at_ms,
+    mayComment(state), state.recording,
+  ];
+  if (drawnFrom.get(item)?.every((value, at) => value === inputs[at])) return;
+  drawnFrom.set(item, inputs);
+  const { author } = comment;
+  const isMine = author.id === state.viewer?.id;
+  item.dataset.id = comment.id ?? "";
+  item.className = "comment";
+  item.classList.toggle("mine", isMine);
+  item.classList.toggle("for-me", isForViewer(comment, parent, state.viewer));
+  item.classList.toggle("is-pinned", Boolean(comment.pinned));
+  paintPending(item, comment);
+  paintFace(item.querySelector(".face"), author.name);
+  item.querySelector(".comment-name").textContent = author.name;
+  fillBody(item.querySelector(".comment-body"), comment.body, state.viewer?.name);
+  for (const badge of item.querySelectorAll(".role")) badge.hidden = badge.dataset.role !== author.role;
+  item.querySelector(".you").hidden = !isMine;
+  writeTime(item, comment.at_ms, placeOf(comment, state));
+  fillQuote(item.querySelector(".quote"), comment, parent);
+  item.querySelector("[data-do=reply]").hidden = !mayComment(state);
+}
+
+/** Write a text with its links, and with the viewer's name marked. */
+export function fillBody(element, body, name = "") {
+  element.replaceChildren(...pieces(body, name).map(({ text, isAddress, isMention }) => {
+    if (!isAddress && !isMention) return text;
+    const part = document.createElement(isAddress ? "a" : "mark");
+    part.textContent = text;
+    if (isAddress) Object.assign(part, { href: text, target: "_blank", rel: "nofollow ugc noopener noreferrer" });
+    return part;
+  }));
+}
+
+function fillQuote(quote, comment, parent) {
+  quote.hidden = !comment.reply_to;
+  if (!comment.reply_to) return;
+  const text = quote.querySelector("span");
+  if (!parent) {
+    text.textContent = translate("earlier");
+    return;
+  }
+  const name = document.createElement("bdi");
+  name.textContent = parent.author.name;
+  text.replaceChildren(name, `: ${shorten(parent.body)}`);
+}

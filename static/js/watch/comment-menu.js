@@ -1,0 +1,95 @@
+// What one can do with a comment, in words: below it where there is a mouse, at the foot of a phone. Never over its text.
+
+import { ApiError, call } from "../core/api.js";
+import { translate } from "../core/words.js";
+import { byId, placeAt, toast } from "../parts/dom.js";
+import { actsWith } from "./comment-item.js";
+
+export class CommentMenu {
+  #menu = byId("comment-menu");
+  #dialog = byId("delete-dialog");
+  #comment = null;
+  #toDelete = null;
+
+  /** `acts`: what to do with a comment, by name, besides what is done here; `complain(text)`: what went wrong. */
+  constructor({ store, acts, complain }) {
+    Object.assign(this, { store, complain, path: `/videos/${store.state.video.id}/comments` });
+    this.acts = {
+      ...acts,
+      copy: ({ body }) => void this.#copy(body),
+      pin: ({ id }) => void this.#act(() => call("PUT", `${this.path}/${id}/pin`)),
+      delete: (comment) => this.#askToDelete(comment),
+    };
+    this.#menu.addEventListener("click", (event) => {
+      const act = event.target.closest("[data-do]")?.dataset.do;
+      if (!act) return;
+      this.#menu.hidePopover();
+      this.do(act, this.#comment);
+    });
+    this.#menu.addEventListener("keydown", (event) => this.#pressed(event));
+    byId("delete-yes").addEventListener("click", () => this.#delete());
+  }
+
+  get isOpen() {
+    return this.#menu.matches(":popover-open");
+  }
+
+  do(act, comment) {
+    if (comment) this.acts[act](comment);
+  }
+
+  /** Open it for the comment of an item. */
+  open(comment, item) {
+    if (!comment) return;
+    this.#comment = comment;
+    const may = actsWith(comment, this.store.state);
+    for (const button of this.#menu.querySelectorAll("[data-do]")) button.hidden = !may[button.dataset.do];
+    byId("comment-menu-name").textContent = comment.author.name;
+    byId("comment-menu-body").textContent = comment.body;
+    this.#menu.showPopover();
+    placeAt(item, this.#menu);
+    this.#menu.querySelector("[data-do]:not([hidden])")?.focus();
+  }
+
+  #pressed(event) {
+    const buttons = [...this.#menu.querySelectorAll("[data-do]:not([hidden])")];
+    const at = buttons.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    buttons.at(to % buttons.length).focus();
+  }
+
+  async #copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      toast(translate("comment_copied"));
+    } catch {
+      toast(translate("comment_not_copied"));
+    }
+  }
+
+  #askToDelete({ id, body }) {
+    this.#toDelete = id;
+    byId("delete-body").textContent = body;
+    this.#dialog.showModal();
+  }
+
+  #delete() {
+    this.#dialog.close();
+    const id = this.#toDelete;
+    void this.#act(async () => {
+      await call("DELETE", `${this.path}/${id}`);
+      this.store.dispatch("local_deleted", { id });
+    });
+  }
+
+  async #act(work) {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.complain(error.advice);
+    }
+  }
+}
