@@ -35,7 +35,7 @@ from realtime.edge.peers import PeerLimits
 from realtime.edge.proxies import look_behind_proxies
 from realtime.edge.reactor import reactor
 from realtime.edge.repeats import Repeats
-from realtime.edge.sockets import MESSAGE_SECONDS, Sockets
+from realtime.edge.sockets import CLOSE_SECONDS, MESSAGE_SECONDS, Sockets
 from realtime.edge.transport import PIECE_BYTES, Transport
 from realtime.edge.upgrade import UpgradeRequest
 from realtime.limits import CONNECTIONS_MAX, Limited
@@ -121,6 +121,7 @@ class Server(server.Server):  # type: ignore[misc]
             autoPingTimeout=self.heartbeat_seconds,
             allowNullOrigin=True,  # the consumer checks origins, and answers with a reason
             openHandshakeTimeout=self.websocket_handshake_timeout,
+            closeHandshakeTimeout=CLOSE_SECONDS,
         )
         observers: list[Any] = [_log_failure]
         globalLogBeginner.beginLoggingTo(observers, redirectStandardIO=False, discardBuffer=True)
