@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -23,6 +24,7 @@ from psycopg import sql
 
 from host import embedded, programs
 from host.processes import Child, Program
+from tests import forks
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 120.0
@@ -144,9 +146,7 @@ class Site:
 
     def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `manage.py` command against this site. With `check`, its failure is the test's."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=CHECKOUT, env=self.env, capture_output=True, text=True
-        )
+        done = forks.run([sys.executable, "manage.py", *arguments], env=self.env)
         assert not check or done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done
 
@@ -188,7 +188,9 @@ class Site:
 
     def _run(self, program: Program) -> Child:
         with self._log(program.name).open("ab") as log:
-            return Child(dataclasses.replace(program, env=program.env or self.env), log)
+            program = dataclasses.replace(program, env=program.env or self.env)
+            is_ours = program.argv[:3] == (*programs.PYTHON, "-m") and program.cwd == CHECKOUT
+            return (_ForkedChild if is_ours else Child)(program, log)
 
     def close(self) -> None:
         """Stop every process, each as it likes to be stopped."""
@@ -197,6 +199,17 @@ class Site:
             child.ask_to_stop()
         for child in [*children, self.valkey]:
             child.stop()
+
+
+class _ForkedChild(Child):
+    def __init__(self, program: Program, output: IO[bytes]) -> None:
+        assert program.env is not None
+        self.program = program
+        self.process = cast(
+            "subprocess.Popen[bytes]",
+            forks.Forked(program.argv, env=program.env, output=output, fds=program.fds),
+        )
+        self._buried, self._guard = False, None
 
 
 class SiteFactory:
@@ -247,12 +260,8 @@ class SiteFactory:
     def _new_database(self, number: int) -> str:
         if self._template is None:
             self._template = self._create(f"{self._prefix}_template")
-            subprocess.run(
-                [sys.executable, "manage.py", "migrate", "--verbosity=0"],
-                cwd=CHECKOUT,
-                env={**os.environ, "DATABASE_URL": self._url(self._template)},
-                check=True,
-            )
+            env = {**os.environ, "DATABASE_URL": self._url(self._template)}
+            forks.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], env=env).check_returncode()
         return self._create(f"{self._prefix}_{number}", template=self._template)
 
     def _create(self, name: str, *, template: str = "template1") -> str:
