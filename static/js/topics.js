@@ -3,8 +3,11 @@
 import { EVENTS as INBOX_EVENTS } from "./inbox/state.js";
 import { EVENTS as VIDEO_EVENTS } from "./watch/state.js";
 
+// Those of a board, whose modules (board/) are loaded when there is one.
+const BOARD_EVENTS = ["poll", "votes", "access"];
+
 /** The names of all events that topics bring. */
-export const EVENTS = [...new Set([...VIDEO_EVENTS, ...INBOX_EVENTS])];
+export const EVENTS = [...new Set([...VIDEO_EVENTS, ...INBOX_EVENTS, ...BOARD_EVENTS])];
 
 /**
  * By prefix, what a page cannot do without first: where there are too many topics, online dots are left out.
@@ -12,6 +15,7 @@ export const EVENTS = [...new Set([...VIDEO_EVENTS, ...INBOX_EVENTS])];
  */
 export const KINDS = {
   video: {},
+  board: {},
   user: { isPrivate: true },
   conversation: { isPrivate: true },
   presence: { isPrivate: true, isStateOnly: true },

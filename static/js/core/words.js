@@ -4,6 +4,9 @@ const island = document.getElementById("words");
 const words = island ? JSON.parse(island.textContent) : {};
 const pluralRules = new Intl.PluralRules(document.documentElement.lang || "en");
 
+/** Add the texts of a part that is loaded later. */
+export const addWords = (more) => void Object.assign(words, more);
+
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 
 /** The text of a key with {name} filled in. */

@@ -22,6 +22,7 @@ import { Stage } from "./stage.js";
 import { apply, first, isOpen } from "./state.js";
 import { Watchers } from "./watchers.js";
 
+const BOARD_AGAIN_MS = 10_000;
 const HIDDEN_MS = 15_000;
 
 const theatre = byId("main");
@@ -69,6 +70,22 @@ const watchers = new Watchers({ videoId: store.state.video.id, message });
 const viewers = new Counter(byId("viewers"), store.state.viewers.count);
 const stage = new Stage(store.state);
 const replay = new Replay({ ...acts, likes, comments });
+const parts = [guest, likes, reactions, comments, watchers, stage, replay];
+let hasBoard = false;
+
+/** What is beside the picture is loaded where there is something, or where the viewer may put something there. */
+async function loadBoard() {
+  hasBoard = true;
+  try {
+    const { loadedBoard } = await import("../board/board.js");
+    const board = await loadedBoard({ store, client, asViewer });
+    parts.push(board);
+    board.render(store.state);
+  } catch (error) {
+    setTimeout(() => void loadBoard(), BOARD_AGAIN_MS);
+    throw error;
+  }
+}
 
 function draw() {
   const [state, before] = [store.state, drawn];
@@ -79,7 +96,8 @@ function draw() {
     client.identify(state.viewer?.id ?? null);
   }
   viewers.set(state.viewers.count);
-  for (const part of [guest, likes, reactions, comments, watchers, stage, replay]) part.render(state, before);
+  for (const part of parts) part.render(state, before);
+  if (!hasBoard && as !== "embed" && (state.video.has_board || state.canModerate)) void loadBoard();
   drawGoesOn(state);
 }
 

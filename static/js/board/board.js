@@ -1,0 +1,85 @@
+// What is beside the picture. The watch page loads it where there is something (`has_board` of the video), or where the
+// viewer may put something there. Its texts and templates come with it.
+
+import { ApiError, call } from "../core/api.js";
+import { addWords } from "../core/words.js";
+import { byId } from "../parts/dom.js";
+import { PollCard } from "./poll.js";
+import { apply, first } from "./state.js";
+
+const AGAIN_MS = 3_000;
+
+/** Return the board of the page. `store`, `client`, `asViewer`: those of watch.js. */
+export async function loadedBoard(page) {
+  if (!byId("board-words")) {
+    const answer = await fetch("/board/");
+    if (!answer.ok) throw new Error(`/board/: ${answer.status}`);
+    const { head, body } = new DOMParser().parseFromString(await answer.text(), "text/html");
+    document.body.append(...head.childNodes, ...body.childNodes);
+    addWords(JSON.parse(byId("board-words").textContent));
+  }
+  return new Board(page);
+}
+
+class Board {
+  #place = byId("board-template").content.firstElementChild.cloneNode(true);
+  #state = null;
+  #viewerId;
+  #hasAsked = false;
+  #tools = null;
+  #poll;
+
+  constructor({ store, client, asViewer }) {
+    Object.assign(this, { store, client });
+    document.querySelector("#comments-panel .comments-body").before(this.#place);
+    this.#poll = new PollCard({
+      place: this.#place, asViewer,
+      voted: (message) => this.#happened("local_voted", message),
+      refresh: () => void this.#ask(),
+    });
+  }
+
+  render({ video, viewer, canModerate }) {
+    const isOther = viewer?.id !== this.#viewerId;
+    this.#viewerId = viewer?.id;
+    if (video.has_board && (!this.#hasAsked || isOther)) void this.#ask();
+    if (canModerate && !this.#tools) this.#tools = import("./tools.js").then(({ Tools }) => new Tools({ store: this.store }));
+    this.#draw();
+  }
+
+  /** Ask for the board as it is now, with what the viewer has voted for; follow it from then on. */
+  async #ask() {
+    this.#hasAsked = true;
+    const asked = this.#viewerId;
+    try {
+      const state = first(await call("GET", `/videos/${this.store.state.video.id}/board`, undefined, { quietly: true }));
+      if (asked !== this.#viewerId) return;
+      const isFirst = this.#state === null;
+      // Events that have come meanwhile are newer than the answer may be.
+      this.#state = isFirst || state.seq >= this.#state.seq ? state : { ...this.#state, mine: state.mine };
+      if (isFirst) this.#follow(state.topic);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.passing) setTimeout(() => void this.#ask(), AGAIN_MS * (1 + Math.random()));
+    }
+    this.#draw();
+  }
+
+  #follow(topic) {
+    this.client.watch(topic, {
+      has: () => this.#state,
+      deliver: (name, data) => this.#happened(name, data),
+    });
+  }
+
+  #happened(name, data) {
+    if (!this.#state) return;
+    this.#state = apply(this.#state, name, data);
+    this.#draw();
+  }
+
+  #draw() {
+    this.#poll.render(this.#state, this.store.state);
+    void this.#tools?.then((tools) => tools.render(this.#state));
+  }
+}

@@ -1,0 +1,58 @@
+"""What is beside the picture, in real browsers: the broadcaster asks, viewers vote, all see how it stands."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.e2e.conftest import Broadcaster, OpenWindow
+from tests.e2e.test_watch import signed_in, watch
+from tests.sites import Site
+
+
+async def test_viewers_vote_and_everybody_sees_how_it_stands(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    """One on a computer, by keyboard, one on a phone on another node; the broadcaster asks from the page."""
+    video_id = broadcaster.new_video(title="Which song?")
+    nadia = await signed_in(open_window, site, broadcaster, video_id)
+    ada = await open_window(watch(site, video_id))
+    bo = await open_window(watch(site, video_id, node=1), viewport={"width": 390, "height": 844}, color_scheme="dark")
+    await ada.join("Ada")
+
+    await nadia.page.get_by_role("button", name="Ask your viewers").click()
+    dialog = nadia.page.get_by_role("dialog", name="Ask your viewers")
+    await dialog.get_by_role("button", name="Ask", exact=True).click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("two options")
+    await dialog.get_by_label("Question").fill("Which song comes next?")
+    await dialog.get_by_label("Option 1").fill("The old one")
+    await dialog.get_by_label("Option 2").fill("A new one")
+    assert await nadia.serious_axe_findings() == []
+    await dialog.get_by_role("button", name="Ask", exact=True).click()
+
+    for window in (ada, bo, nadia):
+        await expect(window.page.locator(".poll-question")).to_have_text("Which song comes next?")
+    await ada.page.get_by_role("button", name="The old one").focus()
+    await ada.page.keyboard.press("Enter")
+    await expect(ada.page.locator(".poll-option", has_text="The old one")).to_have_attribute("aria-pressed", "true")
+    # Somebody without a name says it first; the vote is cast then.
+    await bo.page.get_by_role("button", name="A new one").click()
+    await bo.page.locator("#guest-name").fill("Bo")
+    await bo.page.locator("#guest-dialog").get_by_role("button", name="Join").click()
+    for window in (ada, bo, nadia):
+        await expect(window.page.locator(".poll-option", has_text="A new one").locator(".poll-share")).to_have_text(
+            "50%"
+        )
+        await expect(window.page.locator("[data-poll=votes]")).to_have_text("2 votes")
+    await expect(ada.page.locator(".poll-option").first).to_be_disabled()
+
+    await nadia.page.get_by_role("button", name="Ask your viewers").click()
+    await dialog.get_by_role("button", name="Close the poll").click()
+    await expect(ada.page.locator("[data-poll=left]")).to_have_text("Over")
+    for window in (ada, bo):
+        assert await window.serious_axe_findings() == []
+    await ada.page.reload()
+    await expect(ada.page.locator(".poll-option", has_text="The old one")).to_have_attribute("aria-pressed", "true")
+    await ada.page.get_by_role("button", name="Hide the result").click()
+    await expect(ada.page.locator(".poll")).to_be_hidden()
+    for window in (nadia, ada, bo):
+        assert window.problems == []

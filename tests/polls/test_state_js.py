@@ -1,0 +1,48 @@
+"""The page's rule of a board: first state + events = fresh state. Run on an empty page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+POLL = {"id": "p", "question": "?", "options": [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}], "ends_at_ms": None}
+BOARD = {
+    "topic": "board:1",
+    "epoch": "e",
+    "seq": 3,
+    "snapshot": {"poll": POLL, "votes": {"total": 3, "kinds": {"1": 1, "2": 2}}},
+    "mine": 2,
+}
+
+
+async def run(page: Page, events: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """Return what becomes of BOARD, and how its poll stands."""
+    script = """async ({ board, events }) => {
+        const { apply, first, standing } = await import("/js/board/state.js");
+        const state = events.reduce((state, [name, data]) => apply(state, name, data), first(board));
+        return { ...state, standing: state.poll && standing(state) };
+    }"""
+    found: dict[str, Any] = await page.evaluate(script, {"board": BOARD, "events": events})
+    return found
+
+
+async def test_a_poll_that_closes_keeps_ones_vote_and_another_begins_without(page: Page) -> None:
+    over = {**POLL, "ends_at_ms": 5}
+    state = await run(page, [("poll", {"seq": 4, "poll": over}), ("poll", {"seq": 4, "poll": None})])
+    assert (state["poll"], state["mine"], state["seq"]) == (over, 2, 4)
+    other = {**POLL, "id": "q", "options": [{"id": 3, "text": "c"}]}
+    state = await run(page, [("poll", {"seq": 4, "poll": other}), ("access", {"seq": 5, "access": {}})])
+    assert (state["poll"], state["mine"], state["seq"]) == (other, None, 5)
+    assert state["standing"] == {"total": 0, "options": [{"id": 3, "text": "c", "votes": 0, "share": 0}]}
+
+
+async def test_votes_replace_votes_and_a_reset_all(page: Page) -> None:
+    votes = {"total": 4, "kinds": {"1": 1, "2": 3}}
+    state = await run(page, [("votes", {**votes, "delta": 1}), ("likes", {"total": 9, "kinds": {}})])
+    assert (state["votes"], state["seq"]) == (votes, 3)
+    assert [option["share"] for option in state["standing"]["options"]] == [0.25, 0.75]
+    fresh = {"snapshot": {"poll": None, "votes": {"total": 0, "kinds": {}}}, "epoch": "f", "seq": 1}
+    state = await run(page, [("reset", fresh)])
+    assert (state["poll"], state["mine"], state["epoch"], state["seq"]) == (None, None, "f", 1)
