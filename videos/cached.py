@@ -41,10 +41,7 @@ class FileCache:
         self._folder: Path | None = None
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._numbers = 0
-
-    @property
-    def bytes(self) -> int:
-        return sum(kept.size for kept in self._kept.values())
+        self.bytes = 0
 
     async def open(self, name: str) -> BinaryIO | None:
         """Return the file, to be read; nothing if it is not here."""
@@ -61,7 +58,8 @@ class FileCache:
 
     def drop(self, name: str) -> None:
         """Remove the file, if it is here."""
-        if self._folder is not None and self._kept.pop(name, None) is not None:
+        if self._folder is not None and (kept := self._kept.pop(name, None)) is not None:
+            self.bytes -= kept.size
             (self._folder / name).unlink(missing_ok=True)
 
     async def keep(self, name: str, opened: OpenedFile, *, seconds: float) -> None:
@@ -81,12 +79,13 @@ class FileCache:
             if written != opened.size:
                 raise SourceAway(f"{name}: {written} of {opened.size} bytes came")
             os.utime(writing, ns=(opened.changed_ns, opened.changed_ns))
+            self.drop(name)
             writing.replace(self._folder / name)
         except BaseException:
             writing.unlink(missing_ok=True)
             raise
         self._kept[name] = _Kept(opened.size, self._clock() + seconds)
-        self._kept.move_to_end(name)
+        self.bytes += opened.size
         while self.bytes > self._max_bytes and len(self._kept) > 1:
             self.drop(next(iter(self._kept)))
 
