@@ -73,6 +73,12 @@ def broadcaster(site: Site) -> Broadcaster:
     return make_broadcaster(site)
 
 
+@pytest.fixture(scope="session")
+def ingest(site: Site) -> None:
+    """What takes pictures from encoders, at the shared site."""
+    site.start_ingest()
+
+
 @pytest.fixture
 def picture(site: Site) -> Iterator[Callable[..., str]]:
     """Start a live picture with sound for a video; return its playlist's path once it can be played.
@@ -180,6 +186,16 @@ async def act_on(comment: Locator, act: str) -> None:
 
 
 OpenWindow = Callable[..., Awaitable[Window]]
+
+
+async def signed_in(open_window: OpenWindow, who: Broadcaster, path: str, **options: Any) -> Window:
+    """Open a page of the site as an account, by the form of sign-in."""
+    window = await open_window(f"{who.site.urls[0]}/accounts/login/?next={path}", **options)
+    await window.page.get_by_label("Username").fill(who.username)
+    await window.page.get_by_label("Password").fill(who.password)
+    await window.page.get_by_role("main").get_by_role("button", name="Sign in", exact=True).click()
+    await window.page.wait_for_url(f"**{path}")
+    return window
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.async_api import expect
 
 from tests.e2e.conftest import Broadcaster, OpenWindow
-from tests.e2e.test_watch import signed_in, watch
+from tests.e2e.test_watch import live_as, watch
 from tests.sites import Site
 
 
@@ -14,7 +14,7 @@ async def test_viewers_vote_and_everybody_sees_how_it_stands(
 ) -> None:
     """One on a computer, by keyboard, one on a phone on another node; the broadcaster asks from the page."""
     video_id = broadcaster.new_video(title="Which song?")
-    nadia = await signed_in(open_window, site, broadcaster, video_id)
+    nadia = await live_as(open_window, broadcaster, video_id)
     ada = await open_window(watch(site, video_id))
     bo = await open_window(watch(site, video_id, node=1), viewport={"width": 390, "height": 844}, color_scheme="dark")
     await ada.join("Ada")

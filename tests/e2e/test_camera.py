@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,7 +13,7 @@ from playwright.async_api import Browser, WebSocketRoute, expect
 
 from tests import servers
 from tests.conftest import chromium_or_skip, launched
-from tests.e2e.conftest import Broadcaster, OpenWindow, Window
+from tests.e2e.conftest import Broadcaster, OpenWindow, Window, signed_in
 from tests.sites import Site, wait_for
 
 # What the picture looks like, in one number.
@@ -44,17 +45,13 @@ def video_id(broadcaster: Broadcaster) -> str:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def studio(site: Site, broadcaster: Broadcaster, video_id: str, open_window: OpenWindow) -> AsyncIterator[Window]:
+async def studio(
+    ingest: None, broadcaster: Broadcaster, video_id: str, open_window: OpenWindow
+) -> AsyncIterator[Window]:
     """The studio, signed in, with the camera on."""
-    if site.ingest is None:
-        site.start_ingest()
-    window = await open_window(
-        f"{site.urls[0]}/accounts/login/?next=/studio/", permissions=["camera", "microphone"], reduced_motion="reduce"
-    )
+    options: dict[str, Any] = {"permissions": ["camera", "microphone"], "reduced_motion": "reduce"}
+    window = await signed_in(open_window, broadcaster, "/studio/", **options)
     page = window.page
-    await page.get_by_label("Username").fill(broadcaster.username)
-    await page.get_by_label("Password").fill(broadcaster.password)
-    await page.get_by_role("button", name="Sign in", exact=True).click()
     await page.get_by_label("Quality").select_option("360")
     await page.get_by_role("button", name="Turn the camera on").click()
     await window.until("document.querySelector('#camera-preview').videoWidth > 0")
@@ -151,10 +148,6 @@ async def test_a_line_that_does_not_keep_up_gets_a_smaller_picture(
 async def test_a_browser_that_may_not_use_the_camera_is_told_what_to_do(
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:
-    window = await open_window(f"{site.urls[0]}/accounts/login/?next=/studio/")
-    page = window.page
-    await page.get_by_label("Username").fill(broadcaster.username)
-    await page.get_by_label("Password").fill(broadcaster.password)
-    await page.get_by_role("button", name="Sign in", exact=True).click()
+    page = (await signed_in(open_window, broadcaster, "/studio/")).page
     await page.get_by_role("button", name="Turn the camera on").click()
     await expect(page.get_by_role("alert")).to_contain_text("The browser does not allow it.")

@@ -70,11 +70,9 @@ def encode(tmp_path: Path, checkout: Path, site: Site) -> Iterator[Callable[[str
 
 
 async def test_the_readmes_line_works_as_pasted_and_its_picture_survives_a_restart(
-    site: Site, broadcaster: Broadcaster, encode: Callable[[str, str], Encoder], open_window: OpenWindow
+    site: Site, ingest: None, broadcaster: Broadcaster, encode: Callable[[str, str], Encoder], open_window: OpenWindow
 ) -> None:
     """Viewers see the new picture, never one of before, in the page that they had open."""
-    if site.ingest is None:
-        site.start_ingest()
     video_id = broadcaster.new_video(title="Red, then blue")
     key = broadcaster.call("GET", "/me/stream-key")["key"]
     first = encode(key, "red")

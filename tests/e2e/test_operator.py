@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Route, expect
 
-from tests.e2e.conftest import PASSWORD, Broadcaster, OpenWindow, Window
+from tests.e2e.conftest import PASSWORD, Broadcaster, OpenWindow, signed_in
 from tests.rooms import Room, open_room
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
@@ -21,9 +21,9 @@ Viewer.objects.create_user("opal", password="{PASSWORD}", name="Opal", is_staff=
 
 
 @pytest.fixture(scope="module")
-def staff(site: Site) -> str:
+def staff(site: Site) -> Broadcaster:
     site.manage("shell", "--command", MAKE_STAFF)
-    return "opal"
+    return Broadcaster(site, token="", username="opal")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -32,24 +32,17 @@ async def room(site: Site) -> AsyncIterator[Room]:
         yield room
 
 
-async def signed_in(open_window: OpenWindow, site: Site, name: str, **options: object) -> Window:
-    window = await open_window(f"{site.urls[0]}/accounts/login/?next=/operator/", **options)
-    await window.page.get_by_label("Username").fill(name)
-    await window.page.get_by_label("Password").fill(PASSWORD)
-    await window.page.get_by_role("main").get_by_role("button", name="Sign in").click()
-    await window.page.wait_for_url("**/operator/")
-    return window
-
-
 @pytest.mark.parametrize("look", ["light", "dark"])
 async def test_page_shows_what_the_site_does(
-    site: Site, staff: str, room: Room, open_window: OpenWindow, look: str
+    site: Site, staff: Broadcaster, room: Room, open_window: OpenWindow, look: str
 ) -> None:
     """On a phone, where nothing may be wider than the screen."""
     async with watching(SseWatcher(site.urls[1], room.topic)) as (viewer,):
         await room.comment("seen by the operator")
         await viewer.sees_comment("seen by the operator")
-        window = await signed_in(open_window, site, staff, color_scheme=look, viewport={"width": 390, "height": 844})
+        window = await signed_in(
+            open_window, staff, "/operator/", color_scheme=look, viewport={"width": 390, "height": 844}
+        )
         written = window.page.locator('[data-hop="written"]')
         await expect(written.locator('[data-quantile="p90"]')).to_contain_text("ms", timeout=30_000)
         await expect(window.page.locator('[data-tile="connections"]')).not_to_have_text("–", timeout=30_000)
@@ -65,9 +58,9 @@ async def test_page_shows_what_the_site_does(
 
 
 async def test_page_keeps_what_it_knows_and_says_when_redis_is_away(
-    site: Site, staff: str, open_window: OpenWindow
+    site: Site, staff: Broadcaster, open_window: OpenWindow
 ) -> None:
-    window = await signed_in(open_window, site, staff)
+    window = await signed_in(open_window, staff, "/operator/")
     await expect(window.page.locator("#processes tr").first).to_be_visible(timeout=30_000)
 
     async def away(route: Route) -> None:
@@ -81,9 +74,9 @@ async def test_page_keeps_what_it_knows_and_says_when_redis_is_away(
 
 
 async def test_staff_find_the_page_in_the_menu_and_in_the_admin(
-    site: Site, staff: str, open_window: OpenWindow
+    site: Site, staff: Broadcaster, open_window: OpenWindow
 ) -> None:
-    window = await signed_in(open_window, site, staff)
+    window = await signed_in(open_window, staff, "/operator/")
     await window.page.goto(f"{site.urls[0]}/")
     await window.page.get_by_role("button", name="Account and appearance").click()
     await window.page.get_by_role("link", name="Operations").click()
@@ -98,7 +91,7 @@ async def test_page_is_for_staff_alone(site: Site, broadcaster: Broadcaster, ope
     assert (nobody.status_code, nobody.headers["location"]) == (302, "/accounts/login/?next=/operator/")
     refused = httpx.get(f"{site.urls[0]}/operator/figures")
     assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
-    window = await signed_in(open_window, site, broadcaster.username)
+    window = await signed_in(open_window, broadcaster, "/operator/")
     await expect(window.page.get_by_role("heading", name="This page is not for this account")).to_be_visible()
     answer = await window.page.request.get(f"{site.urls[0]}/operator/figures")
     assert (answer.status, (await answer.json())["code"]) == (403, "forbidden")

@@ -173,12 +173,10 @@ async def width_of(window: Window) -> int:
 
 
 @pytest.fixture
-def encode(site: Site, broadcaster: Broadcaster) -> Iterator[Encode]:
+def encode(site: Site, ingest: None, broadcaster: Broadcaster) -> Iterator[Encode]:
     """Send a picture with the broadcaster's key, as OBS would."""
     from imageio_ffmpeg import get_ffmpeg_exe
 
-    if site.ingest is None:
-        site.start_ingest()
     key = broadcaster.call("GET", "/me/stream-key")["key"]
     command = [
         get_ffmpeg_exe(), "-nostdin", "-loglevel", "error",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.e2e.conftest import Broadcaster, OpenWindow, Window, make_broadcaster
+from tests.e2e.conftest import Broadcaster, OpenWindow, make_broadcaster, signed_in
 from tests.sites import Site
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -21,15 +21,6 @@ IS_WITHIN = "document.documentElement.scrollWidth <= document.documentElement.cl
 def broadcaster(site: Site) -> Broadcaster:
     """One of this module's own: the desk goes on to what else is live."""
     return make_broadcaster(site, "sabine")
-
-
-async def signed_in(open_window: OpenWindow, broadcaster: Broadcaster, path: str, viewport: dict[str, int]) -> Window:
-    """Open a page as the broadcaster."""
-    window = await open_window(f"{broadcaster.site.urls[0]}/accounts/login/?next={path}", viewport=viewport)
-    await window.page.get_by_label("Username").fill(broadcaster.username)
-    await window.page.get_by_label("Password").fill(broadcaster.password)
-    await window.page.get_by_role("button", name="Sign in", exact=True).click()
-    return window
 
 
 def guest(broadcaster: Broadcaster, name: str) -> str:
@@ -48,7 +39,7 @@ async def test_a_broadcaster_looks_after_what_is_live(
     viewer = guest(broadcaster, "Vera")
     broadcaster.call("POST", f"/videos/{video_id}/comments", {"body": "A rude word"}, token=viewer)
 
-    window = await signed_in(open_window, broadcaster, "/studio/", viewport)
+    window = await signed_in(open_window, broadcaster, "/studio/", viewport=viewport)
     page = window.page
     desk = page.locator("#desk")
     await expect(desk.get_by_label("Name shown to viewers")).to_have_value(titles[0])
@@ -95,7 +86,7 @@ async def test_a_broadcaster_reads_the_report_on_a_broadcast(
     broadcaster.call("PUT", f"/videos/{video_id}/like", {"kind": "love"}, token=viewer)
     broadcaster.call("POST", f"/videos/{video_id}/end")
 
-    window = await signed_in(open_window, broadcaster, "/studio/", viewport)
+    window = await signed_in(open_window, broadcaster, "/studio/", viewport=viewport)
     page = window.page
     await page.locator(".studio-video", has_text=title).get_by_role("link", name="Report").click()
     await expect(page.get_by_role("heading", name=title)).to_be_visible()
@@ -126,7 +117,7 @@ async def test_an_uploaded_picture_is_on_the_card_until_one_comes(
     source = ("-f", "lavfi", "-i", "testsrc2=s=2400x1800", "-frames:v", "1")
     subprocess.run([get_ffmpeg_exe(), "-nostdin", "-v", "error", *source, photo], check=True)
     (tmp_path / "text.png").write_text("no picture")
-    window = await signed_in(open_window, broadcaster, "/studio/", PHONE)
+    window = await signed_in(open_window, broadcaster, "/studio/", viewport=PHONE)
     page = window.page
     await page.get_by_role("button", name="New video").click()
     await page.get_by_label("Title", exact=True).fill("With a picture")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.e2e.conftest import Broadcaster, OpenWindow, Window, act_on, make_broadcaster
+from tests.e2e.conftest import Broadcaster, OpenWindow, Window, act_on, make_broadcaster, signed_in
 from tests.sites import Site, wait_for
 
 Picture = Callable[..., str]
@@ -211,7 +211,7 @@ async def test_what_a_moderator_deletes_or_pins_changes_at_the_other(
     viewer = await open_window(watch(site, video_id, node=1))
     await viewer.join("Rude")
     await viewer.write("Something unkind")
-    moderator = await signed_in(open_window, site, broadcaster, video_id)
+    moderator = await live_as(open_window, broadcaster, video_id)
     unkind = moderator.page.locator(".comment", has_text="Something unkind").first
     unkind_id = await unkind.get_attribute("data-id")
     broadcaster.call("POST", f"/videos/{video_id}/comments", {"body": "Stop that", "reply_to": unkind_id})
@@ -233,11 +233,8 @@ async def test_what_a_moderator_deletes_or_pins_changes_at_the_other(
     assert viewer.problems == moderator.problems == []
 
 
-async def signed_in(open_window: OpenWindow, site: Site, broadcaster: Broadcaster, video_id: str) -> Window:
-    window = await open_window(f"{site.urls[0]}/accounts/login/?next=/videos/{video_id}/")
-    await window.page.get_by_label("Username").fill(broadcaster.username)
-    await window.page.get_by_label("Password").fill(broadcaster.password)
-    await window.page.get_by_role("button", name="Sign in", exact=True).click()
+async def live_as(open_window: OpenWindow, broadcaster: Broadcaster, video_id: str) -> Window:
+    window = await signed_in(open_window, broadcaster, f"/videos/{video_id}/")
     await window.is_live()
     return window
 
@@ -246,7 +243,7 @@ async def test_whoever_logs_out_in_one_tab_is_nobody_in_the_other(
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:
     video_id = broadcaster.new_video(title="Two tabs, one goodbye")
-    first = await signed_in(open_window, site, broadcaster, video_id)
+    first = await live_as(open_window, broadcaster, video_id)
     other = Window(await first.page.context.new_page())
     await other.page.goto(watch(site, video_id))
     await other.is_live()
