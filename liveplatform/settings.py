@@ -211,6 +211,13 @@ LIVE_RESERVE_MB = _integer("LIVE_RESERVE_MB", 1024, 0, 100_000_000)
 LIVE_RECORDINGS_DAYS = _integer("LIVE_RECORDINGS_DAYS", 0, 0, 36_500)  # 0: for ever
 LIVE_INGEST_MAX_MBPS = _integer("LIVE_INGEST_MAX_MBPS", 30, 1, 1_000)
 LIVE_END_AFTER_SECONDS = _integer("LIVE_END_AFTER_SECONDS", 600, 60, 86_400)
+LIVE_SCREENING = _read(
+    "LIVE_SCREENING",
+    env.str,
+    "",
+    lambda path: not path or re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", path) is not None,
+    "the dotted path of a callable, like robots.comments.look",
+)
 LIVE_DEMO = _switch("LIVE_DEMO", True)
 DEMO_VIDEO = "videos.demo"  # the module that has the demo broadcast's video (host.demo)
 
@@ -290,6 +297,7 @@ INSTALLED_APPS = [
     "realtime",
     "accounts",
     "moderation",
+    "screening",
     "videos",
     "messaging",
     "following",
