@@ -8,12 +8,14 @@ class FollowingConfig(AppConfig):
     verbose_name = "Channels"
 
     def ready(self) -> None:
-        """Say what viewers may do on a WebSocket, and what is kept of them here."""
+        """Say what viewers may do on a WebSocket, what is kept of them here, and who follows since when."""
         from accounts.belongings import belongings
-        from following import commands
+        from following import commands, screening
         from following.belongings import FollowingOfViewer
         from realtime.registry import registry
+        from screening import followers
 
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings.append(FollowingOfViewer())
+        followers.readers.append(screening.since)

@@ -18,6 +18,8 @@ MAY = {
     "board": _MODERATORS,
     "delete": _HELPERS,
     "pin": _MODERATORS,
+    "review": _HELPERS,
+    "rules": _MODERATORS,
 }
 """Each act, and the ranks that may do it."""
 

@@ -11,12 +11,14 @@ class VideosConfig(AppConfig):
         """Say what a video's topic is, what viewers may do on a WebSocket, and what is kept of them here."""
         from accounts import pages, permissions, typists
         from accounts.belongings import belongings
+        from moderation import topics as moderation_topics
         from realtime.registry import registry
-        from videos import commands, merging, removal, rights
+        from videos import commands, held, merging, removal, rights
         from videos.topics import VideoTopics
         from videos.typists import type_at_video
 
         registry.add_kind(VideoTopics())
+        moderation_topics.parts.append(held.HeldPart())
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings += [merging.VideosOfGuest(), removal.VideosOfViewer()]

@@ -58,7 +58,8 @@ async def _comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[
             raise Refused("reply_to is the id of a comment.", code="invalid") from error
     client_id = client_id_of(message)
     act_limits.take(COMMENTS, who)
-    return {"comment": await likes.comment(video_id, who, body, reply_to=reply_to, client_id=client_id)}
+    made = await likes.comment(video_id, who, body, reply_to=reply_to, client_id=client_id)
+    return made if "held" in made else {"comment": made}
 
 
 async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -26,11 +27,16 @@ from moderation.models import Role
 from moderation.restrictions import RESTRICTIONS_OF, RestrictionRow, check
 from moderation.roles import ROLES_OF
 from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName, now_ms
+from realtime.limits import Limited
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
-from videos import rights
+from realtime.log.threads import backend_threads
+from screening import hook
+from screening.rules import ALLOWED, Verdict
+from videos import held, rights, screened
 from videos.models import Video
 from videos.representation import KINDS, comment_fields, likes_json, role_of
+from videos.screened import Screen
 from web.ids import new_id
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
 from web.text import clean_body
@@ -55,10 +61,16 @@ class AddComment:
     body: str
     reply_to: UUID | None = None
     client_id: str | None = None
+    verdict: Verdict = ALLOWED
+    """Of the site's own program (screening.hook)."""
     at_ms: int = field(default_factory=now_ms)
 
 
 Command = SetLike | AddComment
+
+
+class HeldBack(Exception):
+    """A comment waits for a moderator, for this reason. It is in no topic, so the batch does not write it."""
 
 
 async def like(video_id: UUID, who: Viewer | Claim, kind: str) -> dict[str, Any]:
@@ -79,11 +91,20 @@ async def unlike(video_id: UUID, who: Viewer | Claim) -> dict[str, Any]:
 async def comment(
     video_id: UUID, who: Viewer | Claim, body: str, *, reply_to: UUID | None = None, client_id: str | None = None
 ) -> dict[str, Any]:
-    """Write a comment; return it as viewers see it. The same `client_id` again answers the same comment.
+    """Write a comment; return it as viewers see it, or `{"held"}` if it waits for a moderator.
 
-    Raises SignedOut, NotFound, Forbidden (comments off), Invalid, StoreUnavailable.
+    The same `client_id` again answers the same.
+
+    Raises SignedOut, NotFound, Forbidden (comments off, the channel's rules), Limited (slow mode), Invalid,
+    StoreUnavailable.
     """
-    return await group_commit.submit(AddComment(video_id, who, clean_body(body), reply_to, client_id))
+    body = clean_body(body)
+    verdict = await hook.ask(body, author_id=who.id, video_id=video_id)
+    try:
+        return await group_commit.submit(AddComment(video_id, who, body, reply_to, client_id, verdict))
+    except HeldBack as reason:
+        written = held.Written(video_id, who.id, body, reply_to, client_id)
+        return {"held": await backend_threads.run(held.keep, written, str(reason))}
 
 
 def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> Applied[dict[str, Any]]:
@@ -93,7 +114,7 @@ def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> 
     for command in commands:
         try:
             outcomes.append(batch.set_like(command) if isinstance(command, SetLike) else batch.add_comment(command))
-        except Refused as refusal:
+        except (Refused, Limited, HeldBack) as refusal:
             outcomes.append(refusal)
     return Applied(outcomes, batch.write())
 
@@ -167,6 +188,13 @@ class _Batch:
                 [command.who.id for command in repeatable],
                 [command.client_id for command in repeatable],
             )
+        if comments:
+            ask(
+                "screened",
+                screened.QUESTION,
+                [command.video_id for command in comments],
+                [command.who.id for command in comments],
+            )
         if replies := [command.reply_to for command in comments if command.reply_to is not None]:
             ask(
                 "replies",
@@ -189,7 +217,12 @@ class _Batch:
         self._known_comments = {
             (row["video_id"], row["author_id"], row["client_id"]): row for row in answers.get("repeated", ())
         }
+        self._channels = answers.get("screened", [])
         self._reply_targets = {(row["video_id"], row["id"]) for row in answers.get("replies", ())}
+
+    @cached_property
+    def _screen(self) -> Screen:
+        return Screen(self._connection, self._channels)
 
     def _actor(self, command: Command) -> _Actor:
         """Return who acts, as the database has them now. Raises SignedOut."""
@@ -251,6 +284,7 @@ class _Batch:
             raise Forbidden("Comments are turned off.", code="comments_off")
         if command.reply_to is not None and (command.video_id, command.reply_to) not in self._reply_targets:
             raise NotFound("The comment you answer is gone.", code="reply_to_gone")
+        self._screened(command, viewer, video)
         head = self._heads[TopicName(f"video:{command.video_id}")]
         row = {
             "id": new_id(),
@@ -281,9 +315,23 @@ class _Batch:
         )
         return data
 
+    def _is_marked(self, viewer: _Actor, video: Mapping[str, Any]) -> bool:
+        """Return whether the viewer moderates the channel, or the site."""
+        return viewer.is_moderator or self._roles.get((video["owner_id"], viewer.id)) == Role.Kind.MODERATOR
+
+    def _screened(self, command: AddComment, viewer: _Actor, video: Mapping[str, Any]) -> None:
+        """Raise what the rules of the channel and of the site say. They bind no broadcaster and no moderator."""
+        if viewer.id == video["owner_id"] or self._is_marked(viewer, video):
+            return
+        at = datetime.fromtimestamp(command.at_ms / 1000, UTC)
+        for verdict in (command.verdict, self._screen.verdict(command.video_id, viewer.id, command.body, at)):
+            if verdict.refusal is not None:
+                raise verdict.refusal
+            if verdict.hold:
+                raise HeldBack(verdict.hold)
+
     def _comment_json(self, row: Mapping[str, Any], viewer: _Actor, video: Mapping[str, Any]) -> dict[str, Any]:
-        is_moderator = viewer.is_moderator or self._roles.get((video["owner_id"], viewer.id)) == Role.Kind.MODERATOR
-        role = role_of(viewer.id, is_moderator=is_moderator, owner_id=video["owner_id"])
+        role = role_of(viewer.id, is_moderator=self._is_marked(viewer, video), owner_id=video["owner_id"])
         return comment_fields(row, {**person(viewer), "role": role})
 
     def write(self) -> list[Event]:

@@ -16,6 +16,7 @@ from accounts.representation import person
 from moderation.roles import MARKED, role_in
 from realtime.events import TopicName
 from realtime.log import writer as log
+from videos import held
 from videos.models import Comment, Like, LikeCount, Video
 from videos.representation import likes_json, role_of, video_json
 
@@ -34,11 +35,12 @@ class VideosOfGuest(Belongings):
         liked = Like.objects.filter(viewer_id=guest_id).values_list("video_id", flat=True)
         commented = Comment.objects.filter(author_id=guest_id).values_list("video_id", flat=True)
         made = Video.objects.filter(owner_id=guest_id).values_list("id", flat=True)
-        return {TopicName(f"video:{id}") for id in {*liked, *commented, *made}}
+        return {TopicName(f"video:{id}") for id in {*liked, *commented, *made}} | held.topics_of(guest_id)
 
     def hand_over(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
         _hand_over_likes(guest, account, heads)
         _hand_over_comments(guest, account, heads)
+        held.hand_over(guest, account, heads)
         _hand_over_videos(guest, account, heads)
 
 

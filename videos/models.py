@@ -205,6 +205,29 @@ class Comment(models.Model):
         return self.body[:60]
 
 
+class HeldComment(models.Model):
+    """A comment that waits for a moderator (videos.held). Its row is deleted when they have decided."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="held", verbose_name=_("video"))
+    author = models.ForeignKey(Viewer, models.CASCADE, related_name="held", verbose_name=_("author"))
+    reply_to = models.ForeignKey(Comment, models.SET_NULL, null=True, blank=True, related_name="+")
+    body = models.TextField(_("body"), validators=[MaxLengthValidator(BODY_MAX)])
+    client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
+    reason = models.CharField(_("why"), max_length=200)
+    """The entry of a list that it fits, or what the site's own program says."""
+    created_at = models.DateTimeField(_("written"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("held comment")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["video", "author", "client_id"], name="held_client_id"),
+        ]
+
+    def __str__(self) -> str:
+        return self.body[:60]
+
+
 class Pin(models.Model):
     """When a comment was on top. Written by videos.moderation, read by a replay."""
 

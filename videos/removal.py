@@ -23,10 +23,10 @@ from accounts.models import Viewer
 from realtime.events import TopicName
 from realtime.log.retention import delete_topics, empty_topics
 from realtime.log.writer import correct_counters, lock_topics
-from videos import broadcasts, moderation
+from videos import broadcasts, held, moderation
 from videos.attachments import attachments, topics_of
 from videos.media import remove_pictures
-from videos.models import Comment, DeletedVideo, Like, Pin, Video
+from videos.models import Comment, DeletedVideo, HeldComment, Like, Pin, Video
 from web.quick_lists import at_most, bounded_count
 from web.refusals import Conflict, NotFound
 
@@ -64,6 +64,7 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
     if video is None:
         raise NotFound("There is no such video.")
     broadcasts.close_video(video_id, actor)
+    held.forget(HeldComment.objects.filter(video=video_id))
     _delete_rows(_LIKES_OF_VIDEO, video_id)
     Pin.objects.filter(video_id=video_id).delete()
     _delete_rows(_COMMENTS_OF_VIDEO, video_id)
@@ -118,10 +119,12 @@ class VideosOfViewer(Belongings):
 
     def take_away(self, viewer_id: UUID, actor: Viewer) -> None:
         _take_back_likes(viewer_id)
+        held.forget(HeldComment.objects.filter(author=viewer_id))
         _delete_comments(viewer_id, actor)
 
     def are_left(self, viewer_id: UUID) -> bool:
-        return Like.objects.filter(viewer_id=viewer_id).exists() or _comments(viewer_id).exists()
+        kept = (Like.objects.filter(viewer=viewer_id), HeldComment.objects.filter(author=viewer_id))
+        return any(rows.exists() for rows in (*kept, _comments(viewer_id)))
 
 
 def _comments(viewer_id: UUID) -> Any:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from accounts.schemas import Person
 from realtime.answers import In
+from screening.models import AGE_MAX_MINUTES, SLOW_MAX_SECONDS, TEXT_MAX
 from videos.models import LikeKind, Video
 from videos.reactions import REACTION_KINDS, REACTION_MAX
 from videos.text import PLAYLIST, SOURCE
@@ -217,6 +218,70 @@ class CommentOut(Schema):
 class CommentPage(Schema):
     items: list[CommentOut]
     next: int | None = Field(description="The `before` of the following page.")
+
+
+class HeldNow(Schema):
+    id: UUID
+    detail: str
+
+
+class HeldOut(Schema):
+    """The comment waits for a moderator."""
+
+    held: HeldNow
+
+
+class HeldCommentOut(Schema):
+    id: UUID
+    video_id: UUID
+    author: Person
+    body: str
+    reply_to: UUID | None
+    at_ms: int
+    reason: str = Field(description="The entry of a list that it fits, or what the site's own program says.")
+
+
+class HeldPage(Schema):
+    items: list[HeldCommentOut]
+
+
+Minutes = Annotated[int, Field(ge=0, le=AGE_MAX_MINUTES)]
+SlowSeconds = Annotated[int, Field(ge=0, le=SLOW_MAX_SECONDS, description="0: no slow mode.")]
+
+
+class RulesOut(Schema):
+    """They bind all but the broadcaster and moderators."""
+
+    slow_seconds: int
+    account_minutes: int | None = Field(description="Only accounts that are as old; null: guests too.")
+    follow_minutes: int | None = Field(description="Only those who have followed for as long; null: all.")
+    emoji_only: bool
+    links_off: bool
+    capitals_off: bool
+    repeats_off: bool
+
+
+class RulesIn(In):
+    slow_seconds: SlowSeconds = UNCHANGED
+    account_minutes: Minutes | None = UNCHANGED
+    follow_minutes: Minutes | None = UNCHANGED
+    emoji_only: bool = UNCHANGED
+    links_off: bool = UNCHANGED
+    capitals_off: bool = UNCHANGED
+    repeats_off: bool = UNCHANGED
+
+
+class WordsOut(Schema):
+    refused: str
+    held: str
+
+
+WordsText = Annotated[str, Field(max_length=TEXT_MAX, json_schema_extra={"pattern": TEXT})]
+
+
+class WordsIn(In):
+    refused: WordsText = Field(description="Comments with these are refused.", examples=["spam\\nbuy followers"])
+    held: WordsText = Field("", description="Comments with these wait for a moderator.")
 
 
 class TimelinePoint(Schema):

@@ -261,7 +261,13 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         await here.call("POST", f"{video}/polls", {"question": "So?", "options": ["Yes", "No"]}, person=broadcaster)
     ).json()
     poll = f"{video}/polls/{asked['id']}"
+    channel = f"/channels/{broadcaster.id}"
+    (
+        await here.call("PUT", f"{channel}/words", {"refused": "", "held": "money"}, person=broadcaster)
+    ).raise_for_status()
+    waiting = (await here.call("POST", comments, {"body": "money"}, person=guest)).json()["held"]["id"]
     by_id = {
+        "held_id": waiting,
         "poll_id": asked["id"],
         "video_id": here.video_id,
         "comment_id": mine["id"],
@@ -317,6 +323,16 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("PUT", f"{comments}/{mine['id']}/pin", None, broadcaster),
         ("DELETE", f"{comments}/{mine['id']}/pin", None, broadcaster),
         ("DELETE", f"{comments}/{mine['id']}", None, guest),
+        ("GET", f"{channel}/rules", None, None),
+        ("PATCH", f"{channel}/rules", {"links_off": True}, broadcaster),
+        ("PATCH", f"{channel}/rules", {"links_off": True}, guest),
+        ("GET", f"{channel}/words", None, broadcaster),
+        ("PUT", f"{channel}/words", {"refused": "/(/"}, broadcaster),
+        ("PUT", f"{channel}/words", {"refused": "", "held": "money"}, broadcaster),
+        ("POST", comments, {"body": "more money"}, guest),
+        ("GET", f"{video}/held", None, broadcaster),
+        ("POST", f"{video}/held/{waiting}", None, broadcaster),
+        ("DELETE", f"{video}/held/{waiting}", None, broadcaster),
         ("POST", f"{video}/typing", {"is_typing": True}, guest),
         ("GET", f"{video}/board", None, guest),
         ("GET", f"{video}/polls", None, guest),

@@ -8,6 +8,7 @@ script or style: the Content-Security-Policy forbids both.
 from __future__ import annotations
 
 from videos.admin.comments import CommentAdmin
+from videos.admin.held import HeldCommentAdmin
 from videos.admin.videos import VideoAdmin
 
-__all__ = ["CommentAdmin", "VideoAdmin"]
+__all__ = ["CommentAdmin", "HeldCommentAdmin", "VideoAdmin"]

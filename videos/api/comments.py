@@ -28,17 +28,18 @@ CommentId = Annotated[Id, Path()]
 
 @router.post(
     "/videos/{video_id}/comments",
-    response={201: schemas.CommentOut, **SENDING},
+    response={201: schemas.CommentOut, 202: schemas.HeldOut, **SENDING},
     tags=["comments"],
     auth=claim_auth,
     summary="Write a comment",
 )
 async def create_comment(request: HttpRequest, video_id: VideoId, body: schemas.CommentIn) -> HttpResponse:
+    """202: it waits for a moderator, because the rules of the channel say so."""
     who = acting_claim(request)
     clean_body(body.body)
     act_limits.take(COMMENTS, who)
     made = await likes.comment(video_id, who, body.body, reply_to=body.reply_to, client_id=body.client_id)
-    return answer(made, 201)
+    return answer(made, 202 if "held" in made else 201)
 
 
 @router.get(

@@ -19,7 +19,7 @@ export class ApiError extends Error {
     if (this.status >= 500) return translate("unavailable");
     if (WITH_TEXT.has(this.code)) return translate(this.code);
     if (this.status === 401) return translate("nameless");
-    if (this.status === 403) return translate("not_allowed");
+    if (this.status === 403 && this.code === "forbidden") return translate("not_allowed");
     if (this.status === 404) return translate("gone");
     return translate("failed", { detail: this.detail || this.code });
   }

@@ -32,7 +32,8 @@ export class CommentForm {
       key: ({ id }) => `unsent ${id} ${topic}`,
       post: ({ clientId, body, replyTo }) =>
         call("POST", `${path}/comments`, { body, client_id: clientId, ...(replyTo && { reply_to: replyTo }) }),
-      posted: (comment) => store.dispatch("local_posted", { comment }),
+      // Held: a moderator looks at it first.
+      posted: (comment) => (comment.held ? this.complain(comment.held.detail) : store.dispatch("local_posted", { comment })),
       takesBack: (error, { body }) => this.#composer.takesBack(error, body),
     });
     byId("reply-stop").addEventListener("click", () => this.reply(null));

@@ -1,0 +1,78 @@
+"""What a batch of comments must pass: the rules and words of each channel, and the words of the site.
+
+Hop: called by videos.likes in its transaction. It asks one question with the batch's others; without rules and lists
+the answer is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from screening import followers
+from screening.followers import Following
+from screening.lists import wordlists
+from screening.rules import ALLOWED, Draft, Rules, Verdict, check
+
+_RULES = [field.name for field in fields(Rules)]
+QUESTION = f"""
+SELECT asked.video_id, asked.author_id, v.owner_id, r.owner_id IS NOT NULL AS has_rules,
+  {", ".join(f"r.{name}" for name in _RULES)}, w.version AS channel_words, s.version AS site_words,
+  a.is_guest, a.date_joined, last.created_at AS last_at, last.body AS last_body
+FROM (SELECT DISTINCT * FROM unnest(%s::uuid[], %s::uuid[]) AS pairs (video_id, author_id)) AS asked
+JOIN videos_video v ON v.id = asked.video_id JOIN accounts_viewer a ON a.id = asked.author_id
+LEFT JOIN screening_channelrules r ON r.owner_id = v.owner_id
+LEFT JOIN screening_channelwords w ON w.owner_id = v.owner_id
+LEFT JOIN screening_sitewords s ON true
+LEFT JOIN LATERAL (
+  SELECT created_at, body FROM videos_comment c
+  WHERE r.owner_id IS NOT NULL AND c.video_id = asked.video_id AND c.author_id = asked.author_id
+  ORDER BY seq DESC LIMIT 1
+) AS last ON true
+WHERE r.owner_id IS NOT NULL OR w.owner_id IS NOT NULL OR s.id IS NOT NULL
+"""
+"""Asked with the videos and the authors of the comments, a pair each."""
+
+
+class Screen:
+    """The rules that the comments of a batch must pass, of the rows that answer `QUESTION`."""
+
+    def __init__(self, connection: psycopg.Connection[Any], rows: Iterable[Mapping[str, Any]]) -> None:
+        self._rows = {(row["video_id"], row["author_id"]): row for row in rows}
+        versions = {row[name] for row in self._rows.values() for name in ("channel_words", "site_words")}
+        self._words = wordlists(connection, versions - {None}) if self._rows else {}
+        self._last: dict[Following, tuple[datetime, str]] = {}
+        self._followed = self._followers(connection)
+
+    def _followers(self, connection: psycopg.Connection[Any]) -> Mapping[Following, datetime]:
+        asked = [
+            (row["owner_id"], row["author_id"]) for row in self._rows.values() if row["follow_minutes"] is not None
+        ]
+        return followers.followed_at(connection, asked) if asked else {}
+
+    def verdict(self, video_id: UUID, author_id: UUID, body: str, at: datetime) -> Verdict:
+        """Return the verdict on a comment. The next one of this batch comes after it."""
+        row = self._rows.get((video_id, author_id))
+        if row is None:
+            return ALLOWED
+        last_at, last_body = self._last.get((video_id, author_id), (row["last_at"], row["last_body"]))
+        draft = Draft(
+            body,
+            at,
+            row["is_guest"],
+            row["date_joined"],
+            self._followed.get((row["owner_id"], author_id)),
+            last_at,
+            last_body,
+        )
+        rules = Rules(**{name: row[name] for name in _RULES}) if row["has_rules"] else Rules()
+        lists = [self._words[row[name]] for name in ("channel_words", "site_words") if row[name] in self._words]
+        found = check(draft, rules, lists)
+        if found == ALLOWED:
+            self._last[video_id, author_id] = (at, body)
+        return found
