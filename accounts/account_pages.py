@@ -11,6 +11,7 @@ from allauth.account import views
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -18,8 +19,8 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import browsers, invitations, outbox
-from accounts.forms import ProfileForm
+from accounts import browsers, invitations, outbox, removal
+from accounts.forms import LeavingForm, ProfileForm
 from accounts.models import Viewer
 from accounts.pages import guest_on
 from accounts.requests import staff
@@ -115,3 +116,16 @@ def end_browser(request: HttpRequest, browser_id: int) -> HttpResponse:
     except NotFound as refusal:
         messages.info(request, refusal.detail)
     return redirect(ACCOUNT)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def leave(request: HttpRequest) -> HttpResponse:
+    """Delete the account, after its owner has said that they mean it."""
+    viewer = staff(request)
+    form = LeavingForm(viewer, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        removal.ask_for_erasure(viewer)
+        logout(request)
+        messages.success(request, _("Your account is being deleted, with all that it had. Good-bye."))
+        return redirect(settings.LOGIN_URL)
+    return TemplateResponse(request, "account/leave.html", {"form": form})

@@ -1,12 +1,13 @@
 """What the apps keep for viewers. Each app adds its own to `belongings` at start.
 
-Called when a guest becomes an account (merging), when an account is deleted (removal), when guests who have left
-nothing are forgotten (cleaning), and by the admin.
+Called when a guest becomes an account (merging), when an account is deleted (removal), when its owner takes a copy of
+it (exports), when guests who have left nothing are forgotten (cleaning), and by the admin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from accounts.models import Viewer
@@ -49,6 +50,15 @@ class Belongings:
     def in_the_way(self, viewers: Sequence[Viewer]) -> Sequence[str]:
         """Return what prevents deleting these accounts, for the admin, as HTML. The first ones are enough."""
         return ()
+
+    # An account's owner takes a copy, or leaves
+
+    def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+        """Return what the viewer has made and chosen, by its kind. Nothing that others say of them, or to them."""
+        return {}
+
+    def give_up(self, viewer: Viewer) -> None:
+        """Delete what nobody else may delete for them (`check_removal`). Their account is deleted after it."""
 
     # A guest is forgotten
 

@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import NAME_MAX, Viewer
-from accounts.names import clean_name
-from web.refusals import Invalid
+from accounts.profiles import allowed_name, check_leaving
+from web.refusals import Invalid, Refused
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]
@@ -30,8 +30,28 @@ class ProfileForm(forms.ModelForm[Viewer]):
 
     def clean_name(self) -> str:
         try:
-            return clean_name(self.cleaned_data["name"])
+            return allowed_name(self.instance, self.cleaned_data["name"])
         except Invalid as error:
-            if error.code == "reserved" and self.instance.is_staff:
-                return str(self.cleaned_data["name"])
             raise ValidationError(error.detail, code=error.code) from error
+
+
+class LeavingForm(forms.Form):
+    """The last word of somebody who deletes their account."""
+
+    username = forms.CharField(label=_("Your username"), max_length=150)
+    password = forms.CharField(label=_("Your password"), widget=forms.PasswordInput, required=False, strip=False)
+
+    def __init__(self, viewer: Viewer, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._viewer = viewer
+        if viewer.has_usable_password():
+            self.fields["password"].widget.attrs["autocomplete"] = "current-password"
+        else:
+            del self.fields["password"]
+
+    def clean(self) -> None:
+        given = self.cleaned_data
+        try:
+            check_leaving(self._viewer, given.get("username", ""), given.get("password", ""))
+        except Refused as refusal:
+            self.add_error(refusal.code if refusal.code in self.fields else None, refusal.detail)

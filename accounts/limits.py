@@ -15,6 +15,10 @@ DEVICES = RateLimit(burst=settings.LIVE_DEVICES_PER_ADDRESS, per_second=settings
 
 GUESSES = RateLimit(burst=10, per_second=1 / 60)  # per account, or per browser that has signed in with it before
 
+COPIES = RateLimit(burst=3, per_second=1 / 600)  # of all that an account has, for its owner
+
+LEAVES = RateLimit(burst=5, per_second=1 / 60)  # each may be a guess of the password
+
 SIGN_UPS = RateLimit(burst=settings.LIVE_SIGN_UPS_PER_ADDRESS, per_second=settings.LIVE_SIGN_UPS_PER_ADDRESS / 3600)
 
 MAILS = RateLimit(burst=30, per_second=30 / 3600)  # asked for from one address

@@ -122,3 +122,13 @@ class SignedIn(models.Model):
 
     def __str__(self) -> str:
         return self.agent
+
+
+class Erasure(models.Model):
+    """The owner of an account has asked for its end. A job deletes it, and this row with it (accounts.removal)."""
+
+    viewer = models.OneToOneField(Viewer, models.CASCADE, primary_key=True, related_name="+")
+    asked_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return str(self.viewer_id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from ninja import Schema
-from pydantic import Field
+from ninja import Path, Schema
+from pydantic import ConfigDict, Field
 
 from accounts.models import NAME_MAX
 from realtime.answers import In
@@ -31,3 +31,53 @@ class GuestOut(Schema):
 
 class TypingIn(In):
     is_typing: bool
+
+
+class AccountOut(Schema):
+    viewer: Person
+    username: str
+    email: str | None = Field(description="The confirmed one; before there is one, the one that waits for it.")
+    is_email_confirmed: bool
+    has_password: bool
+    joined_at_ms: int
+
+
+class AccountPatch(In):
+    name: Annotated[str, text_field(SEEN_TEXT, 1, NAME_MAX)] = Field(description="As for a guest.", examples=["Ada"])
+
+
+class ErasureIn(In):
+    username: Annotated[str, text_field(SEEN_TEXT, 1, 150)]
+    password: Annotated[str, Field(max_length=4096)] = ""
+
+
+class Copied(Schema):
+    """A row, as the app that keeps it has it."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class CopyOut(Schema):
+    account: Copied
+    videos: list[Copied]
+    comments: list[Copied]
+    likes: list[Copied]
+    votes: list[Copied]
+    messages: list[Copied]
+    blocks: list[Copied]
+    channel: list[Copied]
+    follows: list[Copied]
+
+
+class BrowserOut(Schema):
+    id: int
+    name: str = Field(description="Its program and system in words.", examples=["Firefox, Linux"])
+    address: str
+    began_at_ms: int
+
+
+class BrowsersOut(Schema):
+    items: list[BrowserOut]
+
+
+BrowserId = Annotated[int, Path(ge=1, lt=2**63)]

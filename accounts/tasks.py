@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from accounts import cleaning, outbox
+from accounts import cleaning, outbox, removal
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,12 @@ def forget_guests() -> int:
 def send_mail() -> int:
     """Send the mail that waits; return how much."""
     return outbox.send_waiting()
+
+
+@shared_task(name="accounts.tasks.erase")  # type: ignore[untyped-decorator]
+def erase() -> bool:
+    """Delete one account whose owner has asked for it."""
+    return removal.erase_next()
 
 
 def _logged(count: int, what: str) -> int:

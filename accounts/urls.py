@@ -21,6 +21,7 @@ urlpatterns = [
     path("logout/", SignOut.as_view(), name="logout"),
     path("signup/", limited(in_our_look(account_pages.SignUp.as_view()), throttling.sign_up), name="account_signup"),
     path("browsers/<int:browser_id>/end/", own(account_pages.end_browser), name="end_browser"),
+    path("leave/", limited(own(account_pages.leave), throttling.guess, is_guess=True), name="leave"),
     path(
         "reauthenticate/",
         limited(own(views.reauthenticate), throttling.guess, is_guess=True),

@@ -5,6 +5,8 @@ Hop: beside the path, called by accounts.merging in its transaction, and by acco
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -65,6 +67,13 @@ class FollowingOfViewer(Belongings):
             cursor.execute(_LEAVE, [viewer_id])
         Follow.objects.filter(channel_id=viewer_id).delete()
         Channel.objects.filter(owner_id=viewer_id).delete()
+
+    def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+        followed = Follow.objects.filter(viewer_id=viewer_id).order_by("created_at")
+        return {
+            "channel": Channel.objects.filter(owner_id=viewer_id).values("handle", "about"),
+            "follows": followed.values("channel_id", "channel__owner__name", "created_at").iterator(),
+        }
 
     def are_left(self, viewer_id: UUID) -> bool:
         return Follow.objects.filter(viewer_id=viewer_id).exists() or Channel.objects.filter(owner=viewer_id).exists()

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from accounts.account_api import router as account
 from accounts.api import router as viewers
 from accounts.pages import page, render_page, viewer_on
 from following.api import router as channels
@@ -24,6 +25,7 @@ from web.parsing import StrictParser
 
 TAGS = {
     "viewers": "Become somebody, and say what your streams watch.",
+    "account": "Your own account: its name, where it is signed in, a copy of all it has, and its end.",
     "videos": "What is live, what comes and what was; for broadcasters: announce, start and end.",
     "likes": "One like per viewer and video, and bursts of taps.",
     "comments": "Read, write, delete and pin.",
@@ -58,7 +60,7 @@ api = Api(
     docs_url=None,
 )
 answer_errors(api, ANSWERS)
-for router in (viewers, platform, *ROUTERS, boards, channels, messages):
+for router in (viewers, account, platform, *ROUTERS, boards, channels, messages):
     api.add_router("", router)
 
 

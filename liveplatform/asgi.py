@@ -49,8 +49,9 @@ from realtime.routing import (
     websocket,
 )
 from videos import sending
-from videos.media import RECEIVE, FilePart, PassedPart
+from videos.media import RECEIVE, PassedPart
 from videos.sources import PASS
+from web.files import FilePart
 from web.middleware import ERRORS
 from web.turns import PAGES_AT_ONCE, InTurns, Turns
 

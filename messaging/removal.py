@@ -6,8 +6,9 @@ after an interruption, and events for all who see a change.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -43,6 +44,14 @@ class MessagesOfViewer(Belongings):
             or Message.objects.filter(author_id=viewer_id).exists()
             or Block.objects.filter(Q(blocker_id=viewer_id) | Q(blocked_id=viewer_id)).exists()
         )
+
+    def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+        written = Message.objects.filter(author_id=viewer_id, deleted_at=None).order_by("conversation_id", "seq")
+        blocked = Block.objects.filter(blocker_id=viewer_id)
+        return {
+            "messages": written.values("id", "conversation_id", "body", "created_at").iterator(),
+            "blocks": blocked.values("blocked_id", "blocked__name", "created_at").iterator(),
+        }
 
     def forget(self, viewer_ids: Sequence[UUID]) -> None:
         delete_topics(user_topic(id) for id in viewer_ids)

@@ -6,7 +6,8 @@ the account's stays.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -64,6 +65,10 @@ class VotesOfViewer(Belongings):
             with transaction.atomic():
                 heads = log.lock_topics(board_topic(id) for id in _videos_of(poll_ids))
                 _take_back(viewer_id, poll_ids, heads)
+
+    def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+        voted = Vote.objects.filter(viewer_id=viewer_id).order_by("created_at")
+        return {"votes": voted.values("poll__question", "option__text", "created_at").iterator()}
 
     def are_left(self, viewer_id: UUID) -> bool:
         return Vote.objects.filter(viewer_id=viewer_id).exists()

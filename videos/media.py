@@ -23,6 +23,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import parse_http_date_safe
 
 from videos.playlists import ReadPlaylist
+from web.files import FilePart
 from web.kept import BucketAway, bucket
 from web.pictures import folder_of
 
@@ -45,19 +46,6 @@ NEVER_REPEATS = re.compile(r"(?<![0-9])[1-9][0-9]{9,}(?![0-9])")
 
 RECEIVE = "live.receive"
 """Where the scope of a request has ASGI's `receive`, for a view that waits: it returns when the client leaves."""
-
-
-class FilePart(HttpResponse):
-    """An answer whose body is the bytes of a file from `start` up to `end`, for the server to send."""
-
-    def __init__(self, file: BinaryIO, start: int, end: int, *, status: int = 200) -> None:
-        super().__init__(status=status)
-        self.file = file
-        self.start = start
-        self.end = end
-        self.holds_until: float | None = None
-        """Until when (monotonic seconds) it may be sent again to whoever asks for the same."""
-        self.headers["Content-Length"] = str(end - start)
 
 
 Pieces = AsyncGenerator[bytes, None]

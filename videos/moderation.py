@@ -17,7 +17,7 @@ from accounts.permissions import DELETE_VIEWER
 from moderation import audit
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos.access import locked, locked_channel, locked_for
+from videos.access import locked, locked_anyway, locked_channel, locked_for
 from videos.models import Comment, Pin, Video
 from videos.representation import comment_json, with_authors
 from web.refusals import NotFound
@@ -84,9 +84,13 @@ def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer) 
 
 
 @transaction.atomic
-def erase_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer) -> None:
-    """Take many comments away, as somebody who deletes their author. Raises NotFound, Forbidden."""
-    head, video = locked_for(DELETE_VIEWER, video_id, actor)
+def erase_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer, *, author_id: UUID) -> None:
+    """Take many comments of one author away, as somebody who deletes their account, or as the author.
+
+    Raises NotFound, Forbidden.
+    """
+    is_own = actor.id == author_id
+    head, video = locked_anyway(video_id) if is_own else locked_for(DELETE_VIEWER, video_id, actor)
     _delete_many(head, video, comment_ids)
 
 

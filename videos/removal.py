@@ -7,7 +7,7 @@ the nodes see that a topic is gone and say `bye`, deleted comments are events, t
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -53,6 +53,11 @@ _TAKE_BACK = """
 WITH gone AS (DELETE FROM videos_like WHERE viewer_id = %s AND video_id = ANY(%s) RETURNING video_id, kind)
 UPDATE videos_likecount c SET count = count - 1 FROM gone WHERE c.video_id = gone.video_id AND c.kind = gone.kind
 """
+
+# What a copy for the owner of an account says
+_OF_VIDEO = ("id", "title", "description", "visibility", "created_at", "starts_at", "started_at", "ended_at")
+_OF_COMMENT = ("id", "video_id", "video__title", "body", "created_at", "deleted_at")
+_OF_LIKE = ("video_id", "video__title", "kind", "created_at")
 
 
 def delete_video(video_id: UUID, actor: Viewer) -> None:
@@ -122,6 +127,17 @@ class VideosOfViewer(Belongings):
         held.forget(HeldComment.objects.filter(author=viewer_id))
         _delete_comments(viewer_id, actor)
 
+    def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+        return {
+            "videos": Video.objects.filter(owner_id=viewer_id).order_by("id").values(*_OF_VIDEO).iterator(),
+            "comments": _comments(viewer_id).order_by("id").values(*_OF_COMMENT).iterator(),
+            "likes": Like.objects.filter(viewer_id=viewer_id).values(*_OF_LIKE).iterator(),
+        }
+
+    def give_up(self, viewer: Viewer) -> None:
+        for video_id in list(Video.objects.filter(owner=viewer).values_list("id", flat=True)):
+            delete_video(video_id, viewer)
+
     def are_left(self, viewer_id: UUID) -> bool:
         kept = (Like.objects.filter(viewer=viewer_id), HeldComment.objects.filter(author=viewer_id))
         return any(rows.exists() for rows in (*kept, _comments(viewer_id)))
@@ -146,7 +162,7 @@ def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:
     while found := list(written[:COMMENTS_MAX]):
         for video_id, rows in groupby(found, key=lambda row: row[0]):
             ids = [comment_id for _, comment_id in rows]
-            moderation.erase_comments(video_id, ids, actor)
+            moderation.erase_comments(video_id, ids, actor, author_id=viewer_id)
         ids = [comment_id for _, comment_id in found]
         with transaction.atomic(), connection.cursor() as cursor:
             Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)

@@ -17,7 +17,6 @@ from django.utils.http import content_disposition_header
 from accounts.models import Viewer
 from accounts.pages import page, render_page, viewer_on
 from realtime.log.threads import backend_threads
-from videos.media import FilePart
 from videos.models import Video
 from videos.recordings import is_recorded
 from videos.reports import report_json
@@ -25,6 +24,7 @@ from videos.rights import CHANGE
 from videos.sheets import comments_sheet, minutes_sheet
 from videos.text import file_name
 from videos.topics import visible_for
+from web.files import FilePart
 from web.refusals import Forbidden, NotFound
 
 

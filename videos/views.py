@@ -38,7 +38,7 @@ from videos import words
 from videos.captions import captions_of
 from videos.elsewhere import elsewhere
 from videos.incoming import DOWNLOAD
-from videos.media import FilePart, LargeFile, answer, answer_large, answer_playlist, never_changes
+from videos.media import LargeFile, answer, answer_large, answer_playlist, never_changes
 from videos.models import LikeKind, Video
 from videos.playlists import BadDirective, ReadPlaylist
 from videos.reading import read_video
@@ -51,6 +51,7 @@ from videos.thumbnails import add_posters, picture_urls
 from videos.topics import full_json, page_state, visible_video, with_viewers
 from videos.watching import uniques
 from web.errors import media_away
+from web.files import FilePart
 from web.middleware import (
     CONTENT_SECURITY_POLICY_FRAMED,
     CONTENT_SECURITY_POLICY_FRAMING,

@@ -11,7 +11,8 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from videos.media import FilePart, answer, caching
+from videos.media import answer, caching
+from web.files import FilePart
 from web.pictures import open_regular
 
 BODY = b"0123456789"

@@ -17,10 +17,10 @@ from accounts.models import Viewer
 from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage
 from videos import likes, moderation, sheets
-from videos.media import FilePart
 from videos.models import Comment, TimelineStep, Video
 from videos.reports import report_json
 from videos.sheets import as_csv, safe_cell
+from web.files import FilePart
 from web.refusals import Forbidden, NotFound
 
 run = backend_threads.run

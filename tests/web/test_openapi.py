@@ -276,6 +276,7 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         "viewer_id": other.id,
         "language": "pt-br",
         "channel_id": broadcaster.id,
+        "browser_id": "987654321",
     }
     answered: set[str] = set()
     for method, path, body, person in (
@@ -293,6 +294,12 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("POST", "/videos", {"title": "Later", "starts_at_ms": 2_000_000_000_000}, broadcaster),
         ("GET", "/me/videos?limit=1", None, broadcaster),
         ("GET", video, None, None),
+        ("GET", "/me/account", None, guest),
+        ("PATCH", "/me/account", {"name": "Ada"}, guest),
+        ("GET", "/me/browsers", None, guest),
+        ("DELETE", "/me/browsers/987654321", None, guest),
+        ("GET", "/me/copy", None, guest),
+        ("POST", "/me/erasure", {"username": "nobody"}, guest),
         ("GET", f"{video}/viewers", None, guest),
         ("GET", f"{video}/timeline", None, None),
         ("GET", f"{video}/replay?from_ms=0", None, guest),

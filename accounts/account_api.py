@@ -1,0 +1,151 @@
+"""One's own account in the API: what it is, its name, its browsers, a copy of all it has, and its end.
+
+Calls the same acts as the pages (accounts.account_pages). Guests have none of this.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import content_disposition_header
+from ninja import Router
+
+from accounts import browsers, exports, profiles, removal, schemas
+from accounts.limits import COPIES, LEAVES
+from accounts.models import Viewer
+from accounts.representation import person
+from accounts.requests import acting_viewer, viewer_auth
+from realtime import act_limits
+from realtime.answers import SENDING, answer
+from realtime.log.threads import backend_threads
+from web.answers import ACTING
+from web.files import FilePart
+from web.moments import to_ms
+from web.refusals import Forbidden
+
+router = Router()
+TAGS = ["account"]
+
+
+def _account(request: HttpRequest) -> Viewer:
+    """Return who acts, if they have an account. Raises Forbidden."""
+    viewer = acting_viewer(request)
+    if viewer.is_guest:
+        raise Forbidden("This is for accounts: sign up, or sign in.")
+    return viewer
+
+
+def _account_json(viewer: Viewer) -> dict[str, Any]:
+    address = EmailAddress.objects.filter(user=viewer).order_by("-verified", "-id").first()
+    return {
+        "viewer": person(viewer),
+        "username": viewer.username,
+        "email": address.email if address else None,
+        "is_email_confirmed": bool(address and address.verified),
+        "has_password": viewer.has_usable_password(),
+        "joined_at_ms": to_ms(viewer.date_joined),
+    }
+
+
+@router.get(
+    "/me/account", response={200: schemas.AccountOut, **ACTING}, tags=TAGS, auth=viewer_auth, summary="Get your account"
+)
+async def get_account(request: HttpRequest) -> HttpResponse:
+    return answer(await backend_threads.run(_account_json, _account(request)))
+
+
+@router.patch(
+    "/me/account",
+    response={200: schemas.AccountOut, **SENDING},
+    tags=TAGS,
+    auth=viewer_auth,
+    summary="Change your name",
+)
+async def update_account(request: HttpRequest, body: schemas.AccountPatch) -> HttpResponse:
+    """What you have written carries the new name when it is read again. A reserved one is 422 `reserved`."""
+    viewer = _account(request)
+
+    def change() -> dict[str, Any]:
+        profiles.rename(viewer, body.name)
+        return _account_json(viewer)
+
+    return answer(await backend_threads.run(change))
+
+
+@router.get(
+    "/me/browsers",
+    response={200: schemas.BrowsersOut, **ACTING},
+    tags=TAGS,
+    auth=viewer_auth,
+    summary="List where your account is signed in",
+)
+async def list_browsers(request: HttpRequest) -> HttpResponse:
+    """Sessions of browsers, the newest first. Bearer tokens are not listed: a new password ends them."""
+    found = await backend_threads.run(browsers.open_browsers, _account(request))
+    items = [
+        {
+            "id": browser.id,
+            "name": browsers.described(browser.agent),
+            "address": browser.address,
+            "began_at_ms": to_ms(browser.began_at),
+        }
+        for browser in found
+    ]
+    return answer({"items": items})
+
+
+@router.delete(
+    "/me/browsers/{browser_id}",
+    response={204: None, **ACTING},
+    tags=TAGS,
+    auth=viewer_auth,
+    summary="Sign your account out in one browser",
+)
+async def end_browser(request: HttpRequest, browser_id: schemas.BrowserId) -> HttpResponse:
+    """Its streams end within 5 s."""
+    await backend_threads.run(browsers.end, _account(request), browser_id)
+    return HttpResponse(status=204)
+
+
+@router.get(
+    "/me/copy",
+    response={200: schemas.CopyOut, **ACTING},
+    tags=TAGS,
+    auth=viewer_auth,
+    summary="Get a copy of all that your account has",
+)
+async def get_copy(request: HttpRequest) -> HttpResponse:
+    """One JSON file with what you have made and chosen; nothing that others say of you or to you."""
+    viewer = _account(request)
+    act_limits.take(COPIES, viewer)
+    file = await backend_threads.run(exports.copy_of, viewer)
+    response = FilePart(file, 0, file.tell())
+    response.headers["Content-Type"] = "application/json"
+    response.headers["Content-Disposition"] = content_disposition_header(True, f"{viewer.username}.json") or ""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@router.post(
+    "/me/erasure",
+    response={202: None, **SENDING},
+    tags=TAGS,
+    auth=viewer_auth,
+    summary="Delete your account, for good",
+)
+async def erase_account(request: HttpRequest, body: schemas.ErasureIn) -> HttpResponse:
+    """With everything: likes, comments, messages, videos. Say your username, and your password if you have one.
+
+    It is signed out everywhere at once, and deleted within a minute or some. An account of staff is 409 `staff`.
+    """
+    viewer = _account(request)
+    act_limits.take(LEAVES, viewer)
+
+    def ask() -> None:
+        profiles.check_leaving(viewer, body.username, body.password)
+        removal.ask_for_erasure(viewer)
+
+    await backend_threads.run(ask)
+    return HttpResponse(status=202)

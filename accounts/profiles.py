@@ -1,0 +1,33 @@
+"""What the owner of an account may change of it, and when they may leave. One check for the pages and the API."""
+
+from __future__ import annotations
+
+from accounts.models import Viewer
+from accounts.names import clean_name
+from web.refusals import Conflict, Forbidden, Invalid
+
+
+def allowed_name(viewer: Viewer, name: str) -> str:
+    """Return the name as it is stored. Only staff may have a reserved one. Raises Invalid."""
+    try:
+        return clean_name(name)
+    except Invalid as error:
+        if error.code == "reserved" and viewer.is_staff:
+            return name
+        raise
+
+
+def rename(viewer: Viewer, name: str) -> None:
+    """Raises Invalid."""
+    viewer.name = allowed_name(viewer, name)
+    viewer.save(update_fields=["name"])
+
+
+def check_leaving(viewer: Viewer, username: str, password: str) -> None:
+    """Check that somebody may delete their account, and means it. Raises Conflict, Forbidden."""
+    if viewer.is_staff or viewer.is_superuser:
+        raise Conflict("This account is staff: another administrator deletes it.", code="staff")
+    if username != viewer.username:
+        raise Conflict("This is not the username of the account.", code="username")
+    if viewer.has_usable_password() and not viewer.check_password(password):
+        raise Forbidden("This is not the password of the account.", code="password")
