@@ -9,6 +9,8 @@ from typing import Any
 
 from allauth.account import views
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.views import LoginWebAuthnView
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -27,6 +29,7 @@ from accounts.requests import staff
 from web.refusals import NotFound
 
 ACCOUNT = "/accounts/"
+QUESTION_SECONDS = 600  # for which nobody's session keeps what a passkey must answer
 
 
 class KeepsGuest:
@@ -55,6 +58,16 @@ class SignUp(views.SignupView):  # type: ignore[misc]
     def closed(self) -> HttpResponse:
         words = {"by_invitation": settings.LIVE_SIGN_UP == "invitation"}
         return TemplateResponse(self.request, self.template_name_signup_closed, words, status=403)
+
+
+class PasskeySignIn(LoginWebAuthnView):  # type: ignore[misc]
+    """Asks for a passkey, and signs in with it."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: HttpResponseBase = super().get(request, *args, **kwargs)
+        if not request.user.is_authenticated:
+            request.session.set_expiry(QUESTION_SECONDS)
+        return response
 
 
 class ConfirmEmail(KeepsGuest, views.ConfirmEmailView):  # type: ignore[misc]
@@ -88,6 +101,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "account": viewer,
         "addresses": addresses,
         "mail_is_late": any(not address.verified for address in addresses) and outbox.is_late(),
+        "passkeys": Authenticator.objects.filter(user=viewer).order_by("id"),
         "browsers": _shown_browsers(request, viewer),
     }
     return TemplateResponse(request, "account/account.html", context)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -16,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from accounts import browsers, invitations
+from accounts.browsers import described
 from accounts.merging import merge
 from accounts.models import Viewer
 from accounts.names import clean_name
@@ -61,6 +64,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Sign in, and give the account what the guest at this browser has."""
         guest = guest_on(request)
         super().login(request, user)
+        request.session.set_expiry(None)  # the question for a passkey may have set one
         if guest is not None and guest.id != user.id:
             merge(guest, user)
 
@@ -79,6 +83,25 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         self.add_message(request, messages.ERROR, message="This account is closed.")
         return redirect("account_login")
 
+    def send_notification_mail(
+        self, template_prefix: str, user: Viewer, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """To a confirmed address: whoever has another one may not know this site."""
+        confirmed = EmailAddress.objects.get_verified(user)
+        if email or confirmed:
+            super().send_notification_mail(template_prefix, user, context, email or confirmed.email)
+
     def is_reauthentication_required(self, *, app: str) -> bool:
         """Somebody who has neither password nor passkey cannot say one."""
         return bool(self.get_reauthentication_methods(self.request.user))
+
+
+class PasskeyAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """A passkey is a way to sign in, and no second factor."""
+
+    def is_mfa_enabled(self, user: Viewer, types: list[str] | None = None) -> bool:
+        """Say so only to those who ask for one kind: how can this person show that it is them?"""
+        return types is not None and len(types) == 1 and bool(super().is_mfa_enabled(user, types))
+
+    def generate_authenticator_name(self, user: Viewer, type: str) -> str:
+        return described(self.request.headers.get("User-Agent", ""))

@@ -11,6 +11,8 @@ GUESTS = a_minute(settings.LIVE_GUESTS_PER_ADDRESS)
 
 LOGINS = a_minute(settings.LIVE_LOGINS_PER_ADDRESS)  # guesses of a password
 
+PASSKEYS = a_minute(settings.LIVE_LOGINS_PER_ADDRESS)  # questions for one
+
 DEVICES = RateLimit(burst=settings.LIVE_DEVICES_PER_ADDRESS, per_second=settings.LIVE_DEVICES_PER_ADDRESS / 3600)
 
 GUESSES = RateLimit(burst=10, per_second=1 / 60)  # per account, or per browser that has signed in with it before

@@ -60,13 +60,15 @@ def keyed(text: str) -> str:
     return salted_hmac("live.throttle", text.strip().casefold()[:200], algorithm="sha256").hexdigest()[:32]
 
 
-def limited(view: SyncView, tries: Callable[[HttpRequest], Tries], *, is_guess: bool = False) -> AsyncView:
+def limited(
+    view: SyncView, tries: Callable[[HttpRequest], Tries], *, is_guess: bool = False, methods: Sequence[str] = ("POST",)
+) -> AsyncView:
     """Limit a form, and give it a transaction of its own. What has an error does not count; of guesses, only that."""
     in_thread = sync_to_async(transaction.atomic(view), thread_sensitive=True)
 
     @wraps(view)
     async def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        if request.method != "POST":
+        if request.method not in methods:
             return await in_thread(request, *args, **kwargs)
         taken = tries(request)
         try:
@@ -96,6 +98,11 @@ def _mail_to(request: HttpRequest) -> Tries:
     """Nobody gets many mails because others enter their address."""
     address = request.POST.get("email", "")
     return [(limits.MAILS_TO_ONE, f"mail-to:{keyed(address)}")] if address else []
+
+
+def passkey(request: HttpRequest) -> Tries:
+    """Each question for a passkey keeps a session."""
+    return [(limits.PASSKEYS, f"passkey:{network(request)}")]
 
 
 def guess(request: HttpRequest) -> Tries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from allauth.account import views
+from allauth.mfa.webauthn import views as passkeys
 from django.urls import path, re_path
 
 from accounts import account_pages, throttling
@@ -50,5 +51,19 @@ urlpatterns = [
         "password/reset/key/done/",
         in_our_look(views.password_reset_from_key_done),
         name="account_reset_password_from_key_done",
+    ),
+    path("", own(account_pages.account), name="mfa_index"),
+    path("", own(account_pages.account), name="mfa_list_webauthn"),
+    path(
+        "passkeys/login/",
+        limited(account_pages.PasskeySignIn.as_view(), throttling.passkey, methods=("GET", "POST")),
+        name="mfa_login_webauthn",
+    ),
+    path("passkeys/add/", surely_own(passkeys.add_webauthn), name="mfa_add_webauthn"),
+    path("passkeys/<int:pk>/remove/", surely_own(passkeys.remove_webauthn), name="mfa_remove_webauthn"),
+    path(
+        "reauthenticate/passkey/",
+        limited(own(passkeys.reauthenticate_webauthn), throttling.guess, is_guess=True),
+        name="mfa_reauthenticate_webauthn",
     ),
 ]

@@ -79,4 +79,8 @@ ACCOUNT_RATE_LIMITS = False
 # Guests are signed in, too. They may sign up.
 ACCOUNT_AUTHENTICATED_LOGIN_REDIRECTS = False
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-ACCOUNT_REAUTHENTICATION_METHODS = ["password"]
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
+# Of what it calls second factors only passkeys, and as a way to sign in.
+MFA_ADAPTER = "accounts.adapter.PasskeyAdapter"
+MFA_SUPPORTED_TYPES = ["webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True

@@ -177,6 +177,14 @@ enabled = false
 include-operation-id = "createGuest"
 checks.positive_data_acceptance.expected-statuses = ["201", "422"]
 
+[[operations]]  # the same name
+include-operation-id = "updateAccount"
+checks.positive_data_acceptance.expected-statuses = ["200", "422"]
+
+[[operations]]  # it reads its username elsewhere, and is gone
+include-operation-id = "eraseAccount"
+enabled = false
+
 [phases.coverage]  # bounded: wrong input comes with the other phase, wrong methods in test_methods.py
 unexpected-methods = []
 generation.mode = "positive"
