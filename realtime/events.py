@@ -262,6 +262,11 @@ def durable_frame(event: Durable, epoch: Epoch) -> Frame:
     return Frame(event.name, event.body, id=event_id(event.topic, Position(epoch, event.seq)))
 
 
+def compact_json(data: object) -> bytes:
+    """Return the data as JSON that may be kept for long. What orjson returns holds a block of 4 KB, or of 8."""
+    return bytes(memoryview(orjson.dumps(data)))
+
+
 def frame(name: str, data: Mapping[str, Any], *, id: str = "", journey: Journey | None = None) -> Frame:
     return Frame(name, orjson.dumps(data), id=id, journey=journey)
 

@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import orjson
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
 
 from realtime.batches import Batches
-from realtime.events import Counters, Durable, TopicName
+from realtime.events import Counters, Durable, TopicName, compact_json
 from realtime.identity import Identity
 from realtime.kinds import Review, TopicKind
 from realtime.log.epoch import epoch
@@ -230,4 +229,4 @@ def events_after(database: str, topic: TopicName, seq: int, limit: int) -> list[
 
 
 def _durable(event: LoggedEvent) -> Durable:
-    return Durable(TopicName(event.topic_id), event.seq, event.name, orjson.dumps(event.data))
+    return Durable(TopicName(event.topic_id), event.seq, event.name, compact_json(event.data))

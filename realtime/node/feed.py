@@ -30,6 +30,7 @@ from realtime.events import (
     Signal,
     State,
     TopicName,
+    compact_json,
     durable_frame,
     event_id,
     frame,
@@ -305,7 +306,7 @@ class Feed:
     def opening_part(self) -> bytes:
         """Return the topic's part of `hello`, encoded."""
         if not self._opening_part:
-            self._opening_part = orjson.dumps({"epoch": self.epoch, "seq": self.seq, "snapshot": self.full_snapshot()})
+            self._opening_part = compact_json({"epoch": self.epoch, "seq": self.seq, "snapshot": self.full_snapshot()})
         return self._opening_part
 
     # Frames out
