@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import AsyncClient
+from django.utils import timezone
 
 from accounts.guests import create_guest
 from accounts.models import Viewer
@@ -24,7 +25,8 @@ from tests.videos.acts import Stage, allow
 from videos import broadcasts, limits, moderation, reactions
 from videos.commands import COMMANDS
 from videos.likes import comment, group_commit, like, unlike
-from videos.models import Comment, Like, LikeCount, LikeKind
+from videos.models import Comment, Like, LikeCount, LikeKind, Video
+from videos.recount import EVERY, PARTS, RECENT, videos_due
 from videos.tasks import recount
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
 
@@ -303,6 +305,19 @@ async def test_recount_mends_what_somebody_spoiled_by_hand(stage: Stage, caplog:
     assert await counts(stage) == {"like": 1}
     assert (await run(Topic.objects.get, name=stage.video.topic)).version > before.version
     assert "were wrong" in caplog.text
+
+
+async def test_recount_looks_at_each_ended_video_once_a_day(stage: Stage) -> None:
+    """It counted all likes of the site in one statement, which no site with 20 million likes could do in time."""
+    now = timezone.now()
+    await run(Video.objects.filter(id=stage.video.id).update, status="ended", ended_at=now)
+    day = [now + RECENT + turn * EVERY for turn in range(1, PARTS + 1)]
+
+    def turns() -> int:
+        return sum(stage.video.id in videos_due(moment) for moment in day)
+
+    assert await run(videos_due, now) == [stage.video.id]
+    assert await run(turns) == 1
 
 
 async def test_retention_keeps_what_is_new_and_what_is_near_the_end(
