@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
@@ -27,6 +28,7 @@ async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpRespo
     clean_name(body.name)
     act_limits.take(GUESTS, act_limits.network(request))
 
+    @transaction.atomic
     def create() -> tuple[Viewer, str]:
         viewer = guests.create_guest(body.name)
         return viewer, guests.sign_in(request, viewer)

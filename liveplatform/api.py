@@ -14,6 +14,7 @@ from accounts.pages import page, render_page, viewer_on
 from following.api import router as channels
 from liveplatform import __version__
 from messaging.api import router as messages
+from moderation.api import router as moderation
 from polls.api import router as boards
 from realtime.answers import answer_errors
 from realtime.api import router as platform
@@ -31,6 +32,7 @@ TAGS = {
     "comments": "Read, write, delete and pin.",
     "channels": "What broadcasters have, and viewers follow; and a search for both.",
     "board": "What is beside the picture: polls and votes.",
+    "moderation": "Roles in a channel, who is kept out, what was done and by which moderator.",
     "messages": "Conversations of two and of groups, how far each has read, and blocks.",
 }
 # Operation that makes a thing -> the parameter by which others name it.
@@ -60,7 +62,7 @@ api = Api(
     docs_url=None,
 )
 answer_errors(api, ANSWERS)
-for router in (viewers, account, platform, *ROUTERS, boards, channels, messages):
+for router in (viewers, account, platform, *ROUTERS, boards, channels, moderation, messages):
     api.add_router("", router)
 
 

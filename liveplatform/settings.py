@@ -277,6 +277,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-mail": {"task": "accounts.tasks.send_mail", "schedule": 60.0, "options": {"expires": 60.0}},
     "erase": {"task": "accounts.tasks.erase", "schedule": 10.0, "options": {"expires": 10.0}},
     "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},
+    "forget-arrivals": {"task": "moderation.tasks.forget_arrivals", "schedule": 86_400.0},
     "clear-recordings": {"task": "videos.tasks.clear_recordings", "schedule": 3600.0},
     "clear-pictures": {"task": "videos.tasks.clear_pictures", "schedule": 3600.0},
 }

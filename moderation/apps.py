@@ -8,8 +8,17 @@ class ModerationConfig(AppConfig):
     verbose_name = "Moderation"
 
     def ready(self) -> None:
-        """Declare the topics of moderators."""
+        """Declare the topics of moderators, and look at everybody who gets a session."""
+        from django.contrib.auth.signals import user_logged_in
+
+        from accounts.belongings import belongings
+        from moderation import arrivals, commands
+        from moderation.belongings import ModerationOfGuest, ModerationOfViewer
         from moderation.topics import ModerationTopics
         from realtime.registry import registry
 
         registry.add_kind(ModerationTopics())
+        for op, command in commands.COMMANDS.items():
+            registry.add_command(op, command)
+        belongings.extend((ModerationOfGuest(), ModerationOfViewer()))
+        user_logged_in.connect(arrivals.see)

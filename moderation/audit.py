@@ -21,6 +21,10 @@ def topic_of(owner_id: UUID) -> TopicName:
     return TopicName(f"moderation:{owner_id}")
 
 
+def topics_of(owner_ids: Iterable[UUID]) -> list[TopicName]:
+    return [topic_of(owner_id) for owner_id in owner_ids]
+
+
 def lock(owner_id: UUID, *topics: TopicName) -> log.LockedHeads:
     """Lock the channel's moderation together with other topics, all in the order of names. Two queries.
 
@@ -31,14 +35,14 @@ def lock(owner_id: UUID, *topics: TopicName) -> log.LockedHeads:
 
 def lock_all(owner_ids: Iterable[UUID], *topics: TopicName) -> log.LockedHeads:
     """Do what `lock` does, for several channels."""
-    channels = [topic_of(owner_id) for owner_id in owner_ids]
+    channels = topics_of(owner_ids)
     log.ensure_topics(channels)
     return log.lock_topics([*channels, *topics])
 
 
 def record(
     heads: log.LockedHeads,
-    owner_id: UUID,
+    owner_id: UUID | None,
     act: str,
     actor: Viewer,
     *,
@@ -52,11 +56,12 @@ def record(
     """Write down an act in the channel, and publish it to its moderators after the commit. Three queries.
 
     `heads`: of `lock`. `viewer`: the person concerned. `about`: the id of what the act is about, such as a comment.
+    Without an owner the act is of the whole site, and nobody follows it.
     """
-    head = heads[topic_of(owner_id)]
+    head = heads[topic_of(owner_id)] if owner_id is not None else None
     entry = AuditEntry.objects.create(
         channel_id=owner_id,
-        seq=head.seq + 1,
+        seq=head.seq + 1 if head is not None else 0,
         act=act,
         actor=actor,
         viewer=viewer,
@@ -66,5 +71,6 @@ def record(
         reason=reason,
         until=until,
     )
-    log.record(head, "act", {"act": entry_json(entry)})
+    if head is not None:
+        log.record(head, "act", {"act": entry_json(entry)})
     return entry

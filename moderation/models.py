@@ -16,6 +16,7 @@ from web.ids import new_id
 
 REASON_MAX = 200
 TEXT_MAX = 200
+NOTE_MAX = 1_000
 
 
 class Role(models.Model):
@@ -59,17 +60,19 @@ class Restriction(models.Model):
     channel = models.ForeignKey(
         Viewer, models.CASCADE, null=True, blank=True, related_name="restrictions_given", verbose_name=_("channel")
     )
-    viewer = models.ForeignKey(
-        Viewer, models.CASCADE, related_name="restrictions", verbose_name=_("viewer"), db_index=False
-    )
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="restrictions", verbose_name=_("viewer"))
     kind = models.CharField(_("kind"), max_length=8, choices=Kind)
     reason = models.CharField(_("reason"), max_length=REASON_MAX, blank=True, db_default="")
     created_at = models.DateTimeField(_("since"), db_default=Now())
     until = models.DateTimeField(_("until"), null=True, blank=True)
-    given_by = models.ForeignKey(
-        Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("given by"), db_index=False
-    )
+    given_by = models.ForeignKey(Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("given by"))
     lifted_at = models.DateTimeField(_("lifted"), null=True, blank=True)
+    network_until = models.DateTimeField(_("new guests of their networks until"), null=True, blank=True)
+    source = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="inherited", verbose_name=_("because of")
+    )
+    """The restriction that this guest has by their browser or network (moderation.arrivals)."""
+    is_of_network = models.BooleanField(db_default=False, default=False, editable=False)
 
     class Meta:
         verbose_name = _("restriction")
@@ -91,6 +94,27 @@ class Restriction(models.Model):
         return f"{self.kind} of {self.viewer_id}"
 
 
+class Arrival(models.Model):
+    """A browser and a network from which a viewer came. Only keyed hashes, and only for some weeks."""
+
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="+", db_index=False)
+    device = models.CharField(max_length=32, blank=True)
+    network = models.CharField(max_length=32, db_index=True)
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["viewer", "device", "network"], name="arrival_once"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["device"], condition=~models.Q(device=""), name="arrival_device"),
+            models.Index(fields=["seen_at"], name="arrival_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} at {self.seen_at}"
+
+
 class AuditEntry(models.Model):
     """An act of moderation: who did what to whom, why, and who took it back. Written by moderation.audit only.
 
@@ -98,13 +122,13 @@ class AuditEntry(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    channel = models.ForeignKey(Viewer, models.CASCADE, related_name="+", verbose_name=_("channel"), db_index=False)
-    seq = models.BigIntegerField()
-    """Its place in the channel's topic."""
-    act = models.CharField(_("act"), max_length=24)
-    actor = models.ForeignKey(
-        Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("by"), db_index=False
+    channel = models.ForeignKey(
+        Viewer, models.CASCADE, null=True, related_name="+", verbose_name=_("channel"), db_index=False
     )
+    seq = models.BigIntegerField()
+    """Its place in the channel's topic; 0 where the act was of the whole site."""
+    act = models.CharField(_("act"), max_length=24)
+    actor = models.ForeignKey(Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("by"))
     viewer = models.ForeignKey(
         Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("viewer"), db_index=False
     )
@@ -116,14 +140,13 @@ class AuditEntry(models.Model):
     until = models.DateTimeField(_("until"), null=True)
     created_at = models.DateTimeField(_("at"), db_default=Now())
     undone_at = models.DateTimeField(_("undone"), null=True)
-    undone_by = models.ForeignKey(
-        Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("undone by"), db_index=False
-    )
+    undone_by = models.ForeignKey(Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("undone by"))
 
     class Meta:
         verbose_name = _("act of moderation")
         verbose_name_plural = _("acts of moderation")
         constraints: ClassVar[list[models.BaseConstraint]] = [
+            # Those of the whole site are all 0: nulls count as different.
             models.UniqueConstraint(fields=["channel", "seq"], name="audit_seq"),
         ]
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["viewer", "channel"], name="audit_viewer")]
@@ -138,10 +161,8 @@ class PersonNote(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     channel = models.ForeignKey(Viewer, models.CASCADE, related_name="notes_kept", verbose_name=_("channel"))
     viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="notes", verbose_name=_("viewer"), db_index=False)
-    author = models.ForeignKey(
-        Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("author"), db_index=False
-    )
-    body = models.CharField(_("text"), max_length=1_000)
+    author = models.ForeignKey(Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("author"))
+    body = models.CharField(_("text"), max_length=NOTE_MAX)
     created_at = models.DateTimeField(_("at"), db_default=Now())
 
     class Meta:

@@ -6,7 +6,7 @@ from typing import Any
 
 from accounts.models import Viewer
 from accounts.representation import person
-from moderation.models import AuditEntry, Role
+from moderation.models import AuditEntry, PersonNote, Restriction, Role
 from web.moments import to_ms
 
 
@@ -20,6 +20,7 @@ def entry_json(entry: AuditEntry) -> dict[str, Any]:
     undone = {"at_ms": to_ms(entry.undone_at), "by": _person_or_none(entry.undone_by)}
     return {
         "id": str(entry.id),
+        "seq": entry.seq,
         "act": entry.act,
         "at_ms": to_ms(entry.created_at),
         "by": _person_or_none(entry.actor),
@@ -30,6 +31,30 @@ def entry_json(entry: AuditEntry) -> dict[str, Any]:
         "reason": entry.reason,
         "until_ms": to_ms(entry.until),
         "undone": undone if entry.undone_at else None,
+    }
+
+
+def restriction_json(restriction: Restriction) -> dict[str, Any]:
+    """Needs `viewer` and `given_by` of the restriction."""
+    return {
+        "id": str(restriction.id),
+        "viewer": person(restriction.viewer),
+        "kind": restriction.kind,
+        "reason": restriction.reason,
+        "at_ms": to_ms(restriction.created_at),
+        "until_ms": to_ms(restriction.until),
+        "by": _person_or_none(restriction.given_by),
+        "is_inherited": restriction.source_id is not None,
+    }
+
+
+def note_json(note: PersonNote) -> dict[str, Any]:
+    """Needs `note.author`."""
+    return {
+        "id": str(note.id),
+        "author": _person_or_none(note.author),
+        "body": note.body,
+        "at_ms": to_ms(note.created_at),
     }
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from accounts.models import Viewer
 from moderation.models import Restriction
 from web.refusals import Forbidden
 
@@ -42,8 +43,38 @@ def check(owner_id: UUID, found: Iterable[RestrictionRow]) -> bool:
 
 def takes_part(owner_id: UUID, viewer_id: UUID) -> bool:
     """Do what `check` does, for one viewer. One query. Raises Forbidden."""
-    current = Restriction.objects.filter(Q(until=None) | Q(until__gt=timezone.now()), viewer=viewer_id, lifted_at=None)
-    return check(owner_id, current.values_list("channel_id", "kind", "until", "reason"))
+    found = current().filter(viewer=viewer_id)
+    return check(owner_id, found.values_list("channel_id", "kind", "until", "reason"))
+
+
+def current() -> QuerySet[Restriction]:
+    """Return the restrictions that count now."""
+    return Restriction.objects.filter(Q(until=None) | Q(until__gt=timezone.now()), lifted_at=None)
+
+
+def begin(restriction: Restriction) -> None:
+    """Write a restriction in place of what there was, inside a transaction that has locked the viewer.
+
+    An account that is banned from the site is inactive: its sessions, tokens, tickets and streams end.
+    """
+    same = Restriction.objects.filter(channel=restriction.channel_id, viewer=restriction.viewer_id, lifted_at=None)
+    for before in same:
+        end(before)
+    restriction.save(force_insert=True)
+    if _shuts_out(restriction):
+        Viewer.objects.filter(id=restriction.viewer_id).update(is_active=False)
+
+
+def end(restriction: Restriction) -> None:
+    """Lift a restriction, and those that guests have because of it."""
+    alike = Restriction.objects.filter(Q(id=restriction.id) | Q(source=restriction.id), lifted_at=None)
+    if _shuts_out(restriction):
+        Viewer.objects.filter(id__in=list(alike.values_list("viewer_id", flat=True))).update(is_active=True)
+    alike.update(lifted_at=timezone.now())
+
+
+def _shuts_out(restriction: Restriction) -> bool:
+    return restriction.channel_id is None and restriction.kind == Restriction.Kind.BAN
 
 
 def _because(what: str, reason: str) -> str:

@@ -34,8 +34,8 @@ MARKED = frozenset({Rank.MODERATOR, Rank.SITE_MODERATOR, Rank.ADMINISTRATOR})
 _OF_KIND = {Role.Kind.HELPER: Rank.HELPER, Role.Kind.MODERATOR: Rank.MODERATOR}
 
 
-def role_in(owner_id: UUID, viewer: Viewer | None) -> Rank:
-    """Return what the viewer is in the channel. One query at most, besides the viewer's permissions."""
+def role_in(owner_id: UUID | None, viewer: Viewer | None) -> Rank:
+    """Return what the viewer is in the channel; None: in the whole site. One query at most, besides permissions."""
     if viewer is None:
         return Rank.VIEWER
     if viewer.id == owner_id:
@@ -44,6 +44,8 @@ def role_in(owner_id: UUID, viewer: Viewer | None) -> Rank:
         return Rank.ADMINISTRATOR
     if viewer.has_perm(SITE_MODERATOR):
         return Rank.SITE_MODERATOR
+    if owner_id is None:
+        return Rank.VIEWER
     kind = Role.objects.filter(channel=owner_id, viewer=viewer.id).values_list("kind", flat=True).first()
     return Rank.VIEWER if kind is None else _OF_KIND[Role.Kind(kind)]
 

@@ -48,7 +48,7 @@ class ModerationTopics(TopicKind):
 
     @property
     def events(self) -> frozenset[str]:  # type: ignore[override]
-        return frozenset({"act", "act_undone", "role"}).union(*(part.events for part in parts))
+        return frozenset({"act", "act_undone", "role", "person"}).union(*(part.events for part in parts))
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         owner_id = owner_of(topic)
@@ -80,6 +80,9 @@ class ModerationTopics(TopicKind):
                 roles = [role for role in snapshot["roles"] if role["viewer"]["id"] != changed["viewer"]["id"]]
                 roles += [changed] if changed["role"] else []
                 snapshot["roles"] = sorted(roles, key=lambda role: str(role["viewer"]["id"]))
+            case "person":
+                former, now = data["person"]["from"], data["person"]["to"]
+                snapshot["acts"] = [_with_person(act, former, now) for act in snapshot["acts"]]
             case _:
                 next(part for part in parts if name in part.events).apply(snapshot, name, data)
 
@@ -90,6 +93,20 @@ class ModerationTopics(TopicKind):
         """Those with a role, the owner, and the people of the site who may see all."""
         members = (snapshot["channel"]["id"], *(role["viewer"]["id"] for role in snapshot["roles"]))
         return Access(viewer_ids=frozenset(members))
+
+
+def _with_person(act: Mapping[str, Any], former_id: str, now: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the act as it reads when a person has become another account, or none: then without their words."""
+
+    def named(viewer: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        return now if viewer is not None and viewer["id"] == former_id else viewer
+
+    changed = {**act, "by": named(act["by"]), "viewer": named(act["viewer"])}
+    if changed["viewer"] is None and act["viewer"] is not None:
+        changed["text"] = ""
+    if act["undone"] is not None:
+        changed["undone"] = {**act["undone"], "by": named(act["undone"]["by"])}
+    return changed
 
 
 def owner_of(topic: TopicName) -> UUID | None:

@@ -12,8 +12,12 @@ class VideosConfig(AppConfig):
         from accounts import pages, permissions, typists
         from accounts.belongings import belongings
         from moderation import topics as moderation_topics
+        from moderation.acts import marks
+        from moderation.undoing import undoings
         from realtime.registry import registry
         from videos import commands, held, merging, removal, rights
+        from videos.marks import MarksOfComments
+        from videos.purges import RestoresComments
         from videos.topics import VideoTopics
         from videos.typists import type_at_video
 
@@ -22,6 +26,8 @@ class VideosConfig(AppConfig):
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings += [merging.VideosOfGuest(), removal.VideosOfViewer()]
+        marks.append(MarksOfComments())
+        undoings.update(delete=RestoresComments(), delete_all=RestoresComments())
         permissions.seeing += rights.SEE
         typists.places["video"] = type_at_video
         pages.doors["may_broadcast"] = rights.may_broadcast

@@ -9,11 +9,13 @@ from uuid import UUID
 from accounts.commands import client_id_of, command, text_of
 from accounts.models import Viewer
 from accounts.tokens import Claim, viewer_of_claim
+from moderation.commands import named
+from moderation.representation import entry_json
 from moderation.restrictions import takes_part
 from realtime import act_limits
 from realtime.log.threads import backend_threads
 from realtime.registry import CommandError, RunCommand
-from videos import likes, reactions
+from videos import likes, moderation, purges, reactions
 from videos.limits import COMMENTS, LIKES, REACTIONS
 from videos.models import Video
 from videos.topics import visible_video
@@ -62,6 +64,23 @@ async def _comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[
     return made if "held" in made else {"comment": made}
 
 
+async def _delete(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    comment_id, reason = named(message, "comment"), text_of({"reason": "", **message}, "reason")
+    entry = await backend_threads.run(
+        lambda: moderation.delete_comment(video_id, comment_id, viewer_of_claim(who), reason=reason)
+    )
+    return {"act": entry_json(entry) if entry is not None else None}
+
+
+async def _delete_all(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
+    channel, person = named(message, "channel"), named(message, "person")
+    reason = text_of({"reason": "", **message}, "reason")
+    entry, deleted = await backend_threads.run(
+        lambda: purges.delete_comments_of(channel, person, viewer_of_claim(who), reason=reason)
+    )
+    return {"act": entry_json(entry), "deleted": len(deleted)}
+
+
 async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
     count = message.get("count", 1)
     if not isinstance(count, int) or isinstance(count, bool):
@@ -91,4 +110,6 @@ COMMANDS: dict[str, RunCommand] = {
     "unlike": _on_video(_unlike),
     "comment": _on_video(_comment),
     "react": _on_video(_react),
+    "delete": _on_video(_delete),
+    "delete_all": command(_delete_all),
 }

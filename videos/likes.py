@@ -7,6 +7,7 @@ the topics first.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,6 +74,14 @@ class HeldBack(Exception):
     """A comment waits for a moderator, for this reason. It is in no topic, so the batch does not write it."""
 
 
+class Shadowed(Exception):
+    """A comment by somebody under a shadow: it waits too, and its author gets it as if it was written."""
+
+    def __init__(self, shown: dict[str, Any]) -> None:
+        super().__init__(shown["id"])
+        self.shown = shown
+
+
 async def like(video_id: UUID, who: Viewer | Claim, kind: str) -> dict[str, Any]:
     """Like the video; return `{"total", "kinds", "mine"}` as committed. Repeating changes nothing.
 
@@ -105,6 +114,11 @@ async def comment(
     except HeldBack as reason:
         written = held.Written(video_id, who.id, body, reply_to, client_id)
         return {"held": await backend_threads.run(held.keep, written, str(reason))}
+    except Shadowed as shadowed:
+        written = held.Written(video_id, who.id, body, reply_to, client_id)
+        with contextlib.suppress(Conflict):  # The queue is full: who is not told of the shadow is not told of this.
+            shadowed.shown["id"] = (await backend_threads.run(held.keep, written, "shadow"))["id"]
+        return shadowed.shown
 
 
 def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> Applied[dict[str, Any]]:
@@ -114,7 +128,7 @@ def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> 
     for command in commands:
         try:
             outcomes.append(batch.set_like(command) if isinstance(command, SetLike) else batch.add_comment(command))
-        except (Refused, Limited, HeldBack) as refusal:
+        except (Refused, Limited, HeldBack, Shadowed) as refusal:
             outcomes.append(refusal)
     return Applied(outcomes, batch.write())
 
@@ -279,22 +293,16 @@ class _Batch:
             if known["body"] != command.body or known["reply_to_id"] != command.reply_to:
                 raise Conflict("This client_id belongs to another comment.", code="client_id_taken")
             return self._comment_json(known, viewer, video)
-        self._takes_part(viewer, video)
+        is_seen = self._takes_part(viewer, video)
         if not video["comments_enabled"]:
             raise Forbidden("Comments are turned off.", code="comments_off")
         if command.reply_to is not None and (command.video_id, command.reply_to) not in self._reply_targets:
             raise NotFound("The comment you answer is gone.", code="reply_to_gone")
         self._screened(command, viewer, video)
         head = self._heads[TopicName(f"video:{command.video_id}")]
-        row = {
-            "id": new_id(),
-            "body": command.body,
-            "reply_to_id": command.reply_to,
-            "client_id": command.client_id,
-            "seq": head.next_seq(),
-            "created_at": datetime.fromtimestamp(command.at_ms / 1000, UTC),
-            "pinned_at": None,
-        }
+        if not is_seen:
+            raise Shadowed(self._comment_json(_new_row(command, head.seq), viewer, video))
+        row = _new_row(command, head.next_seq())
         if command.client_id is not None:
             self._known_comments[key] = row
         self._comments.append(
@@ -383,6 +391,18 @@ class _Batch:
             )
         log.write(execute, self._heads, self._events)
         return self._events
+
+
+def _new_row(command: AddComment, seq: int) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "body": command.body,
+        "reply_to_id": command.reply_to,
+        "client_id": command.client_id,
+        "seq": seq,
+        "created_at": datetime.fromtimestamp(command.at_ms / 1000, UTC),
+        "pinned_at": None,
+    }
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:

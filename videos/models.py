@@ -186,6 +186,8 @@ class Comment(models.Model):
     seq = models.BigIntegerField()
     created_at = models.DateTimeField(_("written"), db_default=Now())
     deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+    deletion = models.UUIDField(null=True, editable=False)
+    """The act of moderation that deleted it, by which it can be taken back."""
     pinned_at = models.DateTimeField(_("pinned"), null=True, blank=True)
 
     class Meta:

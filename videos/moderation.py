@@ -15,6 +15,8 @@ from django.utils import timezone
 from accounts.models import Viewer
 from accounts.permissions import DELETE_VIEWER
 from moderation import audit
+from moderation.acts import clean_reason
+from moderation.models import AuditEntry
 from realtime.events import TopicName
 from realtime.log import writer as log
 from videos.access import locked, locked_anyway, locked_channel, locked_for
@@ -25,13 +27,18 @@ from web.refusals import NotFound
 logger = logging.getLogger(__name__)
 
 
-def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer, *, reason: str = "") -> None:
-    """Take a comment away, as its author or a moderator. A deleted one is not found. Raises NotFound, Forbidden."""
+def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer, *, reason: str = "") -> AuditEntry | None:
+    """Take a comment away, as its author or a moderator. A deleted one is not found.
+
+    Return the act of a moderator, by which it can be taken back. Raises NotFound, Forbidden, Invalid.
+    """
+    entry = None
     if Comment.objects.filter(id=comment_id, author=actor).exists():
         _delete_own(video_id, comment_id, actor)
     else:
-        _delete_others(video_id, comment_id, actor, reason)
+        entry = _delete_others(video_id, comment_id, actor, clean_reason(reason))
     logger.info("comment %s of video:%s deleted by %s", comment_id, video_id, actor.id)
+    return entry
 
 
 @transaction.atomic
@@ -41,11 +48,13 @@ def _delete_own(video_id: UUID, comment_id: UUID, author: Viewer) -> None:
 
 
 @transaction.atomic
-def _delete_others(video_id: UUID, comment_id: UUID, actor: Viewer, reason: str) -> None:
+def _delete_others(video_id: UUID, comment_id: UUID, actor: Viewer, reason: str) -> AuditEntry:
     heads, video = locked_channel("delete", video_id, actor)
     found = _shown_comment(video, comment_id)
     _delete(heads[TopicName(video.topic)], found)
-    _record(heads, "delete", actor, found, reason=reason)
+    entry = _record(heads, "delete", actor, found, reason=reason)
+    Comment.objects.filter(id=found.id).update(deletion=entry.id)
+    return entry
 
 
 def _delete(head: log.LockedHead, found: Comment) -> None:
@@ -54,9 +63,9 @@ def _delete(head: log.LockedHead, found: Comment) -> None:
     log.record(head, "comment_deleted", {"comment": {"id": str(found.id)}})
 
 
-def _record(heads: log.LockedHeads, act: str, actor: Viewer, found: Comment, *, reason: str = "") -> None:
+def _record(heads: log.LockedHeads, act: str, actor: Viewer, found: Comment, *, reason: str = "") -> AuditEntry:
     """Write an act on a comment into the audit log. Needs its author and its video."""
-    audit.record(
+    return audit.record(
         heads,
         found.video.owner_id,
         act,
@@ -78,9 +87,11 @@ def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer) 
     heads, video = locked_channel("delete", video_id, actor)
     deleted = _delete_many(heads[TopicName(video.topic)], video, comment_ids)
     if deleted:
-        audit.record(heads, video.owner_id, "delete", actor, video_id=video.id, text=f"{deleted} comments")
-        logger.info("%d comments of %s deleted by %s", deleted, video.topic, actor.id)
-    return deleted
+        said = f"{len(deleted)} comments"
+        entry = audit.record(heads, video.owner_id, "delete", actor, video_id=video.id, text=said)
+        Comment.objects.filter(id__in=deleted).update(deletion=entry.id)
+        logger.info("%s of %s deleted by %s", said, video.topic, actor.id)
+    return len(deleted)
 
 
 @transaction.atomic
@@ -94,13 +105,13 @@ def erase_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer, *
     _delete_many(head, video, comment_ids)
 
 
-def _delete_many(head: log.LockedHead, video: Video, comment_ids: Sequence[UUID]) -> int:
+def _delete_many(head: log.LockedHead, video: Video, comment_ids: Sequence[UUID]) -> list[UUID]:
     shown = Comment.objects.filter(video=video, id__in=comment_ids, deleted_at=None)
     found = list(shown.order_by("seq").values_list("id", flat=True))
     if found:
         shown.update(deleted_at=timezone.now(), pinned_at=None)
         log.record_all(head, "comment_deleted", [{"comment": {"id": str(id)}} for id in found])
-    return len(found)
+    return found
 
 
 @transaction.atomic

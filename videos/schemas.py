@@ -90,6 +90,11 @@ class ReactionIn(In):
     count: Annotated[int, Field(ge=1, le=REACTION_MAX)] = 1
 
 
+class DeletedOut(Schema):
+    act: UUID
+    deleted: int
+
+
 class Author(Person):
     role: Literal["broadcaster", "moderator"] | None
 

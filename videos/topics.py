@@ -39,7 +39,10 @@ class VideoTopics(TopicKind):
     """
 
     prefix = "video"
-    events = frozenset({"video", "comment", "comment_deleted", "comment_pinned", "comment_unpinned", "merged"})
+    events = frozenset(
+        {"video", "comment", "comment_deleted", "comment_restored", "comment_pinned", "comment_unpinned"}
+        | {"merged", "author"}
+    )
     signals = frozenset({"typing"})
     counter = "likes"
     burst = "reactions"
@@ -73,9 +76,17 @@ class VideoTopics(TopicKind):
             case "comment_pinned":
                 _set_pinned(snapshot, data["comment"]["id"], True)
                 snapshot["pinned"] = [*snapshot["pinned"], data["comment"]]
+            case "comment_restored":
+                restored = data["comment"]
+                snapshot["comments"] = [
+                    restored if comment["id"] == restored["id"] else comment for comment in snapshot["comments"]
+                ]
             case "merged":
                 snapshot["comments"] = [by_account(comment, data["merged"]) for comment in snapshot["comments"]]
                 snapshot["pinned"] = [by_account(comment, data["merged"]) for comment in snapshot["pinned"]]
+            case "author":
+                for part in ("comments", "pinned"):
+                    snapshot[part] = [_as_author(comment, data["author"]) for comment in snapshot[part]]
             case "comment_unpinned":
                 _set_pinned(snapshot, data["comment"]["id"], False)
                 snapshot["pinned"] = [c for c in snapshot["pinned"] if c["id"] != data["comment"]["id"]]
@@ -93,6 +104,10 @@ class VideoTopics(TopicKind):
 
 def _tombstone(comment: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": comment["id"], "seq": comment["seq"], "deleted": True}
+
+
+def _as_author(comment: Mapping[str, Any], author: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**comment, "author": author} if comment.get("author", {}).get("id") == author["id"] else comment
 
 
 def _set_pinned(snapshot: dict[str, Any], id: str, pinned: bool) -> None:

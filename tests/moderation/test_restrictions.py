@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -13,7 +14,7 @@ from accounts.models import Viewer
 from moderation.models import Restriction
 from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage
-from videos import commands, likes, typists
+from videos import commands, held, likes, typists
 from web.refusals import Forbidden
 
 run = backend_threads.run
@@ -82,3 +83,16 @@ async def test_a_time_out_says_how_long(stage: Stage, lasts: dict[str, int], tex
     await restrict(stage, stage.viewers[0], "time_out", until=timezone.now() + timedelta(**lasts))
     with pytest.raises(Forbidden, match=text):
         await likes.comment(stage.video.id, stage.viewers[0], "hello")
+
+
+async def test_a_comment_under_a_shadow_waits_and_its_author_sees_it_written(stage: Stage) -> None:
+    await restrict(stage, stage.viewers[0], "shadow")
+    before = len(stage.events)
+    made = await likes.comment(stage.video.id, stage.viewers[0], "nobody hears", client_id="1")
+    again = await likes.comment(stage.video.id, stage.viewers[0], "nobody hears", client_id="1")
+    assert (made["body"], made["id"]) == ("nobody hears", again["id"])
+    assert len(stage.events) == before
+    [waiting] = await run(held.waiting_at, stage.video.id, stage.owner, 10)
+    assert (waiting["id"], waiting["reason"]) == (made["id"], "shadow")
+    approved = await run(held.approve, stage.video.id, UUID(waiting["id"]), stage.owner)
+    assert approved["body"] == "nobody hears"

@@ -13,9 +13,10 @@ from django.contrib.auth.models import Permission
 
 from accounts.guests import create_guest
 from accounts.models import Viewer
+from moderation import acts as roles
 from realtime.events import Durable, Event
 from realtime.log.threads import backend_threads
-from videos import broadcasts, likes, moderation
+from videos import broadcasts, likes, moderation, purges
 from videos.models import Comment, LikeKind, Video
 from web.refusals import Refused
 
@@ -59,6 +60,9 @@ class Stage:
             self._pin,
             self._pin,
             self._unpin,
+            self._restore,
+            self._purge,
+            self._role,
             self._change,
             self._start,
         ]
@@ -91,7 +95,25 @@ class Stage:
     async def _unpin(self, chance: random.Random) -> None:
         await self._moderate(chance, moderation.unpin_comment)
 
-    async def _moderate(self, chance: random.Random, act: Callable[[Any, Any, Viewer], None]) -> None:
+    async def _restore(self, chance: random.Random) -> None:
+        await self._moderate(chance, purges.restore_comment)
+
+    async def _purge(self, chance: random.Random) -> None:
+        """Delete all of one person, seldom: else little is left to look at."""
+        if chance.random() < 0.2:
+            await backend_threads.run(
+                purges.delete_comments_of, self.owner.id, chance.choice(self.viewers).id, self.owner
+            )
+
+    async def _role(self, chance: random.Random) -> None:
+        viewer = chance.choice(self.viewers)
+        if chance.random() < 0.5:
+            kind = chance.choice(["moderator", "helper"])
+            await backend_threads.run(roles.give_role, self.owner.id, viewer.id, self.owner, kind)
+        else:
+            await backend_threads.run(roles.take_role, self.owner.id, viewer.id, self.owner)
+
+    async def _moderate(self, chance: random.Random, act: Callable[[Any, Any, Viewer], object]) -> None:
         if found := await self._some_comment(chance):
             await backend_threads.run(act, self.video.id, found.id, self.owner)
 

@@ -19,7 +19,15 @@ from realtime.log.store import Loaded
 from realtime.registry import registry
 from tests.videos.acts import Stage
 
-DURABLE_NAMES = {"comment", "comment_deleted", "comment_pinned", "comment_unpinned", "video"}
+DURABLE_NAMES = {
+    "author",
+    "comment",
+    "comment_deleted",
+    "comment_pinned",
+    "comment_restored",
+    "comment_unpinned",
+    "video",
+}
 
 
 async def load(stage: Stage) -> Loaded:

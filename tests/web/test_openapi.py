@@ -285,7 +285,9 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         "language": "pt-br",
         "channel_id": broadcaster.id,
         "browser_id": "987654321",
+        "act_id": str(UUID(int=7)),
     }
+    channel = f"/channels/{broadcaster.id}"
     answered: set[str] = set()
     for method, path, body, person in (
         ("POST", "/guests", {"name": "Somebody"}, None),
@@ -337,6 +339,22 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("GET", f"{comments}?limit=1", None, None),
         ("PUT", f"{comments}/{mine['id']}/pin", None, broadcaster),
         ("DELETE", f"{comments}/{mine['id']}/pin", None, broadcaster),
+        ("POST", f"{comments}/{mine['id']}/restore", None, broadcaster),
+        ("PUT", f"{channel}/roles/{other.id}", {"role": "helper"}, broadcaster),
+        ("PUT", f"{channel}/roles/{other.id}", {"role": "helper"}, guest),
+        ("GET", f"{channel}/roles", None, other),
+        ("DELETE", f"{channel}/roles/{other.id}", None, broadcaster),
+        ("PUT", f"{channel}/restrictions/{other.id}", {"kind": "time_out", "seconds": 60}, broadcaster),
+        ("GET", f"{channel}/restrictions?limit=1", None, broadcaster),
+        ("POST", f"{channel}/people/{other.id}/notes", {"body": "a note"}, broadcaster),
+        ("GET", f"{channel}/people/{other.id}", None, broadcaster),
+        ("DELETE", f"{channel}/restrictions/{other.id}", None, broadcaster),
+        ("GET", f"{channel}/acts?limit=2", None, broadcaster),
+        ("POST", f"{channel}/acts/{UUID(int=7)}/undo", None, broadcaster),
+        ("DELETE", f"{channel}/people/{other.id}/comments", None, broadcaster),
+        ("GET", "/restrictions", None, broadcaster),
+        ("PUT", f"/restrictions/{other.id}", {"kind": "ban"}, guest),
+        ("DELETE", f"/restrictions/{other.id}", None, guest),
         ("DELETE", f"{comments}/{mine['id']}", None, guest),
         ("GET", f"{channel}/rules", None, None),
         ("PATCH", f"{channel}/rules", {"links_off": True}, broadcaster),

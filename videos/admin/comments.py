@@ -152,7 +152,7 @@ class CommentAdmin(HasTools, QuickListMixin, admin.ModelAdmin[Comment]):
         ]
         return views + super().get_urls()
 
-    def _moderation_view(self, act: Callable[[UUID, UUID, Viewer], None], done: str) -> Callable[..., HttpResponse]:
+    def _moderation_view(self, act: Callable[[UUID, UUID, Viewer], object], done: str) -> Callable[..., HttpResponse]:
         def view(request: HttpRequest, object_id: str) -> HttpResponse:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
@@ -170,7 +170,7 @@ class CommentAdmin(HasTools, QuickListMixin, admin.ModelAdmin[Comment]):
         self,
         request: HttpRequest,
         comments: Iterable[Comment],
-        act: Callable[[UUID, UUID, Viewer], None],
+        act: Callable[[UUID, UUID, Viewer], object],
         done: str,
     ) -> None:
         acted = 0

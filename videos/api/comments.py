@@ -12,7 +12,7 @@ from accounts.schemas import TypingIn
 from realtime import act_limits
 from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import backend_threads
-from videos import likes, moderation, schemas, typists
+from videos import likes, moderation, purges, schemas, typists
 from videos.limits import COMMENTS
 from videos.topics import comments_json, visible_video
 from web.answers import ACTING, READING, Limit, check_query
@@ -24,6 +24,7 @@ SEQ_MAX = 2**63 - 1  # of a bigint
 router = Router()
 VideoId = Annotated[Id, Path()]
 CommentId = Annotated[Id, Path()]
+ViewerId = Annotated[Id, Path()]
 
 
 @router.post(
@@ -76,9 +77,43 @@ async def list_comments(
     auth=viewer_auth,
     summary="Delete a comment (its author, moderators)",
 )
-async def delete_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
-    await backend_threads.run(moderation.delete_comment, video_id, comment_id, acting_viewer(request))
+async def delete_comment(
+    request: HttpRequest, video_id: VideoId, comment_id: CommentId, reason: Annotated[str, Query()] = ""
+) -> HttpResponse:
+    """The reason is for the log of those who moderate."""
+    check_query(request, "reason")
+    await backend_threads.run(moderation.delete_comment, video_id, comment_id, acting_viewer(request), reason=reason)
     return HttpResponse(status=204)
+
+
+@router.post(
+    "/videos/{video_id}/comments/{comment_id}/restore",
+    response={204: None, **ACTING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Bring back a deleted comment, within 30 s (moderators)",
+)
+async def restore_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
+    """Takes the act back that has deleted it, with all comments that went by it. Codes of 409: `too_late`, `undone`."""
+    await backend_threads.run(purges.restore_comment, video_id, comment_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+@router.delete(
+    "/channels/{channel_id}/people/{viewer_id}/comments",
+    response={200: schemas.DeletedOut, **ACTING},
+    tags=["moderation"],
+    auth=viewer_auth,
+    summary="Delete all that somebody has written in a channel",
+)
+async def delete_comments_of(
+    request: HttpRequest, channel_id: ViewerId, viewer_id: ViewerId, reason: Annotated[str, Query()] = ""
+) -> HttpResponse:
+    """The newest 1,000 comments; asked again, the next ones. `act` can be taken back within 30 s."""
+    check_query(request, "reason")
+    actor = acting_viewer(request)
+    act, deleted = await backend_threads.run(purges.delete_comments_of, channel_id, viewer_id, actor, reason=reason)
+    return answer({"act": str(act.id), "deleted": len(deleted)})
 
 
 @router.put(

@@ -46,6 +46,14 @@ function unpinned(state, id) {
   return { ...state, comments, pinned: without(state.pinned, id) };
 }
 
+const eachComment = (state, change) => ({ ...state, comments: state.comments.map(change), pinned: state.pinned.map(change) });
+
+function restored(state, comment) {
+  const gone = new Set(state.gone);
+  gone.delete(comment.id);
+  return shown({ ...state, gone }, comment);
+}
+
 // The order of durable events is their seq; each is shown once.
 const durable = {
   comment: (state, data) => shown(state, data.comment),
@@ -53,11 +61,9 @@ const durable = {
   comment_pinned: (state, data) => pinnedLast(state, data.comment),
   comment_unpinned: (state, data) => unpinned(state, data.comment.id),
   video: (state, data) => ({ ...state, video: data.video }),
-  merged: (state, { merged }) => ({
-    ...state,
-    comments: state.comments.map((comment) => byAccount(comment, merged)),
-    pinned: state.pinned.map((comment) => byAccount(comment, merged)),
-  }),
+  comment_restored: (state, data) => restored(state, data.comment),
+  merged: (state, { merged }) => eachComment(state, (comment) => byAccount(comment, merged)),
+  author: (state, { author }) => eachComment(state, (comment) => (comment.author.id === author.id ? { ...comment, author } : comment)),
 };
 
 const others = {

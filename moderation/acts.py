@@ -1,0 +1,202 @@
+"""What moderators do to people: keep them out, let them in again, give and take roles, write notes.
+
+Hop: called by the API, the WebSocket commands, the studio and the admin. Each act is one transaction under the lock of
+the channel's topic, so of two moderators who act at once the second one sees what the first has done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Viewer
+from moderation import arrivals, audit, rights
+from moderation.models import AuditEntry, PersonNote, Restriction, Role
+from moderation.representation import role_json
+from moderation.restrictions import begin, current, end
+from moderation.roles import Rank
+from realtime.events import TopicName
+from realtime.log import writer as log
+from web.refusals import Forbidden, Invalid, NotFound
+from web.text import clean_text
+
+logger = logging.getLogger(__name__)
+
+SECONDS_MIN, SECONDS_MAX = 10, 14 * 86_400
+"""Of a time-out."""
+
+Restricted = tuple[Restriction, AuditEntry]
+
+
+class Marks(Protocol):
+    """What shows the mark of a moderator beside a name. Apps above add theirs."""
+
+    def topics(self, owner_id: UUID, viewer_id: UUID) -> Collection[TopicName]:
+        """Return the topics in which `publish` records something."""
+        ...
+
+    def publish(self, owner_id: UUID, viewer: Viewer, heads: log.LockedHeads) -> None:
+        """Say that the mark has changed, in the transaction. The topics are locked."""
+        ...
+
+
+marks: list[Marks] = []
+
+
+@transaction.atomic
+def restrict(
+    owner_id: UUID | None,
+    viewer_id: UUID,
+    actor: Viewer,
+    *,
+    kind: str,
+    seconds: int | None = None,
+    reason: str = "",
+    network_hours: int = 0,
+) -> Restricted:
+    """Keep a viewer out of the channel, or (without an owner) out of the site. It takes the place of what was before.
+
+    `kind` is of Restriction.Kind. Guests with the viewer's browser are kept out too; with `network_hours`, for that
+    time, also new guests from the viewer's networks. Raises NotFound, Forbidden, Invalid.
+    """
+    reason = clean_reason(reason)
+    heads = _locked(owner_id, kind, actor)
+    viewer = _locked_viewer(viewer_id)
+    rank = rights.require_over(kind, owner_id, actor, viewer)
+    _check_length(kind, seconds, rank)
+    if network_hours and kind == Restriction.Kind.TIME_OUT:
+        raise Invalid("A time-out is for one person, not for their network.")
+    if not viewer.is_active and not _current(owner_id, viewer):
+        raise NotFound("There is no such person.")
+    now = timezone.now()
+    until = now + timedelta(seconds=seconds) if seconds is not None else None
+    made = Restriction(channel_id=owner_id, viewer=viewer, kind=kind, until=until, reason=reason, given_by=actor)
+    made.network_until = now + timedelta(hours=network_hours) if network_hours else None
+    begin(made)
+    arrivals.extend(made)
+    entry = audit.record(heads, owner_id, kind, actor, viewer=viewer, about=made.id, reason=reason, until=until)
+    logger.info("%s of %s in %s by %s", kind, viewer_id, owner_id or "the site", actor.id)
+    return made, entry
+
+
+@transaction.atomic
+def lift(owner_id: UUID | None, viewer_id: UUID, actor: Viewer, *, reason: str = "") -> AuditEntry:
+    """Let a viewer take part again. Raises NotFound (nothing keeps them out), Forbidden, Invalid."""
+    reason = clean_reason(reason)
+    heads = _locked(owner_id, "lift", actor)
+    viewer = _locked_viewer(viewer_id)
+    lift_current(owner_id, viewer)
+    return audit.record(heads, owner_id, "lift", actor, viewer=viewer, reason=reason)
+
+
+def lift_current(owner_id: UUID | None, viewer: Viewer) -> None:
+    """Lift what keeps a viewer out. The channel and the viewer are locked. Raises NotFound."""
+    found = _current(owner_id, viewer)
+    if found is None:
+        raise NotFound("Nothing keeps this person out.", code="not_restricted")
+    end(found)
+
+
+def _current(owner_id: UUID | None, viewer: Viewer) -> Restriction | None:
+    return current().filter(channel=owner_id, viewer=viewer).first()
+
+
+def _check_length(kind: str, seconds: int | None, rank: Rank) -> None:
+    """Raises Forbidden, Invalid."""
+    if kind != Restriction.Kind.TIME_OUT:
+        if seconds is not None:
+            raise Invalid("Only a time-out has seconds.")
+        return
+    if seconds is None or not SECONDS_MIN <= seconds <= SECONDS_MAX:
+        raise Invalid(f"A time-out lasts {SECONDS_MIN} seconds to {SECONDS_MAX // 86_400} days.")
+    if rank == Rank.HELPER and seconds > rights.HELPER_SECONDS_MAX:
+        raise Forbidden("A helper gives time-outs of an hour at most.", code="too_long")
+
+
+@transaction.atomic
+def give_role(owner_id: UUID, viewer_id: UUID, actor: Viewer, kind: str) -> Role:
+    """Make a viewer a moderator or helper of the channel. What kept them out is lifted. Raises NotFound, Forbidden."""
+    heads, viewer = _locked_with_marks(owner_id, viewer_id, actor)
+    role, _ = Role.objects.update_or_create(channel_id=owner_id, viewer=viewer, defaults={"kind": kind})
+    if found := _current(owner_id, viewer):
+        end(found)
+    _publish_role(heads, owner_id, role, actor)
+    return role
+
+
+@transaction.atomic
+def take_role(owner_id: UUID, viewer_id: UUID, actor: Viewer) -> None:
+    """Take a role away. Raises NotFound, Forbidden. You can give up your own role."""
+    heads, viewer = _locked_with_marks(owner_id, viewer_id, actor, act="read" if viewer_id == actor.id else "role")
+    role = Role.objects.filter(channel=owner_id, viewer=viewer).first()
+    if role is None:
+        raise NotFound("This person has no role here.")
+    role.delete()
+    role.viewer, role.kind = viewer, ""
+    _publish_role(heads, owner_id, role, actor)
+
+
+def _locked_with_marks(
+    owner_id: UUID, viewer_id: UUID, actor: Viewer, *, act: str = "role"
+) -> tuple[log.LockedHeads, Viewer]:
+    """Lock a channel and all that shows the viewer's mark there. Raises NotFound, Forbidden."""
+    heads = _locked(owner_id, act, actor, *(topic for kept in marks for topic in kept.topics(owner_id, viewer_id)))
+    viewer = _locked_viewer(viewer_id)
+    if viewer.id == owner_id:
+        raise Forbidden("The broadcaster needs no role in their own channel.", code="yourself")
+    return heads, viewer
+
+
+def _publish_role(heads: log.LockedHeads, owner_id: UUID, role: Role, actor: Viewer) -> None:
+    for kept in marks:
+        kept.publish(owner_id, role.viewer, heads)
+    log.record(heads[audit.topic_of(owner_id)], "role", {"role": role_json(role)})
+    audit.record(heads, owner_id, "role", actor, viewer=role.viewer, text=role.kind)
+
+
+@transaction.atomic
+def write_note(owner_id: UUID, viewer_id: UUID, actor: Viewer, body: str) -> PersonNote:
+    """Keep a note on a person, for the moderators of the channel. Raises NotFound, Forbidden, Invalid."""
+    body = clean_text(body).strip()
+    if not body:
+        raise Invalid("Write something first.")
+    heads = _locked(owner_id, "note", actor)
+    viewer = _locked_viewer(viewer_id)
+    note = PersonNote.objects.create(channel_id=owner_id, viewer=viewer, author=actor, body=body)
+    audit.record(heads, owner_id, "note", actor, viewer=viewer, about=note.id)
+    return note
+
+
+def clean_reason(reason: str) -> str:
+    """Raises Invalid."""
+    reason = " ".join(clean_text(reason).split())
+    if len(reason) > 200:
+        raise Invalid("A reason has 200 characters at most.")
+    return reason
+
+
+def _locked(owner_id: UUID | None, act: str, actor: Viewer, *topics: TopicName) -> log.LockedHeads:
+    """Lock a channel for somebody who may do the act there, and other topics. Raises NotFound, Forbidden."""
+    if owner_id is None:
+        rights.require(act, None, actor)
+        return {}
+    if not Viewer.objects.filter(id=owner_id, is_active=True).exists():
+        raise NotFound("There is no such channel.")
+    rights.require(act, owner_id, actor)
+    heads = audit.lock(owner_id, *topics)
+    rights.require(act, owner_id, actor)  # The role may have been taken away while we waited.
+    return heads
+
+
+def _locked_viewer(viewer_id: UUID) -> Viewer:
+    """Return a viewer, locked. Their key can still be referred to. Raises NotFound."""
+    viewer = Viewer.objects.select_for_update(no_key=True).filter(id=viewer_id).first()
+    if viewer is None:
+        raise NotFound("There is no such person.")
+    return viewer

@@ -1,0 +1,191 @@
+"""The REST API of moderation, below `/api/v1/`: parse, ask who it is, act, answer. A channel has its owner's id.
+
+Calls acts, undoing and reading; errors are answered by web.errors. What is about comments is in the API of videos.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Query, Router
+
+from accounts.models import Viewer
+from accounts.requests import acting_viewer, viewer_auth
+from moderation import acts, reading, schemas, undoing
+from moderation.representation import entry_json, note_json, restriction_json, role_json
+from realtime.answers import SENDING, answer
+from realtime.log.threads import backend_threads
+from web.answers import ACTING, Limit, check_query
+from web.schemas import Id
+
+router = Router(tags=["moderation"], auth=viewer_auth)
+ChannelId = Annotated[Id, Path()]
+ViewerId = Annotated[Id, Path()]
+ActId = Annotated[Id, Path()]
+Cursor = Annotated[Id | None, Query()]
+
+
+# Roles
+
+
+@router.get("/channels/{channel_id}/roles", response={200: schemas.RoleList, **ACTING}, summary="List who moderates")
+async def list_roles(request: HttpRequest, channel_id: ChannelId) -> HttpResponse:
+    return answer({"items": await backend_threads.run(reading.roles, channel_id, acting_viewer(request))})
+
+
+@router.put(
+    "/channels/{channel_id}/roles/{viewer_id}",
+    response={200: schemas.RoleOut, **SENDING},
+    summary="Make somebody a moderator or helper (the broadcaster)",
+)
+async def give_role(
+    request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId, body: schemas.RoleIn
+) -> HttpResponse:
+    """If they were kept out of the channel, they are not any more."""
+    actor = acting_viewer(request)
+    return answer(role_json(await backend_threads.run(acts.give_role, channel_id, viewer_id, actor, body.role)))
+
+
+@router.delete(
+    "/channels/{channel_id}/roles/{viewer_id}",
+    response={204: None, **ACTING},
+    summary="Take a role away (the broadcaster), or give up your own",
+)
+async def take_role(request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId) -> HttpResponse:
+    await backend_threads.run(acts.take_role, channel_id, viewer_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+# Who is kept out
+
+
+async def _restrictions(request: HttpRequest, owner_id: UUID | None, cursor: UUID | None, limit: int) -> HttpResponse:
+    check_query(request, "cursor", "limit")
+    actor = acting_viewer(request)
+    found = await backend_threads.run(reading.restrictions, owner_id, actor, cursor, limit + 1)
+    items = found[:limit]
+    return answer({"items": items, "next": items[-1]["id"] if len(found) > limit else None})
+
+
+async def _restrict(owner_id: UUID | None, viewer_id: UUID, actor: Viewer, body: schemas.RestrictionIn) -> HttpResponse:
+    made, _ = await backend_threads.run(acts.restrict, owner_id, viewer_id, actor, **body.model_dump())
+    return answer(restriction_json(made))
+
+
+@router.get(
+    "/channels/{channel_id}/restrictions",
+    response={200: schemas.RestrictionPage, **ACTING},
+    summary="List who is kept out of a channel",
+)
+async def list_restrictions(
+    request: HttpRequest, channel_id: ChannelId, cursor: Cursor = None, limit: Limit = 50
+) -> HttpResponse:
+    """Newest first; `next` is the cursor of the following page."""
+    return await _restrictions(request, channel_id, cursor, limit)
+
+
+@router.put(
+    "/channels/{channel_id}/restrictions/{viewer_id}",
+    response={200: schemas.RestrictionOut, **SENDING},
+    summary="Keep somebody out of a channel: time-out, ban or shadow",
+)
+async def restrict_person(
+    request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId, body: schemas.RestrictionIn
+) -> HttpResponse:
+    """It takes the place of what kept them out before. Under a shadow nobody else sees what they do."""
+    return await _restrict(channel_id, viewer_id, acting_viewer(request), body)
+
+
+@router.delete(
+    "/channels/{channel_id}/restrictions/{viewer_id}",
+    response={204: None, **ACTING},
+    summary="Let somebody take part again",
+)
+async def lift_restriction(request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId) -> HttpResponse:
+    await backend_threads.run(acts.lift, channel_id, viewer_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+@router.get(
+    "/restrictions", response={200: schemas.RestrictionPage, **ACTING}, summary="List who is kept out of the site"
+)
+async def list_site_restrictions(request: HttpRequest, cursor: Cursor = None, limit: Limit = 50) -> HttpResponse:
+    """Newest first; `next` is the cursor of the following page."""
+    return await _restrictions(request, None, cursor, limit)
+
+
+@router.put(
+    "/restrictions/{viewer_id}",
+    response={200: schemas.RestrictionOut, **SENDING},
+    summary="Keep somebody out of the whole site (moderators of the site)",
+)
+async def restrict_on_site(request: HttpRequest, viewer_id: ViewerId, body: schemas.RestrictionIn) -> HttpResponse:
+    """A ban ends their sessions, tokens and streams within some seconds."""
+    return await _restrict(None, viewer_id, acting_viewer(request), body)
+
+
+@router.delete(
+    "/restrictions/{viewer_id}",
+    response={204: None, **ACTING},
+    summary="Let somebody into the site again (moderators of the site)",
+)
+async def lift_on_site(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
+    await backend_threads.run(acts.lift, None, viewer_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+# What was done
+
+
+@router.get(
+    "/channels/{channel_id}/acts", response={200: schemas.ActPage, **ACTING}, summary="List the acts of moderation"
+)
+async def list_acts(
+    request: HttpRequest,
+    channel_id: ChannelId,
+    before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+    limit: Limit = 50,
+) -> HttpResponse:
+    """Newest first; `next` is the `before` of the following page."""
+    check_query(request, "before", "limit")
+    found = await backend_threads.run(reading.acts, channel_id, acting_viewer(request), before, limit + 1)
+    items = found[:limit]
+    return answer({"items": items, "next": items[-1]["seq"] if len(found) > limit else None})
+
+
+@router.post(
+    "/channels/{channel_id}/acts/{act_id}/undo",
+    response={200: schemas.ActOut, **ACTING},
+    summary="Take an act back, within 30 s",
+)
+async def undo_act(request: HttpRequest, channel_id: ChannelId, act_id: ActId) -> HttpResponse:
+    """Deletions, time-outs, bans and shadows. Codes of 409: `too_late`, `undone`, `cannot_undo`."""
+    return answer(entry_json(await backend_threads.run(undoing.undo, channel_id, act_id, acting_viewer(request))))
+
+
+# People
+
+
+@router.get(
+    "/channels/{channel_id}/people/{viewer_id}",
+    response={200: schemas.PersonOut, **ACTING},
+    summary="Get somebody's history in a channel",
+)
+async def get_person(request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId) -> HttpResponse:
+    return answer(await backend_threads.run(reading.history, channel_id, viewer_id, acting_viewer(request)))
+
+
+@router.post(
+    "/channels/{channel_id}/people/{viewer_id}/notes",
+    response={201: schemas.NoteOut, **SENDING},
+    summary="Keep a note on somebody",
+)
+async def write_note(
+    request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId, body: schemas.NoteIn
+) -> HttpResponse:
+    """Those who moderate the channel read it; the person does not."""
+    actor = acting_viewer(request)
+    made = await backend_threads.run(acts.write_note, channel_id, viewer_id, actor, body.body)
+    return answer(note_json(made), 201)

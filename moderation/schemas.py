@@ -1,0 +1,105 @@
+"""What the API of moderation takes and gives, as OpenAPI shows it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from ninja import Schema
+from pydantic import Field
+
+from accounts.schemas import Person
+from moderation.acts import SECONDS_MAX, SECONDS_MIN
+from moderation.models import NOTE_MAX, REASON_MAX
+from realtime.answers import In
+from web.schemas import SEEN_TEXT, TEXT, text_field
+
+Kind = Literal["time_out", "ban", "shadow"]
+RoleName = Literal["moderator", "helper"]
+Reason = Annotated[str, text_field(TEXT, 0, REASON_MAX)]
+
+
+class RoleIn(In):
+    role: RoleName
+
+
+class RoleOut(Schema):
+    viewer: Person
+    role: RoleName
+
+
+class RoleList(Schema):
+    items: list[RoleOut]
+
+
+class RestrictionIn(In):
+    kind: Kind
+    seconds: Annotated[int, Field(ge=SECONDS_MIN, le=SECONDS_MAX)] | None = Field(None, description="Of a time-out.")
+    reason: Reason = Field("", description="The person reads it.")
+    network_hours: Annotated[int, Field(ge=0, le=72)] = Field(
+        0, description="How long new guests from the person's networks are kept out too. Not with a time-out."
+    )
+
+
+class RestrictionOut(Schema):
+    id: UUID
+    viewer: Person
+    kind: Kind
+    reason: str
+    at_ms: int
+    until_ms: int | None
+    by: Person | None
+    is_inherited: bool = Field(description="A guest has it by the browser or network of somebody else.")
+
+
+class RestrictionPage(Schema):
+    items: list[RestrictionOut]
+    next: UUID | None
+
+
+class Undone(Schema):
+    at_ms: int
+    by: Person | None
+
+
+class ActOut(Schema):
+    """An act of moderation. `about`: the id of the comment, restriction or note."""
+
+    id: UUID
+    seq: int
+    act: str
+    at_ms: int
+    by: Person | None
+    viewer: Person | None
+    about: UUID | None
+    video_id: UUID | None
+    text: str
+    reason: str
+    until_ms: int | None
+    undone: Undone | None
+
+
+class ActPage(Schema):
+    items: list[ActOut]
+    next: int | None
+
+
+class NoteIn(In):
+    body: Annotated[str, text_field(SEEN_TEXT, 1, NOTE_MAX)]
+
+
+class NoteOut(Schema):
+    id: UUID
+    author: Person | None
+    body: str
+    at_ms: int
+
+
+class PersonOut(Schema):
+    """A person's history in the channel: the newest 50 acts and notes."""
+
+    viewer: Person
+    role: RoleName | None
+    restriction: RestrictionOut | None
+    notes: list[NoteOut]
+    acts: list[ActOut]

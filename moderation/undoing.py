@@ -1,0 +1,87 @@
+"""Acts taken back: within half a minute, by anybody who may do the act.
+
+Hop: called by the API and the WebSocket commands. Each act says what it changes back (`undoings`); apps above add
+theirs. Of two people who take an act back at once one gets a refusal: the conditional update says who was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Viewer
+from moderation import audit, rights
+from moderation.acts import lift_current
+from moderation.models import AuditEntry, Restriction
+from moderation.representation import entry_json
+from realtime.events import TopicName
+from realtime.log import writer as log
+from web.refusals import Conflict, NotFound
+
+UNDO_SECONDS = 30
+
+
+class Undoing(Protocol):
+    """How an act is taken back."""
+
+    def topics(self, entry: AuditEntry) -> Collection[TopicName]:
+        """Return the topics in which `carry_out` records something."""
+        ...
+
+    def carry_out(self, entry: AuditEntry, heads: log.LockedHeads) -> None:
+        """Change it back, in the transaction. The topics are locked. Raises Conflict, NotFound."""
+        ...
+
+
+class LiftsRestriction:
+    """A time-out, ban or shadow: lifted, unless something else has taken its place."""
+
+    def topics(self, entry: AuditEntry) -> Collection[TopicName]:
+        return ()
+
+    def carry_out(self, entry: AuditEntry, heads: log.LockedHeads) -> None:
+        if entry.viewer is None or entry.about is None or not _is_current(entry.about):
+            raise NotFound("Nothing keeps this person out.", code="not_restricted")
+        lift_current(entry.channel_id, entry.viewer)
+
+
+def _is_current(restriction_id: UUID) -> bool:
+    return Restriction.objects.filter(id=restriction_id, lifted_at=None).exists()
+
+
+undoings: dict[str, Undoing] = {kind: LiftsRestriction() for kind in Restriction.Kind.values}
+
+
+@transaction.atomic
+def undo(owner_id: UUID, entry_id: UUID, actor: Viewer) -> AuditEntry:
+    """Take an act in the channel back. Raises NotFound, Forbidden, Conflict (`too_late`, `undone`, `cannot_undo`)."""
+    rights.require("read", owner_id, actor)
+    entries = AuditEntry.objects.select_related("actor", "viewer", "undone_by")
+    entry = entries.filter(id=entry_id, channel=owner_id).first()
+    if entry is None:
+        raise NotFound("There is no such act.")
+    undoing = undoings.get(entry.act)
+    if undoing is None:
+        raise Conflict("This act cannot be taken back.", code="cannot_undo")
+    rights.require(entry.act, owner_id, actor)
+    heads = audit.lock(owner_id, *undoing.topics(entry))
+    _claim(entry, actor)
+    undoing.carry_out(entry, heads)
+    log.record(heads[audit.topic_of(owner_id)], "act_undone", {"act": entry_json(entry)})
+    return entry
+
+
+def _claim(entry: AuditEntry, actor: Viewer) -> None:
+    """Raises Conflict."""
+    now = timezone.now()
+    recent = AuditEntry.objects.filter(id=entry.id, created_at__gte=now - timedelta(seconds=UNDO_SECONDS))
+    if not recent.filter(undone_at=None).update(undone_at=now, undone_by=actor):
+        if AuditEntry.objects.filter(id=entry.id, undone_at=None).exists():
+            raise Conflict(f"It is more than {UNDO_SECONDS} seconds ago.", code="too_late")
+        raise Conflict("Somebody has taken this back already.", code="undone")
+    entry.undone_at, entry.undone_by = now, actor

@@ -1,0 +1,283 @@
+"""What moderators do to people, and what they cannot: both ways round, twice, too late."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import random
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from django.utils import timezone
+
+from accounts import removal
+from accounts.guests import create_guest
+from accounts.identities import identity_of, review
+from accounts.merging import merge
+from accounts.models import Viewer
+from moderation import acts, reading, undoing
+from moderation.models import AuditEntry, Restriction, Role
+from moderation.restrictions import current
+from realtime.events import Durable
+from realtime.log.threads import backend_threads
+from realtime.registry import registry
+from tests.moderation.test_topic import snapshot, written
+from tests.videos.acts import Stage, allow
+from videos import likes, moderation, purges
+from videos.models import Comment
+from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
+
+run = backend_threads.run
+
+
+async def restrict(stage: Stage, viewer: Viewer, kind: str = "ban", *, by: Viewer | None = None, **given: Any) -> Any:
+    given = {"seconds": 60, **given} if kind == "time_out" else given
+    return await run(acts.restrict, stage.owner.id, viewer.id, by or stage.owner, kind=kind, **given)
+
+
+async def role(stage: Stage, viewer: Viewer, kind: str) -> None:
+    await run(acts.give_role, stage.owner.id, viewer.id, stage.owner, kind)
+
+
+async def test_events_of_all_acts_lead_to_the_fresh_state(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random acts of four people, erasure and merging among them."""
+    monkeypatch.setattr("moderation.topics.SNAPSHOT_ACTS", 12)
+    chance = random.Random(3)
+    channel, people = stage.owner.id, list(stage.viewers)
+    known, kind, names = copy.deepcopy(await snapshot(stage)), registry.kinds["moderation"], set()
+    account = await run(Viewer.objects.create_user, "vera")
+    for number in range(80):
+        actor, viewer = chance.choice([stage.owner, *people[:2]]), chance.choice(people)
+        with contextlib.suppress(Forbidden):
+            comment = await written(stage, f"comment {number}", by=chance.randrange(len(people)))
+        doings: list[Any] = [
+            lambda a=actor, v=viewer: acts.give_role(channel, v.id, a, chance.choice(["moderator", "helper"])),
+            lambda a=actor, v=viewer: acts.take_role(channel, v.id, a),
+            lambda a=actor, v=viewer: acts.restrict(channel, v.id, a, kind="time_out", seconds=10),
+            lambda a=actor, v=viewer: acts.restrict(channel, v.id, a, kind="shadow"),
+            lambda a=actor, v=viewer: acts.lift(channel, v.id, a),
+            lambda a=actor, v=viewer: acts.write_note(channel, v.id, a, "a note"),
+            lambda a=actor, c=comment: moderation.delete_comment(stage.video.id, c, a),
+            lambda a=actor: undoing.undo(channel, chance.choice(AuditEntry.objects.all()).id, a),
+        ]
+        with contextlib.suppress(Refused):
+            await run(chance.choice(doings))
+        if number == 40:
+            await run(merge, people.pop(), account)
+            people.append(account)
+            stage.viewers = people
+        if number == 60:
+            await run(removal.delete_viewer, people.pop(0).id, stage.owner)
+        for event in stage.told:
+            assert isinstance(event, Durable)
+            names.add(event.name)
+            kind.apply(known, event.name, orjson.loads(event.body))
+        stage.told.clear()
+        assert known == await snapshot(stage), number
+    assert names == {"act", "act_undone", "role", "person", "comment_held", "held_decided"}
+
+
+async def test_nobody_restricts_themselves_the_owner_or_an_equal(stage: Stage) -> None:
+    helper, moderator, other = stage.viewers[:3]
+    await role(stage, helper, "helper")
+    await role(stage, moderator, "moderator")
+    await role(stage, other, "moderator")
+    for viewer, by, code in (
+        (moderator, moderator, "yourself"),
+        (stage.owner, moderator, "outranked"),
+        (other, moderator, "outranked"),
+        (moderator, helper, "outranked"),
+        (stage.owner, stage.owner, "yourself"),
+    ):
+        with pytest.raises(Forbidden) as refused:
+            await restrict(stage, viewer, "time_out", by=by)
+        assert refused.value.code == code
+    await restrict(stage, helper, "time_out", by=moderator)
+    assert await run(Restriction.objects.count) == 1
+
+
+async def test_a_site_moderator_is_kept_out_of_no_channel(stage: Stage) -> None:
+    clerk = await run(Viewer.objects.create_user, "clerk")
+    await run(allow, clerk, "delete_comment")
+    with pytest.raises(Forbidden):
+        await restrict(stage, clerk)
+
+
+@pytest.mark.parametrize("seconds", [9, 14 * 86_400 + 1, None])
+async def test_a_time_out_lasts_ten_seconds_to_fourteen_days(stage: Stage, seconds: int | None) -> None:
+    with pytest.raises(Invalid):
+        await restrict(stage, stage.viewers[0], "time_out", seconds=seconds)
+
+
+async def test_a_helper_gives_an_hour_and_bans_nobody(stage: Stage) -> None:
+    await role(stage, stage.viewers[0], "helper")
+    await restrict(stage, stage.viewers[1], "time_out", by=stage.viewers[0], seconds=3_600)
+    with pytest.raises(Forbidden):
+        await restrict(stage, stage.viewers[1], "time_out", by=stage.viewers[0], seconds=3_601)
+    with pytest.raises(Forbidden):
+        await restrict(stage, stage.viewers[1], by=stage.viewers[0])
+
+
+async def test_of_two_moderators_at_once_the_second_counts_and_both_are_written_down(stage: Stage) -> None:
+    await role(stage, stage.viewers[0], "moderator")
+    await restrict(stage, stage.viewers[1], "time_out")
+    await restrict(stage, stage.viewers[1], "ban", by=stage.viewers[0])
+    assert [each.kind for each in await run(lambda: list(current()))] == ["ban"]
+    kinds = await run(lambda: list(AuditEntry.objects.order_by("seq").values_list("act", flat=True)))
+    assert kinds == ["role", "time_out", "ban"]
+
+
+async def test_undone_within_half_a_minute_once(stage: Stage) -> None:
+    _, entry = await restrict(stage, stage.viewers[0])
+    await run(undoing.undo, stage.owner.id, entry.id, stage.owner)
+    await likes.comment(stage.video.id, stage.viewers[0], "back")
+    with pytest.raises(Conflict) as refused:
+        await run(undoing.undo, stage.owner.id, entry.id, stage.owner)
+    assert refused.value.code == "undone"
+    _, entry = await restrict(stage, stage.viewers[0])
+    await run(AuditEntry.objects.filter(id=entry.id).update, created_at=timezone.now() - timedelta(seconds=31))
+    with pytest.raises(Conflict) as refused:
+        await run(undoing.undo, stage.owner.id, entry.id, stage.owner)
+    assert refused.value.code == "too_late"
+
+
+async def test_a_ban_that_was_replaced_cannot_be_undone(stage: Stage) -> None:
+    """Nothing is changed by halves: the act stays as it was."""
+    _, entry = await restrict(stage, stage.viewers[0], "time_out")
+    await restrict(stage, stage.viewers[0])
+    with pytest.raises(NotFound):
+        await run(undoing.undo, stage.owner.id, entry.id, stage.owner)
+    assert (await run(AuditEntry.objects.get, id=entry.id)).undone_at is None
+
+
+async def test_a_deleted_comment_comes_back_where_it_was(stage: Stage) -> None:
+    ids = [await written(stage, f"comment {number}", by=1) for number in range(3)]
+    await run(moderation.delete_comment, stage.video.id, ids[1], stage.owner)
+    await run(purges.restore_comment, stage.video.id, ids[1], stage.owner)
+    shown = await run(
+        lambda: list(Comment.objects.filter(deleted_at=None).order_by("seq").values_list("id", flat=True))
+    )
+    assert shown == ids
+    with pytest.raises(NotFound):
+        await run(purges.restore_comment, stage.video.id, ids[1], stage.owner)
+
+
+async def test_an_author_brings_nothing_back(stage: Stage) -> None:
+    """Neither what they took away themselves nor what a moderator did."""
+    own, others = await written(stage), await written(stage)
+    await run(moderation.delete_comment, stage.video.id, own, stage.viewers[0])
+    await run(moderation.delete_comment, stage.video.id, others, stage.owner)
+    with pytest.raises(NotFound):
+        await run(purges.restore_comment, stage.video.id, own, stage.viewers[0])
+    with pytest.raises(Forbidden):
+        await run(purges.restore_comment, stage.video.id, others, stage.viewers[0])
+
+
+async def test_all_of_one_person_goes_and_comes_back(stage: Stage) -> None:
+    theirs = [await written(stage, f"spam {number}", by=1) for number in range(4)]
+    kept = await written(stage, "honest", by=2)
+    entry, deleted = await run(purges.delete_comments_of, stage.owner.id, stage.viewers[1].id, stage.owner)
+    assert set(deleted) == set(theirs)
+    assert await run(lambda: [c.id for c in Comment.objects.filter(deleted_at=None)]) == [kept]
+    await run(undoing.undo, stage.owner.id, entry.id, stage.owner)
+    assert await run(Comment.objects.filter(deleted_at=None).count) == 5
+
+
+async def test_undo_after_erasure_is_not_found(stage: Stage) -> None:
+    comment = await written(stage, "erased", by=1)
+    entry = await run(moderation.delete_comment, stage.video.id, comment, stage.owner)
+    assert entry is not None
+    await run(removal.delete_viewer, stage.viewers[1].id, stage.owner)
+    with pytest.raises(NotFound):
+        await run(undoing.undo, stage.owner.id, entry.id, stage.owner)
+    [act] = (await snapshot(stage))["acts"]
+    assert (act["viewer"], act["text"]) == (None, "")
+
+
+async def test_whoever_gets_a_role_is_let_in_and_whoever_loses_it_may_nothing(stage: Stage) -> None:
+    await restrict(stage, stage.viewers[0])
+    await role(stage, stage.viewers[0], "moderator")
+    comment = await written(stage, by=1)
+    await run(acts.take_role, stage.owner.id, stage.viewers[0].id, stage.viewers[0])
+    with pytest.raises(Forbidden):
+        await run(moderation.delete_comment, stage.video.id, comment, stage.viewers[0])
+    with pytest.raises(Forbidden):
+        await run(acts.give_role, stage.owner.id, stage.viewers[1].id, stage.viewers[0], "helper")
+
+
+async def test_an_administrator_appoints_and_a_site_moderator_does_not(stage: Stage) -> None:
+    clerk = await run(Viewer.objects.create_user, "clerk")
+    await run(allow, clerk, "delete_comment")
+    root = await run(Viewer.objects.create_superuser, "root")
+    with pytest.raises(Forbidden):
+        await run(acts.give_role, stage.owner.id, stage.viewers[0].id, clerk, "helper")
+    await run(acts.give_role, stage.owner.id, stage.viewers[0].id, root, "helper")
+
+
+async def test_there_are_no_acts_in_a_channel_that_there_is_not(stage: Stage) -> None:
+    """No row was made for any id that somebody sends."""
+    root = await run(Viewer.objects.create_superuser, "root")
+    before = len(stage.told)
+    for owner_id in (stage.video.id, UUID(int=7)):
+        with pytest.raises(NotFound):
+            await run(acts.restrict, owner_id, stage.viewers[0].id, root, kind="ban")
+    assert len(stage.told) == before
+
+
+async def test_history_of_a_person(stage: Stage) -> None:
+    viewer = stage.viewers[0]
+    await run(acts.write_note, stage.owner.id, viewer.id, stage.owner, "  Was warned. ")
+    await restrict(stage, viewer, "shadow", reason="spam")
+    found = await run(reading.history, stage.owner.id, viewer.id, stage.owner)
+    assert [note["body"] for note in found["notes"]] == ["Was warned."]
+    assert [act["act"] for act in found["acts"]] == ["shadow", "note"]
+    assert (found["restriction"]["kind"], found["restriction"]["reason"]) == ("shadow", "spam")
+    with pytest.raises(Forbidden):
+        await run(reading.history, stage.owner.id, viewer.id, viewer)
+
+
+# The site
+
+
+async def test_a_ban_of_the_site_ends_streams_and_acts_and_is_lifted(stage: Stage) -> None:
+    root = await run(Viewer.objects.create_superuser, "root")
+    viewer = stage.viewers[0]
+    identity = await run(identity_of, viewer)
+    await run(acts.restrict, None, viewer.id, root, kind="ban")
+    assert (await run(review, [identity])).signed_out == {identity}
+    with pytest.raises(SignedOut):
+        await likes.comment(stage.video.id, viewer, "hello")
+    await run(acts.lift, None, viewer.id, root)
+    await likes.comment(stage.video.id, viewer, "hello")
+    with pytest.raises(Forbidden):
+        await run(acts.restrict, None, viewer.id, stage.owner, kind="ban")
+
+
+# Guests who become accounts
+
+
+async def test_a_banned_guest_is_a_banned_account(stage: Stage) -> None:
+    await restrict(stage, stage.viewers[0])
+    account = await run(Viewer.objects.create_user, "vera")
+    await run(merge, stage.viewers[0], account)
+    with pytest.raises(Forbidden):
+        await likes.comment(stage.video.id, account, "hello")
+
+
+async def test_a_role_goes_to_the_account(stage: Stage) -> None:
+    await role(stage, stage.viewers[0], "moderator")
+    account = await run(Viewer.objects.create_user, "vera")
+    await run(merge, stage.viewers[0], account)
+    assert [each.viewer_id for each in await run(lambda: list(Role.objects.all()))] == [account.id]
+
+
+async def test_a_guest_broadcaster_keeps_their_moderators(stage: Stage) -> None:
+    await role(stage, stage.viewers[0], "moderator")
+    account = await run(Viewer.objects.create_user, "vera")
+    await run(merge, stage.owner, account)
+    comment = await written(stage, by=1)
+    await run(moderation.delete_comment, stage.video.id, comment, stage.viewers[0])
+    assert (await run(create_guest, "Somebody")).name == "Somebody"
