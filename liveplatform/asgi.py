@@ -55,8 +55,8 @@ from web.files import FilePart
 from web.middleware import ERRORS
 from web.turns import PAGES_AT_ONCE, InTurns, Turns
 
-IN_THREADS = ("/admin/", "/accounts/")
-"""The paths of Django's own pages, which need threads. All others are async."""
+IN_THREADS = ("/admin/", "/accounts/", "/rules/")
+"""The paths of pages with forms, which Django serves in threads. All others are async."""
 
 
 class LoopHandler(ASGIHandler):
@@ -252,7 +252,7 @@ READING = ("GET", "HEAD")
 
 
 def _methods(path: str) -> tuple[str, ...]:
-    """Return the methods of a path outside the API. Only Django's own pages have forms."""
+    """Return the methods of a path outside the API. Only pages in threads have forms."""
     return METHODS.get(path) or ((*READING, "POST") if path.startswith(IN_THREADS) else READING)
 
 

@@ -1,0 +1,85 @@
+"""The page of a channel's rules, as its people use it: by forms, without a script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import Viewer
+from moderation.models import Role
+from tests.videos.acts import Stage
+from videos.channel_rules import rules_of, set_rules, words_of
+from videos.models import Comment, HeldComment
+
+
+def browser_of(viewer: Viewer) -> Client:
+    client = Client()
+    client.force_login(viewer, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def path(stage: Stage) -> str:
+    return f"/rules/{stage.owner.id}/"
+
+
+def send(client: Client, path: str, form: str, **data: Any) -> Any:
+    return client.post(path, {"form": form, **data}, follow=True)
+
+
+def test_broadcaster_changes_rules_and_words(stage: Stage, path: str) -> None:
+    owner = browser_of(stage.owner)
+    page = send(owner, path, "rules", slow_seconds="30", account_minutes="60", follow_minutes="", links_off="on")
+    assert "They bind the next comment." in page.content.decode()
+    rules = rules_of(stage.owner.id)
+    assert (rules["slow_seconds"], rules["account_minutes"], rules["follow_minutes"]) == (30, 60, None)
+    assert rules["links_off"]
+    assert not rules["emoji_only"]
+    send(owner, path, "words", refused="crook\r\nthief", held="money")
+    assert words_of(stage.owner.id, stage.owner) == {"refused": "crook\nthief", "held": "money"}
+
+
+def test_wrong_input_is_shown_again_with_its_reason(stage: Stage, path: str) -> None:
+    owner = browser_of(stage.owner)
+    page = send(owner, path, "words", refused="/(/", held="")
+    assert page.status_code == 422
+    assert "missing )" in page.content.decode()
+    assert page.context["words"]["refused"] == "/(/"
+    assert send(owner, path, "rules", slow_seconds="a lot").status_code == 422
+    assert send(owner, path, "everything").status_code == 404
+    assert rules_of(stage.owner.id)["slow_seconds"] == 0
+
+
+def test_value_that_rest_has_set_stays_a_choice(stage: Stage, path: str) -> None:
+    set_rules(stage.owner.id, stage.owner, {"slow_seconds": 7, "account_minutes": 2_880})
+    shown = browser_of(stage.owner).get(path).content.decode()
+    assert '<option value="7" selected>7 seconds</option>' in shown
+    assert '<option value="2880" selected>Accounts older than 2 days</option>' in shown
+
+
+def test_helper_reviews_and_does_not_rule(stage: Stage, path: str) -> None:
+    helper = stage.viewers[4]
+    Role.objects.create(channel=stage.owner, viewer=helper, kind=Role.Kind.HELPER)
+    author = stage.viewers[0]
+    rows = [HeldComment.objects.create(video=stage.video, author=author, body=f"{n} <b>", reason="x") for n in "ab"]
+    client = browser_of(helper)
+    shown = client.get(path).content.decode()
+    assert "a &lt;b&gt;" in shown
+    assert "textarea" not in shown
+    for act, row in zip(("approve", "deny"), rows, strict=True):
+        send(client, path, act, video=stage.video.id, comment=row.id)
+    assert [comment.body for comment in Comment.objects.all()] == ["a <b>"]
+    assert (
+        "Perhaps another moderator"
+        in send(client, path, "deny", video=stage.video.id, comment=rows[0].id).content.decode()
+    )
+    assert send(client, path, "deny", video="x", comment="y").status_code == 404
+    assert send(client, path, "words", refused="x", held="").status_code == 422
+
+
+def test_others_find_no_rules_to_change(stage: Stage, path: str) -> None:
+    assert browser_of(stage.viewers[0]).get(path).status_code == 403
+    assert Client().get(path).status_code == 302
+    assert browser_of(stage.owner).get(f"/rules/{stage.video.id}/").status_code == 404

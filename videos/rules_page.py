@@ -1,0 +1,159 @@
+"""The page of a channel's rules and words, and of what waits for review. It needs no script.
+
+Called by the URLs. For the broadcaster, their moderators and helpers; others get 403.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods
+
+from accounts.models import Viewer
+from accounts.pages import in_our_look
+from accounts.requests import staff
+from moderation import rights
+from screening import followers
+from videos import channel_rules, held
+from web.middleware import forbidden
+from web.refusals import NotFound, Refused
+
+SLOW_SECONDS = (5, 10, 30, 60, 300)
+MINUTES = (10, 60, 1_440, 10_080)
+
+
+def _lasting(seconds: int) -> str:
+    if seconds and seconds % 86_400 == 0:
+        return ngettext("%(n)s day", "%(n)s days", seconds // 86_400) % {"n": seconds // 86_400}
+    if seconds and seconds % 3_600 == 0:
+        return ngettext("%(n)s hour", "%(n)s hours", seconds // 3_600) % {"n": seconds // 3_600}
+    if seconds and seconds % 60 == 0:
+        return ngettext("%(n)s minute", "%(n)s minutes", seconds // 60) % {"n": seconds // 60}
+    return ngettext("%(n)s second", "%(n)s seconds", seconds) % {"n": seconds}
+
+
+class RulesForm(forms.Form):
+    """The rules as choices. A value that REST has set to something else is one of them."""
+
+    slow_seconds = forms.TypedChoiceField(label=gettext_lazy("Slow mode"), coerce=int)
+    account_minutes = forms.TypedChoiceField(
+        label=gettext_lazy("Accounts"), coerce=int, empty_value=None, required=False
+    )
+    follow_minutes = forms.TypedChoiceField(
+        label=gettext_lazy("Followers"), coerce=int, empty_value=None, required=False
+    )
+    emoji_only = forms.BooleanField(label=gettext_lazy("Emoji only"), required=False)
+    links_off = forms.BooleanField(label=gettext_lazy("No links"), required=False)
+    capitals_off = forms.BooleanField(label=gettext_lazy("No shouting in capitals"), required=False)
+    repeats_off = forms.BooleanField(label=gettext_lazy("No repeating"), required=False)
+
+    def __init__(self, data: Any, rules: dict[str, Any]) -> None:
+        super().__init__(data, initial=rules)
+        slow = {seconds: _lasting(seconds) for seconds in sorted({*SLOW_SECONDS, rules["slow_seconds"]} - {0})}
+        self._offer("slow_seconds", {0: _("Off"), **slow})
+        older = {n: _("Accounts older than %(time)s") % {"time": time} for n, time in _times(rules["account_minutes"])}
+        self._offer("account_minutes", {"": _("Everybody"), 0: _("Accounts, no guests"), **older})
+        longer = {n: _("Followers for %(time)s") % {"time": time} for n, time in _times(rules["follow_minutes"])}
+        self._offer("follow_minutes", {"": _("Everybody"), 0: _("Followers"), **longer})
+        if not followers.readers:
+            del self.fields["follow_minutes"]
+        for name, field in self.fields.items():
+            if isinstance(field, forms.ChoiceField):
+                field.widget.attrs["class"] = "field"
+            self.fields[name].label_suffix = ""
+
+    def _offer(self, name: str, choices: dict[Any, str]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.TypedChoiceField)
+        field.choices = list(choices.items())
+
+
+def _times(minutes: int | None) -> list[tuple[int, str]]:
+    return [(n, _lasting(60 * n)) for n in sorted({*MINUTES, minutes or 0} - {0})]
+
+
+@in_our_look
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def rules(request: HttpRequest, channel_id: UUID) -> HttpResponse:
+    """Show rules, words and what waits; change one of them by a form."""
+    viewer = staff(request)
+    owner = Viewer.objects.filter(id=channel_id).first()
+    if owner is None:
+        raise Http404
+    if not rights.may("review", channel_id, viewer):
+        return forbidden(request, viewer)
+    form, error, words = None, "", None
+    if request.method == "POST":
+        try:
+            form = _FORMS[request.POST.get("form", "")](request, channel_id, viewer)
+        except KeyError:
+            raise Http404 from None
+        except NotFound as refusal:
+            messages.info(request, refusal.detail)
+        except Refused as refusal:
+            error = refusal.detail
+            words = {name: request.POST.get(name, "") for name in ("refused", "held")}
+        if form is None and not error:
+            return redirect(request.path)
+    may_rule = rights.may("rules", channel_id, viewer)
+    context = {
+        "channel": owner,
+        "may_rule": may_rule,
+        "form": (form or RulesForm(None, channel_rules.rules_of(channel_id))) if may_rule else None,
+        "words": words or (channel_rules.words_of(channel_id, viewer) if may_rule else {}),
+        "words_error": error,
+        "held": held.HeldPart().load(channel_id)["held"],
+    }
+    return TemplateResponse(request, "videos/studio/rules.html", context, status=422 if form or error else 200)
+
+
+def _set_rules(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> RulesForm | None:
+    form = RulesForm(request.POST, channel_rules.rules_of(channel_id))
+    if not form.is_valid():
+        return form
+    channel_rules.set_rules(channel_id, viewer, form.cleaned_data)
+    messages.success(request, _("The rules are changed. They bind the next comment."))
+    return None
+
+
+def _set_words(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    texts = {name: request.POST.get(name, "").replace("\r\n", "\n") for name in ("refused", "held")}
+    channel_rules.set_words(channel_id, viewer, **texts)
+    messages.success(request, _("The words are changed. They bind the next comment."))
+
+
+def _approve(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    held.approve(*_named(request), viewer)
+    messages.success(request, _("The comment is published."))
+
+
+def _deny(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    held.deny(*_named(request), viewer)
+    messages.success(request, _("The comment is thrown away."))
+
+
+def _named(request: HttpRequest) -> tuple[UUID, UUID]:
+    """Return the video and the held comment that a form names. Raises Http404."""
+    try:
+        return UUID(request.POST.get("video", "")), UUID(request.POST.get("comment", ""))
+    except ValueError:
+        raise Http404 from None
+
+
+_FORMS: dict[str, Callable[[HttpRequest, UUID, Viewer], RulesForm | None]] = {
+    "rules": _set_rules,
+    "words": _set_words,
+    "approve": _approve,
+    "deny": _deny,
+}
