@@ -1,14 +1,14 @@
-"""Boards in the API: what is beside the picture, polls and votes."""
+"""Boards in the API: what is beside the picture, polls and votes, announcements, goals, raids."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router
 
 from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth, viewer_of
-from polls import polls, schemas, votes
+from polls import announcements, goals, polls, raids, schemas, votes
 from polls.limits import BOARD_ACTS, VOTES
 from polls.topics import board_state
 from realtime import act_limits
@@ -20,6 +20,7 @@ from web.schemas import Id
 router = Router()
 VideoId = Annotated[Id, Path()]
 PollId = Annotated[Id, Path()]
+GoalKind = Annotated[Literal["likes", "viewers"], Path()]
 
 
 @router.get(
@@ -107,3 +108,82 @@ async def put_vote(request: HttpRequest, video_id: VideoId, poll_id: PollId, bod
     who = acting_claim(request)
     act_limits.take(VOTES, who)
     return answer(await votes.vote(video_id, poll_id, body.option, who))
+
+
+@router.put(
+    "/videos/{video_id}/announcement",
+    response={200: schemas.AnnouncementOut, **SENDING},
+    tags=["board"],
+    auth=viewer_auth,
+    summary="Announce something (broadcaster, moderators)",
+)
+async def put_announcement(request: HttpRequest, video_id: VideoId, body: schemas.AnnouncementIn) -> HttpResponse:
+    """It is in place of the one before."""
+    actor = acting_viewer(request)
+    act_limits.take(BOARD_ACTS, actor)
+    return answer(await backend_threads.run(announcements.announce, video_id, actor, body.text))
+
+
+@router.delete(
+    "/videos/{video_id}/announcement",
+    response={204: None, **ACTING},
+    tags=["board"],
+    auth=viewer_auth,
+    summary="Take the announcement away (broadcaster, moderators)",
+)
+async def delete_announcement(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    await backend_threads.run(announcements.take_away, video_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+@router.put(
+    "/videos/{video_id}/goals/{kind}",
+    response={200: schemas.GoalOut, **SENDING},
+    tags=["board"],
+    auth=viewer_auth,
+    summary="Set a goal (broadcaster, moderators)",
+)
+async def put_goal(request: HttpRequest, video_id: VideoId, kind: GoalKind, body: schemas.GoalIn) -> HttpResponse:
+    """A number of likes, or of viewers. One of each kind."""
+    actor = acting_viewer(request)
+    act_limits.take(BOARD_ACTS, actor)
+    return answer(await backend_threads.run(goals.set_goal, video_id, actor, kind, body.target, body.title))
+
+
+@router.delete(
+    "/videos/{video_id}/goals/{kind}",
+    response={204: None, **ACTING},
+    tags=["board"],
+    auth=viewer_auth,
+    summary="Take a goal away (broadcaster, moderators)",
+)
+async def delete_goal(request: HttpRequest, video_id: VideoId, kind: GoalKind) -> HttpResponse:
+    await backend_threads.run(goals.take_goal_away, video_id, acting_viewer(request), kind)
+    return HttpResponse(status=204)
+
+
+@router.put(
+    "/videos/{video_id}/raid",
+    response={200: schemas.RaidOut, **SENDING},
+    tags=["board"],
+    auth=viewer_auth,
+    summary="Take all who watch to another broadcast (broadcaster, moderators)",
+)
+async def put_raid(request: HttpRequest, video_id: VideoId, body: schemas.RaidIn) -> HttpResponse:
+    """In 15 s; until then it can be called off. The other broadcast is public, live and another channel's."""
+    actor = acting_viewer(request)
+    act_limits.take(BOARD_ACTS, actor)
+    viewers = await raids.viewers_of(video_id)
+    return answer(await backend_threads.run(raids.raid, video_id, actor, body.to, viewers=viewers))
+
+
+@router.delete(
+    "/videos/{video_id}/raid",
+    response={204: None, **ACTING},
+    tags=["board"],
+    auth=viewer_auth,
+    summary="Call a raid off (broadcaster, moderators)",
+)
+async def delete_raid(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    await backend_threads.run(raids.call_off, video_id, acting_viewer(request))
+    return HttpResponse(status=204)

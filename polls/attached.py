@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from polls import raids
 from polls.board import access_json, board_topic
 from polls.models import Poll
 from polls.polls import close_in, newest_poll
@@ -39,3 +40,4 @@ class BoardOfVideo(Attachment):
             while cursor.rowcount == ROWS_MAX:
                 cursor.execute(_VOTES_OF_VIDEO, [video_id, ROWS_MAX])
         Poll.objects.filter(video_id=video_id).delete()
+        raids.forget(video_id)

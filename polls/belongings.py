@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from accounts.belongings import Belongings
 from accounts.models import Viewer
 from polls.board import access_json, board_topic
-from polls.models import Vote
+from polls.models import Announcement, Poll, Vote
 from polls.polls import newest_votes
 from realtime.events import TopicName
 from realtime.log import writer as log
@@ -55,6 +55,8 @@ class VotesOfViewer(Belongings):
         if doubled:
             _take_back(guest.id, doubled, heads)
         Vote.objects.filter(viewer=guest).update(viewer=account)
+        Poll.objects.filter(opener=guest).update(opener=account)
+        Announcement.objects.filter(author=guest).update(author=account)
         for video in Video.objects.filter(owner=account, has_board=True):  # some of them were the guest's
             if (head := heads.get(board_topic(video.id))) is not None:
                 log.record(head, "access", {"access": access_json(video)})

@@ -57,8 +57,8 @@ class HeldBoard:
 
 
 @contextlib.contextmanager
-def held(video_id: UUID, actor: Viewer) -> Iterator[HeldBoard]:
-    """Hold a board in a transaction, for the broadcaster or a moderator.
+def held(video_id: UUID, actor: Viewer, *also: TopicName) -> Iterator[HeldBoard]:
+    """Hold a board in a transaction, for the broadcaster or a moderator. `also`: other topics to lock with it.
 
     Raises NotFound (also when there is no board yet), Forbidden.
     """
@@ -66,21 +66,20 @@ def held(video_id: UUID, actor: Viewer) -> Iterator[HeldBoard]:
     require("board", video.owner_id, actor)
     topic = board_topic(video_id)
     with transaction.atomic():
-        heads = audit.lock(video.owner_id, topic)
+        heads = audit.lock(video.owner_id, topic, *also)
         if topic not in heads:
             raise NotFound("There is nothing beside this video.")
         yield HeldBoard(video, actor, heads)
 
 
 @contextlib.contextmanager
-def held_open(video_id: UUID, actor: Viewer) -> Iterator[HeldBoard]:
+def held_open(video_id: UUID, actor: Viewer, *also: TopicName) -> Iterator[HeldBoard]:
     """Do what `held` does, to put something on the board: it is made if there is none. Raises Conflict, too."""
     video = visible_video(video_id, actor)
     require("board", video.owner_id, actor)
     _check_not_ended(video)
-    if not video.has_board:
-        _make(video_id, actor)
-    with held(video_id, actor) as board:
+    make_board(video, actor)
+    with held(video_id, actor, *also) as board:
         board.video.refresh_from_db(fields=["status"])  # an end that came meanwhile has closed what was open
         _check_not_ended(board.video)
         yield board
@@ -92,10 +91,12 @@ def _check_not_ended(video: Video) -> None:
 
 
 @transaction.atomic
-def _make(video_id: UUID, actor: Viewer) -> None:
-    """Give a video its board. In a transaction of its own: all who comment wait for the topic of the video."""
-    head, video = locked(video_id, actor)
-    log.ensure_topics([board_topic(video_id)])
-    video.has_board = True
-    video.save(update_fields=["has_board"])
-    log.record(head, "video", {"video": video_json(video)})
+def make_board(video: Video, actor: Viewer) -> None:
+    """Give a video its board, if it has none. In a transaction of its own: all who comment wait for its topic."""
+    if video.has_board:
+        return
+    head, found = locked(video.id, actor)
+    log.ensure_topics([board_topic(video.id)])
+    found.has_board = True
+    found.save(update_fields=["has_board"])
+    log.record(head, "video", {"video": video_json(found)})

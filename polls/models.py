@@ -1,4 +1,5 @@
-"""The tables of what is beside the picture: polls with their votes. Called by all of this app.
+"""The tables of what is beside the picture: polls with their votes, announcements, goals, raids. Called by all of
+this app.
 
 The constraints here decide: one vote per viewer and poll, no negative count.
 """
@@ -12,13 +13,16 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Viewer
+from accounts.models import NAME_MAX, Viewer
 from videos.models import Video
 from web.ids import new_id
+from web.text import TITLE_MAX
 
 QUESTION_MAX = 200
 OPTION_MAX = 80
 OPTIONS_MIN, OPTIONS_MAX = 2, 6
+ANNOUNCEMENT_MAX = 200
+GOAL_TITLE_MAX = 60
 
 
 class Poll(models.Model):
@@ -85,3 +89,53 @@ class Vote(models.Model):
 
     def __str__(self) -> str:
         return f"{self.viewer_id} for {self.option_id}"
+
+
+class Announcement(models.Model):
+    """What a broadcaster says to all who watch. The newest is on the board until it is taken away."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    video = models.ForeignKey(Video, models.CASCADE, related_name="announcements", verbose_name=_("video"))
+    author = models.ForeignKey(Viewer, models.SET_NULL, null=True, related_name="+", verbose_name=_("author"))
+    text = models.CharField(_("text"), max_length=ANNOUNCEMENT_MAX)
+    made_at = models.DateTimeField(_("made"), db_default=Now())
+    ended_at = models.DateTimeField(_("taken away"), null=True)
+
+    class Meta:
+        verbose_name = _("announcement")
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class Goal(models.Model):
+    """How many likes or viewers a broadcaster wants. The page compares it with the video's own numbers."""
+
+    class Kind(models.TextChoices):
+        LIKES = "likes", _("likes")
+        VIEWERS = "viewers", _("viewers")
+
+    pk = models.CompositePrimaryKey("video_id", "kind")
+    video = models.ForeignKey(Video, models.CASCADE, related_name="goals", db_index=False)
+    kind = models.CharField(max_length=8, choices=Kind)
+    title = models.CharField(max_length=GOAL_TITLE_MAX, blank=True, db_default="")
+    target = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.target} {self.kind}"
+
+
+class Raid(models.Model):
+    """A broadcaster takes all who watch to another channel's broadcast. Of that it keeps what was shown then."""
+
+    video = models.OneToOneField(Video, models.CASCADE, primary_key=True, related_name="raid")
+    target_id = models.UUIDField(db_index=True)
+    target_title = models.CharField(max_length=TITLE_MAX)
+    target_name = models.CharField(max_length=NAME_MAX)
+    name = models.CharField(max_length=NAME_MAX)
+    viewers = models.PositiveIntegerField()
+    at = models.DateTimeField(db_default=Now())
+    leaves_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.video_id} to {self.target_id}"

@@ -6,14 +6,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts.pages import page
-from polls.models import OPTION_MAX, QUESTION_MAX
+from polls.models import ANNOUNCEMENT_MAX, GOAL_TITLE_MAX, OPTION_MAX, QUESTION_MAX
 from polls.words import BOARD
 
 
 @page
 async def parts(request: HttpRequest) -> HttpResponse:
     """Send what static/js/board/board.js adds to the page: the same for everybody."""
-    context = {"words": BOARD, "question_max": QUESTION_MAX, "option_max": OPTION_MAX}
+    context = {
+        "words": BOARD,
+        "question_max": QUESTION_MAX,
+        "option_max": OPTION_MAX,
+        "announcement_max": ANNOUNCEMENT_MAX,
+        "goal_title_max": GOAL_TITLE_MAX,
+    }
     response = render(request, "polls/board.html", context)
     response.headers["Cache-Control"] = "public, max-age=60"
     return response

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from ninja import Schema
 from pydantic import Field
 
-from polls.models import OPTION_MAX, OPTIONS_MAX, OPTIONS_MIN, QUESTION_MAX
+from polls.models import ANNOUNCEMENT_MAX, GOAL_TITLE_MAX, OPTION_MAX, OPTIONS_MAX, OPTIONS_MIN, QUESTION_MAX
 from realtime.answers import In
-from web.schemas import SEEN_TEXT, text_field
+from web.schemas import SEEN_TEXT, TEXT, Id, text_field
 
 SECONDS_MIN, SECONDS_MAX = 10, 86_400
+GOAL_TARGET_MAX = 1_000_000_000
 Option = Annotated[str, text_field(SEEN_TEXT, 1, OPTION_MAX)]
 
 
@@ -29,6 +30,19 @@ class PollIn(In):
 
 class VoteIn(In):
     option: Annotated[int, Field(ge=1, lt=2**63)] = Field(description="The id of one of the poll's options.")
+
+
+class AnnouncementIn(In):
+    text: Annotated[str, text_field(SEEN_TEXT, 1, ANNOUNCEMENT_MAX)] = Field(examples=["A break of ten minutes"])
+
+
+class GoalIn(In):
+    target: Annotated[int, Field(ge=1, le=GOAL_TARGET_MAX)]
+    title: Annotated[str, text_field(TEXT, 0, GOAL_TITLE_MAX)] = Field("", examples=["Then I sing"])
+
+
+class RaidIn(In):
+    to: Id = Field(description="A public live video of another channel.")
 
 
 class OptionOut(Schema):
@@ -63,8 +77,41 @@ class PollList(Schema):
     items: list[PollResult]
 
 
+class AnnouncementOut(Schema):
+    id: UUID
+    text: str
+    at_ms: int
+
+
+class GoalOut(Schema):
+    kind: Literal["likes", "viewers"]
+    target: int
+    title: str
+
+
+class RaidTarget(Schema):
+    id: UUID
+    title: str
+    name: str = Field(description="Its broadcaster's.")
+
+
+class RaidOut(Schema):
+    to: RaidTarget
+    leaves_at_ms: int = Field(description="Pages then go there by themselves, but for those who stay.")
+
+
+class RaidedOut(Schema):
+    name: str = Field(description="The broadcaster who has sent their viewers here.")
+    viewers: int
+    at_ms: int
+
+
 class BoardSnapshot(Schema):
     poll: PollOut | None = Field(description="The newest.")
+    announcement: AnnouncementOut | None
+    goals: list[GoalOut]
+    raid: RaidOut | None
+    raided: RaidedOut | None = Field(description="The last raid that has come.")
     votes: Votes = Field(description="Those of the poll.")
 
 

@@ -6,12 +6,12 @@ events = fresh snapshot, for every event type.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from accounts.models import Viewer
-from polls import polls
+from polls import announcements, goals, polls, raids
 from polls.board import access_json, board_topic
 from polls.models import Poll
 from realtime.events import TopicName
@@ -25,6 +25,15 @@ from web.refusals import NotFound
 
 KEPT_EVENTS = 50
 
+SLOTS: dict[str, Callable[[UUID], Any]] = {
+    "poll": polls.newest_json,
+    "announcement": announcements.current_json,
+    "goals": goals.goals_json,
+    "raid": raids.raid_json,
+    "raided": raids.raided_json,
+}
+"""What a board shows: the name of each slot and of its event, and how it is read."""
+
 
 class BoardTopics(TopicKind):
     """`board:<video id>`. An event replaces the slot of its name. The counter holds the votes of the poll that is
@@ -32,7 +41,7 @@ class BoardTopics(TopicKind):
     """
 
     prefix = "board"
-    events = frozenset({"poll", "access"})
+    events = frozenset({*SLOTS, "access"})
     counter = "votes"
     kept_events = KEPT_EVENTS
 
@@ -58,7 +67,7 @@ class BoardTopics(TopicKind):
 
 
 def snapshot_of(video: Video) -> dict[str, Any]:
-    return {"access": access_json(video), "poll": polls.newest_json(video.id)}
+    return {"access": access_json(video), **{name: read(video.id) for name, read in SLOTS.items()}}
 
 
 def board_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import { EVENTS as INBOX_EVENTS } from "./inbox/state.js";
 import { EVENTS as VIDEO_EVENTS } from "./watch/state.js";
 
 // Those of a board, whose modules (board/) are loaded when there is one.
-const BOARD_EVENTS = ["poll", "votes", "access"];
+const BOARD_EVENTS = ["poll", "votes", "announcement", "goals", "raid", "raided", "access"];
 
 /** The names of all events that topics bring. */
 export const EVENTS = [...new Set([...VIDEO_EVENTS, ...INBOX_EVENTS, ...BOARD_EVENTS])];

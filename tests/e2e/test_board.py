@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import expect
 
-from tests.e2e.conftest import Broadcaster, OpenWindow
+from tests.e2e.conftest import Broadcaster, OpenWindow, make_broadcaster
 from tests.e2e.test_watch import live_as, watch
 from tests.sites import Site
 
@@ -19,8 +19,8 @@ async def test_viewers_vote_and_everybody_sees_how_it_stands(
     bo = await open_window(watch(site, video_id, node=1), viewport={"width": 390, "height": 844}, color_scheme="dark")
     await ada.join("Ada")
 
-    await nadia.page.get_by_role("button", name="Ask your viewers").click()
-    dialog = nadia.page.get_by_role("dialog", name="Ask your viewers")
+    await nadia.page.get_by_role("button", name="Polls and announcements").click()
+    dialog = nadia.page.get_by_role("dialog", name="For your viewers")
     await dialog.get_by_role("button", name="Ask", exact=True).click()
     await expect(dialog.get_by_role("alert")).to_contain_text("two options")
     await dialog.get_by_label("Question").fill("Which song comes next?")
@@ -45,7 +45,7 @@ async def test_viewers_vote_and_everybody_sees_how_it_stands(
         await expect(window.page.locator("[data-poll=votes]")).to_have_text("2 votes")
     await expect(ada.page.locator(".poll-option").first).to_be_disabled()
 
-    await nadia.page.get_by_role("button", name="Ask your viewers").click()
+    await nadia.page.get_by_role("button", name="Polls and announcements").click()
     await dialog.get_by_role("button", name="Close the poll").click()
     await expect(ada.page.locator("[data-poll=left]")).to_have_text("Over")
     for window in (ada, bo):
@@ -54,5 +54,44 @@ async def test_viewers_vote_and_everybody_sees_how_it_stands(
     await expect(ada.page.locator(".poll-option", has_text="The old one")).to_have_attribute("aria-pressed", "true")
     await ada.page.get_by_role("button", name="Hide the result").click()
     await expect(ada.page.locator(".poll")).to_be_hidden()
+    for window in (nadia, ada, bo):
+        assert window.problems == []
+
+
+async def test_an_announcement_a_goal_and_a_raid(site: Site, broadcaster: Broadcaster, open_window: OpenWindow) -> None:
+    video_id = broadcaster.new_video(title="Before the raid")
+    other = make_broadcaster(site, "raided")
+    target = other.new_video(title="Where they go")
+    nadia = await live_as(open_window, broadcaster, video_id)
+    ada = await open_window(watch(site, video_id, node=1), viewport={"width": 390, "height": 844})
+    bo = await open_window(watch(site, target), color_scheme="dark")
+    await bo.is_live()
+    await nadia.page.get_by_role("button", name="Polls and announcements").click()
+    dialog = nadia.page.get_by_role("dialog", name="For your viewers")
+
+    await dialog.get_by_text("Announce something").click()
+    await dialog.get_by_label("Announcement").fill("A break of ten minutes")
+    await dialog.get_by_role("button", name="Announce", exact=True).click()
+    await expect(ada.page.get_by_role("region", name="Announcement")).to_contain_text("A break of ten minutes")
+    await dialog.get_by_text("Set a goal").first.click()
+    await dialog.get_by_label("Number").fill("2")
+    await dialog.get_by_label("What happens then").fill("Then I sing")
+    await dialog.get_by_role("button", name="Set the goal").click()
+    await expect(ada.page.locator(".goal")).to_contain_text("0 of 2 likes")
+    for number in range(2):
+        liker = broadcaster.call("POST", "/guests", {"name": f"Liker {number}"})
+        broadcaster.call("PUT", f"/videos/{video_id}/like", {"kind": "love"}, token=liker["token"])
+    await expect(ada.page.locator(".goal")).to_contain_text("Reached!")
+
+    await dialog.get_by_text("Take everybody to").click()
+    await dialog.get_by_label("Broadcast").select_option(target)
+    assert await nadia.serious_axe_findings() == []
+    await dialog.get_by_role("button", name="Take them there").click()
+    await expect(ada.page.locator(".raid-head")).to_contain_text("you go on to")
+    assert await ada.serious_axe_findings() == []
+    await expect(bo.page.get_by_text("came with")).to_be_visible()
+    await ada.page.get_by_role("button", name="Stay here").click()
+    await ada.page.get_by_role("link", name="Go there").click()
+    await ada.page.wait_for_url(f"**/videos/{target}/")
     for window in (nadia, ada, bo):
         assert window.problems == []

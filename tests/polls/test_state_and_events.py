@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import random
+from functools import partial
 from uuid import UUID
 
 import pytest
 
-from polls import polls
+from polls import announcements, goals, polls, raids
 from polls.models import Poll
 from polls.votes import vote
 from realtime.identity import Identity
@@ -17,7 +18,15 @@ from realtime.registry import registry
 from tests.polls.boards import BoardFollower, load
 from tests.videos.acts import Stage
 from videos import broadcasts
+from videos.models import Video
 from web.refusals import Refused
+
+
+def another_channels(stage: Stage) -> Video:
+    """Return a live video of somebody else."""
+    other = stage.viewers[0]
+    other.is_broadcaster = True
+    return broadcasts.start_video(broadcasts.create_video(other, title="Another").id, other)
 
 
 async def act(stage: Stage, chance: random.Random) -> None:
@@ -25,9 +34,27 @@ async def act(stage: Stage, chance: random.Random) -> None:
     run, id = backend_threads.run, stage.video.id
     some = await run(lambda: list(Poll.objects.filter(video=id, withdrawn_at=None).prefetch_related("options")))
     poll = chance.choice(some) if some else None
-    what = chance.choice(["open", "vote", "vote", "vote", "close", "withdraw", "visibility"])
+    polled = ["open", "vote", "vote", "vote", "close", "withdraw"]
+    what = chance.choice(
+        [*polled, "visibility", "announce", "take away", "goal", "no goal", "raid", "call off", "raided"]
+    )
+    kind = chance.choice(["likes", "viewers"])
     with contextlib.suppress(Refused):
-        if what == "open":
+        if what == "announce":
+            await run(announcements.announce, id, stage.owner, str(chance.random()))
+        elif what == "take away":
+            await run(announcements.take_away, id, stage.owner)
+        elif what == "goal":
+            await run(goals.set_goal, id, stage.owner, kind, chance.randrange(1, 9), chance.choice(["", "Then"]))
+        elif what == "no goal":
+            await run(goals.take_goal_away, id, stage.owner, kind)
+        elif what in ("raid", "raided"):
+            ends = (stage.video, await run(another_channels, stage))
+            raider, target = ends if what == "raid" else ends[::-1]
+            await run(partial(raids.raid, raider.id, raider.owner, target.id, viewers=chance.randrange(9)))
+        elif what == "call off":
+            await run(raids.call_off, id, stage.owner)
+        elif what == "open":
             await run(polls.open_poll, id, stage.owner, f"{chance.random()} <b>ü🎉?", ["a", "b", "c"])
         elif what == "visibility":
             await run(
@@ -43,12 +70,13 @@ async def act(stage: Stage, chance: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(3))
 async def test_first_state_and_events_equal_fresh_state(stage: Stage, seed: int) -> None:
     chance = random.Random(seed)
+    await backend_threads.run(broadcasts.start_video, stage.video.id, stage.owner)
     await backend_threads.run(polls.open_poll, stage.video.id, stage.owner, "First?", ["yes", "no"])
     for _ in range(chance.randrange(20)):
         await act(stage, chance)
     follower = BoardFollower(stage, await load(stage))
     for _ in range(8):
-        for _ in range(8):
+        for _ in range(10):
             await act(stage, chance)
         await follower.check()
     await stage.end()

@@ -3,8 +3,10 @@
 
 import { ApiError, call } from "../core/api.js";
 import { addWords } from "../core/words.js";
-import { byId } from "../parts/dom.js";
+import { byId, copyOf } from "../parts/dom.js";
+import { Announcement, Goals } from "./notices.js";
 import { PollCard } from "./poll.js";
+import { RaidCard } from "./raid.js";
 import { apply, first } from "./state.js";
 
 const AGAIN_MS = 3_000;
@@ -22,21 +24,22 @@ export async function loadedBoard(page) {
 }
 
 class Board {
-  #place = byId("board-template").content.firstElementChild.cloneNode(true);
+  #place = copyOf("board-template");
   #state = null;
   #viewerId;
   #hasAsked = false;
   #tools = null;
-  #poll;
+  #cards;
 
   constructor({ store, client, asViewer }) {
     Object.assign(this, { store, client });
     document.querySelector("#comments-panel .comments-body").before(this.#place);
-    this.#poll = new PollCard({
-      place: this.#place, asViewer,
-      voted: (message) => this.#happened("local_voted", message),
-      refresh: () => void this.#ask(),
-    });
+    const place = this.#place;
+    const voted = (message) => this.#happened("local_voted", message);
+    this.#cards = [
+      new RaidCard({ place }), new Announcement({ place }), new Goals({ place }),
+      new PollCard({ place, asViewer, voted, refresh: () => void this.#ask() }),
+    ];
   }
 
   render({ video, viewer, canModerate }) {
@@ -79,7 +82,7 @@ class Board {
   }
 
   #draw() {
-    this.#poll.render(this.#state, this.store.state);
+    if (this.#state) for (const card of this.#cards) card.render(this.#state, this.store.state);
     void this.#tools?.then((tools) => tools.render(this.#state));
   }
 }

@@ -4,7 +4,7 @@ import { ApiError, call } from "../core/api.js";
 import { recall, remember } from "../core/storage.js";
 import { broadcast, onBroadcast } from "../core/tabs.js";
 import { plural, translate } from "../core/words.js";
-import { byId, note } from "../parts/dom.js";
+import { byId, copyOf, note } from "../parts/dom.js";
 import { compact, duration } from "../parts/format.js";
 import { serverNow } from "../parts/page.js";
 import { isOpen, standing } from "./state.js";
@@ -14,8 +14,6 @@ const OVER_MS = 300_000;
 const DISMISSED = "poll-dismissed";
 
 const percent = new Intl.NumberFormat(document.documentElement.lang, { style: "percent" });
-const copyOf = (id) => byId(id).content.firstElementChild.cloneNode(true);
-
 export class PollCard {
   #card = copyOf("poll-template");
   #shown = "";

@@ -2,7 +2,7 @@
 //
 // Promise: first(answer of the API) followed by apply(...) for every event equals first(...) of a later answer.
 
-const SLOTS = ["poll", "access"];
+const SLOTS = ["poll", "announcement", "goals", "raid", "raided", "access"];
 
 /** Return the state of a board from what the API answers. */
 export const first = ({ topic, epoch, seq, snapshot, mine }) => ({ topic, epoch, seq, ...snapshot, mine });
@@ -13,7 +13,7 @@ const withPoll = (state, poll) => (poll?.id === state.poll?.id ? { ...state, pol
 export function apply(state, name, data) {
   if (SLOTS.includes(name)) {
     if (data.seq <= state.seq) return state;
-    return { ...(name === "poll" ? withPoll(state, data.poll) : state), seq: data.seq };
+    return { ...(name === "poll" ? withPoll(state, data.poll) : state), [name]: data[name], seq: data.seq };
   }
   if (name === "votes") return { ...state, votes: { total: data.total, kinds: data.kinds } };
   if (name === "reset") return { ...withPoll(state, data.snapshot.poll), ...data.snapshot, epoch: data.epoch, seq: data.seq };

@@ -1,37 +1,38 @@
-// What the broadcaster and moderators put beside the picture: a button at the head of the comments, and a dialog.
+// What the broadcaster and moderators put beside the picture: a button at the head of the comments, and a dialog with a
+// form for each thing.
 
 import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
-import { byId, note, toast } from "../parts/dom.js";
-import { serverNow } from "../parts/page.js";
-import { isOpen } from "./state.js";
-
-const OPTIONS_MIN = 2;
-const OPTIONS_MAX = 6;
+import { byId, copyOf, note, toast } from "../parts/dom.js";
+import { PollForm } from "./poll-form.js";
 
 export class Tools {
   #dialog = byId("board-dialog");
-  #form = byId("poll-form");
   #board = null;
+  #pollForm = new PollForm({
+    send: (...what) => this.#send(...what),
+    fail: (text) => this.#fail(text),
+    done: () => this.#dialog.close(),
+  });
 
   constructor({ store }) {
     this.store = store;
-    const button = byId("board-tools-template").content.firstElementChild.cloneNode(true);
+    const button = copyOf("board-tools-template");
     document.querySelector(".comments-head").append(button);
     button.addEventListener("click", () => {
       this.#draw();
       this.#dialog.showModal();
     });
     this.#dialog.querySelector("[data-close]").addEventListener("click", () => this.#dialog.close());
-    byId("poll-add").addEventListener("click", () => this.#addOption().focus());
-    this.#form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      void this.#open();
-    });
-    this.#form.addEventListener("input", () => note(byId("poll-error"), ""));
-    byId("poll-close").addEventListener("click", () => void this.#act("POST", "/close", "poll_closed"));
-    byId("poll-withdraw").addEventListener("click", () => void this.#act("DELETE", "", "poll_withdrawn"));
-    this.#clear();
+    this.#dialog.addEventListener("input", () => this.#fail(""));
+    this.#onSubmit("announcement-form", ({ text }) => this.#announce(text.value));
+    this.#onSubmit("goal-form", (fields) => this.#setGoal(fields));
+    this.#onSubmit("raid-form", ({ to }) => this.#send("PUT", "/raid", { to: to.value }, "raid_begun"));
+    byId("announcement-away").addEventListener("click", () => void this.#send("DELETE", "/announcement", undefined, "taken_away"));
+    byId("goal-away").addEventListener("click", () => void this.#send("DELETE", `/goals/${byId("goal-kind").value}`, undefined, "taken_away"));
+    byId("raid-away").addEventListener("click", () => void this.#send("DELETE", "/raid", undefined, "raid_off"));
+    byId("goal-kind").addEventListener("change", () => this.#draw());
+    byId("raid-details").addEventListener("toggle", ({ target }) => { if (target.open) void this.#listTargets(); });
   }
 
   render(board) {
@@ -39,70 +40,69 @@ export class Tools {
     if (this.#dialog.open) this.#draw();
   }
 
-  get #path() {
-    return `/videos/${this.store.state.video.id}/polls`;
+  #onSubmit(id, work) {
+    const form = byId(id);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void work(form.elements);
+    });
   }
 
   #draw() {
     const { video } = this.store.state;
-    const poll = this.#board?.poll;
-    const open = Boolean(poll) && isOpen(poll, video, serverNow());
-    byId("poll-now").hidden = !poll;
-    byId("poll-now-question").textContent = poll?.question ?? "";
-    byId("poll-close").hidden = !open;
-    this.#form.hidden = open || video.status === "ended";
+    const board = this.#board ?? { poll: null, announcement: null, goals: [], raid: null };
     byId("board-ended").hidden = video.status !== "ended";
+    byId("board-forms").hidden = video.status === "ended";
+    this.#pollForm.render(board.poll, video);
+    byId("announcement-away").hidden = !board.announcement;
+    byId("goal-away").hidden = !board.goals.some(({ kind }) => kind === byId("goal-kind").value);
+    byId("raid-away").hidden = !board.raid;
   }
 
-  get #options() {
-    return [...byId("poll-options").querySelectorAll("input")];
+  #announce(text) {
+    if (!text.trim()) return this.#fail(translate("nothing_written"));
+    return this.#send("PUT", "/announcement", { text }, "announced", () => byId("announcement-form").reset());
   }
 
-  #addOption() {
-    const field = byId("poll-field-template").content.firstElementChild.cloneNode(true);
-    byId("poll-options").append(field);
-    const number = this.#options.length;
-    const input = field.querySelector("input");
-    input.setAttribute("aria-label", translate("option", { n: number }));
-    input.placeholder = translate("option", { n: number });
-    byId("poll-add").hidden = number >= OPTIONS_MAX;
-    return input;
+  #setGoal({ target, kind, title }) {
+    if (!target.checkValidity() || !target.value) return this.#fail(target.validationMessage || translate("nothing_written"));
+    return this.#send("PUT", `/goals/${kind.value}`, { target: Number(target.value), title: title.value }, "goal_set");
   }
 
-  #clear() {
-    this.#form.reset();
-    byId("poll-options").replaceChildren();
-    for (let number = 0; number < OPTIONS_MIN; number += 1) this.#addOption();
-    note(byId("poll-error"), "");
-  }
-
-  async #open() {
-    const { question, seconds, accounts } = this.#form.elements;
-    const options = this.#options.map((input) => input.value.trim()).filter(Boolean);
-    if (!question.value.trim() || options.length < OPTIONS_MIN) return note(byId("poll-error"), translate("poll_incomplete"));
-    const asked = { question: question.value, options, seconds: Number(seconds.value) || null, is_for_accounts: accounts.checked };
-    if (await this.#send("POST", this.#path, asked, "poll_opened")) {
-      this.#clear();
-      this.#dialog.close();
+  /** The public broadcasts of others that are live now. */
+  async #listTargets() {
+    const list = byId("raid-to");
+    try {
+      const { items } = await call("GET", "/videos?status=live&limit=100", undefined, { quietly: true });
+      const others = items.filter(({ broadcaster }) => broadcaster.id !== this.store.state.video.broadcaster.id);
+      list.replaceChildren(...others.map(({ id, title, broadcaster }) => new Option(`${broadcaster.name}: ${title}`, id)));
+      if (!others.length) this.#fail(translate("no_target"));
+    } catch (error) {
+      this.#complain(error);
     }
   }
 
-  async #act(method, what, done) {
-    await this.#send(method, `${this.#path}/${this.#board.poll.id}${what}`, undefined, done);
+  #fail(text) {
+    note(byId("board-error"), text);
   }
 
-  /** Return whether it was done; what goes wrong is written under the form. */
-  async #send(method, path, body, done) {
+  #complain(error) {
+    if (!(error instanceof ApiError)) throw error;
+    this.#fail([409, 422].includes(error.status) ? error.detail : error.advice);
+  }
+
+  /** Return whether it was done; what goes wrong is written under the forms. */
+  async #send(method, path, body, done, then = () => {}) {
     const buttons = [...this.#dialog.querySelectorAll("button:not([data-close])")];
     for (const button of buttons) button.disabled = true;
     try {
-      await call(method, path, body);
-      note(byId("poll-error"), "");
+      await call(method, `/videos/${this.store.state.video.id}${path}`, body);
+      this.#fail("");
       toast(translate(done));
+      then();
       return true;
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      note(byId("poll-error"), error.status === 409 || error.status === 422 ? error.detail : error.advice);
+      this.#complain(error);
       return false;
     } finally {
       for (const button of buttons) button.disabled = false;

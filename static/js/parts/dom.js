@@ -5,6 +5,9 @@ import { hue, initial } from "./format.js";
 
 export const byId = (id) => document.getElementById(id);
 
+/** A copy of what a template holds. */
+export const copyOf = (id) => byId(id).content.firstElementChild.cloneNode(true);
+
 /** A drawing of the page's sprite. */
 export function icon(name) {
   const [svg, use] = ["svg", "use"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
