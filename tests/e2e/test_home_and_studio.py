@@ -111,6 +111,20 @@ async def test_the_chosen_appearance_is_there_on_the_next_page_from_the_first_by
     assert re.search(r'<html[^>]* data-theme="dark"', await answer.text())
 
 
+async def test_a_watch_page_is_dark_until_somebody_chooses_otherwise(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    window = await open_window(f"{site.urls[0]}/videos/{broadcaster.new_video()}/", color_scheme="light")
+    html, shown = window.page.locator("html"), "getComputedStyle(document.documentElement).colorScheme"
+    dark = await window.page.evaluate(shown)
+    await window.page.get_by_role("button", name="Account and appearance").click()
+    await expect(window.page.get_by_role("radio", name="Dark")).to_be_checked()
+    await window.page.get_by_role("radio", name="System").click()
+    await expect(html).not_to_have_attribute("data-theme", "dark")
+    await window.page.reload()
+    assert (dark, await window.page.evaluate(shown)) == ("dark", "light dark")
+
+
 SEGMENT = "#EXT-X-PROGRAM-DATE-TIME:2026-09-21T14:13:{:02}.000Z\n#EXTINF:2.00000,\n1790000000000-{}.m4s\n"
 
 

@@ -21,18 +21,18 @@ export function localise(element) {
 localise(document);
 
 // The appearance: light, dark, or as the system has it. Kept in a cookie, which the server writes into the page: no flash of
-// the other.
+// the other. Without a choice a watch page is dark.
 
 function setTheme(theme) {
   const root = document.documentElement;
-  if (theme) root.dataset.theme = theme;
-  else delete root.dataset.theme;
-  document.cookie = `theme=${theme}; path=/; max-age=${theme ? YEAR_SECONDS : 0}; samesite=lax`;
+  if (theme === "system") delete root.dataset.theme;
+  else root.dataset.theme = theme;
+  document.cookie = `theme=${theme}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
 }
 
 const choices = document.querySelector("[data-themes]");
 if (choices) {
   choices.disabled = false;
-  choices.querySelector(`input[value="${document.documentElement.dataset.theme ?? ""}"]`).checked = true;
+  choices.querySelector(`input[value="${document.documentElement.dataset.theme ?? "system"}"]`).checked = true;
   choices.addEventListener("change", (event) => setTheme(event.target.value));
 }
