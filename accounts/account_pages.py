@@ -5,12 +5,16 @@ Called by the URLs. What is not here is a view of django-allauth, with our templ
 
 from __future__ import annotations
 
+import logging
+from functools import wraps
 from typing import Any
 
+import requests
 from allauth.account import views
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.views import LoginWebAuthnView
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -24,22 +28,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import browsers, invitations, outbox, removal
 from accounts.forms import LeavingForm, ProfileForm
 from accounts.models import Viewer
-from accounts.pages import guest_on
+from accounts.pages import guest_on, provider_name
 from accounts.requests import staff
+from accounts.throttling import SyncView
 from web.refusals import NotFound
 
+logger = logging.getLogger(__name__)
 ACCOUNT = "/accounts/"
 QUESTION_SECONDS = 600  # for which nobody's session keeps what a passkey must answer
-
-
-class KeepsGuest:
-    """Of a page that a mail leads to: a guest at this browser stays, others are signed out."""
-
-    request: HttpRequest
-
-    def logout(self) -> None:
-        if guest_on(self.request) is None:
-            super().logout()  # type: ignore[misc]
 
 
 class SignUp(views.SignupView):  # type: ignore[misc]
@@ -53,7 +49,7 @@ class SignUp(views.SignupView):  # type: ignore[misc]
         return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "guest": guest_on(self.request)}
+        return {**super().get_context_data(**kwargs), "guest": guest_on(self.request), "provider": provider_name()}
 
     def closed(self) -> HttpResponse:
         words = {"by_invitation": settings.LIVE_SIGN_UP == "invitation"}
@@ -70,18 +66,23 @@ class PasskeySignIn(LoginWebAuthnView):  # type: ignore[misc]
         return response
 
 
-class ConfirmEmail(KeepsGuest, views.ConfirmEmailView):  # type: ignore[misc]
-    def logout_other_user(self, confirmation: Any) -> None:
-        """Nobody is signed out: the link says whose address it is."""
-
-
-class NewPassword(KeepsGuest, views.PasswordResetFromKeyView):  # type: ignore[misc]
-    pass
-
-
 class ResetSent(views.PasswordResetDoneView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return {**super().get_context_data(**kwargs), "mail_is_late": outbox.is_late()}
+
+
+def at_provider(view: SyncView) -> SyncView:
+    """Have a page say that the provider of OpenID Connect is away. django-allauth says so only of some of its calls."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except requests.RequestException as error:
+            logger.warning("the provider of OpenID Connect does not answer: %s", type(error).__name__)
+            return TemplateResponse(request, "socialaccount/authentication_error.html", status=503)
+
+    return answer
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -101,6 +102,8 @@ def account(request: HttpRequest) -> HttpResponse:
         "account": viewer,
         "addresses": addresses,
         "mail_is_late": any(not address.verified for address in addresses) and outbox.is_late(),
+        "connections": SocialAccount.objects.filter(user=viewer).order_by("id"),
+        "provider": provider_name(),
         "passkeys": Authenticator.objects.filter(user=viewer).order_by("id"),
         "browsers": _shown_browsers(request, viewer),
     }

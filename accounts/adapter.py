@@ -1,16 +1,19 @@
-"""What django-allauth does differently here: who may sign up, what a guest becomes, names, and one mail form.
+"""What django-allauth does differently here: who may sign up, what a guest becomes, names, passkeys, providers.
 
-Named by the settings (ACCOUNT_ADAPTER). django-allauth calls it in all that leads to a sign-in by its own views.
+Named by the settings. django-allauth calls it in all that leads to a sign-in by its own views.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -24,6 +27,20 @@ from accounts.models import Viewer
 from accounts.names import clean_name
 from accounts.pages import guest_on
 from web.refusals import Invalid
+
+
+def admit(request: HttpRequest, viewer: Viewer, save: Callable[[], object]) -> None:
+    """Have a viewer become an account, in the transaction of the sign-up.
+
+    An invitation is used once, also by two at the same time.
+    """
+    invitation = invitations.take(request) if settings.LIVE_SIGN_UP == "invitation" else None
+    if settings.LIVE_SIGN_UP == "invitation" and invitation is None:
+        raise ImmediateHttpResponse(redirect("account_signup"))
+    viewer.is_guest = False
+    save()
+    if invitation is not None:
+        invitations.use(invitation, viewer)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -50,14 +67,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return guest or Viewer()
 
     def save_user(self, request: HttpRequest, user: Viewer, form: Any, commit: bool = True) -> Viewer:
-        """In the transaction of the sign-up. An invitation is used once, also by two at the same time."""
-        invitation = invitations.take(request) if settings.LIVE_SIGN_UP == "invitation" else None
-        if settings.LIVE_SIGN_UP == "invitation" and invitation is None:
-            raise ImmediateHttpResponse(redirect("account_signup"))
-        user.is_guest = False
-        super().save_user(request, user, form, commit)
-        if invitation is not None:
-            invitations.use(invitation, user)
+        admit(request, user, lambda: super(AccountAdapter, self).save_user(request, user, form, commit))
         return user
 
     def login(self, request: HttpRequest, user: Viewer) -> None:
@@ -67,6 +77,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         request.session.set_expiry(None)  # the question for a passkey may have set one
         if guest is not None and guest.id != user.id:
             merge(guest, user)
+
+    def logout(self, request: HttpRequest) -> None:
+        """A guest stays, until they are signed in as somebody else."""
+        if guest_on(request) is None:
+            super().logout(request)
 
     def set_password(self, user: Viewer, password: str) -> None:
         """Set it, and sign the account out everywhere: the browser that asked for it is signed in again."""
@@ -105,3 +120,30 @@ class PasskeyAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def generate_authenticator_name(self, user: Viewer, type: str) -> str:
         return described(self.request.headers.get("User-Agent", ""))
+
+
+class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """Sign-in at a provider of OpenID Connect. Who comes for the first time gets an account, as by sign-up."""
+
+    def new_user(self, request: HttpRequest, sociallogin: Any) -> Viewer:
+        return Viewer()
+
+    def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> Viewer:
+        """Give them the provider's name for them, if it is one that they could choose."""
+        viewer: Viewer = super().populate_user(request, sociallogin, data)
+        with suppress(Invalid):
+            viewer.name = clean_name(data.get("name") or "")
+        return viewer
+
+    def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> Viewer:
+        """A guest keeps their row and their name, as by sign-up."""
+        viewer: Viewer = get_adapter().new_user(request)
+        if viewer.is_guest:
+            viewer.username, viewer.email = sociallogin.user.username, sociallogin.user.email
+            sociallogin.user = viewer
+        viewer = sociallogin.user
+        admit(request, viewer, lambda: super(ProviderAdapter, self).save_user(request, sociallogin, form))
+        return viewer
+
+    def get_connect_redirect_url(self, request: HttpRequest, socialaccount: Any) -> str:
+        return "/accounts/"

@@ -90,6 +90,13 @@ def guest_on(request: HttpRequest) -> Viewer | None:
     return who if isinstance(who, Viewer) and who.is_guest else None
 
 
+def provider_name() -> str:
+    """Return the name of the provider at which people can sign in, if there is one."""
+    providers: Any = settings.SOCIALACCOUNT_PROVIDERS
+    apps = providers["openid_connect"]["APPS"]
+    return str(apps[0]["name"]) if apps else ""
+
+
 def words_of(request: HttpRequest) -> dict[str, Any]:
     return _words(request.user if isinstance(request.user, Viewer) else None)
 

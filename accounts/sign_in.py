@@ -25,7 +25,7 @@ from accounts import limits
 from accounts.guests import end_guest
 from accounts.merging import merge
 from accounts.models import Viewer
-from accounts.pages import guest_on, words_of
+from accounts.pages import guest_on, provider_name, words_of
 from accounts.throttling import AsyncView, SyncView, Tries, give_back, take, too_often
 from realtime.act_limits import network
 from realtime.limits import Limited
@@ -72,7 +72,11 @@ class SignIn(LoginView):
     """Django's sign-in page. It also serves people who are signed in: a guest, or somebody with another account."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        mine = {"guest": guest_on(self.request), "may_sign_up": settings.LIVE_SIGN_UP == "open"}
+        mine = {
+            "guest": guest_on(self.request),
+            "may_sign_up": settings.LIVE_SIGN_UP == "open",
+            "provider": provider_name(),
+        }
         return {**super().get_context_data(**kwargs), **words_of(self.request), **mine}
 
 

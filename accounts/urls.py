@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from allauth.account import views
 from allauth.mfa.webauthn import views as passkeys
+from allauth.socialaccount import views as connections
+from allauth.socialaccount.providers.openid_connect import views as provider
 from django.urls import path, re_path
 
 from accounts import account_pages, throttling
+from accounts.account_pages import at_provider
 from accounts.ownership import own, surely_own
 from accounts.pages import in_our_look
 from accounts.sign_in import SignIn, SignOut, guarded
@@ -31,7 +34,7 @@ urlpatterns = [
     path("email/", limited(surely_own(views.email), throttling.mail), name="account_email"),
     re_path(
         r"^confirm-email/(?P<key>[-:\w]+)/$",
-        in_our_look(account_pages.ConfirmEmail.as_view()),
+        in_our_look(views.confirm_email),
         name="account_confirm_email",
     ),
     path(
@@ -44,7 +47,7 @@ urlpatterns = [
     path("password/reset/sent/", in_our_look(account_pages.ResetSent.as_view()), name="account_reset_password_done"),
     re_path(
         r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
-        in_our_look(account_pages.NewPassword.as_view()),
+        in_our_look(views.password_reset_from_key),
         name="account_reset_password_from_key",
     ),
     path(
@@ -66,4 +69,19 @@ urlpatterns = [
         limited(own(passkeys.reauthenticate_webauthn), throttling.guess, is_guess=True),
         name="mfa_reauthenticate_webauthn",
     ),
+    path(
+        "oidc/<slug:provider_id>/login/",
+        limited(in_our_look(at_provider(provider.login)), throttling.guess),
+        name="openid_connect_login",
+    ),
+    path(
+        "oidc/<slug:provider_id>/login/callback/",
+        limited(in_our_look(at_provider(provider.callback)), throttling.guess),
+        name="openid_connect_callback",
+    ),
+    path(
+        "connections/", limited(surely_own(connections.connections), throttling.guess), name="socialaccount_connections"
+    ),
+    path("oidc/cancelled/", in_our_look(connections.login_cancelled), name="socialaccount_login_cancelled"),
+    path("oidc/error/", in_our_look(connections.login_error), name="socialaccount_login_error"),
 ]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
+from django.core.exceptions import ImproperlyConfigured
+
 from liveplatform.variables import env, integer, read
 
 # Who may have an account
@@ -51,6 +53,21 @@ DEFAULT_FROM_EMAIL = read(
     "LIVE_MAIL_FROM", env.str, "liveplatform@localhost", lambda text: "@" in text, "an e-mail address"
 )
 
+# Sign-in by OpenID Connect, at a provider of the operator's own choice
+
+
+def _is_provider(url: str) -> bool:
+    parts = urlsplit(url)
+    return not url or (parts.scheme == "https" and bool(parts.hostname)) or parts.hostname in ("localhost", "127.0.0.1")
+
+
+LIVE_OIDC_URL = read("LIVE_OIDC_URL", env.str, "", _is_provider, "an address like https://id.example.org").rstrip("/")
+LIVE_OIDC_NAME = env.str("LIVE_OIDC_NAME", urlsplit(LIVE_OIDC_URL).hostname or "")
+LIVE_OIDC_CLIENT = env.str("LIVE_OIDC_CLIENT", "")
+LIVE_OIDC_SECRET = env.str("LIVE_OIDC_SECRET", "")
+if LIVE_OIDC_URL and not LIVE_OIDC_CLIENT:
+    raise ImproperlyConfigured("LIVE_OIDC_CLIENT must be set where LIVE_OIDC_URL is")
+
 # Passwords
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -84,3 +101,20 @@ ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
 MFA_ADAPTER = "accounts.adapter.PasskeyAdapter"
 MFA_SUPPORTED_TYPES = ["webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+SOCIALACCOUNT_ADAPTER = "accounts.adapter.ProviderAdapter"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "oidc",
+                "name": LIVE_OIDC_NAME,
+                "client_id": LIVE_OIDC_CLIENT,
+                "secret": LIVE_OIDC_SECRET,
+                "settings": {"server_url": LIVE_OIDC_URL},
+            }
+        ]
+        if LIVE_OIDC_URL
+        else [],
+    }
+}

@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 from typing import cast
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -28,6 +29,12 @@ from realtime.log.store import StoreUnavailable
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
+
+def _origins_of(url: str) -> list[str]:
+    parts = urlsplit(url)
+    return [f"{parts.scheme}://{parts.netloc}"] if url else []
+
+
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -41,7 +48,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "font-src 'self'",
         "manifest-src 'self'",
         "base-uri 'self'",
-        "form-action 'self'",
+        # The form of "Continue with ..." is answered by a redirect to the provider of OpenID Connect.
+        " ".join(("form-action 'self'", *_origins_of(settings.LIVE_OIDC_URL))),
         "frame-ancestors 'none'",
     )
 )
