@@ -26,7 +26,7 @@ from realtime.events import HEARTBEAT
 
 HANG_SECONDS = 120.0
 """Nothing is expected to take that long: who waits longer waits in vain, and the test says what for."""
-DURABLE = frozenset(("comment", "comment_deleted", "comment_pinned", "comment_unpinned", "video"))
+DURABLE = frozenset(("comment", "comment_edited", "comment_deleted", "comment_pinned", "comment_unpinned", "video"))
 EVENT_MAX_BYTES = 4 * 1024 * 1024
 
 W = TypeVar("W", bound="Watcher")

@@ -81,6 +81,12 @@ async def _delete_all(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     return {"act": entry_json(entry), "deleted": len(deleted)}
 
 
+async def _edit_comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    body, comment_id = clean_body(text_of(message, "body")), named(message, "comment")
+    act_limits.take(COMMENTS, who)
+    return {"comment": await likes.edit_comment(video_id, who, comment_id, body)}
+
+
 async def _react(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
     count = message.get("count", 1)
     if not isinstance(count, int) or isinstance(count, bool):
@@ -109,6 +115,7 @@ COMMANDS: dict[str, RunCommand] = {
     "like": _on_video(_like),
     "unlike": _on_video(_unlike),
     "comment": _on_video(_comment),
+    "edit_comment": _on_video(_edit_comment),
     "react": _on_video(_react),
     "delete": _on_video(_delete),
     "delete_all": command(_delete_all),

@@ -1,4 +1,4 @@
-"""Likes and comments: written, committed, and only then published.
+"""Likes and comments, and edits of comments: written, committed, and only then published.
 
 Hop: called by the API and WebSocket commands; writes videos' tables and the topic's event log;
 realtime.dispatch.publisher hears of it after the commit. All of a process go through one group commit, which locks
@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -27,59 +27,24 @@ from accounts.tokens import Claim
 from moderation.models import Role
 from moderation.restrictions import RESTRICTIONS_OF, RestrictionRow, check
 from moderation.roles import ROLES_OF
-from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName, now_ms
+from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName
 from realtime.limits import Limited
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
 from realtime.log.threads import backend_threads
 from screening import hook
-from screening.rules import ALLOWED, Verdict
 from videos import held, rights, screened
+from videos.changes import AddComment, Command, EditComment, HeldBack, SetLike, Shadowed, new_row
 from videos.models import Video
 from videos.representation import KINDS, comment_fields, likes_json, role_of
 from videos.screened import Screen
-from web.ids import new_id
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
 from web.text import clean_body
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SetLike:
-    """Make the viewer's like of the video this kind; None takes it back."""
-
-    video_id: UUID
-    who: Viewer | Claim
-    kind: str | None
-    at_ms: int = field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class AddComment:
-    video_id: UUID
-    who: Viewer | Claim
-    body: str
-    reply_to: UUID | None = None
-    client_id: str | None = None
-    verdict: Verdict = ALLOWED
-    """Of the site's own program (screening.hook)."""
-    at_ms: int = field(default_factory=now_ms)
-
-
-Command = SetLike | AddComment
-
-
-class HeldBack(Exception):
-    """A comment waits for a moderator, for this reason. It is in no topic, so the batch does not write it."""
-
-
-class Shadowed(Exception):
-    """A comment by somebody under a shadow: it waits too, and its author gets it as if it was written."""
-
-    def __init__(self, shown: dict[str, Any]) -> None:
-        super().__init__(shown["id"])
-        self.shown = shown
+EDIT_SECONDS = 300
 
 
 async def like(video_id: UUID, who: Viewer | Claim, kind: str) -> dict[str, Any]:
@@ -121,13 +86,30 @@ async def comment(
         return shadowed.shown
 
 
+async def edit_comment(video_id: UUID, who: Viewer | Claim, comment_id: UUID, body: str) -> dict[str, Any]:
+    """Have a comment of one's own say something else, within `EDIT_SECONDS`; return it as viewers see it.
+
+    What it said is kept for moderators (`CommentVersion`). The same text again changes nothing.
+    Raises SignedOut, NotFound, Forbidden (another's, too late, comments off, the channel's rules), Invalid,
+    StoreUnavailable.
+    """
+    body = clean_body(body)
+    verdict = await hook.ask(body, author_id=who.id, video_id=video_id)
+    try:
+        return await group_commit.submit(EditComment(video_id, who, comment_id, body, verdict))
+    except HeldBack as reason:
+        raise Forbidden("A moderator looks at this first: write it as a new comment.", code="edit_held") from reason
+    except Shadowed as shadowed:
+        return shadowed.shown
+
+
 def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> Applied[dict[str, Any]]:
     """Apply likes and comments in order, in the open transaction: one round trip to read, whatever their number."""
     batch = _Batch(connection, commands)
     outcomes: list[dict[str, Any] | Exception] = []
     for command in commands:
         try:
-            outcomes.append(batch.set_like(command) if isinstance(command, SetLike) else batch.add_comment(command))
+            outcomes.append(batch.take(command))
         except (Refused, Limited, HeldBack, Shadowed) as refusal:
             outcomes.append(refusal)
     return Applied(outcomes, batch.write())
@@ -160,6 +142,8 @@ class _Batch:
         self._likers: dict[UUID, list[tuple[SetLike, str]]] = {}
         self._deltas: dict[tuple[UUID, str], int] = {}
         self._comments: list[tuple[Any, ...]] = []
+        self._edits: dict[UUID, tuple[Any, ...]] = {}
+        self._versions: list[tuple[Any, ...]] = []
         self._events: list[Event] = []
 
     def _read(self, commands: Sequence[Command]) -> None:
@@ -202,13 +186,15 @@ class _Batch:
                 [command.who.id for command in repeatable],
                 [command.client_id for command in repeatable],
             )
-        if comments:
+        if texts := [command for command in commands if not isinstance(command, SetLike)]:
             ask(
                 "screened",
                 screened.QUESTION,
-                [command.video_id for command in comments],
-                [command.who.id for command in comments],
+                [command.video_id for command in texts],
+                [command.who.id for command in texts],
             )
+        if edits := [command.comment_id for command in commands if isinstance(command, EditComment)]:
+            ask("edited", "SELECT * FROM videos_comment WHERE id = ANY(%s) AND deleted_at IS NULL", edits)
         if replies := [command.reply_to for command in comments if command.reply_to is not None]:
             ask(
                 "replies",
@@ -233,6 +219,17 @@ class _Batch:
         }
         self._channels = answers.get("screened", [])
         self._reply_targets = {(row["video_id"], row["id"]) for row in answers.get("replies", ())}
+        self._edited = {(row["video_id"], row["id"]): row for row in answers.get("edited", ())}
+
+    def take(self, command: Command) -> dict[str, Any]:
+        """Do what the command says, in memory. Raises Refused."""
+        match command:
+            case SetLike():
+                return self.set_like(command)
+            case AddComment():
+                return self.add_comment(command)
+            case EditComment():
+                return self.edit_comment(command)
 
     @cached_property
     def _screen(self) -> Screen:
@@ -264,6 +261,13 @@ class _Batch:
         """Return whether others see what the viewer does here. Raises Forbidden."""
         return check(video["owner_id"], self._restrictions.get(viewer.id, ()))
 
+    def _may_write(self, viewer: _Actor, video: Mapping[str, Any]) -> bool:
+        """Check what every text of a viewer has to pass; return whether others see it. Raises Forbidden."""
+        is_seen = self._takes_part(viewer, video)
+        if not video["comments_enabled"]:
+            raise Forbidden("Comments are turned off.", code="comments_off")
+        return is_seen
+
     def set_like(self, command: SetLike) -> dict[str, Any]:
         viewer = self._actor(command)
         video = self._open_video(command.video_id, viewer)
@@ -290,19 +294,18 @@ class _Batch:
         video = self._open_video(command.video_id, viewer, also_ended=True)
         key = (command.video_id, viewer.id, command.client_id)
         if command.client_id is not None and (known := self._known_comments.get(key)) is not None:
-            if known["body"] != command.body or known["reply_to_id"] != command.reply_to:
+            is_same = known["edited_at"] is not None or known["body"] == command.body
+            if not is_same or known["reply_to_id"] != command.reply_to:
                 raise Conflict("This client_id belongs to another comment.", code="client_id_taken")
             return self._comment_json(known, viewer, video)
-        is_seen = self._takes_part(viewer, video)
-        if not video["comments_enabled"]:
-            raise Forbidden("Comments are turned off.", code="comments_off")
+        is_seen = self._may_write(viewer, video)
         if command.reply_to is not None and (command.video_id, command.reply_to) not in self._reply_targets:
             raise NotFound("The comment you answer is gone.", code="reply_to_gone")
         self._screened(command, viewer, video)
         head = self._heads[TopicName(f"video:{command.video_id}")]
         if not is_seen:
-            raise Shadowed(self._comment_json(_new_row(command, head.seq), viewer, video))
-        row = _new_row(command, head.next_seq())
+            raise Shadowed(self._comment_json(new_row(command, head.seq), viewer, video))
+        row = new_row(command, head.next_seq())
         if command.client_id is not None:
             self._known_comments[key] = row
         self._comments.append(
@@ -327,16 +330,47 @@ class _Batch:
         """Return whether the viewer moderates the channel, or the site."""
         return viewer.is_moderator or self._roles.get((video["owner_id"], viewer.id)) == Role.Kind.MODERATOR
 
-    def _screened(self, command: AddComment, viewer: _Actor, video: Mapping[str, Any]) -> None:
+    def _screened(self, command: AddComment | EditComment, viewer: _Actor, video: Mapping[str, Any]) -> None:
         """Raise what the rules of the channel and of the site say. They bind no broadcaster and no moderator."""
         if viewer.id == video["owner_id"] or self._is_marked(viewer, video):
             return
         at = datetime.fromtimestamp(command.at_ms / 1000, UTC)
-        for verdict in (command.verdict, self._screen.verdict(command.video_id, viewer.id, command.body, at)):
+        is_edit = isinstance(command, EditComment)
+        ours = self._screen.verdict(command.video_id, viewer.id, command.body, at, is_edit=is_edit)
+        for verdict in (command.verdict, ours):
             if verdict.refusal is not None:
                 raise verdict.refusal
             if verdict.hold:
                 raise HeldBack(verdict.hold)
+
+    def edit_comment(self, command: EditComment) -> dict[str, Any]:
+        viewer = self._actor(command)
+        video = self._open_video(command.video_id, viewer, also_ended=True)
+        row = self._edited.get((command.video_id, command.comment_id))
+        if row is None:
+            raise NotFound("There is no such comment.")
+        if row["author_id"] != viewer.id:
+            raise Forbidden("Only its author edits a comment.")
+        is_seen = self._may_write(viewer, video)
+        if row["body"] == command.body:
+            return self._comment_json(row, viewer, video)
+        at = datetime.fromtimestamp(command.at_ms / 1000, UTC)
+        if at - row["created_at"] > timedelta(seconds=EDIT_SECONDS):
+            raise Forbidden(f"A comment can be edited for {EDIT_SECONDS // 60} minutes.", code="too_late")
+        self._screened(command, viewer, video)
+        if not is_seen:
+            raise Shadowed(self._comment_json({**row, "body": command.body, "edited_at": at}, viewer, video))
+        self._versions.append((row["id"], row["body"], row["edited_at"] or row["created_at"]))
+        row |= {"body": command.body, "edited_at": at}
+        self._edits[row["id"]] = (row["id"], command.body, at)
+        data = self._comment_json(row, viewer, video)
+        head = self._heads[TopicName(f"video:{command.video_id}")]
+        self._events.append(
+            Durable.of(
+                head.topic, seq=head.next_seq(), name="comment_edited", at_ms=command.at_ms, data={"comment": data}
+            )
+        )
+        return data
 
     def _comment_json(self, row: Mapping[str, Any], viewer: _Actor, video: Mapping[str, Any]) -> dict[str, Any]:
         role = role_of(viewer.id, is_moderator=self._is_marked(viewer, video), owner_id=video["owner_id"])
@@ -389,20 +423,19 @@ class _Batch:
                 " %s::bigint[], %s::timestamptz[])",
                 _columns(self._comments),
             )
+        if self._edits:
+            execute(
+                "UPDATE videos_comment c SET body = e.body, edited_at = e.edited_at"
+                " FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS e (id, body, edited_at) WHERE c.id = e.id",
+                _columns(list(self._edits.values())),
+            )
+            execute(
+                "INSERT INTO videos_commentversion (comment_id, body, written_at)"
+                " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[])",
+                _columns(self._versions),
+            )
         log.write(execute, self._heads, self._events)
         return self._events
-
-
-def _new_row(command: AddComment, seq: int) -> dict[str, Any]:
-    return {
-        "id": new_id(),
-        "body": command.body,
-        "reply_to_id": command.reply_to,
-        "client_id": command.client_id,
-        "seq": seq,
-        "created_at": datetime.fromtimestamp(command.at_ms / 1000, UTC),
-        "pinned_at": None,
-    }
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -189,6 +189,7 @@ class Comment(models.Model):
     deletion = models.UUIDField(null=True, editable=False)
     """The act of moderation that deleted it, by which it can be taken back."""
     pinned_at = models.DateTimeField(_("pinned"), null=True, blank=True)
+    edited_at = models.DateTimeField(_("edited"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("comment")
@@ -225,6 +226,17 @@ class HeldComment(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["video", "author", "client_id"], name="held_client_id"),
         ]
+
+    def __str__(self) -> str:
+        return self.body[:60]
+
+
+class CommentVersion(models.Model):
+    """What a comment said before it was edited, and since when: for moderators. Written by the group commit."""
+
+    comment = models.ForeignKey(Comment, models.CASCADE, related_name="versions")
+    body = models.TextField()
+    written_at = models.DateTimeField()
 
     def __str__(self) -> str:
         return self.body[:60]

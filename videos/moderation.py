@@ -15,13 +15,15 @@ from django.utils import timezone
 from accounts.models import Viewer
 from accounts.permissions import DELETE_VIEWER
 from moderation import audit
+from moderation import rights as channel_rights
 from moderation.acts import clean_reason
 from moderation.models import AuditEntry
 from realtime.events import TopicName
 from realtime.log import writer as log
 from videos.access import locked, locked_anyway, locked_channel, locked_for
-from videos.models import Comment, Pin, Video
+from videos.models import Comment, CommentVersion, Pin, Video
 from videos.representation import comment_json, with_authors
+from videos.topics import visible_video
 from web.refusals import NotFound
 
 logger = logging.getLogger(__name__)
@@ -112,6 +114,15 @@ def _delete_many(head: log.LockedHead, video: Video, comment_ids: Sequence[UUID]
         shown.update(deleted_at=timezone.now(), pinned_at=None)
         log.record_all(head, "comment_deleted", [{"comment": {"id": str(id)}} for id in found])
     return found
+
+
+def versions_of(video_id: UUID, comment_id: UUID, actor: Viewer) -> Sequence[CommentVersion]:
+    """Return what a comment said before, the oldest first, also of a deleted one. Raises NotFound, Forbidden."""
+    video = visible_video(video_id, actor)
+    channel_rights.require("delete", video.owner_id, actor)
+    if not Comment.objects.filter(id=comment_id, video=video).exists():
+        raise NotFound("There is no such comment.")
+    return list(CommentVersion.objects.filter(comment=comment_id).order_by("id"))
 
 
 @transaction.atomic

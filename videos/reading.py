@@ -26,11 +26,11 @@ _VIDEOS = (
 )
 _COMMENT_COLUMNS = (
     "id", "author_id", "author_name", "is_by_moderator", "body", "reply_to_id", "client_id", "seq", "created_at",
-    "pinned_at", "deleted_at",
+    "pinned_at", "deleted_at", "edited_at",
 )  # fmt: skip
 _COMMENTS = (
     f"SELECT c.id, c.author_id, v.name, {held_sql(MODERATE)} OR {moderates_sql(owner='%s', viewer='c.author_id')},"
-    " c.body, c.reply_to_id, c.client_id, c.seq, c.created_at, c.pinned_at, c.deleted_at"
+    " c.body, c.reply_to_id, c.client_id, c.seq, c.created_at, c.pinned_at, c.deleted_at, c.edited_at"
     " FROM videos_comment c JOIN accounts_viewer v ON v.id = c.author_id WHERE c.video_id = %s "
 )
 _STANDINGS = (
@@ -68,6 +68,28 @@ def read_comments(video: Video, chosen: str, *values: Any) -> list[dict[str, Any
     """
     found = _rows(_COMMENTS + chosen, video.owner_id, video.id, *values)
     return [dict(zip(_COMMENT_COLUMNS, row, strict=True)) for row in found]
+
+
+_THREAD = """
+WITH RECURSIVE up AS (
+    SELECT id, reply_to_id, 0 AS steps FROM videos_comment WHERE video_id = %s AND id = %s
+  UNION ALL
+    SELECT c.id, c.reply_to_id, steps + 1 FROM up JOIN videos_comment c ON c.id = up.reply_to_id WHERE steps < %s
+  ), down AS (
+    (SELECT id FROM up ORDER BY steps DESC LIMIT 1)
+  UNION ALL
+    SELECT c.id FROM down JOIN videos_comment c ON c.reply_to_id = down.id
+  )
+SELECT id FROM down LIMIT %s
+"""
+
+
+def read_thread(video_id: UUID, comment_id: UUID, limit: int) -> list[UUID]:
+    """Return the comment that a comment goes back to, and those that answer it, and those that answer these.
+
+    At most `limit`, those first that are nearest to the first comment. One query.
+    """
+    return [id for (id,) in _rows(_THREAD, video_id, comment_id, limit, limit)]
 
 
 def read_like(video_id: UUID, viewer_id: UUID) -> str | None:

@@ -26,7 +26,7 @@ from realtime.log.writer import correct_counters, lock_topics
 from videos import broadcasts, held, moderation
 from videos.attachments import attachments, topics_of
 from videos.media import remove_pictures
-from videos.models import Comment, DeletedVideo, HeldComment, Like, Pin, Video
+from videos.models import Comment, CommentVersion, DeletedVideo, HeldComment, Like, Pin, Video
 from web.quick_lists import at_most, bounded_count
 from web.refusals import Conflict, NotFound
 
@@ -42,8 +42,9 @@ DELETE FROM videos_like WHERE (video_id, viewer_id) IN
 """
 # The newest first: an answer goes before what it answers.
 _COMMENTS_OF_VIDEO = """
-DELETE FROM videos_comment WHERE id IN
-(SELECT id FROM videos_comment WHERE video_id = %s ORDER BY seq DESC LIMIT %s)
+WITH gone AS (SELECT id FROM videos_comment WHERE video_id = %s ORDER BY seq DESC LIMIT %s),
+  versions AS (DELETE FROM videos_commentversion WHERE comment_id IN (SELECT id FROM gone))
+DELETE FROM videos_comment WHERE id IN (SELECT id FROM gone)
 """
 _TIMELINE_OF_VIDEO = """
 DELETE FROM videos_timelinestep WHERE (video_id, at) IN
@@ -166,5 +167,6 @@ def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:
         ids = [comment_id for _, comment_id in found]
         with transaction.atomic(), connection.cursor() as cursor:
             Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)
-            Pin.objects.filter(comment_id__in=ids).delete()
+            for part in (Pin, CommentVersion):
+                part.objects.filter(comment_id__in=ids).delete()
             cursor.execute("DELETE FROM videos_comment WHERE id = ANY(%s)", [ids])

@@ -71,6 +71,7 @@ def comment_fields(row: Mapping[str, Any], author: Mapping[str, Any]) -> dict[st
         "seq": row["seq"],
         "at_ms": to_ms(row["created_at"]) or 0,
         "pinned": row["pinned_at"] is not None,
+        "edited_at_ms": to_ms(row["edited_at"]),
     }
 
 

@@ -85,6 +85,10 @@ class CommentIn(In):
     client_id: ClientId | None = Field(None, description="Your own id of it: sent again, it answers the same comment.")
 
 
+class CommentPatch(In):
+    body: Body = Field(examples=["Good morning, all!"])
+
+
 class ReactionIn(In):
     kind: Literal["heart", "clap", "fire", "laugh", "wow"] = "heart"
     count: Annotated[int, Field(ge=1, le=REACTION_MAX)] = 1
@@ -218,6 +222,16 @@ class CommentOut(Schema):
     seq: int
     at_ms: int
     pinned: bool
+    edited_at_ms: int | None = Field(description="null: it never was.")
+
+
+class VersionOut(Schema):
+    body: str
+    at_ms: int = Field(description="Since when it said so.")
+
+
+class VersionPage(Schema):
+    items: list[VersionOut] = Field(description="The oldest first. What it says now is not among them.")
 
 
 class CommentPage(Schema):
@@ -287,6 +301,10 @@ WordsText = Annotated[str, Field(max_length=TEXT_MAX, json_schema_extra={"patter
 class WordsIn(In):
     refused: WordsText = Field(description="Comments with these are refused.", examples=["spam\\nbuy followers"])
     held: WordsText = Field("", description="Comments with these wait for a moderator.")
+
+
+class CommentThread(Schema):
+    items: list[CommentOut]
 
 
 class TimelinePoint(Schema):

@@ -55,12 +55,17 @@ class Screen:
         ]
         return followers.followed_at(connection, asked) if asked else {}
 
-    def verdict(self, video_id: UUID, author_id: UUID, body: str, at: datetime) -> Verdict:
-        """Return the verdict on a comment. The next one of this batch comes after it."""
+    def verdict(self, video_id: UUID, author_id: UUID, body: str, at: datetime, *, is_edit: bool = False) -> Verdict:
+        """Return the verdict on a comment. The next one of this batch comes after it, unless it is an edit.
+
+        An edit comes after nothing: it is not too soon, and it may be like the comment that it changes.
+        """
         row = self._rows.get((video_id, author_id))
         if row is None:
             return ALLOWED
-        last_at, last_body = self._last.get((video_id, author_id), (row["last_at"], row["last_body"]))
+        last_at, last_body = (
+            (None, None) if is_edit else self._last.get((video_id, author_id), (row["last_at"], row["last_body"]))
+        )
         draft = Draft(
             body,
             at,
@@ -73,6 +78,6 @@ class Screen:
         rules = Rules(**{name: row[name] for name in _RULES}) if row["has_rules"] else Rules()
         lists = [self._words[row[name]] for name in ("channel_words", "site_words") if row[name] in self._words]
         found = check(draft, rules, lists)
-        if found == ALLOWED:
+        if found == ALLOWED and not is_edit:
             self._last[video_id, author_id] = (at, body)
         return found

@@ -41,7 +41,7 @@ class VideoTopics(TopicKind):
     prefix = "video"
     events = frozenset(
         {"video", "comment", "comment_deleted", "comment_restored", "comment_pinned", "comment_unpinned"}
-        | {"merged", "author"}
+        | {"comment_edited", "merged", "author"}
     )
     signals = frozenset({"typing"})
     counter = "likes"
@@ -67,6 +67,9 @@ class VideoTopics(TopicKind):
                 snapshot["video"] = data["video"]
             case "comment":
                 snapshot["comments"] = [*snapshot["comments"], data["comment"]][-SNAPSHOT_COMMENTS:]
+            case "comment_edited":
+                for part in ("comments", "pinned"):
+                    snapshot[part] = [_edited(comment, data["comment"]) for comment in snapshot[part]]
             case "comment_deleted":
                 id = data["comment"]["id"]
                 snapshot["comments"] = [
@@ -108,6 +111,10 @@ def _tombstone(comment: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_author(comment: Mapping[str, Any], author: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**comment, "author": author} if comment.get("author", {}).get("id") == author["id"] else comment
+
+
+def _edited(comment: dict[str, Any], edited: dict[str, Any]) -> dict[str, Any]:
+    return edited if comment["id"] == edited["id"] and "deleted" not in comment else comment
 
 
 def _set_pinned(snapshot: dict[str, Any], id: str, pinned: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
@@ -97,14 +98,16 @@ def read_comments(state: Row, part: str) -> list[Row]:
 
 
 def comment_rows(state: Row) -> list[Row]:
-    """Return the comments of a page's state with what a template needs beside them: the one replied to, whose it is."""
+    """Return the comments of a page's state with what a template needs beside them."""
     pinned, comments = (read_comments(state, part) for part in ("pinned", "comments"))
     by_id = {comment["id"]: comment for comment in (*pinned, *comments)}
+    answers = Counter(comment["reply_to"] for comment in comments)
     mine = state["viewer"]["id"] if state["viewer"] else None
     return [
         {
             "comment": comment,
             "parent": by_id.get(comment["reply_to"]),
+            "answers": answers[comment["id"]],
             "mine": comment["author"]["id"] == mine,
         }
         for comment in comments

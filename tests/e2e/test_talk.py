@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import expect
 
-from tests.e2e.conftest import Broadcaster, OpenWindow, act_on
+from tests.e2e.conftest import Broadcaster, OpenWindow, act_on, signed_in
 from tests.e2e.test_watch import watch
 from tests.rooms import open_room
 from tests.sites import Site
@@ -73,3 +73,41 @@ async def test_nothing_moves_under_somebody_who_points_at_a_comment(
     assert await window.page.evaluate("navigator.clipboard.readText()") == "Number 27, see https://example.com/27."
     assert await window.serious_axe_findings() == []
     assert window.problems == []
+
+
+async def test_a_comment_is_edited_and_its_thread_is_read_and_answered(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    video_id = broadcaster.new_video(title="Corrected")
+    window = await open_window(watch(site, video_id))
+    await window.join("Zoë")
+    await window.is_live()
+    await window.write("Helo evrybody")
+    await window.sees_comment("Helo evrybody")
+    own = window.page.locator(".comment.mine").first
+    await act_on(own, "Edit")
+    await expect(window.page.locator("#body")).to_have_value("Helo evrybody")
+    await window.write("Hello everybody")
+
+    await expect(own.locator(".comment-body")).to_have_text("Hello everybody")
+    await expect(own.get_by_text("edited")).to_be_visible()
+    moderator = await signed_in(open_window, broadcaster, f"/videos/{video_id}/")
+    said = moderator.page.locator(".comment", has_text="Hello everybody")
+    await act_on(said, "What it said before")
+    await expect(moderator.page.locator("#versions")).to_contain_text("Helo evrybody")
+    await moderator.page.keyboard.press("Escape")
+
+    broadcaster.comment(video_id, "Something else")
+    own_id = await own.get_attribute("data-id")
+    broadcaster.call("POST", f"/videos/{video_id}/comments", {"body": "Hello, Zoë", "reply_to": own_id})
+    answer = window.page.locator(".comment.for-me", has_text="Hello, Zoë")
+    await expect(answer).to_be_visible()
+    await own.get_by_role("button", name="1 answer").click()
+    await expect(window.page.locator(".comment .comment-body")).to_have_text(["Hello everybody", "Hello, Zoë"])
+    await expect(window.page.locator("#replying-text")).to_have_text("Replying to Zoë")
+    await window.write("Nice to meet you")
+    await expect(window.page.locator(".comment")).to_have_count(3)
+    assert await window.serious_axe_findings() == []
+    await window.page.get_by_role("button", name="All comments").click()
+    await expect(window.page.locator(".comment")).to_have_count(4)
+    assert window.problems == moderator.problems == []

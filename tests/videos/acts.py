@@ -55,6 +55,8 @@ class Stage:
         acts: list[Callable[[random.Random], Awaitable[None]]] = [
             *[self._comment] * 8,
             *[self._like] * 5,
+            self._edit,
+            self._edit,
             self._delete,
             self._delete,
             self._pin,
@@ -85,6 +87,11 @@ class Stage:
             await likes.unlike(self.video.id, viewer)
         else:
             await likes.like(self.video.id, viewer, chance.choice(LikeKind.values))
+
+    async def _edit(self, chance: random.Random) -> None:
+        if found := await self._some_comment(chance):
+            author = next(each for each in (self.owner, *self.viewers) if each.id == found.author_id)
+            await likes.edit_comment(self.video.id, author, found.id, f"Rather {chance.randrange(3)}")
 
     async def _delete(self, chance: random.Random) -> None:
         await self._moderate(chance, moderation.delete_comment)

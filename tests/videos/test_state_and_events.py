@@ -23,6 +23,7 @@ DURABLE_NAMES = {
     "author",
     "comment",
     "comment_deleted",
+    "comment_edited",
     "comment_pinned",
     "comment_restored",
     "comment_unpinned",

@@ -12,7 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -78,7 +78,7 @@ class CommentAdmin(HasTools, QuickListMixin, admin.ModelAdmin[Comment]):
     search_fields = ("body", "author__name")
     search_help_text = gettext_lazy("Words of the comment, a name, or the id of a comment, viewer or video.")
     actions = ("delete_comments", "pin", "unpin")
-    FIELDS = ("whole_text", "state", "author", "video", "answers")
+    FIELDS = ("whole_text", "before", "state", "author", "video", "answers")
     DETAILS = ("created_at", "deleted_at", "pinned_at", "seq", "client_id", "id")
     readonly_fields = FIELDS + DETAILS
     fieldsets = ((None, {"fields": FIELDS}), (gettext_lazy("Details"), {"fields": DETAILS}))
@@ -108,6 +108,11 @@ class CommentAdmin(HasTools, QuickListMixin, admin.ModelAdmin[Comment]):
     @admin.display(description=gettext_lazy("comment"))
     def whole_text(self, comment: Comment) -> str:
         return format_html('<bdi class="body">{}</bdi>', comment.body)
+
+    @admin.display(description=gettext_lazy("said before"), empty_value="-")
+    def before(self, comment: Comment) -> str:
+        said = comment.versions.order_by("id").values_list("body")
+        return format_html_join("", '<p><bdi class="body">{}</bdi></p>', said)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, comment: Comment) -> str:

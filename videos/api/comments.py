@@ -12,13 +12,16 @@ from accounts.schemas import TypingIn
 from realtime import act_limits
 from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import backend_threads
-from videos import likes, moderation, purges, schemas, typists
+from videos import likes, moderation, purges, reading, schemas, typists
 from videos.limits import COMMENTS
 from videos.topics import comments_json, visible_video
 from web.answers import ACTING, READING, Limit, check_query
+from web.moments import to_ms
+from web.refusals import NotFound
 from web.schemas import Id
 from web.text import clean_body
 
+THREAD_MAX = 200
 SEQ_MAX = 2**63 - 1  # of a bigint
 
 router = Router()
@@ -68,6 +71,57 @@ async def list_comments(
     found = await backend_threads.run(read)
     items = found[:limit]
     return answer({"items": items, "next": items[-1]["seq"] if len(found) > limit else None})
+
+
+@router.get(
+    "/videos/{video_id}/comments/{comment_id}/thread",
+    response={200: schemas.CommentThread, **READING},
+    tags=["comments"],
+    summary="List a comment with its answers, and those of these",
+    openapi_extra=ANYBODY,
+)
+async def read_thread(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
+    """The oldest first, 200 at most. An answer leads to the whole thread that it is in."""
+    viewer = await viewer_of(request)
+
+    def read() -> list[dict[str, Any]]:
+        video = visible_video(video_id, viewer)
+        ids = reading.read_thread(video_id, comment_id, THREAD_MAX)
+        return comments_json(video, "AND c.deleted_at IS NULL AND c.id = ANY(%s) ORDER BY c.seq", ids) if ids else []
+
+    found = await backend_threads.run(read)
+    if all(each["id"] != str(comment_id) for each in found):
+        raise NotFound("There is no such comment.")
+    return answer({"items": found})
+
+
+@router.patch(
+    "/videos/{video_id}/comments/{comment_id}",
+    response={200: schemas.CommentOut, **SENDING},
+    tags=["comments"],
+    auth=claim_auth,
+    summary="Edit a comment of your own, within 5 minutes",
+)
+async def edit_comment(
+    request: HttpRequest, video_id: VideoId, comment_id: CommentId, body: schemas.CommentPatch
+) -> HttpResponse:
+    """What it said before is kept for moderators. An edit counts as a comment for how often one may act."""
+    who = acting_claim(request)
+    clean_body(body.body)
+    act_limits.take(COMMENTS, who)
+    return answer(await likes.edit_comment(video_id, who, comment_id, body.body))
+
+
+@router.get(
+    "/videos/{video_id}/comments/{comment_id}/versions",
+    response={200: schemas.VersionPage, **ACTING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Read what a comment said before it was edited (moderators)",
+)
+async def list_versions(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
+    found = await backend_threads.run(moderation.versions_of, video_id, comment_id, acting_viewer(request))
+    return answer({"items": [{"body": each.body, "at_ms": to_ms(each.written_at)} for each in found]})
 
 
 @router.delete(

@@ -15,8 +15,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from videos.templatetags.figures import hue, icon, initial, iso, offset
+from videos.templatetags.figures import compact, hue, icon, initial, iso, offset
 
 register = template.Library()
 
@@ -27,7 +28,7 @@ _LINK = '<a href="{0}" target="_blank" rel="nofollow ugc noopener noreferrer">{0
 _ITEM = (
     '<li class="comment{}" tabindex="-1" data-id="{}"><span class="face" aria-hidden="true" data-hue="{}">{}</span>'
     '<div class="comment-text">{}<p class="comment-head"><bdi class="comment-name">{}</bdi>{}'
-    '<time class="num" datetime="{}">{}</time></p><p class="comment-body" dir="auto">{}</p></div></li>\n'
+    '<time class="num" datetime="{}">{}</time>{}</p><p class="comment-body" dir="auto">{}</p></div></li>\n'
 )
 
 
@@ -46,26 +47,23 @@ def _parts(row: Mapping[str, Any], video: Mapping[str, Any]) -> tuple[object, ..
     at_ms = comment["at_ms"]
     is_later = video["status"] == "ended" and video["ended_at_ms"] is not None and at_ms > video["ended_at_ms"]
     time = _("after the broadcast") if is_later else offset(at_ms, video["started_at_ms"])
-    return (
-        classes,
-        comment["id"],
-        hue(name),
-        initial(name),
-        quote,
-        name,
-        badges,
-        iso(at_ms),
-        time,
-        linked(comment["body"]),
-    )
+    signs = _signs(comment, row["answers"])
+    body = linked(comment["body"])
+    return (classes, comment["id"], hue(name), initial(name), quote, name, badges, iso(at_ms), time, signs, body)
 
 
 def linked(text: str) -> SafeString:
     """Return the text of a comment with its addresses as links."""
-    parts = _ADDRESS.split(text)
-    return format_html_join(
-        "", "{}", ((format_html(_LINK, part) if at % 2 else part,) for at, part in enumerate(parts))
-    )
+    parts = enumerate(_ADDRESS.split(text))
+    return format_html_join("", "{}", ((format_html(_LINK, part) if at % 2 else part,) for at, part in parts))
+
+
+def _signs(comment: Mapping[str, Any], answers: int) -> SafeString:
+    edited = format_html('<span class="edited">{}</span>', _("edited")) if comment["edited_at_ms"] else SafeString()
+    if not answers:
+        return edited
+    text = ngettext("{n} answer", "{n} answers", answers).format(n=compact(answers))
+    return edited + format_html('<button type="button" class="answers num" tabindex="-1">{}</button>', text)
 
 
 def _badges(role: str | None, *, mine: bool) -> SafeString:

@@ -52,5 +52,5 @@ export function acknowledged(state, { client_id: clientId, author }) {
 
 /** Return a pending text in the shape of a comment or message; it has no `id`. */
 export const asWritten = ({ clientId, body, replyTo = null, atMs, state, reason }, viewer) => ({
-  id: null, author: { ...viewer, role: null }, body, reply_to: replyTo, client_id: clientId, at_ms: atMs, pinned: false, state, reason,
+  id: null, author: { ...viewer, role: null }, body, reply_to: replyTo, client_id: clientId, at_ms: atMs, pinned: false, edited_at_ms: null, state, reason,
 });

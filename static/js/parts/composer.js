@@ -39,6 +39,13 @@ export class Composer {
     this.#measure();
   }
 
+  /** Put a text in the place of what is written. */
+  write(text) {
+    this.field.value = text;
+    this.complain("");
+    this.#measure();
+  }
+
   complain(text) {
     clearInterval(this.#waitTimer);
     if (text && this.form.hidden) toast(text);

@@ -15,6 +15,7 @@ export const keyOf = ({ id, client_id: clientId }) => id ?? keyOfPending(clientI
 /** The rows of a list, one item each. An item stays the same element for as long as its row is there. */
 export class Rows {
   #items = new Map();
+  #shown = new WeakMap();
 
   /** `create(row)`: returns an item; `fill(item, row)`; `instead(item)`: what gets the focus of an item that goes. */
   constructor(list, { create, fill, instead }) {
@@ -34,6 +35,11 @@ export class Rows {
     return this.#items.get(key);
   }
 
+  /** The row that an item shows. */
+  row(item) {
+    return this.#shown.get(item);
+  }
+
   /** The pending text that an item shows. */
   pendingOf(item, pending) {
     return pending.find(({ clientId }) => this.item(keyOfPending(clientId)) === item);
@@ -51,6 +57,7 @@ export class Rows {
     this.#dropOthers(new Set(rows.map(({ key }) => key)));
     let place = this.list.firstElementChild;
     rows.forEach((row, at) => {
+      this.#shown.set(items[at], row);
       this.fill(items[at], row);
       place = items[at] === place ? place.nextElementSibling : this.#put(items[at], place);
     });

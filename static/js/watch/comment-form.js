@@ -1,6 +1,6 @@
 // Where one writes a comment or an answer; where nobody can write, why.
 
-import { call } from "../core/api.js";
+import { ApiError, call } from "../core/api.js";
 import { newClientId, Sender } from "../core/sending.js";
 import { translate } from "../core/words.js";
 import { Composer } from "../parts/composer.js";
@@ -14,6 +14,8 @@ export class CommentForm {
   #form = byId("write");
   #composer;
   #replyTo = null;
+  // The own comment that is being edited, with what was written here before.
+  #edited = null;
 
   /** `sent()`: the viewer has sent one. */
   constructor({ store, sent }) {
@@ -36,15 +38,24 @@ export class CommentForm {
       posted: (comment) => (comment.held ? this.complain(comment.held.detail) : store.dispatch("local_posted", { comment })),
       takesBack: (error, { body }) => this.#composer.takesBack(error, body),
     });
-    byId("reply-stop").addEventListener("click", () => this.reply(null));
+    byId("reply-stop").addEventListener("click", () => this.#escape());
   }
 
   complain(text) {
     this.#composer.complain(text);
   }
 
+  /** Have an own comment say something else. */
+  edit(comment) {
+    this.#edited = { comment, draft: this.#edited?.draft ?? this.#composer.field.value };
+    this.#setReplyTo(null);
+    this.#composer.write(comment.body);
+    this.#composer.field.focus();
+  }
+
   /** Answer a comment, or none. */
   reply(comment) {
+    this.#stopEditing();
     this.#setReplyTo(comment);
     this.#composer.field.focus();
   }
@@ -53,28 +64,50 @@ export class CommentForm {
     this.sender.save(state);
     // Nobody can answer what is deleted.
     if (this.#replyTo && state.gone.has(this.#replyTo.id)) this.#setReplyTo(null);
+    if (this.#edited && state.gone.has(this.#edited.comment.id)) this.#stopEditing();
     // What was wrong was wrong with somebody else.
     if (before && state.viewer && state.viewer.id !== before.viewer?.id) this.complain("");
     if (state.video !== before?.video || state.viewer !== before?.viewer || state.over !== before?.over) this.#draw(state);
   }
 
   #send(text) {
+    if (this.#edited) return void this.#sendEdited(text);
     const sent = { clientId: newClientId(), body: text, replyTo: this.#replyTo?.id ?? null, atMs: Date.now() };
     if (this.#replyTo) this.reply(null);
     this.sent();
     this.sender.send(sent);
   }
 
+  async #sendEdited(text) {
+    const { comment } = this.#edited;
+    this.#stopEditing();
+    try {
+      const path = `/videos/${this.store.state.video.id}/comments/${comment.id}`;
+      this.store.dispatch("local_edited", { comment: await call("PATCH", path, { body: text }) });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.edit({ ...comment, body: text });
+      this.#composer.complain(error.advice);
+    }
+  }
+
+  #stopEditing() {
+    if (!this.#edited) return;
+    this.#composer.write(this.#edited.draft);
+    this.#edited = null;
+    this.#setReplyTo(null);
+  }
+
   #escape() {
-    if (!this.#replyTo) return false;
+    if (!this.#replyTo && !this.#edited) return false;
     this.reply(null);
     return true;
   }
 
   #setReplyTo(comment) {
     this.#replyTo = comment ?? null;
-    byId("replying").hidden = !comment;
-    byId("replying-text").textContent = comment ? translate("replying_to", { name: comment.author.name }) : "";
+    byId("replying").hidden = !comment && !this.#edited;
+    byId("replying-text").textContent = comment ? translate("replying_to", { name: comment.author.name }) : this.#edited ? translate("editing") : "";
   }
 
   #draw(state) {

@@ -1,6 +1,6 @@
 // One comment of the list: what is drawn of it, from what, and what can be done with it. Text only.
 
-import { translate } from "../core/words.js";
+import { plural, translate } from "../core/words.js";
 import { byId, paintFace, writeTime } from "../parts/dom.js";
 import { compact, duration, offset } from "../parts/format.js";
 import { paintPending } from "../parts/list.js";
@@ -8,6 +8,7 @@ import { mentions, pieces } from "./mentions.js";
 import { isLater, mayComment } from "./state.js";
 
 const QUOTE_MAX = 60;
+const EDIT_MS = 300_000;
 
 const shorten = (text) => (text.length > QUOTE_MAX ? `${text.slice(0, QUOTE_MAX - 1)}…` : text);
 
@@ -28,11 +29,14 @@ function placeOf(comment, { recording, video }) {
 export const isForViewer = ({ author, body }, parent, viewer) =>
   Boolean(viewer) && author.id !== viewer.id && (parent?.author.id === viewer.id || mentions(body, viewer.name));
 
-/** What the viewer may do with a comment, by the names of the acts. */
-export function actsWith(comment, { viewer, canModerate, ...state }) {
+/** What the viewer may do with a comment that has so many answers, by the names of the acts. */
+export function actsWith(comment, answers, { viewer, canModerate, ...state }) {
   const isMine = comment.author.id === viewer?.id;
   return {
     reply: mayComment(state),
+    thread: Boolean(comment.reply_to) || answers > 0,
+    edit: isMine && mayComment(state) && Date.now() < comment.at_ms + EDIT_MS,
+    versions: canModerate && Boolean(comment.edited_at_ms),
     message: !isMine && comment.id !== null,
     copy: true,
     pin: canModerate && !comment.pinned,
@@ -62,6 +66,10 @@ export function fillComment(item, { comment, parent, answers }, state) {
   for (const badge of item.querySelectorAll(".role")) badge.hidden = badge.dataset.role !== author.role;
   item.querySelector(".you").hidden = !isMine;
   writeTime(item, comment.at_ms, placeOf(comment, state));
+  item.querySelector(".edited").hidden = !comment.edited_at_ms;
+  const count = item.querySelector(".answers");
+  count.hidden = !answers;
+  if (answers) count.textContent = plural("answers", answers, { shown: compact(answers) });
   fillQuote(item.querySelector(".quote"), comment, parent);
   item.querySelector("[data-do=reply]").hidden = !mayComment(state);
 }

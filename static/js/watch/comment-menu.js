@@ -3,6 +3,7 @@
 import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
 import { byId, placeAt, toast } from "../parts/dom.js";
+import { clock } from "../parts/format.js";
 import { actsWith } from "./comment-item.js";
 
 export class CommentMenu {
@@ -18,6 +19,7 @@ export class CommentMenu {
       ...acts,
       copy: ({ body }) => void this.#copy(body),
       pin: ({ id }) => void this.#act(() => call("PUT", `${this.path}/${id}/pin`)),
+      versions: ({ id }) => void this.#act(() => this.#showVersions(id)),
       delete: (comment) => this.#askToDelete(comment),
     };
     this.#menu.addEventListener("click", (event) => {
@@ -38,11 +40,11 @@ export class CommentMenu {
     if (comment) this.acts[act](comment);
   }
 
-  /** Open it for the comment of an item. */
-  open(comment, item) {
+  /** Open it for the comment of an item, which has so many answers. */
+  open(comment, item, answers) {
     if (!comment) return;
     this.#comment = comment;
-    const may = actsWith(comment, this.store.state);
+    const may = actsWith(comment, answers, this.store.state);
     for (const button of this.#menu.querySelectorAll("[data-do]")) button.hidden = !may[button.dataset.do];
     byId("comment-menu-name").textContent = comment.author.name;
     byId("comment-menu-body").textContent = comment.body;
@@ -67,6 +69,19 @@ export class CommentMenu {
     } catch {
       toast(translate("comment_not_copied"));
     }
+  }
+
+  async #showVersions(id) {
+    const { items } = await call("GET", `${this.path}/${id}/versions`);
+    byId("versions").replaceChildren(...items.map(({ body, at_ms: atMs }) => {
+      const [item, time, text] = ["li", "time", "p"].map((tag) => document.createElement(tag));
+      time.dateTime = new Date(atMs).toISOString();
+      time.textContent = clock(atMs);
+      text.textContent = body;
+      item.append(time, text);
+      return item;
+    }));
+    byId("versions-dialog").showModal();
   }
 
   #askToDelete({ id, body }) {

@@ -9,6 +9,7 @@ import { Hold } from "../parts/hold.js";
 import { keyOf, Rows, Scroller } from "../parts/list.js";
 import { Piece } from "../parts/piece.js";
 import { TypingLine } from "../parts/typing.js";
+import { Answers } from "./answers.js";
 import { CommentForm } from "./comment-form.js";
 import { createComment, fillComment, isForViewer } from "./comment-item.js";
 import { CommentMenu } from "./comment-menu.js";
@@ -44,6 +45,7 @@ export class Comments {
   #menu;
   #pinned;
   #sample;
+  #thread;
   #announce;
 
   /**
@@ -57,6 +59,9 @@ export class Comments {
       isAlways: (comment) => this.#isAlways(comment),
       showsAll: () => store.state.canModerate || this.#sample.showsAll,
       changed: () => this.#redraw(),
+    });
+    this.#thread = new Answers({
+      path: this.path, changed: () => this.#turned(), failed: (text) => this.#form.complain(text),
     });
     this.#rows = new Rows(this.#list, {
       create: createComment,
@@ -81,8 +86,14 @@ export class Comments {
     this.#sample = new Sample({ flow: this.flow, changed: () => this.#redraw() });
     this.#menu = new CommentMenu({
       store, complain,
-      acts: { reply: (comment) => asViewer(() => this.#form.reply(comment)), message: ({ author }) => message(author) },
+      acts: {
+        reply: (comment) => asViewer(() => this.#form.reply(comment)),
+        message: ({ author }) => message(author),
+        edit: (comment) => this.#form.edit(comment),
+        thread: (comment) => void this.#openThread(comment),
+      },
     });
+
     // Screen readers hear of new comments now and then, not of each.
     this.#announce = announcer(byId("announcements"), (last, n) => {
       const values = { name: last.author.name, text: last.body };
@@ -173,10 +184,10 @@ export class Comments {
     const sent = state.viewer ? state.pending : [];
     this.#pending = new Map(sent.map((one) => [one, this.#pending.get(one) ?? asWritten(one, state.viewer)]));
     const [comments, pinned] = [state.comments, state.pinned].map((some) => some.filter(({ author }) => isRead(state, author)));
-    this.#known = new Map([...pinned, ...comments].map((comment) => [comment.id, comment]));
     this.#answers = new Map();
     for (const { reply_to: to } of comments) if (to) this.#answers.set(to, (this.#answers.get(to) ?? 0) + 1);
-    const shown = comments.filter(({ id }) => !this.flow.skips(id));
+    const shown = this.#thread.isOpen ? this.#thread.of({ comments, gone: state.gone }) : comments.filter(({ id }) => !this.flow.skips(id));
+    this.#known = new Map([...pinned, ...comments, ...shown].map((comment) => [comment.id, comment]));
     const rows = [...shown, ...this.#pending.values()].map((comment) => ({
       key: keyOf(comment), clientId: comment.client_id, comment,
       parent: this.#known.get(comment.reply_to), answers: this.#answers.get(comment.id) ?? 0,
@@ -187,6 +198,7 @@ export class Comments {
   /** Forget what is far from the newest end. Whoever goes there loads it again. */
   #keepFew() {
     const { comments } = this.store.state;
+    if (this.#thread.isOpen) return;
     if (!this.#place.isAtEnd) {
       if (comments.length > READING_MAX) this.#trim(comments.filter(({ id }) => !this.flow.skips(id)));
       return;
@@ -205,7 +217,7 @@ export class Comments {
   async #loadOlder() {
     try {
       if (!this.#piece.back()) {
-        if (this.#isWhole) return false;
+        if (this.#isWhole || this.#thread.isOpen) return !this.#isWhole;
         const oldest = this.store.state.comments[0]?.seq;
         const page = await call("GET", `${this.path}?limit=${PAGE}${oldest ? `&before=${oldest}` : ""}`);
         this.#isWhole = page.next === null;
@@ -239,7 +251,7 @@ export class Comments {
       End: this.#list.lastElementChild,
     }[event.key];
     if (event.key === "Escape" && item) this.#scroller.focus();
-    else if (event.key === "Enter" && event.target === item) this.#menu.open(this.#commentOf(item), item);
+    else if (event.key === "Enter" && event.target === item) this.#openMenu(item);
     else if (to) to.focus();
     else return;
     event.preventDefault();
@@ -250,7 +262,8 @@ export class Comments {
   #wireActs() {
     const pendingOf = (item) => this.#rows.pendingOf(item, this.store.state.pending);
     const acts = {
-      more: (item) => this.#menu.open(this.#commentOf(item), item),
+      more: (item) => this.#openMenu(item),
+      thread: (item) => this.#menu.do("thread", this.#commentOf(item)),
       reply: (item) => this.#menu.do("reply", this.#commentOf(item)),
       again: (item) => this.#form.sender.send(pendingOf(item)),
       drop: (item) => this.#form.sender.drop(pendingOf(item)),
@@ -268,8 +281,24 @@ export class Comments {
     });
   }
 
+  #openMenu(item) {
+    this.#menu.open(this.#commentOf(item), item, this.#answers.get(item.dataset.id) ?? 0);
+  }
+
+  async #openThread(comment) {
+    const root = await this.#thread.open(comment, this.#known);
+    if (root && this.store.state.viewer && mayComment(this.store.state)) this.#form.reply(root);
+  }
+
+  /** A thread was opened or closed: other comments are shown. */
+  #turned() {
+    this.#piece.freeze();
+    this.#place.toEnd();
+    if (!this.#thread.isOpen) this.#form.reply(null);
+  }
+
   #commentOf(item) {
-    return this.store.state.comments.find((comment) => comment.id === item.dataset.id);
+    return this.#rows.row(item)?.comment;
   }
 
   #show(id) {

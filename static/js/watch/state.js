@@ -30,6 +30,9 @@ function deleted(state, id) {
   };
 }
 
+const edited = (state, comment) =>
+  ({ ...state, comments: replaced(state.comments, comment), pinned: replaced(state.pinned, comment) });
+
 const replacedBy = (state, { epoch, seq, snapshot: fresh }) => fresh.comments.reduce(acknowledged, { ...state, ...fresh, epoch, seq });
 
 /** Whether the viewer reads what somebody writes: not of people they block, unless it is theirs to moderate. */
@@ -57,6 +60,7 @@ function restored(state, comment) {
 // The order of durable events is their seq; each is shown once.
 const durable = {
   comment: (state, data) => shown(state, data.comment),
+  comment_edited: (state, data) => edited(state, data.comment),
   comment_deleted: (state, data) => deleted(state, data.comment.id),
   comment_pinned: (state, data) => pinnedLast(state, data.comment),
   comment_unpinned: (state, data) => unpinned(state, data.comment.id),
@@ -83,6 +87,7 @@ const local = {
     mine !== null && total < state.likes.total ? { ...state, mine } : { ...state, mine, likes: { total, kinds } },
   ...pendingRules,
   local_posted: (state, { comment }) => shown(state, comment),
+  local_edited: (state, { comment }) => edited(state, comment),
   local_deleted: (state, { id }) => deleted(state, id),
   local_older: (state, { items }) => {
     const fresh = items.filter((comment) => !state.gone.has(comment.id));
