@@ -80,7 +80,7 @@ class VideoForm(forms.ModelForm[Video]):
 class VideoAdmin(HasTools, DeletesInSteps, QuickListMixin, admin.ModelAdmin[Video]):
     form = VideoForm
     change_form_template = "admin/videos/change_form.html"
-    list_display = ("title", "state", "owner", "visibility", "likes_total", "viewers_peak", "topic_seq", "created_at")
+    list_display = ("title", "state", "owner", "visibility", "likes_total", "viewers_peak", "created_at")
     list_filter = ("status", "visibility", "comments_enabled")
     list_select_related = ("owner",)
     sortable_by = ("title", "likes_total", "viewers_peak")
