@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from accounts.belongings import Belongings
 from accounts.models import Viewer
-from following.models import Channel, Follow
+from following.models import Channel, Follow, PushDevice, Reminder
 from realtime.log.writer import LockedHeads
 
 # The account's own follow stays; nobody follows themselves. Counters are held in the order of their channels.
@@ -29,6 +29,10 @@ WITH gone AS (
   )
 UPDATE following_channel c SET followers = followers - 1 FROM gone WHERE c.owner_id = gone.channel_id
 """
+_TAKE_REMINDERS = """
+DELETE FROM following_reminder r USING following_reminder mine
+WHERE r.viewer_id = %s AND mine.viewer_id = %s AND mine.video_id = r.video_id
+"""
 _LEAVE = """
 WITH gone AS (DELETE FROM following_follow WHERE viewer_id = %s RETURNING channel_id)
 UPDATE following_channel c SET followers = followers - 1 FROM gone WHERE c.owner_id = gone.channel_id
@@ -41,6 +45,9 @@ class FollowingOfViewer(Belongings):
             cursor.execute(_HOLD, [guest.id, guest.id])
             cursor.execute(_TAKE_BACK, [guest.id, account.id, account.id])
             Follow.objects.filter(viewer=guest).update(viewer=account)
+            cursor.execute(_TAKE_REMINDERS, [guest.id, account.id])
+            Reminder.objects.filter(viewer=guest).update(viewer=account)
+            PushDevice.objects.filter(viewer=guest).update(viewer=account)
             self._hand_over_channel(guest, account)
 
     @staticmethod
@@ -66,6 +73,8 @@ class FollowingOfViewer(Belongings):
             cursor.execute(_HOLD, [viewer_id, viewer_id])
             cursor.execute(_LEAVE, [viewer_id])
         Follow.objects.filter(channel_id=viewer_id).delete()
+        Reminder.objects.filter(viewer_id=viewer_id).delete()
+        PushDevice.objects.filter(viewer_id=viewer_id).delete()
         Channel.objects.filter(owner_id=viewer_id).delete()
 
     def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
@@ -76,4 +85,7 @@ class FollowingOfViewer(Belongings):
         }
 
     def are_left(self, viewer_id: UUID) -> bool:
-        return Follow.objects.filter(viewer_id=viewer_id).exists() or Channel.objects.filter(owner=viewer_id).exists()
+        return (
+            any(each.objects.filter(viewer_id=viewer_id).exists() for each in (Follow, Reminder, PushDevice))
+            or Channel.objects.filter(owner_id=viewer_id).exists()
+        )

@@ -1,4 +1,4 @@
-"""What a broadcaster says of their channel, and who follows it. Called by all of this app.
+"""What a broadcaster says of their channel, who follows it, and who is told of what. Called by all of this app.
 
 The constraints decide: one follow per viewer and channel, and a handle is one channel's.
 """
@@ -6,6 +6,7 @@ The constraints decide: one follow per viewer and channel, and a handle is one c
 from __future__ import annotations
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.core.validators import MaxLengthValidator
 from django.db import models
@@ -14,6 +15,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Viewer
 from following.text import ABOUT_MAX, HANDLE_MAX
+from videos.models import Video
+from web.ids import new_id
 
 
 class Channel(models.Model):
@@ -51,5 +54,63 @@ class Follow(models.Model):
     alerts = models.BooleanField(db_default=False)
     created_at = models.DateTimeField(db_default=Now())
 
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["channel", "viewer"], condition=models.Q(alerts=True), name="follow_alerts"),
+        ]
+
     def __str__(self) -> str:
         return f"{self.viewer_id} follows {self.channel_id}"
+
+
+class Reminder(models.Model):
+    """A viewer wants to hear of a planned broadcast before it starts."""
+
+    pk = models.CompositePrimaryKey("video_id", "viewer_id")
+    video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="reminders")
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="reminders")
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} waits for {self.video_id}"
+
+
+class PushDevice(models.Model):
+    """A browser that shows messages to a viewer, as long as they are signed in with it (following.push)."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="push_devices")
+    endpoint = models.TextField(unique=True)
+    p256dh = models.CharField(max_length=100)
+    auth = models.CharField(max_length=100)
+    session_key = models.CharField(max_length=40, blank=True, db_default="")
+    """Of the session that it came with; empty: it came with a token, and stays."""
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id}: {self.id}"
+
+
+class Announced(models.Model):
+    """What viewers are told of a video, and how far that has come (following.news). One row a video and kind."""
+
+    class Kind(models.TextChoices):
+        SOON = "soon", _("starts soon")
+        LIVE = "live", _("is live")
+
+    pk = models.CompositePrimaryKey("video_id", "kind")
+    video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="announced")
+    kind = models.CharField(max_length=4, choices=Kind)
+    at = models.DateTimeField()
+    """The planned start, or the start."""
+    after = models.UUIDField(db_default=UUID(int=0))
+    """The viewers up to this one have been told."""
+    leased_until = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["leased_until"], condition=models.Q(done_at=None), name="announced_waiting"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.video_id} {self.kind}"

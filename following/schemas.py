@@ -9,6 +9,7 @@ from ninja import Schema
 from pydantic import Field
 
 from accounts.schemas import Person
+from following.push import ENDPOINT_MAX
 from following.text import ABOUT_MAX, HANDLE
 from realtime.answers import In
 from videos.schemas import VideoOut
@@ -67,3 +68,28 @@ class FollowedPage(Schema):
 class SearchOut(Schema):
     channels: list[ChannelOut]
     videos: list[VideoOut]
+
+
+class ReminderOut(Schema):
+    reminds: bool
+
+
+class PushKeys(In):
+    p256dh: Annotated[str, Field(max_length=100)] = Field(
+        examples=["BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"]
+    )
+    auth: Annotated[str, Field(max_length=100)] = Field(examples=["BTBZMqHH6r4Tts7J_aSIgg"])
+
+
+class PushIn(In):
+    """What a browser says of its subscription (`PushSubscription.toJSON()`)."""
+
+    endpoint: Annotated[str, Field(max_length=ENDPOINT_MAX)] = Field(
+        examples=["https://updates.push.services.mozilla.com/wpush/v2/gAAAA"]
+    )
+    keys: PushKeys
+
+
+class PushOut(Schema):
+    key: str = Field(description="The `applicationServerKey` of the site.")
+    devices: int = Field(description="How many browsers show you messages.")

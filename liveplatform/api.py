@@ -12,6 +12,7 @@ from accounts.account_api import router as account
 from accounts.api import router as viewers
 from accounts.pages import page, render_page, viewer_on
 from following.api import router as channels
+from following.push_api import router as reminders
 from liveplatform import __version__
 from messaging.api import router as messages
 from moderation.api import router as moderation
@@ -62,7 +63,7 @@ api = Api(
     docs_url=None,
 )
 answer_errors(api, ANSWERS)
-for router in (viewers, account, platform, *ROUTERS, boards, channels, moderation, messages):
+for router in (viewers, account, platform, *ROUTERS, boards, channels, reminders, moderation, messages):
     api.add_router("", router)
 
 

@@ -158,8 +158,13 @@ def _add_nosniff(headers: Any, path: str, url: str) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
 
 
-ROOT_FILES = {"/favicon.ico": "img/favicon.ico", "/manifest.json": "manifest.json", "/robots.txt": "robots.txt"}
-"""Files that browsers and search engines ask for at the root, whatever a page says."""
+ROOT_FILES = {
+    "/favicon.ico": "img/favicon.ico",
+    "/manifest.json": "manifest.json",
+    "/robots.txt": "robots.txt",
+    "/service-worker.js": "js/service-worker.js",
+}
+"""Files that browsers and search engines ask for at the root. A service worker is for all below its own path."""
 
 
 def _static_files() -> StaticFiles:

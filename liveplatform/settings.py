@@ -19,8 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 from host import databases, embedded, environment
 from liveplatform import __version__
 from liveplatform.account_settings import *  # noqa: F403  (Django finds settings in one module)
+from liveplatform.variables import PUSH_ORIGIN, PUSH_SERVICES, env
 from liveplatform.variables import database_url as _database_url
-from liveplatform.variables import env
 from liveplatform.variables import integer as _integer
 from liveplatform.variables import listed as _list
 from liveplatform.variables import networks as _network_list
@@ -204,6 +204,7 @@ LIVE_PLAYLIST_ORIGINS = [_as_browsers_write(origin) for origin in _list("LIVE_PL
 _PULLED = _ORIGIN[0].replace("https?", "(https?|rtsp)"), "origins like rtsp://camera.example.org"
 LIVE_PULL_ORIGINS = [origin.lower() for origin in _list("LIVE_PULL_ORIGINS", [], *_PULLED)]
 LIVE_PULL_NETWORKS = _network_list("LIVE_PULL_NETWORKS")
+LIVE_PUSH_ORIGINS = _list("LIVE_PUSH_ORIGINS", PUSH_SERVICES, *PUSH_ORIGIN)
 LIVE_SECOND_ENCODER = _read(
     "LIVE_SECOND_ENCODER", env.str, "refuse", ("refuse", "replace").__contains__, "refuse or replace"
 )
@@ -279,6 +280,8 @@ CELERY_BEAT_SCHEDULE = {
     "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},
     "forget-arrivals": {"task": "moderation.tasks.forget_arrivals", "schedule": 86_400.0},
     "clear-recordings": {"task": "videos.tasks.clear_recordings", "schedule": 3600.0},
+    # A look that waits longer than the time between two is covered by the next one.
+    "announcements": {"task": "following.tasks.announce", "schedule": 15.0, "options": {"expires": 15.0}},
     "clear-pictures": {"task": "videos.tasks.clear_pictures", "schedule": 3600.0},
 }
 

@@ -18,6 +18,16 @@ from host import databases, environment
 environment.forget_empty()
 env = Env()
 
+PUSH_ORIGIN = (
+    r"https?://(\*\.)?(\[[\da-f:.]+\]|[a-z\d.-]+)(:[1-9]\d{0,4})?",
+    "origins of push services like https://push.example.org or https://*.example.org",
+)
+PUSH_SERVICES = [
+    *("https://fcm.googleapis.com", "https://updates.push.services.mozilla.com"),
+    *("https://*.push.apple.com", "https://*.notify.windows.com"),
+]
+"""Those of the browsers that people have."""
+
 
 def read(name: str, kind: Callable[..., Any], default: Any, valid: Callable[[Any], bool], what: str) -> Any:
     """Return the variable's value. Raises `ImproperlyConfigured`, with its name, when it is not `what`."""

@@ -139,6 +139,15 @@ WATCH: dict[str, str | Promise] = {
     "know_nobody": _("Nobody you know is watching right now."),
     "comments_show": _("Show comments"),
     "comments_hide": _("Hide comments"),
+    "push_unsupported": _(
+        "This browser shows no messages of sites. On an iPhone, add this site to the home screen first."
+    ),
+    "push_denied": _("Your browser does not allow it. Allow messages of this site in its settings, then try again."),
+    "push_failed": _("Your browser could not sign up for messages. Try again in a moment."),
+    "alerts_on": _("You will hear when this channel goes live"),
+    "alerts_off": _("You will not hear of this channel any more"),
+    "reminder_on": _("You will be reminded ten minutes before"),
+    "reminder_off": _("You will not be reminded"),
 }
 
 _CARDS = "likes_word.one likes_word.other"
@@ -204,7 +213,9 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "disk": _("An hour takes about {hour} GB. There is room for {free} GB."),
 }
 
-CHANNEL: dict[str, str | Promise] = {key: WATCH[key] for key in _SHARED.split()} | {
+_PUSH = "push_unsupported push_denied push_failed alerts_on alerts_off"
+
+CHANNEL: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_SHARED} {_PUSH}".split()} | {
     "nameless": _("You are not signed in any more. Sign in again to go on."),
     "followers_word.one": _("follower"),
     "followers_word.other": _("followers"),

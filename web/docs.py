@@ -222,7 +222,8 @@ def example(schema: Document, types: Document, *, name: str = "", is_whole: bool
             one = example(schema["items"], types, name=name.removesuffix("s"), is_whole=is_whole)
             return [one] * max(schema.get("minItems", 1), 1)
         case "string":
-            return schema["enum"][0] if "enum" in schema else EXAMPLES.get(name, _string(schema))
+            known = schema.get("enum") or schema.get("examples")
+            return known[0] if known else EXAMPLES.get(name, _string(schema))
         case "integer":
             return schema.get("default", AT_MS if name.endswith("_ms") else max(schema.get("minimum", 1), 1))
         case "boolean":

@@ -5,6 +5,7 @@ import { localise } from "../parts/page.js";
 import { call } from "../core/api.js";
 import { byId } from "../parts/dom.js";
 import { compact } from "../parts/format.js";
+import { keepPush } from "../parts/push.js";
 import { plural } from "../core/words.js";
 
 const EVERY_MS = 8_000;
@@ -61,5 +62,6 @@ async function refresh() {
   } catch { /* The next round asks again. */ }
 }
 
+if (document.querySelector("[data-viewer-face]:not([hidden])")) void keepPush();
 setInterval(refresh, EVERY_MS);
 document.addEventListener("visibilitychange", () => void refresh());

@@ -6,7 +6,7 @@ import { HubClient } from "../core/client.js";
 import { broadcast, onBroadcast } from "../core/tabs.js";
 import { translate } from "../core/words.js";
 import { Inbox } from "../inbox/inbox.js";
-import { byId, copyLink, perFrame, toast } from "../parts/dom.js";
+import { byId, perFrame, shareLink, toast } from "../parts/dom.js";
 import "../parts/page.js";
 import { EVENTS, KINDS } from "../topics.js";
 import { Comments } from "./comments.js";
@@ -98,6 +98,7 @@ function draw() {
   viewers.set(state.viewers.count);
   for (const part of parts) part.render(state, before);
   if (!hasBoard && as !== "embed" && (state.video.has_board || state.canModerate)) void loadBoard();
+  theatre.toggleAttribute("data-off", !state.video.comments_enabled && !state.video.has_board && !state.canModerate);
   drawGoesOn(state);
 }
 
@@ -180,6 +181,13 @@ byId("more").addEventListener("click", () => {
 });
 
 for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
-byId("share").addEventListener("click", () => copyLink(location.origin + location.pathname));
+byId("share").addEventListener("click", () => void shareLink(location.origin + location.pathname, store.state.video.title));
 
 render();
+if (!as) {
+  void import("./channel.js").then(({ Channel }) => {
+    const channel = new Channel({ state: store.state, asViewer });
+    parts.push(channel);
+    channel.render(store.state);
+  });
+}

@@ -1,0 +1,160 @@
+"""Tells viewers of what they wait for: a planned broadcast before it starts, a channel when it goes live.
+
+Hop: beside the path, called by a periodic job. What is to be told is found in the database, so no act has to think of
+it, and none is lost. A viewer is told by the browsers in which they have said yes. Each run tells so many viewers and
+writes down how far it came. A run that was killed is repeated by the next one from there: a message may come twice
+then, and a browser shows the two as one (`PushMessage.tag`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from following.models import Announced, PushDevice
+from following.push import Delivery, PushAddress, PushMessage, send_all
+from videos.models import Video
+from videos.reading import read_video
+from videos.syndication import REMINDED_BEFORE
+
+logger = logging.getLogger(__name__)
+
+VIEWERS_MAX = 200  # of one page
+PAGES_MAX = 10  # of one run
+LEASE = timedelta(minutes=2)  # the longest time that a page may take
+FRESH = timedelta(minutes=10)
+"""A start that is longer ago than that is no news."""
+TTL_SECONDS = 3_600
+
+# One that was planned anew is told anew.
+_FIND_SOON = """
+INSERT INTO following_announced AS a (video_id, kind, at)
+SELECT id, 'soon', starts_at FROM videos_video v WHERE status = 'upcoming' AND visibility <> 'private'
+AND starts_at BETWEEN statement_timestamp() AND statement_timestamp() + %s
+AND EXISTS (SELECT FROM following_reminder WHERE video_id = v.id)
+ON CONFLICT (video_id, kind) DO UPDATE SET at = excluded.at, after = DEFAULT, done_at = NULL
+WHERE a.at + %s < excluded.at
+"""
+_FIND_LIVE = """
+INSERT INTO following_announced (video_id, kind, at)
+SELECT id, 'live', started_at FROM videos_video v WHERE status = 'live' AND visibility <> 'private'
+AND started_at > statement_timestamp() - %s
+AND (EXISTS (SELECT FROM following_reminder WHERE video_id = v.id)
+OR EXISTS (SELECT FROM following_follow WHERE channel_id = v.owner_id AND alerts))
+ON CONFLICT (video_id, kind) DO NOTHING
+"""
+_TAKE = """
+UPDATE following_announced SET leased_until = statement_timestamp() + %s WHERE (video_id, kind) = (
+    SELECT video_id, kind FROM following_announced WHERE done_at IS NULL AND leased_until <= statement_timestamp()
+    ORDER BY leased_until LIMIT 1 FOR UPDATE SKIP LOCKED
+) RETURNING video_id, kind, after
+"""
+_GO_ON = """
+UPDATE following_announced SET after = %s, leased_until = statement_timestamp(),
+done_at = CASE WHEN %s THEN statement_timestamp() END WHERE video_id = %s AND kind = %s
+"""
+_WAITING = """
+SELECT viewer_id FROM following_reminder WHERE video_id = %(video)s AND viewer_id > %(after)s
+UNION SELECT viewer_id FROM following_follow
+WHERE channel_id = %(channel)s AND alerts AND viewer_id > %(after)s AND %(to_followers)s
+ORDER BY viewer_id LIMIT %(limit)s
+"""
+_DEVICES = """
+SELECT d.id, d.endpoint, d.p256dh, d.auth FROM following_pushdevice d JOIN accounts_viewer v ON v.id = d.viewer_id
+WHERE d.viewer_id = ANY(%s) AND v.is_active AND (d.session_key = '' OR EXISTS (
+    SELECT FROM django_session s WHERE s.session_key = d.session_key AND s.expire_date > statement_timestamp()
+))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What is told next, to the viewers after that one."""
+
+    video: Video
+    kind: Announced.Kind
+    after: UUID
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is still true."""
+        is_status = self.video.status == (Video.Status.LIVE if self.kind == Announced.Kind.LIVE else "upcoming")
+        return is_status and self.video.visibility != Video.Visibility.PRIVATE
+
+    @property
+    def message(self) -> PushMessage:
+        says = {Announced.Kind.LIVE: "{} is live", Announced.Kind.SOON: "{} starts soon"}[self.kind]
+        path = f"/videos/{self.video.id}/"
+        return PushMessage(says.format(self.video.owner.name), self.video.title, path, self.video.topic, TTL_SECONDS)
+
+
+def announce() -> int:
+    """Find what is new, and tell some viewers; return how many browsers took it."""
+    _run(_FIND_SOON, [REMINDED_BEFORE, REMINDED_BEFORE])
+    _run(_FIND_LIVE, [FRESH])
+    taken = 0
+    for _ in range(PAGES_MAX):
+        news = _take()
+        if news is None:
+            break
+        taken += _tell(news)
+    return taken
+
+
+def _run(statement: str, values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def _rows(statement: str, values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+def _take() -> _News | None:
+    """Return what has to be told next. Nobody else tells it meanwhile."""
+    found = _rows(_TAKE, [LEASE])
+    if not found:
+        return None
+    [(video_id, kind, after)] = found
+    video = read_video(video_id)
+    return None if video is None else _News(video, Announced.Kind(kind), after)
+
+
+def _tell(news: _News) -> int:
+    """Tell one page of viewers; return how many browsers took it."""
+    waiting = _waiting(news) if news.holds else []
+    results = asyncio.run(send_all([(address, news.message) for address in _addresses(waiting)]))
+    gone = [id for id, result in results.items() if result is Delivery.GONE]
+    PushDevice.objects.filter(id__in=gone).delete()
+    is_done = len(waiting) < VIEWERS_MAX
+    _run(_GO_ON, [waiting[-1] if waiting else news.after, is_done, news.video.id, news.kind.value])
+    taken = sum(result is Delivery.TAKEN for result in results.values())
+    if results:
+        logger.info("%s: %s, %d of %d browsers told", news.video.topic, news.kind.value, taken, len(results))
+    return taken
+
+
+def _waiting(news: _News) -> list[UUID]:
+    """Return the viewers of the next page: those who wait for the video, and followers of a channel that is live."""
+    is_for_all = news.kind == Announced.Kind.LIVE and news.video.visibility == Video.Visibility.PUBLIC
+    values = {
+        "video": news.video.id,
+        "channel": news.video.owner_id,
+        "after": news.after,
+        "to_followers": is_for_all,
+        "limit": VIEWERS_MAX,
+    }
+    return [id for (id,) in _rows(_WAITING, values)]
+
+
+def _addresses(viewer_ids: Sequence[UUID]) -> list[PushAddress]:
+    return [PushAddress(*row) for row in _rows(_DEVICES, [list(viewer_ids)])]

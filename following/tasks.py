@@ -1,0 +1,13 @@
+"""The periodic job of channels."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from following import news
+
+
+@shared_task(name="following.tasks.announce")  # type: ignore[untyped-decorator]
+def announce() -> int:
+    """Tell viewers of what they wait for; return how many browsers took it."""
+    return news.announce()
