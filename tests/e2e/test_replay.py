@@ -22,7 +22,9 @@ WRITTEN = {"Two": 2, "Eight": 8, "Fifteen": 15}
 
 @pytest.fixture
 def ended(site: Site, broadcaster: Broadcaster, picture: Picture) -> str:
-    """A broadcast of 20 seconds that has ended: with comments, likes and viewers, each at a second of its recording."""
+    """A broadcast of 20 seconds that has ended: with comments, likes, viewers and a poll, each at a second of its
+    recording.
+    """
     video_id = broadcaster.new_video(title="To be seen again")
     picture(video_id, seconds_before=20)
     folder = site.folder / "media" / video_id
@@ -38,12 +40,19 @@ def ended(site: Site, broadcaster: Broadcaster, picture: Picture) -> str:
             """ VALUES (%s, %s, '{"love": 3}', '{"heart": 20}', 1, 7)""",
             [video_id, start + timedelta(seconds=6)],
         )
+    poll = broadcaster.call("POST", f"/videos/{video_id}/polls", {"question": "Which?", "options": ["One", "Two"]})
+    option = poll["options"][0]["id"]
+    broadcaster.call("PUT", f"/videos/{video_id}/polls/{poll['id']}/vote", {"option": option})
     broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": f"/media/{video_id}/replay.m3u8"})
     broadcaster.call("POST", f"/videos/{video_id}/end")
     with psycopg.connect(site.database_url) as connection:
         connection.execute(
             "UPDATE videos_video SET started_at = %s, ended_at = %s WHERE id = %s",
             [start - timedelta(seconds=30), start + timedelta(seconds=20), video_id],
+        )
+        connection.execute(
+            "UPDATE polls_poll SET opened_at = %s, ends_at = %s WHERE id = %s",
+            [start + timedelta(seconds=2), start + timedelta(seconds=10), poll["id"]],
         )
     return video_id
 
@@ -91,6 +100,25 @@ async def test_a_replay_shows_everything_at_its_moment(site: Site, ended: str, o
     await window.page.evaluate("document.querySelector('#picture').playbackRate = 2")
     await window.page.keyboard.press("k")
     await shows(window, "Two", "Eight", "Fifteen")
+    assert window.problems == []
+
+
+async def test_a_poll_is_shown_while_it_was_open_and_then_its_result(
+    site: Site, ended: str, open_window: OpenWindow
+) -> None:
+    window = await open_window(watch(site, ended))
+    await window.page.get_by_role("button", name="Watch the replay").click()
+    await plays(window)
+    await window.page.keyboard.press("k")
+    option = window.page.locator(".poll-option").first
+
+    await go_to(window, 12)
+    await expect(option).to_contain_text("100%")
+    await go_to(window, 4)
+    await expect(option).not_to_contain_text("%")
+    await expect(option).to_be_disabled()
+    await go_to(window, 1)
+    await expect(window.page.locator(".poll")).to_be_hidden()
     assert window.problems == []
 
 

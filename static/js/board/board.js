@@ -6,6 +6,7 @@ import { addWords } from "../core/words.js";
 import { byId, copyOf } from "../parts/dom.js";
 import { Announcement, Goals } from "./notices.js";
 import { PollCard } from "./poll.js";
+import { PollReplay } from "./poll-replay.js";
 import { RaidCard } from "./raid.js";
 import { apply, first } from "./state.js";
 
@@ -30,16 +31,17 @@ class Board {
   #hasAsked = false;
   #tools = null;
   #cards;
+  #poll;
+  #replay;
 
   constructor({ store, client, asViewer }) {
     Object.assign(this, { store, client });
     document.querySelector("#comments-panel .comments-body").before(this.#place);
     const place = this.#place;
     const voted = (message) => this.#happened("local_voted", message);
-    this.#cards = [
-      new RaidCard({ place }), new Announcement({ place }), new Goals({ place }),
-      new PollCard({ place, asViewer, voted, refresh: () => void this.#ask() }),
-    ];
+    this.#cards = [new RaidCard({ place }), new Announcement({ place }), new Goals({ place })];
+    this.#poll = new PollCard({ place, asViewer, voted, refresh: () => void this.#ask() });
+    this.#replay = new PollReplay({ store, card: this.#poll });
   }
 
   render({ video, viewer, canModerate }) {
@@ -82,7 +84,10 @@ class Board {
   }
 
   #draw() {
-    if (this.#state) for (const card of this.#cards) card.render(this.#state, this.store.state);
+    const page = this.store.state;
+    if (this.#state) for (const card of this.#cards) card.render(this.#state, page);
+    if (page.recording) this.#replay.render();
+    else if (this.#state) this.#poll.render(this.#state, page);
     void this.#tools?.then((tools) => tools.render(this.#state));
   }
 }

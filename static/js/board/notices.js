@@ -19,8 +19,8 @@ export class Announcement {
     });
   }
 
-  render({ announcement }, { over }) {
-    this.#card.hidden = over || !announcement || recall(DISMISSED) === announcement.id;
+  render({ announcement }, { video, over }) {
+    this.#card.hidden = over || video.status === "ended" || !announcement || recall(DISMISSED) === announcement.id;
     if (this.#card.hidden || announcement.id === this.#shown) return;
     this.#shown = announcement.id;
     this.#card.querySelector(".notice-text").textContent = announcement.text;

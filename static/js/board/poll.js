@@ -19,6 +19,8 @@ export class PollCard {
   #shown = "";
   #board = null;
   #page = null;
+  #now = serverNow;
+  #isReplay = false;
   #isSending = false;
 
   /** `place`: where it stands; `asViewer(work)`: run it once the viewer has a name; `voted({poll, mine})`. */
@@ -34,8 +36,9 @@ export class PollCard {
     setInterval(() => this.#draw(), 1_000);
   }
 
-  render(board, page) {
-    [this.#board, this.#page] = [board, page];
+  /** `now()`: the moment that is shown; `isReplay`: nobody votes, and how it stands is shown when it is over. */
+  render(board, page, { now = serverNow, isReplay = false } = {}) {
+    [this.#board, this.#page, this.#now, this.#isReplay] = [board, page, now, isReplay];
     this.#draw();
   }
 
@@ -50,22 +53,22 @@ export class PollCard {
 
   #draw() {
     const poll = this.#board?.poll;
-    const now = serverNow();
-    const open = Boolean(poll) && isOpen(poll, this.#page.video, now);
+    const now = this.#now();
+    const open = Boolean(poll) && isOpen(poll, this.#isReplay ? null : this.#page.video, now);
     const isLong = poll && !open && now - (poll.ends_at_ms ?? now) > OVER_MS;
     this.#card.hidden = !poll || isLong || (!open && recall(DISMISSED) === poll.id) || this.#page.over;
     if (this.#card.hidden) return;
     if (poll.id !== this.#shown) this.#begin(poll, open);
     const { total, options } = standing(this.#board);
     const { mine } = this.#board;
-    const isResult = mine !== null || !open || this.#page.canModerate;
+    const isResult = !open || (!this.#isReplay && (mine !== null || this.#page.canModerate));
     this.#card.classList.toggle("is-over", !open);
     this.#part("dismiss").hidden = open;
-    this.#part("votes").textContent = plural("votes", total, { shown: compact(total) });
+    this.#part("votes").textContent = this.#isReplay && open ? "" : plural("votes", total, { shown: compact(total) });
     this.#part("left").textContent = open ? (poll.ends_at_ms === null ? "" : duration(Math.ceil((poll.ends_at_ms - now) / 1_000))) : translate("poll_over_short");
     const isShut = poll.is_for_accounts && this.#page.viewer?.is_guest;
-    note(this.#part("note"), open && isShut ? translate("accounts_only") : "");
-    this.#drawOptions(options, { isResult, mine, canVote: open && mine === null && !isShut && !this.#isSending });
+    note(this.#part("note"), open && isShut && !this.#isReplay ? translate("accounts_only") : "");
+    this.#drawOptions(options, { isResult, mine, canVote: open && !this.#isReplay && mine === null && !isShut && !this.#isSending });
   }
 
   /** Another poll than before. */

@@ -21,8 +21,8 @@ export function apply(state, name, data) {
   return state;
 }
 
-/** Whether viewers may vote. */
-export const isOpen = (poll, video, nowMs) => video.status !== "ended" && (poll.ends_at_ms === null || poll.ends_at_ms > nowMs);
+/** Whether the poll is open at a moment. `video`: null in a replay, where it has not ended yet. */
+export const isOpen = (poll, video, nowMs) => video?.status !== "ended" && (poll.ends_at_ms === null || poll.ends_at_ms > nowMs);
 
 /** The options of the poll, each with its votes and its share of all: 0 to 1. */
 export function standing({ poll, votes }) {
