@@ -44,7 +44,7 @@ def record(
     heads: log.LockedHeads,
     owner_id: UUID | None,
     act: str,
-    actor: Viewer,
+    actor: Viewer | None,
     *,
     viewer: Viewer | None = None,
     about: UUID | None = None,
@@ -55,7 +55,8 @@ def record(
 ) -> AuditEntry:
     """Write down an act in the channel, and publish it to its moderators after the commit. Three queries.
 
-    `heads`: of `lock`. `viewer`: the person concerned. `about`: the id of what the act is about, such as a comment.
+    `heads`: of `lock`. `actor`: None for what the site does by itself. `viewer`: the person concerned. `about`: the id
+    of what the act is about, such as a comment.
     Without an owner the act is of the whole site, and nobody follows it.
     """
     head = heads[topic_of(owner_id)] if owner_id is not None else None

@@ -28,6 +28,7 @@ MAY = {
     "board": MODERATORS,
     "review": HELPERS,  # of what is held
     "rules": MODERATORS,
+    "gate": MODERATORS,
     "role": OWNERS,
 }
 """Each act, and the ranks that may do it."""

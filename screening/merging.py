@@ -8,11 +8,11 @@ from __future__ import annotations
 from accounts.belongings import Belongings
 from accounts.models import Viewer
 from realtime.log.writer import LockedHeads
-from screening.models import ChannelRules, ChannelWords
+from screening.models import ChannelRules, ChannelWords, Gate
 
 
 class RulesOfGuest(Belongings):
     def hand_over(self, guest: Viewer, account: Viewer, heads: LockedHeads) -> None:
-        for model in (ChannelRules, ChannelWords):
+        for model in (ChannelRules, ChannelWords, Gate):
             if not model._default_manager.filter(owner=account).exists():
                 model._default_manager.filter(owner=guest).update(owner=account)

@@ -51,6 +51,12 @@ class ChannelRules(models.Model):
     links_off = models.BooleanField(_("no links"), default=False, db_default=False)
     capitals_off = models.BooleanField(_("no shouting in capitals"), default=False, db_default=False)
     repeats_off = models.BooleanField(_("no repeating"), default=False, db_default=False)
+    shield = models.BooleanField(
+        _("raid shield"),
+        default=False,
+        db_default=False,
+        help_text=_("Newcomers who write alike, many at once, are shut out for ten minutes."),
+    )
     changed_at = models.DateTimeField(_("changed"), auto_now=True)
 
     class Meta:
@@ -59,6 +65,17 @@ class ChannelRules(models.Model):
 
     def __str__(self) -> str:
         return str(self.owner)
+
+
+class Gate(models.Model):
+    """Until then only those who came to the site before `since` may comment in the channel (videos.gate)."""
+
+    owner = models.OneToOneField(Viewer, models.CASCADE, primary_key=True, related_name="gate")
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.owner_id} until {self.until}"
 
 
 class Words(models.Model):

@@ -109,6 +109,12 @@ def _refused_author(draft: Draft, rules: Rules) -> Refused | Limited | None:
     return None
 
 
+def closed_for(wait: timedelta) -> Refused:
+    """Return the refusal of a newcomer while the gate is closed."""
+    detail = f"Newcomers may comment here again in {_in_words(wait)}. Who came before may write."
+    return Forbidden(detail, code="gate_closed")
+
+
 def _in_words(wait: timedelta) -> str:
     minutes = max(1, round(wait.total_seconds() / 60))
     hours, days = minutes // 60, minutes // 1440

@@ -15,14 +15,14 @@ class VideosConfig(AppConfig):
         from moderation.acts import marks
         from moderation.undoing import undoings
         from realtime.registry import registry
-        from videos import commands, held, merging, removal, rights
+        from videos import commands, gate, held, merging, removal, rights
         from videos.marks import MarksOfComments
         from videos.purges import RestoresComments
         from videos.topics import VideoTopics
         from videos.typists import type_at_video
 
         registry.add_kind(VideoTopics())
-        moderation_topics.parts.append(held.HeldPart())
+        moderation_topics.parts += [held.HeldPart(), gate.GatePart()]
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings += [merging.VideosOfGuest(), removal.VideosOfViewer()]

@@ -15,7 +15,7 @@ from moderation.restrictions import takes_part
 from realtime import act_limits
 from realtime.log.threads import backend_threads
 from realtime.registry import CommandError, RunCommand
-from videos import likes, moderation, purges, reactions
+from videos import gate, held, likes, moderation, purges, reactions
 from videos.limits import COMMENTS, LIKES, REACTIONS
 from videos.models import Video
 from videos.topics import visible_video
@@ -111,6 +111,29 @@ async def react(viewer: Viewer, video_id: UUID, kind: str, count: int) -> None:
         reactions.react(video, kind, count)
 
 
+async def _approve(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    waiting = named(message, "held")
+    return {"comment": await backend_threads.run(lambda: held.approve(video_id, waiting, viewer_of_claim(who)))}
+
+
+async def _deny(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    waiting = named(message, "held")
+    await backend_threads.run(lambda: held.deny(video_id, waiting, viewer_of_claim(who)))
+    return {}
+
+
+async def _close_gate(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
+    channel = named(message, "channel")
+    closed, deleted = await backend_threads.run(lambda: gate.close(channel, viewer_of_claim(who)))
+    return {"gate": closed, "deleted": deleted}
+
+
+async def _open_gate(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
+    channel = named(message, "channel")
+    await backend_threads.run(lambda: gate.open_again(channel, viewer_of_claim(who)))
+    return {}
+
+
 COMMANDS: dict[str, RunCommand] = {
     "like": _on_video(_like),
     "unlike": _on_video(_unlike),
@@ -119,4 +142,8 @@ COMMANDS: dict[str, RunCommand] = {
     "react": _on_video(_react),
     "delete": _on_video(_delete),
     "delete_all": command(_delete_all),
+    "approve": _on_video(_approve),
+    "deny": _on_video(_deny),
+    "close_gate": command(_close_gate),
+    "open_gate": command(_open_gate),
 }

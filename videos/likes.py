@@ -31,9 +31,10 @@ from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName
 from realtime.limits import Limited
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
+from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
-from screening import hook
-from videos import held, rights, screened
+from screening import hook, raids
+from videos import gate, held, rights, screened
 from videos.changes import AddComment, Command, EditComment, HeldBack, SetLike, Shadowed, new_row
 from videos.models import Video
 from videos.representation import KINDS, comment_fields, likes_json, role_of
@@ -74,8 +75,9 @@ async def comment(
     """
     body = clean_body(body)
     verdict = await hook.ask(body, author_id=who.id, video_id=video_id)
+    command = AddComment(video_id, who, body, reply_to, client_id, verdict)
     try:
-        return await group_commit.submit(AddComment(video_id, who, body, reply_to, client_id, verdict))
+        made = await group_commit.submit(command)
     except HeldBack as reason:
         written = held.Written(video_id, who.id, body, reply_to, client_id)
         return {"held": await backend_threads.run(held.keep, written, str(reason))}
@@ -84,6 +86,11 @@ async def comment(
         with contextlib.suppress(Conflict):  # The queue is full: who is not told of the shadow is not told of this.
             shadowed.shown["id"] = (await backend_threads.run(held.keep, written, "shadow"))["id"]
         return shadowed.shown
+    if (raid := raids.watch.seen(video_id, who.id, body, command.at_ms)) is not None:
+        # The comment is stored, whatever becomes of this.
+        with contextlib.suppress(StoreUnavailable):
+            await backend_threads.run(gate.close_by_itself, video_id, raid)
+    return made
 
 
 async def edit_comment(video_id: UUID, who: Viewer | Claim, comment_id: UUID, body: str) -> dict[str, Any]:

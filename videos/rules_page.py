@@ -23,8 +23,9 @@ from accounts.models import Viewer
 from accounts.pages import in_our_look
 from accounts.requests import staff
 from moderation import rights
+from realtime.events import now_ms
 from screening import followers
-from videos import channel_rules, held
+from videos import channel_rules, gate, held
 from web.middleware import forbidden
 from web.refusals import NotFound, Refused
 
@@ -56,6 +57,7 @@ class RulesForm(forms.Form):
     links_off = forms.BooleanField(label=gettext_lazy("No links"), required=False)
     capitals_off = forms.BooleanField(label=gettext_lazy("No shouting in capitals"), required=False)
     repeats_off = forms.BooleanField(label=gettext_lazy("No repeating"), required=False)
+    shield = forms.BooleanField(label=gettext_lazy("Raid shield: close the gate by itself"), required=False)
 
     def __init__(self, data: Any, rules: dict[str, Any]) -> None:
         super().__init__(data, initial=rules)
@@ -113,9 +115,17 @@ def rules(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         "form": (form or RulesForm(None, channel_rules.rules_of(channel_id))) if may_rule else None,
         "words": words or (channel_rules.words_of(channel_id, viewer) if may_rule else {}),
         "words_error": error,
+        "gate_until_ms": _closed_until_ms(channel_id),
+        "minutes": gate.MINUTES,
+        "back_minutes": gate.BACK_MINUTES,
         "held": held.HeldPart().load(channel_id)["held"],
     }
     return TemplateResponse(request, "videos/studio/rules.html", context, status=422 if form or error else 200)
+
+
+def _closed_until_ms(channel_id: UUID) -> int | None:
+    known = gate.gate_of(channel_id)
+    return known["until_ms"] if known is not None and known["until_ms"] > now_ms() else None
 
 
 def _set_rules(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> RulesForm | None:
@@ -143,6 +153,17 @@ def _deny(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
     messages.success(request, _("The comment is thrown away."))
 
 
+def _close(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    deleted = gate.close(channel_id, viewer)[1]
+    said = ngettext("%(n)s comment is deleted.", "%(n)s comments are deleted.", deleted) % {"n": deleted}
+    messages.success(request, f"{_('The gate is closed.')} {said}")
+
+
+def _open(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    gate.open_again(channel_id, viewer)
+    messages.success(request, _("The gate is open."))
+
+
 def _named(request: HttpRequest) -> tuple[UUID, UUID]:
     """Return the video and the held comment that a form names. Raises Http404."""
     try:
@@ -154,6 +175,8 @@ def _named(request: HttpRequest) -> tuple[UUID, UUID]:
 _FORMS: dict[str, Callable[[HttpRequest, UUID, Viewer], RulesForm | None]] = {
     "rules": _set_rules,
     "words": _set_words,
+    "close": _close,
+    "open": _open,
     "approve": _approve,
     "deny": _deny,
 }

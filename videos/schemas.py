@@ -278,6 +278,7 @@ class RulesOut(Schema):
     links_off: bool
     capitals_off: bool
     repeats_off: bool
+    shield: bool = Field(description="The gate closes by itself when many newcomers write alike.")
 
 
 class RulesIn(In):
@@ -288,6 +289,28 @@ class RulesIn(In):
     links_off: bool = UNCHANGED
     capitals_off: bool = UNCHANGED
     repeats_off: bool = UNCHANGED
+    shield: bool = UNCHANGED
+
+
+class GateIn(In):
+    minutes: Annotated[int, Field(ge=1, le=1_440)] = Field(10, description="It opens by itself after that.")
+    back_minutes: Annotated[int, Field(ge=0, le=60)] = Field(
+        5, description="Those who came to the site within that time are newcomers too, and what they wrote goes."
+    )
+
+
+class GateState(Schema):
+    since_ms: int = Field(description="Who came to the site after that is a newcomer.")
+    until_ms: int
+
+
+class GateOut(Schema):
+    gate: GateState | None
+
+
+class GateClosed(Schema):
+    gate: GateState
+    deleted: int = Field(description="Comments that were taken away.")
 
 
 class WordsOut(Schema):

@@ -17,24 +17,26 @@ import psycopg
 from screening import followers
 from screening.followers import Following
 from screening.lists import wordlists
-from screening.rules import ALLOWED, Draft, Rules, Verdict, check
+from screening.rules import ALLOWED, Draft, Rules, Verdict, check, closed_for
 
 _RULES = [field.name for field in fields(Rules)]
 QUESTION = f"""
 SELECT asked.video_id, asked.author_id, v.owner_id, r.owner_id IS NOT NULL AS has_rules,
   {", ".join(f"r.{name}" for name in _RULES)}, w.version AS channel_words, s.version AS site_words,
-  a.is_guest, a.date_joined, last.created_at AS last_at, last.body AS last_body
+  a.is_guest, a.date_joined, g.since AS gate_since, g.until AS gate_until,
+  last.created_at AS last_at, last.body AS last_body
 FROM (SELECT DISTINCT * FROM unnest(%s::uuid[], %s::uuid[]) AS pairs (video_id, author_id)) AS asked
 JOIN videos_video v ON v.id = asked.video_id JOIN accounts_viewer a ON a.id = asked.author_id
 LEFT JOIN screening_channelrules r ON r.owner_id = v.owner_id
 LEFT JOIN screening_channelwords w ON w.owner_id = v.owner_id
 LEFT JOIN screening_sitewords s ON true
+LEFT JOIN screening_gate g ON g.owner_id = v.owner_id AND g.until > now()
 LEFT JOIN LATERAL (
   SELECT created_at, body FROM videos_comment c
   WHERE r.owner_id IS NOT NULL AND c.video_id = asked.video_id AND c.author_id = asked.author_id
   ORDER BY seq DESC LIMIT 1
 ) AS last ON true
-WHERE r.owner_id IS NOT NULL OR w.owner_id IS NOT NULL OR s.id IS NOT NULL
+WHERE r.owner_id IS NOT NULL OR w.owner_id IS NOT NULL OR s.id IS NOT NULL OR g.owner_id IS NOT NULL
 """
 """Asked with the videos and the authors of the comments, a pair each."""
 
@@ -63,6 +65,8 @@ class Screen:
         row = self._rows.get((video_id, author_id))
         if row is None:
             return ALLOWED
+        if row["gate_since"] is not None and row["date_joined"] >= row["gate_since"]:
+            return Verdict(closed_for(row["gate_until"] - at))
         last_at, last_body = (
             (None, None) if is_edit else self._last.get((video_id, author_id), (row["last_at"], row["last_body"]))
         )

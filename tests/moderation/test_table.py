@@ -30,8 +30,8 @@ BY_SOCKET = ("delete", "delete_all", "time_out", "ban", "shadow", "lift")
 
 def table() -> dict[str, dict[str, bool]]:
     """Return the page's table: act -> who -> whether they may."""
-    lines = PAGE.read_text().partition("## Who may do what")[2].splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")][:15]
+    lines = PAGE.read_text().partition("## Who may do what")[2].partition("\n- ")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     people = rows[0][1:]
     found = {}
     for first, *cells in rows[2:]:
@@ -109,12 +109,15 @@ class Doors:
             "board": ("POST", f"{video}/polls", {"question": "Well?", "options": ["Yes", "No"]}),
             "review": ("GET", f"{video}/held", None),
             "rules": ("PATCH", f"{channel}/rules", {}),
+            "gate": ("PUT", f"{channel}/gate", {"back_minutes": 0}),
             "role": ("PUT", f"{channel}/roles/{author.id}", {"role": "helper"}),
         }[act]
         answer = await self.room.call(method, path, body, person=self.actor)
         if act == "board" and answer.is_success:  # a video has a few open polls at most
             poll = f"{video}/polls/{answer.json()['id']}"
             (await self.room.call("DELETE", poll, person=self.room.people[0])).raise_for_status()
+        if act == "gate" and answer.is_success:
+            (await self.room.call("DELETE", f"{channel}/gate", person=self.room.people[0])).raise_for_status()
         return answer.status_code
 
     async def by_socket(self, act: str) -> str:

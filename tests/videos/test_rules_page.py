@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import Viewer
 from moderation.models import Role
+from screening.models import Gate
 from tests.videos.acts import Stage
 from videos.channel_rules import rules_of, set_rules, words_of
 from videos.models import Comment, HeldComment
@@ -77,6 +79,17 @@ def test_helper_reviews_and_does_not_rule(stage: Stage, path: str) -> None:
     )
     assert send(client, path, "deny", video="x", comment="y").status_code == 404
     assert send(client, path, "words", refused="x", held="").status_code == 422
+
+
+def test_gate_closes_and_opens(stage: Stage, path: str) -> None:
+    owner = browser_of(stage.owner)
+    assert "The gate is closed. 0 comments are deleted." in send(owner, path, "close").content.decode()
+    assert Gate.objects.get(owner=stage.owner).until > timezone.now()
+    assert "The gate is open." in send(owner, path, "open").content.decode()
+    assert Gate.objects.get(owner=stage.owner).until <= timezone.now()
+    Role.objects.create(channel=stage.owner, viewer=stage.viewers[0], kind=Role.Kind.HELPER)
+    send(browser_of(stage.viewers[0]), path, "close")
+    assert Gate.objects.get(owner=stage.owner).until <= timezone.now()
 
 
 def test_others_find_no_rules_to_change(stage: Stage, path: str) -> None:

@@ -10,7 +10,7 @@ from ninja import Path, Router
 from accounts.requests import acting_viewer, viewer_auth
 from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import backend_threads
-from videos import channel_rules, held, schemas
+from videos import channel_rules, gate, held, schemas
 from web.answers import ACTING, READING, Limit, check_query
 from web.schemas import Id
 
@@ -67,6 +67,45 @@ async def set_words(request: HttpRequest, channel_id: ChannelId, body: schemas.W
     await backend_threads.run(
         channel_rules.set_words, channel_id, acting_viewer(request), refused=body.refused, held=body.held
     )
+    return HttpResponse(status=204)
+
+
+@router.get(
+    "/channels/{channel_id}/gate",
+    response={200: schemas.GateOut, **ACTING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Get whether newcomers may comment (the broadcaster, moderators, helpers)",
+)
+async def get_gate(request: HttpRequest, channel_id: ChannelId) -> HttpResponse:
+    """Closed if `until_ms` is to come."""
+    return answer(await backend_threads.run(gate.read, channel_id, acting_viewer(request)))
+
+
+@router.put(
+    "/channels/{channel_id}/gate",
+    response={200: schemas.GateClosed, **SENDING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Close the channel to comments of newcomers (the broadcaster, moderators)",
+)
+async def close_gate(request: HttpRequest, channel_id: ChannelId, body: schemas.GateIn) -> HttpResponse:
+    """Against a raid. What newcomers have written within `back_minutes` is deleted; that can be undone for 30 s."""
+    closed, deleted = await backend_threads.run(
+        gate.close, channel_id, acting_viewer(request), minutes=body.minutes, back_minutes=body.back_minutes
+    )
+    return answer({"gate": closed, "deleted": deleted})
+
+
+@router.delete(
+    "/channels/{channel_id}/gate",
+    response={204: None, **ACTING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Let newcomers comment again (the broadcaster, moderators)",
+)
+async def open_gate(request: HttpRequest, channel_id: ChannelId) -> HttpResponse:
+    await backend_threads.run(gate.open_again, channel_id, acting_viewer(request))
     return HttpResponse(status=204)
 
 

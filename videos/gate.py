@@ -1,0 +1,153 @@
+"""The gate of a channel: while it is closed, only those who were on the site before may comment. It opens by itself.
+
+Hop: closed and opened by moderators (API, page), and by itself when a raid is noticed (videos.likes, screening.raids).
+What newcomers have written just before is taken away in the same transaction, under the locks of the topics. So no
+comment slips through between.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Viewer
+from moderation import audit, rights
+from realtime.events import TopicName
+from realtime.log import writer as log
+from screening.models import ChannelRules, Gate
+from screening.raids import Attack, are_alike, gist
+from videos.models import Comment, Video
+from web.moments import to_ms
+from web.refusals import NotFound
+
+logger = logging.getLogger(__name__)
+
+MINUTES = 10
+BACK_MINUTES = 5
+ROLL_BACK_MAX = 2_000
+RAID_MARGIN = timedelta(seconds=30)
+
+Chosen = Callable[[str], bool]
+
+
+def gate_of(owner_id: UUID) -> dict[str, Any] | None:
+    """Return the gate, open again or not; None if it was never closed. One query."""
+    found = Gate.objects.filter(owner=owner_id).first()
+    return None if found is None else _gate_json(found)
+
+
+def read(owner_id: UUID, actor: Viewer) -> dict[str, Any]:
+    """Return `{"gate"}` for the channel's people. Raises Forbidden."""
+    rights.require("review", owner_id, actor)
+    return {"gate": gate_of(owner_id)}
+
+
+@transaction.atomic
+def close(
+    owner_id: UUID, actor: Viewer, *, minutes: int = MINUTES, back_minutes: int = BACK_MINUTES
+) -> tuple[dict[str, Any], int]:
+    """Close the gate to those who have come to the site within the last `back_minutes` or come later.
+
+    What they have written since is deleted. Return the gate, and how many comments went. Raises NotFound, Forbidden.
+    """
+    if not Video.objects.filter(owner=owner_id).exists():
+        raise NotFound("There is no such channel.")
+    rights.require("gate", owner_id, actor)
+    now = timezone.now()
+    since = now - timedelta(minutes=back_minutes)
+    return _close(owner_id, actor, since=since, began=since, until=now + timedelta(minutes=minutes))
+
+
+@transaction.atomic
+def close_by_itself(video_id: UUID, raid: Attack) -> None:
+    """Close the gate because of a raid, where the channel wants that, and take away what reads like it."""
+    owner_id = Video.objects.filter(id=video_id).values_list("owner_id", flat=True).first()
+    if owner_id is None or not ChannelRules.objects.filter(owner=owner_id, shield=True).exists():
+        return
+    until = timezone.now() + timedelta(minutes=MINUTES)
+    began = raid.began - RAID_MARGIN
+    _close(
+        owner_id, None, since=raid.since, began=began, until=until, chosen=lambda body: are_alike(gist(body), raid.gist)
+    )
+
+
+@transaction.atomic
+def open_again(owner_id: UUID, actor: Viewer) -> None:
+    """Open the gate. Raises NotFound (it is open), Forbidden."""
+    rights.require("gate", owner_id, actor)
+    heads = audit.lock(owner_id)
+    found = Gate.objects.filter(owner=owner_id, until__gt=timezone.now()).first()
+    if found is None:
+        raise NotFound("The gate is open.")
+    found.until = timezone.now()
+    found.save()
+    audit.record(heads, owner_id, "gate_opened", actor)
+    _tell(heads, found)
+
+
+def _close(
+    owner_id: UUID,
+    actor: Viewer | None,
+    *,
+    since: datetime,
+    began: datetime,
+    until: datetime,
+    chosen: Chosen = lambda body: True,
+) -> tuple[dict[str, Any], int]:
+    recent = Comment.objects.filter(video__owner=owner_id, created_at__gte=began)
+    videos = {*recent.values_list("video_id", flat=True).distinct()}
+    videos |= {*Video.objects.filter(owner=owner_id, status=Video.Status.LIVE).values_list("id", flat=True)}
+    heads = audit.lock(owner_id, *(TopicName(f"video:{video_id}") for video_id in videos))
+    known = Gate.objects.filter(owner=owner_id, until__gt=timezone.now()).first()
+    if known is not None:
+        since, until = min(known.since, since), max(known.until, until)
+    gate, _ = Gate.objects.update_or_create(owner_id=owner_id, defaults={"since": since, "until": until})
+    if known is None or actor is not None:
+        audit.record(heads, owner_id, "gate_closed", actor, until=until)
+        _tell(heads, gate)
+    written = recent.filter(author__date_joined__gte=since, deleted_at=None, video_id__in=videos)
+    people = written.exclude(author=owner_id).exclude(author__roles__channel=owner_id).order_by("video_id", "seq")
+    rows = people.values_list("video_id", "id", "body")[:ROLL_BACK_MAX]
+    gone = [(video_id, id) for video_id, id, body in rows if chosen(body)]
+    for video_id, group in groupby(gone, key=lambda row: row[0]):
+        _roll_back(heads, owner_id, actor, video_id, [id for _, id in group])
+    logger.info("gate of %s closed by %s until %s, %d comments deleted", owner_id, actor, until, len(gone))
+    return _gate_json(gate), len(gone)
+
+
+def _roll_back(
+    heads: log.LockedHeads, owner_id: UUID, actor: Viewer | None, video_id: UUID, comment_ids: list[UUID]
+) -> None:
+    said = f"{len(comment_ids)} comments"
+    entry = audit.record(heads, owner_id, "delete", actor, video_id=video_id, text=said, reason="The gate was closed.")
+    shown = Comment.objects.filter(id__in=comment_ids)
+    shown.update(deleted_at=timezone.now(), pinned_at=None, deletion=entry.id)
+    deleted = [{"comment": {"id": str(id)}} for id in comment_ids]
+    log.record_all(heads[TopicName(f"video:{video_id}")], "comment_deleted", deleted)
+
+
+def _tell(heads: log.LockedHeads, gate: Gate) -> None:
+    log.record(heads[audit.topic_of(gate.owner_id)], "gate", {"gate": _gate_json(gate)})
+
+
+def _gate_json(gate: Gate) -> dict[str, Any]:
+    return {"since_ms": to_ms(gate.since), "until_ms": to_ms(gate.until)}
+
+
+class GatePart:
+    """The gate, as a part of the moderators' topic: `gate`."""
+
+    events = frozenset({"gate"})
+
+    def load(self, owner_id: UUID) -> dict[str, Any]:
+        return {"gate": gate_of(owner_id)}
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        snapshot["gate"] = data["gate"]
