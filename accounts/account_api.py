@@ -5,28 +5,32 @@ Calls the same acts as the pages (accounts.account_pages). Guests have none of t
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Annotated, Any
 
 from allauth.account.models import EmailAddress
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
-from ninja import Router
+from ninja import Path, Router
 
-from accounts import browsers, exports, profiles, removal, schemas
-from accounts.limits import COPIES, LEAVES
+from accounts import browsers, exports, portraits, profiles, removal, schemas
+from accounts.limits import COPIES, LEAVES, PORTRAITS
 from accounts.models import Viewer
 from accounts.representation import person
 from accounts.requests import acting_viewer, viewer_auth
 from realtime import act_limits
-from realtime.answers import SENDING, answer
+from realtime.answers import SENDING, answer, errors
 from realtime.log.threads import backend_threads
 from web.answers import ACTING
 from web.files import FilePart
 from web.moments import to_ms
-from web.refusals import Forbidden
+from web.refusals import Forbidden, NotFound
+from web.schemas import Id
+from web.uploads import BODY, kind_of
 
 router = Router()
 TAGS = ["account"]
+PORTRAIT_SECONDS = 86_400  # for which others keep it; a newer one has another address
 
 
 def _account(request: HttpRequest) -> Viewer:
@@ -72,6 +76,54 @@ async def update_account(request: HttpRequest, body: schemas.AccountPatch) -> Ht
         return _account_json(viewer)
 
     return answer(await backend_threads.run(change))
+
+
+@router.put(
+    "/me/portrait",
+    response={200: schemas.PortraitOut, **SENDING},
+    tags=TAGS,
+    auth=viewer_auth,
+    summary="Send a picture of yourself",
+    openapi_extra=BODY,
+)
+async def put_portrait(request: HttpRequest) -> HttpResponse:
+    """A JPEG, PNG or WebP file of 64 KB at most, as the body. It is made 256 x 256, and everybody may see it.
+
+    What cannot be used is 422 `bad_picture`.
+    """
+    viewer, kind = _account(request), kind_of(request)
+    act_limits.take(PORTRAITS, viewer)
+    made = await asyncio.to_thread(portraits.as_portrait, kind, request.body)
+    return answer({"path": await backend_threads.run(portraits.keep, viewer, made)})
+
+
+@router.delete(
+    "/me/portrait",
+    response={204: None, **ACTING},
+    tags=TAGS,
+    auth=viewer_auth,
+    summary="Take your picture away",
+)
+async def delete_portrait(request: HttpRequest) -> HttpResponse:
+    await backend_threads.run(portraits.remove, _account(request))
+    return HttpResponse(status=204)
+
+
+@router.get(
+    "/viewers/{viewer_id}/portrait",
+    response={200: None, **errors(404, 422, 503)},
+    tags=["viewers"],
+    summary="Get the picture of a person",
+    openapi_extra={"responses": {200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}},
+)
+async def get_portrait(request: HttpRequest, viewer_id: Annotated[Id, Path()]) -> HttpResponse:
+    """A JPEG of 256 x 256. 404: they have none."""
+    data = await backend_threads.run(portraits.read, viewer_id)
+    if data is None:
+        raise NotFound("This person has no picture.")
+    response = HttpResponse(data, content_type="image/jpeg")
+    response.headers["Cache-Control"] = f"public, max-age={PORTRAIT_SECONDS}"
+    return response
 
 
 @router.get(

@@ -25,7 +25,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import browsers, invitations, outbox, removal
+from accounts import browsers, invitations, outbox, portraits, removal
 from accounts.forms import LeavingForm, ProfileForm
 from accounts.models import Viewer
 from accounts.pages import guest_on, provider_name
@@ -102,6 +102,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "account": viewer,
         "addresses": addresses,
         "mail_is_late": any(not address.verified for address in addresses) and outbox.is_late(),
+        "portrait": portraits.path_of(viewer.id),
         "connections": SocialAccount.objects.filter(user=viewer).order_by("id"),
         "provider": provider_name(),
         "passkeys": Authenticator.objects.filter(user=viewer).order_by("id"),

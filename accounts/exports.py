@@ -7,6 +7,7 @@ row, so memory is bounded.
 from __future__ import annotations
 
 import contextlib
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 import orjson
 from allauth.account.models import EmailAddress
 
+from accounts import portraits
 from accounts.belongings import belongings
 from accounts.models import SignedIn, Viewer
 
@@ -40,6 +42,7 @@ def _account(viewer: Viewer) -> dict[str, Any]:
         "joined_at": viewer.date_joined,
         "last_active_at": viewer.last_active_at,
         "email_addresses": list(EmailAddress.objects.filter(user=viewer).values("email", "verified")),
+        "portrait": b64encode(portraits.read(viewer.id) or b"").decode(),
         "browsers": list(SignedIn.objects.filter(viewer=viewer).values("agent", "address", "began_at")),
     }
 

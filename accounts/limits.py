@@ -19,6 +19,8 @@ GUESSES = RateLimit(burst=10, per_second=1 / 60)  # per account, or per browser 
 
 COPIES = RateLimit(burst=3, per_second=1 / 600)  # of all that an account has, for its owner
 
+PORTRAITS = RateLimit(burst=10, per_second=0.1)
+
 LEAVES = RateLimit(burst=5, per_second=1 / 60)  # each may be a guess of the password
 
 SIGN_UPS = RateLimit(burst=settings.LIVE_SIGN_UPS_PER_ADDRESS, per_second=settings.LIVE_SIGN_UPS_PER_ADDRESS / 3600)

@@ -132,3 +132,14 @@ class Erasure(models.Model):
 
     def __str__(self) -> str:
         return str(self.viewer_id)
+
+
+class Portrait(models.Model):
+    """The picture of a person (accounts.portraits)."""
+
+    viewer = models.OneToOneField(Viewer, models.CASCADE, primary_key=True, related_name="+")
+    data = models.BinaryField()
+    changed_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return str(self.viewer_id)

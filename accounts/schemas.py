@@ -46,6 +46,10 @@ class AccountPatch(In):
     name: Annotated[str, text_field(SEEN_TEXT, 1, NAME_MAX)] = Field(description="As for a guest.", examples=["Ada"])
 
 
+class PortraitOut(Schema):
+    path: str
+
+
 class ErasureIn(In):
     username: Annotated[str, text_field(SEEN_TEXT, 1, 150)]
     password: Annotated[str, Field(max_length=4096)] = ""

@@ -10,6 +10,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from accounts import portraits
 from accounts.models import Viewer
 from accounts.pages import page, render_page, viewer_on
 from following.limits import SEARCHES
@@ -65,6 +66,7 @@ def _read(name: str, viewer: Viewer | None) -> dict[str, Any]:
     return {
         "channel": found,
         "follow": read_follow(found.id, viewer),
+        "portrait": portraits.path_of(found.id),
         "is_own": viewer is not None and viewer.id == found.id,
         "videos": full_json(videos),
     }

@@ -33,6 +33,7 @@ from realtime.table import addresses
 from web.store import BucketAddress
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+environment.forget_empty()
 
 # The process
 

@@ -2,17 +2,12 @@
 
 While a video is live it is the newest one from the stream (`poster.jpg`, by the ingest). Before and after that it is
 the one that its broadcaster has uploaded (`thumbnail.jpg`), if there is one. Called by the pages and the API.
-Of what somebody uploads nothing is kept: ffmpeg, in a process of its own with limits, reads it as the kind that it
-begins like, and writes another JPEG. Sources: ffmpeg's documentation (image2 demuxer and muxer, `-max_pixels`); the
-first bytes of JPEG (ITU-T T.81), PNG (RFC 2083) and WebP (RFC 9649) files.
+Of what somebody uploads nothing is kept (web.uploads).
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,25 +15,14 @@ from uuid import UUID
 
 from videos.elsewhere import elsewhere
 from videos.models import Video
-from web.ffmpeg import ffmpeg
 from web.pictures import folder_of
-from web.refusals import Conflict, Invalid
+from web.refusals import Conflict
+from web.uploads import as_jpeg
 
 POSTER, THUMBNAIL = "poster.jpg", "thumbnail.jpg"
 POSTER_SECONDS = 60
-KINDS = {"image/jpeg": "jpeg_pipe", "image/png": "png_pipe", "image/webp": "webp_pipe"}
-"""What may be sent, and as what ffmpeg reads it."""
-_BEGINNINGS = {
-    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
-    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
-    "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
-}
 SIZE = (1280, 720)
-PIXELS_MAX = 40_000_000
-SECONDS_MAX = 10.0
-BAD = "This picture cannot be used. Send a JPEG, PNG or WebP file."
 _WRITING = "thumbnail.tmp"
-_two_at_once = threading.Semaphore(2)
 
 
 def picture_urls(videos: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -80,7 +64,7 @@ def _url(video_id: str, name: str) -> str:
 
 def keep_thumbnail(video_id: UUID, kind: str, data: bytes) -> str:
     """Make a picture of this kind the one of the video; return its path. Blocks. Raises Invalid, Conflict."""
-    made = _made(kind, data)
+    made = as_jpeg(kind, data, *SIZE)
     folder = folder_of(video_id)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,24 +78,3 @@ def keep_thumbnail(video_id: UUID, kind: str, data: bytes) -> str:
 def remove_thumbnail(video_id: UUID) -> None:
     """Delete the uploaded picture of the video, if there is one."""
     (folder_of(video_id) / THUMBNAIL).unlink(missing_ok=True)
-
-
-def _made(kind: str, data: bytes) -> bytes:
-    """Return a JPEG of it, of our size. Raises Invalid."""
-    if not _BEGINNINGS[kind].match(data):
-        raise Invalid(BAD, code="bad_picture")
-    width, height = SIZE
-    command = [
-        *("nice", "-n", "10", ffmpeg(), "-nostdin", "-loglevel", "error", "-max_pixels", str(PIXELS_MAX)),
-        *("-protocol_whitelist", "pipe", "-threads", "1", "-f", KINDS[kind], "-i", "pipe:0", "-frames:v", "1"),
-        *("-vf", f"scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height}"),
-        *("-map_metadata", "-1", "-threads", "1", "-c:v", "mjpeg", "-q:v", "4", "-f", "image2pipe", "pipe:1"),
-    ]
-    with _two_at_once:
-        try:
-            done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS_MAX)
-        except subprocess.TimeoutExpired as error:
-            raise Invalid(BAD, code="bad_picture") from error
-    if done.returncode or not done.stdout:
-        raise Invalid(BAD, code="bad_picture")
-    return done.stdout

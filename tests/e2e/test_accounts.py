@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, Page
@@ -27,7 +28,7 @@ async def with_authenticator(page: Page) -> Any:
     return await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
-async def test_guest_signs_up_and_comes_back_with_a_passkey(site: Site, browser: Browser) -> None:
+async def test_guest_signs_up_and_comes_back_with_a_passkey(site: Site, browser: Browser, checkout: Path) -> None:
     """By keyboard as far as there are forms. Passkeys need a name, not an address: localhost."""
     url = site.urls[0].replace("127.0.0.1", "localhost")
     context = await browser.new_context()
@@ -48,6 +49,8 @@ async def test_guest_signs_up_and_comes_back_with_a_passkey(site: Site, browser:
     await page.get_by_role("button", name="Add it").click()
     await page.wait_for_url(f"{url}/accounts/")
     await page.get_by_text("Another passkey").wait_for()
+    await page.set_input_files("#portrait-file", checkout / "static" / "img" / "icon-512.png")
+    await page.get_by_alt_text("Your picture").wait_for()
     assert await Window(page).serious_axe_findings() == []
     assert await page.locator("#id_name").input_value() == "Vera Guest", "the account has the guest's name"
     await page.locator("[popovertarget=menu]").click()

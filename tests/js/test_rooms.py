@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "home": {"core", "parts", "home"},
     "studio": {"core", "parts", "watch", "studio", "topics.js"},
     "operator": {"core", "parts", "operator"},
+    "account": {"core", "parts", "account"},
 }
 FUNCTION_START = re.compile(
     r"^\s*(?:export )?(?:default )?(?:static )?(?:async )?"

@@ -177,6 +177,10 @@ enabled = false
 include-operation-id = "putPush"
 enabled = false
 
+[[operations]]
+include-operation-id = "putPortrait"
+enabled = false
+
 [[operations]]  # that no word of a name mixes alphabets is more than a schema can say
 include-operation-id = "createGuest"
 checks.positive_data_acceptance.expected-statuses = ["201", "422"]
@@ -312,6 +316,9 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("GET", "/me/account", None, guest),
         ("PATCH", "/me/account", {"name": "Ada"}, guest),
         ("GET", "/me/browsers", None, guest),
+        ("PUT", "/me/portrait", {}, guest),
+        ("DELETE", "/me/portrait", None, guest),
+        ("GET", f"/viewers/{other.id}/portrait", None, None),
         ("DELETE", "/me/browsers/987654321", None, guest),
         ("GET", "/me/copy", None, guest),
         ("POST", "/me/erasure", {"username": "nobody"}, guest),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router
@@ -15,20 +15,14 @@ from realtime.log.threads import backend_threads
 from videos import schemas
 from videos.limits import THUMBNAILS
 from videos.rights import CHANGE
-from videos.thumbnails import KINDS, keep_thumbnail, remove_thumbnail
+from videos.thumbnails import keep_thumbnail, remove_thumbnail
 from videos.topics import visible_for
 from web.answers import ACTING
-from web.parsing import UnsupportedMediaType
 from web.schemas import Id
+from web.uploads import BODY, kind_of
 
 router = Router()
 VideoId = Annotated[Id, Path()]
-BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in KINDS},
-    }
-}
 
 
 @router.put(
@@ -46,9 +40,7 @@ async def put_thumbnail(request: HttpRequest, video_id: VideoId) -> HttpResponse
     """
     viewer = acting_viewer(request)
     await backend_threads.run(visible_for, CHANGE, video_id, viewer)
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind not in KINDS:
-        raise UnsupportedMediaType(f"Send {', '.join(KINDS)}.")
+    kind = kind_of(request)
     act_limits.take(THUMBNAILS, viewer)
     return answer({"path": await asyncio.to_thread(keep_thumbnail, video_id, kind, request.body)})
 

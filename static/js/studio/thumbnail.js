@@ -4,38 +4,11 @@
 import { ApiError, csrfToken } from "../core/api.js";
 import { translate } from "../core/words.js";
 import { byId, note } from "../parts/dom.js";
+import { drawn, imageOf, smallOf } from "../parts/small_picture.js";
 
 const [WIDTH, HEIGHT] = [1280, 720];
-const MAX_BYTES = 60_000;
-const FILE_MAX_BYTES = 30_000_000;
-const QUALITIES = [0.85, 0.7, 0.55, 0.4, 0.25];
-/** Widths to try, as shares: a picture with much detail has to be smaller. */
-const SIZES = [1, 0.75, 0.5];
-
 /** What the stream has shown is not theirs to take away. */
 const UPLOADED = /\/thumbnail\.jpg(\?|$)/;
-
-const blobOf = (canvas, quality) => new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", quality); });
-
-function drawn(image, share) {
-  const canvas = Object.assign(document.createElement("canvas"), { width: WIDTH * share, height: HEIGHT * share });
-  const scale = Math.max(canvas.width / image.width, canvas.height / image.height);
-  const [width, height] = [image.width * scale, image.height * scale];
-  canvas.getContext("2d").drawImage(image, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
-  return canvas;
-}
-
-/** A JPEG of 16:9 that the server takes; null: there is none. */
-async function smallOf(image) {
-  for (const share of SIZES) {
-    const canvas = drawn(image, share);
-    for (const quality of QUALITIES) {
-      const blob = await blobOf(canvas, quality);
-      if (blob && blob.size <= MAX_BYTES) return blob;
-    }
-  }
-  return null;
-}
 
 async function send(method, videoId, body) {
   const headers = { Accept: "application/json", "X-CSRFToken": csrfToken() };
@@ -94,10 +67,8 @@ export class Thumbnail {
     this.#blob = null;
     if (!file) return;
     try {
-      if (file.size > FILE_MAX_BYTES) throw new RangeError(file.name);
-      const image = await createImageBitmap(file);
-      this.#blob = await smallOf(image);
-      if (!this.#blob) throw new RangeError(file.name);
+      const image = await imageOf(file);
+      this.#blob = await smallOf(image, WIDTH, HEIGHT);
       this.#isRemoved = false;
       this.#show(image);
       note(problem, "");
@@ -110,7 +81,7 @@ export class Thumbnail {
   #show(image) {
     this.#shown.hidden = this.#remove.hidden = !image;
     if (!image) return;
-    const small = drawn(image, 0.25);
+    const small = drawn(image, WIDTH / 4, HEIGHT / 4);
     Object.assign(this.#shown, { width: small.width, height: small.height });
     this.#shown.getContext("2d").drawImage(small, 0, 0);
   }
