@@ -16,6 +16,7 @@ admin.site.site_title = "liveplatform"
 
 urlpatterns = [
     path("", include("following.urls")),
+    path("", include("moderation.urls")),
     path("", include("polls.urls")),
     path("", include("videos.urls")),
     path("api/v1/openapi.json", openapi_json(api)),

@@ -6,9 +6,9 @@ theirs. Of two people who take an act back at once one gets a refusal: the condi
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
@@ -55,6 +55,11 @@ def _is_current(restriction_id: UUID) -> bool:
 
 
 undoings: dict[str, Undoing] = {kind: LiftsRestriction() for kind in Restriction.Kind.values}
+
+
+def can_undo(act: Mapping[str, Any], now_ms: int) -> bool:
+    """Return whether an act, as moderators read it, can still be taken back."""
+    return act["undone"] is None and act["act"] in undoings and now_ms - act["at_ms"] < UNDO_SECONDS * 1000
 
 
 @transaction.atomic

@@ -1,0 +1,113 @@
+"""The page of a channel's people: who moderates, who is kept out, and what was done. It needs no script.
+
+Called by the URLs. For the broadcaster, their moderators and helpers; others get 403.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from accounts.models import Viewer
+from accounts.pages import in_our_look
+from accounts.requests import staff
+from moderation import acts, reading, rights, undoing
+from moderation.models import Role
+from moderation.words import ACTS
+from realtime.events import now_ms
+from web.middleware import forbidden
+from web.refusals import NotFound, Refused
+
+SHOWN = 50
+
+
+@in_our_look
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
+    """Show the people and the log; change one thing by a form."""
+    viewer = staff(request)
+    owner = Viewer.objects.filter(id=channel_id).first()
+    if owner is None:
+        raise Http404
+    if not rights.may("read", channel_id, viewer):
+        return forbidden(request, viewer)
+    error = ""
+    if request.method == "POST":
+        try:
+            messages.success(request, _form(request)(request, channel_id, viewer))
+            return redirect(request.path if rights.may("read", channel_id, viewer) else "/")
+        except Refused as refusal:
+            error = refusal.detail
+    now = now_ms()
+    context = {
+        "channel": owner,
+        "error": error,
+        "username": request.POST.get("username", ""),
+        "roles": reading.roles(channel_id, viewer),
+        "may_appoint": rights.may("role", channel_id, viewer),
+        "restrictions": [
+            {**each, "word": ACTS[each["kind"]]} for each in reading.restrictions(channel_id, viewer, None, SHOWN)
+        ],
+        "may_lift": rights.may("lift", channel_id, viewer),
+        "acts": [
+            {**act, "word": ACTS.get(act["act"], act["act"]), "is_recent": undoing.can_undo(act, now)}
+            for act in reading.acts(channel_id, viewer, None, SHOWN)
+        ],
+    }
+    return TemplateResponse(request, "moderation/people.html", context, status=422 if error else 200)
+
+
+def _form(request: HttpRequest) -> Callable[[HttpRequest, UUID, Viewer], str]:
+    try:
+        return _FORMS[request.POST.get("form", "")]
+    except KeyError:
+        raise Http404 from None
+
+
+def _give(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
+    username, kind = request.POST.get("username", "").strip(), request.POST.get("role", "")
+    found = Viewer.objects.filter(username__iexact=username, is_guest=False, is_active=True).first()
+    if found is None or kind not in Role.Kind.values:
+        raise NotFound(_("There is no account with this username."))
+    acts.give_role(channel_id, found.id, viewer, kind)
+    return _("%(name)s has the role now.") % {"name": found.name}
+
+
+def _take(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
+    acts.take_role(channel_id, _named(request), viewer)
+    return _("The role is taken away.")
+
+
+def _lift(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
+    acts.lift(channel_id, _named(request), viewer)
+    return _("They can take part again.")
+
+
+def _undo(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
+    undoing.undo(channel_id, _named(request), viewer)
+    return _("It is taken back.")
+
+
+def _named(request: HttpRequest) -> UUID:
+    """Return the person or act that a form names. Raises Http404."""
+    try:
+        return UUID(request.POST.get("id", ""))
+    except ValueError:
+        raise Http404 from None
+
+
+_FORMS: dict[str, Callable[[HttpRequest, UUID, Viewer], str]] = {
+    "give": _give,
+    "take": _take,
+    "lift": _lift,
+    "undo": _undo,
+}

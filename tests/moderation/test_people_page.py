@@ -1,0 +1,76 @@
+"""The page of a channel's people, by forms and without a script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import Viewer
+from moderation import acts
+from moderation.models import Role
+from moderation.restrictions import current
+from tests.videos.acts import Stage
+from tests.videos.test_rules_page import browser_of
+
+
+@pytest.fixture
+def path(stage: Stage) -> str:
+    return f"/people/{stage.owner.id}/"
+
+
+def send(client: Client, path: str, form: str, **data: Any) -> Any:
+    return client.post(path, {"form": form, **data}, follow=True)
+
+
+def test_owner_gives_and_takes_a_role(stage: Stage, path: str) -> None:
+    vera = Viewer.objects.create_user("vera", name="Vera")
+    owner = browser_of(stage.owner)
+    page = send(owner, path, "give", username=" Vera ", role="moderator")
+    assert "Vera has the role now." in page.content.decode()
+    assert Role.objects.get(viewer=vera).kind == "moderator"
+    assert send(browser_of(vera), path, "give", username="vera", role="helper").status_code == 422
+    assert "The role is taken away." in send(owner, path, "take", id=vera.id).content.decode()
+    assert not Role.objects.exists()
+
+
+def test_a_moderator_gives_their_role_up(stage: Stage, path: str) -> None:
+    vera = Viewer.objects.create_user("vera", name="Vera")
+    acts.give_role(stage.owner.id, vera.id, stage.owner, "helper")
+    page = browser_of(vera).get(path).content.decode()
+    assert "Give up" in page
+    assert "Give the role" not in page
+    assert send(browser_of(vera), path, "take", id=vera.id).redirect_chain == [("/", 302)]
+    assert browser_of(vera).get(path).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "guest"])
+def test_an_unknown_username_is_said(stage: Stage, path: str, name: str) -> None:
+    name = stage.viewers[0].username if name == "guest" else name
+    page = send(browser_of(stage.owner), path, "give", username=name, role="helper")
+    assert page.status_code == 422
+    assert "There is no account with this username." in page.content.decode()
+
+
+def test_who_is_kept_out_is_let_in_and_an_act_taken_back(stage: Stage, path: str) -> None:
+    owner = browser_of(stage.owner)
+    for viewer in stage.viewers[:2]:
+        _, entry = acts.restrict(stage.owner.id, viewer.id, stage.owner, kind="ban", reason="spam <b>")
+    page = owner.get(path).content.decode()
+    assert "spam &lt;b&gt;" in page
+    send(owner, path, "lift", id=stage.viewers[0].id)
+    send(owner, path, "undo", id=entry.id)
+    assert not current().exists()
+    assert "taken back" in owner.get(path).content.decode()
+
+
+@pytest.mark.parametrize("data", [{"form": "other"}, {"form": "lift", "id": "x"}, {}])
+def test_a_form_that_is_none_is_not_found(stage: Stage, path: str, data: dict[str, str]) -> None:
+    assert browser_of(stage.owner).post(path, data).status_code == 404
+
+
+def test_others_are_refused_and_nobody_is_not_found(stage: Stage, path: str) -> None:
+    assert browser_of(stage.viewers[0]).get(path).status_code == 403
+    assert Client().get(path).status_code == 302
+    assert browser_of(stage.owner).get(f"/people/{stage.video.id}/").status_code == 404
