@@ -70,8 +70,8 @@ async def _restrictions(request: HttpRequest, owner_id: UUID | None, cursor: UUI
 
 
 async def _restrict(owner_id: UUID | None, viewer_id: UUID, actor: Viewer, body: schemas.RestrictionIn) -> HttpResponse:
-    made, _ = await backend_threads.run(acts.restrict, owner_id, viewer_id, actor, **body.model_dump())
-    return answer(restriction_json(made))
+    made, entry = await backend_threads.run(acts.restrict, owner_id, viewer_id, actor, **body.model_dump())
+    return answer({**restriction_json(made), "act": str(entry.id)})
 
 
 @router.get(
@@ -88,7 +88,7 @@ async def list_restrictions(
 
 @router.put(
     "/channels/{channel_id}/restrictions/{viewer_id}",
-    response={200: schemas.RestrictionOut, **SENDING},
+    response={200: schemas.RestrictionMade, **SENDING},
     summary="Keep somebody out of a channel: time-out, ban or shadow",
 )
 async def restrict_person(
@@ -118,7 +118,7 @@ async def list_site_restrictions(request: HttpRequest, cursor: Cursor = None, li
 
 @router.put(
     "/restrictions/{viewer_id}",
-    response={200: schemas.RestrictionOut, **SENDING},
+    response={200: schemas.RestrictionMade, **SENDING},
     summary="Keep somebody out of the whole site (moderators of the site)",
 )
 async def restrict_on_site(request: HttpRequest, viewer_id: ViewerId, body: schemas.RestrictionIn) -> HttpResponse:

@@ -52,6 +52,10 @@ class RestrictionOut(Schema):
     is_inherited: bool = Field(description="A guest has it by the browser or network of somebody else.")
 
 
+class RestrictionMade(RestrictionOut):
+    act: UUID = Field(description="By which it can be taken back within 30 s.")
+
+
 class RestrictionPage(Schema):
     items: list[RestrictionOut]
     next: UUID | None

@@ -20,3 +20,17 @@ ACTS: dict[str, str | Promise] = {
     "deny": _("Denied a comment"),
     "rules": _("Changed the rules"),
 }
+
+TOOLS: dict[str, str | Promise] = {
+    "done_delete": _("Deleted: a comment by {name}"),
+    "done_delete_all": _("Deleted: all comments by {name}"),
+    "done_time_out": _("{name} has a time-out"),
+    "done_ban": _("{name} is banned"),
+    "done_shadow": _("Nobody else sees {name}"),
+    "is_time_out": _("Has a time-out"),
+    "is_ban": _("Banned"),
+    "is_shadow": _("In the shadow"),
+    "acts.one": _("{n} act so far"),
+    "acts.other": _("{n} acts so far"),
+}
+"""The texts of static/js/moderation/, as videos.words has those of the watch page."""

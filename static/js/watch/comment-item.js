@@ -41,6 +41,9 @@ export function actsWith(comment, answers, { viewer, canModerate, ...state }) {
     copy: true,
     pin: canModerate && !comment.pinned,
     delete: canModerate || isMine,
+    time_out: canModerate && !isMine,
+    ban: canModerate && !isMine,
+    moderate: canModerate && !isMine,
   };
 }
 

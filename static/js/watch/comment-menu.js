@@ -6,11 +6,14 @@ import { byId, placeAt, toast } from "../parts/dom.js";
 import { clock } from "../parts/format.js";
 import { actsWith } from "./comment-item.js";
 
+const KEYS = { d: "delete", x: "time_out", b: "ban", e: "moderate" };
+
 export class CommentMenu {
   #menu = byId("comment-menu");
   #dialog = byId("delete-dialog");
   #comment = null;
   #toDelete = null;
+  #tools = null;
 
   /** `acts`: what to do with a comment, by name, besides what is done here; `complain(text)`: what went wrong. */
   constructor({ store, acts, complain }) {
@@ -20,7 +23,9 @@ export class CommentMenu {
       copy: ({ body }) => void this.#copy(body),
       pin: ({ id }) => void this.#act(() => call("PUT", `${this.path}/${id}/pin`)),
       versions: ({ id }) => void this.#act(() => this.#showVersions(id)),
-      delete: (comment) => this.#askToDelete(comment),
+      // A moderator can take it back.
+      delete: (comment) => (this.#moderates(comment) ? void this.#moderate("delete", comment) : this.#askToDelete(comment)),
+      ...Object.fromEntries(["time_out", "ban", "moderate"].map((act) => [act, (comment) => void this.#moderate(act, comment)])),
     };
     this.#menu.addEventListener("click", (event) => {
       const act = event.target.closest("[data-do]")?.dataset.do;
@@ -38,6 +43,31 @@ export class CommentMenu {
 
   do(act, comment) {
     if (comment) this.acts[act](comment);
+  }
+
+  /** Moderators have a key for each act on the comment that has the focus. Return whether it is one. */
+  press({ key, ctrlKey, metaKey, altKey }, comment) {
+    const act = ctrlKey || metaKey || altKey ? undefined : KEYS[key];
+    if (!act || !comment || !this.#moderates(comment)) return false;
+    void this.#moderate(act, comment);
+    return true;
+  }
+
+  #moderates({ author }) {
+    const { canModerate, viewer } = this.store.state;
+    return canModerate && author.id !== viewer?.id;
+  }
+
+  async #moderate(act, comment) {
+    const { store, complain } = this;
+    this.#tools ??= import("../moderation/tools.js").then(({ loadedTools }) => loadedTools({ store, complain }));
+    try {
+      await (await this.#tools).do(act, comment);
+    } catch {
+      // Not loaded: the next press tries again.
+      this.#tools = null;
+      complain(translate("unreachable"));
+    }
   }
 
   /** Open it for the comment of an item, which has so many answers. */

@@ -253,7 +253,7 @@ export class Comments {
     if (event.key === "Escape" && item) this.#scroller.focus();
     else if (event.key === "Enter" && event.target === item) this.#openMenu(item);
     else if (to) to.focus();
-    else return;
+    else if (event.target !== item || !this.#menu.press(event, this.#commentOf(item))) return;
     event.preventDefault();
   }
 

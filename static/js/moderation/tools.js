@@ -1,0 +1,129 @@
+// What those who moderate do on a watch page: delete, time-out, ban, each with half a minute to take it back. The menu of
+// a comment loads it when it is first used. Its texts and templates come with it.
+
+import { ApiError, call } from "../core/api.js";
+import { addWords, plural, translate } from "../core/words.js";
+import { byId, isComposing, note } from "../parts/dom.js";
+
+const UNDO_MS = 30_000;
+const SECONDS = 600;
+
+/** Return the tools of the page. `store`: that of watch.js; `complain(text)`: what went wrong. */
+export async function loadedTools(page) {
+  const answer = await fetch("/moderation/tools/");
+  if (!answer.ok) throw new Error(`/moderation/tools/: ${answer.status}`);
+  const { head, body } = new DOMParser().parseFromString(await answer.text(), "text/html");
+  document.body.append(...head.childNodes, ...body.childNodes);
+  addWords(JSON.parse(byId("moderation-words").textContent));
+  return new Tools(page);
+}
+
+class Tools {
+  #dialog = byId("moderate-dialog");
+  #comment = null;
+  #undo = null;
+  #timer;
+
+  constructor({ store, complain }) {
+    Object.assign(this, { store, complain });
+    this.#dialog.addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button && Object.hasOwn(button.dataset, "close")) this.#dialog.close();
+      else if (button?.dataset.act) void this.#choose(button.dataset);
+    });
+    byId("undo-yes").addEventListener("click", () => void this.#takeBack());
+    document.addEventListener("keydown", (event) => {
+      const isTyping = event.target.closest?.("input, textarea, select, [contenteditable]");
+      if (event.key !== "u" || !this.#undo || isTyping || isComposing(event) || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      void this.#takeBack();
+    });
+  }
+
+  /** Do what a key or an entry of the menu says. */
+  do(act, comment) {
+    if (act === "moderate") return this.#open(comment);
+    return this.#attempt(() => this.#act(act, comment, { seconds: SECONDS }), this.complain);
+  }
+
+  get #channel() {
+    return `/channels/${this.store.state.video.broadcaster.id}`;
+  }
+
+  #open(comment) {
+    this.#comment = comment;
+    byId("moderate-name").textContent = comment.author.name;
+    byId("moderate-body").textContent = comment.body;
+    byId("moderate-reason").value = "";
+    note(byId("moderate-error"), "");
+    byId("moderate-history").textContent = "";
+    this.#dialog.showModal();
+    void this.#attempt(() => this.#showHistory(comment), (text) => note(byId("moderate-error"), text));
+  }
+
+  async #showHistory(comment) {
+    const { restriction, acts, notes } = await call("GET", `${this.#channel}/people/${comment.author.id}`);
+    if (comment !== this.#comment) return;
+    const found = [plural("acts", acts.length), ...notes.map(({ body }) => body)];
+    if (restriction) found.unshift(translate(`is_${restriction.kind}`));
+    byId("moderate-history").textContent = found.join(" · ");
+  }
+
+  async #choose({ act, seconds }) {
+    const reason = byId("moderate-reason").value.trim();
+    const complain = (text) => note(byId("moderate-error"), text);
+    if (await this.#attempt(() => this.#act(act, this.#comment, { seconds: Number(seconds), reason }), complain)) this.#dialog.close();
+  }
+
+  async #act(act, { id, author }, { seconds, reason = "" }) {
+    const comments = `/videos/${this.store.state.video.id}/comments`;
+    const why = reason ? `?reason=${encodeURIComponent(reason)}` : "";
+    let back;
+    if (act === "delete") {
+      await call("DELETE", `${comments}/${id}${why}`);
+      this.store.dispatch("local_deleted", { id });
+      back = `${comments}/${id}/restore`;
+    } else if (act === "delete_all") {
+      back = this.#backOf(await call("DELETE", `${this.#channel}/people/${author.id}/comments${why}`));
+    } else {
+      const given = act === "time_out" ? { kind: act, seconds, reason } : { kind: act, reason };
+      back = this.#backOf(await call("PUT", `${this.#channel}/restrictions/${author.id}`, given));
+    }
+    this.#offerUndo(translate(`done_${act}`, { name: author.name }), back);
+  }
+
+  #backOf({ act }) {
+    return `${this.#channel}/acts/${act}/undo`;
+  }
+
+  #offerUndo(text, path) {
+    this.#undo = path;
+    byId("undo-text").textContent = text;
+    byId("undo-bar").hidden = false;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#forgetUndo(), UNDO_MS);
+  }
+
+  #forgetUndo() {
+    this.#undo = null;
+    byId("undo-bar").hidden = true;
+  }
+
+  async #takeBack() {
+    const path = this.#undo;
+    this.#forgetUndo();
+    await this.#attempt(() => call("POST", path), this.complain);
+  }
+
+  /** Return whether it was done. */
+  async #attempt(work, complain) {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      complain(error.code === "forbidden" ? error.advice : error.detail || error.advice);
+      return false;
+    }
+  }
+}

@@ -1,0 +1,66 @@
+"""Three people at a video: a moderator with keys and taps, a troll, and a viewer who sees what becomes of it."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.e2e.conftest import OpenWindow, make_broadcaster, signed_in
+from tests.sites import Site
+
+PHONE = {"width": 390, "height": 844}
+
+
+async def test_a_moderator_clears_a_room_by_keys_and_takes_it_back(site: Site, open_window: OpenWindow) -> None:
+    nadia = make_broadcaster(site, "nadia-of-keys")
+    moderator, video_id = make_broadcaster(site, "mona"), nadia.new_video()
+    channel = nadia.call("GET", "/me")["viewer"]["id"]
+    owner = await signed_in(open_window, nadia, f"/people/{channel}/")
+    await owner.page.get_by_label("Username of an account").fill("mona")
+    await owner.page.get_by_role("button", name="Give the role").click()
+    await expect(owner.page.get_by_role("status")).to_contain_text("has the role now")
+    assert await owner.serious_axe_findings() == []
+
+    troll = await open_window(f"{site.urls[0]}/videos/{video_id}/")
+    await troll.join("Troll")
+    await troll.write("A rude word")
+    viewer = await open_window(f"{site.urls[1]}/videos/{video_id}/")
+    await viewer.sees_comment("A rude word")
+
+    mona = await signed_in(open_window, moderator, f"/videos/{video_id}/")
+    await mona.sees_comment("A rude word")
+    comment = mona.page.locator(".comment")
+    await comment.focus()
+    await mona.page.keyboard.press("d")
+    await expect(viewer.page.locator(".comment")).to_have_count(0)
+    await expect(mona.page.locator("#undo-bar")).to_contain_text("a comment by Troll")
+    await mona.page.keyboard.press("u")
+    await viewer.sees_comment("A rude word")
+
+    await comment.focus()
+    await mona.page.keyboard.press("b")
+    await expect(mona.page.locator("#undo-bar")).to_contain_text("Troll is banned")
+    await troll.write("And another one")
+    await expect(troll.page.get_by_text("You are banned here.")).to_be_visible()
+    await expect(viewer.page.locator(".comment")).to_have_count(1)
+    assert await mona.serious_axe_findings() == []
+    assert [*owner.problems, *viewer.problems, *mona.problems] == []
+
+
+async def test_a_time_out_with_a_reason_takes_a_few_taps(site: Site, open_window: OpenWindow) -> None:
+    nadia = make_broadcaster(site, "nadia-of-taps")
+    video_id = nadia.new_video()
+    token = nadia.call("POST", "/guests", {"name": "Troll"})["token"]
+    for number in range(3):
+        nadia.call("POST", f"/videos/{video_id}/comments", {"body": f"Rude {number}"}, token=token)
+    phone = await signed_in(open_window, nadia, f"/videos/{video_id}/", viewport=PHONE, has_touch=True)
+    await phone.is_live()
+    await phone.page.locator(".comment", has_text="Rude 2").tap()
+    await phone.page.get_by_role("button", name="More about this person").tap()
+    await expect(phone.page.locator("#moderate-history")).to_contain_text("0 acts so far")
+    assert await phone.serious_axe_findings() == []
+    await phone.page.get_by_label("Reason").fill("Spam")
+    await phone.page.get_by_role("button", name="Delete all comments").tap()
+    await expect(phone.page.locator(".comment")).to_have_count(0)
+    await phone.page.get_by_role("button", name="Undo").tap()
+    await expect(phone.page.locator(".comment")).to_have_count(3)
+    assert phone.problems == []
