@@ -37,6 +37,19 @@ _LEAVE = """
 WITH gone AS (DELETE FROM following_follow WHERE viewer_id = %s RETURNING channel_id)
 UPDATE following_channel c SET followers = followers - 1 FROM gone WHERE c.owner_id = gone.channel_id
 """
+_DELETE = """
+WITH follows AS (DELETE FROM following_follow WHERE channel_id = %(viewer)s),
+reminders AS (DELETE FROM following_reminder WHERE viewer_id = %(viewer)s),
+devices AS (DELETE FROM following_pushdevice WHERE viewer_id = %(viewer)s)
+DELETE FROM following_channel WHERE owner_id = %(viewer)s
+"""
+_ARE_LEFT = """
+SELECT FROM following_follow WHERE viewer_id = %(viewer)s
+UNION ALL SELECT FROM following_reminder WHERE viewer_id = %(viewer)s
+UNION ALL SELECT FROM following_pushdevice WHERE viewer_id = %(viewer)s
+UNION ALL SELECT FROM following_channel WHERE owner_id = %(viewer)s
+LIMIT 1
+"""
 
 
 class FollowingOfViewer(Belongings):
@@ -72,20 +85,18 @@ class FollowingOfViewer(Belongings):
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_HOLD, [viewer_id, viewer_id])
             cursor.execute(_LEAVE, [viewer_id])
-        Follow.objects.filter(channel_id=viewer_id).delete()
-        Reminder.objects.filter(viewer_id=viewer_id).delete()
-        PushDevice.objects.filter(viewer_id=viewer_id).delete()
-        Channel.objects.filter(owner_id=viewer_id).delete()
+            cursor.execute(_DELETE, {"viewer": viewer_id})
 
     def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
         followed = Follow.objects.filter(viewer_id=viewer_id).order_by("created_at")
         return {
             "channel": Channel.objects.filter(owner_id=viewer_id).values("handle", "about"),
-            "follows": followed.values("channel_id", "channel__owner__name", "created_at").iterator(),
+            "follows": followed.values("channel_id", "channel__owner__name", "alerts", "created_at").iterator(),
+            "reminders": Reminder.objects.filter(viewer_id=viewer_id).values("video_id", "video__title", "created_at"),
+            "push_devices": PushDevice.objects.filter(viewer_id=viewer_id).values("id", "endpoint"),
         }
 
     def are_left(self, viewer_id: UUID) -> bool:
-        return (
-            any(each.objects.filter(viewer_id=viewer_id).exists() for each in (Follow, Reminder, PushDevice))
-            or Channel.objects.filter(owner_id=viewer_id).exists()
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(_ARE_LEFT, {"viewer": viewer_id})
+            return cursor.fetchone() is not None

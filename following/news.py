@@ -1,9 +1,9 @@
 """Tells viewers of what they wait for: a planned broadcast before it starts, a channel when it goes live.
 
 Hop: beside the path, called by a periodic job. What is to be told is found in the database, so no act has to think of
-it, and none is lost. A viewer is told by the browsers in which they have said yes. Each run tells so many viewers and
-writes down how far it came. A run that was killed is repeated by the next one from there: a message may come twice
-then, and a browser shows the two as one (`PushMessage.tag`).
+it, and none is lost. A viewer is told by the browsers in which they have said yes, by mail if there is none. Each run
+tells so many viewers and writes down how far it came. A run that was killed is repeated by the next one from there: a
+message may come twice then, and a browser shows the two as one (`PushMessage.tag`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.db import connection, transaction
 
 from following.models import Announced, PushDevice
 from following.push import Delivery, PushAddress, PushMessage, send_all
+from following.reading import channel_path
 from videos.models import Video
 from videos.reading import read_video
 from videos.syndication import REMINDED_BEFORE
@@ -32,6 +35,12 @@ LEASE = timedelta(minutes=2)  # the longest time that a page may take
 FRESH = timedelta(minutes=10)
 """A start that is longer ago than that is no news."""
 TTL_SECONDS = 3_600
+_MAIL = """{title}: {about}
+
+{video}
+
+You asked to hear of this. To hear no more of the channel, press the bell on its page: {channel}
+"""
 
 # One that was planned anew is told anew.
 _FIND_SOON = """
@@ -66,11 +75,18 @@ UNION SELECT viewer_id FROM following_follow
 WHERE channel_id = %(channel)s AND alerts AND viewer_id > %(after)s AND %(to_followers)s
 ORDER BY viewer_id LIMIT %(limit)s
 """
-_DEVICES = """
-SELECT d.id, d.endpoint, d.p256dh, d.auth FROM following_pushdevice d JOIN accounts_viewer v ON v.id = d.viewer_id
-WHERE d.viewer_id = ANY(%s) AND v.is_active AND (d.session_key = '' OR EXISTS (
+_IS_SIGNED_IN = """(d.session_key = '' OR EXISTS (
     SELECT FROM django_session s WHERE s.session_key = d.session_key AND s.expire_date > statement_timestamp()
-))
+))"""
+_DEVICES = f"""
+SELECT d.id, d.endpoint, d.p256dh, d.auth FROM following_pushdevice d JOIN accounts_viewer v ON v.id = d.viewer_id
+WHERE d.viewer_id = ANY(%s) AND v.is_active AND {_IS_SIGNED_IN}
+"""
+_MAILS = f"""
+SELECT DISTINCT ON (e.user_id) e.email FROM account_emailaddress e JOIN accounts_viewer v ON v.id = e.user_id
+WHERE e.user_id = ANY(%s) AND v.is_active AND e.verified
+AND NOT EXISTS (SELECT FROM following_pushdevice d WHERE d.viewer_id = e.user_id AND {_IS_SIGNED_IN})
+ORDER BY e.user_id, e.primary DESC
 """
 
 
@@ -136,7 +152,9 @@ def _tell(news: _News) -> int:
     gone = [id for id, result in results.items() if result is Delivery.GONE]
     PushDevice.objects.filter(id__in=gone).delete()
     is_done = len(waiting) < VIEWERS_MAX
-    _run(_GO_ON, [waiting[-1] if waiting else news.after, is_done, news.video.id, news.kind.value])
+    with transaction.atomic():
+        _mail(news, waiting)
+        _run(_GO_ON, [waiting[-1] if waiting else news.after, is_done, news.video.id, news.kind.value])
     taken = sum(result is Delivery.TAKEN for result in results.values())
     if results:
         logger.info("%s: %s, %d of %d browsers told", news.video.topic, news.kind.value, taken, len(results))
@@ -154,6 +172,24 @@ def _waiting(news: _News) -> list[UUID]:
         "limit": VIEWERS_MAX,
     }
     return [id for (id,) in _rows(_WAITING, values)]
+
+
+def _mail(news: _News, viewer_ids: Sequence[UUID]) -> None:
+    """Write to those who have no browser for messages, but a confirmed address: once each, for it is a row as well."""
+    if not settings.LIVE_URL:
+        return
+    said = news.message
+    body = _MAIL.format(
+        title=said.title,
+        about=said.body,
+        video=settings.LIVE_URL + said.path,
+        channel=settings.LIVE_URL + channel_path(news.video.owner_id, None),
+    )
+    mails = [
+        EmailMessage(f"{said.title}: {said.body}", body, None, [to]) for (to,) in _rows(_MAILS, [list(viewer_ids)])
+    ]
+    if mails:
+        get_connection().send_messages(mails)
 
 
 def _addresses(viewer_ids: Sequence[UUID]) -> list[PushAddress]:

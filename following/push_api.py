@@ -5,7 +5,7 @@ Calls reminders; errors are answered by web.errors.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -75,10 +75,11 @@ async def delete_reminder(request: HttpRequest, video_id: VideoId) -> HttpRespon
     summary="Get what a browser needs to show you messages",
 )
 async def get_push(request: HttpRequest) -> HttpResponse:
-    def read(viewer: Viewer) -> int:
-        return PushDevice.objects.filter(viewer=viewer).count()
+    def read(viewer: Viewer) -> dict[str, Any]:
+        devices = PushDevice.objects.filter(viewer=viewer).count()
+        return {"key": public_key(), "devices": devices, "mail": reminders.takes_mail(viewer)}
 
-    return answer({"key": public_key(), "devices": await backend_threads.run(read, acting_viewer(request))})
+    return answer(await backend_threads.run(read, acting_viewer(request)))
 
 
 @router.put(

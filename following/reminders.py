@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.models import Viewer
@@ -51,6 +53,11 @@ def keep_device(viewer: Viewer, *, endpoint: str, p256dh: str, auth: str, sessio
         cursor.execute(_KEEP, [PushDevice().id, viewer.id, endpoint, p256dh, auth, session_key])
     own = PushDevice.objects.filter(viewer=viewer).order_by("-id").values_list("id", flat=True)
     PushDevice.objects.filter(id__in=list(own[DEVICES_MAX : 2 * DEVICES_MAX])).delete()
+
+
+def takes_mail(viewer: Viewer) -> bool:
+    """Return whether a viewer without a browser for messages gets them by mail."""
+    return bool(settings.LIVE_URL) and EmailAddress.objects.filter(user=viewer, verified=True).exists()
 
 
 def forget_devices(viewer: Viewer) -> None:

@@ -93,3 +93,4 @@ class PushIn(In):
 class PushOut(Schema):
     key: str = Field(description="The `applicationServerKey` of the site.")
     devices: int = Field(description="How many browsers show you messages.")
+    mail: bool = Field(description="Without any you get messages by mail.")

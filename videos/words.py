@@ -145,6 +145,8 @@ WATCH: dict[str, str | Promise] = {
     "push_denied": _("Your browser does not allow it. Allow messages of this site in its settings, then try again."),
     "push_failed": _("Your browser could not sign up for messages. Try again in a moment."),
     "alerts_on": _("You will hear when this channel goes live"),
+    "alerts_mail": _("You will get a mail when this channel goes live"),
+    "reminder_mail": _("You will get a mail ten minutes before"),
     "alerts_off": _("You will not hear of this channel any more"),
     "reminder_on": _("You will be reminded ten minutes before"),
     "reminder_off": _("You will not be reminded"),
@@ -213,7 +215,7 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "disk": _("An hour takes about {hour} GB. There is room for {free} GB."),
 }
 
-_PUSH = "push_unsupported push_denied push_failed alerts_on alerts_off"
+_PUSH = "push_unsupported push_denied push_failed alerts_on alerts_mail alerts_off"
 
 CHANNEL: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_SHARED} {_PUSH}".split()} | {
     "nameless": _("You are not signed in any more. Sign in again to go on."),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from accounts.exports import copy_of
 from accounts.merging import merge
-from accounts.models import Viewer
+from accounts.models import Mail, Viewer
 from accounts.removal import delete_viewer
 from following import acts, news, push, reminders
 from following.models import Announced, PushDevice, Reminder
@@ -169,6 +172,40 @@ def test_a_browser_is_told_as_long_as_its_session_lasts(stage: Stage, service: P
     go_live(stage)
     news.announce()
     assert service.paths() == ["/walt"]
+
+
+def test_who_has_no_browser_for_messages_gets_one_mail(
+    stage: Stage, service: PushService, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept in the transaction that writes down how far the run came. Only a confirmed address gets one."""
+    vera, walt, anna = (Viewer.objects.create_user(name) for name in ("vera", "walt", "anna"))
+    for viewer, is_verified in ((vera, True), (walt, True), (anna, False)):
+        EmailAddress.objects.create(user=viewer, email=f"{viewer.username}@example.org", verified=is_verified)
+        acts.follow(stage.owner.id, viewer, alerts=True)
+    allow(service, walt, "walt")
+    assert not reminders.takes_mail(vera)
+    settings.LIVE_URL = "https://live.example.org"
+    settings.EMAIL_BACKEND = "accounts.outbox.MailQueue"
+    monkeypatch.setattr("accounts.tasks.send_mail.apply_async", lambda **_: None)
+    assert [reminders.takes_mail(viewer) for viewer in (vera, anna)] == [True, False]
+    go_live(stage)
+    assert (news.announce(), news.announce()) == (1, 0)
+    [mail] = Mail.objects.all()
+    assert (mail.to, mail.subject) == (["vera@example.org"], "Broadcaster is live: A video")
+    assert f"https://live.example.org/videos/{stage.video.id}/" in mail.body
+
+
+def test_a_copy_of_an_account_has_what_it_follows_and_waits_for(stage: Stage, service: PushService) -> None:
+    vera = Viewer.objects.create_user("vera")
+    acts.follow(stage.owner.id, vera, alerts=True)
+    reminders.remind(stage.video.id, vera)
+    allow(service, vera, "vera")
+    with copy_of(vera) as file:
+        file.seek(0)
+        copy = json.load(file)
+    assert [each["channel__owner__name"] for each in copy["follows"]] == ["Broadcaster"]
+    assert [each["video__title"] for each in copy["reminders"]] == ["A video"]
+    assert [each["endpoint"] for each in copy["push_devices"]] == [f"{service.origin}/vera"]
 
 
 def test_what_a_guest_waits_for_the_account_waits_for(stage: Stage, service: PushService, root: Console) -> None:

@@ -2,7 +2,7 @@
 
 import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
-import { allowPush } from "./push.js";
+import { allowMessages } from "./push.js";
 
 /** How one viewer follows one channel: `null` for not at all, else `{ alerts }`. */
 export class Follow {
@@ -35,9 +35,9 @@ export class Follow {
   }
 
   async #setAlerts(alerts) {
-    const refusal = alerts ? await allowPush() : "";
+    const { refusal, byMail } = alerts ? await allowMessages() : {};
     if (refusal) this.says(translate(refusal));
-    else if (await this.#change({ alerts })) this.says(translate(alerts ? "alerts_on" : "alerts_off"));
+    else if (await this.#change({ alerts })) this.says(translate(alerts ? (byMail ? "alerts_mail" : "alerts_on") : "alerts_off"));
   }
 
   /** Shown at once, and taken back if it fails. One change after the other. Returns whether it was done. */

@@ -29,7 +29,7 @@ async function signUp() {
 }
 
 /** Ask the person, and have the site send to this browser. Returns "", or the key of a text that says why not. */
-export async function allowPush() {
+async function refusal() {
   if (!isThere) return "push_unsupported";
   if (await Notification.requestPermission() !== "granted") return "push_denied";
   try {
@@ -38,6 +38,19 @@ export async function allowPush() {
   } catch (problem) {
     return problem instanceof ApiError && problem.passing ? "unavailable" : "push_failed";
   }
+}
+
+/**
+ * Find a way to tell the person something later. Returns `{ refusal }`, the key of a text that says why there is none, or
+ * `{ byMail }`: their browser takes no messages, but they have a confirmed address.
+ */
+export async function allowMessages() {
+  const refused = await refusal();
+  if (!refused) return { byMail: false };
+  try {
+    if ((await call("GET", "/me/push")).mail) return { byMail: true };
+  } catch { /* What the browser said is reason enough. */ }
+  return { refusal: refused };
 }
 
 /** A browser that has said yes stays known to the site, under who is signed in now: once a tab. */

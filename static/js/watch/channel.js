@@ -4,7 +4,7 @@ import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
 import { byId, toast } from "../parts/dom.js";
 import { Follow } from "../parts/follow.js";
-import { allowPush, keepPush } from "../parts/push.js";
+import { allowMessages, keepPush } from "../parts/push.js";
 
 const says = (text) => { if (text) toast(text); };
 
@@ -43,11 +43,11 @@ class Reminder {
 
   async #press() {
     const wanted = this.#button.getAttribute("aria-pressed") !== "true";
-    const refusal = wanted ? await allowPush() : "";
+    const { refusal, byMail } = wanted ? await allowMessages() : {};
     if (refusal) return says(translate(refusal));
     if (!await done(() => call(wanted ? "PUT" : "DELETE", this.path))) return;
     this.show(wanted);
-    says(translate(wanted ? "reminder_on" : "reminder_off"));
+    says(translate(wanted ? (byMail ? "reminder_mail" : "reminder_on") : "reminder_off"));
   }
 }
 
