@@ -111,3 +111,30 @@ async def test_a_comment_is_edited_and_its_thread_is_read_and_answered(
     await window.page.get_by_role("button", name="All comments").click()
     await expect(window.page.locator(".comment")).to_have_count(4)
     assert window.problems == moderator.problems == []
+
+
+async def test_somebody_is_named_by_a_few_letters_and_the_one_named_hears_of_it(
+    site: Site, open_window: OpenWindow
+) -> None:
+    async with open_room(site, people=2) as room:
+        nadia, bo = room.people
+        for number in range(30):
+            await room.comment(f"Number {number}", person=bo)
+        window = await open_window(watch(site, room.video_id))
+        await window.join("Ana")
+        await window.is_live()
+        keys = window.page.keyboard
+
+        await window.page.locator("#body").click()
+        await keys.type("Hi @vi")
+        await expect(window.page.get_by_role("option")).to_have_text(["Viewer 1"])
+        assert await window.serious_axe_findings() == []
+        await keys.press("Enter")
+        await expect(window.page.locator("#body")).to_have_value("Hi @Viewer 1 ")
+        await keys.press("Enter")
+        await window.sees_comment("Hi @Viewer 1")
+
+        await window.page.locator("#scroller").evaluate("(element) => { element.scrollTop -= 400; }")
+        await room.comment("Hello @ana", person=nadia)
+        await expect(window.page.locator("#toast")).to_have_text("Nadia mentioned you")
+        assert window.problems == []

@@ -12,7 +12,7 @@ export class Answers {
   /** `path`: of the comments; `changed()`: others are to be drawn; `failed(text)`: what went wrong. */
   constructor({ path, changed, failed }) {
     Object.assign(this, { path, changed, failed });
-    byId("scroller").parentElement.before(byId("thread-bar"));
+    byId("comments-panel").prepend(byId("thread-bar"));
     byId("thread-close").addEventListener("click", () => this.close());
   }
 

@@ -6,9 +6,16 @@ import { translate } from "../core/words.js";
 import { Composer } from "../parts/composer.js";
 import { byId } from "../parts/dom.js";
 import { reportTyping } from "../parts/typing.js";
+import { Naming } from "./naming.js";
 import { isOpen, mayComment } from "./state.js";
 
 const TYPISTS_VIEWERS_MAX = 50;
+
+/** The names of those who have written here, who wrote last first, but not the viewer's own. */
+function namesOf({ comments, viewer, video }) {
+  const others = [...comments.map(({ author }) => author), video.broadcaster].filter(({ id }) => id !== viewer?.id);
+  return [...new Set(others.reverse().map(({ name }) => name))];
+}
 
 export class CommentForm {
   #form = byId("write");
@@ -29,6 +36,7 @@ export class CommentForm {
       typing: reportTyping(() => (store.state.viewers.count <= TYPISTS_VIEWERS_MAX && isOpen(store.state) ? `${path}/typing` : "")),
       send: (text) => this.#send(text),
     });
+    new Naming({ composer: this.#composer, names: () => namesOf(store.state) });
     this.sender = new Sender({
       store,
       key: ({ id }) => `unsent ${id} ${topic}`,

@@ -3,7 +3,7 @@
 import { ApiError, call } from "../core/api.js";
 import { asWritten } from "../core/pending.js";
 import { plural, translate } from "../core/words.js";
-import { announcer, byId } from "../parts/dom.js";
+import { announcer, byId, toast } from "../parts/dom.js";
 import { compact } from "../parts/format.js";
 import { Hold } from "../parts/hold.js";
 import { keyOf, Rows, Scroller } from "../parts/list.js";
@@ -113,6 +113,7 @@ export class Comments {
     if (comment.author.id === this.store.state.viewer?.id || !isRead(this.store.state, comment.author)) return;
     this.#freeze();
     this.#place.came();
+    if (!this.#place.isAtEnd) this.#notify(comment);
     this.#announce(comment);
   }
 
@@ -152,6 +153,15 @@ export class Comments {
     const { viewer } = this.store.state;
     const { id, role } = comment.author;
     return id === viewer?.id || role !== null || this.isFriend(id) || isForViewer(comment, this.#known.get(comment.reply_to), viewer);
+  }
+
+  /** What is said to the viewer while they read further up. */
+  #notify(comment) {
+    const { viewer } = this.store.state;
+    const parent = this.#known.get(comment.reply_to);
+    if (!isForViewer(comment, parent, viewer)) return;
+    const { name } = comment.author;
+    toast(parent?.author.id === viewer.id ? translate("answered", { name }) : translate("mentioned", { name }));
   }
 
   /** Nothing moves under a reader, be it that they scroll or that they point. */
