@@ -79,6 +79,12 @@ def test_no_page_has_an_error_of_html(visitors: Visitors, html_errors: HtmlError
         look(f"home-{name}", "/", who)
         look(f"login-{name}", "/accounts/login/?next=/studio/", who)
     look("login-refused", "/accounts/login/", username="", password="")
+    for name, who in (("nobody", None), ("guest", viewer)):
+        look(f"sign-up-{name}", "/accounts/signup/", who)
+    look("sign-up-refused", "/accounts/signup/", username="admin", email="x", password1="x")
+    account = Viewer.objects.create_user("vera", name="Vera", password="a password of Vera's")
+    for page in ("", "leave/", "password/change/", "password/reset/", "password/reset/sent/", "reauthenticate/"):
+        look(f"account-{page.replace('/', '-')}", f"/accounts/{page}", account)
     look("studio", "/studio/", owner)
     for name, video in (("live", live), ("ended", ended), ("upcoming", silent)):
         look(f"report-{name}", f"/studio/{video.id}/report/", owner)
