@@ -8,6 +8,7 @@ Latin letters is invisible, and only makes one name look like another.
 from __future__ import annotations
 
 import unicodedata
+from functools import cache, lru_cache
 
 from precis_i18n import get_profile
 
@@ -22,6 +23,9 @@ _VARIANTS = dict.fromkeys((*range(0xFE00, 0xFE0E), *range(0xE0100, 0xE01F0), 0x1
 # Emoji are made with these: joiner, text and emoji style, end of a flag.
 _OF_EMOJI = frozenset("\u200d\ufe0e\ufe0f\U000e007f")
 _SIGN = "\u263a"
+# The marks of broadcasters and moderators stand beside names: a name cannot bring its own.
+_MARKS = frozenset("\u2713\u2714\u2705\u2611\U0001f5f8\U0001f5f9\U0001f6e1")
+_ALIKE = str.maketrans("i10", "llo")
 # Visible, but no part of identifiers: the dot between the names of 阿达·洛芙莱斯, the line that stretches محـمد.
 _KEPT = f"\u00b7\u0640{_SIGN}"
 
@@ -39,11 +43,34 @@ def clean_name(text: str) -> str:
         raise Invalid("A name needs a letter, a digit or a symbol, and no blank ones.")
     if any(len(_scripts(word)) > 1 for word in _words(name)):
         raise Invalid("A word of a name may not mix alphabets.")
-    if "".join(name.casefold().split()) in RESERVED_NAMES:
+    if name_key(name) in _reserved_keys():
         raise Invalid("This name is reserved.", code="reserved")
+    if not _MARKS.isdisjoint(name):
+        raise Invalid("A name may not hold signs that look like a mark of this site.", code="reserved")
     if sum(unicodedata.combining(char) > 0 for char in name) > len(name) // 2:
         raise Invalid("Too many marks on a letter.")
     return name
+
+
+@lru_cache(10_000)
+def name_key(name: str) -> str:
+    """Return what a name looks like: the same for all names that people take for one another (UTS #39).
+
+    For comparing, never for display. The sign for i, l and 1 is one, and so is that for o and 0.
+    """
+    key = name.casefold()
+    if not name.isascii():
+        # Imported late: it takes 11 MB in a process that has met such a name.
+        import disarm
+
+        key = str(disarm.skeleton_key(name))  # before small letters: a capital Ny is an N, a small one a v
+    letters = "".join(filter(str.isalnum, key)).translate(_ALIKE)
+    return letters.replace("rn", "m").replace("vv", "w") or name
+
+
+@cache
+def _reserved_keys() -> frozenset[str]:
+    return frozenset(map(name_key, RESERVED_NAMES))
 
 
 def _enforced(name: str) -> str:

@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 
 from accounts import permissions
 from accounts.models import Viewer, stamp_of
+from accounts.names import name_key
 from accounts.representation import person
 from accounts.tokens import Claim
 from moderation.models import Role
@@ -129,12 +130,13 @@ class _Actor:
     id: UUID
     name: str
     password: str
+    is_guest: bool
     sees_all: bool
     is_moderator: bool
 
 
 _ACTORS = (
-    f"SELECT id, name, password, {permissions.held_sql(*rights.SEE)} AS sees_all,"
+    f"SELECT id, name, password, is_guest, {permissions.held_sql(*rights.SEE)} AS sees_all,"
     f" {permissions.held_sql(rights.MODERATE)} AS is_moderator FROM accounts_viewer v WHERE id = ANY(%s) AND is_active"
 )
 
@@ -167,8 +169,9 @@ class _Batch:
         heads = self._connection.execute(log.LOCK, [topics])
         ask(
             "videos",
-            "SELECT id, owner_id, status, visibility, comments_enabled, comments_after_end"
-            " FROM videos_video WHERE id = ANY(%s)",
+            "SELECT v.id, v.owner_id, o.name AS owner_name, v.status, v.visibility, v.comments_enabled,"
+            " v.comments_after_end FROM videos_video v JOIN accounts_viewer o ON o.id = v.owner_id"
+            " WHERE v.id = ANY(%s)",
             ids,
         )
         people = list({command.who.id for command in commands})
@@ -341,6 +344,9 @@ class _Batch:
         """Raise what the rules of the channel and of the site say. They bind no broadcaster and no moderator."""
         if viewer.id == video["owner_id"] or self._is_marked(viewer, video):
             return
+        if viewer.is_guest and name_key(viewer.name) == name_key(video["owner_name"]):
+            detail = "Your name looks like the broadcaster's. Log out and take another one."
+            raise Forbidden(detail, code="name_taken")
         at = datetime.fromtimestamp(command.at_ms / 1000, UTC)
         is_edit = isinstance(command, EditComment)
         ours = self._screen.verdict(command.video_id, viewer.id, command.body, at, is_edit=is_edit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accounts.names import clean_name
+from accounts.names import clean_name, name_key
 from web.refusals import Invalid
 
 SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"
@@ -21,6 +21,7 @@ DECEIVE = [
     "\u202eadA", "A\u2066da", "Ada\u200f", "Ada\u061c", "محمد\u200c",  # a half-space that parts nothing
     "👩\u200d👩\u200d", "👩\u200d👍", "Ada\U000e0067\U000e007f", f"{SCOTLAND[0]}\U000e0061\U000e007f",  # no emoji
     "\ufe0f", "\u180b", "\u115f", "\u3164", "\u2800", "\ue000", "\u0378", "a\u0000", "Ada\u2028Bo", "Ada\nBo",
+    "Adm1n", "M0DERAT0R", "AdmIn", "admin.", "s-t-a-f-f", "Adrnin", "ᴀᴅᴍɪɴ", "Nadia ✓", "✅ Nadia", "🛡 Mo",
     "аdmin", "adm\u0456n", "Ωmega", "support", "S U P P O R T", "a" + "\u0301" * 9,
 ]  # fmt: skip
 
@@ -49,3 +50,13 @@ def test_name_that_looks_like_another_or_like_none_is_refused(name: str) -> None
 )
 def test_what_cannot_be_told_apart_is_one_name(written: str, name: str) -> None:
     assert clean_name(written) == name
+
+
+@pytest.mark.parametrize("other", ["nadia", "NADIA", "Nad1a", "Nadla", "Νаdіа", "N a d i a", "Nadia."])
+def test_names_that_look_alike_have_one_key(other: str) -> None:
+    assert name_key(other) == name_key("Nadia")
+
+
+@pytest.mark.parametrize("other", ["Nadja", "Nadine", "Nádia", "🎉"])
+def test_other_names_have_another_key(other: str) -> None:
+    assert name_key(other) != name_key("Nadia")
