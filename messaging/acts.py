@@ -22,8 +22,8 @@ from accounts.models import Viewer, stamp_of
 from accounts.representation import person
 from accounts.tokens import Claim
 from messaging.held import Held, touch
-from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, pair_of
-from messaging.reading import blockers_between, newest_message, no_conversation, summary
+from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, MessageVersion, pair_of
+from messaging.reading import blockers_between, newest_message, no_conversation, no_message, summary
 from messaging.representation import (
     Membership,
     conversation_json,
@@ -36,6 +36,8 @@ from messaging.text import clean_title
 from realtime.log import writer as log
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
 from web.text import clean_body
+
+EDIT_SECONDS = 300
 
 logger = logging.getLogger(__name__)
 
@@ -203,15 +205,11 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
     if client_id is not None and (known := _known(held, me, client_id)) is not None:
-        if known.body != body:
+        if known.body != body and (known.edited_at is None or known.deleted_at is not None):
             raise Conflict("This client_id belongs to another message.", code="client_id_taken")
         return message_json(known, me)
     held.lock_members()
-    if held.conversation.pair is not None:
-        others = [id for id in held.members if id != me.id]
-        if not others:  # the account is deleted
-            raise _not_reachable()
-        _require_reachable(me.id, others)
+    _require_heard(held, me)
     message = Message(
         conversation=held.conversation,
         author_id=me.id,
@@ -227,27 +225,83 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
     return shown
 
 
+def _require_heard(held: Held, me: Membership) -> None:
+    """Raises Forbidden when the other one of two takes no messages. Call it with the members locked."""
+    if held.conversation.pair is None:
+        return
+    others = [id for id in held.members if id != me.id]
+    if not others:  # the account is deleted
+        raise _not_reachable()
+    _require_reachable(me.id, others)
+
+
 def _known(held: Held, me: Membership, client_id: str) -> Message | None:
     return Message.objects.filter(conversation=held.conversation, author_id=me.id, client_id=client_id).first()
 
 
 @transaction.atomic
-def delete(conversation_id: UUID, who: Viewer | Claim, message_id: UUID) -> None:
-    """Take the viewer's own message back. Its text is deleted. Raises SignedOut, NotFound, Forbidden."""
+def edit(conversation_id: UUID, who: Viewer | Claim, message_id: UUID, body: str) -> dict[str, Any]:
+    """Have a message of the viewer's own say something else, within `EDIT_SECONDS`; return it as members read it.
+
+    What it said before is kept for the members. The same text changes nothing.
+    Raises SignedOut, NotFound, Forbidden (not theirs, too late, blocked), Invalid.
+    """
+    body = clean_body(body, what="message")
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
-    message = Message.objects.filter(conversation=held.conversation, id=message_id, deleted_at=None).first()
-    if message is None:
-        raise NotFound("There is no such message.")
-    if message.author_id != me.id:
-        raise Forbidden("Only its author can do this.")
+    message = _own(held, me, message_id)
+    if message.body == body:
+        return message_json(message, me)
+    held.lock_members()
+    _require_heard(held, me)
+    before = MessageVersion(message=message, body=message.body, written_at=message.edited_at or message.created_at)
+    _change(message, body)
+    before.save(force_insert=True)
+    shown = message_json(message, me)
+    held.record("message_edited", {"message": shown}, last=newest_message(held.conversation.id))
+    return shown
+
+
+def _change(message: Message, body: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE messaging_message SET body = %s, edited_at = clock_timestamp()"
+            " WHERE id = %s AND created_at > clock_timestamp() - make_interval(secs => %s) RETURNING body, edited_at",
+            [body, message.id, EDIT_SECONDS],
+        )
+        changed = cursor.fetchone()
+    if changed is None:
+        raise Forbidden(f"A message can be edited for {EDIT_SECONDS // 60} minutes.", code="too_late")
+    message.body, message.edited_at = changed
+
+
+@transaction.atomic
+def delete(conversation_id: UUID, who: Viewer | Claim, message_id: UUID) -> None:
+    """Take the viewer's own message back. Its text is deleted, also what it said before.
+
+    Raises SignedOut, NotFound, Forbidden.
+    """
+    me = _acting(who)
+    held = Held.lock_for(me, conversation_id)
+    message = _own(held, me, message_id)
     held.lock_members()
     take_back(held, [message])
 
 
+def _own(held: Held, me: Membership, message_id: UUID) -> Message:
+    message = Message.objects.filter(conversation=held.conversation, id=message_id, deleted_at=None).first()
+    if message is None:
+        raise no_message()
+    if message.author_id != me.id:
+        raise Forbidden("Only its author can do this.")
+    return message
+
+
 def take_back(held: Held, messages: Sequence[Message]) -> None:
     """Delete messages, in the order of their seq, of a conversation whose members are locked."""
-    Message.objects.filter(id__in=[message.id for message in messages]).update(body="", deleted_at=Now())
+    ids = [message.id for message in messages]
+    MessageVersion.objects.filter(message_id__in=ids).delete()
+    Message.objects.filter(id__in=ids).update(body="", deleted_at=Now())
     unseen = {
         member.id: -sum(m.author_id != member.id and m.seq > max(member.seen_seq, member.joined_seq) for m in messages)
         for member in held.members.values()

@@ -25,6 +25,7 @@ from realtime.answers import SENDING, answer
 from realtime.log.database import one_moment
 from realtime.log.threads import backend_threads
 from web.answers import ACTING, READING, Limit, check_query
+from web.moments import to_ms
 from web.schemas import Id
 from web.text import clean_body
 
@@ -168,6 +169,38 @@ async def send_message(request: HttpRequest, conversation_id: ConversationId, bo
     take(MESSAGES, who)
     sent = await backend_threads.run(acts.send, conversation_id, who, body.body, client_id=body.client_id)
     return answer(sent, 201)
+
+
+@router.patch(
+    "/conversations/{conversation_id}/messages/{message_id}",
+    response={200: schemas.MessageOut, **SENDING},
+    tags=["messages"],
+    auth=claim_auth,
+    summary="Edit a message of your own, within 5 minutes",
+)
+async def edit_message(
+    request: HttpRequest, conversation_id: ConversationId, message_id: MessageId, body: schemas.MessagePatch
+) -> HttpResponse:
+    """The members can read what it said before. An edit counts as a message for how often one may act."""
+    who = acting_claim(request)
+    clean_body(body.body, what="message")
+    take(MESSAGES, who)
+    return answer(await backend_threads.run(acts.edit, conversation_id, who, message_id, body.body))
+
+
+@router.get(
+    "/conversations/{conversation_id}/messages/{message_id}/versions",
+    response={200: schemas.MessageVersions, **READING},
+    tags=["messages"],
+    auth=viewer_auth,
+    summary="Read what a message said before it was edited",
+)
+async def list_message_versions(
+    request: HttpRequest, conversation_id: ConversationId, message_id: MessageId
+) -> HttpResponse:
+    viewer_id = acting_claim(request).id
+    found = await backend_threads.run(reading.versions_of, conversation_id, viewer_id, message_id)
+    return answer({"items": [{"body": each.body, "at_ms": to_ms(each.written_at)} for each in found]})
 
 
 @router.delete(

@@ -27,6 +27,24 @@ async def _message(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     return {"message": await backend_threads.run(acts.send, conversation_id, who, body, client_id=client_id)}
 
 
+def _message_id(message: dict[str, Any]) -> UUID:
+    return id_of(text_of(message, "message"), 'Name the message: "message": "<id>".')
+
+
+async def _edit_message(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
+    conversation_id, message_id = _conversation(message), _message_id(message)
+    body = clean_body(text_of(message, "body"), what="message")
+    take(MESSAGES, who)
+    return {"message": await backend_threads.run(acts.edit, conversation_id, who, message_id, body)}
+
+
+async def _delete_message(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
+    conversation_id, message_id = _conversation(message), _message_id(message)
+    take(MESSAGES, who)
+    await backend_threads.run(acts.delete, conversation_id, who, message_id)
+    return {}
+
+
 async def _seen(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     conversation_id, seq = _conversation(message), message.get("seq")
     if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 2**63:
@@ -36,5 +54,7 @@ async def _seen(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
 
 COMMANDS: dict[str, RunCommand] = {
     "message": command(_message),
+    "edit_message": command(_edit_message),
+    "delete_message": command(_delete_message),
     "seen": command(_seen),
 }

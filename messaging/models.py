@@ -1,4 +1,6 @@
-"""The tables of direct messages: conversations, their members, messages, blocks. Written by messaging.acts.
+"""The tables of direct messages: conversations, members, messages, what they said before, blocks.
+
+Written by messaging.acts.
 
 The constraints here decide: one conversation of two people, one place for each message, no negative count. The acts
 check the same under their locks, so an error of a constraint is a mistake of ours.
@@ -97,6 +99,7 @@ class Message(models.Model):
     client_id = models.CharField(max_length=64, null=True)  # noqa: DJ001
     seq = models.BigIntegerField()
     created_at = models.DateTimeField(db_default=Now())
+    edited_at = models.DateTimeField(null=True)
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -113,6 +116,18 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.seq} of {self.conversation_id}"
+
+
+class MessageVersion(models.Model):
+    """What a message said before it was edited. It goes when the message is deleted."""
+
+    id = models.BigAutoField(primary_key=True)
+    message = models.ForeignKey(Message, models.CASCADE, related_name="versions")
+    body = models.TextField()
+    written_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"version {self.pk} of {self.message_id}"
 
 
 class Block(models.Model):

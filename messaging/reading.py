@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, RowNumber
 
 from accounts.models import Viewer
 from accounts.representation import person
-from messaging.models import Block, Conversation, Member, Message
+from messaging.models import Block, Conversation, Member, Message, MessageVersion
 from messaging.representation import Membership, conversation_json, message_json, summary_json
 from realtime.log.database import one_moment
 from web.refusals import NotFound
@@ -28,6 +28,10 @@ SNAPSHOT_CONVERSATIONS = 50
 def no_conversation() -> NotFound:
     """Return one error for a conversation of others and for one that does not exist. They look the same."""
     return NotFound("There is no such conversation.")
+
+
+def no_message() -> NotFound:
+    return NotFound("There is no such message.")
 
 
 def members_of(conversation_ids: Sequence[UUID]) -> dict[UUID, dict[UUID, Membership]]:
@@ -124,6 +128,14 @@ def message_page(
     found = list(chosen.order_by("-seq")[: limit + 1])
     items = [message_json(message, message.author) for message in found[:limit]]
     return items, items[-1]["seq"] if len(found) > limit else None
+
+
+def versions_of(conversation_id: UUID, viewer_id: UUID, message_id: UUID) -> list[MessageVersion]:
+    """Return what a message said before, the oldest first. All members read it. Raises NotFound."""
+    conversation_for(conversation_id, viewer_id)
+    if not Message.objects.filter(conversation_id=conversation_id, id=message_id, deleted_at=None).exists():
+        raise no_message()
+    return list(MessageVersion.objects.filter(message_id=message_id).order_by("id"))
 
 
 def conversation_snapshot(conversation_id: UUID) -> dict[str, Any] | None:

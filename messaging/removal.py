@@ -18,7 +18,7 @@ from accounts.belongings import Belongings
 from accounts.models import Viewer
 from messaging.acts import lift_block, take_back, take_out
 from messaging.held import Held
-from messaging.models import Block, Member, Message
+from messaging.models import Block, Member, Message, MessageVersion
 from messaging.representation import Membership, user_topic
 from realtime.log.retention import delete_topics, empty_topics
 
@@ -48,8 +48,10 @@ class MessagesOfViewer(Belongings):
     def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
         written = Message.objects.filter(author_id=viewer_id, deleted_at=None).order_by("conversation_id", "seq")
         blocked = Block.objects.filter(blocker_id=viewer_id)
+        before = MessageVersion.objects.filter(message__author_id=viewer_id).order_by("message_id", "id")
         return {
-            "messages": written.values("id", "conversation_id", "body", "created_at").iterator(),
+            "messages": written.values("id", "conversation_id", "body", "created_at", "edited_at").iterator(),
+            "message_versions": before.values("message_id", "body", "written_at").iterator(),
             "blocks": blocked.values("blocked_id", "blocked__name", "created_at").iterator(),
         }
 

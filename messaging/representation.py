@@ -58,4 +58,5 @@ def message_json(message: Message, author: Named) -> dict[str, Any]:
         "client_id": message.client_id,
         "seq": message.seq,
         "at_ms": to_ms(message.created_at),
+        "edited_at_ms": to_ms(message.edited_at),
     }

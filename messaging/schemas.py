@@ -31,6 +31,10 @@ class MessageIn(In):
     client_id: ClientId | None = Field(None, description="Your own id of it: sent again, it answers the same message.")
 
 
+class MessagePatch(In):
+    body: Body = Field(examples=["See you at ten."])
+
+
 class SeenIn(In):
     seq: Annotated[int, Field(ge=0, lt=2**63)] = Field(description="Of the newest message that was seen.")
 
@@ -58,6 +62,16 @@ class MessageOut(Schema):
     client_id: str | None
     seq: int
     at_ms: int
+    edited_at_ms: int | None = Field(description="null: it never was.")
+
+
+class MessageVersionOut(Schema):
+    body: str
+    at_ms: int = Field(description="Since when it said so.")
+
+
+class MessageVersions(Schema):
+    items: list[MessageVersionOut] = Field(description="The oldest first. What it says now is not among them.")
 
 
 class MessagePage(Schema):

@@ -41,7 +41,7 @@ class ConversationTopics(MembersTopics):
     """
 
     prefix = "conversation"
-    events = frozenset({"message", "message_deleted", "receipt", "conversation", "merged"})
+    events = frozenset({"message", "message_edited", "message_deleted", "receipt", "conversation", "merged"})
     signals = frozenset({"typing"})
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
@@ -52,6 +52,12 @@ class ConversationTopics(MembersTopics):
         match name:
             case "message":
                 snapshot["messages"] = [*snapshot["messages"], data["message"]][-SNAPSHOT_MESSAGES:]
+            case "message_edited":
+                edited = data["message"]
+                snapshot["messages"] = [
+                    edited if message["id"] == edited["id"] and "deleted" not in message else message
+                    for message in snapshot["messages"]
+                ]
             case "message_deleted":
                 id = data["message"]["id"]
                 snapshot["messages"] = [
@@ -84,7 +90,7 @@ class UserTopics(MembersTopics):
     """
 
     prefix = "user"
-    events = frozenset({"message", "message_deleted", "receipt", "conversation", "blocked"})
+    events = frozenset({"message", "message_edited", "message_deleted", "receipt", "conversation", "blocked"})
     is_logged = False
     kept_events = KEPT_INBOX_EVENTS
     is_inbox = True
@@ -102,7 +108,7 @@ class UserTopics(MembersTopics):
                 changed = data["conversation"]
                 others = [known for known in snapshot["conversations"] if known["id"] != changed["id"]]
                 snapshot["conversations"] = [changed, *others][:SNAPSHOT_CONVERSATIONS]
-            case "message_deleted" | "receipt":
+            case "message_edited" | "message_deleted" | "receipt":
                 changed = data["conversation"]
                 snapshot["conversations"] = [
                     changed if known["id"] == changed["id"] else known for known in snapshot["conversations"]

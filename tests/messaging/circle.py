@@ -53,6 +53,8 @@ class Circle:
             *[self._see] * 5,
             self._delete,
             self._delete,
+            self._edit,
+            self._edit,
             self._start,
             self._add,
             self._add,
@@ -84,10 +86,18 @@ class Circle:
         acts.see(conversation_id, Claim(viewer_id), chance.randrange(40))
 
     def _delete(self, chance: random.Random) -> None:
+        message = self._some_message(chance)
+        acts.delete(message.conversation_id, Claim(message.author_id), message.id)
+
+    def _edit(self, chance: random.Random) -> None:
+        message = self._some_message(chance)
+        acts.edit(message.conversation_id, Claim(message.author_id), message.id, f"edited {chance.random()}")
+
+    def _some_message(self, chance: random.Random) -> Message:
         messages = list(Message.objects.filter(deleted_at=None).order_by("-created_at")[:30])
-        if messages:
-            message = chance.choice(messages)
-            acts.delete(message.conversation_id, Claim(message.author_id), message.id)
+        if not messages:
+            raise Refused("nobody has said anything yet")
+        return chance.choice(messages)
 
     def _add(self, chance: random.Random) -> None:
         conversation_id, viewer_id = self._somewhere(chance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +19,7 @@ from accounts.guests import create_guest
 from accounts.models import Viewer
 from accounts.tokens import Claim
 from messaging import acts, contacts, reading
-from messaging.models import Block, Conversation, Member, Message
+from messaging.models import Block, Conversation, Member, Message, MessageVersion
 from messaging.representation import conversation_topic, user_topic
 from realtime import tasks
 from realtime.log import retention
@@ -263,6 +264,53 @@ def test_client_id_of_a_deleted_message_is_taken(circle: Circle) -> None:
     acts.delete(pair, circle.people[0], UUID(sent["id"]))
     with pytest.raises(Conflict):
         acts.send(pair, circle.people[0], "hello", client_id="x")
+
+
+def test_author_edits_and_members_read_what_it_said(circle: Circle) -> None:
+    talk = circle.start(0, 1, 2)
+    sent = acts.send(talk, circle.people[0], "Helo", client_id="a")
+    acts.send(talk, circle.people[1], "hi")
+    circle.events.clear()
+    edited = acts.edit(talk, circle.people[0], UUID(sent["id"]), " Hello ")
+    assert edited == {**sent, "body": "Hello", "edited_at_ms": edited["edited_at_ms"]}
+    assert edited["edited_at_ms"] >= sent["at_ms"]
+    assert acts.edit(talk, circle.people[0], UUID(sent["id"]), "Hello") == edited, "the same text changes nothing"
+    assert circle.names(conversation_topic(talk)) == ["message_edited"]
+    [of_member] = told(circle, 2)
+    assert (of_member["message"], of_member["conversation"]["last"]["body"]) == (edited, "hi")
+    assert of_member["conversation"]["unread"] == 2, "an edit is no new message"
+    found = reading.versions_of(talk, circle.id_of(2), UUID(sent["id"]))
+    assert [version.body for version in found] == ["Helo"]
+    with pytest.raises(NotFound):
+        reading.versions_of(talk, circle.id_of(3), UUID(sent["id"]))
+    assert acts.send(talk, circle.people[0], "Helo", client_id="a") == edited, "what was sent twice is one"
+    acts.delete(talk, circle.people[0], UUID(sent["id"]))
+    assert not MessageVersion.objects.exists()
+    assert code_of(lambda: acts.send(talk, circle.people[0], "Helo", client_id="a")) == "client_id_taken"
+
+
+def test_edit_that_is_refused_changes_nothing(circle: Circle) -> None:
+    talk = circle.start(0, 1)
+    id = UUID(acts.send(talk, circle.people[0], "mine")["id"])
+    edit = acts.edit
+    assert code_of(lambda: edit(talk, circle.people[1], id, "other")) == "forbidden"
+    assert code_of(lambda: edit(talk, circle.people[2], id, "other")) == "not_found"
+    assert code_of(lambda: edit(talk, circle.people[0], uuid4(), "other")) == "not_found"
+    assert code_of(lambda: edit(talk, circle.people[0], id, " \u200b ")) == "empty"
+    acts.block(circle.people[1], circle.id_of(0))
+    assert code_of(lambda: edit(talk, circle.people[0], id, "an insult")) == "not_reachable"
+    acts.unblock(circle.people[1], circle.id_of(0))
+    Message.objects.update(created_at=F("created_at") - timedelta(seconds=acts.EDIT_SECONDS + 1))
+    assert code_of(lambda: edit(talk, circle.people[0], id, "other")) == "too_late"
+    assert (Message.objects.get().body, MessageVersion.objects.count()) == ("mine", 0)
+
+
+def test_two_edits_at_the_same_moment_are_both_kept(circle: Circle) -> None:
+    talk = circle.start(0, 1)
+    id = UUID(acts.send(talk, circle.people[0], "one")["id"])
+    at_once([partial(acts.edit, talk, circle.people[0], id, body) for body in ("two", "three")])
+    before = [version.body for version in reading.versions_of(talk, circle.id_of(0), id)]
+    assert sorted([*before, Message.objects.get().body]) == ["one", "three", "two"]
 
 
 def test_messages_are_paged_newest_first(circle: Circle) -> None:

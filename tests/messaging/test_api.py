@@ -64,6 +64,7 @@ async def test_two_people_talk(here: Room) -> None:
         "client_id": None,
         "seq": 1,
         "at_ms": sent[0]["at_ms"],
+        "edited_at_ms": None,
     }
     mine = {**made, "last": sent[1], "unread": 1}
     assert await ok(here, "GET", path, person=ada) == mine

@@ -92,6 +92,12 @@ async def test_the_same_by_commands_of_a_websocket(room: Room) -> None:
         seen = await actor.ask({"op": "seen", "conversation": talk["id"], "seq": answer["message"]["seq"]})
         assert {"seen_seq": answer["message"]["seq"], "unread": 0}.items() <= seen.items()
         await each(viewers, lambda viewer: viewer.sees(topic, "receipt"))
+        sent = answer["message"]
+        edit = {"op": "edit_message", "conversation": talk["id"], "message": sent["id"]}
+        edited = (await actor.ask({**edit, "body": "hallo"}))["message"]
+        assert edited == {**sent, "body": "hallo", "edited_at_ms": edited["edited_at_ms"]}
+        await each(viewers, lambda viewer: viewer.sees(topic, "message_edited"))
+        await each(viewers, lambda viewer: viewer.sees(inbox(bea), "message_edited"))
         foreign = await start(room, bea, cem)
         for command, code in (
             ({"op": "message", "conversation": talk["id"], "body": " "}, "empty"),
@@ -101,6 +107,11 @@ async def test_the_same_by_commands_of_a_websocket(room: Room) -> None:
             ({"op": "seen", "conversation": talk["id"], "seq": 10_000}, "future"),
             ({"op": "seen", "conversation": talk["id"], "seq": "1"}, "invalid"),
             ({"op": "typing", "topic": topic, "is_typing": False}, ""),
+            ({**edit, "body": " "}, "empty"),
+            ({**edit, "message": "none", "body": "x"}, "invalid"),
+            ({**edit, "op": "delete_message", "conversation": foreign["id"]}, "not_found"),
+            ({**edit, "op": "delete_message"}, ""),
+            ({**edit, "op": "delete_message"}, "not_found"),
             ({"op": "seen", "conversation": foreign["id"], "seq": 1}, "not_found"),
             ({"op": "seen", "seq": 1}, "invalid"),
             ({"op": "typing", "topic": foreign["topic"]}, "not_found"),

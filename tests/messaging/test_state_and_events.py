@@ -24,7 +24,7 @@ from realtime.log.store import Loaded, TopicGone
 from realtime.registry import registry
 from tests.messaging.circle import Circle
 
-CONVERSATION_NAMES = {"message", "message_deleted", "receipt", "conversation"}
+CONVERSATION_NAMES = {"message", "message_edited", "message_deleted", "receipt", "conversation"}
 USER_NAMES = {*CONVERSATION_NAMES, "blocked"}
 STORE = DatabaseStore(registry)
 

@@ -44,6 +44,9 @@ function shown(state, message) {
   return thread.gone.has(message.id) ? state : inThread(state, { messages: withAdded(thread.messages, message) });
 }
 
+const edited = (state, message) =>
+  inThread(state, { messages: state.thread.messages.map((other) => (other.id === message.id ? message : other)) });
+
 function blocked(state, id, is) {
   const rest = state.inbox.blocked.filter((other) => other !== id);
   // Nobody sees whether people they block are online.
@@ -58,6 +61,7 @@ const ofUser = {
   message: (state, { conversation, message }) => acknowledged(listed(state, onTop(state.inbox.conversations, conversation)), message),
   conversation: (state, { conversation }) =>
     listed(state, conversation.left ? without(state.inbox.conversations, conversation.id) : onTop(state.inbox.conversations, conversation)),
+  message_edited: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
   message_deleted: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
   receipt: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
   blocked: (state, { viewer, is_blocked: is }) => blocked(state, viewer.id, is),
@@ -66,6 +70,7 @@ const ofUser = {
 // Events of the open conversation's topic.
 const ofConversation = {
   message: (state, { message }) => acknowledged(shown(state, message), message),
+  message_edited: (state, { message }) => edited(state, message),
   message_deleted: (state, { message: { id } }) =>
     inThread(state, { messages: without(state.thread.messages, id), gone: new Set(state.thread.gone).add(id) }),
   merged: (state, { merged, conversation, seen }) =>
