@@ -205,7 +205,7 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
     if client_id is not None and (known := _known(held, me, client_id)) is not None:
-        if known.body != body and (known.edited_at is None or known.deleted_at is not None):
+        if _said_first(known) != body:
             raise Conflict("This client_id belongs to another message.", code="client_id_taken")
         return message_json(known, me)
     held.lock_members()
@@ -237,6 +237,11 @@ def _require_heard(held: Held, me: Membership) -> None:
 
 def _known(held: Held, me: Membership, client_id: str) -> Message | None:
     return Message.objects.filter(conversation=held.conversation, author_id=me.id, client_id=client_id).first()
+
+
+def _said_first(message: Message) -> str:
+    """Return what a message said before all edits."""
+    return message.versions.order_by("id").values_list("body", flat=True).first() or message.body
 
 
 @transaction.atomic

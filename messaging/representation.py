@@ -33,13 +33,16 @@ def user_topic(id: UUID) -> TopicName:
 
 
 def conversation_json(conversation: Conversation, members: Iterable[Membership]) -> dict[str, Any]:
-    """The conversation as all its members read it."""
+    """The conversation as all its members read it. `creator_id`: who may take others out, as long as they are in it."""
+    members = list(members)
+    creator_id = conversation.creator_id
     return {
         "id": str(conversation.id),
         "topic": conversation.topic,
         "title": conversation.title,
         "is_group": conversation.pair is None,
         "members": [person(member) for member in members],
+        "creator_id": str(creator_id) if any(member.id == creator_id for member in members) else None,
         "created_at_ms": to_ms(conversation.created_at),
     }
 

@@ -85,6 +85,7 @@ class ConversationSummary(Schema):
     title: str
     is_group: bool
     members: list[Person]
+    creator_id: UUID | None = Field(description="Who may take others out of a group, while they are in it themselves.")
     created_at_ms: int
     last: MessageOut | None
     unread: int

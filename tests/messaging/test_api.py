@@ -48,6 +48,7 @@ async def test_two_people_talk(here: Room) -> None:
         "title": "",
         "is_group": False,
         "members": [{"id": person.id, "name": person.name} for person in sorted((ada, bea), key=lambda one: one.id)],
+        "creator_id": ada.id,
         "created_at_ms": made["created_at_ms"],
         "last": None,
         "unread": 0,

@@ -111,14 +111,16 @@ def test_every_type_of_event_takes_part(circle: Circle) -> None:
 
 def test_unread_counts_equal_the_messages(circle: Circle) -> None:
     chance = random.Random(2)
-    for _ in range(200):
-        circle.act(chance)
-    members = list(Member.objects.filter(left_at=None))
-    for member in members:
-        unseen = Message.objects.filter(conversation_id=member.conversation_id, deleted_at=None)
-        unseen = unseen.filter(seq__gt=max(member.seen_seq, member.joined_seq)).exclude(author_id=member.viewer_id)
-        assert member.unread == unseen.count()
-    assert any(member.unread for member in members)
+    was_unread = False
+    for _ in range(10):
+        for _ in range(20):
+            circle.act(chance)
+        for member in Member.objects.filter(left_at=None):
+            unseen = Message.objects.filter(conversation_id=member.conversation_id, deleted_at=None)
+            unseen = unseen.filter(seq__gt=max(member.seen_seq, member.joined_seq)).exclude(author_id=member.viewer_id)
+            assert member.unread == unseen.count()
+            was_unread |= member.unread > 0
+    assert was_unread
 
 
 def test_inbox_has_the_order_of_its_events_even_when_clocks_disagree(circle: Circle) -> None:

@@ -55,8 +55,8 @@ async def act(circle: Circle, chance: random.Random, times: int) -> None:
 async def test_inbox_and_events_equal_a_fresh_inbox(circle: Circle, page: Page, seed: int) -> None:
     """Every event is given twice: a page that resumes may read one again."""
     chance = random.Random(seed)
-    await act(circle, chance, 40)
     await backend_threads.run(circle.start, 0, 1)
+    await act(circle, chance, 40)
     me = circle.people[0]
     own = user_topic(me.id)
     inbox = await backend_threads.run(begin, own)
