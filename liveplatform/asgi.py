@@ -195,7 +195,7 @@ ANY_HOST = ("/healthz", "/readyz", "/metrics", "/metrics/region")
 """Paths that answer to any host name: for balancers, containers and Prometheus. Who may read: realtime.scraping."""
 
 ON_THE_LOOP = re.compile(
-    r"/(videos/[^/]+/(later/|captions/[^/]+)?|channels/[^/]+/|search/"
+    r"/(videos/[^/]+/(later/|captions/[^/]+)?|channels/[^/]+/|search/|messages/([^/]+/)?"
     r"|studio/([^/]+/(report/|minutes\.csv|comments\.csv))?|operator/(figures)?"
     r"|healthz|readyz|metrics(/region)?)?"
 )

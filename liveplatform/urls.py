@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("following.urls")),
     path("", include("moderation.urls")),
     path("", include("polls.urls")),
+    path("messages/", include("messaging.urls")),
     path("", include("videos.urls")),
     path("api/v1/openapi.json", openapi_json(api)),
     path("api/v1/docs", docs_page),

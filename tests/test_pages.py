@@ -179,6 +179,7 @@ def test_a_comment_on_the_page_is_what_one_reads_and_nothing_else(web: httpx.Cli
     [
         *("/", f"/videos/{uuid.NAMESPACE_DNS}/", "/studio/", f"/studio/{uuid.NAMESPACE_DNS}/report/"),
         *(f"/studio/{uuid.NAMESPACE_DNS}/minutes.csv", "/operator/", "/operator/figures", "/healthz", "/readyz"),
+        *("/messages/", f"/messages/{uuid.NAMESPACE_DNS}/"),
     ],
 )
 def test_a_page_on_the_event_loop_is_a_coroutine(path: str) -> None:

@@ -137,6 +137,10 @@ WATCH: dict[str, str | Promise] = {
     "know.one": _("{n} person you know is watching"),
     "know.other": _("{n} people you know are watching"),
     "know_nobody": _("Nobody you know is watching right now."),
+    "add": _("Add"),
+    "add_person": _("Add {name}"),
+    "remove": _("Take out"),
+    "remove_person": _("Take {name} out"),
     "comments_show": _("Show comments"),
     "comments_hide": _("Hide comments"),
     "push_unsupported": _(
@@ -224,3 +228,27 @@ CHANNEL: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_SHARED} {_PU
 }
 
 HOME: dict[str, str | Promise] = {key: WATCH[key] for key in _CARDS.split()}
+
+_LINE = "connecting catching lost offline network_full too_many_connections full bye"
+_ONE = (
+    "active_just_now add add_person blocked_said comment_copied comment_not_copied conversation_over last_active"
+    " message_said name_missing nameless not_sent nothing_said online only_you own_last remove remove_person said seen"
+    " seen_by too_large typing typing_many typing_two waits welcome you you_block"
+)
+_MANY = "left members messages_said new_messages over unread"
+_MESSAGES = [
+    *f"{_LINE} {_SHARED} {_ONE}".split(),
+    *(f"{key}.{form}" for key in _MANY.split() for form in ("one", "other")),
+]
+
+MESSAGES: dict[str, str | Promise] = {key: WATCH[key] for key in _MESSAGES} | {
+    "messages": _("Messages"),
+    "choose": _("Choose"),
+    "chosen": _("Chosen"),
+    "choose_person": _("Choose {name}"),
+    "start_one": _("Write"),
+    "start_group.one": _("Start a group of {n}"),
+    "start_group.other": _("Start a group of {n}"),
+    "unblock": _("Unblock"),
+    "unblock_person": _("Unblock {name}"),
+}

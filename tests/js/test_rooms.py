@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "inbox": {"core", "parts", "inbox"},
     "watch": {"core", "parts", "inbox", "watch", "topics.js"},
     "board": {"core", "parts", "board"},
+    "messages": {"core", "parts", "inbox", "watch", "messages", "topics.js"},
     "home": {"core", "parts", "home"},
     "channel": {"core", "parts", "channel"},
     "account": {"core", "parts", "account"},
@@ -149,7 +150,11 @@ def preloaded(text: str) -> list[Path]:
 def test_every_text_that_a_script_asks_for_exists() -> None:
     from videos import words
 
-    for script, texts in (("watch/watch", words.WATCH), ("studio/studio", words.STUDIO)):
+    for script, texts in (
+        ("watch/watch", words.WATCH),
+        ("studio/studio", words.STUDIO),
+        ("messages/messages", words.MESSAGES),
+    ):
         modules = reached(JS / f"{script}.js")
         asked = {key for path in modules for key in re.findall(r'\btranslate\("([a-z_.]+)"', path.read_text())}
         counted = {key for path in modules for key in re.findall(r'\bplural\("([a-z_.]+)"', path.read_text())}

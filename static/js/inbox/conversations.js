@@ -34,9 +34,9 @@ export class ConversationList {
   #cursor;
   #isLoading = false;
 
-  /** `open(conversation)`. */
-  constructor({ store, open }) {
-    Object.assign(this, { store, open });
+  /** `frame`: see inbox.js; `open(conversation)`. */
+  constructor({ store, frame, open }) {
+    Object.assign(this, { store, frame, open });
     this.#rows = new Rows(this.#list, {
       create: ({ key }) => {
         const item = byId("conversation-template").content.firstElementChild.cloneNode(true);
@@ -44,7 +44,7 @@ export class ConversationList {
         return item;
       },
       fill: (item, { conversation }) => fillConversation(item, conversation, store.state),
-      instead: (item) => (item.nextElementSibling ?? item.previousElementSibling)?.firstElementChild ?? byId("tab-messages"),
+      instead: (item) => (item.nextElementSibling ?? item.previousElementSibling)?.firstElementChild ?? frame.entry,
     });
     this.#list.addEventListener("focusin", (event) => this.#setReach(event.target.closest("button")));
     this.#list.addEventListener("keydown", (event) => this.#pressed(event));
@@ -60,15 +60,16 @@ export class ConversationList {
   }
 
   focus(id) {
-    (this.#rows.item(id)?.firstElementChild ?? this.#list.querySelector("button") ?? byId("tab-messages")).focus();
+    (this.#rows.item(id)?.firstElementChild ?? this.#list.querySelector("button") ?? this.frame.entry).focus();
   }
 
   render({ viewer, inbox, thread }) {
-    this.#box.hidden = !viewer || thread !== null;
+    const isUnder = thread !== null && !this.frame.isBeside;
+    this.#box.hidden = !viewer || isUnder;
     const wanted = inbox.conversations.filter(isListed);
     byId("inbox-nothing").hidden = inbox.seq === null || wanted.length > 0;
     byId("inbox-loading").hidden = !viewer || inbox.seq !== null;
-    if (thread) return;
+    if (isUnder) return;
     this.#rows.draw(wanted.map((conversation) => ({ key: conversation.id, conversation })));
     this.#setReach();
   }
@@ -115,6 +116,7 @@ export class ConversationList {
 
 function fillConversation(item, conversation, state) {
   const { last, unread } = conversation;
+  item.firstElementChild.setAttribute("aria-current", String(conversation.id === state.thread?.conversation.id));
   const face = item.querySelector(".face");
   paintConversation(face, conversation, state);
   item.querySelector(".is-online").hidden = face.parentElement.dataset.online !== "true";

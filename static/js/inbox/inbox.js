@@ -1,15 +1,14 @@
-// The inbox beside the video: its tab and badge, what it follows, how a conversation starts. The list of conversations is
-// conversations.js, the open one is thread.js. State and the rule of its change are state.js.
+// The inbox: what it follows, how a conversation starts. The list of conversations is conversations.js, the open one is
+// thread.js. State and the rule of its change are state.js. Where it is, is its frame's: column.js beside a video, a page
+// of its own in ../messages/.
 
 import { ApiError, call } from "../core/api.js";
-import { recall, remember } from "../core/storage.js";
 import { plural, translate } from "../core/words.js";
 import { announcer, byId, perFrame, toast } from "../parts/dom.js";
-import { capped, ConversationList } from "./conversations.js";
-import { apply, first, isBlocked, partnerOf, unreadOf } from "./state.js";
+import { ConversationList } from "./conversations.js";
+import { apply, first, isBlocked, partnerOf, peopleOf, unreadOf } from "./state.js";
 import { Thread } from "./thread.js";
 
-const COLUMN_TABS = ["comments", "messages"];
 const ONLINE_MAX = 20;
 
 /** Follows who of the people in sight is online. */
@@ -54,45 +53,10 @@ class PresenceFollower {
   }
 }
 
-/** The tabs of the column beside the video: comments, messages. */
-class Column {
-  #buttons = COLUMN_TABS.map((name) => byId(`tab-${name}`));
-  #panels = [byId("comments-panel"), byId("messages")];
-
-  constructor({ changed }) {
-    this.changed = changed;
-    for (const [at, button] of this.#buttons.entries()) {
-      button.addEventListener("click", () => this.show(COLUMN_TABS[at]));
-      button.addEventListener("keydown", (event) => this.#pressed(event, at));
-    }
-  }
-
-  show(name, { focus = false } = {}) {
-    for (const [at, button] of this.#buttons.entries()) {
-      const isSelected = COLUMN_TABS[at] === name;
-      button.setAttribute("aria-selected", String(isSelected));
-      button.tabIndex = isSelected ? 0 : -1;
-      if (isSelected && focus) button.focus();
-      this.#panels[at].hidden = !isSelected;
-    }
-    this.changed(name);
-  }
-
-  #pressed(event, at) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key] * (document.dir === "rtl" ? -1 : 1);
-    const to = { Home: 0, End: COLUMN_TABS.length - 1 }[event.key] ?? (step ? (at + step + COLUMN_TABS.length) % COLUMN_TABS.length : null);
-    if (to === null) return;
-    event.preventDefault();
-    this.show(COLUMN_TABS[to], { focus: true });
-  }
-}
-
 export class Inbox {
   #panel = byId("messages");
-  #columnKey = `column ${location.pathname}`;
   #render = perFrame(() => this.#draw());
   #store;
-  #column;
   #list;
   #thread;
   #presence;
@@ -103,25 +67,27 @@ export class Inbox {
 
   /**
    * `viewer`: of the page; `client`: its end of the hub; `asViewer(work)`: run it once the viewer has a name;
-   * `blocked(ids)`: the people that the viewer blocks, when it becomes known and when it changes.
+   * `blocked(ids)`: the people that the viewer blocks, when it becomes known and when it changes; `frame`: where the inbox
+   * is: `isShown`, `show()`; `isBeside`: the list stays when a conversation is open; `entry`: what has the focus where
+   * there is no list; `openBefore(viewer)`, `opened(viewer, id)`: what is open, "" for nothing; `drawUnread(n)`;
+   * `begin({ viewer, changed })`: all is wired.
    */
-  constructor({ viewer, client, asViewer, blocked }) {
-    Object.assign(this, { client, asViewer, blocked });
+  constructor({ viewer, client, asViewer, blocked, frame }) {
+    Object.assign(this, { client, asViewer, blocked, frame });
     const store = this.#store = {
       state: first(viewer),
       dispatch: (name, data) => this.#dispatch(name, data),
       draw: () => this.#draw(),
     };
-    this.#column = new Column({ changed: (name) => this.#turnedTo(name) });
     this.#presence = new PresenceFollower({ store, client });
-    this.#thread = new Thread({ store, client, isShown: () => this.#isShown, closed: (id) => this.#backToList(id) });
-    this.#list = new ConversationList({ store, open: (conversation) => this.#thread.open(conversation) });
+    this.#thread = new Thread({ store, client, frame, closed: (id) => this.#backToList(id) });
+    this.#list = new ConversationList({ store, frame, open: (conversation) => this.#thread.open(conversation) });
     this.#announce = announcer(byId("announcements"), (last, n) => {
       const values = { name: last.author.name, text: last.body };
       return n === 1 ? translate("message_said", values) : plural("messages_said", n, values);
     });
     this.#draw();
-    if (viewer && recall(this.#columnKey) === "messages") this.#column.show("messages");
+    frame.begin({ viewer, changed: () => this.#turned() });
   }
 
   /** Somebody else looks now, or nobody. */
@@ -142,21 +108,41 @@ export class Inbox {
     return this.#store.state.inbox.conversations.some(({ members }) => members.some((member) => member.id === id));
   }
 
+  /** The people that the viewer has a conversation with and does not block, the newest first. */
+  get people() {
+    return peopleOf(this.#store.state);
+  }
+
   /** Write to somebody: their conversation is opened, made if there is none. */
   message(person) {
     return this.asViewer(async () => {
       try {
         const { inbox, viewer } = this.#store.state;
         const known = inbox.conversations.find((each) => partnerOf(each, viewer)?.id === person.id);
-        const conversation = known ?? await call("POST", "/conversations", { members: [person.id] });
-        this.#dispatch("local_conversation", { conversation });
-        this.#column.show("messages");
-        this.#thread.open(conversation);
+        this.#show(known ?? await call("POST", "/conversations", { members: [person.id] }));
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         toast(error.advice);
       }
     });
+  }
+
+  /** Start a conversation with people, as a group where they are several. Throws ApiError. */
+  async start(ids, title) {
+    this.#show(await call("POST", "/conversations", { members: ids, title }));
+  }
+
+  /** Open the conversation with this id, "" for none. */
+  async goTo(id) {
+    const { thread } = this.#store.state;
+    if (!id) return thread ? this.#thread.close() : undefined;
+    if (thread?.conversation.id !== id) await this.#openById(id);
+  }
+
+  #show(conversation) {
+    this.#dispatch("local_conversation", { conversation });
+    this.frame.show();
+    this.#thread.open(conversation);
   }
 
   /** The page is looked at again. */
@@ -169,10 +155,6 @@ export class Inbox {
     this.#thread.wake();
   }
 
-  get #isShown() {
-    return !this.#panel.hidden;
-  }
-
   #dispatch(name, data) {
     const before = this.#store.state.inbox;
     this.#store.state = apply(this.#store.state, name, data);
@@ -182,8 +164,8 @@ export class Inbox {
     this.#render();
   }
 
-  #turnedTo(name) {
-    remember(this.#columnKey, name);
+  /** The frame shows it, or does not any more. */
+  #turned() {
     this.#presence.askAgain();
     this.#render();
   }
@@ -198,7 +180,7 @@ export class Inbox {
   #follow() {
     const { viewer, inbox: { topic } } = this.#store.state;
     if (topic !== this.#ownTopic) this.#followOwn(topic);
-    this.#presence.follow(viewer && this.#isShown ? this.#peopleShown() : []);
+    this.#presence.follow(viewer && this.frame.isShown ? this.#peopleShown() : []);
   }
 
   #followOwn(topic) {
@@ -239,36 +221,34 @@ export class Inbox {
   async #reopen() {
     if (this.#isReopened) return;
     this.#isReopened = true;
+    const { viewer, thread } = this.#store.state;
+    const id = this.frame.openBefore(viewer);
+    if (id && !thread) await this.#openById(id);
+  }
+
+  async #openById(id) {
     const { viewer, inbox, thread } = this.#store.state;
-    const id = this.#thread.openBefore;
-    if (!id || thread) return;
     try {
       const conversation = inbox.conversations.find((each) => each.id === id) ?? await call("GET", `/conversations/${id}`);
       const { state } = this.#store;
-      if (state.viewer === viewer && !state.thread) this.#thread.open(conversation, { quietly: true });
+      if (state.viewer === viewer && state.thread?.topic === thread?.topic) this.#thread.open(conversation, { quietly: true });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      // It is in the list, if it is still there.
+      if (error.status !== 404) return; // it is in the list, if it is still there
+      this.frame.opened(viewer, "");
+      toast(translate("conversation_over"));
     }
   }
 
   #draw() {
     const { state } = this.#store;
-    drawBadge(unreadOf(state));
+    this.frame.drawUnread(unreadOf(state));
     this.#follow();
     this.#thread.save(state);
-    if (!this.#isShown) return;
+    if (!this.frame.isShown) return;
     byId("inbox-join").hidden = Boolean(state.viewer);
     if (state !== this.#drawn) this.#list.render(state);
     this.#thread.render(state);
     this.#drawn = state;
   }
-}
-
-function drawBadge(unread) {
-  const badge = byId("unread");
-  badge.hidden = unread === 0;
-  badge.textContent = capped(unread);
-  byId("unread-words").textContent = unread ? plural("unread", unread) : "";
-  byId("comments-toggle").classList.toggle("has-unread", unread > 0);
 }

@@ -33,27 +33,50 @@ export class Messages {
   #list = byId("bubbles");
   #rows;
 
-  /** `instead()`: what gets the focus of a message that goes; `sender`: of what is pending. */
-  constructor({ store, instead, sender }) {
+  /** `sender`: of what is pending; `scroller`: of the list; `more(message, item)`: show what can be done with a message. */
+  constructor({ store, sender, scroller, more }) {
+    Object.assign(this, { store, sender, scroller, more });
     this.#rows = new Rows(this.#list, {
       create: (row) => byId(row.day ? "day-template" : "bubble-template").content.firstElementChild.cloneNode(true),
       fill(item, row) {
         if (row.day) item.textContent = row.day;
         else fillMessage(item, row, store.state);
       },
-      instead,
+      instead: (item) => item.nextElementSibling ?? item.previousElementSibling ?? scroller,
     });
-    this.#list.addEventListener("click", (event) => {
-      const act = event.target.closest("[data-do]")?.dataset.do;
-      const sent = act && this.#rows.pendingOf(event.target.closest(".message"), store.state.pending);
-      if (!sent) return;
-      if (act === "again") sender.send(sent);
-      else sender.drop(sent);
-    });
+    this.#list.addEventListener("click", (event) => this.#clicked(event));
+    scroller.addEventListener("keydown", (event) => this.#pressed(event));
   }
 
   clear() {
     this.#rows.clear();
+  }
+
+  #clicked(event) {
+    const item = event.target.closest(".message");
+    const act = event.target.closest("[data-do]")?.dataset.do;
+    const sent = act && this.#rows.pendingOf(item, this.store.state.pending);
+    if (sent) return act === "again" ? this.sender.send(sent) : this.sender.drop(sent);
+    // A tap on a message opens what a mouse finds at its side.
+    if (act === "more" || (event.pointerType === "touch" && event.target.closest(".bubble") && getSelection().isCollapsed)) this.#open(item);
+  }
+
+  #open(item) {
+    const message = this.store.state.thread.messages.find(({ id }) => id === item.dataset.id);
+    if (message) this.more(message, item.querySelector(".bubble"));
+  }
+
+  // The keyboard: the arrows go from message to message, Enter to what can be done with one.
+  #pressed(event) {
+    const item = document.activeElement.closest(".message");
+    if (!item && event.target !== this.scroller) return;
+    const items = [...this.#list.querySelectorAll(".message")];
+    const at = item ? items.indexOf(item) : items.length;
+    const to = { ArrowUp: items[at - 1], ArrowDown: items[at + 1], Home: items[0], End: items.at(-1) }[event.key];
+    if (!to && (event.key !== "Enter" || event.target !== item)) return;
+    event.preventDefault();
+    if (to) to.focus();
+    else this.#open(item);
   }
 
   render(state) {
@@ -94,6 +117,9 @@ function fillMessage(item, { message, starts, ends }, state) {
   item.classList.toggle("unread-of", !isRead);
   item.querySelector(".bubble").textContent = isRead ? message.body : translate("blocked_said");
   writeTime(item, message.at_ms, clock(message.at_ms));
+  item.classList.toggle("was-edited", Boolean(message.edited_at_ms));
+  item.querySelector(".edited").hidden = !message.edited_at_ms;
+  item.querySelector("[data-do=more]").hidden = !message.id || !isRead;
 }
 
 /** Reports which messages the viewer has seen: those at hand, in a tab that is looked at, with the end in view. */

@@ -32,6 +32,12 @@ export const isBlocked = ({ inbox }, id) => inbox.blocked.includes(id);
 /** The other one of two; null in a group, however few are left in it. */
 export const partnerOf = (conversation, viewer) => (conversation.is_group ? null : othersOf(conversation, viewer)[0] ?? null);
 
+/** The people that the viewer has a conversation with and does not block, those of the newest first. */
+export function peopleOf({ inbox, viewer }) {
+  const people = inbox.conversations.flatMap((conversation) => othersOf(conversation, viewer));
+  return [...new Map(people.map((person) => [person.id, person])).values()].filter(({ id }) => !inbox.blocked.includes(id));
+}
+
 const onTop = (conversations, summary) => [summary, ...without(conversations, summary.id)];
 const inPlace = (conversations, summary) => conversations.map((other) => (other.id === summary.id ? summary : other));
 
@@ -46,6 +52,9 @@ function shown(state, message) {
 
 const edited = (state, message) =>
   inThread(state, { messages: state.thread.messages.map((other) => (other.id === message.id ? message : other)) });
+
+const taken = (state, id) =>
+  inThread(state, { messages: without(state.thread.messages, id), gone: new Set(state.thread.gone).add(id) });
 
 function blocked(state, id, is) {
   const rest = state.inbox.blocked.filter((other) => other !== id);
@@ -71,8 +80,7 @@ const ofUser = {
 const ofConversation = {
   message: (state, { message }) => acknowledged(shown(state, message), message),
   message_edited: (state, { message }) => edited(state, message),
-  message_deleted: (state, { message: { id } }) =>
-    inThread(state, { messages: without(state.thread.messages, id), gone: new Set(state.thread.gone).add(id) }),
+  message_deleted: (state, { message: { id } }) => taken(state, id),
   merged: (state, { merged, conversation, seen }) =>
     inThread(state, { conversation, seen, messages: state.thread.messages.map((message) => byAccount(message, merged)) }),
   receipt: (state, { receipt }) => inThread(state, { seen: later(state.thread.seen, receipt) }),
@@ -108,6 +116,8 @@ const local = {
     const known = new Set(state.inbox.conversations.map(({ id }) => id));
     return listed(state, [...state.inbox.conversations, ...items.filter(({ id }) => !known.has(id))]);
   },
+  local_edited: (state, { message }) => (message.conversation_id === state.thread?.conversation.id ? edited(state, message) : state),
+  local_deleted: (state, { conversationId, id }) => (conversationId === state.thread?.conversation.id ? taken(state, id) : state),
   local_blocked: (state, { id, is }) => blocked(state, id, is),
   // Only what is newer: an answer may come after an event that knows more.
   local_seen: (state, { id, seen_seq, unread }) =>

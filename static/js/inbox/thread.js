@@ -2,14 +2,15 @@
 
 import { ApiError, call } from "../core/api.js";
 import { newClientId, Sender } from "../core/sending.js";
-import { recall, remember } from "../core/storage.js";
 import { plural, translate } from "../core/words.js";
 import { Composer } from "../parts/composer.js";
-import { byId, isolated, note, placeAt, toast } from "../parts/dom.js";
+import { byId, isComposing, isolated, note, placeAt, toast } from "../parts/dom.js";
 import { ago, compact } from "../parts/format.js";
 import { Scroller } from "../parts/list.js";
 import { reportTyping, TypingLine } from "../parts/typing.js";
 import { nameOf, paintConversation } from "./conversations.js";
+import { Members } from "./members.js";
+import { MessageMenu, mayEdit } from "./message-menu.js";
 import { Messages, Receipts } from "./messages.js";
 import { isBlocked, partnerOf } from "./state.js";
 
@@ -21,10 +22,16 @@ const HEAD_EVERY_MS = 30_000;
 class ThreadHead {
   #menu = byId("thread-menu");
   #dialog = byId("leave-dialog");
+  #members;
 
   /** `left()`: the viewer has left the conversation; `field`: where one writes. */
   constructor({ store, field, left }) {
     Object.assign(this, { store, field, left });
+    this.#members = new Members({ store });
+    byId("members").addEventListener("click", () => {
+      this.#menu.hidePopover();
+      this.#members.open();
+    });
     this.#menu.addEventListener("toggle", (event) => { if (event.newState === "open") placeAt(byId("thread-more"), this.#menu); });
     byId("block").addEventListener("click", () => void this.#block(true));
     for (const id of ["unblock", "unblock-here"]) byId(id).addEventListener("click", () => void this.#block(false));
@@ -52,7 +59,8 @@ class ThreadHead {
     const blocked = Boolean(partner) && isBlocked(state, partner.id);
     byId("block").hidden = !partner || blocked;
     byId("unblock").hidden = !blocked;
-    byId("leave").hidden = !conversation.is_group;
+    byId("members").hidden = byId("leave").hidden = !conversation.is_group;
+    this.#members.render();
     byId("is-blocked").hidden = !blocked;
     note(byId("blocked-text"), blocked ? translate("you_block", { name: isolated(partner.name) }) : "");
   }
@@ -105,13 +113,16 @@ export class Thread {
   #composer;
   #sender;
   #messages;
+  #menu;
+  // The own message that is being edited.
+  #edited = null;
   #head;
   #receipts;
   #drawn = null;
 
-  /** `isShown()`: whether the inbox is; `closed(id)`: the list is back, for the focus to go to the conversation that was open. */
-  constructor({ store, client, isShown, closed }) {
-    Object.assign(this, { store, client, isShown, closed });
+  /** `frame`: see inbox.js; `closed(id)`: the list is back, for the focus to go to the conversation that was open. */
+  constructor({ store, client, frame, closed }) {
+    Object.assign(this, { store, client, frame, closed });
     this.#receipts = new Receipts({ store, isInView: () => this.#isInView });
     this.#place = new Scroller({
       scroller: this.#scroller, list: byId("bubbles"), pill: byId("newest-message"), loader: byId("older-messages"),
@@ -121,22 +132,27 @@ export class Thread {
     });
     this.#composer = this.#makeComposer();
     this.#sender = this.#makeSender();
-    this.#messages = new Messages({ store, sender: this.#sender, instead: () => this.#scroller });
+    this.#menu = new MessageMenu({ store, edit: (message) => this.#edit(message) });
+    this.#messages = new Messages({
+      store, sender: this.#sender, scroller: this.#scroller,
+      more: (message, item) => this.#menu.open(message, item),
+    });
     this.#head = new ThreadHead({ store, field: this.#composer.field, left: () => this.close() });
     byId("thread-back").addEventListener("click", () => this.close());
-    this.#part.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !event.defaultPrevented && !this.#head.isMenuOpen) this.close();
-    });
-    setInterval(() => { if (store.state.thread && isShown()) this.#drawHead(store.state); }, HEAD_EVERY_MS);
+    byId("editing-stop").addEventListener("click", () => this.#stopEditing());
+    this.#part.addEventListener("keydown", (event) => this.#pressed(event));
+    setInterval(() => { if (store.state.thread && frame.isShown) this.#drawHead(store.state); }, HEAD_EVERY_MS);
   }
 
   #makeComposer() {
     const { store } = this;
     return new Composer(this.#form, {
       wait: "wait",
-      draft: () => (store.state.thread ? `draft ${store.state.viewer.id} ${store.state.thread.topic}` : ""),
+      draft: () => (store.state.thread && !this.#edited ? `draft ${store.state.viewer.id} ${store.state.thread.topic}` : ""),
+      escape: () => this.#stopEditing(),
       typing: reportTyping(() => (store.state.thread ? `${this.#path}/typing` : "")),
       send: (text) => {
+        if (this.#edited) return void this.#sendEdited(text);
         this.#place.toEnd();
         this.#sender.send({ clientId: newClientId(), conversationId: store.state.thread.conversation.id, body: text, atMs: Date.now() });
       },
@@ -159,11 +175,11 @@ export class Thread {
   open(conversation, { quietly = false } = {}) {
     const { store } = this;
     if (store.state.thread?.conversation.id === conversation.id) return this.#composer.field.focus();
-    this.close({ quietly: true });
+    this.#leave();
     store.dispatch("local_opened", { conversation });
     this.#place.begin(false);
     this.#watch(conversation.topic);
-    remember(this.#openKey, conversation.id);
+    this.frame.opened(store.state.viewer, conversation.id);
     this.#composer.begin();
     store.draw();
     this.#place.toEnd();
@@ -173,19 +189,21 @@ export class Thread {
   }
 
   close({ quietly = false } = {}) {
+    const { thread, viewer } = this.store.state;
+    if (!thread) return;
+    this.#leave();
+    this.frame.opened(viewer, "");
+    if (!quietly) this.closed(thread.conversation.id);
+  }
+
+  #leave() {
     const { thread } = this.store.state;
     if (!thread) return;
-    remember(this.#openKey, "");
+    this.#stopEditing();
     this.#composer.field.blur();
     this.client.leave(thread.topic);
     this.#typists.clear();
     this.store.dispatch("local_closed", {});
-    if (!quietly) this.closed(thread.conversation.id);
-  }
-
-  /** The id of the conversation that was open before the page was loaded again, "" for none. */
-  get openBefore() {
-    return recall(this.#openKey);
   }
 
   /** Keep what is pending. */
@@ -210,6 +228,7 @@ export class Thread {
     if (this.#drawn?.thread && this.#drawn.thread.topic !== thread?.topic) this.#messages.clear();
     this.#drawn = state;
     if (!thread) return;
+    if (this.#edited && thread.gone.has(this.#edited.id)) this.#stopEditing();
     this.#drawHead(state);
     byId("thread-loading").hidden = thread.seq !== null;
     byId("thread-nothing").hidden = thread.seq === null || thread.messages.length + state.pending.length > 0;
@@ -221,12 +240,8 @@ export class Thread {
     return `/conversations/${this.store.state.thread.conversation.id}`;
   }
 
-  get #openKey() {
-    return `open ${this.store.state.viewer.id} ${location.pathname}`;
-  }
-
   get #isInView() {
-    return this.isShown() && this.#place.isAtEnd && this.#scroller.checkVisibility({ checkVisibilityCSS: true });
+    return this.frame.isShown && this.#place.isAtEnd && this.#scroller.checkVisibility({ checkVisibilityCSS: true });
   }
 
   #watch(topic) {
@@ -250,7 +265,50 @@ export class Thread {
     if (name === "reset") this.#place.begin(data.snapshot.messages.length >= PAGE);
     if (name !== "message" || store.state.thread.messages === thread.messages) return;
     this.#typists.silence(data.message.author.id);
-    if (data.message.author.id !== viewer?.id && this.isShown()) this.#place.came();
+    if (data.message.author.id !== viewer?.id && this.frame.isShown) this.#place.came();
+  }
+
+  #pressed(event) {
+    if (event.defaultPrevented || isComposing(event)) return;
+    if (event.key === "Escape" && !this.#head.isMenuOpen) this.close();
+    // An empty field, as in other places where one talks: to what one has just written.
+    if (event.key !== "ArrowUp" || event.target !== this.#composer.field || this.#composer.field.value || this.#edited) return;
+    const { thread, viewer } = this.store.state;
+    const last = thread.messages.findLast(({ author }) => author.id === viewer.id);
+    if (!last || !mayEdit(last, viewer)) return;
+    event.preventDefault();
+    this.#edit(last);
+  }
+
+  // An own message says something else
+
+  #edit(message) {
+    this.#edited = message;
+    byId("editing").hidden = false;
+    this.#composer.write(message.body);
+    this.#composer.field.focus();
+  }
+
+  /** Returns whether there was something to stop. */
+  #stopEditing() {
+    if (!this.#edited) return false;
+    this.#edited = null;
+    byId("editing").hidden = true;
+    this.#composer.begin();
+    return true;
+  }
+
+  async #sendEdited(text) {
+    const [edited, path] = [this.#edited, this.#path];
+    this.#stopEditing();
+    try {
+      this.store.dispatch("local_edited", { message: await call("PATCH", `${path}/messages/${edited.id}`, { body: text }) });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (edited.conversation_id !== this.store.state.thread?.conversation.id) return toast(error.advice);
+      this.#edit({ ...edited, body: text });
+      this.#composer.complain(error.advice);
+    }
   }
 
   async #loadOlder() {

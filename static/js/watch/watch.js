@@ -5,6 +5,7 @@ import { whenNameless } from "../core/api.js";
 import { HubClient } from "../core/client.js";
 import { broadcast, onBroadcast } from "../core/tabs.js";
 import { translate } from "../core/words.js";
+import { Column } from "../inbox/column.js";
 import { Inbox } from "../inbox/inbox.js";
 import { byId, perFrame, shareLink, toast } from "../parts/dom.js";
 import "../parts/page.js";
@@ -58,7 +59,7 @@ const client = new HubClient({
 // A page apart, an embed or a dock, shows no messages, and nobody is online by it.
 const reader = (viewer) => (as ? null : viewer);
 const inbox = new Inbox({
-  viewer: reader(store.state.viewer), client, asViewer,
+  viewer: reader(store.state.viewer), client, asViewer, frame: new Column(),
   blocked(ids) {
     store.dispatch("local_blocked", { blocked: ids });
     broadcast("blocked", { viewer: store.state.viewer, blocked: ids });
