@@ -5,8 +5,9 @@ Called by the group commit of likes and comments for all people of a batch, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -24,6 +25,14 @@ RESTRICTIONS_OF = (
     " WHERE viewer_id = ANY(%s) AND lifted_at IS NULL AND (until IS NULL OR until > now())"
 )
 """All restrictions of many viewers, for a group commit."""
+
+
+def by_viewer(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, list[RestrictionRow]]:
+    """Return the answer to `RESTRICTIONS_OF` by viewer."""
+    found: dict[UUID, list[RestrictionRow]] = {}
+    for row in rows:
+        found.setdefault(row["viewer_id"], []).append((row["channel_id"], row["kind"], row["until"], row["reason"]))
+    return found
 
 
 def check(owner_id: UUID, found: Iterable[RestrictionRow]) -> bool:

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from accounts import permissions
 from accounts.models import Viewer, stamp_of
 from accounts.tokens import Claim
-from moderation.restrictions import RESTRICTIONS_OF, RestrictionRow, check
+from moderation.restrictions import RESTRICTIONS_OF, by_viewer, check
 from polls.board import board_topic
 from polls.polls import votes_json
 from realtime.events import Counters, Event, now_ms
@@ -106,10 +106,7 @@ class _Batch:
         self._heads = log.locked(heads.fetchall())
         voters, restrictions, found, options, votes = (cursor.fetchall() for cursor in cursors)
         self._voters = {row["id"]: row for row in voters}
-        self._restrictions: dict[UUID, list[RestrictionRow]] = {}
-        for row in restrictions:
-            about = (row["channel_id"], row["kind"], row["until"], row["reason"])
-            self._restrictions.setdefault(row["viewer_id"], []).append(about)
+        self._restrictions = by_viewer(restrictions)
         self._polls = {row["id"]: row for row in found}
         self._counts: dict[UUID, dict[int, int]] = {}
         for row in options:

@@ -26,7 +26,7 @@ from accounts.names import name_key
 from accounts.representation import person
 from accounts.tokens import Claim
 from moderation.models import Role
-from moderation.restrictions import RESTRICTIONS_OF, RestrictionRow, check
+from moderation.restrictions import RESTRICTIONS_OF, by_viewer, check
 from moderation.roles import ROLES_OF
 from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName
 from realtime.limits import Limited
@@ -70,20 +70,18 @@ async def comment(
     """Write a comment; return it as viewers see it, or `{"held"}` if it waits for a moderator.
 
     The same `client_id` again answers the same.
-
     Raises SignedOut, NotFound, Forbidden (comments off, the channel's rules), Limited (slow mode), Invalid,
     StoreUnavailable.
     """
     body = clean_body(body)
     verdict = await hook.ask(body, author_id=who.id, video_id=video_id)
     command = AddComment(video_id, who, body, reply_to, client_id, verdict)
+    written = held.Written(video_id, who.id, body, reply_to, client_id)
     try:
         made = await group_commit.submit(command)
     except HeldBack as reason:
-        written = held.Written(video_id, who.id, body, reply_to, client_id)
         return {"held": await backend_threads.run(held.keep, written, str(reason))}
     except Shadowed as shadowed:
-        written = held.Written(video_id, who.id, body, reply_to, client_id)
         with contextlib.suppress(Conflict):  # The queue is full: who is not told of the shadow is not told of this.
             shadowed.shown["id"] = (await backend_threads.run(held.keep, written, "shadow"))["id"]
         return shadowed.shown
@@ -96,7 +94,6 @@ async def comment(
 
 async def edit_comment(video_id: UUID, who: Viewer | Claim, comment_id: UUID, body: str) -> dict[str, Any]:
     """Have a comment of one's own say something else, within `EDIT_SECONDS`; return it as viewers see it.
-
     What it said is kept for moderators (`CommentVersion`). The same text again changes nothing.
     Raises SignedOut, NotFound, Forbidden (another's, too late, comments off, the channel's rules), Invalid,
     StoreUnavailable.
@@ -206,20 +203,13 @@ class _Batch:
         if edits := [command.comment_id for command in commands if isinstance(command, EditComment)]:
             ask("edited", "SELECT * FROM videos_comment WHERE id = ANY(%s) AND deleted_at IS NULL", edits)
         if replies := [command.reply_to for command in comments if command.reply_to is not None]:
-            ask(
-                "replies",
-                "SELECT id, video_id FROM videos_comment WHERE id = ANY(%s) AND deleted_at IS NULL",
-                replies,
-            )
+            ask("replies", "SELECT id, video_id FROM videos_comment WHERE id = ANY(%s) AND deleted_at IS NULL", replies)
         answers = {name: cursor.fetchall() for name, cursor in cursors.items()}
         self._heads = log.locked(heads.fetchall())
         self._videos = {row["id"]: row for row in answers["videos"]}
         self._viewers = {row["id"]: _Actor(**row) for row in answers["viewers"]}
         self._roles = {(row["channel_id"], row["viewer_id"]): row["kind"] for row in answers["roles"]}
-        self._restrictions: dict[UUID, list[RestrictionRow]] = {}
-        for row in answers["restrictions"]:
-            found = (row["channel_id"], row["kind"], row["until"], row["reason"])
-            self._restrictions.setdefault(row["viewer_id"], []).append(found)
+        self._restrictions = by_viewer(answers["restrictions"])
         self._counts: dict[UUID, dict[str, int]] = {}
         for row in answers.get("counts", ()):
             self._counts.setdefault(row["video_id"], {})[row["kind"]] = row["count"]
