@@ -1,0 +1,109 @@
+"""Moderation in the admin: who is kept out, which can be lifted; and the log of acts and the roles, to look at."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.requests import staff
+from moderation import acts
+from moderation.models import AuditEntry, Restriction, Role
+from moderation.restrictions import current
+from moderation.roles import SITE_MODERATOR
+from moderation.words import ACTS
+from web.admin import uuid_of
+from web.quick_lists import LookOnlyMixin
+from web.refusals import Refused
+
+ACTION_MAX = 100
+
+
+class _OfModerators(LookOnlyMixin, admin.ModelAdmin[Any]):
+    """Shown to the site's moderators, besides those who may see the table."""
+
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+    search_fields: ClassVar[tuple[str, ...]] = ("viewer__name",)
+    search_help_text = gettext_lazy("A name, or the id of a person or channel.")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        view = f"{self.opts.app_label}.view_{self.opts.model_name}"
+        return request.user.has_perm(view) or self.has_moderate_permission(request)
+
+    def has_moderate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(SITE_MODERATOR)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if (id := uuid_of(search_term)) is not None:
+            return queryset.filter(Q(viewer=id) | Q(channel=id)), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description=gettext_lazy("person"))
+    def person(self, row: Any) -> str:
+        return format_html("<bdi>{}</bdi>", row.viewer or "–")
+
+    @admin.display(description=gettext_lazy("channel"))
+    def of_channel(self, row: Any) -> str:
+        return format_html("<bdi>{}</bdi>", row.channel or _("whole site"))
+
+
+@admin.register(Restriction)
+class RestrictionAdmin(_OfModerators):
+    list_display = ("person", "kind", "of_channel", "until", "given_by", "created_at")
+    list_filter = ("kind",)
+    list_select_related = ("viewer", "channel", "given_by")
+    fields = ("person", "kind", "of_channel", "reason", "given_by", "created_at", "until", "network_until", "lifted_at")
+    actions = ("lift",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Restriction]:
+        """Those that count now."""
+        return current()
+
+    @admin.action(permissions=["moderate"], description=gettext_lazy("Let the selected people in again"))
+    def lift(self, request: HttpRequest, queryset: QuerySet[Restriction]) -> None:
+        for restriction in self.few(request, queryset, ACTION_MAX) or []:
+            try:
+                acts.lift(restriction.channel_id, restriction.viewer_id, staff(request))
+                messages.success(request, _("%(name)s can take part again.") % {"name": restriction.viewer})
+            except Refused as refusal:
+                messages.error(request, f"{restriction.viewer}: {refusal.detail}")
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(_OfModerators):
+    list_display = ("word", "person", "actor", "of_channel", "created_at")
+    list_select_related = ("viewer", "channel", "actor")
+    fields = (
+        "word",
+        "person",
+        "actor",
+        "of_channel",
+        "text",
+        "reason",
+        "until",
+        "created_at",
+        "undone_at",
+        "undone_by",
+    )
+
+    @admin.display(description=gettext_lazy("act"))
+    def word(self, entry: AuditEntry) -> str:
+        return str(ACTS.get(entry.act, entry.act))
+
+
+@admin.register(Role)
+class RoleAdmin(_OfModerators):
+    list_display = ("person", "kind", "of_channel", "created_at")
+    list_filter = ("kind",)
+    list_select_related = ("viewer", "channel")
+    fields = ("person", "kind", "of_channel", "created_at")

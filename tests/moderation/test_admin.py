@@ -1,0 +1,35 @@
+"""Moderation in the admin: to look at, and to let people in again."""
+
+from __future__ import annotations
+
+import pytest
+
+from moderation import acts
+from moderation.restrictions import current
+from tests.console import Console
+from tests.videos.acts import Stage, allow
+
+LISTS = ("restriction", "auditentry", "role")
+
+
+def test_who_is_kept_out_is_let_in(stage: Stage, root: Console) -> None:
+    acts.restrict(stage.owner.id, stage.viewers[0].id, stage.owner, kind="ban", reason="spam")
+    acts.restrict(None, stage.viewers[1].id, root.who, kind="time_out", seconds=60)
+    acts.give_role(stage.owner.id, stage.viewers[2].id, stage.owner, "helper")
+    shown = [root.get(f"moderation_{name}_changelist").content.decode() for name in LISTS]
+    assert stage.viewers[0].name in shown[0]
+    assert "whole site" in shown[0]
+    chosen = [str(each.pk) for each in current()]
+    page = root.post("moderation_restriction_changelist", action="lift", index="0", _selected_action=chosen)
+    assert all("can take part again" in message for message in root.messages(page))
+    assert not current().exists()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_only_those_who_moderate_the_site_look(stage: Stage, clerk: Console, name: str) -> None:
+    acts.restrict(stage.owner.id, stage.viewers[0].id, stage.owner, kind="ban")
+    assert clerk.get(f"moderation_{name}_changelist").status_code == 403
+    allow(clerk.who, "delete_comment")
+    assert Console(type(clerk.who).objects.get(pk=clerk.who.pk)).get(f"moderation_{name}_changelist").status_code == 200
+    restriction = current().get()
+    assert clerk.get("moderation_restriction_change", restriction.pk).status_code == 200
