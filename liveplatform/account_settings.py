@@ -77,6 +77,15 @@ LIVE_OIDC_SECRET = env.str("LIVE_OIDC_SECRET", "")
 if LIVE_OIDC_URL and not LIVE_OIDC_CLIENT:
     raise ImproperlyConfigured("LIVE_OIDC_CLIENT must be set where LIVE_OIDC_URL is")
 
+# Jobs
+
+ACCOUNT_JOBS = {
+    "forget-sessions": {"task": "accounts.tasks.forget_sessions", "schedule": 3600.0},
+    "send-mail": {"task": "accounts.tasks.send_mail", "schedule": 60.0, "options": {"expires": 60.0}},
+    "erase": {"task": "accounts.tasks.erase", "schedule": 10.0, "options": {"expires": 10.0}},
+    "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},
+}
+
 # Passwords
 
 AUTH_PASSWORD_VALIDATORS = [

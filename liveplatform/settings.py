@@ -271,13 +271,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     **RETENTION,
+    **ACCOUNT_JOBS,  # noqa: F405
     # Once a site, whatever its nodes. A look that waits longer than a step is covered by the next one.
     "timelines": {"task": "videos.tasks.keep_timelines", "schedule": 5.0, "options": {"expires": 5.0}},
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
-    "forget-sessions": {"task": "accounts.tasks.forget_sessions", "schedule": 3600.0},
-    "send-mail": {"task": "accounts.tasks.send_mail", "schedule": 60.0, "options": {"expires": 60.0}},
-    "erase": {"task": "accounts.tasks.erase", "schedule": 10.0, "options": {"expires": 10.0}},
-    "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},
     "forget-arrivals": {"task": "moderation.tasks.forget_arrivals", "schedule": 86_400.0},
     "clear-recordings": {"task": "videos.tasks.clear_recordings", "schedule": 3600.0},
     # A look that waits longer than the time between two is covered by the next one.
