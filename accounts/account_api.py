@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
 from ninja import Path, Router
 
-from accounts import browsers, exports, portraits, profiles, removal, schemas
+from accounts import browsers, exports, languages, portraits, profiles, removal, schemas
 from accounts.limits import COPIES, LEAVES, PORTRAITS
 from accounts.models import Viewer
 from accounts.representation import person
@@ -124,6 +124,19 @@ async def get_portrait(request: HttpRequest, viewer_id: Annotated[Id, Path()]) -
     response = HttpResponse(data, content_type="image/jpeg")
     response.headers["Cache-Control"] = f"public, max-age={PORTRAIT_SECONDS}"
     return response
+
+
+@router.put(
+    "/me/language",
+    response={204: None, **SENDING},
+    tags=TAGS,
+    auth=viewer_auth,
+    summary="Choose your language",
+)
+async def choose_language(request: HttpRequest, body: schemas.LanguageIn) -> HttpResponse:
+    """Of pages, mails and the texts of errors; for guests, too. One that the site has not is 422 `language`."""
+    await backend_threads.run(languages.choose, acting_viewer(request), body.language)
+    return HttpResponse(status=204)
 
 
 @router.get(

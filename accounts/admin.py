@@ -69,7 +69,7 @@ class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
     actions = ("delete_selected",)
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        (gettext_lazy("Person"), {"fields": ("name", "email", "is_guest", "activity")}),
+        (gettext_lazy("Person"), {"fields": ("name", "email", "language", "is_guest", "activity")}),
         (
             gettext_lazy("Permissions"),
             {"fields": ("is_active", "is_broadcaster", "is_staff", "is_superuser", "groups", "user_permissions")},

@@ -44,6 +44,7 @@ class Viewer(AbstractUser):
     is_hidden = models.BooleanField(
         _("hidden"), default=False, db_default=False, help_text=_("Does not want to be seen online.")
     )
+    language = models.CharField(_("language"), max_length=10, blank=True, default="", db_default="")
     last_active_at = models.DateTimeField(_("last active"), null=True, blank=True, editable=False)
     first_name: Any = None
     last_name: Any = None

@@ -20,6 +20,7 @@ from accounts.requests import viewer_of_session
 from realtime.edge.csrf import begin_csrf, set_csrf
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
+from web.languages import prefer
 from web.middleware import unavailable
 from web.moments import to_ms
 
@@ -49,7 +50,10 @@ doors: dict[str, Callable[[Viewer], bool]] = {}
 async def viewer_on(request: HttpRequest) -> Viewer | None:
     """Return the signed-in viewer, guests included, together with their permissions. Raises StoreUnavailable."""
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    return await backend_threads.run(_viewer_with_rights, key) if key else None
+    viewer = await backend_threads.run(_viewer_with_rights, key) if key else None
+    if viewer is not None:
+        prefer(viewer.language)
+    return viewer
 
 
 def _viewer_with_rights(key: str) -> Viewer | None:

@@ -11,6 +11,7 @@ from realtime.edge.csrf import check_csrf
 from realtime.log.threads import backend_threads
 from realtime.users import user_of_session
 from web.door import SAFE_METHODS, Unauthorized, bearer, by_token_or_session
+from web.languages import prefer
 
 
 def viewer_of_session(key: str) -> Viewer | None:
@@ -25,13 +26,17 @@ async def viewer_of(request: HttpRequest) -> Viewer | None:
     Raises Unauthorized (a token that is none), Refusal, StoreUnavailable.
     """
     if header := request.headers.get("Authorization"):
-        return await backend_threads.run(viewer_of_token, bearer(header))
+        bearing = await backend_threads.run(viewer_of_token, bearer(header))
+        prefer(bearing.language)
+        return bearing
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if not key:
         return None
     viewer = await backend_threads.run(viewer_of_session, key)
-    if viewer is not None and request.method not in SAFE_METHODS:
-        check_csrf(request)
+    if viewer is not None:
+        prefer(viewer.language)
+        if request.method not in SAFE_METHODS:
+            check_csrf(request)
     return viewer
 
 

@@ -50,6 +50,12 @@ class PortraitOut(Schema):
     path: str
 
 
+class LanguageIn(In):
+    language: Annotated[str, Field(max_length=10)] = Field(
+        description="The code of a language of this site; nothing: that of each browser.", examples=["de"]
+    )
+
+
 class ErasureIn(In):
     username: Annotated[str, text_field(SEEN_TEXT, 1, 150)]
     password: Annotated[str, Field(max_length=4096)] = ""

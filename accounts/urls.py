@@ -10,6 +10,7 @@ from django.urls import path, re_path
 
 from accounts import account_pages, throttling
 from accounts.account_pages import at_provider
+from accounts.languages import switch
 from accounts.ownership import own, surely_own
 from accounts.pages import in_our_look
 from accounts.sign_in import SignIn, SignOut, guarded
@@ -22,6 +23,7 @@ urlpatterns = [
     path("", own(account_pages.account), name="account"),
     path("login/", sign_in, name="login"),
     path("login/", sign_in, name="account_login"),
+    path("language/", switch, name="language"),
     path("logout/", SignOut.as_view(), name="logout"),
     path("signup/", limited(in_our_look(account_pages.SignUp.as_view()), throttling.sign_up), name="account_signup"),
     path("browsers/<int:browser_id>/end/", own(account_pages.end_browser), name="end_browser"),

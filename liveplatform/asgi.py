@@ -51,6 +51,7 @@ from realtime.routing import (
 from videos import sending
 from videos.media import RECEIVE, PassedPart
 from videos.sources import PASS
+from web import languages
 from web.files import FilePart
 from web.middleware import ERRORS
 from web.turns import PAGES_AT_ONCE, InTurns, Turns
@@ -210,6 +211,7 @@ static_files = _static_files()
 
 async def http(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
+    languages.begin(scope)
     if not scope["method"].isupper():
         scope = {**scope, "method": "UNKNOWN"}  # Django and others would take `post` for POST
     if not is_our_host(scope, any_name=path in ANY_HOST or _is_from_a_node(scope)):

@@ -1,4 +1,4 @@
-"""All settings, read from the environment in this one file, and those of accounts in account_settings.py.
+"""All settings, read from the environment in this one file, and those of accounts and languages in files of their own.
 
 A nonsense value raises `ImproperlyConfigured` with one line that names the variable; the entry points
 (`manage.py`, `liveplatform.node`) print that line and exit with code 2. README.md lists the variables.
@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from host import databases, embedded, environment
 from liveplatform import __version__
 from liveplatform.account_settings import *  # noqa: F403  (Django finds settings in one module)
+from liveplatform.language_settings import *  # noqa: F403
 from liveplatform.variables import PUSH_ORIGIN, PUSH_SERVICES, env
 from liveplatform.variables import database_url as _database_url
 from liveplatform.variables import integer as _integer
@@ -316,6 +317,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.languages.of_account",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "web.middleware.Outages",
@@ -338,6 +340,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            "libraries": {"i18n": "web.translate"},
         },
     }
 ]
@@ -356,6 +359,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
 SECURE_HSTS_SECONDS = _integer("LIVE_HSTS_SECONDS", 30 * 86_400 if SECURE_COOKIES else 0, 0, 10 * 366 * 86_400)
 X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = [
+    "templates.W003",  # the tags of i18n are those of web.translate
     "security.W001",  # no SecurityMiddleware: web.middleware sends its headers, on the API and media too
     "security.W002",  # no XFrameOptionsMiddleware: the same
     "security.W005",  # HSTS of subdomains: what else is below the name is not ours to decide
@@ -365,11 +369,6 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
 
-LANGUAGE_CODE = "en"
-TIME_ZONE = "UTC"
-# The texts are in the one language that there is so far: to look up each of them took a tenth of a page's time.
-USE_I18N = False
-USE_TZ = True
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

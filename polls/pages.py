@@ -8,13 +8,16 @@ from django.shortcuts import render
 from accounts.pages import page
 from polls.models import ANNOUNCEMENT_MAX, GOAL_TITLE_MAX, OPTION_MAX, QUESTION_MAX
 from polls.words import BOARD
+from web import languages
+from web.words import in_language
 
 
 @page
 async def parts(request: HttpRequest) -> HttpResponse:
     """Send what static/js/board/board.js adds to the page: the same for everybody."""
+    language = languages.named_in(request)
     context = {
-        "words": BOARD,
+        "words": in_language(BOARD),
         "question_max": QUESTION_MAX,
         "option_max": OPTION_MAX,
         "announcement_max": ANNOUNCEMENT_MAX,
@@ -22,4 +25,5 @@ async def parts(request: HttpRequest) -> HttpResponse:
     }
     response = render(request, "polls/board.html", context)
     response.headers["Cache-Control"] = "public, max-age=60"
+    response.headers["Content-Language"] = language
     return response

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpResponse
+from django.utils.translation import gettext
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from pydantic import ConfigDict
@@ -55,7 +56,7 @@ def answer(data: Any, status: int = 200) -> HttpResponse:
 
 
 def error(status: int, code: str, detail: str, *, retry_seconds: int = 0) -> HttpResponse:
-    response = answer({"code": code, "detail": detail}, status)
+    response = answer({"code": code, "detail": gettext(detail) if detail else detail}, status)
     if retry_seconds:
         response.headers["Retry-After"] = str(retry_seconds)
     return response

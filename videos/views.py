@@ -51,6 +51,7 @@ from videos.text import file_name
 from videos.thumbnails import add_posters, picture_urls
 from videos.topics import full_json, page_state, visible_video, with_viewers
 from videos.watching import uniques
+from web import languages
 from web.errors import media_away
 from web.files import FilePart
 from web.middleware import (
@@ -181,6 +182,7 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
 
 async def watch_later(request: HttpRequest, video_id: UUID) -> HttpResponse:
     """Send what a watch page holds beside what one sees first. Of the video it knows the address, which may be none."""
+    language = languages.named_in(request)
     context = {
         "path": reverse("watch", args=[video_id]),
         "name_max": NAME_MAX,
@@ -189,6 +191,7 @@ async def watch_later(request: HttpRequest, video_id: UUID) -> HttpResponse:
     }
     response = render(request, "videos/_watch_later.html", context)
     response.headers["Cache-Control"] = "public, max-age=60"
+    response.headers["Content-Language"] = language
     return response
 
 

@@ -21,10 +21,12 @@ from django.shortcuts import render
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 
 from realtime.answers import RETRY_SECONDS
 from realtime.log.outages import is_outage
 from realtime.log.store import StoreUnavailable
+from web import languages
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -117,7 +119,8 @@ def _changing_answers(change: ChangeResponse) -> Middleware:
 
 
 def with_headers(response: HttpResponseBase) -> HttpResponseBase:
-    """Add `HEADERS`."""
+    """Add `HEADERS`, and the language of a page."""
+    languages.say(response)
     if settings.SECURE_HSTS_SECONDS:
         response.headers.setdefault("Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}")
     for name, value in HEADERS.items():
@@ -142,7 +145,7 @@ def _in_our_form(response: HttpResponseBase) -> HttpResponseBase:
     made = response
     if response.headers.get("Content-Type") != "application/json":
         code, detail = ERRORS[response.status_code]
-        made = JsonResponse({"code": code, "detail": detail}, status=response.status_code)
+        made = JsonResponse({"code": code, "detail": gettext(detail)}, status=response.status_code)
         if "Allow" in response.headers:
             made.headers["Allow"] = _allow(response.headers["Allow"])
     made.headers.setdefault("Cache-Control", "no-store")

@@ -67,8 +67,10 @@ def _signs(comment: Mapping[str, Any], answers: int) -> SafeString:
 
 
 def _badges(role: str | None, *, mine: bool) -> SafeString:
-    texts = {"broadcaster": _("Broadcaster"), "moderator": _("Moderator")}
-    badge = format_html('<span class="role" data-role="{}">{}</span>', role, texts[role]) if role else SafeString()
+    badge = SafeString()
+    if role:
+        said = _("Broadcaster") if role == "broadcaster" else _("Moderator")
+        badge = format_html('<span class="role" data-role="{}">{}</span>', role, said)
     return badge + format_html('<span class="you">{}</span>', _("You")) if mine else badge
 
 

@@ -13,34 +13,46 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache, lru_cache
 
 from django import template
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 register = template.Library()
 
 HUES = 12
 LATE_MS = 60_000
 NAMES_KEPT = 4_096
-_UNITS = ("", "K", "M", "B", "T")
+_SPACE = "\u00a0"
+_COMPACT: dict[str, tuple[str, tuple[str, ...], str | None]] = {
+    "en": (".", ("", "K", "M", "B", "T"), None),
+    "de": (",", ("", "", f"{_SPACE}Mio.", f"{_SPACE}Mrd.", f"{_SPACE}Bio."), "."),
+    "es": (",", ("", f"{_SPACE}mil", f"{_SPACE}M"), None),
+    "fr": (",", ("", f"{_SPACE}k", f"{_SPACE}M", f"{_SPACE}Md", f"{_SPACE}Bn"), None),
+    "ar": (".", ("", f"{_SPACE}ألف", f"{_SPACE}مليون", f"{_SPACE}مليار", f"{_SPACE}ترليون"), None),
+}
+"""Language -> the sign before decimals, the word of each thousand times more, what groups thousands without a word."""
 _JOINER = "\u200d"
 
 
 @register.filter
 def compact(number: object) -> str:
-    """Return a count in at most four characters: 999, 1.2K, 35K, 1.3M. Not a number: an empty text."""
+    """Return a count in few characters, as Intl writes it: 999, 1.2K, 35K, 1.3M. Not a number: an empty text."""
     if not isinstance(number, int):
         return ""
+    point, units, thousands = _COMPACT.get(get_language() or "", _COMPACT["en"])
+    if thousands is not None and round(number, -3) < 1_000_000:  # a language without a short word for a thousand
+        return f"{number:,}".replace(",", thousands if number >= 10_000 else "")
     value, unit = Decimal(number), 0
     while True:
         places = Decimal("0.1") if unit and value < 10 else Decimal(1)
         shown = value.quantize(places, ROUND_HALF_UP)
-        if shown < 1000 or unit == len(_UNITS) - 1:
+        if shown < 1000 or unit == len(units) - 1:
             break
         value, unit = value / 1000, unit + 1
     text = f"{shown:f}".removesuffix(".0") if shown < 10 else f"{shown:.0f}"
-    return text + _UNITS[unit]
+    return text.replace(".", point) + units[unit]
 
 
 @register.filter
@@ -80,7 +92,7 @@ def iso(at_ms: object) -> str:
 def clock(at_ms: object) -> str:
     """Return day and time in UTC; the script turns it into the viewer's own time."""
     date = _moment(at_ms)
-    return _("{date} UTC").format(date=f"{date:%d %b %Y, %H:%M}") if date else ""
+    return _("{date} UTC").format(date=date_format(date, "j M Y, H:i")) if date else ""
 
 
 def _continues(before: str, character: str) -> bool:

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from videos import words
+from web.words import in_language
 
 register = template.Library()
 
@@ -42,4 +43,4 @@ def once(parser: Parser, token: Token) -> Once:
 @register.simple_tag
 def words_of(page: str) -> SafeString:
     """Return the texts of the page's scripts, for `static/js/core/words.js`."""
-    return json_script(getattr(words, page.upper()), "words")
+    return json_script(in_language(getattr(words, page.upper())), "words")

@@ -15,7 +15,7 @@ const AGAIN_MS = 3_000;
 /** Return the board of the page. `store`, `client`, `asViewer`: those of watch.js. */
 export async function loadedBoard(page) {
   if (!byId("board-words")) {
-    const answer = await fetch("/board/");
+    const answer = await fetch(`/board/?in=${document.documentElement.lang.slice(0, 2)}`);
     if (!answer.ok) throw new Error(`/board/: ${answer.status}`);
     const { head, body } = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.body.append(...head.childNodes, ...body.childNodes);
