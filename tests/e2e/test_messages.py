@@ -158,3 +158,10 @@ async def test_a_phone_shows_one_part_at_a_time(
     await expect(page.locator("#toast")).to_have_text("You are not in this conversation any more.")
     await expect(page).to_have_url(f"{site.urls[1]}/messages/")
     await expect(inbox.conversation(long)).to_be_visible()
+
+    # So does the address by which a channel's page lets one write to its broadcaster.
+    dee = Friend(broadcaster, "Dee")
+    await page.goto(f"{site.urls[0]}/messages/?to={dee.id}")
+    await expect(page.locator("#thread-name")).to_contain_text("Dee")
+    await inbox.write("Hello Dee")
+    await inbox.sees("Hello Dee")
