@@ -134,7 +134,7 @@ async def get_portrait(request: HttpRequest, viewer_id: Annotated[Id, Path()]) -
     summary="Choose your language",
 )
 async def choose_language(request: HttpRequest, body: schemas.LanguageIn) -> HttpResponse:
-    """Of pages, mails and the texts of errors; for guests, too. One that the site has not is 422 `language`."""
+    """Of pages, mails and the texts of errors; for guests, too."""
     await backend_threads.run(languages.choose, acting_viewer(request), body.language)
     return HttpResponse(status=204)
 

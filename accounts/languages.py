@@ -18,13 +18,10 @@ from django.views.decorators.http import require_POST
 from accounts.models import Viewer
 from realtime.log.outages import is_outage
 from web.languages import CODES, prefer, remember
-from web.refusals import Invalid
 
 
 def choose(viewer: Viewer, language: str) -> None:
-    """Keep the language for this viewer; "" for that of each browser. Raises Invalid."""
-    if language and language not in CODES:
-        raise Invalid("This site does not speak this language.", code="language")
+    """Keep the language, one of the site's, for this viewer; "" for that of each browser."""
     viewer.language = language
     viewer.save(update_fields=["language"])
 

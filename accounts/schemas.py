@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from accounts.models import NAME_MAX
 from realtime.answers import In
+from web.languages import CODES
 from web.schemas import SEEN_TEXT, text_field
 
 
@@ -51,7 +52,7 @@ class PortraitOut(Schema):
 
 
 class LanguageIn(In):
-    language: Annotated[str, Field(max_length=10)] = Field(
+    language: Annotated[str, Field(pattern=f"^({'|'.join(sorted(CODES))})?$")] = Field(
         description="The code of a language of this site; nothing: that of each browser.", examples=["de"]
     )
 

@@ -121,7 +121,7 @@ def test_the_choice_of_a_viewer_goes_before_their_browser(web: httpx.Client) -> 
     assert web.put("/api/v1/me/language", json={"language": "de"}, headers=bearer).status_code == 204
     assert '<html lang="de"' in web.get("/").text
     refused = web.put("/api/v1/me/language", json={"language": "xx"}, headers=bearer)
-    assert (refused.status_code, refused.json()["code"]) == (422, "language")
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
     assert web.put("/api/v1/me/language", json={"language": ""}, headers=bearer).status_code == 204
     assert '<html lang="de"' in web.get("/").text
 

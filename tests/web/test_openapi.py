@@ -315,6 +315,7 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("GET", video, None, None),
         ("GET", "/me/account", None, guest),
         ("PATCH", "/me/account", {"name": "Ada"}, guest),
+        ("PUT", "/me/language", {"language": "de"}, guest),
         ("GET", "/me/browsers", None, guest),
         ("PUT", "/me/portrait", {}, guest),
         ("DELETE", "/me/portrait", None, guest),
