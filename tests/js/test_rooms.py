@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "home": {"core", "parts", "home"},
     "channel": {"core", "parts", "channel"},
     "account": {"core", "parts", "account"},
+    "moderation": {"core", "parts", "moderation"},
     "admin": {"admin"},
     "studio": {"core", "parts", "watch", "studio", "topics.js"},
     "operator": {"core", "parts", "operator"},
