@@ -46,6 +46,12 @@ FIRST_FREE_FD = 200
 """Above all that the fork server has open itself."""
 
 
+def fits(env: Mapping[str, str]) -> bool:
+    """Return whether a fork can have that environment. Python reads its own variables when it starts."""
+    ours, asked = ({name: env[name] for name in env if name.startswith("PYTHON")} for env in (os.environ, env))
+    return ours == asked
+
+
 class Forked:
     """A Python program of this checkout that was forked: `python -u -m NAME …` or `python manage.py …`.
 

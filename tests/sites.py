@@ -188,9 +188,10 @@ class Site:
 
     def _run(self, program: Program) -> Child:
         with self._log(program.name).open("ab") as log:
-            program = dataclasses.replace(program, env=program.env or self.env)
+            env = program.env or self.env
+            program = dataclasses.replace(program, env=env)
             is_ours = program.argv[:3] == (*programs.PYTHON, "-m") and program.cwd == CHECKOUT
-            return (_ForkedChild if is_ours else Child)(program, log)
+            return (_ForkedChild if is_ours and forks.fits(env) else Child)(program, log)
 
     def close(self) -> None:
         """Stop every process, each as it likes to be stopped."""
