@@ -25,8 +25,8 @@ PATHS = {
     "/accounts/login/": 200,
     "/accounts/signup/": (200, 403),
     "/nothing/": 404,
-    f"/videos/{uuid.uuid4()}/": 404,
-    f"/channels/nobody-{uuid.uuid4().hex}/": 404,
+    "/videos/00000000-0000-4000-8000-000000000000/": 404,
+    "/channels/nobody-of-this-name/": 404,
 }
 
 
