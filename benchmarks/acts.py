@@ -57,10 +57,11 @@ async def _watch(urls: list[str], topic: str, count: int, line: Connection) -> N
     loop, gate = asyncio.get_running_loop(), asyncio.Semaphore(CONNECTS_AT_ONCE)
 
     async def opened(number: int) -> Viewer:
-        place = urlsplit(urls[number % len(urls)])
-        request = f"GET /events?topic={quote(topic)} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode()
+        host = urlsplit(urls[number % len(urls)]).netloc
+        name, _, port = host.partition(":")
+        request = f"GET /events?topic={quote(topic)} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
         async with gate:
-            _, viewer = await loop.create_connection(lambda: Viewer(request), place.hostname, place.port)
+            _, viewer = await loop.create_connection(lambda: Viewer(request), name, int(port))
             await viewer.has_begun
         return viewer
 
