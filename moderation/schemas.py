@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from accounts.schemas import Person
 from moderation.acts import SECONDS_MAX, SECONDS_MIN
@@ -33,6 +33,23 @@ class RoleList(Schema):
 
 
 class RestrictionIn(In):
+    # A time-out has seconds and is for one person. A ban and a shadow have no end.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "properties": {
+                        "kind": {"const": "time_out"},
+                        "seconds": {"type": "integer"},
+                        "network_hours": {"const": 0},
+                    },
+                    "required": ["seconds"],
+                },
+                {"properties": {"kind": {"enum": ["ban", "shadow"]}, "seconds": {"type": "null"}}},
+            ]
+        }
+    )
+
     kind: Kind
     seconds: Annotated[int, Field(ge=SECONDS_MIN, le=SECONDS_MAX)] | None = Field(None, description="Of a time-out.")
     reason: Reason = Field("", description="The person reads it.")

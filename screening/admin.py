@@ -6,10 +6,12 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from screening.models import ChannelRules, ChannelWords, SiteWords
+from web.quick_lists import QuickListMixin
 
 
 @admin.register(ChannelRules)
-class ChannelRulesAdmin(admin.ModelAdmin[ChannelRules]):
+class ChannelRulesAdmin(QuickListMixin, admin.ModelAdmin[ChannelRules]):
+    ordering = ("-pk",)
     list_display = ("owner", "slow_seconds", "emoji_only", "links_off", "changed_at")
     list_select_related = ("owner",)
     search_fields = ("owner__name", "owner__username")
@@ -17,7 +19,8 @@ class ChannelRulesAdmin(admin.ModelAdmin[ChannelRules]):
 
 
 @admin.register(ChannelWords)
-class ChannelWordsAdmin(admin.ModelAdmin[ChannelWords]):
+class ChannelWordsAdmin(QuickListMixin, admin.ModelAdmin[ChannelWords]):
+    ordering = ("-pk",)
     list_display = ("owner", "changed_at")
     list_select_related = ("owner",)
     search_fields = ("owner__name", "owner__username")
@@ -25,7 +28,8 @@ class ChannelWordsAdmin(admin.ModelAdmin[ChannelWords]):
 
 
 @admin.register(SiteWords)
-class SiteWordsAdmin(admin.ModelAdmin[SiteWords]):
+class SiteWordsAdmin(QuickListMixin, admin.ModelAdmin[SiteWords]):
+    ordering = ("-pk",)
     list_display = ("__str__", "changed_at")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
