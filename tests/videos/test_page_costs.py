@@ -22,13 +22,13 @@ from videos.topics import list_cards, page_state
 
 
 async def test_the_first_state_of_a_watch_page_takes_few_queries(stage: Stage) -> None:
-    """Its video, how it stands, comments with their authors, pinned ones; a viewer's like, blocks."""
+    """Its video, how it stands, comments with their authors, pinned ones; a viewer's like, blocks, role."""
     for number in range(5):
         await likes.comment(stage.video.id, stage.viewers[0], f"Comment {number}")
     assert await queries_of(page_state(stage.video.id, None)) == 4
     viewer = stage.viewers[0]
     await backend_threads.run(viewer.get_all_permissions)  # read with the viewer, before the page's state
-    assert await queries_of(page_state(stage.video.id, viewer)) == 6
+    assert await queries_of(page_state(stage.video.id, viewer)) == 7
 
 
 async def test_home_takes_as_many_queries_for_many_videos_as_for_one(stage: Stage) -> None:
