@@ -75,9 +75,9 @@ async def test_the_script_takes_over_without_changing_what_the_server_drew(
     first = broadcaster.comment(video_id, "A first comment\nof two lines")
     broadcaster.call("POST", f"/videos/{video_id}/comments", {"body": "An answer", "reply_to": first["id"]})
     broadcaster.call("PUT", f"/videos/{video_id}/like", {"kind": "insightful"})
-    # The second window is one more viewer.
+    # The second window is one more viewer, who may follow the channel.
     shown = """[...document.querySelectorAll('.comment, .about-text')].map((part) => [
-        part.innerText.replace(/\\d+\\s+watching/, ""),
+        part.innerText.replace(/\\d+\\s+watching|Follow/g, "").replace(/\\s+/g, " "),
         ...["x", "height"].map((side) => part.getBoundingClientRect()[side]),
     ])"""
 
@@ -85,6 +85,7 @@ async def test_the_script_takes_over_without_changing_what_the_server_drew(
     moving = await open_window(watch(site, video_id))
     await moving.is_live()
     await moving.page.locator(".comment .tools").first.wait_for(state="attached")
+    await expect(moving.page.get_by_role("button", name="Follow")).to_be_visible()
 
     assert await moving.page.evaluate(shown) == await still.page.evaluate(shown)
 
