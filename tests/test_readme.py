@@ -74,8 +74,8 @@ def test_every_setting_of_the_table_is_read_and_every_one_read_is_in_the_table(r
     listed = {
         name for row in re.findall(r"^\| (`[^|]*)\|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
-    settings = (checkout / "liveplatform" / "settings.py").read_text()
-    read = set(re.findall(r'(?:_integer|_share|_switch|_read|_url|_list|env\.\w+)\(\s*"([A-Z_]+)"', settings))
+    settings = [(checkout / "liveplatform" / name).read_text() for name in ("settings.py", "account_settings.py")]
+    read = set(re.findall(r'(?:integer|_share|_switch|read|_url|_list|env\.\w+)\(\s*"([A-Z_]+)"', "\n".join(settings)))
     assert listed == read
 
 
