@@ -34,8 +34,10 @@ def clean_name(text: str) -> str:
     """Return a display name as it is stored: NFKC, trimmed. Raises Invalid for one that could deceive."""
     trimmed = text.strip(" ")
     name = unicodedata.normalize("NFKC", trimmed)
-    if trimmed != trimmed.strip() or not name:
-        raise Invalid("Write a name first." if not name else "A name starts and ends with a visible character.")
+    if not name:
+        raise Invalid("Write a name first.")
+    if trimmed != trimmed.strip():
+        raise Invalid("A name starts and ends with a visible character.")
     if max(len(text), len(name)) > NAME_MAX:
         raise Invalid(f"A name may have {NAME_MAX} characters at most.")
     name = _enforced(name.translate(_VARIANTS))

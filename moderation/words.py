@@ -19,6 +19,15 @@ ACTS: dict[str, str | Promise] = {
     "approve": _("Approved a comment"),
     "deny": _("Denied a comment"),
     "rules": _("Changed the rules"),
+    "words": _("Changed the words"),
+    "gate_closed": _("Closed the gate"),
+    "gate_opened": _("Opened the gate"),
+    "open_poll": _("Opened a poll"),
+    "close_poll": _("Closed a poll"),
+    "withdraw_poll": _("Withdrew a poll"),
+    "announce": _("Announced something"),
+    "set_goal": _("Goal set"),
+    "raid": _("Sent the viewers to another channel"),
 }
 
 TOOLS: dict[str, str | Promise] = {
