@@ -46,3 +46,18 @@ async def test_votes_replace_votes_and_a_reset_all(page: Page) -> None:
     fresh = {"snapshot": {"poll": None, "votes": {"total": 0, "kinds": {}}}, "epoch": "f", "seq": 1}
     state = await run(page, [("reset", fresh)])
     assert (state["poll"], state["mine"], state["epoch"], state["seq"]) == (None, None, "f", 1)
+
+
+async def test_an_answer_that_is_older_than_the_votes_takes_none_away(page: Page) -> None:
+    """Whoever became a viewer to vote saw the votes of before, until somebody else voted."""
+    script = """async ({ board, answer }) => {
+        const { again, apply, first } = await import("/js/board/state.js");
+        let known = apply(first(board), "local_voted", { poll: "p", mine: 1 });
+        known = apply(known, "votes", { total: 4, kinds: { 1: 2, 2: 2 } });
+        return again(known, first(answer));
+    }"""
+    state = await page.evaluate(script, {"board": {**BOARD, "mine": None}, "answer": {**BOARD, "mine": None}})
+    assert (state["votes"]["total"], state["mine"]) == (4, 1)
+    answer = {**BOARD, "seq": 4, "snapshot": {"poll": {**POLL, "id": "q"}, "votes": {"total": 0, "kinds": {}}}}
+    state = await page.evaluate(script, {"board": BOARD, "answer": {**answer, "mine": None}})
+    assert (state["poll"]["id"], state["votes"]["total"], state["mine"]) == ("q", 0, None)

@@ -92,10 +92,12 @@ def test_address_counts_as_what_one_customer_gets(address: str, network: str) ->
 
 
 def test_nobody_keys_a_limit_on_a_bare_address(checkout: Path, packages: list[str]) -> None:
-    """Limits per address go through `network_of`. Who else reads one asks whether it is this machine (health.py)."""
+    """Limits per address go through `network_of`. Who else reads one asks whether it is this machine
+    (health.py), or shows it to the owner of an account (browsers.py).
+    """
     source = [path for folder in packages for path in (checkout / folder).rglob("*.py")]
     readers = {path.name for path in source if "REMOTE_ADDR" in path.read_text()}
-    assert readers == {"health.py", "act_limits.py"}
+    assert readers == {"health.py", "act_limits.py", "browsers.py"}
 
 
 def test_guests_and_sign_ins_of_an_address_are_settings() -> None:

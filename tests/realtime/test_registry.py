@@ -26,7 +26,7 @@ def test_what_is_no_topic(text: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 7, b"video:1", ["video:1"]])
 def test_topic_is_a_text(value: object) -> None:
-    with pytest.raises(ValueError, match="a topic looks like video:<id>"):
+    with pytest.raises(ValueError, match=r"a topic looks like \w+:<id>"):
         registry.topic(value)
 
 

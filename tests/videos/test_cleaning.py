@@ -98,6 +98,7 @@ def test_deleted_video_takes_its_pictures_along_everywhere(
 
 def run_all_jobs() -> None:
     """Run what beat runs."""
+    app.loader.import_default_modules()
     for entry in app.conf.beat_schedule.values():
         app.tasks[entry["task"]]()
 

@@ -84,9 +84,10 @@ async def test_batch_costs_the_database_the_same_whatever_its_size(
         with traced(connection) as read:
             await like_all(stage, people, held)
         counts.append(read())
-    # Two batches each time, of one like and of many or one. Each: BEGIN; heads, videos, viewers, counts and likes are
-    # read; likes, counts and heads are written; COMMIT. It waits for the database twice: to read, and at the end.
-    assert [statements for statements, _ in counts] == [2 * 10, 2 * 10]
+    # Two batches each time, of one like and of many or one. Each: BEGIN; heads, videos, viewers, roles, restrictions,
+    # counts and likes are read; likes, counts and heads are written; COMMIT. It waits for the database twice: to read,
+    # and at the end.
+    assert [statements for statements, _ in counts] == [2 * 12, 2 * 12]
     assert [waits for _, waits in counts] == [2 * 2, 2 * 2]
     assert await asyncio.to_thread(Like.objects.count) == LIKES + 1
 

@@ -8,7 +8,7 @@ import { Announcement, Goals } from "./notices.js";
 import { PollCard } from "./poll.js";
 import { PollReplay } from "./poll-replay.js";
 import { RaidCard } from "./raid.js";
-import { apply, first } from "./state.js";
+import { again, apply, first } from "./state.js";
 
 const AGAIN_MS = 3_000;
 
@@ -47,6 +47,7 @@ class Board {
   render({ video, viewer, canModerate }) {
     const isOther = viewer?.id !== this.#viewerId;
     this.#viewerId = viewer?.id;
+    if (isOther && this.#state) this.#state = { ...this.#state, mine: null };
     if (video.has_board && (!this.#hasAsked || isOther)) void this.#ask();
     if (canModerate && !this.#tools) this.#tools = import("./tools.js").then(({ Tools }) => new Tools({ store: this.store }));
     this.#draw();
@@ -60,8 +61,7 @@ class Board {
       const state = first(await call("GET", `/videos/${this.store.state.video.id}/board`, undefined, { quietly: true }));
       if (asked !== this.#viewerId) return;
       const isFirst = this.#state === null;
-      // Events that have come meanwhile are newer than the answer may be.
-      this.#state = isFirst || state.seq >= this.#state.seq ? state : { ...this.#state, mine: state.mine };
+      this.#state = isFirst ? state : again(this.#state, state);
       if (isFirst) this.#follow(state.topic);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

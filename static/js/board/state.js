@@ -21,6 +21,13 @@ export function apply(state, name, data) {
   return state;
 }
 
+/** Return the state after another answer of the API. Events may have come meanwhile: they are newer. Votes only grow. */
+export function again(known, answer) {
+  const isSame = answer.poll?.id === known.poll?.id;
+  const state = { ...(answer.seq >= known.seq ? answer : known), mine: answer.mine ?? (isSame ? known.mine : null) };
+  return isSame && known.votes.total > state.votes.total ? { ...state, votes: known.votes } : state;
+}
+
 /** Whether the poll is open at a moment. `video`: null in a replay, where it has not ended yet. */
 export const isOpen = (poll, video, nowMs) => video?.status !== "ended" && (poll.ends_at_ms === null || poll.ends_at_ms > nowMs);
 

@@ -99,7 +99,8 @@ function draw() {
   viewers.set(state.viewers.count);
   for (const part of parts) part.render(state, before);
   if (!hasBoard && as !== "embed" && (state.video.has_board || state.canModerate)) void loadBoard();
-  theatre.toggleAttribute("data-off", !state.video.comments_enabled && !state.video.has_board && !state.canModerate);
+  const { video: { comments_enabled: areOn, has_board: isThere }, comments, pending } = state;
+  theatre.toggleAttribute("data-off", !areOn && !isThere && !state.canModerate && !(comments.length + pending.length));
   drawGoesOn(state);
 }
 
