@@ -47,7 +47,7 @@ def test_the_site_starts_serves_stops_and_keeps_its_data(
     assert len(password := kept.read_text().strip()) >= 16
     assert password not in site.output, "what a pipe reads is kept as a log"
     assert f"LIVE_DATA_DIR={folder} ./run manage.py changepassword admin" in site.output
-    assert answers(f"http://127.0.0.1:{port}/readyz")
+    wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "an answer")
     wait_for(lambda: bool(list(folder.glob("media/*/live.m3u8"))), "the demo broadcast")
 
     # Commands use the running site's servers; a second site of the same data is refused.
