@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import dataclasses
 import subprocess
 import time
@@ -30,6 +31,7 @@ print("TOKEN", issue_token(viewer))
 
 
 _client = httpx.Client(timeout=WAIT_SECONDS)
+atexit.register(_client.close)
 # A node looks every few seconds who may see what, and a busy machine takes its time.
 expect.set_options(timeout=HANG_SECONDS * 1000)
 
