@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from django.core import signing
 from django.utils.crypto import constant_time_compare
 
-from accounts.models import Viewer
+from accounts.models import Viewer, stamp_of
 from web.door import Unauthorized
 from web.refusals import SignedOut
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,18 @@ class Claim:
     stamp: str = ""
 
 
+def acting(who: Viewer | Claim, found: R | None, password: Callable[[R], str]) -> R:
+    """Return who acts, as the transaction has read them. `password`: its hash, in what was read.
+
+    Raises SignedOut if the account is not there any more, or has another password since.
+    """
+    stamp = who.stamp if isinstance(who, Claim) else ""
+    if found is None or (stamp and not constant_time_compare(stamp, stamp_of(password(found)))):
+        raise SignedOut(_SIGNED_OUT)
+    return found
+
+
+_SIGNED_OUT = "You are signed out: sign in again, or become a guest."
 TOKEN_SALT = "live.token"
 TOKEN_DAYS = 30
 
@@ -56,5 +72,5 @@ def viewer_of_claim(claim: Viewer | Claim) -> Viewer:
     """Return the acting viewer as the database has them now. Raises SignedOut."""
     viewer = Viewer.objects.filter(id=claim.id, is_active=True).first()
     if viewer is None:
-        raise SignedOut("You are signed out: sign in again, or become a guest.")
+        raise SignedOut(_SIGNED_OUT)
     return viewer

@@ -11,16 +11,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models.functions import Now
-from django.utils.crypto import constant_time_compare
 
-from accounts.models import Viewer, stamp_of
+from accounts.models import Viewer
 from accounts.representation import person
-from accounts.tokens import Claim
+from accounts.tokens import Claim, acting
 from messaging.held import Held, touch
 from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, MessageVersion, pair_of
 from messaging.reading import blockers_between, newest_message, no_conversation, no_message, summary
@@ -34,7 +34,7 @@ from messaging.representation import (
 )
 from messaging.text import clean_title
 from realtime.log import writer as log
-from web.refusals import Conflict, Forbidden, Invalid, NotFound, SignedOut
+from web.refusals import Conflict, Forbidden, Invalid, NotFound
 from web.text import clean_body
 
 EDIT_SECONDS = 300
@@ -55,11 +55,8 @@ class Started:
 
 def _acting(who: Viewer | Claim) -> Membership:
     """Return who acts, as the database has them now, kept from being deleted meanwhile. One query. Raises SignedOut."""
-    found = _people([who.id], "id, name, password")
-    stamp = who.stamp if isinstance(who, Claim) else ""
-    if not found or (stamp and not constant_time_compare(stamp, stamp_of(found[0][2]))):
-        raise SignedOut("You are signed out: sign in again, or become a guest.")
-    return Membership(*found[0][:2])
+    id, name, _ = acting(who, next(iter(_people([who.id], "id, name, password")), None), itemgetter(2))
+    return Membership(id, name)
 
 
 def _named(ids: Iterable[UUID]) -> list[Membership]:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.utils.crypto import constant_time_compare
 from psycopg.rows import dict_row
 
 from accounts import permissions
-from accounts.models import Viewer, stamp_of
-from accounts.tokens import Claim
+from accounts.models import Viewer
+from accounts.tokens import Claim, acting
 from moderation.restrictions import RESTRICTIONS_OF, by_viewer, check
 from polls.board import board_topic
 from polls.polls import votes_json
@@ -28,7 +28,7 @@ from realtime.log.group_commit import Applied, GroupCommit
 from videos import rights
 from videos.models import Video
 from web.moments import to_ms
-from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
+from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +136,7 @@ class _Batch:
 
     def _voter(self, command: CastVote) -> dict[str, Any]:
         """Return who votes, as the database has them now. Raises SignedOut."""
-        voter = self._voters.get(command.who.id)
-        stamp = command.who.stamp if isinstance(command.who, Claim) else ""
-        if voter is None or (stamp and not constant_time_compare(stamp, stamp_of(voter["password"]))):
-            raise SignedOut("You are signed out: sign in again, or become a guest.")
-        return voter
+        return acting(command.who, self._voters.get(command.who.id), itemgetter("password"))
 
     def _open_to(self, command: CastVote, voter: dict[str, Any]) -> dict[str, Any]:
         """Return the row of a poll that this viewer may vote in. Raises NotFound, Forbidden."""

@@ -13,18 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.utils.crypto import constant_time_compare
 from psycopg.rows import dict_row
 
 from accounts import permissions
-from accounts.models import Viewer, stamp_of
+from accounts.models import Viewer
 from accounts.names import name_key
 from accounts.representation import person
-from accounts.tokens import Claim
+from accounts.tokens import Claim, acting
 from moderation.models import Role
 from moderation.restrictions import RESTRICTIONS_OF, by_viewer, check
 from moderation.roles import ROLES_OF
@@ -40,7 +40,7 @@ from videos.changes import AddComment, Command, EditComment, HeldBack, SetLike, 
 from videos.models import Video
 from videos.representation import KINDS, comment_fields, likes_json, role_of
 from videos.screened import Screen
-from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
+from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused
 from web.text import clean_body
 
 logger = logging.getLogger(__name__)
@@ -237,11 +237,7 @@ class _Batch:
 
     def _actor(self, command: Command) -> _Actor:
         """Return who acts, as the database has them now. Raises SignedOut."""
-        viewer = self._viewers.get(command.who.id)
-        stamp = command.who.stamp if isinstance(command.who, Claim) else ""
-        if viewer is None or (stamp and not constant_time_compare(stamp, stamp_of(viewer.password))):
-            raise SignedOut("You are signed out: sign in again, or become a guest.")
-        return viewer
+        return acting(command.who, self._viewers.get(command.who.id), attrgetter("password"))
 
     def _open_video(self, video_id: UUID, viewer: _Actor, *, also_ended: bool = False) -> dict[str, Any]:
         """Return the row of a video that this viewer may act on. Raises NotFound.
