@@ -13,8 +13,8 @@ from django.utils.translation import get_language, ngettext, override
 FORMS: dict[str, dict[str, int]] = {
     "en": {"one": 1, "other": 2},
     "de": {"one": 1, "other": 2},
-    "es": {"one": 1, "other": 2},
-    "fr": {"one": 1, "other": 2},
+    "es": {"one": 1, "many": 1_000_000, "other": 2},
+    "fr": {"one": 1, "many": 1_000_000, "other": 2},
     "ar": {"zero": 0, "one": 1, "two": 2, "few": 3, "many": 11, "other": 100},
 }
 """Language -> the names that Intl.PluralRules gives to its forms, each with a number that takes it."""

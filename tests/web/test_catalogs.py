@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.catalog import Message as Entry
+from django.conf import settings
 
 from liveplatform import catalogs
 
@@ -35,6 +36,12 @@ def messages() -> set[catalogs.Marked]:
 
 def forms(entry: Entry) -> list[str]:
     return [entry.string] if isinstance(entry.string, str) else list(entry.string or ())
+
+
+def test_each_language_of_the_site_has_a_catalog() -> None:
+    """The tests below see whether it is whole."""
+    others = {code for code, _ in settings.LANGUAGES} - {settings.LANGUAGE_CODE}
+    assert {language_of(po) for po in catalogs.po_files()} == others
 
 
 def test_nearly_each_text_is_translated(catalog: Catalog, messages: set[catalogs.Marked]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from django.conf import settings
 from django.utils.translation import get_language, gettext_lazy, override
 
 from tests.sites import Site
@@ -136,21 +137,21 @@ def test_scripts_get_each_plural_form_of_the_language() -> None:
 
 
 NUMBERS = [0, 1, 999, 1_000, 1_234, 9_999, 10_000, 35_400, 123_456, 1_000_000, 1_340_000, 35_000_000, 2_400_000_000]
-COMPACT = """async (numbers) => {
-    const found = {};
-    for (const lang of ["en", "de", "es", "fr", "ar-u-nu-latn"]) {
-        const format = new Intl.NumberFormat(lang, { notation: "compact" });
-        found[lang.slice(0, 2)] = numbers.map((number) => format.format(number));
-    }
-    return found;
-}"""
+WRITTEN = """([numbers, languages]) => Object.fromEntries(languages.map((language) => {
+    const lang = language === "ar" ? "ar-u-nu-latn" : language;
+    const format = new Intl.NumberFormat(lang, { notation: "compact" });
+    const forms = new Intl.PluralRules(lang).resolvedOptions().pluralCategories;
+    return [language, { numbers: numbers.map((n) => format.format(n)), forms }];
+}))"""
 
 
 async def test_the_server_writes_numbers_as_the_scripts_do(page: Page) -> None:
-    """Nothing jumps when the script takes over."""
-    for language, shown in (await page.evaluate(COMPACT, NUMBERS)).items():
+    """Nothing jumps when the script takes over, and each number finds its plural form."""
+    languages = [code for code, _ in settings.LANGUAGES]
+    for language, browser in (await page.evaluate(WRITTEN, [NUMBERS, languages])).items():
+        assert set(FORMS[language]) == set(browser["forms"]), language
         with override(language):
-            assert [compact(number) for number in NUMBERS] == shown, language
+            assert [compact(number) for number in NUMBERS] == browser["numbers"], language
 
 
 def test_a_refusal_is_in_the_language(web: httpx.Client) -> None:
