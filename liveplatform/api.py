@@ -17,6 +17,7 @@ from liveplatform import __version__
 from messaging.api import router as messages
 from moderation.api import router as moderation
 from polls.api import router as boards
+from polls.questions_api import router as questions
 from realtime.answers import answer_errors
 from realtime.api import router as platform
 from videos.api import ROUTERS
@@ -32,7 +33,7 @@ TAGS = {
     "likes": "One like per viewer and video, and bursts of taps.",
     "comments": "Read, write, delete and pin.",
     "channels": "What broadcasters have, and viewers follow; and a search for both.",
-    "board": "What is beside the picture: polls and votes.",
+    "board": "What is beside the picture: polls, questions of viewers, announcements, goals and raids.",
     "moderation": "Roles in a channel, who is kept out, what was done and by which moderator.",
     "messages": "Conversations of two and of groups, how far each has read, and blocks.",
 }
@@ -41,6 +42,7 @@ MADE = {
     "createVideo": "video_id",
     "createComment": "comment_id",
     "createPoll": "poll_id",
+    "askQuestion": "question_id",
     "startConversation": "conversation_id",
     "sendMessage": "message_id",
 }
@@ -63,7 +65,7 @@ api = Api(
     docs_url=None,
 )
 answer_errors(api, ANSWERS)
-for router in (viewers, account, platform, *ROUTERS, boards, channels, reminders, moderation, messages):
+for router in (viewers, account, platform, *ROUTERS, boards, questions, channels, reminders, moderation, messages):
     api.add_router("", router)
 
 

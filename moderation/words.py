@@ -28,6 +28,9 @@ ACTS: dict[str, str | Promise] = {
     "announce": _("Announced something"),
     "set_goal": _("Goal set"),
     "raid": _("Sent the viewers to another channel"),
+    "questions_on": _("Let viewers ask questions"),
+    "questions_off": _("Ended the questions"),
+    "delete_question": _("Deleted a question"),
 }
 
 TOOLS: dict[str, str | Promise] = {

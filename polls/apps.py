@@ -11,14 +11,15 @@ class PollsConfig(AppConfig):
         """Say what a video's board is, and what viewers may do with it on a WebSocket."""
         from accounts.belongings import belongings
         from polls import commands
-        from polls.attached import BoardOfVideo
-        from polls.belongings import VotesOfViewer
-        from polls.topics import BoardTopics
+        from polls.attached import BoardOfVideo, QuestionsOfVideo
+        from polls.belongings import QuestionsOfViewer, VotesOfViewer
+        from polls.topics import BoardTopics, QuestionTopics
         from realtime.registry import registry
         from videos.attachments import attachments
 
         registry.add_kind(BoardTopics())
+        registry.add_kind(QuestionTopics())
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
-        belongings.append(VotesOfViewer())
-        attachments.append(BoardOfVideo())
+        belongings += [VotesOfViewer(), QuestionsOfViewer()]
+        attachments += [QuestionsOfVideo(), BoardOfVideo()]

@@ -49,10 +49,10 @@ class HeldBoard:
     def head(self) -> log.LockedHead:
         return self.heads[board_topic(self.video.id)]
 
-    def write_down(self, act: str, about: UUID, text: str) -> None:
-        """Write the act into the audit log of the channel."""
+    def write_down(self, act: str, about: UUID, text: str, *, viewer: Viewer | None = None) -> None:
+        """Write the act into the audit log of the channel. `viewer`: the person concerned."""
         owner_id, video_id = self.video.owner_id, self.video.id
-        audit.record(self.heads, owner_id, act, self.actor, about=about, video_id=video_id, text=text)
+        audit.record(self.heads, owner_id, act, self.actor, viewer=viewer, about=about, video_id=video_id, text=text)
         logger.info("%s %s on %s by %s", act, about, self.head.topic, self.actor.id)
 
 

@@ -6,3 +6,4 @@ from realtime.limits import RateLimit
 
 VOTES = RateLimit(burst=10, per_second=1)
 BOARD_ACTS = RateLimit(burst=20, per_second=0.5)
+QUESTION_VOTES = RateLimit(burst=30, per_second=5)

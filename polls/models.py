@@ -1,7 +1,8 @@
-"""The tables of what is beside the picture: polls with their votes, announcements, goals, raids. Called by all of
-this app.
+"""The tables of what is beside the picture: polls and viewers' questions with their votes, announcements, goals, raids.
+Called by all of this app.
 
-The constraints here decide: one vote per viewer and poll, no negative count.
+The constraints here decide: one vote per viewer and poll or question, one question that is being answered, no negative
+count.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ OPTION_MAX = 80
 OPTIONS_MIN, OPTIONS_MAX = 2, 6
 ANNOUNCEMENT_MAX = 200
 GOAL_TITLE_MAX = 60
+ASKED_MAX = 300
 
 
 class Poll(models.Model):
@@ -89,6 +91,86 @@ class Vote(models.Model):
 
     def __str__(self) -> str:
         return f"{self.viewer_id} for {self.option_id}"
+
+
+class QuestionList(models.Model):
+    """Whether viewers may ask questions at a video now. Without a row, they never could."""
+
+    video = models.OneToOneField(Video, models.CASCADE, primary_key=True, related_name="question_list")
+    is_open = models.BooleanField(db_default=True, default=True)
+
+    def __str__(self) -> str:
+        return f"questions of {self.video_id}"
+
+
+IS_LISTED = models.Q(answered_at=None, deleted_at=None)
+"""The question waits for an answer, or is being answered."""
+
+
+class Question(models.Model):
+    """What a viewer asks the broadcaster. It is listed until it is answered. `answering_at`: since when all see it
+    beside the picture; it is kept afterwards.
+
+    Its id is a number, short in the counters of a topic. `votes` equals `count(*)` of QuestionVote, kept in the same
+    transaction. `deleted_at`: it is kept for staff, and shown to nobody.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    video = models.ForeignKey(Video, models.CASCADE, related_name="questions", verbose_name=_("video"))
+    author = models.ForeignKey(Viewer, models.CASCADE, related_name="questions", verbose_name=_("author"))
+    body = models.CharField(_("question"), max_length=ASKED_MAX)
+    client_id = models.CharField(max_length=64, null=True)  # noqa: DJ001
+    votes = models.BigIntegerField(_("votes"), default=0, db_default=0)
+    asked_at = models.DateTimeField(_("asked"), db_default=Now())
+    answering_at = models.DateTimeField(_("answering since"), null=True)
+    answered_at = models.DateTimeField(_("answered"), null=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True)
+
+    class Meta:
+        verbose_name = _("viewer's question")
+        verbose_name_plural = _("viewers' questions")
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["video"], condition=IS_LISTED, name="question_listed"),
+            models.Index(
+                fields=["video", "-answered_at"],
+                condition=models.Q(answered_at__isnull=False, deleted_at=None),
+                name="question_answered",
+            ),
+        ]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["video", "author", "client_id"], name="question_client_id"),
+            models.UniqueConstraint(
+                fields=["video"],
+                condition=IS_LISTED & models.Q(answering_at__isnull=False),
+                name="question_one_answering",
+            ),
+            models.CheckConstraint(condition=models.Q(votes__gte=0), name="question_votes_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.body[:60]
+
+    @property
+    def state(self) -> str:
+        """One of `QUESTION_STATES`."""
+        if self.answered_at is not None:
+            return "answered"
+        return "open" if self.answering_at is None else "answering"
+
+
+QUESTION_STATES = ("open", "answering", "answered")
+
+
+class QuestionVote(models.Model):
+    """One vote per viewer and question, which they may take back. Written by the group commit (polls.asking) only."""
+
+    pk = models.CompositePrimaryKey("question_id", "viewer_id")
+    question = models.ForeignKey(Question, models.CASCADE, db_index=False, related_name="cast")
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} for {self.question_id}"
 
 
 class Announcement(models.Model):

@@ -8,9 +8,17 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import Field
 
-from polls.models import ANNOUNCEMENT_MAX, GOAL_TITLE_MAX, OPTION_MAX, OPTIONS_MAX, OPTIONS_MIN, QUESTION_MAX
+from polls.models import (
+    ANNOUNCEMENT_MAX,
+    ASKED_MAX,
+    GOAL_TITLE_MAX,
+    OPTION_MAX,
+    OPTIONS_MAX,
+    OPTIONS_MIN,
+    QUESTION_MAX,
+)
 from realtime.answers import In
-from web.schemas import SEEN_TEXT, TEXT, Id, text_field
+from web.schemas import SEEN_TEXT, TEXT, ClientId, Id, text_field
 
 SECONDS_MIN, SECONDS_MAX = 10, 86_400
 GOAL_TARGET_MAX = 1_000_000_000
@@ -43,6 +51,21 @@ class GoalIn(In):
 
 class RaidIn(In):
     to: Id = Field(description="A public live video of another channel.")
+
+
+class AskingIn(In):
+    is_open: bool = Field(description="Viewers may ask questions.")
+
+
+class QuestionIn(In):
+    body: Annotated[str, text_field(SEEN_TEXT, 1, ASKED_MAX)] = Field(examples=["How did you learn this?"])
+    client_id: ClientId | None = Field(None, description="Your own id of it: sent again, it answers the same question.")
+
+
+class QuestionStateIn(In):
+    state: Literal["open", "answering", "answered"] = Field(
+        description="`answering`: all see it beside the picture, until it is `answered`. `open`: back into the list."
+    )
 
 
 class OptionOut(Schema):
@@ -106,12 +129,58 @@ class RaidedOut(Schema):
     at_ms: int
 
 
+class Asker(Schema):
+    id: UUID
+    name: str
+
+
+class QuestionOut(Schema):
+    id: int
+    body: str
+    author: Asker
+    asked_at_ms: int
+    answering_at_ms: int | None
+    answered_at_ms: int | None
+
+
+class AnsweredQuestion(QuestionOut):
+    votes: int
+
+
+class AnsweredList(Schema):
+    items: list[AnsweredQuestion]
+
+
+class AskingOut(Schema):
+    is_open: bool
+    answering: QuestionOut | None = Field(description="What is being answered now.")
+
+
+class QuestionsSnapshot(Schema):
+    questions: list[QuestionOut] = Field(description="Those that wait, the oldest first.")
+    votes: Votes = Field(description="By question.")
+
+
+class QuestionsOut(Schema):
+    topic: str
+    epoch: str
+    seq: int
+    snapshot: QuestionsSnapshot
+    mine: list[int] = Field(description="Those that you have voted for.")
+
+
+class MyQuestionVote(Schema):
+    votes: int
+    mine: bool
+
+
 class BoardSnapshot(Schema):
     poll: PollOut | None = Field(description="The newest.")
     announcement: AnnouncementOut | None
     goals: list[GoalOut]
     raid: RaidOut | None
     raided: RaidedOut | None = Field(description="The last raid that has come.")
+    questions: AskingOut | None = Field(description="Whether viewers may ask questions; null: they never could.")
     votes: Votes = Field(description="Those of the poll.")
 
 

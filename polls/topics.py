@@ -1,4 +1,5 @@
-"""The topic kind `board:`: how a board is read and changed, and who may read it.
+"""The topic kinds `board:` and `questions:`: how a board and the list of viewers' questions are read and changed, and
+who may read them.
 
 Hop: registered with the platform at start (apps.py); the frontend node calls it. The rule of it all: snapshot +
 events = fresh snapshot, for every event type.
@@ -11,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import Viewer
-from polls import announcements, goals, polls, raids
+from polls import announcements, goals, polls, questions, raids
 from polls.board import access_json, board_topic
 from polls.models import Poll
 from realtime.events import TopicName
@@ -31,19 +32,32 @@ SLOTS: dict[str, Callable[[UUID], Any]] = {
     "goals": goals.goals_json,
     "raid": raids.raid_json,
     "raided": raids.raided_json,
+    "questions": questions.questions_json,
 }
 """What a board shows: the name of each slot and of its event, and how it is read."""
 
 
-class BoardTopics(TopicKind):
+class _BesideVideo(TopicKind):
+    """Topics for those who may see a video. `access` of the snapshot says who."""
+
+    counter = "votes"
+    kept_events = KEPT_EVENTS
+
+    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in snapshot.items() if name != "access"}
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access:
+        access = snapshot["access"]
+        return Access(not access["is_private"], frozenset((access["owner_id"],)))
+
+
+class BoardTopics(_BesideVideo):
     """`board:<video id>`. An event replaces the slot of its name. The counter holds the votes of the poll that is
     shown, by option.
     """
 
     prefix = "board"
     events = frozenset({*SLOTS, "access"})
-    counter = "votes"
-    kept_events = KEPT_EVENTS
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         id = video_id(topic)
@@ -58,12 +72,33 @@ class BoardTopics(TopicKind):
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         snapshot[name] = data[name]
 
-    def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in snapshot.items() if name != "access"}
 
-    def access(self, snapshot: Mapping[str, Any]) -> Access:
-        access = snapshot["access"]
-        return Access(not access["is_private"], frozenset((access["owner_id"],)))
+class QuestionTopics(_BesideVideo):
+    """`questions:<video id>`: the questions that wait, by their age. The counter holds their votes, by question."""
+
+    prefix = "questions"
+    events = frozenset({"question", "question_gone", "access"})
+
+    def load(self, topic: TopicName) -> dict[str, Any] | None:
+        id = video_id(topic)
+        video = Video.objects.filter(id=id).first() if id is not None else None
+        if video is None:
+            return None
+        return {"access": access_json(video), "questions": questions.listed_json(video.id)}
+
+    def counters(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
+        ids = {id: topic for topic in topics if (id := video_id(topic)) is not None}
+        votes = questions.listed_votes(list(ids), database)
+        return {topic: votes.get(id, {}) for id, topic in ids.items()}
+
+    def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
+        if name == "access":
+            snapshot["access"] = data["access"]
+            return
+        others = [question for question in snapshot["questions"] if question["id"] != data["question"]["id"]]
+        if name == "question":
+            others.append(data["question"])
+        snapshot["questions"] = sorted(others, key=lambda question: int(question["id"]))
 
 
 def snapshot_of(video: Video) -> dict[str, Any]:
@@ -91,3 +126,17 @@ def board_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
         "snapshot": {**snapshot, "votes": votes},
         "mine": next(iter(mine.values()), None),
     }
+
+
+def questions_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
+    """Return the questions that wait as a page needs them first: `{"topic", "epoch", "seq", "snapshot", "mine"}`.
+
+    `mine`: those that the viewer has voted for. Raises NotFound, also if viewers never could ask.
+    """
+    with one_moment():
+        video = visible_video(video_id, viewer)
+        head = Topic.objects.filter(name=questions.questions_topic(video_id)).first()
+        if head is None:
+            raise NotFound("Nobody asks questions here.")
+        state = questions.list_state(video, viewer)
+    return {"topic": head.name, "epoch": epoch(), "seq": head.seq, **state}

@@ -22,7 +22,6 @@ from psycopg.rows import dict_row
 
 from accounts import permissions
 from accounts.models import Viewer
-from accounts.names import name_key
 from accounts.representation import person
 from accounts.tokens import Claim, acting
 from moderation.models import Role
@@ -121,7 +120,7 @@ def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Actor:
+class Actor:
     """Who acts, as the transaction reads them: a model's instance costs ten times as much."""
 
     id: UUID
@@ -132,7 +131,7 @@ class _Actor:
     is_moderator: bool
 
 
-_ACTORS = (
+ACTORS = (
     f"SELECT id, name, password, is_guest, {permissions.held_sql(*rights.SEE)} AS sees_all,"
     f" {permissions.held_sql(rights.MODERATE)} AS is_moderator FROM accounts_viewer v WHERE id = ANY(%s) AND is_active"
 )
@@ -172,7 +171,7 @@ class _Batch:
             ids,
         )
         people = list({command.who.id for command in commands})
-        ask("viewers", _ACTORS, people)
+        ask("viewers", ACTORS, people)
         ask("roles", ROLES_OF, people)
         ask("restrictions", RESTRICTIONS_OF, people)
         if likes:
@@ -207,7 +206,7 @@ class _Batch:
         answers = {name: cursor.fetchall() for name, cursor in cursors.items()}
         self._heads = log.locked(heads.fetchall())
         self._videos = {row["id"]: row for row in answers["videos"]}
-        self._viewers = {row["id"]: _Actor(**row) for row in answers["viewers"]}
+        self._viewers = {row["id"]: Actor(**row) for row in answers["viewers"]}
         self._roles = {(row["channel_id"], row["viewer_id"]): row["kind"] for row in answers["roles"]}
         self._restrictions = by_viewer(answers["restrictions"])
         self._counts: dict[UUID, dict[str, int]] = {}
@@ -235,11 +234,11 @@ class _Batch:
     def _screen(self) -> Screen:
         return Screen(self._connection, self._channels)
 
-    def _actor(self, command: Command) -> _Actor:
+    def _actor(self, command: Command) -> Actor:
         """Return who acts, as the database has them now. Raises SignedOut."""
         return acting(command.who, self._viewers.get(command.who.id), attrgetter("password"))
 
-    def _open_video(self, video_id: UUID, viewer: _Actor, *, also_ended: bool = False) -> dict[str, Any]:
+    def _open_video(self, video_id: UUID, viewer: Actor, *, also_ended: bool = False) -> dict[str, Any]:
         """Return the row of a video that this viewer may act on. Raises NotFound.
 
         `also_ended`: also if it has ended, where its broadcaster wants that.
@@ -253,11 +252,11 @@ class _Batch:
             raise NotFound("This broadcast has ended.", code="video_ended")
         return video
 
-    def _takes_part(self, viewer: _Actor, video: Mapping[str, Any]) -> bool:
+    def _takes_part(self, viewer: Actor, video: Mapping[str, Any]) -> bool:
         """Return whether others see what the viewer does here. Raises Forbidden."""
         return check(video["owner_id"], self._restrictions.get(viewer.id, ()))
 
-    def _may_write(self, viewer: _Actor, video: Mapping[str, Any]) -> bool:
+    def _may_write(self, viewer: Actor, video: Mapping[str, Any]) -> bool:
         """Check what every text of a viewer has to pass; return whether others see it. Raises Forbidden."""
         is_seen = self._takes_part(viewer, video)
         if not video["comments_enabled"]:
@@ -322,25 +321,17 @@ class _Batch:
         )
         return data
 
-    def _is_marked(self, viewer: _Actor, video: Mapping[str, Any]) -> bool:
+    def _is_marked(self, viewer: Actor, video: Mapping[str, Any]) -> bool:
         """Return whether the viewer moderates the channel, or the site."""
         return viewer.is_moderator or self._roles.get((video["owner_id"], viewer.id)) == Role.Kind.MODERATOR
 
-    def _screened(self, command: AddComment | EditComment, viewer: _Actor, video: Mapping[str, Any]) -> None:
+    def _screened(self, command: AddComment | EditComment, viewer: Actor, video: Mapping[str, Any]) -> None:
         """Raise what the rules of the channel and of the site say. They bind no broadcaster and no moderator."""
         if viewer.id == video["owner_id"] or self._is_marked(viewer, video):
             return
-        if viewer.is_guest and name_key(viewer.name) == name_key(video["owner_name"]):
-            detail = "Your name looks like the broadcaster's. Log out and take another one."
-            raise Forbidden(detail, code="name_taken")
         at = datetime.fromtimestamp(command.at_ms / 1000, UTC)
-        is_edit = isinstance(command, EditComment)
-        ours = self._screen.verdict(command.video_id, viewer.id, command.body, at, is_edit=is_edit)
-        for verdict in (command.verdict, ours):
-            if verdict.refusal is not None:
-                raise verdict.refusal
-            if verdict.hold:
-                raise HeldBack(verdict.hold)
+        written = screened.Text(command.video_id, viewer, command.body, at, is_edit=isinstance(command, EditComment))
+        self._screen.check(written, owner_name=video["owner_name"], site=command.verdict)
 
     def edit_comment(self, command: EditComment) -> dict[str, Any]:
         viewer = self._actor(command)
@@ -371,7 +362,7 @@ class _Batch:
         )
         return data
 
-    def _comment_json(self, row: Mapping[str, Any], viewer: _Actor, video: Mapping[str, Any]) -> dict[str, Any]:
+    def _comment_json(self, row: Mapping[str, Any], viewer: Actor, video: Mapping[str, Any]) -> dict[str, Any]:
         role = role_of(viewer.id, is_moderator=self._is_marked(viewer, video), owner_id=video["owner_id"])
         return comment_fields(row, {**person(viewer), "role": role})
 

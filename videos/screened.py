@@ -1,23 +1,27 @@
-"""What a batch of comments must pass: the rules and words of each channel, and the words of the site.
+"""What a batch of comments, or of viewers' questions, must pass: the rules and words of each channel, and the words
+of the site.
 
-Hop: called by videos.likes in its transaction. It asks one question with the batch's others; without rules and lists
-the answer is empty.
+Hop: called by videos.likes and polls.asking in their transactions. It asks one question with the batch's others;
+without rules and lists the answer is empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import psycopg
 
+from accounts.names import name_key
 from screening import followers
 from screening.followers import Following
 from screening.lists import wordlists
 from screening.rules import ALLOWED, Draft, Rules, Verdict, check, closed_for
+from videos.changes import HeldBack
+from web.refusals import Forbidden
 
 _RULES = [field.name for field in fields(Rules)]
 QUESTION = f"""
@@ -41,6 +45,26 @@ WHERE r.owner_id IS NOT NULL OR w.owner_id IS NOT NULL OR s.id IS NOT NULL OR g.
 """Asked with the videos and the authors of the comments, a pair each."""
 
 
+class Author(Protocol):
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_guest(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What somebody writes at a video."""
+
+    video_id: UUID
+    author: Author
+    body: str
+    at: datetime
+    is_edit: bool = False
+
+
 class Screen:
     """The rules that the comments of a batch must pass, of the rows that answer `QUESTION`."""
 
@@ -56,6 +80,21 @@ class Screen:
             (row["owner_id"], row["author_id"]) for row in self._rows.values() if row["follow_minutes"] is not None
         ]
         return followers.followed_at(connection, asked) if asked else {}
+
+    def check(self, text: Text, *, owner_name: str, site: Verdict) -> None:
+        """Raise what is said against a text. `site`: the verdict of the site's own program.
+
+        Raises Forbidden, Limited (slow mode), HeldBack.
+        """
+        if text.author.is_guest and name_key(text.author.name) == name_key(owner_name):
+            detail = "Your name looks like the broadcaster's. Log out and take another one."
+            raise Forbidden(detail, code="name_taken")
+        ours = self.verdict(text.video_id, text.author.id, text.body, text.at, is_edit=text.is_edit)
+        for verdict in (site, ours):
+            if verdict.refusal is not None:
+                raise verdict.refusal
+            if verdict.hold:
+                raise HeldBack(verdict.hold)
 
     def verdict(self, video_id: UUID, author_id: UUID, body: str, at: datetime, *, is_edit: bool = False) -> Verdict:
         """Return the verdict on a comment. The next one of this batch comes after it, unless it is an edit.

@@ -7,25 +7,26 @@ from typing import Any
 
 import orjson
 
-from polls.board import board_topic
-from realtime.events import Counters, Durable, newest
+from realtime.events import Counters, Durable, TopicName, newest
 from realtime.log.database import DatabaseStore
 from realtime.log.store import Loaded
 from realtime.registry import registry
 from tests.videos.acts import Stage
 
 
-async def load(stage: Stage) -> Loaded:
-    return await DatabaseStore(registry).load(board_topic(stage.video.id))
+async def load(stage: Stage, prefix: str = "board") -> Loaded:
+    return await DatabaseStore(registry).load(TopicName(f"{prefix}:{stage.video.id}"))
 
 
 class BoardFollower:
     """A snapshot and a counter that are kept up by events alone."""
 
+    prefix = "board"
+
     def __init__(self, stage: Stage, start: Loaded) -> None:
         self.stage = stage
-        self.topic = board_topic(stage.video.id)
-        self.kind = registry.kinds["board"]
+        self.topic = TopicName(f"{self.prefix}:{stage.video.id}")
+        self.kind = registry.kinds[self.prefix]
         self.seq = start.head.seq
         self.snapshot: dict[str, Any] = copy.deepcopy(start.snapshot)
         self.counters = Counters(self.topic, start.head.version, start.counters or {})
@@ -46,7 +47,13 @@ class BoardFollower:
     async def check(self) -> None:
         """Check that the events led to what is in the database."""
         self.take_all()
-        fresh = await load(self.stage)
+        fresh = await load(self.stage, self.prefix)
         assert self.snapshot == fresh.snapshot
         assert self.seq == fresh.head.seq
         assert (self.counters.kinds, self.counters.version) == (fresh.counters, fresh.head.version)
+
+
+class QuestionsFollower(BoardFollower):
+    """The same of the list of questions."""
+
+    prefix = "questions"

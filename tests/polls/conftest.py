@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from polls import votes
+from polls import asking, votes
 from tests.videos.acts import Stage
 from tests.watching import HANG_SECONDS
 from videos import likes
@@ -18,4 +18,5 @@ def stage(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[S
     monkeypatch.setattr("realtime.log.group_commit.WAIT_SECONDS", HANG_SECONDS)  # a busy machine is no outage
     yield Stage(monkeypatch)
     votes.group_commit.close()
+    asking.group_commit.close()
     likes.group_commit.close()
