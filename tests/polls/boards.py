@@ -42,11 +42,13 @@ class BoardFollower:
                 assert event.seq == self.seq + 1, "a hole in the order of events"
                 self.seq = event.seq
                 self.kind.apply(self.snapshot, event.name, orjson.loads(event.body))
-        self.stage.events.clear()
 
-    async def check(self) -> None:
-        """Check that the events led to what is in the database."""
+    async def check(self, *others: BoardFollower) -> None:
+        """Check that the events led to what is in the database; for other followers of the stage, too."""
         self.take_all()
+        for other in others:
+            await other.check()
+        self.stage.events.clear()
         fresh = await load(self.stage, self.prefix)
         assert self.snapshot == fresh.snapshot
         assert self.seq == fresh.head.seq

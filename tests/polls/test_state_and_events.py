@@ -9,13 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from polls import announcements, goals, polls, raids
-from polls.models import Poll
+from polls import announcements, asking, goals, polls, questions, raids
+from polls.models import QUESTION_STATES, Poll, Question
 from polls.votes import vote
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
 from realtime.registry import registry
-from tests.polls.boards import BoardFollower, load
+from tests.polls.boards import BoardFollower, QuestionsFollower, load
 from tests.videos.acts import Stage
 from videos import broadcasts
 from videos.models import Video
@@ -29,6 +29,24 @@ def another_channels(stage: Stage) -> Video:
     return broadcasts.start_video(broadcasts.create_video(other, title="Another").id, other)
 
 
+async def ask_or_answer(stage: Stage, chance: random.Random) -> None:
+    """Do one thing with the questions of viewers."""
+    run, id, who = backend_threads.run, stage.video.id, chance.choice([stage.owner, *stage.viewers])
+    some = await run(lambda: list(Question.objects.filter(video=id, deleted_at=None)))
+    question = chance.choice(some).id if some else 0
+    what = chance.choice(["ask", "ask", "vote", "vote", "vote", "state", "state", "delete", "open"])
+    if what == "ask":
+        await asking.ask(id, who, f"{chance.random()} <b>ü🎉?")
+    elif what == "vote":
+        await asking.vote(id, who, question, is_for=chance.random() < 0.7)
+    elif what == "state":
+        await run(questions.set_state, id, question, stage.owner, chance.choice(QUESTION_STATES))
+    elif what == "delete":
+        await run(questions.delete, id, question, stage.owner)
+    else:
+        await run(questions.set_open, id, stage.owner, chance.random() < 0.8)
+
+
 async def act(stage: Stage, chance: random.Random) -> None:
     """Do one thing, as chance will have it; one that is refused changes nothing."""
     run, id = backend_threads.run, stage.video.id
@@ -40,7 +58,9 @@ async def act(stage: Stage, chance: random.Random) -> None:
     )
     kind = chance.choice(["likes", "viewers"])
     with contextlib.suppress(Refused):
-        if what == "announce":
+        if chance.random() < 0.4:
+            await ask_or_answer(stage, chance)
+        elif what == "announce":
             await run(announcements.announce, id, stage.owner, str(chance.random()))
         elif what == "take away":
             await run(announcements.take_away, id, stage.owner)
@@ -74,13 +94,15 @@ async def test_first_state_and_events_equal_fresh_state(stage: Stage, seed: int)
     await backend_threads.run(polls.open_poll, stage.video.id, stage.owner, "First?", ["yes", "no"])
     for _ in range(chance.randrange(20)):
         await act(stage, chance)
+    await backend_threads.run(questions.set_open, stage.video.id, stage.owner, True)
     follower = BoardFollower(stage, await load(stage))
+    of_questions = QuestionsFollower(stage, await load(stage, "questions"))
     for _ in range(8):
         for _ in range(10):
             await act(stage, chance)
-        await follower.check()
+        await follower.check(of_questions)
     await stage.end()
-    await follower.check()
+    await follower.check(of_questions)
 
 
 async def test_a_board_is_for_those_who_may_see_its_video(stage: Stage) -> None:
