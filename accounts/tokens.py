@@ -36,11 +36,14 @@ def acting(who: Viewer | Claim, found: R | None, password: Callable[[R], str]) -
     """
     stamp = who.stamp if isinstance(who, Claim) else ""
     if found is None or (stamp and not constant_time_compare(stamp, stamp_of(password(found)))):
-        raise SignedOut(_SIGNED_OUT)
+        raise _signed_out()
     return found
 
 
-_SIGNED_OUT = "You are signed out: sign in again, or become a guest."
+def _signed_out() -> SignedOut:
+    return SignedOut("You are signed out: sign in again, or become a guest.")
+
+
 TOKEN_SALT = "live.token"
 TOKEN_DAYS = 30
 
@@ -72,5 +75,5 @@ def viewer_of_claim(claim: Viewer | Claim) -> Viewer:
     """Return the acting viewer as the database has them now. Raises SignedOut."""
     viewer = Viewer.objects.filter(id=claim.id, is_active=True).first()
     if viewer is None:
-        raise SignedOut(_SIGNED_OUT)
+        raise _signed_out()
     return viewer

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts.pages import page
-from polls.models import ANNOUNCEMENT_MAX, GOAL_TITLE_MAX, OPTION_MAX, QUESTION_MAX
+from polls.models import ANNOUNCEMENT_MAX, ASKED_MAX, GOAL_TITLE_MAX, OPTION_MAX, QUESTION_MAX
 from polls.words import BOARD
 from web import languages
 from web.words import in_language
@@ -22,6 +22,8 @@ async def parts(request: HttpRequest) -> HttpResponse:
         "option_max": OPTION_MAX,
         "announcement_max": ANNOUNCEMENT_MAX,
         "goal_title_max": GOAL_TITLE_MAX,
+        "asked_max": ASKED_MAX,
+        "asked_max_bytes": ASKED_MAX * 4,
     }
     response = render(request, "polls/board.html", context)
     response.headers["Cache-Control"] = "public, max-age=60"

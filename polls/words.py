@@ -30,4 +30,13 @@ BOARD: dict[str, str | Promise] = {
     "poll_opened": _("Your viewers see the poll now"),
     "poll_closed": _("The poll is closed"),
     "poll_withdrawn": _("The poll is gone"),
+    "vote_for": _("Vote for this question"),
+    "answering_now": _("Being answered now: {question}"),
+    "questions_off": _("Nobody can ask at the moment."),
+    "questions_ended": _("The broadcast has ended."),
+    "questions_begin": _("Begin"),
+    "questions_stop": _("Stop"),
+    "questions_begun": _("Your viewers can ask now"),
+    "questions_stopped": _("Nobody can ask any more"),
+    "wait_question": _("Wait {n} s to ask again."),
 }

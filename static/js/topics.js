@@ -3,8 +3,8 @@
 import { EVENTS as INBOX_EVENTS } from "./inbox/state.js";
 import { EVENTS as VIDEO_EVENTS } from "./watch/state.js";
 
-// Those of a board, whose modules (board/) are loaded when there is one.
-const BOARD_EVENTS = ["poll", "votes", "announcement", "goals", "raid", "raided", "access"];
+// Those of a board and of questions, whose modules (board/) are loaded when there is one.
+const BOARD_EVENTS = ["poll", "votes", "announcement", "goals", "raid", "raided", "access", "questions", "question", "question_gone"];
 
 /** The names of all events that topics bring. */
 export const EVENTS = [...new Set([...VIDEO_EVENTS, ...INBOX_EVENTS, ...BOARD_EVENTS])];
@@ -16,6 +16,7 @@ export const EVENTS = [...new Set([...VIDEO_EVENTS, ...INBOX_EVENTS, ...BOARD_EV
 export const KINDS = {
   video: {},
   board: {},
+  questions: {},
   user: { isPrivate: true },
   conversation: { isPrivate: true },
   presence: { isPrivate: true, isStateOnly: true },

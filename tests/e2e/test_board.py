@@ -95,3 +95,64 @@ async def test_an_announcement_a_goal_and_a_raid(site: Site, broadcaster: Broadc
     await ada.page.wait_for_url(f"**/videos/{target}/")
     for window in (nadia, ada, bo):
         assert window.problems == []
+
+
+async def test_viewers_ask_vote_and_see_what_is_answered(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    """One on a computer, by keyboard, one on a phone on another node; the broadcaster in the dock of the studio, too."""
+    video_id = broadcaster.new_video(title="Ask me")
+    nadia = await live_as(open_window, broadcaster, video_id)
+    ada = await open_window(watch(site, video_id))
+    bo = await open_window(watch(site, video_id, node=1), viewport={"width": 390, "height": 844}, color_scheme="dark")
+    await ada.join("Ada")
+    await expect(ada.page.get_by_role("tab", name="Questions")).to_have_count(0)
+
+    await nadia.page.get_by_role("button", name="Polls and announcements").click()
+    dialog = nadia.page.get_by_role("dialog", name="For your viewers")
+    await dialog.get_by_text("Let viewers ask questions").click()
+    await dialog.get_by_role("button", name="Begin").click()
+    await expect(dialog.get_by_role("button", name="Stop")).to_be_visible()
+    await dialog.get_by_role("button", name="Close", exact=True).click()
+
+    await ada.page.get_by_role("tab", name="Comments").focus()
+    await ada.page.keyboard.press("ArrowRight")
+    await expect(ada.page.get_by_role("tab", name="Questions")).to_be_focused()
+    for body in ("How did you learn this?", "Will there be a second part?"):
+        await ada.page.get_by_placeholder("Ask a question").fill(body)
+        await ada.page.keyboard.press("Enter")
+        await expect(ada.page.locator("#question-list .question", has_text=body)).to_be_visible()
+    await bo.page.get_by_role("tab", name="Questions").click()
+    vote = bo.page.get_by_role("button", name="Vote for this question: Will there be a second part?")
+    # Somebody without a name says it first; the vote is cast then.
+    await vote.click()
+    await bo.page.locator("#guest-name").fill("Bo")
+    await bo.page.locator("#guest-dialog").get_by_role("button", name="Join").click()
+    await expect(vote).to_have_attribute("aria-pressed", "true")
+    await expect(ada.page.locator("#question-list .question").first).to_contain_text("Will there be a second part?")
+    await expect(ada.page.locator(".question-vote .num").first).to_have_text("1")
+    await ada.page.locator(".question-vote").nth(1).focus()
+    await ada.page.keyboard.press("Enter")
+    await expect(ada.page.locator(".question-vote").nth(1)).to_have_attribute("aria-pressed", "true")
+    await vote.click()
+    await expect(vote).to_have_attribute("aria-pressed", "false")
+
+    await nadia.page.goto(f"{watch(site, video_id)}?as=dock")
+    await nadia.page.get_by_role("tab", name="Questions").click()
+    learn = nadia.page.locator("#question-list .question", has_text="How did you learn this?")
+    await expect(learn.locator(".question-vote .num")).to_have_text("1")
+    await learn.get_by_role("button", name="Answer now").click()
+    await bo.page.get_by_role("tab", name="Comments").click()
+    await expect(bo.page.get_by_role("region", name="Being answered now")).to_contain_text("How did you learn this?")
+    for window in (ada, bo, nadia):
+        assert await window.serious_axe_findings() == []
+    await learn.get_by_role("button", name="Answered").click()
+    await expect(bo.page.get_by_role("region", name="Being answered now")).to_be_hidden()
+    await expect(ada.page.locator("#question-list .question")).to_have_count(1)
+    await ada.page.locator("#answered summary").click()
+    await expect(ada.page.locator("#answered-list")).to_contain_text("How did you learn this?")
+    await ada.page.reload()
+    await expect(ada.page.get_by_role("tab", name="Questions")).to_have_attribute("aria-selected", "true")
+    await expect(ada.page.locator("#question-list .question")).to_have_count(1)
+    for window in (nadia, ada, bo):
+        assert window.problems == []

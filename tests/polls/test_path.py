@@ -57,7 +57,7 @@ async def test_a_poll_and_its_votes_reach_viewers_of_another_node(room: Room) ->
         assert viewer.of(topic, "poll")[-1]["poll"] == poll
         assert viewer.of(topic, "votes")[-1]["kinds"] == {str(old): 1, str(new): 1}
     board = (await room.call("GET", f"{path}/board", person=ada)).json()
-    nothing_else: dict[str, Any] = {"announcement": None, "goals": [], "raid": None, "raided": None}
+    nothing_else: dict[str, Any] = {"announcement": None, "goals": [], "raid": None, "raided": None, "questions": None}
     votes = {"total": 2, "kinds": {str(old): 1, str(new): 1}}
     assert board["snapshot"] == {"poll": poll, "votes": votes, **nothing_else}
     assert board["mine"] == new
@@ -88,3 +88,41 @@ async def test_who_may_not_is_refused(room: Room) -> None:
         assert (answer.status_code, answer.json()["code"]) == (status, code), where
     assert (await room.call("DELETE", one, person=nadia)).status_code == 204
     assert (await room.call("GET", f"{path}/board")).json()["snapshot"]["poll"] is None
+
+
+async def test_a_question_and_its_votes_reach_viewers_of_another_node(room: Room) -> None:
+    path, topic, [nadia, ada, *_] = f"/videos/{room.video_id}", f"questions:{room.video_id}", room.people
+    assert (await room.call("GET", f"{path}/questions")).status_code == 404
+    (await room.call("PUT", f"{path}/questions", {"is_open": True}, person=nadia)).raise_for_status()
+    viewers = [await listen(room, ada, topic, kind=kind) for kind in (SseListener, WebSocketListener)]
+
+    async with watching(*viewers):
+        asked = await room.call("POST", f"{path}/questions", {"body": "How?", "client_id": "1"}, person=nadia)
+        question = asked.json()
+        by_socket = await viewers[1].ask({"op": "ask", "video": room.video_id, "body": "Why?", "client_id": "2"})
+        voted = {"op": "vote_question", "video": room.video_id, "question": question["id"]}
+        first, second = await viewers[1].ask(voted), await viewers[1].ask({**voted, "for": False})
+        await room.call("PUT", f"{path}/questions/{question['id']}/vote", person=nadia)
+        answering = f"{path}/questions/{by_socket['question']['id']}/state"
+        await room.call("PUT", answering, {"state": "answered"}, person=nadia)
+        await each(viewers, lambda viewer: viewer.sees(topic, "question_gone"))
+        await each(viewers, lambda viewer: viewer.wait_for(lambda: total(viewer, topic) == 1, "a vote"))
+
+    assert asked.status_code == 201
+    assert ((first["votes"], first["mine"]), (second["votes"], second["mine"])) == ((1, True), (0, False))
+    for viewer in viewers:
+        assert viewer.problems == []
+        assert [event["question"] for event in viewer.of(topic, "question")] == [question, by_socket["question"]]
+        assert viewer.of(topic, "votes")[-1]["kinds"] == {str(question["id"]): 1}
+    answer = (await room.call("GET", f"{path}/questions", person=nadia)).json()
+    votes = {"total": 1, "kinds": {str(question["id"]): 1}}
+    assert (answer["snapshot"], answer["mine"]) == ({"questions": [question], "votes": votes}, [question["id"]])
+    [answered] = (await room.call("GET", f"{path}/questions/answered")).json()["items"]
+    assert (answered["body"], answered["votes"], answered["answering_at_ms"]) == ("Why?", 0, None)
+    assert (await room.call("GET", f"{path}/board")).json()["snapshot"]["questions"] == {
+        "is_open": True,
+        "answering": None,
+    }
+    for wrong in (0, 2**63):
+        refused = await room.call("PUT", f"{path}/questions/{wrong}/vote", person=nadia)
+        assert refused.status_code == 422

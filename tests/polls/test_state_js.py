@@ -61,3 +61,34 @@ async def test_an_answer_that_is_older_than_the_votes_takes_none_away(page: Page
     answer = {**BOARD, "seq": 4, "snapshot": {"poll": {**POLL, "id": "q"}, "votes": {"total": 0, "kinds": {}}}}
     state = await page.evaluate(script, {"board": BOARD, "answer": {**answer, "mine": None}})
     assert (state["poll"]["id"], state["votes"]["total"], state["mine"]) == ("q", 0, None)
+
+
+QUESTION = {"id": 1, "body": "?", "author": {"id": "a"}, "answering_at_ms": None}
+LIST = {
+    "topic": "questions:1",
+    "epoch": "e",
+    "seq": 3,
+    "snapshot": {"questions": [QUESTION, {**QUESTION, "id": 2}], "votes": {"total": 3, "kinds": {"1": 1, "2": 2}}},
+    "mine": [1],
+}
+
+
+async def test_questions_change_by_events_and_most_votes_come_first(page: Page) -> None:
+    script = """async ({ list, events }) => {
+        const { apply, first, ranked } = await import("/js/board/question-state.js");
+        const state = events.reduce((state, [name, data]) => apply(state, name, data), first(list));
+        return { ...state, ranked: ranked(state).map(({ id, votes, isMine }) => [id, votes, isMine]) };
+    }"""
+
+    async def run(*events: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = await page.evaluate(script, {"list": LIST, "events": events})
+        return found
+
+    assert (await run())["ranked"] == [[2, 2, False], [1, 1, True]]
+    votes = ("votes", {"total": 5, "kinds": {"1": 3, "2": 2}})
+    assert (await run(votes, ("local_voted", {"id": 2, "mine": True})))["ranked"] == [[1, 3, True], [2, 2, True]]
+    gone = ("question_gone", {"seq": 4, "question": {"id": 1}})
+    new = ("question", {"seq": 5, "question": {**QUESTION, "id": 3, "answering_at_ms": 9}})
+    state = await run(gone, gone, new, ("local_asked", {"question": {**QUESTION, "id": 3}}))
+    assert (state["seq"], state["ranked"]) == (5, [[3, 0, False], [2, 2, False]])
+    assert state["questions"][1]["answering_at_ms"] == 9

@@ -277,6 +277,8 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         await here.call("POST", f"{video}/polls", {"question": "So?", "options": ["Yes", "No"]}, person=broadcaster)
     ).json()
     poll = f"{video}/polls/{asked['id']}"
+    await here.call("PUT", f"{video}/questions", {"is_open": True}, person=broadcaster)
+    question = (await here.call("POST", f"{video}/questions", {"body": "Why?"}, person=guest)).json()["id"]
     channel = f"/channels/{broadcaster.id}"
     (
         await here.call("PUT", f"{channel}/words", {"refused": "", "held": "money"}, person=broadcaster)
@@ -285,6 +287,7 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
     by_id = {
         "held_id": waiting,
         "poll_id": asked["id"],
+        "question_id": str(question),
         "video_id": here.video_id,
         "comment_id": mine["id"],
         "conversation_id": talk["id"],
@@ -395,6 +398,16 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("PUT", f"{poll}/vote", {"option": asked["options"][1]["id"]}, guest),
         ("POST", f"{poll}/close", None, broadcaster),
         ("DELETE", poll, None, broadcaster),
+        ("GET", f"{video}/questions", None, guest),
+        ("POST", f"{video}/questions", {"body": "And how?", "client_id": "1"}, guest),
+        ("PUT", f"{video}/questions/{question}/vote", None, guest),
+        ("DELETE", f"{video}/questions/{question}/vote", None, guest),
+        ("PUT", f"{video}/questions/{question}/state", {"state": "answering"}, guest),
+        ("PUT", f"{video}/questions/{question}/state", {"state": "answering"}, broadcaster),
+        ("PUT", f"{video}/questions/{question}/state", {"state": "answered"}, broadcaster),
+        ("GET", f"{video}/questions/answered", None, guest),
+        ("DELETE", f"{video}/questions/{question}", None, broadcaster),
+        ("PUT", f"{video}/questions", {"is_open": False}, broadcaster),
         ("PUT", f"{video}/announcement", {"text": "A break"}, broadcaster),
         ("PUT", f"{video}/goals/likes", {"target": 5}, broadcaster),
         ("PUT", f"{video}/raid", {"to": here.video_id}, broadcaster),

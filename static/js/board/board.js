@@ -12,7 +12,7 @@ import { again, apply, first } from "./state.js";
 
 const AGAIN_MS = 3_000;
 
-/** Return the board of the page. `store`, `client`, `asViewer`: those of watch.js. */
+/** Return the board of the page. `store`, `client`, `asViewer`: those of watch.js; `addTab`: the column's. */
 export async function loadedBoard(page) {
   if (!byId("board-words")) {
     const answer = await fetch(`/board/?in=${document.documentElement.lang.slice(0, 2)}`);
@@ -30,12 +30,13 @@ class Board {
   #viewerId;
   #hasAsked = false;
   #tools = null;
+  #questions = null;
   #cards;
   #poll;
   #replay;
 
-  constructor({ store, client, asViewer }) {
-    Object.assign(this, { store, client });
+  constructor({ store, client, asViewer, addTab }) {
+    Object.assign(this, { store, client, asViewer, addTab });
     document.querySelector("#comments-panel .comments-body").before(this.#place);
     const place = this.#place;
     const voted = (message) => this.#happened("local_voted", message);
@@ -83,11 +84,21 @@ class Board {
     this.#draw();
   }
 
+  async #loadQuestions() {
+    const { Questions } = await import("./questions.js");
+    const { store, client, asViewer, addTab } = this;
+    return new Questions({ store, client, asViewer, addTab, place: this.#place });
+  }
+
   #draw() {
     const page = this.store.state;
     if (this.#state) for (const card of this.#cards) card.render(this.#state, page);
     if (page.recording) this.#replay.render();
     else if (this.#state) this.#poll.render(this.#state, page);
     void this.#tools?.then((tools) => tools.render(this.#state));
+    if (this.#state?.questions) {
+      this.#questions ??= this.#loadQuestions();
+      void this.#questions.then((questions) => questions.render(this.#state, this.store.state));
+    }
   }
 }

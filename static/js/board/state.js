@@ -2,7 +2,7 @@
 //
 // Promise: first(answer of the API) followed by apply(...) for every event equals first(...) of a later answer.
 
-const SLOTS = ["poll", "announcement", "goals", "raid", "raided", "access"];
+const SLOTS = ["poll", "announcement", "goals", "raid", "raided", "questions", "access"];
 
 /** Return the state of a board from what the API answers. */
 export const first = ({ topic, epoch, seq, snapshot, mine }) => ({ topic, epoch, seq, ...snapshot, mine });

@@ -31,6 +31,7 @@ export class Tools {
     byId("announcement-away").addEventListener("click", () => void this.#send("DELETE", "/announcement", undefined, "taken_away"));
     byId("goal-away").addEventListener("click", () => void this.#send("DELETE", `/goals/${byId("goal-kind").value}`, undefined, "taken_away"));
     byId("raid-away").addEventListener("click", () => void this.#send("DELETE", "/raid", undefined, "raid_off"));
+    byId("questions-switch").addEventListener("click", () => void this.#switchQuestions());
     byId("goal-kind").addEventListener("change", () => this.#draw());
     byId("raid-details").addEventListener("toggle", ({ target }) => { if (target.open) void this.#listTargets(); });
   }
@@ -50,13 +51,19 @@ export class Tools {
 
   #draw() {
     const { video } = this.store.state;
-    const board = this.#board ?? { poll: null, announcement: null, goals: [], raid: null };
+    const board = this.#board ?? { poll: null, announcement: null, goals: [], raid: null, questions: null };
     byId("board-ended").hidden = video.status !== "ended";
     byId("board-forms").hidden = video.status === "ended";
     this.#pollForm.render(board.poll, video);
+    byId("questions-switch").textContent = translate(board.questions?.is_open ? "questions_stop" : "questions_begin");
     byId("announcement-away").hidden = !board.announcement;
     byId("goal-away").hidden = !board.goals.some(({ kind }) => kind === byId("goal-kind").value);
     byId("raid-away").hidden = !board.raid;
+  }
+
+  #switchQuestions() {
+    const isOpen = !this.#board?.questions?.is_open;
+    return this.#send("PUT", "/questions", { is_open: isOpen }, isOpen ? "questions_begun" : "questions_stopped");
   }
 
   #announce(text) {

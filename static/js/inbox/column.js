@@ -1,27 +1,36 @@
-// The column beside the video, of two tabs: comments, messages. Where the inbox of the watch page is; see inbox.js.
+// The column beside the video, of tabs: comments, messages, and others between them. Where the inbox of the watch page is;
+// see inbox.js.
 
 import { recall, remember } from "../core/storage.js";
 import { plural } from "../core/words.js";
 import { byId } from "../parts/dom.js";
 import { capped } from "./conversations.js";
 
-const TABS = ["comments", "messages"];
-
 export class Column {
-  #buttons = TABS.map((name) => byId(`tab-${name}`));
-  #panels = [byId("comments-panel"), byId("messages")];
+  #tabs = [
+    { name: "comments", button: byId("tab-comments"), panel: byId("comments-panel") },
+    { name: "messages", button: byId("tab-messages"), panel: byId("messages") },
+  ];
   #key = `column ${location.pathname}`;
   #changed = () => {};
 
   constructor() {
-    for (const [at, button] of this.#buttons.entries()) {
-      button.addEventListener("click", () => this.#turnTo(TABS[at]));
-      button.addEventListener("keydown", (event) => this.#pressed(event, at));
-    }
+    for (const tab of this.#tabs) this.#wire(tab);
+  }
+
+  /** Add a tab before that of the messages. `opened()`: somebody has turned to it. */
+  add(name, button, panel, opened) {
+    const [messages] = this.#tabs.slice(-1);
+    messages.button.before(button);
+    messages.panel.before(panel);
+    const tab = { name, button, panel, opened };
+    this.#tabs.splice(-1, 0, tab);
+    this.#wire(tab);
+    if (recall(this.#key) === name) this.#turnTo(name);
   }
 
   get isShown() {
-    return !this.#panels[1].hidden;
+    return !byId("messages").hidden;
   }
 
   /** The open conversation takes the place of the list. */
@@ -30,7 +39,7 @@ export class Column {
   }
 
   get entry() {
-    return this.#buttons[1];
+    return byId("tab-messages");
   }
 
   begin({ viewer, changed }) {
@@ -59,24 +68,32 @@ export class Column {
     byId("comments-toggle").classList.toggle("has-unread", unread > 0);
   }
 
+  #wire(tab) {
+    tab.button.addEventListener("click", () => this.#turnTo(tab.name));
+    tab.button.addEventListener("keydown", (event) => this.#pressed(event, tab));
+  }
+
   #turnTo(name, { focus = false } = {}) {
-    for (const [at, button] of this.#buttons.entries()) {
-      const isSelected = TABS[at] === name;
+    for (const { name: its, button, panel, opened } of this.#tabs) {
+      const isSelected = its === name;
       button.setAttribute("aria-selected", String(isSelected));
       button.tabIndex = isSelected ? 0 : -1;
       if (isSelected && focus) button.focus();
-      this.#panels[at].hidden = !isSelected;
+      panel.hidden = !isSelected;
+      if (isSelected) opened?.();
     }
     remember(this.#key, name);
     this.#changed();
   }
 
-  #pressed(event, at) {
+  #pressed(event, tab) {
+    const tabs = this.#tabs.filter(({ button }) => button.offsetParent); // a dock has no messages
+    const [at, last] = [tabs.indexOf(tab), tabs.length - 1];
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key] * (document.dir === "rtl" ? -1 : 1);
-    const to = { Home: 0, End: TABS.length - 1 }[event.key] ?? (step ? (at + step + TABS.length) % TABS.length : null);
+    const to = { Home: 0, End: last }[event.key] ?? (step ? (at + step + tabs.length) % tabs.length : null);
     if (to === null) return;
     event.preventDefault();
-    this.#turnTo(TABS[to], { focus: true });
+    this.#turnTo(tabs[to].name, { focus: true });
   }
 }
 

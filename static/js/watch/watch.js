@@ -58,8 +58,9 @@ const client = new HubClient({
 });
 // A page apart, an embed or a dock, shows no messages, and nobody is online by it.
 const reader = (viewer) => (as ? null : viewer);
+const column = new Column();
 const inbox = new Inbox({
-  viewer: reader(store.state.viewer), client, asViewer, frame: new Column(),
+  viewer: reader(store.state.viewer), client, asViewer, frame: column,
   blocked(ids) {
     store.dispatch("local_blocked", { blocked: ids });
     broadcast("blocked", { viewer: store.state.viewer, blocked: ids });
@@ -79,7 +80,7 @@ async function loadBoard() {
   hasBoard = true;
   try {
     const { loadedBoard } = await import("../board/board.js");
-    const board = await loadedBoard({ store, client, asViewer });
+    const board = await loadedBoard({ store, client, asViewer, addTab: (...tab) => column.add(...tab) });
     parts.push(board);
     board.render(store.state);
   } catch (error) {

@@ -1,0 +1,178 @@
+// The questions of viewers: a tab beside the comments, and the card of the one that is being answered. The list is asked for
+// when somebody turns to it; board.js loads this file where viewers may ask, or could.
+
+import { ApiError, call } from "../core/api.js";
+import { newClientId } from "../core/sending.js";
+import { broadcast, onBroadcast } from "../core/tabs.js";
+import { translate } from "../core/words.js";
+import { Composer } from "../parts/composer.js";
+import { byId, copyOf, toast } from "../parts/dom.js";
+import { AnsweringCard, answeredAt } from "./answering.js";
+import { drawAnswered, QuestionList } from "./question-list.js";
+import { again, apply, first } from "./question-state.js";
+
+const AGAIN_MS = 3_000;
+const TICK_MS = 500;
+const NOTHING = { questions: [], votes: { total: 0, kinds: {} }, mine: [] };
+
+const message = (error) => (["forbidden", ""].includes(error.code) || ![403, 409, 422].includes(error.status) ? error.advice : error.detail);
+
+export class Questions {
+  #state = null;
+  #answered = null;
+  #viewerId;
+  #isAsking = false;
+  #isOpened = false;
+  #board = null;
+  #unsent = null;
+  #card;
+  #list;
+  #form;
+
+  /** `place`: the board's; `addTab(name, button, panel, opened)`: beside the comments. */
+  constructor({ store, client, asViewer, place, addTab }) {
+    Object.assign(this, { store, client, asViewer });
+    this.#card = new AnsweringCard({ place, answered: (id) => void this.#act("answered", id) });
+    addTab("questions", copyOf("questions-tab-template"), copyOf("questions-panel-template"), () => this.#open());
+    this.#list = new QuestionList({ act: (name, id) => (name === "vote" ? this.asViewer(() => void this.#vote(id)) : void this.#act(name, id)) });
+    this.#form = new Composer(byId("ask"), {
+      wait: "wait_question",
+      draft: () => `question ${store.state.topic}`,
+      send: (text) => this.asViewer(() => void this.#send(text)),
+    });
+    byId("answered").addEventListener("toggle", ({ target }) => { if (target.open) void this.#readAnswered(); });
+    onBroadcast("question_voted", (vote) => this.#happened("local_voted", vote));
+    setInterval(() => { if (store.state.recording) this.#drawCard(); }, TICK_MS);
+  }
+
+  /** `board`: what board.js has; its `questions` is what this is about. */
+  render(board, page) {
+    const isOther = page.viewer?.id !== this.#viewerId;
+    this.#viewerId = page.viewer?.id;
+    if (isOther && this.#state) void this.#ask();
+    this.#board = board;
+    this.#draw();
+  }
+
+  get #path() {
+    return `/videos/${this.store.state.video.id}/questions`;
+  }
+
+  #open() {
+    this.#isOpened = true;
+    if (!this.#state) void this.#ask();
+    if (this.store.state.video.status === "ended") byId("answered").open = true;
+  }
+
+  async #ask() {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    const asked = this.#viewerId;
+    try {
+      const answer = first(await call("GET", this.#path, undefined, { quietly: true }));
+      const isFirst = this.#state === null;
+      this.#state = isFirst ? answer : again(this.#state, answer);
+      if (isFirst) this.client.watch(answer.topic, { has: () => this.#state, deliver: (name, data) => this.#happened(name, data) });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.passing) setTimeout(() => void this.#ask(), AGAIN_MS * (1 + Math.random()));
+    } finally {
+      this.#isAsking = false;
+    }
+    if (asked !== this.#viewerId) void this.#ask();
+    this.#draw();
+  }
+
+  #happened(name, data) {
+    if (!this.#state) return;
+    this.#state = apply(this.#state, name, data);
+    if (name === "question_gone" && this.#answered) void this.#readAnswered();
+    this.#draw();
+  }
+
+  // What was answered
+
+  async #readAnswered() {
+    this.#answered ??= [];
+    try {
+      this.#answered = (await call("GET", `${this.#path}/answered`, undefined, { quietly: true })).items;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.passing) setTimeout(() => void this.#readAnswered(), AGAIN_MS * (1 + Math.random()));
+    }
+    this.#drawAnswered();
+  }
+
+  #drawAnswered() {
+    const { video, recording, canModerate } = this.store.state;
+    const has = (ms) => ms !== null && recording?.has(ms);
+    const goTo = ({ answering_at_ms: ms }) => (has(ms) ? () => { byId("picture").currentTime = recording.secondOf(ms); } : null);
+    const putBack = canModerate && video.status !== "ended" ? (id) => void this.#act("open", id) : null;
+    drawAnswered(byId("answered-list"), this.#answered, { video, goTo, putBack });
+    byId("no-answered").hidden = this.#answered.length > 0;
+  }
+
+  // What is drawn
+
+  #draw() {
+    const page = this.store.state;
+    const { video, over } = page;
+    const isOpen = Boolean(this.#board?.questions?.is_open) && video.status !== "ended" && !over;
+    byId("ask").hidden = !isOpen;
+    byId("ask-closed").hidden = isOpen;
+    byId("ask-closed").textContent = translate(video.status === "ended" || over ? "questions_ended" : "questions_off");
+    if (this.#isOpened && this.#state) this.#list.render(this.#state, page);
+    else byId("no-questions").hidden = true;
+    this.#drawCard();
+  }
+
+  #drawCard() {
+    const page = this.store.state;
+    if (!page.recording) return this.#card.render(this.#board?.questions?.answering ?? null, page);
+    if (!this.#answered) {
+      void this.#readAnswered();
+      return this.#card.render(null, page);
+    }
+    const ms = page.recording.momentAt(byId("picture").currentTime);
+    return this.#card.render(ms === null ? null : answeredAt(this.#answered, ms), page);
+  }
+
+  // What one does
+
+  async #send(body) {
+    // The same text again is the same question: an answer that got lost does no harm.
+    if (this.#unsent?.body !== body) this.#unsent = { body, client_id: newClientId() };
+    try {
+      const question = await call("POST", this.#path, this.#unsent);
+      this.#unsent = null;
+      this.#happened("local_asked", { question });
+      byId("question-list").lastElementChild?.scrollIntoView({ block: "nearest" });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (this.#form.takesBack(error, body) && error.status !== 429) this.#form.complain(message(error));
+    }
+  }
+
+  async #vote(id) {
+    const isFor = !(this.#state ?? NOTHING).mine.includes(id);
+    try {
+      const { mine } = await call(isFor ? "PUT" : "DELETE", `${this.#path}/${id}/vote`);
+      this.#happened("local_voted", { id, mine });
+      broadcast("question_voted", { id, mine });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast(message(error));
+    }
+  }
+
+  async #act(name, id) {
+    try {
+      if (name === "delete") await call("DELETE", `${this.#path}/${id}`);
+      else await call("PUT", `${this.#path}/${id}/state`, { state: name });
+      if (this.#answered) void this.#readAnswered();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      toast(message(error));
+    }
+  }
+}
