@@ -275,6 +275,7 @@ CELERY_BEAT_SCHEDULE = {
     **ACCOUNT_JOBS,  # noqa: F405
     # Once a site, whatever its nodes. A look that waits longer than a step is covered by the next one.
     "timelines": {"task": "videos.tasks.keep_timelines", "schedule": 5.0, "options": {"expires": 5.0}},
+    "goals": {"task": "polls.tasks.note_reached_goals", "schedule": 5.0, "options": {"expires": 5.0}},
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
     "forget-arrivals": {"task": "moderation.tasks.forget_arrivals", "schedule": 86_400.0},
     "clear-recordings": {"task": "videos.tasks.clear_recordings", "schedule": 3600.0},

@@ -191,17 +191,28 @@ class Announcement(models.Model):
 
 
 class Goal(models.Model):
-    """How many likes or viewers a broadcaster wants. The page compares it with the video's own numbers."""
+    """How many likes or viewers a broadcaster wants. The page compares it with the video's own numbers.
+
+    `set_at` and `reached_at` are for the replay. A job writes the second, some seconds late (polls.tasks).
+    """
 
     class Kind(models.TextChoices):
         LIKES = "likes", _("likes")
         VIEWERS = "viewers", _("viewers")
 
-    pk = models.CompositePrimaryKey("video_id", "kind")
-    video = models.ForeignKey(Video, models.CASCADE, related_name="goals", db_index=False)
-    kind = models.CharField(max_length=8, choices=Kind)
-    title = models.CharField(max_length=GOAL_TITLE_MAX, blank=True, db_default="")
-    target = models.PositiveIntegerField()
+    id = models.BigAutoField(primary_key=True)
+    video = models.ForeignKey(Video, models.CASCADE, related_name="goals", db_index=False, verbose_name=_("video"))
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind)
+    title = models.CharField(_("title"), max_length=GOAL_TITLE_MAX, blank=True, db_default="")
+    target = models.PositiveIntegerField(_("number"))
+    set_at = models.DateTimeField(_("set"), db_default=Now())
+    reached_at = models.DateTimeField(_("reached"), null=True)
+
+    class Meta:
+        verbose_name = _("goal")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["video", "kind"], name="goal_once"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.target} {self.kind}"
@@ -215,9 +226,12 @@ class Raid(models.Model):
     target_title = models.CharField(max_length=TITLE_MAX)
     target_name = models.CharField(max_length=NAME_MAX)
     name = models.CharField(max_length=NAME_MAX)
-    viewers = models.PositiveIntegerField()
-    at = models.DateTimeField(db_default=Now())
-    leaves_at = models.DateTimeField()
+    viewers = models.PositiveIntegerField(_("viewers"))
+    at = models.DateTimeField(_("at"), db_default=Now())
+    leaves_at = models.DateTimeField(_("left"))
+
+    class Meta:
+        verbose_name = _("raid")
 
     def __str__(self) -> str:
         return f"{self.video_id} to {self.target_id}"

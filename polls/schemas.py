@@ -110,6 +110,8 @@ class GoalOut(Schema):
     kind: Literal["likes", "viewers"]
     target: int
     title: str
+    set_at_ms: int
+    reached_at_ms: int | None = Field(description="Some seconds late; null: not reached so far.")
 
 
 class RaidTarget(Schema):

@@ -100,7 +100,7 @@ async def test_an_announcement_a_goal_and_a_raid(site: Site, broadcaster: Broadc
 async def test_viewers_ask_vote_and_see_what_is_answered(
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:
-    """One on a computer, by keyboard, one on a phone on another node; the broadcaster in the dock of the studio, too."""
+    """One on a computer, by keyboard, one on a phone on another node; the broadcaster in the dock of the studio."""
     video_id = broadcaster.new_video(title="Ask me")
     nadia = await live_as(open_window, broadcaster, video_id)
     ada = await open_window(watch(site, video_id))
@@ -115,6 +115,7 @@ async def test_viewers_ask_vote_and_see_what_is_answered(
     await expect(dialog.get_by_role("button", name="Stop")).to_be_visible()
     await dialog.get_by_role("button", name="Close", exact=True).click()
 
+    await expect(ada.page.get_by_role("tab", name="Questions")).to_be_visible()
     await ada.page.get_by_role("tab", name="Comments").focus()
     await ada.page.keyboard.press("ArrowRight")
     await expect(ada.page.get_by_role("tab", name="Questions")).to_be_focused()

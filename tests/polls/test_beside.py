@@ -13,7 +13,7 @@ from polls import announcements, goals, raids
 from polls.models import Announcement, Raid
 from tests.videos.acts import Stage
 from videos import broadcasts, removal
-from videos.models import Video
+from videos.models import LikeCount, TimelineStep, Video
 from web.refusals import Conflict, Forbidden, Invalid, NotFound
 
 
@@ -70,7 +70,28 @@ def test_there_is_one_goal_of_a_kind(live: Stage) -> None:
     goals.set_goal(live.video.id, live.owner, "likes", 100, " Then  I sing ")
     goals.set_goal(live.video.id, live.owner, "likes", 200, "")
     goals.take_goal_away(live.video.id, live.owner, "viewers")
-    assert goals.goals_json(live.video.id) == [{"kind": "likes", "target": 200, "title": ""}]
+    [left] = goals.goals_json(live.video.id)
+    assert (left["kind"], left["target"], left["title"], left["reached_at_ms"]) == ("likes", 200, "", None)
+
+
+def test_a_goal_keeps_the_moment_when_it_was_reached(live: Stage) -> None:
+    """Likes are counted; how many watch is in the timeline, which has a row where the number changes."""
+    id = live.video.id
+    TimelineStep.objects.create(video=live.video, at=live.video.created_at, viewers=5, comments=0, reactions={})
+    for kind in ("likes", "viewers"):
+        goals.set_goal(id, live.owner, kind, 2 if kind == "likes" else 6, "")
+    LikeCount.objects.filter(video=live.video, kind="love").update(count=1)
+    assert goals.note_reached() == 0
+    LikeCount.objects.filter(video=live.video, kind="like").update(count=1)
+    live.events.clear()
+    assert (goals.note_reached(), goals.note_reached()) == (1, 0)
+    name, data = live.newest()
+    assert (name, data["goals"]) == ("goals", goals.goals_json(id))
+    assert [goal["kind"] for goal in data["goals"] if goal["reached_at_ms"]] == ["likes"]
+    goals.set_goal(id, live.owner, "viewers", 5, "")
+    assert goals.note_reached() == 1
+    goals.set_goal(id, live.owner, "viewers", 9, "")
+    assert [goal["kind"] for goal in goals.goals_json(id) if goal["reached_at_ms"]] == ["likes"]
 
 
 def test_a_raid_is_on_both_boards_until_it_is_called_off(live: Stage, target: Video) -> None:

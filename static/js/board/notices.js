@@ -6,6 +6,7 @@ import { byId, copyOf } from "../parts/dom.js";
 import { compact } from "../parts/format.js";
 
 const DISMISSED = "announcement-dismissed";
+const TICK_MS = 500;
 
 export class Announcement {
   #card = copyOf("announcement-template");
@@ -28,26 +29,40 @@ export class Announcement {
   }
 }
 
+/** In a replay the goals come when they were set, with the numbers of the moment that is shown. */
 export class Goals {
   #card = copyOf("goals-template");
-  #shown = null;
+  #shown = "";
+  #goals = [];
+  #page = null;
 
   constructor({ place }) {
     place.append(this.#card);
+    setInterval(() => { if (this.#page?.recording) this.#drawAll(); }, TICK_MS);
   }
 
-  render({ goals }, { video, likes, viewers, over }) {
-    this.#card.hidden = over || !goals.length || video.status === "ended";
+  render({ goals }, page) {
+    [this.#goals, this.#page] = [goals, page];
+    this.#drawAll();
+  }
+
+  #drawAll() {
+    const { video, likes, viewers, over, recording } = this.#page;
+    const ms = recording ? recording.momentAt(byId("picture").currentTime) ?? 0 : Infinity;
+    const goals = this.#goals.filter(({ set_at_ms: from }) => from <= ms);
+    this.#card.hidden = over || !goals.length || (video.status === "ended" && !recording);
     if (this.#card.hidden) return;
-    if (goals !== this.#shown) this.#begin(goals);
-    for (const [at, { kind, target }] of goals.entries()) {
-      // A goal of viewers stays reached when some have left.
-      this.#draw(this.#card.children[at], kind, kind === "likes" ? likes.total : viewers.count, target, kind === "viewers" && viewers.peak >= target);
+    const key = JSON.stringify(goals.map(({ kind, title }) => [kind, title]));
+    if (key !== this.#shown) this.#begin(goals);
+    this.#shown = key;
+    for (const [at, { kind, target, reached_at_ms: reached }] of goals.entries()) {
+      // A goal stays reached when some have left.
+      const was = (reached !== null && reached <= ms) || (!recording && kind === "viewers" && viewers.peak >= target);
+      this.#draw(this.#card.children[at], kind, kind === "likes" ? likes.total : viewers.count, target, was);
     }
   }
 
   #begin(goals) {
-    this.#shown = goals;
     this.#card.replaceChildren(...goals.map(({ kind, title }) => {
       const item = copyOf("goal-template");
       item.querySelector(".goal-title").textContent = title;
