@@ -18,6 +18,7 @@ from moderation.rights import require
 from polls.board import board_topic, held, held_open, make_board
 from polls.models import Raid
 from realtime.log import writer as log
+from screening.models import ChannelRules
 from videos.models import Video
 from videos.topics import visible_video, with_viewers
 from web.moments import to_ms
@@ -35,13 +36,16 @@ async def viewers_of(video_id: UUID) -> int:
 def raid(video_id: UUID, actor: Viewer, target_id: UUID, *, viewers: int) -> dict[str, Any]:
     """Take the viewers to another broadcast, in a moment. The same again changes nothing.
 
-    Raises NotFound, Forbidden (also where the broadcaster is banned), Conflict (`no_target`, `raid_on`, `video_ended`).
+    Raises NotFound, Forbidden (also where the broadcaster is banned), Conflict (`no_target`, `raids_off`, `raid_on`,
+    `video_ended`).
     """
     video, target = visible_video(video_id, actor), visible_video(target_id, actor)
     is_target = target.visibility == Video.Visibility.PUBLIC and target.status == Video.Status.LIVE
     if not is_target or target.owner_id == video.owner_id:
         raise Conflict("Choose a public broadcast of another channel that is live.", code="no_target")
     takes_part(target.owner_id, video.owner_id)
+    if ChannelRules.objects.filter(owner=target.owner_id, raids_off=True).exists():
+        raise Conflict("This channel takes no viewers from others. Choose another one.", code="raids_off")
     require("board", video.owner_id, actor)
     make_board(target, actor)
     with held_open(video_id, actor, board_topic(target_id)) as board:

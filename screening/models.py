@@ -23,7 +23,7 @@ TEXT_MAX = 60_000  # a request has 64 KiB at most
 
 
 class ChannelRules(models.Model):
-    """What comments at a broadcaster's videos must be like. Without a row there are no rules."""
+    """What comments at a broadcaster's videos must be like, and who may come. Without a row there are no rules."""
 
     owner = models.OneToOneField(Viewer, models.CASCADE, primary_key=True, related_name="rules")
     slow_seconds = models.PositiveIntegerField(
@@ -56,6 +56,12 @@ class ChannelRules(models.Model):
         default=False,
         db_default=False,
         help_text=_("Newcomers who write alike, many at once, are shut out for ten minutes."),
+    )
+    raids_off = models.BooleanField(
+        _("no raids from other channels"),
+        default=False,
+        db_default=False,
+        help_text=_("Other broadcasters cannot send their viewers here."),
     )
     changed_at = models.DateTimeField(_("changed"), auto_now=True)
 

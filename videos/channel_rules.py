@@ -21,7 +21,7 @@ from web.refusals import Invalid, NotFound
 
 FIELDS = (
     "slow_seconds", "account_minutes", "follow_minutes", "emoji_only", "links_off", "capitals_off", "repeats_off",
-    "shield",
+    "shield", "raids_off",
 )  # fmt: skip
 
 

@@ -279,6 +279,7 @@ class RulesOut(Schema):
     capitals_off: bool
     repeats_off: bool
     shield: bool = Field(description="The gate closes by itself when many newcomers write alike.")
+    raids_off: bool = Field(description="Other broadcasters cannot send their viewers here.")
 
 
 class RulesIn(In):
@@ -290,6 +291,7 @@ class RulesIn(In):
     capitals_off: bool = UNCHANGED
     repeats_off: bool = UNCHANGED
     shield: bool = UNCHANGED
+    raids_off: bool = UNCHANGED
 
 
 class GateIn(In):

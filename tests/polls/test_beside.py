@@ -11,6 +11,7 @@ from django.utils import timezone
 from moderation.models import Restriction
 from polls import announcements, goals, raids
 from polls.models import Announcement, Raid
+from screening.models import ChannelRules
 from tests.videos.acts import Stage
 from videos import broadcasts, removal
 from videos.models import LikeCount, TimelineStep, Video
@@ -125,6 +126,11 @@ def test_nobody_is_taken_where_they_cannot_go(live: Stage, target: Video) -> Non
         with pytest.raises(Conflict) as refused:
             raid(live, wrong)
         assert refused.value.code == "no_target"
+    ChannelRules.objects.create(owner=target.owner, raids_off=True)
+    with pytest.raises(Conflict) as refused:
+        raid(live, target.id)
+    assert refused.value.code == "raids_off"
+    ChannelRules.objects.all().delete()
     broadcasts.update_video(target.id, target.owner, visibility="unlisted")
     with pytest.raises(Conflict):
         raid(live, target.id)
