@@ -36,6 +36,9 @@ class DemoVideo(Protocol):
     def stream_key(self) -> str:
         """Return the key with which its picture is sent."""
 
+    def token(self) -> str:
+        """Return a token of its broadcaster, for the API. It is good for some weeks."""
+
     def close_broadcast(self) -> None:
         """End the demo's live video, if there is one."""
 
@@ -73,9 +76,12 @@ class Demo:
     async def _goes_on(self, video: DemoVideo, video_id: Any) -> bool:
         """Let guests act until the video ends or the site stops. Return True if it is the site that stops."""
         host = in_url(settings.HOST)
+        token = await with_database(video.token)
         client = demo_guests.client_of(settings.PORT, host=host, allowed_hosts=settings.ALLOWED_HOSTS)
         async with client:
-            guests = demo_guests.DemoGuests(client, video_id, folder=settings.DATA_DIR, chance=random.Random())
+            guests = demo_guests.DemoGuests(
+                client, video_id, folder=settings.DATA_DIR, chance=random.Random(), host_token=token
+            )
             acting = asyncio.create_task(guests.run(), name="demo guests")
             try:
                 while await _is_live(video, video_id):

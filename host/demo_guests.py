@@ -1,4 +1,5 @@
-"""Guests of the demo broadcast. While somebody watches, they like, react, comment and answer.
+"""Guests of the demo broadcast. While somebody watches, they like, react, comment, answer, vote and ask. Their
+broadcaster opens a poll now and then, and answers questions.
 
 Started by host.demo. They are clients of the REST API, as any others, and their names say what they are. Without a
 viewer they do nothing, so a demo that runs for weeks fills no table.
@@ -10,6 +11,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,18 +45,39 @@ COMMENTS = (
     "How far north do you have to go for this?",
     "First time here. This is beautiful.",
 )
+POLL_SECONDS = 120
+POLL_EVERY_SECONDS = 600
+POLLS = (
+    ("Which colour do you like best?", ("Green", "Violet", "Red")),
+    ("How is the bell?", ("Right as it is", "Too loud", "Which bell?")),
+    ("Where do you watch from?", ("Europe", "The Americas", "Asia", "Elsewhere")),
+)
+QUESTIONS = (
+    "How is this picture made?",
+    "Can I send a picture of my own?",
+    "Does the clock come from the server?",
+    "How many people can watch at once?",
+)
+QUESTIONS_WAITING = 2
+ANSWERING_SECONDS = 30
 ANSWERS = ("Welcome!", "I saw it too.", "Yes, it is!", "Same here.", "Good question.", "Thank you for that.")
 
 
 class DemoGuests:
-    """`client` speaks to the site's API. `folder` keeps the guests' tokens, so that a restart makes no new guests."""
+    """`client` speaks to the site's API. `folder` keeps the guests' tokens, so that a restart makes no new guests.
 
-    def __init__(self, client: httpx.AsyncClient, video_id: Any, *, folder: Path, chance: random.Random) -> None:
+    `host_token`: of the broadcaster.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, video_id: Any, *, folder: Path, chance: random.Random, host_token: str
+    ) -> None:
         self._client = client
         self._video = f"/videos/{video_id}"
         self._kept = folder / KEPT
         self._chance = chance
         self._tokens: dict[str, str] = {}
+        self._host = {"Authorization": f"Bearer {host_token}"}
 
     async def run(self, pause_seconds: tuple[float, float] = PAUSE_SECONDS) -> None:
         """Act now and then, until it is cancelled. What the site refuses is left out."""
@@ -72,7 +95,13 @@ class DemoGuests:
         return bool(video["viewers"]["count"])
 
     async def _act(self) -> None:
-        acts: Sequence[GuestAct] = (*[self._react] * 6, *[self._like] * 3, *[self._comment] * 2, self._answer)
+        acts: Sequence[GuestAct] = (
+            *[self._react] * 6,
+            *[self._like] * 3,
+            *[self._comment] * 2,
+            self._answer,
+            self._board,
+        )
         name = self._chance.choice(NAMES)
         await self._chance.choice(acts)(name)
 
@@ -93,6 +122,45 @@ class DemoGuests:
         if others:
             body = {"body": self._chance.choice(ANSWERS), "reply_to": others[0]["id"]}
             await self._send(name, "POST", "/comments", body)
+
+    async def _board(self, name: str) -> None:
+        """Do one thing with what is beside the picture: the broadcaster where it is due, else the guest."""
+        found = await self._client.get(f"{self._video}/board")
+        board = found.json()["snapshot"] if found.is_success else {"poll": None, "questions": None}
+        now_ms, poll, asking = time.time() * 1000, board["poll"], board["questions"]
+        if poll is None or now_ms - poll["opened_at_ms"] > POLL_EVERY_SECONDS * 1000:
+            question, options = self._chance.choice(POLLS)
+            await self._act_as_host(
+                "POST", "/polls", {"question": question + MARK, "options": options, "seconds": POLL_SECONDS}
+            )
+        elif asking is None or not asking["is_open"]:
+            await self._act_as_host("PUT", "/questions", {"is_open": True})
+        elif (answering := asking["answering"]) is not None:
+            if now_ms - answering["answering_at_ms"] > ANSWERING_SECONDS * 1000:
+                await self._act_as_host("PUT", f"/questions/{answering['id']}/state", {"state": "answered"})
+        else:
+            await self._ask_or_vote(name, poll)
+
+    async def _ask_or_vote(self, name: str, poll: dict[str, Any]) -> None:
+        """Ask while few questions wait; else vote, and have the one with most votes answered now and then."""
+        listed = (await self._client.get(f"{self._video}/questions")).raise_for_status().json()["snapshot"]
+        waiting, votes = listed["questions"], listed["votes"]["kinds"]
+        if len(waiting) < QUESTIONS_WAITING:
+            known = {question["body"] for question in waiting}
+            body = self._chance.choice([text for text in QUESTIONS if text not in known])
+            await self._send(name, "POST", "/questions", {"body": body})
+            return
+        first = max(waiting, key=lambda question: int(votes.get(str(question["id"]), 0)))
+        if int(votes.get(str(first["id"]), 0)) > 1:
+            await self._act_as_host("PUT", f"/questions/{first['id']}/state", {"state": "answering"})
+            return
+        question = self._chance.choice(waiting)
+        await self._send(name, "PUT", f"/questions/{question['id']}/vote", None)
+        option = self._chance.choice(poll["options"])
+        await self._send(name, "PUT", f"/polls/{poll['id']}/vote", {"option": option["id"]})
+
+    async def _act_as_host(self, method: str, path: str, body: object) -> None:
+        await self._client.request(method, self._video + path, json=body, headers=self._host)
 
     async def _send(self, name: str, method: str, path: str, body: object) -> None:
         if name not in self._tokens:

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Viewer
+from accounts.tokens import issue_token
 from videos import broadcasts, keys
 from videos.models import Video
 
@@ -47,6 +48,11 @@ def open_broadcast() -> UUID:
 def stream_key() -> str:
     """Return the key with which the demo's picture is sent."""
     return keys.key_of(Viewer.objects.get(username=USERNAME))
+
+
+def token() -> str:
+    """Return a token with which the demo's broadcaster acts by the API."""
+    return issue_token(Viewer.objects.get(username=USERNAME))
 
 
 def close_broadcast() -> None:
