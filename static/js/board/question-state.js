@@ -28,7 +28,7 @@ export function apply(state, name, data) {
 }
 
 /** Return the state after another answer of the API. Events may have come meanwhile: they are newer. */
-export const again = (known, answer) => ({ ...(answer.seq >= known.seq ? answer : known), mine: answer.mine });
+export const again = (known, answer, mine) => ({ ...(answer.seq >= known.seq ? answer : known), votes: known.votes, mine });
 
 /** The questions as they are shown, each with its votes: what is being answered, then those with most votes. */
 export const ranked = ({ questions, votes, mine }) => questions

@@ -22,6 +22,7 @@ export class Questions {
   #answered = null;
   #viewerId;
   #isAsking = false;
+  #votesCast = 0;
   #isOpened = false;
   #board = null;
   #unsent = null;
@@ -49,7 +50,10 @@ export class Questions {
   render(board, page) {
     const isOther = page.viewer?.id !== this.#viewerId;
     this.#viewerId = page.viewer?.id;
-    if (isOther && this.#state) void this.#ask();
+    if (isOther && this.#state) {
+      this.#state = { ...this.#state, mine: [] };
+      void this.#ask();
+    }
     this.#board = board;
     this.#draw();
   }
@@ -67,11 +71,11 @@ export class Questions {
   async #ask() {
     if (this.#isAsking) return;
     this.#isAsking = true;
-    const asked = this.#viewerId;
+    const [asked, votesCast] = [this.#viewerId, this.#votesCast];
     try {
       const answer = first(await call("GET", this.#path, undefined, { quietly: true }));
       const isFirst = this.#state === null;
-      this.#state = isFirst ? answer : again(this.#state, answer);
+      this.#state = isFirst ? answer : again(this.#state, answer, this.#mineOf(answer, votesCast));
       if (isFirst) this.client.watch(answer.topic, { has: () => this.#state, deliver: (name, data) => this.#happened(name, data) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -79,11 +83,17 @@ export class Questions {
     } finally {
       this.#isAsking = false;
     }
-    if (asked !== this.#viewerId) void this.#ask();
+    // An answer that a vote has overtaken does not know it.
+    if (asked !== this.#viewerId || votesCast !== this.#votesCast) void this.#ask();
     this.#draw();
   }
 
+  #mineOf(answer, votesCast) {
+    return votesCast === this.#votesCast ? answer.mine : this.#state.mine;
+  }
+
   #happened(name, data) {
+    if (name === "local_voted") this.#votesCast += 1;
     if (!this.#state) return;
     this.#state = apply(this.#state, name, data);
     if (name === "question_gone" && this.#answered) void this.#readAnswered();
