@@ -30,7 +30,7 @@ ACTION_MAX = 100
 class _OfBoards(LookOnlyMixin, admin.ModelAdmin[Any]):
     """Shown to the site's moderators, besides those who may see the table."""
 
-    list_select_related = ("video",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("video",)
     sortable_by: ClassVar[tuple[str, ...]] = ()
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -73,7 +73,8 @@ class PollAdmin(_OfBoards):
     actions = ("close", "withdraw")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Poll]:
-        return super().get_queryset(request).annotate(_votes=Sum("options__votes"))
+        rows: QuerySet[Poll] = super().get_queryset(request)
+        return rows.annotate(_votes=Sum("options__votes"))
 
     def with_id(self, id: UUID) -> Q:
         return Q(pk=id) | Q(video=id)

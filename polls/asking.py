@@ -216,7 +216,7 @@ class _Batch:
         self._has_room(command, actor)
         self._screened(command, actor, video)
         asked_at = datetime.fromtimestamp(command.at_ms / 1000, UTC)
-        row = {"id": self._ids.pop(0), "body": command.body, "asked_at": asked_at}
+        row: dict[str, Any] = {"id": self._ids.pop(0), "body": command.body, "asked_at": asked_at}
         if not is_seen:
             raise Shadowed(_json(row, actor))
         self._known[key] = row

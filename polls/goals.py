@@ -72,7 +72,7 @@ def _note_reached(video_id: UUID) -> int:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(_NOTE, [video_id])
-        count = cursor.rowcount
+        count: int = cursor.rowcount
     if count:
         _publish(head, video_id)
     return count

@@ -76,7 +76,7 @@ export class QuestionList {
     vote.setAttribute("aria-label", `${translate("vote_for")}: ${question.body}. ${plural("votes", question.votes, { shown: question.votes })}`);
     vote.disabled = video.status === "ended";
     vote.querySelector(".num").textContent = compact(question.votes);
-    item.querySelector(".question-acts").hidden = !(canModerate || isOwn);
+    item.querySelector(".question-acts").hidden = !canModerate;
     part("answering").hidden = !canModerate || isAnswering || video.status === "ended";
     part("answered").hidden = !canModerate;
     part("delete").hidden = !(canModerate || isOwn);
