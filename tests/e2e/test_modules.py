@@ -787,3 +787,30 @@ async def test_frames_are_acknowledged_by_the_servers_clock_until_their_connecti
     """
     found = await run(window, "core/acknowledgements", body)
     assert found == [0, [["c", 1], ["c", 1]], 41, True, 5_000, {"cleared": 7}]
+
+
+async def test_pointer_that_rests_holds_a_list_only_at_a_button(window: Window) -> None:
+    """In a flood, the buttons of a comment were gone from under a mouse that rested there for three seconds."""
+    await window.page.clock.install()
+    await run(
+        window,
+        "parts/hold",
+        """
+        document.body.innerHTML = "<main><p>A text</p><button>More</button></main>";
+        window.hold = new module.Hold(document.querySelector("main"), { released() {} });
+        """,
+    )
+    is_held = "hold.isHeld"
+    await window.page.get_by_text("A text").hover()
+    assert await window.page.evaluate(is_held)
+
+    await window.page.clock.run_for(4_000)
+    assert not await window.page.evaluate(is_held), "it rests at a text"
+
+    await window.page.get_by_role("button", name="More").hover()
+    await window.page.clock.run_for(4_000)
+    assert await window.page.evaluate(is_held), "somebody is about to press it"
+
+    await window.page.get_by_text("A text").hover()
+    await window.page.clock.run_for(4_000)
+    assert not await window.page.evaluate(is_held)

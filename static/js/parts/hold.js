@@ -1,9 +1,11 @@
-// While somebody points at the items of a list, selects text there or goes through them by keyboard, nothing new moves them.
+// While somebody points at the items of a list, selects text there or goes through them by keyboard, nothing new moves
+// them. A pointer that rests for some seconds points no more, except at a button or a link.
 
 const REST_MS = 3_000;
 
 export class Hold {
   #pointedUntil = 0;
+  #control = null;
   #isDown = false;
   #isByKeys = false;
   #timer = null;
@@ -12,8 +14,9 @@ export class Hold {
   constructor(element, { released }) {
     Object.assign(this, { element, released });
     const on = (names, work) => names.split(" ").forEach((name) => element.addEventListener(name, work, { passive: true }));
-    on("pointermove pointerdown", ({ pointerType, type }) => {
+    on("pointermove pointerdown", ({ pointerType, type, target }) => {
       if (pointerType === "touch") return;
+      this.#control = target.closest("button, a");
       if (type === "pointerdown") this.#isDown = true;
       this.#pointedUntil = performance.now() + REST_MS;
       this.#watch();
@@ -40,7 +43,8 @@ export class Hold {
   get #isWanted() {
     const focus = document.activeElement;
     const isThere = focus !== this.element && this.element.contains(focus);
-    return this.#isDown || (this.#isByKeys && isThere) || this.#isSelecting || performance.now() < this.#pointedUntil;
+    const isPointing = performance.now() < this.#pointedUntil || this.#control?.matches(":hover");
+    return this.#isDown || (this.#isByKeys && isThere) || this.#isSelecting || isPointing;
   }
 
   #watch() {
