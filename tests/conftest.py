@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from host import embedded
 from realtime.log.epoch import epoch
 from realtime.log.threads import backend_threads
-from tests import npm, servers
+from tests import npm, servers, template
 from tests.kit import HANG_SECONDS
 from tests.sites import Site, SiteFactory, free_port
 
@@ -74,6 +74,12 @@ def _empty_tables(_: flush.Command, *, database: str, **__: Any) -> None:
         tables = sorted({*connections[database].introspection.django_table_names()} - {*KEPT_TABLES})
         lock = f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE"
         cursor.execute("; ".join([lock, *(f"DELETE FROM {table}" for table in tables)]))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:  # alone it migrates as fast itself
+        connection.settings_dict["TEST"]["TEMPLATE"] = template.migrated()
 
 
 @pytest.fixture(scope="session")

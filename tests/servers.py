@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from host import embedded, environment
+from tests import template
 
 
 def _start() -> contextlib.ExitStack:
@@ -29,6 +30,10 @@ def _start() -> contextlib.ExitStack:
     os.environ["DATABASE_URL"] = database or embedded.database_url(folder)
     # The processes over which the run may be spread (tests.spread) share it.
     os.environ["TEST_DATABASE_URL"] = os.environ["DATABASE_URL"]
+    if template.NAME not in os.environ:
+        os.environ[template.NAME] = f"template_{os.getpid()}"
+        if database:
+            stack.callback(template.drop, database)
     os.environ["REDIS_URL"] = redis or embedded.redis_url(folder)
     os.environ["SECRET_KEY"] = "known to everyone who reads the tests"
     os.environ["LIVE_DATA_DIR"] = str(folder / "site")

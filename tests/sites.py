@@ -24,7 +24,7 @@ from psycopg import sql
 
 from host import embedded, programs
 from host.processes import Child, Program
-from tests import forks
+from tests import forks, template
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 120.0
@@ -214,14 +214,13 @@ class _ForkedChild(Child):
 
 
 class SiteFactory:
-    """Makes sites; their databases are copies of one that is migrated once."""
+    """Makes sites; their databases are copies of one that is migrated (tests.template)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count(1)
         self._server_url = os.environ["DATABASE_URL"]
         self._prefix = f"site_{os.getpid()}"
-        self._template: str | None = None
         self._databases: list[str] = []
 
     def start(
@@ -259,14 +258,8 @@ class SiteFactory:
         return site
 
     def _new_database(self, number: int) -> str:
-        if self._template is None:
-            self._template = self._create(f"{self._prefix}_template")
-            env = {**os.environ, "DATABASE_URL": self._url(self._template)}
-            forks.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], env=env).check_returncode()
-        return self._create(f"{self._prefix}_{number}", template=self._template)
-
-    def _create(self, name: str, *, template: str = "template1") -> str:
-        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        name = f"{self._prefix}_{number}"
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, template.migrated())))
         with psycopg.connect(self._server_url, autocommit=True) as connection:
             connection.execute(command)
         self._databases.append(name)
