@@ -82,7 +82,7 @@ async def ask_question(request: HttpRequest, video_id: VideoId, body: schemas.Qu
 
 @router.put(
     "/videos/{video_id}/questions/{question_id}/vote",
-    response={200: schemas.MyQuestionVote, **SENDING},
+    response={200: schemas.MyQuestionVote, **ACTING},
     tags=["board"],
     auth=claim_auth,
     summary="Vote for a question",

@@ -22,8 +22,8 @@ WRITTEN = {"Two": 2, "Eight": 8, "Fifteen": 15}
 
 @pytest.fixture
 def ended(site: Site, broadcaster: Broadcaster, picture: Picture) -> str:
-    """A broadcast of 20 seconds that has ended: with comments, likes, viewers and a poll, each at a second of its
-    recording.
+    """A broadcast of 20 seconds that has ended: with comments, likes, viewers, a poll, a goal and a question, each
+    at a second of its recording.
     """
     video_id = broadcaster.new_video(title="To be seen again")
     picture(video_id, seconds_before=20)
@@ -43,6 +43,10 @@ def ended(site: Site, broadcaster: Broadcaster, picture: Picture) -> str:
     poll = broadcaster.call("POST", f"/videos/{video_id}/polls", {"question": "Which?", "options": ["One", "Two"]})
     option = poll["options"][0]["id"]
     broadcaster.call("PUT", f"/videos/{video_id}/polls/{poll['id']}/vote", {"option": option})
+    broadcaster.call("PUT", f"/videos/{video_id}/goals/likes", {"target": 3, "title": "Then I sing"})
+    broadcaster.call("PUT", f"/videos/{video_id}/questions", {"is_open": True})
+    question = broadcaster.call("POST", f"/videos/{video_id}/questions", {"body": "How did you learn this?"})
+    broadcaster.call("PUT", f"/videos/{video_id}/questions/{question['id']}/state", {"state": "answering"})
     broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": f"/media/{video_id}/replay.m3u8"})
     broadcaster.call("POST", f"/videos/{video_id}/end")
     with psycopg.connect(site.database_url) as connection:
@@ -53,6 +57,14 @@ def ended(site: Site, broadcaster: Broadcaster, picture: Picture) -> str:
         connection.execute(
             "UPDATE polls_poll SET opened_at = %s, ends_at = %s WHERE id = %s",
             [start + timedelta(seconds=2), start + timedelta(seconds=10), poll["id"]],
+        )
+        connection.execute(
+            "UPDATE polls_question SET answering_at = %s, answered_at = %s WHERE id = %s",
+            [start + timedelta(seconds=3), start + timedelta(seconds=8), question["id"]],
+        )
+        connection.execute(
+            "UPDATE polls_goal SET set_at = %s, reached_at = %s WHERE video_id = %s",
+            [start + timedelta(seconds=2), start + timedelta(seconds=11), video_id],
         )
     return video_id
 
@@ -103,22 +115,31 @@ async def test_a_replay_shows_everything_at_its_moment(site: Site, ended: str, o
     assert window.problems == []
 
 
-async def test_a_poll_is_shown_while_it_was_open_and_then_its_result(
-    site: Site, ended: str, open_window: OpenWindow
-) -> None:
+async def test_a_board_is_as_it_was_at_each_moment(site: Site, ended: str, open_window: OpenWindow) -> None:
+    """A poll while it was open, then its result; a goal from when it was set; a question while it was answered."""
     window = await open_window(watch(site, ended))
     await window.page.get_by_role("button", name="Watch the replay").click()
     await plays(window)
     await window.page.keyboard.press("k")
+    answering, goal = window.page.get_by_role("region", name="Being answered now"), window.page.locator(".goal-count")
     option = window.page.locator(".poll-option").first
 
     await go_to(window, 12)
     await expect(option).to_contain_text("100%")
+    await expect(goal).to_contain_text("Reached!")
+    await expect(answering).to_be_hidden()
     await go_to(window, 4)
+    await expect(answering).to_contain_text("How did you learn this?")
+    await expect(goal).to_have_text("0 of 3 likes")
     await expect(option).not_to_contain_text("%")
     await expect(option).to_be_disabled()
     await go_to(window, 1)
     await expect(window.page.locator(".poll")).to_be_hidden()
+    await expect(goal).to_be_hidden()
+    await window.page.get_by_role("tab", name="Questions").click()
+    await window.page.get_by_role("button", name="Watch the answer").click()
+    await window.page.get_by_role("tab", name="Comments").click()
+    await expect(answering).to_be_visible()
     assert window.problems == []
 
 
