@@ -100,7 +100,7 @@ class DemoGuests:
             *[self._like] * 3,
             *[self._comment] * 2,
             self._answer,
-            self._board,
+            self.act_on_board,
         )
         name = self._chance.choice(NAMES)
         await self._chance.choice(acts)(name)
@@ -123,7 +123,7 @@ class DemoGuests:
             body = {"body": self._chance.choice(ANSWERS), "reply_to": others[0]["id"]}
             await self._send(name, "POST", "/comments", body)
 
-    async def _board(self, name: str) -> None:
+    async def act_on_board(self, name: str) -> None:
         """Do one thing with what is beside the picture: the broadcaster where it is due, else the guest."""
         found = await self._client.get(f"{self._video}/board")
         board = found.json()["snapshot"] if found.is_success else {"poll": None, "questions": None}

@@ -67,7 +67,7 @@ class SetVote:
     at_ms: int = field(default_factory=now_ms)
 
 
-Command = Ask | SetVote
+AskOrVote = Ask | SetVote
 
 
 async def ask(video_id: UUID, who: Viewer | Claim, body: str, *, client_id: str | None = None) -> dict[str, Any]:
@@ -96,7 +96,7 @@ async def vote(video_id: UUID, who: Viewer | Claim, question_id: int, *, is_for:
     return await group_commit.submit(SetVote(video_id, who, question_id, is_for))
 
 
-def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> Applied[dict[str, Any]]:
+def _apply(connection: psycopg.Connection[Any], commands: Sequence[AskOrVote]) -> Applied[dict[str, Any]]:
     """Apply questions and votes in order, in the open transaction: one round trip to read, whatever their number."""
     batch = _Batch(connection, commands)
     outcomes: list[dict[str, Any] | Exception] = []
@@ -132,7 +132,7 @@ _IDS = "SELECT nextval(pg_get_serial_sequence('polls_question', 'id')) AS id FRO
 class _Batch:
     """The rows that a batch touches, read under the lists' locks, changed in memory, written once."""
 
-    def __init__(self, connection: psycopg.Connection[Any], commands: Sequence[Command]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], commands: Sequence[AskOrVote]) -> None:
         self._connection = connection
         self._read(commands)
         self._asked: list[tuple[Any, ...]] = []
@@ -141,7 +141,7 @@ class _Batch:
         self._first_at_ms: dict[UUID, int] = {}
         self._events: list[Event] = []
 
-    def _read(self, commands: Sequence[Command]) -> None:
+    def _read(self, commands: Sequence[AskOrVote]) -> None:
         asks = [command for command in commands if isinstance(command, Ask)]
         votes = [command for command in commands if isinstance(command, SetVote)]
         videos = list({command.video_id for command in commands})
@@ -188,7 +188,7 @@ class _Batch:
         self._listed[video_id][question_id] = votes
         self._by_author[video_id, author_id] = self._by_author.get((video_id, author_id), 0) + 1
 
-    def _open_video(self, command: Command) -> tuple[Actor, dict[str, Any]]:
+    def _open_video(self, command: AskOrVote) -> tuple[Actor, dict[str, Any]]:
         """Return who acts, and the row of a video where they may. Raises SignedOut, NotFound, Conflict."""
         actor = acting(command.who, self._actors.get(command.who.id), attrgetter("password"))
         video = self._videos.get(command.video_id)
@@ -312,6 +312,6 @@ def _json(row: Mapping[str, Any], author: Actor) -> dict[str, Any]:
     }
 
 
-group_commit: GroupCommit[Command, dict[str, Any]] = GroupCommit(
+group_commit: GroupCommit[AskOrVote, dict[str, Any]] = GroupCommit(
     _apply, publish=log.publish, parameters=log.connection_parameters
 )

@@ -152,13 +152,10 @@ class Question(models.Model):
 
     @property
     def state(self) -> str:
-        """One of `QUESTION_STATES`."""
+        """One of "open", "answering", "answered"."""
         if self.answered_at is not None:
             return "answered"
         return "open" if self.answering_at is None else "answering"
-
-
-QUESTION_STATES = ("open", "answering", "answered")
 
 
 class QuestionVote(models.Model):

@@ -45,7 +45,7 @@ WHERE r.owner_id IS NOT NULL OR w.owner_id IS NOT NULL OR s.id IS NOT NULL OR g.
 """Asked with the videos and the authors of the comments, a pair each."""
 
 
-class Author(Protocol):
+class Writer(Protocol):
     @property
     def id(self) -> UUID: ...
     @property
@@ -59,7 +59,7 @@ class Text:
     """What somebody writes at a video."""
 
     video_id: UUID
-    author: Author
+    author: Writer
     body: str
     at: datetime
     is_edit: bool = False

@@ -46,7 +46,7 @@ async def test_guests_ask_and_one_question_is_answered(site: Site, tmp_path: Pat
         guests = guests_of(room, guest, tmp_path)
         board: dict[str, Any] = {}
         for number in itertools.count():
-            await guests._board(NAMES[number % len(NAMES)])
+            await guests.act_on_board(NAMES[number % len(NAMES)])
             board = (await room.call("GET", f"/videos/{room.video_id}/board")).json()["snapshot"]
             if board["questions"] and board["questions"]["answering"]:
                 break
