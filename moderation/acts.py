@@ -19,7 +19,7 @@ from accounts.models import Viewer
 from moderation import arrivals, audit, rights
 from moderation.models import AuditEntry, PersonNote, Restriction, Role
 from moderation.representation import role_json
-from moderation.restrictions import begin, current, end
+from moderation.restrictions import begin, begin_again, current, end
 from moderation.roles import Rank
 from realtime.events import TopicName
 from realtime.log import writer as log
@@ -72,10 +72,13 @@ def restrict(
     _check_length(kind, seconds, rank)
     if network_hours and kind == Restriction.Kind.TIME_OUT:
         raise Invalid("A time-out is for one person, not for their network.")
-    if not viewer.is_active and not _current(owner_id, viewer):
+    before = _current(owner_id, viewer)
+    if not viewer.is_active and not before:
         raise NotFound("There is no such person.")
     now = timezone.now()
     until = now + timedelta(seconds=seconds) if seconds is not None else None
+    if before and rank not in rights.MAY["lift"] and not (before.until and until and before.until <= until):
+        raise Forbidden("They are kept out for longer already.", code="kept_longer")
     made = Restriction(channel_id=owner_id, viewer=viewer, kind=kind, until=until, reason=reason, given_by=actor)
     made.network_until = now + timedelta(hours=network_hours) if network_hours else None
     begin(made)
@@ -91,16 +94,19 @@ def lift(owner_id: UUID | None, viewer_id: UUID, actor: Viewer, *, reason: str =
     reason = clean_reason(reason)
     heads = _locked(owner_id, "lift", actor)
     viewer = _locked_viewer(viewer_id)
-    lift_current(owner_id, viewer)
-    return audit.record(heads, owner_id, "lift", actor, viewer=viewer, reason=reason)
-
-
-def lift_current(owner_id: UUID | None, viewer: Viewer) -> None:
-    """Lift what keeps a viewer out. The channel and the viewer are locked. Raises NotFound."""
     found = _current(owner_id, viewer)
     if found is None:
         raise NotFound("Nothing keeps this person out.", code="not_restricted")
     end(found)
+    return audit.record(heads, owner_id, "lift", actor, viewer=viewer, reason=reason)
+
+
+def take_back(restriction: Restriction) -> None:
+    """Lift what keeps a viewer out, and let count again what it took the place of. The channel is locked."""
+    end(restriction)
+    before = restriction.replaces
+    if before and before.viewer_id == restriction.viewer_id and begin_again(before):
+        arrivals.extend(before)
 
 
 def _current(owner_id: UUID | None, viewer: Viewer) -> Restriction | None:

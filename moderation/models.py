@@ -73,6 +73,8 @@ class Restriction(models.Model):
     )
     """The restriction that this guest has by their browser or network (moderation.arrivals)."""
     is_of_network = models.BooleanField(db_default=False, default=False, editable=False)
+    replaces = models.ForeignKey("self", models.SET_NULL, null=True, editable=False, related_name="+")
+    """What it took the place of, which counts again when this one is undone."""
 
     class Meta:
         verbose_name = _("restriction")

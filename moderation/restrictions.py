@@ -69,6 +69,7 @@ def begin(restriction: Restriction) -> None:
     same = Restriction.objects.filter(channel=restriction.channel_id, viewer=restriction.viewer_id, lifted_at=None)
     for before in same:
         end(before)
+        restriction.replaces = before
     restriction.save(force_insert=True)
     if _shuts_out(restriction):
         Viewer.objects.filter(id=restriction.viewer_id).update(is_active=False)
@@ -80,6 +81,16 @@ def end(restriction: Restriction) -> None:
     if _shuts_out(restriction):
         Viewer.objects.filter(id__in=list(alike.values_list("viewer_id", flat=True))).update(is_active=True)
     alike.update(lifted_at=timezone.now())
+
+
+def begin_again(restriction: Restriction) -> bool:
+    """Let what another restriction took the place of count again, if it has not ended. Returns whether it does."""
+    found = Restriction.objects.filter(Q(until=None) | Q(until__gt=timezone.now()), id=restriction.id)
+    if not found.update(lifted_at=None):
+        return False
+    if _shuts_out(restriction):
+        Viewer.objects.filter(id=restriction.viewer_id).update(is_active=False)
+    return True
 
 
 def _shuts_out(restriction: Restriction) -> bool:

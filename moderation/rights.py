@@ -8,6 +8,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from accounts.models import Viewer
+from moderation.restrictions import current
 from moderation.roles import Rank, role_in
 from web.refusals import Forbidden
 
@@ -39,7 +40,14 @@ HELPER_SECONDS_MAX = 3_600
 
 def may(act: str, owner_id: UUID | None, viewer: Viewer | None) -> bool:
     """Return whether the viewer may do the act in the channel."""
-    return role_in(owner_id, viewer) in MAY[act]
+    rank = role_in(owner_id, viewer)
+    return rank in MAY[act] and not _is_barred(act, rank, owner_id, viewer)
+
+
+def _is_barred(act: str, rank: Rank, owner_id: UUID | None, viewer: Viewer | None) -> bool:
+    """Return whether somebody with a role is kept out of the channel: then they only read what is done there."""
+    has_role = rank in (Rank.HELPER, Rank.MODERATOR)
+    return has_role and act != "read" and current().filter(channel=owner_id, viewer=viewer).exists()
 
 
 def require(act: str, owner_id: UUID | None, viewer: Viewer) -> Rank:
@@ -48,6 +56,8 @@ def require(act: str, owner_id: UUID | None, viewer: Viewer) -> Rank:
     if rank not in MAY[act]:
         people = "the broadcaster" if MAY[act] == OWNERS else "the broadcaster and moderators"
         raise Forbidden(f"Only {people} can do this.")
+    if _is_barred(act, rank, owner_id, viewer):
+        raise Forbidden("You are kept out of this channel yourself.")
     return rank
 
 

@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from accounts.models import Viewer
 from moderation import audit, rights
-from moderation.acts import lift_current
+from moderation.acts import take_back
 from moderation.models import AuditEntry, Restriction
 from moderation.representation import entry_json
+from moderation.restrictions import current
 from realtime.events import TopicName
 from realtime.log import writer as log
 from web.refusals import Conflict, NotFound
@@ -39,19 +40,16 @@ class Undoing(Protocol):
 
 
 class LiftsRestriction:
-    """A time-out, ban or shadow: lifted, unless something else has taken its place."""
+    """A time-out, ban or shadow: lifted, unless something else has taken its place. What was before counts again."""
 
     def topics(self, entry: AuditEntry) -> Collection[TopicName]:
         return ()
 
     def carry_out(self, entry: AuditEntry, heads: log.LockedHeads) -> None:
-        if entry.viewer is None or entry.about is None or not _is_current(entry.about):
+        found = current().select_related("replaces").filter(id=entry.about).first() if entry.about else None
+        if found is None:
             raise NotFound("Nothing keeps this person out.", code="not_restricted")
-        lift_current(entry.channel_id, entry.viewer)
-
-
-def _is_current(restriction_id: UUID) -> bool:
-    return Restriction.objects.filter(id=restriction_id, lifted_at=None).exists()
+        take_back(found)
 
 
 undoings: dict[str, Undoing] = {kind: LiftsRestriction() for kind in Restriction.Kind.values}

@@ -121,6 +121,46 @@ async def test_a_helper_gives_an_hour_and_bans_nobody(stage: Stage) -> None:
         await restrict(stage, stage.viewers[1], by=stage.viewers[0])
 
 
+@pytest.mark.parametrize("kind", ["ban", "shadow", "time_out"])
+async def test_a_helper_lets_nobody_in_by_a_short_time_out(stage: Stage, kind: str) -> None:
+    """A time-out takes the place of what was before, and a helper may not lift it."""
+    helper, person = stage.viewers[:2]
+    await role(stage, helper, "helper")
+    made, _ = await restrict(stage, person, kind, seconds=600 if kind == "time_out" else None)
+    with pytest.raises(Forbidden) as refused:
+        await restrict(stage, person, "time_out", by=helper, seconds=599)
+    assert refused.value.code == "kept_longer"
+    assert [found.id for found in await run(lambda: list(current()))] == [made.id]
+
+
+async def test_what_an_act_took_the_place_of_counts_again_when_it_is_undone(stage: Stage) -> None:
+    """Else a helper frees somebody by a longer time-out that they take back."""
+    helper, person = stage.viewers[:2]
+    await role(stage, helper, "helper")
+    made, _ = await restrict(stage, person, "time_out", seconds=600)
+    _, entry = await restrict(stage, person, "time_out", by=helper, seconds=3_600)
+    await run(undoing.undo, stage.owner.id, entry.id, helper)
+    assert [found.id for found in await run(lambda: list(current()))] == [made.id]
+
+
+async def test_who_is_kept_out_does_nothing_to_others_or_for_themselves(stage: Stage) -> None:
+    moderator, helper, person = stage.viewers[:3]
+    await role(stage, moderator, "moderator")
+    await role(stage, helper, "helper")
+    await restrict(stage, helper, by=moderator)
+    await restrict(stage, moderator)
+    comment = await written(stage, "kept", by=2)
+    for work in (
+        lambda: acts.lift(stage.owner.id, moderator.id, moderator),
+        lambda: acts.restrict(stage.owner.id, person.id, moderator, kind="ban"),
+        lambda: moderation.delete_comment(stage.video.id, comment, helper),
+    ):
+        with pytest.raises(Forbidden):
+            await run(work)
+    await run(acts.lift, stage.owner.id, helper.id, stage.owner)
+    await run(moderation.delete_comment, stage.video.id, comment, helper)
+
+
 async def test_of_two_moderators_at_once_the_second_counts_and_both_are_written_down(stage: Stage) -> None:
     await role(stage, stage.viewers[0], "moderator")
     await restrict(stage, stage.viewers[1], "time_out")
