@@ -19,13 +19,14 @@ from accounts.models import Viewer
 from accounts.representation import person
 from accounts.requests import acting_viewer, viewer_auth
 from realtime import act_limits
-from realtime.answers import SENDING, answer, errors
+from realtime.answers import SENDING, answer, error, errors
 from realtime.log.threads import backend_threads
 from web.answers import ACTING
 from web.files import FilePart
 from web.moments import to_ms
 from web.refusals import Forbidden, NotFound
 from web.schemas import Id
+from web.turns import Busy, busy, sign_ins
 from web.uploads import BODY, kind_of
 
 router = Router()
@@ -208,9 +209,10 @@ async def erase_account(request: HttpRequest, body: schemas.ErasureIn) -> HttpRe
     viewer = _account(request)
     act_limits.take(LEAVES, viewer)
 
-    def ask() -> None:
-        profiles.check_leaving(viewer, body.username, body.password)
-        removal.ask_for_erasure(viewer)
-
-    await backend_threads.run(ask)
+    try:
+        async with sign_ins.turn():  # Not in a thread of the database: a password takes a busy core for seconds.
+            await asyncio.to_thread(profiles.check_leaving, viewer, body.username, body.password)
+    except Busy:
+        return error(503, "unavailable", busy(), retry_seconds=3)
+    await backend_threads.run(removal.ask_for_erasure, viewer)
     return HttpResponse(status=202)

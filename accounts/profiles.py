@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.hashers import check_password
+
 from accounts.models import Viewer
 from accounts.names import clean_name
 from web.refusals import Conflict, Forbidden, Invalid
@@ -29,5 +31,5 @@ def check_leaving(viewer: Viewer, username: str, password: str) -> None:
         raise Conflict("This account is staff: another administrator deletes it.", code="staff")
     if username != viewer.username:
         raise Conflict("This is not the username of the account.", code="username")
-    if viewer.has_usable_password() and not viewer.check_password(password):
+    if viewer.has_usable_password() and not check_password(password, viewer.password):
         raise Forbidden("This is not the password of the account.", code="password")

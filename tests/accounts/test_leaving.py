@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
 
-from accounts import account_api, exports, removal
+from accounts import account_api, exports, profiles, removal
 from accounts.models import Erasure, SignedIn, Viewer
 from accounts.tokens import issue_token
 from following.models import Follow
@@ -118,6 +119,15 @@ def test_nobody_leaves_by_mistake(owner: Owner, given: dict[str, str], field: st
     refused = owner.call("POST", "/erasure", form)
     assert (refused.status_code, refused.json()["code"]) == ({"username": 409, "password": 403}[field], field)
     assert not Erasure.objects.exists()
+
+
+def test_password_is_not_checked_in_a_thread_of_the_database(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those answer 503 after 1.8 s, and a busy core needs longer for a password."""
+    threads: list[str] = []
+    monkeypatch.setattr(profiles, "check_password", lambda *_: threads.append(threading.current_thread().name))
+    refused = owner.call("POST", "/erasure", {"username": owner.viewer.username, "password": "wrong"})
+    assert refused.status_code == 403
+    assert [name for name in threads if not name.startswith("backend-database")] == threads != []
 
 
 def test_staff_is_deleted_by_other_staff(owner: Owner) -> None:
