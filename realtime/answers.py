@@ -69,6 +69,8 @@ def unavailable(_: Exception) -> HttpResponse:
 def _first_problem(problem: ValidationError) -> HttpResponse:
     first = problem.errors[0] if problem.errors else {"loc": (), "msg": "The input is not valid."}
     where = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    if tuple(first["loc"][:2]) == ("body", "body"):  # a field may be called "body" too
+        where = [str(part) for part in first["loc"][2:]]
     if first["loc"][:1] == ("path",):
         return error(404, "not_found", "There is no such thing.")
     if tuple(first["loc"]) == ("body", "body"):

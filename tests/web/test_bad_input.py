@@ -369,11 +369,12 @@ async def test_video_that_is_none(lobby: Room, body: dict[str, Any]) -> None:
         ("/guests", {"name": "Ada", "x": 1}, "x"),
         ("/guests", {"name": 7}, "name"),
         ("/subscriptions", {"connection": "a@b", "subscribe": ["x"]}, "subscribe.0"),
+        ("/videos/{video}/comments", {}, "body"),
     ],
 )
 async def test_refusal_names_the_field(lobby: Room, path: str, body: object, field: str) -> None:
     """Of bodies it did not: "Field required"."""
-    answer = await lobby.call("POST", path, body)
+    answer = await lobby.call("POST", path.format(video=lobby.video_id), body, person=lobby.people[-1])
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert answer.json()["detail"].startswith(f"{field}: ")
 
