@@ -5,15 +5,20 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('moderation', '0002_arrivals'),
+        ("moderation", "0002_arrivals"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='restriction',
-            name='replaces',
-            field=models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='moderation.restriction'),
+            model_name="restriction",
+            name="replaces",
+            field=models.ForeignKey(
+                editable=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="moderation.restriction",
+            ),
         ),
     ]
