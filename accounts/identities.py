@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Viewer
-from accounts.permissions import holds, seeing, sees_all
+from accounts.permissions import with_openings
 from accounts.requests import viewer_of_session
 from accounts.tokens import claim_of_token, viewer_of_token
 from realtime.edge.cookies import cookie
@@ -59,17 +60,23 @@ def identity_of(viewer: Viewer | None, *, session: str = "") -> Identity:
     """Return what a stream must know of a viewer who is known by that session or by a token. One query."""
     if viewer is None:
         return ANONYMOUS
-    return Identity(str(viewer.id), sees_all(viewer), stamp=viewer.stamp(), session=session, is_hidden=viewer.is_hidden)
+    sees_all, groups = with_openings(Viewer.objects).values_list("sees_all", "open_groups").get(id=viewer.id)
+    return Identity(
+        str(viewer.id),
+        sees_all,
+        stamp=viewer.stamp(),
+        session=session,
+        is_hidden=viewer.is_hidden,
+        groups=frozenset(groups),
+    )
 
 
 def review(identities: Sequence[Identity]) -> Review:
-    """Check identities again: viewers who are banned, have signed out, have a new password or fewer rights, or hide.
+    """Check identities again: viewers who are banned, have signed out, have a new password or other rights, or hide.
 
     Two queries for any number of identities.
     """
-    viewers = Viewer.objects.annotate(sees_all=holds(*seeing)).in_bulk(
-        {UUID(identity.viewer_id) for identity in identities}
-    )
+    viewers = with_openings(Viewer.objects).in_bulk({UUID(identity.viewer_id) for identity in identities})
     stamps = {str(id): viewer.stamp() for id, viewer in viewers.items() if viewer.is_active}
     seeing_all = {str(id) for id, viewer in viewers.items() if viewer.sees_all}
     sessions = {identity.session for identity in identities if identity.session}
@@ -87,7 +94,13 @@ def review(identities: Sequence[Identity]) -> Review:
         or (identity.is_staff and identity.viewer_id not in seeing_all)
         or (identity.session and identity.session not in open_sessions)
     )
-    return Review(signed_out, frozenset(str(id) for id, viewer in viewers.items() if viewer.is_hidden))
+    groups = {str(id): frozenset(viewer.open_groups) for id, viewer in viewers.items()}
+    changed = {
+        identity: replace(identity, groups=groups[identity.viewer_id])
+        for identity in identities
+        if identity not in signed_out and identity.groups != groups[identity.viewer_id]
+    }
+    return Review(signed_out, frozenset(str(id) for id, viewer in viewers.items() if viewer.is_hidden), changed)
 
 
 def save_last_active(at_ms: Mapping[str, int]) -> None:

@@ -11,9 +11,11 @@ class ModerationConfig(AppConfig):
         """Declare the topics of moderators, and look at everybody who gets a session."""
         from django.contrib.auth.signals import user_logged_in
 
+        from accounts import permissions
         from accounts.belongings import belongings
         from moderation import arrivals, commands
         from moderation.belongings import ModerationOfGuest, ModerationOfViewer
+        from moderation.roles import GROUPS_OF
         from moderation.topics import ModerationTopics
         from realtime.registry import registry
 
@@ -21,4 +23,5 @@ class ModerationConfig(AppConfig):
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings.extend((ModerationOfGuest(), ModerationOfViewer()))
+        permissions.grouping.append(GROUPS_OF)
         user_logged_in.connect(arrivals.see)

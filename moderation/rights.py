@@ -17,6 +17,7 @@ MODERATORS = HELPERS - {Rank.HELPER}
 OWNERS = frozenset({Rank.OWNER, Rank.ADMINISTRATOR})
 
 MAY = {
+    "watch": HELPERS,  # private videos; streams know it by the group of the channel (moderation.roles)
     "read": HELPERS,  # the log, the people and the notes
     "note": HELPERS,
     "delete": HELPERS,

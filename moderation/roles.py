@@ -72,5 +72,13 @@ def moderates(*, owner: str | UUID, viewer: str) -> Exists:
     return Exists(Role.objects.filter(channel=channel, viewer=OuterRef(viewer), kind=Role.Kind.MODERATOR))
 
 
+def group_of(owner_id: UUID | str) -> str:
+    """Return the name of the group of those who have a role in a channel. Its private videos are open to them."""
+    return f"channel:{owner_id}"
+
+
+GROUPS_OF = "SELECT 'channel:' || channel_id FROM moderation_role WHERE viewer_id = {viewer}"
+"""The groups of a viewer (accounts.permissions.grouping)."""
+
 ROLES_OF = "SELECT channel_id, viewer_id, kind FROM moderation_role WHERE viewer_id = ANY(%s)"
 """All roles of many viewers, for a group commit."""

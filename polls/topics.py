@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import Viewer
+from moderation.roles import group_of
 from polls import announcements, goals, polls, questions, raids
 from polls.board import access_json, board_topic
 from polls.models import Poll
@@ -48,7 +49,8 @@ class _BesideVideo(TopicKind):
 
     def access(self, snapshot: Mapping[str, Any]) -> Access:
         access = snapshot["access"]
-        return Access(not access["is_private"], frozenset((access["owner_id"],)))
+        owner_id = access["owner_id"]
+        return Access(not access["is_private"], frozenset((owner_id,)), groups=frozenset((group_of(owner_id),)))
 
 
 class BoardTopics(_BesideVideo):

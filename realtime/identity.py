@@ -14,6 +14,7 @@ class Identity:
     """Who a connection speaks for. `topics`: it came with a ticket that is good only for these topics and public ones.
 
     `is_staff`: may read topics that are closed to others but open to staff (the backend decides who is staff).
+    `groups`: names of groups that the viewer is in; a topic may be open to a group.
     `stamp` and `session`: what the viewer was recognized by. They show later whether the viewer would still be
     recognized. `is_hidden`: the viewer did not want to be seen online when the connection came.
     """
@@ -24,6 +25,7 @@ class Identity:
     stamp: str = ""
     session: str = ""
     is_hidden: bool = False
+    groups: frozenset[str] = frozenset()
 
 
 ANONYMOUS = Identity()

@@ -7,7 +7,7 @@ Hop: beside the path. An app registers its kinds at start (realtime.registry). T
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from realtime.events import TopicName
@@ -16,11 +16,12 @@ from realtime.identity import Identity
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may watch a topic. If `staff` is False, nobody else may, not even staff."""
+    """Who may watch a topic: these viewers, those in one of the groups, and staff if `staff` is True."""
 
     public: bool = False
     viewer_ids: frozenset[str] = frozenset()
     staff: bool = True
+    groups: frozenset[str] = frozenset()
 
     def allows(self, topic: TopicName, identity: Identity) -> bool:
         """Whether the identity may read the topic now. A ticket gives its viewer no new right. It is good for its
@@ -30,19 +31,23 @@ class Access:
             return True
         if not identity.viewer_id or (identity.topics is not None and topic not in identity.topics):
             return False
-        return (self.staff and identity.is_staff) or identity.viewer_id in self.viewer_ids
+        if self.staff and identity.is_staff:
+            return True
+        return identity.viewer_id in self.viewer_ids or not self.groups.isdisjoint(identity.groups)
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
     """What has changed about identities since they came.
 
-    `signed_out`: identities that would not be recognized any more (signed out, banned, a new password). `hidden`: the
-    ids of viewers who do not want to be seen online.
+    `signed_out`: identities that would not be recognized any more (signed out, banned, a new password). `changed`: the
+    same viewers in other groups, by the identity that they came with. `hidden`: the ids of viewers who do not want to
+    be seen online.
     """
 
     signed_out: frozenset[Identity] = frozenset()
     hidden: frozenset[str] = frozenset()
+    changed: Mapping[Identity, Identity] = field(default_factory=dict)
 
 
 class TopicKind(Protocol):

@@ -246,7 +246,9 @@ class _Batch:
         video = self._videos.get(video_id)
         if video is None or TopicName(f"video:{video_id}") not in self._heads:
             raise NotFound("There is no such video.")
-        if video["visibility"] == Video.Visibility.PRIVATE and not (viewer.sees_all or viewer.id == video["owner_id"]):
+        is_open = video["visibility"] != Video.Visibility.PRIVATE or viewer.sees_all
+        # All roles may watch (moderation.rights).
+        if not (is_open or viewer.id == video["owner_id"] or (video["owner_id"], viewer.id) in self._roles):
             raise NotFound("There is no such video.")
         if video["status"] == Video.Status.ENDED and not (also_ended and video["comments_after_end"]):
             raise NotFound("This broadcast has ended.", code="video_ended")

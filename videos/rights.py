@@ -18,7 +18,7 @@ MODERATE = SITE_MODERATOR
 
 
 SEE = ("videos.view_video", CHANGE, DELETE, MODERATE)
-"""Each of these opens private videos: nobody works on what they do not see."""
+"""Each of these opens private videos: nobody works on what they do not see. So does a role in the channel."""
 
 
 def may(right: str, video: Video, viewer: Viewer | None) -> bool:
@@ -26,7 +26,9 @@ def may(right: str, video: Video, viewer: Viewer | None) -> bool:
 
 
 def may_watch(video: Video, viewer: Viewer | None) -> bool:
-    return video.visibility != Video.Visibility.PRIVATE or any(may(right, video, viewer) for right in SEE)
+    if video.visibility != Video.Visibility.PRIVATE or any(may(right, video, viewer) for right in SEE):
+        return True
+    return channel_rights.may("watch", video.owner_id, viewer)
 
 
 def may_moderate(video: Video, viewer: Viewer | None) -> bool:

@@ -135,7 +135,7 @@ async def _identity(request: Request) -> Identity:
 async def _recognize(identity: Identity) -> None:
     """Raises Refusal for a viewer who is banned, has signed out or has a new password."""
     try:
-        if not await process.node().rights.recognizes(identity):
+        if await process.node().rights.recognize(identity) is None:
             raise Refusal(401, "unauthenticated", "You are not signed in any more.")
     except StoreUnavailable as error:
         raise Refusal(503, "unavailable", "The database is away.") from error

@@ -14,6 +14,7 @@ from uuid import UUID
 from accounts.circles import blocked_by
 from accounts.models import Viewer
 from accounts.representation import by_account, person
+from moderation.roles import group_of
 from realtime.events import TopicName
 from realtime.kinds import Access, TopicKind
 from realtime.log.database import one_moment
@@ -102,7 +103,9 @@ class VideoTopics(TopicKind):
 
     def access(self, snapshot: Mapping[str, Any]) -> Access:
         video = snapshot["video"]
-        return Access(video["visibility"] != Video.Visibility.PRIVATE, frozenset((video["broadcaster"]["id"],)))
+        owner_id = video["broadcaster"]["id"]
+        is_public = video["visibility"] != Video.Visibility.PRIVATE
+        return Access(is_public, frozenset((owner_id,)), groups=frozenset((group_of(owner_id),)))
 
 
 def _tombstone(comment: Mapping[str, Any]) -> dict[str, Any]:

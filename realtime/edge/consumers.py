@@ -102,8 +102,10 @@ class _Stream:
         """Load the topics, each from the position that the client has seen last. Raises Refusal."""
         async with refusals():
             is_old = self.identity.viewer_id and self._ticket_seconds > RIGHTS_SECONDS
-            if is_old and not await node.rights.recognizes(self.identity):
-                raise Refusal(401, "bad_ticket", "The ticket's viewer is banned or has a new password.")
+            if is_old:
+                if (now := await node.rights.recognize(self.identity)) is None:
+                    raise Refusal(401, "bad_ticket", "The ticket's viewer is banned or has a new password.")
+                self.identity = now
             for topic in self.request.topics:
                 after = self.request.positions.get(topic)
                 await node.prepare(topic, self.identity, after=after, identify=self._identify)

@@ -57,6 +57,7 @@ def issue(
         "s": identity.is_staff,
         "p": identity.stamp,
         "h": identity.is_hidden,
+        "g": sorted(identity.groups),
         "l": load,
     }
     return signing.dumps(claims, salt=SALT, compress=True)
@@ -72,7 +73,8 @@ def read(ticket: str) -> Ticket:
         if now > claims["x"]:
             raise BadTicket("expired")
         topics = frozenset(claims["t"])
-        identity = Identity(claims["v"], claims["s"], topics, claims["p"], is_hidden=claims["h"])
+        groups = frozenset(claims.get("g", ()))  # tickets of a former version have none
+        identity = Identity(claims["v"], claims["s"], topics, claims["p"], is_hidden=claims["h"], groups=groups)
         return Ticket(identity, claims["l"], now - claims["i"])
     except (signing.BadSignature, KeyError, TypeError, ValueError) as error:
         raise BadTicket(str(error)) from error

@@ -148,7 +148,7 @@ class NodeProcess:
         somebody else's).
         """
         ask = {
-            "watcher": {**asdict(identity), "topics": []},
+            "watcher": {**asdict(identity), "topics": [], "groups": sorted(identity.groups)},
             "subscribe": {topic: after and event_id(topic, after) for topic, after in subscribe.items()},
             "unsubscribe": list(unsubscribe),
         }
@@ -181,11 +181,13 @@ class NodeProcess:
 async def _change_topics(node: Node, ask: dict[str, Any]) -> dict[TopicName, int | str] | None:
     """Return the answer; None: there is no such connection, or it is not this identity's."""
     connection = node.connections.get(ask["connection"])
-    asking = Identity(**{**ask["watcher"], "topics": None})  # credentials, no ticket
+    groups = frozenset(ask["watcher"]["groups"])
+    asking = Identity(**{**ask["watcher"], "topics": None, "groups": groups})  # credentials, no ticket
     if connection is None or connection.identity.viewer_id not in ("", asking.viewer_id):
         return None
     known = connection.identity
-    if asking.viewer_id and (not known.viewer_id or known.topics is not None):
+    is_new = not known.viewer_id or known.topics is not None or known.groups != asking.groups
+    if asking.viewer_id and is_new:
         node.identify(connection, asking)
     subscribe = {topic: position_in(topic, after) for topic, after in ask["subscribe"].items()}
     return await change_topics(node, connection, subscribe, ask["unsubscribe"])

@@ -81,15 +81,18 @@ class Rights:
         connection.wire.write([last])
         connection.wire.close(why)
 
-    async def recognizes(self, identity: Identity) -> bool:
-        """Whether the viewer would still be recognized: not banned, no new password. If many come back together, the
-        database is asked once for all. Raises StoreUnavailable.
+    async def recognize(self, identity: Identity) -> Identity | None:
+        """Return the viewer with the groups of now. None: they would not be recognized any more (banned, a new
+        password). If many come back together, the database is asked once for all. Raises StoreUnavailable.
         """
-        return bool(await self._recognizing.ask(identity))
+        return await self._recognizing.ask(identity)
 
-    async def _recognize(self, identities: Sequence[Identity]) -> dict[Identity, bool]:
+    async def _recognize(self, identities: Sequence[Identity]) -> dict[Identity, Identity | None]:
         review = await self._store.review(identities)
-        return {identity: identity not in review.signed_out for identity in identities}
+        return {
+            identity: None if identity in review.signed_out else review.changed.get(identity, identity)
+            for identity in identities
+        }
 
     async def check(self) -> None:
         """Send away viewers who would not be recognized any more (signed out, banned, a new password), and all viewers
@@ -111,6 +114,14 @@ class Rights:
             return
         if self._presence is not None:
             self._presence.set_hidden(review.hidden)
-        for connection in list(self._identified) if review.signed_out else ():
+        for connection in list(self._identified) if review.signed_out or review.changed else ():
             if connection.identity in review.signed_out:
                 self.close(connection, frame("bye", {"reason": "signed_out"}), Closing.EXPIRED)
+            elif (now := review.changed.get(connection.identity)) is not None:
+                self._change_identity(connection, now)
+
+    def _change_identity(self, connection: Connection, now: Identity) -> None:
+        connection.identity = now
+        for topic in list(connection.topics):
+            if (feed := self._feeds.get(topic)) is not None and not feed.access.allows(topic, now):
+                self.take_away(connection, topic, "private")

@@ -89,6 +89,10 @@ class Doors:
         author = await self.victim()
         return author, str((await self.room.comment("hello", person=author))["id"])
 
+    async def private_video(self) -> str:
+        owner, fields = self.room.people[0], {"title": "Private", "visibility": "private"}
+        return str((await self.room.call("POST", "/videos", fields, person=owner)).raise_for_status().json()["id"])
+
     async def by_rest(self, act: str) -> int:
         channel, video = f"/channels/{self.channel}", f"/videos/{self.room.video_id}"
         author, comment = await self.comment()
@@ -97,6 +101,7 @@ class Doors:
             owner, path = self.room.people[0], f"{channel}/restrictions/{author.id}"
             (await self.room.call("PUT", path, {"kind": "ban"}, person=owner)).raise_for_status()
         method, path, body = {
+            "watch": ("GET", f"/videos/{await self.private_video()}", None),
             "read": ("GET", f"{channel}/acts", None),
             "note": ("POST", f"{channel}/people/{author.id}/notes", {"body": "a note"}),
             "delete": ("DELETE", f"{video}/comments/{comment}", None),
@@ -150,8 +155,11 @@ async def test_rest_keeps_to_the_table(room: Room) -> None:
     for who in WHO:
         doors = Doors(room, people["owner"].id, people[who])
         answers = {act: await doors.by_rest(act) for act in MAY}
+        assert answers.pop("watch") == (200 if said_of(who)["watch"] else 404)
         assert set(answers.values()) <= {200, 201, 204, 403}
-        assert {act: status < 400 for act, status in answers.items()} == said_of(who)
+        assert {act: status < 400 for act, status in answers.items()} == {
+            act: may for act, may in said_of(who).items() if act != "watch"
+        }
 
 
 async def test_commands_keep_to_the_table(room: Room) -> None:

@@ -7,7 +7,7 @@ import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from realtime.edge.bound import Bound
@@ -137,8 +137,8 @@ class FakeTable:
 
 @dataclass
 class FakeKind(TopicKind):
-    """A topic whose snapshot is the list of its notes; one that begins with `secret` closes it to all but `friend` and
-    staff, one that begins with `open` opens it again, `over` ends it.
+    """A topic whose snapshot is the list of its notes; one that begins with `secret` closes it to all but `friend`,
+    the group `friends` and staff, one that begins with `open` opens it again, `over` ends it.
     """
 
     prefix: str = "video"
@@ -163,7 +163,7 @@ class FakeKind(TopicKind):
 
     def access(self, snapshot: Mapping[str, Any]) -> Access:
         said = [note for note in snapshot["notes"] if note.startswith(("secret", "open"))]
-        return Access(not said or said[-1].startswith("open"), frozenset(("friend",)))
+        return Access(not said or said[-1].startswith("open"), frozenset(("friend",)), groups=frozenset(("friends",)))
 
 
 @dataclass
@@ -175,6 +175,7 @@ class FakeStore:
     versions: dict[TopicName, int] = field(default_factory=dict)
     peaks: dict[TopicName, int] = field(default_factory=dict)
     seen: dict[TopicName, set[int]] = field(default_factory=dict)
+    groups: dict[str, frozenset[str]] = field(default_factory=dict)
     epoch: Epoch = EPOCH
     kept_from: int = 1  # events with a lower seq are gone from the log
     banned: set[str] = field(default_factory=set)
@@ -238,7 +239,12 @@ class FakeStore:
     async def review(self, identities: Sequence[Identity]) -> Review:
         await self._asked("review")
         signed_out = frozenset(identity for identity in identities if identity.viewer_id in self.banned)
-        return Review(signed_out, frozenset(self.hidden))
+        changed = {
+            identity: replace(identity, groups=self.groups[identity.viewer_id])
+            for identity in identities
+            if identity.groups != self.groups.get(identity.viewer_id, identity.groups)
+        }
+        return Review(signed_out, frozenset(self.hidden), changed)
 
     async def save_last_active(self, at_ms: Mapping[str, int]) -> None:
         await self._asked("save_last_active")

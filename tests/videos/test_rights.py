@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -13,13 +14,18 @@ from django.test.utils import CaptureQueriesContext
 from accounts import permissions
 from accounts.identities import identity_of, review
 from accounts.models import Viewer
+from moderation import acts
+from moderation.models import Role
+from polls.board import access_json
+from realtime.events import TopicName
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
+from realtime.registry import registry
 from tests.videos.acts import Stage, allow
 from videos import broadcasts, likes, moderation, rights
-from videos.models import Comment
+from videos.models import Comment, Video
 from videos.representation import comment_json, with_authors
-from videos.topics import visible_video
+from videos.topics import snapshot_of, visible_video
 from web.refusals import Forbidden, NotFound
 
 run = backend_threads.run
@@ -85,6 +91,39 @@ async def test_who_works_on_videos_sees_private_ones(stage: Stage, codename: str
     assert await run(visible_video, stage.video.id, clerk)
     assert (await likes.like(stage.video.id, clerk, "like"))["total"] == 1
     assert (await run(identity_of, clerk)).is_staff
+
+
+@pytest.mark.parametrize("kind", Role.Kind.values)
+async def test_role_opens_the_private_videos_of_the_channel_while_it_lasts(stage: Stage, kind: str) -> None:
+    """They moderated comments that they could not see: by pages, REST, likes, comments and streams."""
+    fan, other = stage.viewers[:2]
+    await run(broadcasts.update_video, stage.video.id, stage.owner, visibility="private")
+    await run(acts.give_role, stage.owner.id, fan.id, stage.owner, kind)
+    assert await run(visible_video, stage.video.id, fan)
+    assert (await likes.like(stage.video.id, fan, "like"))["total"] == 1
+    assert await run(open_to, stage.video, fan, other) == [True, False]
+    stream = await run(identity_of, fan)
+    await run(acts.take_role, stage.owner.id, fan.id, stage.owner)
+    with pytest.raises(NotFound):
+        await run(visible_video, stage.video.id, fan)
+    with pytest.raises(NotFound):
+        await likes.like(stage.video.id, fan, "love")
+    assert (await run(review, [stream])).changed == {stream: replace(stream, groups=frozenset())}
+
+
+def open_to(video: Video, *viewers: Viewer) -> list[bool]:
+    """Return to whom the video's topic and its board's are open."""
+    video.refresh_from_db()
+    kinds = {"video": registry.kinds["video"], "board": registry.kinds["board"]}
+    found = []
+    for viewer in viewers:
+        allowed = set()
+        for prefix, snapshot in (("video", snapshot_of(video)), ("board", {"access": access_json(video)})):
+            topic = TopicName(f"{prefix}:{video.id}")
+            allowed.add(kinds[prefix].access(snapshot).allows(topic, identity_of(viewer)))
+        [is_open] = allowed
+        found.append(is_open)
+    return found
 
 
 async def test_right_that_is_taken_away_ends_what_it_opened(stage: Stage) -> None:

@@ -113,6 +113,24 @@ async def test_who_is_signed_out_in_mid_stream_is_sent_away(node: Node, store: F
     assert friend.connection.id not in node.connections
 
 
+async def test_who_leaves_a_group_loses_what_it_opened(node: Node, store: FakeStore) -> None:
+    store.note("secret")
+    viewer = await Viewer(node, identity=Identity("ana", groups=frozenset(("friends",)))).watch()
+    store.groups = {"ana": frozenset(("others",))}
+    await node.rights.check()
+    assert viewer.read() == [("bye", {"reason": "private"})]
+    assert (await node.rights.recognize(Identity("ana"))) == Identity("ana", groups=frozenset(("others",)))
+
+
+async def test_who_comes_into_a_group_may_watch_by_the_connection_they_have(node: Node, store: FakeStore) -> None:
+    store.note("secret")
+    viewer = await Viewer(node, identity=Identity("ana")).watch(OTHER)
+    store.groups = {"ana": frozenset(("friends",))}
+    await node.rights.check()
+    await node.prepare(VIDEO, viewer.connection.identity)
+    assert node.is_open(VIDEO, viewer.connection.identity)
+
+
 async def test_nobody_is_asked_about_viewers_that_nobody_knows(node: Node, store: FakeStore) -> None:
     viewer = await Viewer(node, is_sse=False).watch()
     await node.rights.check()
