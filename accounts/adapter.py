@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.models import EmailAddress
@@ -97,6 +98,19 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def respond_user_inactive(self, request: HttpRequest, user: Viewer) -> HttpResponse:
         self.add_message(request, messages.ERROR, message="This account is closed.")
         return redirect("account_login")
+
+    def render_mail(self, template_prefix: str, email: str, context: dict[str, Any], *args: Any, **more: Any) -> Any:
+        """Write a mail. It names the site as LIVE_URL says: a request can come with another name in `Host`."""
+        if settings.LIVE_URL:
+            here = self.request.build_absolute_uri("/").rstrip("/")
+            context = {
+                name: settings.LIVE_URL + value.removeprefix(here)
+                if isinstance(value, str) and value.startswith(here)
+                else value
+                for name, value in context.items()
+            }
+            context["current_site"] = {"domain": urlsplit(settings.LIVE_URL).netloc}
+        return super().render_mail(template_prefix, email, context, *args, **more)
 
     def send_notification_mail(
         self, template_prefix: str, user: Viewer, context: dict[str, Any] | None = None, email: str | None = None

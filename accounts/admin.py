@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.admin.actions import delete_selected as confirm_deletion
 from django.contrib.auth.admin import UserAdmin
@@ -22,7 +25,7 @@ from accounts.models import Invitation, Mail, Viewer
 from accounts.names import clean_name
 from accounts.requests import staff
 from web.admin import DeletesInSteps, uuid_of
-from web.quick_lists import QuickListMixin
+from web.quick_lists import LookOnlyMixin, QuickListMixin
 from web.refusals import Invalid
 
 ACTION_MAX_VIEWERS = 50
@@ -177,3 +180,36 @@ class MailAdmin(QuickListMixin, admin.ModelAdmin[Mail]):
 
     def has_change_permission(self, request: HttpRequest, obj: Mail | None = None) -> bool:
         return False
+
+
+# Of django-allauth: its own pages show secrets, and let people write what only a sign-in may write.
+
+for _model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken):
+    admin.site.unregister(_model)
+
+
+class _SignInAdmin(LookOnlyMixin, admin.ModelAdmin[Any]):
+    """A way to sign in or to be reached. It can be taken away, such as a lost passkey. Accounts add it themselves."""
+
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+    search_fields: ClassVar[tuple[str, ...]] = ("user__username", "user__name")
+    list_select_related = ("user",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(_SignInAdmin):
+    list_display = fields = ("user", "email", "primary", "verified")
+    search_fields = ("email", "user__username", "user__name")
+
+
+@admin.register(Authenticator)
+class PasskeyAdmin(_SignInAdmin):
+    list_display = fields = ("user", "type", "created_at", "last_used_at")
+
+
+@admin.register(SocialAccount)
+class SocialAccountAdmin(_SignInAdmin):
+    list_display = fields = ("user", "provider", "uid", "date_joined", "last_login")

@@ -60,7 +60,7 @@ def identity_of(viewer: Viewer | None, *, session: str = "") -> Identity:
     """Return what a stream must know of a viewer who is known by that session or by a token. One query."""
     if viewer is None:
         return ANONYMOUS
-    sees_all, groups = with_openings(Viewer.objects).values_list("sees_all", "open_groups").get(id=viewer.id)
+    sees_all, groups = with_openings(Viewer.objects.all()).values_list("sees_all", "open_groups").get(id=viewer.id)
     return Identity(
         str(viewer.id),
         sees_all,
@@ -76,7 +76,7 @@ def review(identities: Sequence[Identity]) -> Review:
 
     Two queries for any number of identities.
     """
-    viewers = with_openings(Viewer.objects).in_bulk({UUID(identity.viewer_id) for identity in identities})
+    viewers = with_openings(Viewer.objects.all()).in_bulk({UUID(identity.viewer_id) for identity in identities})
     stamps = {str(id): viewer.stamp() for id, viewer in viewers.items() if viewer.is_active}
     seeing_all = {str(id) for id, viewer in viewers.items() if viewer.sees_all}
     sessions = {identity.session for identity in identities if identity.session}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.contrib.auth.models import Group, Permission
 from django.db.models import BooleanField, F, Func, Q, QuerySet, TextField
@@ -22,7 +23,7 @@ grouping: list[str] = []
 """SQL, each of one column: names of groups of `{viewer}` to which private things are open. Apps add theirs at start."""
 
 
-def with_openings(viewers: QuerySet[Viewer]) -> QuerySet[Viewer]:
+def with_openings(viewers: QuerySet[Viewer]) -> Any:
     """Read with each viewer what opens private things to them: `sees_all`, and `open_groups`."""
     found = " UNION ALL ".join(sql.format(viewer="%(expressions)s") for sql in grouping) or "SELECT '' WHERE false"
     names = Func(F("pk"), template=f"ARRAY({found})", output_field=TextField())

@@ -1,4 +1,4 @@
-// What a viewer feels of a flood, as the browser itself tells it (benchmarks/flood.py): how late it answers, what moves by
+// What a flood does to the page of a viewer, as the browser measures it (benchmarks/flood.py): how late it answers, what moves by
 // itself, for how long it does nothing else. The first script of the page.
 
 globalThis.flood = { interactions: {}, shifts: [], tasks: [] };

@@ -1,4 +1,4 @@
-"""What a broadcaster says of their channel, who follows it, and who is told of what. Called by all of this app.
+"""What a broadcaster says of their channel, who follows it, and who gets which messages. Called by all of this app.
 
 The constraints decide: one follow per viewer and channel, and a handle is one channel's.
 """
@@ -91,7 +91,7 @@ class PushDevice(models.Model):
 
 
 class Announced(models.Model):
-    """What viewers are told of a video, and how far that has come (following.news). One row a video and kind."""
+    """A message about a video, and how far it has been sent (following.news). One row a video and kind."""
 
     class Kind(models.TextChoices):
         SOON = "soon", _("starts soon")
@@ -103,7 +103,7 @@ class Announced(models.Model):
     at = models.DateTimeField()
     """The planned start, or the start."""
     after = models.UUIDField(db_default=UUID(int=0))
-    """The viewers up to this one have been told."""
+    """The viewers up to this one have got the message."""
     leased_until = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True)
 

@@ -1,9 +1,10 @@
-"""Tells viewers of what they wait for: a planned broadcast before it starts, a channel when it goes live.
+"""Sends viewers messages of what they wait for: a planned broadcast before it starts, a channel when it goes live.
 
-Hop: beside the path, called by a periodic job. What is to be told is found in the database, so no act has to think of
-it, and none is lost. A viewer is told by the browsers in which they have said yes, by mail if there is none. Each run
-tells so many viewers and writes down how far it came. A run that was killed is repeated by the next one from there: a
-message may come twice then, and a browser shows the two as one (`PushMessage.tag`).
+Hop: beside the path, called by a periodic job. What is new is found in the database, so no act has to think of it,
+and no message is lost. A viewer gets it in the browsers in which they have said yes, by mail if there is none, in the
+language of their account. Each run sends to so many viewers and writes down how far it came. A run that was killed is
+repeated by the next one from there: a message may come twice then, and a browser shows the two as one
+(`PushMessage.tag`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from uuid import UUID
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from following.models import Announced, PushDevice
 from following.push import Delivery, PushAddress, PushMessage, send_all
@@ -39,10 +42,10 @@ _MAIL = """{title}: {about}
 
 {video}
 
-You asked to hear of this. To hear no more of the channel, press the bell on its page: {channel}
+{why} {channel}
 """
 
-# One that was planned anew is told anew.
+# One that was planned anew is announced anew.
 _FIND_SOON = """
 INSERT INTO following_announced AS a (video_id, kind, at)
 SELECT id, 'soon', starts_at FROM videos_video v WHERE status = 'upcoming' AND visibility <> 'private'
@@ -79,11 +82,13 @@ _IS_SIGNED_IN = """(d.session_key = '' OR EXISTS (
     SELECT FROM django_session s WHERE s.session_key = d.session_key AND s.expire_date > statement_timestamp()
 ))"""
 _DEVICES = f"""
-SELECT d.id, d.endpoint, d.p256dh, d.auth FROM following_pushdevice d JOIN accounts_viewer v ON v.id = d.viewer_id
+SELECT v.language, d.id, d.endpoint, d.p256dh, d.auth
+FROM following_pushdevice d JOIN accounts_viewer v ON v.id = d.viewer_id
 WHERE d.viewer_id = ANY(%s) AND v.is_active AND {_IS_SIGNED_IN}
 """
 _MAILS = f"""
-SELECT DISTINCT ON (e.user_id) e.email FROM account_emailaddress e JOIN accounts_viewer v ON v.id = e.user_id
+SELECT DISTINCT ON (e.user_id) v.language, e.email
+FROM account_emailaddress e JOIN accounts_viewer v ON v.id = e.user_id
 WHERE e.user_id = ANY(%s) AND v.is_active AND e.verified
 AND NOT EXISTS (SELECT FROM following_pushdevice d WHERE d.viewer_id = e.user_id AND {_IS_SIGNED_IN})
 ORDER BY e.user_id, e.primary DESC
@@ -92,7 +97,7 @@ ORDER BY e.user_id, e.primary DESC
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What is told next, to the viewers after that one."""
+    """What is announced next, to the viewers after that one."""
 
     video: Video
     kind: Announced.Kind
@@ -104,23 +109,23 @@ class _News:
         is_status = self.video.status == (Video.Status.LIVE if self.kind == Announced.Kind.LIVE else "upcoming")
         return is_status and self.video.visibility != Video.Visibility.PRIVATE
 
-    @property
     def message(self) -> PushMessage:
-        says = {Announced.Kind.LIVE: "{} is live", Announced.Kind.SOON: "{} starts soon"}[self.kind]
-        path = f"/videos/{self.video.id}/"
-        return PushMessage(says.format(self.video.owner.name), self.video.title, path, self.video.topic, TTL_SECONDS)
+        """Return what is said, in the language that is active."""
+        says = {Announced.Kind.LIVE: _("%(name)s is live"), Announced.Kind.SOON: _("%(name)s starts soon")}[self.kind]
+        title, path = says % {"name": self.video.owner.name}, f"/videos/{self.video.id}/"
+        return PushMessage(title, self.video.title, path, self.video.topic, TTL_SECONDS)
 
 
 def announce() -> int:
-    """Find what is new, and tell some viewers; return how many browsers took it."""
+    """Find what is new, and send it to some viewers; return how many browsers took it."""
     _run(_FIND_SOON, [REMINDED_BEFORE, REMINDED_BEFORE])
     _run(_FIND_LIVE, [FRESH])
     taken = 0
-    for _ in range(PAGES_MAX):
+    for _page in range(PAGES_MAX):
         news = _take()
         if news is None:
             break
-        taken += _tell(news)
+        taken += _send(news)
     return taken
 
 
@@ -136,7 +141,7 @@ def _rows(statement: str, values: Any) -> list[tuple[Any, ...]]:
 
 
 def _take() -> _News | None:
-    """Return what has to be told next. Nobody else tells it meanwhile."""
+    """Return what has to be announced next. Nobody else does it meanwhile."""
     found = _rows(_TAKE, [LEASE])
     if not found:
         return None
@@ -145,10 +150,10 @@ def _take() -> _News | None:
     return None if video is None else _News(video, Announced.Kind(kind), after)
 
 
-def _tell(news: _News) -> int:
-    """Tell one page of viewers; return how many browsers took it."""
+def _send(news: _News) -> int:
+    """Send it to one page of viewers; return how many browsers took it."""
     waiting = _waiting(news) if news.holds else []
-    results = asyncio.run(send_all([(address, news.message) for address in _addresses(waiting)]))
+    results = asyncio.run(send_all(_pushed(news, waiting)))
     gone = [id for id, result in results.items() if result is Delivery.GONE]
     PushDevice.objects.filter(id__in=gone).delete()
     is_done = len(waiting) < VIEWERS_MAX
@@ -157,7 +162,7 @@ def _tell(news: _News) -> int:
         _run(_GO_ON, [waiting[-1] if waiting else news.after, is_done, news.video.id, news.kind.value])
     taken = sum(result is Delivery.TAKEN for result in results.values())
     if results:
-        logger.info("%s: %s, %d of %d browsers told", news.video.topic, news.kind.value, taken, len(results))
+        logger.info("%s: %s, %d of %d browsers have taken it", news.video.topic, news.kind.value, taken, len(results))
     return taken
 
 
@@ -178,19 +183,26 @@ def _mail(news: _News, viewer_ids: Sequence[UUID]) -> None:
     """Write to those who have no browser for messages, but a confirmed address: once each, for it is a row as well."""
     if not settings.LIVE_URL:
         return
-    said = news.message
-    body = _MAIL.format(
-        title=said.title,
-        about=said.body,
-        video=settings.LIVE_URL + said.path,
-        channel=settings.LIVE_URL + channel_path(news.video.owner_id, None),
-    )
-    mails = [
-        EmailMessage(f"{said.title}: {said.body}", body, None, [to]) for (to,) in _rows(_MAILS, [list(viewer_ids)])
-    ]
+    mails = []
+    for language, to in _rows(_MAILS, [list(viewer_ids)]):
+        with override(language or settings.LANGUAGE_CODE):
+            said = news.message()
+            body = _MAIL.format(
+                title=said.title,
+                about=said.body,
+                video=settings.LIVE_URL + said.path,
+                why=_("You asked to hear of this. To hear no more of the channel, press the bell on its page:"),
+                channel=settings.LIVE_URL + channel_path(news.video.owner_id, None),
+            )
+        mails.append(EmailMessage(f"{said.title}: {said.body}", body, None, [to]))
     if mails:
         get_connection().send_messages(mails)
 
 
-def _addresses(viewer_ids: Sequence[UUID]) -> list[PushAddress]:
-    return [PushAddress(*row) for row in _rows(_DEVICES, [list(viewer_ids)])]
+def _pushed(news: _News, viewer_ids: Sequence[UUID]) -> list[tuple[PushAddress, PushMessage]]:
+    """Return the browsers of viewers, each with the message in the language of its account."""
+    found = []
+    for language, *address in _rows(_DEVICES, [list(viewer_ids)]):
+        with override(language or settings.LANGUAGE_CODE):
+            found.append((PushAddress(*address), news.message()))
+    return found

@@ -32,7 +32,7 @@ VideoId = Annotated[Id, Path()]
     response={200: schemas.ReminderOut, **ACTING},
     tags=["channels"],
     auth=viewer_auth,
-    summary="Get whether you are told before a video starts",
+    summary="Get whether you get a message before a video starts",
 )
 async def get_reminder(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     return answer({"reminds": await backend_threads.run(reminders.is_reminded, video_id, acting_viewer(request))})
@@ -43,7 +43,7 @@ async def get_reminder(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     response={204: None, **ACTING},
     tags=["channels"],
     auth=viewer_auth,
-    summary="Be told before a video starts",
+    summary="Get a message before a video starts",
 )
 async def set_reminder(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     """Ten minutes before, and when it is live; by the browsers of `PUT /me/push`. 409 `not_upcoming`: it has begun."""
@@ -58,7 +58,7 @@ async def set_reminder(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     response={204: None, **ACTING},
     tags=["channels"],
     auth=viewer_auth,
-    summary="Be told no longer",
+    summary="Get no message any more",
 )
 async def delete_reminder(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     viewer = acting_viewer(request)

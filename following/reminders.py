@@ -1,6 +1,6 @@
-"""What viewers want to be told of, and by which browsers. Committed when they return.
+"""What viewers want messages of, and in which browsers. Committed when they return.
 
-Called by the API. following.news tells them.
+Called by the API. following.news sends the messages.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ session_key = excluded.session_key
 
 
 def remind(video_id: UUID, viewer: Viewer) -> None:
-    """Have the viewer told before the broadcast starts. Raises NotFound, Conflict (it has begun)."""
+    """Have the viewer get a message before the broadcast starts. Raises NotFound, Conflict (it has begun)."""
     if visible_video(video_id, viewer).status != Video.Status.UPCOMING:
         raise Conflict("This broadcast has begun already.", code="not_upcoming")
     Reminder.objects.bulk_create([Reminder(video_id=video_id, viewer=viewer)], ignore_conflicts=True)

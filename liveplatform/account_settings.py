@@ -41,7 +41,7 @@ _mail = urlsplit(
         "console, or a mail server like smtp+tls://user:password@mail.example.org (smtp, smtp+tls or smtps)",
     )
 )
-# For mails that no request asks for.
+# For links in mails.
 LIVE_URL = read(
     "LIVE_URL",
     env.str,

@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from host import databases, embedded, environment
 from liveplatform import __version__
 from liveplatform.account_settings import *  # noqa: F403  (Django finds settings in one module)
+from liveplatform.account_settings import EMAIL_HOST, LIVE_URL
 from liveplatform.language_settings import *  # noqa: F403
 from liveplatform.variables import PUSH_ORIGIN, PUSH_SERVICES, env
 from liveplatform.variables import database_url as _database_url
@@ -79,6 +80,8 @@ ALLOWED_HOSTS = _list(
 )
 if DEBUG and "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("DEBUG must be off where ALLOWED_HOSTS is *: its pages show code to strangers")
+if "*" in ALLOWED_HOSTS and EMAIL_HOST and not LIVE_URL:
+    raise ImproperlyConfigured("LIVE_URL must be set where ALLOWED_HOSTS is *: links in mails would name any host")
 _ORIGIN = r"(?i)https?://(\[[\da-f:.]+\]|[a-z\d.-]+)(:[1-9]\d{0,4})?", "origins like https://example.org"
 
 

@@ -33,6 +33,7 @@ from messaging.representation import (
     user_topic,
 )
 from messaging.text import clean_title
+from moderation.restrictions import takes_part
 from realtime.log import writer as log
 from web.refusals import Conflict, Forbidden, Invalid, NotFound
 from web.text import clean_body
@@ -57,6 +58,13 @@ def _acting(who: Viewer | Claim) -> Membership:
     """Return who acts, as the database has them now, kept from being deleted meanwhile. One query. Raises SignedOut."""
     id, name, _ = acting(who, next(iter(_people([who.id], "id, name, password")), None), itemgetter(2))
     return Membership(id, name)
+
+
+def _writing(who: Viewer | Claim) -> Membership:
+    """Return who writes to others. Raises SignedOut, Forbidden (a time-out of the whole site)."""
+    me = _acting(who)
+    takes_part(None, me.id)
+    return me
 
 
 def _named(ids: Iterable[UUID]) -> list[Membership]:
@@ -100,7 +108,7 @@ def start(who: Viewer | Claim, others: Iterable[UUID], *, title: str = "") -> St
     Raises SignedOut, NotFound (no such viewer), Forbidden (blocked), Conflict (nobody else), Invalid.
     """
     title = clean_title(title)
-    me = _acting(who)
+    me = _writing(who)
     ids = sorted({*others, me.id})
     if len(ids) < 2:
         raise Conflict("Name somebody else.", code="too_few_members")
@@ -136,7 +144,7 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
     The new member reads what was written before, none of it unread.
     Raises SignedOut, NotFound, Forbidden (blocked), Conflict (not a group, too many).
     """
-    me = _acting(who)
+    me = _writing(who)
     held = Held.lock_for(me, conversation_id)
     held.require_group()
     if viewer_id in held.members:
@@ -199,7 +207,7 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
     Raises SignedOut, NotFound, Forbidden (blocked), Conflict (another message has this client_id), Invalid.
     """
     body = clean_body(body, what="message")
-    me = _acting(who)
+    me = _writing(who)
     held = Held.lock_for(me, conversation_id)
     if client_id is not None and (known := _known(held, me, client_id)) is not None:
         if _said_first(known) != body:
@@ -249,7 +257,7 @@ def edit(conversation_id: UUID, who: Viewer | Claim, message_id: UUID, body: str
     Raises SignedOut, NotFound, Forbidden (not theirs, too late, blocked), Invalid.
     """
     body = clean_body(body, what="message")
-    me = _acting(who)
+    me = _writing(who)
     held = Held.lock_for(me, conversation_id)
     message = _own(held, me, message_id)
     if message.body == body:

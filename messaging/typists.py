@@ -9,12 +9,13 @@ from accounts.tokens import Claim, viewer_of_claim
 from accounts.typists import checked, publish
 from messaging.reading import blockers_between, conversation_for
 from messaging.representation import conversation_topic
+from moderation.restrictions import takes_part
 
 
 async def type_in_conversation(conversation_id: UUID, who: Viewer | Claim, *, is_typing: bool) -> None:
     """Publish it to the other members. If one of two members blocks the other, nothing is published, without an error.
 
-    Raises SignedOut, NotFound, StoreUnavailable.
+    Raises SignedOut, NotFound, Forbidden (a time-out of the whole site), StoreUnavailable.
     """
     topic = conversation_topic(conversation_id)
     typist = await checked(topic, who, lambda: _member(conversation_id, who), is_typing=is_typing)
@@ -23,6 +24,7 @@ async def type_in_conversation(conversation_id: UUID, who: Viewer | Claim, *, is
 
 
 def _member(conversation_id: UUID, who: Viewer | Claim) -> Viewer | None:
+    takes_part(None, who.id)
     conversation = conversation_for(conversation_id, who.id)
     if conversation.pair is not None and blockers_between(who.id, [UUID(id) for id in conversation.pair.split(":")]):
         return None

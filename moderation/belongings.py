@@ -5,7 +5,8 @@ Hop: beside the path, called by accounts.merging (with all topics locked) and ac
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -98,6 +99,19 @@ class ModerationOfViewer(Belongings):
         topics = [audit.topic_of(viewer_id)]
         empty_topics(topics)
         delete_topics(topics)
+
+    def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+        """Not a shadow: the viewer does not learn of it."""
+        kept_out = Restriction.objects.filter(viewer_id=viewer_id).exclude(kind=Restriction.Kind.SHADOW).order_by("id")
+        acts = AuditEntry.objects.filter(actor_id=viewer_id).order_by("id")
+        return {
+            "roles": Role.objects.filter(viewer_id=viewer_id).values("channel_id", "kind", "created_at"),
+            "restrictions": kept_out.values("channel_id", "kind", "reason", "created_at", "until", "lifted_at"),
+            "acts_of_moderation": acts.values("channel_id", "act", "about", "reason", "created_at").iterator(),
+            "notes": PersonNote.objects.filter(author_id=viewer_id)
+            .values("channel_id", "body", "created_at")
+            .iterator(),
+        }
 
     def are_left(self, viewer_id: UUID) -> bool:
         return AuditEntry.objects.filter(_of(viewer_id) | Q(channel=viewer_id)).exists()

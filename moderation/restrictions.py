@@ -35,9 +35,9 @@ def by_viewer(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, list[RestrictionR
     return found
 
 
-def check(owner_id: UUID, found: Iterable[RestrictionRow]) -> bool:
-    """Return whether others see what the viewer does in the channel. Not so under a shadow, which the viewer is not
-    told of. Raises Forbidden for a time-out or a ban.
+def check(owner_id: UUID | None, found: Iterable[RestrictionRow]) -> bool:
+    """Return whether others see what the viewer does in the channel. Not so under a shadow: the viewer does not learn
+    of it. Raises Forbidden for a time-out or a ban.
     """
     here = {kind: (until, reason) for channel, kind, until, reason in found if channel in (None, owner_id)}
     if Restriction.Kind.BAN in here:
@@ -50,8 +50,8 @@ def check(owner_id: UUID, found: Iterable[RestrictionRow]) -> bool:
     return Restriction.Kind.SHADOW not in here
 
 
-def takes_part(owner_id: UUID, viewer_id: UUID) -> bool:
-    """Do what `check` does, for one viewer. One query. Raises Forbidden."""
+def takes_part(owner_id: UUID | None, viewer_id: UUID) -> bool:
+    """Do what `check` does, for one viewer; without an owner: outside all channels. One query. Raises Forbidden."""
     found = current().filter(viewer=viewer_id)
     return check(owner_id, found.values_list("channel_id", "kind", "until", "reason"))
 

@@ -52,7 +52,7 @@ class ChannelRules(models.Model):
     capitals_off = models.BooleanField(_("no shouting in capitals"), default=False, db_default=False)
     repeats_off = models.BooleanField(_("no repeating"), default=False, db_default=False)
     shield = models.BooleanField(
-        _("raid shield"),
+        _("attack shield"),
         default=False,
         db_default=False,
         help_text=_("Newcomers who write alike, many at once, are shut out for ten minutes."),

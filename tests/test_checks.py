@@ -57,13 +57,22 @@ def test_django_finds_nothing_in_settings_of_a_site_with_https(checkout: Path) -
     run(checkout, "manage.py", "check", "--deploy", "--fail-level", "WARNING", SECURE_COOKIES="on")
 
 
-def test_debug_pages_are_not_for_everybody(checkout: Path) -> None:
-    """With `ALLOWED_HOSTS=*` any name leads to Django's pages of an error, which show settings and code."""
-    settings = {**os.environ, "DEBUG": "on", "ALLOWED_HOSTS": "*"}
+@pytest.mark.parametrize(
+    ("unsafe", "why"),
+    [
+        ({"DEBUG": "on"}, "DEBUG must be off"),
+        ({"LIVE_MAIL_URL": "smtp://mail.example.org"}, "LIVE_URL must be set"),
+    ],
+)
+def test_what_any_host_name_makes_unsafe_is_refused(checkout: Path, unsafe: dict[str, str], why: str) -> None:
+    """With `ALLOWED_HOSTS=*` any name leads to Django's pages of an error, which show settings and code. A mail with a
+    new password had a link to that name.
+    """
+    settings = {**os.environ, **unsafe, "ALLOWED_HOSTS": "*"}
     command = [sys.executable, "manage.py", "check"]
     done = subprocess.run(command, cwd=checkout, env=settings, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("liveplatform: DEBUG must be off")
+    assert done.stderr.startswith(f"liveplatform: {why}")
 
 
 def test_the_models_have_all_their_migrations(checkout: Path) -> None:

@@ -1,8 +1,8 @@
 """The gate of a channel: while it is closed, only those who were on the site before may comment. It opens by itself.
 
-Hop: closed and opened by moderators (API, page), and by itself when a raid is noticed (videos.likes, screening.raids).
-What newcomers have written just before is taken away in the same transaction, under the locks of the topics. So no
-comment slips through between.
+Hop: closed and opened by moderators (API, page), and by itself when an attack is noticed (videos.likes,
+screening.attacks). What newcomers have written just before is taken away in the same transaction, under the locks of
+the topics. So no comment slips through between.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from accounts.models import Viewer
 from moderation import audit, rights
 from realtime.events import TopicName
 from realtime.log import writer as log
+from screening.attacks import Attack, are_alike, gist
 from screening.models import ChannelRules, Gate
-from screening.raids import Attack, are_alike, gist
 from videos.models import Comment, Video
 from web.moments import to_ms
 from web.refusals import NotFound
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 MINUTES = 10
 BACK_MINUTES = 5
 ROLL_BACK_MAX = 2_000
-RAID_MARGIN = timedelta(seconds=30)
+ATTACK_MARGIN = timedelta(seconds=30)
 
 Chosen = Callable[[str], bool]
 
@@ -66,16 +66,18 @@ def close(
 
 
 @transaction.atomic
-def close_by_itself(video_id: UUID, raid: Attack) -> None:
-    """Close the gate because of a raid, where the channel wants that, and take away what reads like it."""
+def close_by_itself(video_id: UUID, attack: Attack) -> None:
+    """Close the gate because of an attack, where the channel wants that, and take away what reads like it."""
     owner_id = Video.objects.filter(id=video_id).values_list("owner_id", flat=True).first()
     if owner_id is None or not ChannelRules.objects.filter(owner=owner_id, shield=True).exists():
         return
     until = timezone.now() + timedelta(minutes=MINUTES)
-    began = raid.began - RAID_MARGIN
-    _close(
-        owner_id, None, since=raid.since, began=began, until=until, chosen=lambda body: are_alike(gist(body), raid.gist)
-    )
+    began = attack.began - ATTACK_MARGIN
+
+    def is_alike(body: str) -> bool:
+        return are_alike(gist(body), attack.gist)
+
+    _close(owner_id, None, since=attack.since, began=began, until=until, chosen=is_alike)
 
 
 @transaction.atomic

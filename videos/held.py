@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 HELD_MAX = 100  # of one channel
 REASON_MAX = 200
+SHADOW = "shadow"
+"""The reason where the author is under a shadow, of which they must not learn."""
 BODY_SHOWN = 280  # characters in the moderators' topic; REST has all
 DETAIL = "A moderator looks at your comment first."
 

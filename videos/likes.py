@@ -33,7 +33,7 @@ from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
-from screening import hook, raids
+from screening import attacks, hook
 from videos import gate, held, rights, screened
 from videos.changes import AddComment, Command, EditComment, HeldBack, SetLike, Shadowed, new_row
 from videos.models import Video
@@ -81,13 +81,13 @@ async def comment(
     except HeldBack as reason:
         return {"held": await backend_threads.run(held.keep, written, str(reason))}
     except Shadowed as shadowed:
-        with contextlib.suppress(Conflict):  # The queue is full: who is not told of the shadow is not told of this.
-            shadowed.shown["id"] = (await backend_threads.run(held.keep, written, "shadow"))["id"]
+        with contextlib.suppress(Conflict):  # The queue is full: who does not know of the shadow must not learn of it.
+            shadowed.shown["id"] = (await backend_threads.run(held.keep, written, held.SHADOW))["id"]
         return shadowed.shown
-    if (raid := raids.watch.seen(video_id, who.id, body, command.at_ms)) is not None:
+    if (attack := attacks.watch.seen(video_id, who.id, body, command.at_ms)) is not None:
         # The comment is stored, whatever becomes of this.
         with contextlib.suppress(StoreUnavailable):
-            await backend_threads.run(gate.close_by_itself, video_id, raid)
+            await backend_threads.run(gate.close_by_itself, video_id, attack)
     return made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 from uuid import UUID
 
@@ -58,6 +58,7 @@ UPDATE videos_likecount c SET count = count - 1 FROM gone WHERE c.video_id = gon
 # What a copy for the owner of an account says
 _OF_VIDEO = ("id", "title", "description", "visibility", "created_at", "starts_at", "started_at", "ended_at")
 _OF_COMMENT = ("id", "video_id", "video__title", "body", "created_at", "deleted_at")
+_OF_HELD = ("id", "video_id", "video__title", "body", "created_at")
 _OF_LIKE = ("video_id", "video__title", "kind", "created_at")
 
 
@@ -129,9 +130,15 @@ class VideosOfViewer(Belongings):
         _delete_comments(viewer_id, actor)
 
     def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+        waiting = HeldComment.objects.filter(author_id=viewer_id).order_by("id")
         return {
             "videos": Video.objects.filter(owner_id=viewer_id).order_by("id").values(*_OF_VIDEO).iterator(),
-            "comments": _comments(viewer_id).order_by("id").values(*_OF_COMMENT).iterator(),
+            # Who is under a shadow does not learn of it from this file.
+            "comments": chain(
+                _comments(viewer_id).order_by("id").values(*_OF_COMMENT).iterator(),
+                waiting.filter(reason=held.SHADOW).values(*_OF_HELD).iterator(),
+            ),
+            "held_comments": waiting.exclude(reason=held.SHADOW).values(*_OF_HELD).iterator(),
             "likes": Like.objects.filter(viewer_id=viewer_id).values(*_OF_LIKE).iterator(),
         }
 

@@ -57,7 +57,7 @@ class RulesForm(forms.Form):
     links_off = forms.BooleanField(label=gettext_lazy("No links"), required=False)
     capitals_off = forms.BooleanField(label=gettext_lazy("No shouting in capitals"), required=False)
     repeats_off = forms.BooleanField(label=gettext_lazy("No repeating"), required=False)
-    shield = forms.BooleanField(label=gettext_lazy("Raid shield: close the gate by itself"), required=False)
+    shield = forms.BooleanField(label=gettext_lazy("Attack shield: close the gate by itself"), required=False)
     raids_off = forms.BooleanField(label=gettext_lazy("Take no viewers that other channels send"), required=False)
 
     def __init__(self, data: Any, rules: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ _ADD_REACTIONS = """
 INSERT INTO videos_timelinestep AS step (video_id, at, comments, reactions)
 SELECT burst.video_id, burst.at, 0, burst.reactions
 FROM unnest(%s::uuid[], %s::timestamptz[], %s::jsonb[]) AS burst (video_id, at, reactions)
-JOIN videos_video v ON v.id = burst.video_id ORDER BY 1, 2
+JOIN videos_video v ON v.id = burst.video_id ORDER BY 1, 2 FOR KEY SHARE OF v
 ON CONFLICT (video_id, at) DO UPDATE SET reactions = (
     SELECT jsonb_object_agg(key, count) FROM (
       SELECT key, sum(value::bigint) AS count FROM (

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 db_default=False,
                 default=False,
                 help_text="Newcomers who write alike, many at once, are shut out for ten minutes.",
-                verbose_name="raid shield",
+                verbose_name="attack shield",
             ),
         ),
     ]

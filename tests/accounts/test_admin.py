@@ -6,6 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from django.contrib import admin
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -38,6 +42,23 @@ def test_account_is_made_a_broadcaster(stage: Stage, root: Console) -> None:
     root.post("accounts_viewer_change", fan.pk, **account(fan, is_broadcaster="on", name="Fan One"))
     fan.refresh_from_db()
     assert (fan.is_broadcaster, fan.name, fan.is_guest) == (True, "Fan One", True)
+
+
+def test_admin_shows_no_secret_of_a_sign_in(stage: Stage, root: Console) -> None:
+    """django-allauth's own pages showed the keys of passkeys and the tokens of providers, and let one change them."""
+    vera = Viewer.objects.create_user("vera")
+    kept = {
+        "account_emailaddress": EmailAddress.objects.create(user=vera, email="v@example.org"),
+        "mfa_authenticator": Authenticator.objects.create(user=vera, type="webauthn", data={"name": "SECRET"}),
+        "socialaccount_socialaccount": SocialAccount.objects.create(
+            user=vera, provider="oidc", uid="1", extra_data={"token": "SECRET"}
+        ),
+    }
+    for name, row in kept.items():
+        page = root.client.get(f"/admin/{name.replace('_', '/')}/{row.pk}/change/").content.decode()
+        assert "vera" in page and "SECRET" not in page and 'name="_save"' not in page
+        assert root.client.get(f"/admin/{name.replace('_', '/')}/").status_code == 200
+    assert not {SocialApp, SocialToken} & admin.site._registry.keys()
 
 
 def test_added_account_can_sign_in(stage: Stage, root: Console) -> None:

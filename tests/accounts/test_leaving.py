@@ -16,13 +16,15 @@ from accounts.tokens import issue_token
 from following.models import Follow
 from messaging import acts as talk_acts
 from messaging.models import Message
+from moderation.acts import write_note
+from moderation.models import Restriction, Role
 from realtime.limits import RateLimit
 from tests.accounts.test_sign_up import text_of
 from tests.console import PASSWORD, durable, give_password, rolled_back_stage, write_comments
 from tests.messaging.circle import Circle
 from tests.videos.acts import Stage
 from videos import broadcasts
-from videos.models import Comment, Video
+from videos.models import Comment, HeldComment, Video
 
 pytestmark = pytest.mark.usefixtures("no_guesses", "transactional_db")
 stage = rolled_back_stage
@@ -72,6 +74,24 @@ def test_copy_has_what_one_made_and_nothing_of_others(stage: Stage, owner: Owner
     assert [video["title"] for video in found["videos"]] == [stage.video.title]
     assert {"likes", "messages", "blocks", "follows", "votes"} <= found.keys()
     assert "password" not in json.dumps(found)
+
+
+def test_copy_has_what_waits_and_what_moderation_keeps_but_betrays_no_shadow(stage: Stage, owner: Owner) -> None:
+    fan, other = Viewer.objects.create_user("fan"), owner.viewer
+    for reason, body in (("a word", "held"), ("shadow", "unseen")):
+        HeldComment.objects.create(video=stage.video, author=fan, body=body, reason=reason)
+    Role.objects.create(channel=other, viewer=fan, kind="helper")
+    for kind, channel in (("ban", other), ("shadow", None)):
+        Restriction.objects.create(viewer=fan, channel=channel, kind=kind, reason="because")
+    write_note(other.id, other.id, fan, "my note")
+    with exports.copy_of(fan) as file:
+        file.seek(0)
+        found = json.load(file)
+    assert [[row["body"] for row in found[name]] for name in ("comments", "held_comments")] == [["unseen"], ["held"]]
+    assert [(row["channel_id"], row["kind"]) for row in found["roles"]] == [(str(other.id), "helper")]
+    assert [(row["kind"], row["reason"]) for row in found["restrictions"]] == [("ban", "because")]
+    assert ([row["act"] for row in found["acts_of_moderation"]], len(found["notes"])) == (["note"], 1)
+    assert "shadow" not in json.dumps(found)
 
 
 def test_copy_of_messages_has_only_ones_own(circle: Circle) -> None:

@@ -33,6 +33,21 @@ def sign_up(browser: Client, username: str = "vera", email: str = ADDRESS, **mor
     return browser.post("/accounts/signup/", {"username": username, "email": email, "password1": PASSWORD, **more})
 
 
+def test_links_in_mails_name_the_site_and_not_the_host_of_the_request(
+    mailoutbox: list[EmailMessage], settings: Any
+) -> None:
+    """With `ALLOWED_HOSTS=*` anybody could have a link to a host of theirs sent, with the key of a new password."""
+    settings.ALLOWED_HOSTS, settings.LIVE_URL = ["*"], "https://live.example.org"
+    assert sign_up(Client()).status_code == 302
+    EmailAddress.objects.update(verified=True)
+    for to in (ADDRESS, "none@example.org"):
+        Client().post("/accounts/password/reset/", {"email": to}, HTTP_HOST="evil.example.com")
+    assert len(mailoutbox) == 3
+    for mail in mailoutbox:
+        assert "https://live.example.org/accounts/" in mail.body
+        assert "evil" not in mail.body + mail.subject
+
+
 def link_in(mail: EmailMessage) -> str:
     found = re.search(r"http://testserver(/\S+)", str(mail.body))
     assert found is not None

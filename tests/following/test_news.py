@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -193,6 +194,34 @@ def test_who_has_no_browser_for_messages_gets_one_mail(
     [mail] = Mail.objects.all()
     assert (mail.to, mail.subject) == (["vera@example.org"], "Broadcaster is live: A video")
     assert f"https://live.example.org/videos/{stage.video.id}/" in mail.body
+
+
+def test_each_one_gets_the_message_in_the_language_of_their_account(
+    stage: Stage, service: PushService, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vera, walt = (Viewer.objects.create_user(name, language=code) for name, code in (("vera", "de"), ("walt", "")))
+    for viewer in (vera, walt):
+        EmailAddress.objects.create(user=viewer, email=f"{viewer.username}@example.org", verified=True)
+        acts.follow(stage.owner.id, viewer, alerts=True)
+    allow(service, stage.viewers[0], "guest")
+    Viewer.objects.filter(id=stage.viewers[0].id).update(language="de")
+    acts.follow(stage.owner.id, stage.viewers[0], alerts=True)
+    pushed: list[str] = []
+    monkeypatch.setattr(news, "send_all", partial(_note_titles, pushed))
+    settings.LIVE_URL, settings.EMAIL_BACKEND = "https://live.example.org", "accounts.outbox.MailQueue"
+    monkeypatch.setattr("accounts.tasks.send_mail.apply_async", lambda **_: None)
+    go_live(stage)
+    news.announce()
+    assert {mail.to[0]: mail.subject for mail in Mail.objects.all()} == {
+        "vera@example.org": "Broadcaster ist live: A video",
+        "walt@example.org": "Broadcaster is live: A video",
+    }
+    assert pushed == ["Broadcaster ist live"]
+
+
+async def _note_titles(titles: list[str], pushed: list[tuple[Any, push.PushMessage]]) -> dict[Any, Any]:
+    titles += [message.title for _, message in pushed]
+    return {}
 
 
 def test_a_copy_of_an_account_has_what_it_follows_and_waits_for(stage: Stage, service: PushService) -> None:

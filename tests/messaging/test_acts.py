@@ -14,6 +14,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.guests import create_guest
 from accounts.models import Viewer
@@ -21,6 +22,8 @@ from accounts.tokens import Claim
 from messaging import acts, contacts, reading
 from messaging.models import Block, Conversation, Member, Message, MessageVersion
 from messaging.representation import conversation_topic, user_topic
+from messaging.typists import _member
+from moderation.models import Restriction
 from realtime import tasks
 from realtime.log import retention
 from realtime.models import LoggedEvent, Topic
@@ -40,6 +43,26 @@ def code_of(act: Callable[[], object]) -> str:
 def told(circle: Circle, number: int) -> list[dict[str, Any]]:
     """Return what a person's own topic was told."""
     return [orjson.loads(event.body) for event in circle.published(user_topic(circle.id_of(number)))]
+
+
+def test_time_out_of_the_whole_site_stops_direct_messages(circle: Circle) -> None:
+    ada, bea = circle.people[:2]
+    talk = circle.start(0, 1)
+    sent = acts.send(talk, ada, "before")
+    group = UUID(acts.start(ada, [circle.id_of(1), circle.id_of(2)]).summary["id"])
+    until = timezone.now() + timedelta(minutes=5)
+    Restriction.objects.create(viewer=ada, kind="time_out", until=until)
+    Restriction.objects.create(viewer=bea, kind="time_out", until=until, channel=ada)
+    for act in (
+        lambda: acts.send(talk, ada, "hello"),
+        lambda: acts.edit(talk, ada, UUID(sent["id"]), "hello"),
+        lambda: acts.start(ada, [circle.id_of(2)]),
+        lambda: acts.add_member(group, ada, circle.id_of(3)),
+        lambda: _member(talk, ada),
+    ):
+        assert code_of(act) == "timed_out"
+    acts.delete(talk, ada, UUID(sent["id"]))
+    acts.send(talk, bea, "a time-out of a channel is no matter of messages")
 
 
 # Conversations

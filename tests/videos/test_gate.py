@@ -1,4 +1,4 @@
-"""The gate against raids: who is shut out, what is taken away, and who is left in peace."""
+"""The gate against attacks: who is shut out, what is taken away, and who is left in peace."""
 
 from __future__ import annotations
 
@@ -100,9 +100,9 @@ async def test_no_comment_slips_through_while_it_closes(stage: Stage) -> None:
     assert await run(shown, stage) == []
 
 
-async def raid(stage: Stage) -> list[Any]:
+async def attack(stage: Stage) -> list[Any]:
     """Come in a crowd and write alike."""
-    people = [await run(create_guest, f"Raider {number}") for number in range(12)]
+    people = [await run(create_guest, f"Attacker {number}") for number in range(12)]
     texts = [f"Follow m{n}y other channel n0w, friends" for n in range(12)]
     return [
         await asyncio.gather(comment(stage.video.id, who, text), return_exceptions=True)
@@ -110,11 +110,11 @@ async def raid(stage: Stage) -> list[Any]:
     ]
 
 
-async def test_shield_closes_by_itself_and_takes_only_the_raid_away(stage: Stage) -> None:
+async def test_shield_closes_by_itself_and_takes_only_the_attack_away(stage: Stage) -> None:
     await run(channel_rules.set_rules, stage.owner.id, stage.owner, {"shield": True})
     await comment(stage.video.id, await known(stage), "What a lovely evening it is")
     await comment(stage.video.id, await run(create_guest, "Honest"), "Is this the channel of Nadia?")
-    done = await raid(stage)
+    done = await attack(stage)
     assert isinstance(done[-1][0], Forbidden)
     assert await run(shown, stage) == ["What a lovely evening it is", "Is this the channel of Nadia?"]
     entry = await AuditEntry.objects.select_related("actor").aget(act="gate_closed")
@@ -122,7 +122,7 @@ async def test_shield_closes_by_itself_and_takes_only_the_raid_away(stage: Stage
 
 
 async def test_without_the_shield_nothing_closes(stage: Stage) -> None:
-    assert all(isinstance(made, dict) for [made] in await raid(stage))
+    assert all(isinstance(made, dict) for [made] in await attack(stage))
 
 
 async def test_events_lead_moderators_to_the_fresh_gate(stage: Stage) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from realtime.log.threads import backend_threads
@@ -113,6 +115,40 @@ async def test_reactions_are_added_up_by_each_process(live: Stage, room: dict[st
         await tally.flush()
         await run(look, now)
     assert [row[1:] for row in await run(written)] == [(None, {"heart": 7, "wow": 1}, 0, 2)]
+
+
+async def test_reactions_at_a_video_that_is_deleted_meanwhile_are_left_out(live: Stage) -> None:
+    """The video was found, and gone when the rows were committed: all reactions of that moment were lost."""
+    other = await run(broadcasts.create_video, live.owner, title="Stays")
+    tally, deleted, go_on = ReactionTally(), threading.Event(), threading.Event()
+    for video_id in (live.video.id, other.id):
+        tally.add(video_id, "heart", 1, at_ms=int(timezone.now().timestamp() * 1000))
+
+    def delete() -> None:
+        with transaction.atomic():
+            Video.objects.filter(id=live.video.id).delete()
+            deleted.set()
+            go_on.wait(20)
+
+    deleting = asyncio.create_task(run(delete))
+    await asyncio.to_thread(deleted.wait, 20)
+    flushing = asyncio.create_task(tally.flush())
+    async with asyncio.timeout(HANG_SECONDS):
+        while not await is_waited_for():
+            await asyncio.sleep(0.01)
+    go_on.set()
+    await deleting
+    await flushing
+    assert [row[2] for row in await run(written)] == [{"heart": 1}]
+
+
+async def is_waited_for() -> bool:
+    def read() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+            return bool(cursor.fetchone()[0])
+
+    return await run(read)
 
 
 async def test_only_videos_that_are_live_or_have_just_ended_cost_anything(live: Stage) -> None:

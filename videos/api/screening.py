@@ -90,7 +90,7 @@ async def get_gate(request: HttpRequest, channel_id: ChannelId) -> HttpResponse:
     summary="Close the channel to comments of newcomers (the broadcaster, moderators)",
 )
 async def close_gate(request: HttpRequest, channel_id: ChannelId, body: schemas.GateIn) -> HttpResponse:
-    """Against a raid. What newcomers have written within `back_minutes` is deleted; that can be undone for 30 s."""
+    """Against an attack. What newcomers have written within `back_minutes` is deleted; that can be undone for 30 s."""
     closed, deleted = await backend_threads.run(
         gate.close, channel_id, acting_viewer(request), minutes=body.minutes, back_minutes=body.back_minutes
     )

@@ -1,4 +1,4 @@
-"""Notices a raid: many newcomers who write alike within seconds.
+"""Notices an attack: many newcomers who write alike within seconds.
 
 Pure, and in the memory of a node, which sees its own share of the comments. Asked by videos.likes for each comment that
 was stored; what follows is the matter of videos.gate.
@@ -24,7 +24,7 @@ LIKENESS = 0.6
 TEXTS_MAX = 60
 VIDEOS_MAX = 1_000
 QUIET_MS = 5_000
-"""So long after one raid was noticed no other is looked for at the video."""
+"""So long after one attack was noticed no other is looked for at the video."""
 
 Gist = frozenset[str]
 
@@ -60,7 +60,7 @@ def came_at_ms(viewer_id: UUID) -> int:
     return viewer_id.int >> 80
 
 
-class RaidWatch:
+class AttackWatch:
     """The newest comments of newcomers, of each video."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class RaidWatch:
         self._quiet_until_ms: dict[UUID, int] = {}
 
     def seen(self, video_id: UUID, author_id: UUID, body: str, at_ms: int) -> Attack | None:
-        """Take a comment in. Return the raid that it belongs to, once."""
+        """Take a comment in. Return the attack that it belongs to, once."""
         if at_ms - came_at_ms(author_id) > NEWCOMER_MS or len(found := gist(body)) < GRAMS_MIN:
             return None
         texts = self._texts.setdefault(video_id, deque(maxlen=TEXTS_MAX))
@@ -88,5 +88,5 @@ def _time(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-watch = RaidWatch()
+watch = AttackWatch()
 """What this process sees."""
