@@ -18,12 +18,13 @@ async def type_in_conversation(conversation_id: UUID, who: Viewer | Claim, *, is
     Raises SignedOut, NotFound, Forbidden (a time-out of the whole site), StoreUnavailable.
     """
     topic = conversation_topic(conversation_id)
-    typist = await checked(topic, who, lambda: _member(conversation_id, who), is_typing=is_typing)
+    typist = await checked(topic, who, lambda: member_who_types(conversation_id, who), is_typing=is_typing)
     if typist is not None:
         publish(topic, typist, is_typing=is_typing)
 
 
-def _member(conversation_id: UUID, who: Viewer | Claim) -> Viewer | None:
+def member_who_types(conversation_id: UUID, who: Viewer | Claim) -> Viewer | None:
+    """Return who is seen typing, or None where one of two blocks the other. Raises as `type_in_conversation`."""
     takes_part(None, who.id)
     conversation = conversation_for(conversation_id, who.id)
     if conversation.pair is not None and blockers_between(who.id, [UUID(id) for id in conversation.pair.split(":")]):

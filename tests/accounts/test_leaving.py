@@ -81,9 +81,9 @@ def test_copy_has_what_waits_and_what_moderation_keeps_but_betrays_no_shadow(sta
     for reason, body in (("a word", "held"), ("shadow", "unseen")):
         HeldComment.objects.create(video=stage.video, author=fan, body=body, reason=reason)
     Role.objects.create(channel=other, viewer=fan, kind="helper")
+    write_note(other.id, other.id, fan, "my note")
     for kind, channel in (("ban", other), ("shadow", None)):
         Restriction.objects.create(viewer=fan, channel=channel, kind=kind, reason="because")
-    write_note(other.id, other.id, fan, "my note")
     with exports.copy_of(fan) as file:
         file.seek(0)
         found = json.load(file)
