@@ -464,8 +464,8 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
     ):
         answer = await here.call(method, path, body, person=person)
         template = f"/api/v1{path}".partition("?")[0]
-        for name, value in by_id.items():
-            template = template.replace(value, f"{{{name}}}")
+        names = {value: f"{{{name}}}" for name, value in by_id.items()}
+        template = "/".join(names.get(part, part) for part in template.split("/"))
         if template not in document["paths"]:
             template = "/api/v1/videos/{video_id}"
         operation = document["paths"][template][method.lower()]
