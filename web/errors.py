@@ -47,7 +47,7 @@ def media_away(_: MediaAway) -> HttpResponse:
 
 ANSWERS: Answers = {
     **PLATFORM_ANSWERS,
-    Refused: lambda refusal: error(STATUSES[type(refusal)], refusal.code, refusal.detail),
+    Refused: lambda refusal: error(STATUSES[type(refusal)], refusal.code, refusal.translated()),
     Unauthorized: lambda problem: error(401, "unauthenticated", str(problem)),
     Malformed: lambda problem: error(400, "malformed", str(problem)),
     UnsupportedMediaType: lambda problem: error(415, "unsupported_media_type", str(problem)),
