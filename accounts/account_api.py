@@ -69,7 +69,9 @@ async def get_account(request: HttpRequest) -> HttpResponse:
     summary="Change your name",
 )
 async def update_account(request: HttpRequest, body: schemas.AccountPatch) -> HttpResponse:
-    """What you have written carries the new name when it is read again. A reserved one is 422 `reserved`."""
+    """What you have written carries the new name when it is read again. A reserved one is 422 `reserved`, one that
+    another account has is 409 `name_taken`.
+    """
     viewer = _account(request)
 
     def change() -> dict[str, Any]:

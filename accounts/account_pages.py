@@ -18,6 +18,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -86,6 +87,7 @@ def at_provider(view: SyncView) -> SyncView:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@transaction.atomic
 def account(request: HttpRequest) -> HttpResponse:
     """Show the account, and change its name."""
     viewer = staff(request)

@@ -27,18 +27,21 @@ from accounts.merging import merge
 from accounts.models import Viewer
 from accounts.names import clean_name
 from accounts.pages import guest_on
-from web.refusals import Invalid
+from accounts.taken import claim, settle
+from web.refusals import Conflict, Invalid
 
 
 def admit(request: HttpRequest, viewer: Viewer, save: Callable[[], object]) -> None:
     """Have a viewer become an account, in the transaction of the sign-up.
 
-    An invitation is used once, also by two at the same time.
+    They keep their name, with a number if another account has taken it since. An invitation is used once, also by two
+    at the same time.
     """
     invitation = invitations.take(request) if settings.LIVE_SIGN_UP == "invitation" else None
     if settings.LIVE_SIGN_UP == "invitation" and invitation is None:
         raise ImmediateHttpResponse(redirect("account_signup"))
     viewer.is_guest = False
+    settle(viewer)
     save()
     if invitation is not None:
         invitations.use(invitation, viewer)
@@ -51,11 +54,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return bool(settings.LIVE_SIGN_UP == "open")
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
-        """It is also the name that others see, so it keeps to the rule of names."""
+        """It is also the name that others see, so it keeps to the rule of names, and no other account has it."""
         try:
-            clean_name(username)
-        except Invalid as error:
-            raise ValidationError(error.detail, code=error.code) from error
+            claim(clean_name(username))
+        except (Invalid, Conflict) as error:
+            raise ValidationError(error.translated(), code=error.code) from error
         return str(super().clean_username(username, shallow))
 
     def new_user(self, request: HttpRequest) -> Viewer:

@@ -22,17 +22,17 @@ from django.utils.translation import gettext_lazy
 from accounts import removal
 from accounts.belongings import belongings
 from accounts.models import Invitation, Mail, Viewer
-from accounts.names import clean_name
+from accounts.profiles import allowed_name
 from accounts.requests import staff
 from web.admin import DeletesInSteps, uuid_of
 from web.quick_lists import LookOnlyMixin, QuickListMixin
-from web.refusals import Invalid
+from web.refusals import Conflict, Invalid
 
 ACTION_MAX_VIEWERS = 50
 
 
 class _NameRules:
-    """A display name by the same rules as for guests. Only staff may have a reserved name."""
+    """A display name by the same rules as for everybody."""
 
     cleaned_data: dict[str, Any]
     changed_data: list[str]
@@ -43,11 +43,9 @@ class _NameRules:
         if not name or "name" not in self.changed_data:
             return name
         try:
-            return clean_name(name)
-        except Invalid as error:
-            if error.code == "reserved" and self.instance.is_staff:
-                return name
-            raise ValidationError(error.detail) from error
+            return allowed_name(self.instance, name)
+        except (Invalid, Conflict) as error:
+            raise ValidationError(error.translated()) from error
 
 
 class ViewerForm(_NameRules, UserChangeForm[Viewer]):

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from accounts import guests, schemas, tokens
+from accounts import guests, schemas, taken, tokens
 from accounts.limits import GUESTS
 from accounts.models import Viewer
 from accounts.names import clean_name
@@ -24,13 +24,19 @@ router = Router()
 
 @router.post("/guests", response={201: schemas.GuestOut, **SENDING}, tags=["viewers"], summary="Become a guest")
 async def create_guest(request: HttpRequest, body: schemas.GuestIn) -> HttpResponse:
-    """Become a viewer with a name: answers a bearer token and sets the session."""
-    clean_name(body.name)
+    """Become a viewer with a name: answers a bearer token and sets the session.
+
+    The name of an account, or of somebody at the `video`, is 409 `name_taken`, and so is one that looks like it. The
+    detail has a name that is free.
+    """
+    name = clean_name(body.name)
     act_limits.take(GUESTS, act_limits.network(request))
+    if body.video is not None:
+        await taken.check_at(body.video, name, await backend_threads.run(taken.namesakes, name))
 
     @transaction.atomic
     def create() -> tuple[Viewer, str]:
-        viewer = guests.create_guest(body.name)
+        viewer = guests.create_guest(name, came_to=body.video)
         return viewer, guests.sign_in(request, viewer)
 
     viewer, session = await backend_threads.run(create)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import NAME_MAX, Viewer
 from accounts.profiles import allowed_name, check_leaving
-from web.refusals import Invalid, Refused
+from web.refusals import Conflict, Invalid, Refused
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]
@@ -31,8 +31,8 @@ class ProfileForm(forms.ModelForm[Viewer]):
     def clean_name(self) -> str:
         try:
             return allowed_name(self.instance, self.cleaned_data["name"])
-        except Invalid as error:
-            raise ValidationError(error.detail, code=error.code) from error
+        except (Invalid, Conflict) as error:
+            raise ValidationError(error.translated(), code=error.code) from error
 
 
 class LeavingForm(forms.Form):

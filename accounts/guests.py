@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import login
@@ -12,27 +13,33 @@ from django.http import HttpRequest, HttpResponse
 from accounts.limits import DEVICES
 from accounts.models import Viewer
 from accounts.names import clean_name
+from accounts.taken import claim_as_guest
 from realtime import act_limits
 from realtime.edge import devices
 from realtime.limits import Limited
 from web.sessions import SessionStore
 
 
-def create_guest(name: str) -> Viewer:
-    """Make a viewer from only a name. Raises Invalid."""
-    viewer = Viewer(username=f"guest-{secrets.token_hex(12)}", name=clean_name(name), is_guest=True)
+def create_guest(name: str, *, came_to: UUID | None = None) -> Viewer:
+    """Make a viewer from only a name. `came_to`: the id of the video where they come in.
+
+    Raises Invalid, Conflict (`claim_as_guest`).
+    """
+    viewer = Viewer(username=f"guest-{secrets.token_hex(12)}", name=clean_name(name), is_guest=True, came_to=came_to)
+    claim_as_guest(viewer.name, came_to=came_to)
     viewer.set_unusable_password()
     viewer.save(force_insert=True)
     return viewer
 
 
 def end_guest(viewer: Viewer) -> None:
-    """Make the guest's tokens, sessions and streams worthless, wherever they are. One query.
+    """Make the guest's tokens, sessions and streams worthless, wherever they are, and let their name go. One query.
 
     A guest has no password to change. So the random text that stamps all of these is drawn anew.
     """
     viewer.set_unusable_password()
-    viewer.save(update_fields=["password"])
+    viewer.came_to = None
+    viewer.save(update_fields=["password", "came_to"])
 
 
 def sign_in(request: HttpRequest, viewer: Viewer) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from accounts.lookalikes import KEY_MAX, name_key
 from web.ids import new_id
 
 NAME_MAX = 40
@@ -39,6 +41,9 @@ class Viewer(AbstractUser):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     username = models.CharField(_("username"), max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
     name = models.CharField(_("name"), max_length=NAME_MAX)
+    name_key = models.CharField(max_length=KEY_MAX, default="", db_default="", editable=False)
+    came_to = models.UUIDField(null=True, editable=False)
+    """Of a guest: the id of the video where they came in by this name."""
     is_guest = models.BooleanField(_("guest"), default=False)
     is_broadcaster = models.BooleanField(_("broadcaster"), default=False, help_text=_("May create and run videos."))
     is_hidden = models.BooleanField(
@@ -55,14 +60,19 @@ class Viewer(AbstractUser):
         verbose_name = _("viewer")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["id"], condition=models.Q(is_superuser=True), name="viewer_superuser"),
+            # Who has a name: accounts first, then the newest guests (accounts.taken).
+            models.Index(fields=["name_key", "is_guest", "-id"], name="viewer_name_key"),
         ]
 
     def __str__(self) -> str:
         return self.name or self.username
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         self.name = self.name or self.username[:NAME_MAX]
-        super().save(*args, **kwargs)
+        self.name_key = name_key(self.name)
+        if update_fields is not None and "name" in update_fields:
+            update_fields = {*update_fields, "name_key"}
+        super().save(*args, update_fields=update_fields, **kwargs)
 
     def stamp(self) -> str:
         """Return the part of a token that depends on the password. A new password makes old tokens worthless."""

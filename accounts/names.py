@@ -8,10 +8,11 @@ Latin letters is invisible, and only makes one name look like another.
 from __future__ import annotations
 
 import unicodedata
-from functools import cache, lru_cache
+from functools import cache
 
 from precis_i18n import get_profile
 
+from accounts.lookalikes import name_key
 from accounts.models import NAME_MAX
 from web.refusals import Invalid
 from web.text import BLANKS
@@ -25,7 +26,6 @@ _OF_EMOJI = frozenset("\u200d\ufe0e\ufe0f\U000e007f")
 _SIGN = "\u263a"
 # The marks of broadcasters and moderators stand beside names: a name cannot bring its own.
 _MARKS = frozenset("\u2713\u2714\u2705\u2611\U0001f5f8\U0001f5f9\U0001f6e1")
-_ALIKE = str.maketrans("i10", "llo")
 # Visible, but no part of identifiers: the dot between the names of 阿达·洛芙莱斯, the line that stretches محـمد.
 _KEPT = f"\u00b7\u0640{_SIGN}"
 
@@ -52,22 +52,6 @@ def clean_name(text: str) -> str:
     if sum(unicodedata.combining(char) > 0 for char in name) > len(name) // 2:
         raise Invalid("Too many marks on a letter.")
     return name
-
-
-@lru_cache(10_000)
-def name_key(name: str) -> str:
-    """Return what a name looks like: the same for all names that people take for one another (UTS #39).
-
-    For comparing, never for display. The sign for i, l and 1 is one, and so is that for o and 0.
-    """
-    key = name.casefold()
-    if not name.isascii():
-        # Imported late: it takes 11 MB in a process that has met such a name.
-        import disarm
-
-        key = str(disarm.skeleton_key(name))  # before small letters: a capital Ny is an N, a small one a v
-    letters = "".join(filter(str.isalnum, key)).translate(_ALIKE)
-    return letters.replace("rn", "m").replace("vv", "w") or name
 
 
 @cache

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from django.contrib.auth.hashers import check_password
+from django.db import transaction
 
 from accounts.models import Viewer
 from accounts.names import clean_name
+from accounts.taken import claim
 from web.refusals import Conflict, Forbidden, Invalid
 
 
 def allowed_name(viewer: Viewer, name: str) -> str:
-    """Return the name as it is stored. Only staff may have a reserved one. Raises Invalid."""
+    """Return the name as it is stored, kept for the account until the transaction has written it.
+
+    Only staff may have a reserved one. Raises Invalid, Conflict (another account has it).
+    """
     try:
-        return clean_name(name)
+        name = clean_name(name)
     except Invalid as error:
-        if error.code == "reserved" and viewer.is_staff:
-            return name
-        raise
+        if error.code != "reserved" or not viewer.is_staff:
+            raise
+    claim(name, owner_id=viewer.id)
+    return name
 
 
+@transaction.atomic
 def rename(viewer: Viewer, name: str) -> None:
-    """Raises Invalid."""
+    """Raises Invalid, Conflict."""
     viewer.name = allowed_name(viewer, name)
     viewer.save(update_fields=["name"])
 

@@ -11,13 +11,14 @@ from pydantic import ConfigDict, Field
 from accounts.models import NAME_MAX
 from realtime.answers import In
 from web.languages import CODES
-from web.schemas import SEEN_TEXT, text_field
+from web.schemas import SEEN_TEXT, Id, text_field
 
 
 class GuestIn(In):
     name: Annotated[str, text_field(SEEN_TEXT, 1, NAME_MAX)] = Field(
         description="Letters, digits, marks and symbols, nothing invisible; no word mixes alphabets.", examples=["Ada"]
     )
+    video: Id | None = Field(None, description="Where they come in: the name is not that of somebody there.")
 
 
 class Person(Schema):

@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from accounts import cleaning, outbox, removal
+from accounts import cleaning, outbox, removal, taken
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,12 @@ def forget_guests() -> int:
     return _logged(cleaning.forget_guests(), "guests without a trace")
 
 
+@shared_task(name="accounts.tasks.fill_name_keys")  # type: ignore[untyped-decorator]
+def fill_name_keys() -> int:
+    """Give their keys to viewers that nodes with older code have made; return how many."""
+    return _logged(taken.fill(), "viewers without a name key", did="found")
+
+
 @shared_task(name="accounts.tasks.send_mail")  # type: ignore[untyped-decorator]
 def send_mail() -> int:
     """Send the mail that waits; return how much."""
@@ -35,7 +41,7 @@ def erase() -> bool:
     return removal.erase_next()
 
 
-def _logged(count: int, what: str) -> int:
+def _logged(count: int, what: str, *, did: str = "deleted") -> int:
     if count:
-        logger.info("deleted %d %s", count, what)
+        logger.info("%s %d %s", did, count, what)
     return count

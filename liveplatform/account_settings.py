@@ -83,6 +83,7 @@ ACCOUNT_JOBS = {
     "forget-sessions": {"task": "accounts.tasks.forget_sessions", "schedule": 3600.0},
     "send-mail": {"task": "accounts.tasks.send_mail", "schedule": 60.0, "options": {"expires": 60.0}},
     "erase": {"task": "accounts.tasks.erase", "schedule": 10.0, "options": {"expires": 10.0}},
+    "fill-name-keys": {"task": "accounts.tasks.fill_name_keys", "schedule": 3_600.0},
     "forget-guests": {"task": "accounts.tasks.forget_guests", "schedule": 86_400.0},
 }
 

@@ -34,8 +34,8 @@ from realtime.log.group_commit import Applied, GroupCommit
 from screening import hook
 from screening.rules import ALLOWED, Verdict
 from videos import screened
+from videos.actors import ACTORS, Actor
 from videos.changes import HeldBack, Shadowed
-from videos.likes import ACTORS, Actor
 from videos.models import Video
 from videos.screened import Screen
 from web.moments import to_ms
@@ -74,7 +74,8 @@ async def ask(video_id: UUID, who: Viewer | Claim, body: str, *, client_id: str 
     """Ask the broadcaster; return the question as viewers see it. The same `client_id` again answers the same.
 
     Raises SignedOut, NotFound, Invalid, StoreUnavailable, Limited (slow mode), Forbidden (the channel's rules; what
-    they would hold is `question_held`), Conflict (`questions_off`, `too_many_questions`, `client_id_taken`).
+    they would hold is `question_held`; `name_taken`), Conflict (`questions_off`, `too_many_questions`,
+    `client_id_taken`).
     """
     body = checked_line(body, ASKED_MAX, "question")
     verdict = await hook.ask(body, author_id=who.id, video_id=video_id)
@@ -109,9 +110,8 @@ def _apply(connection: psycopg.Connection[Any], commands: Sequence[AskOrVote]) -
 
 
 _VIDEOS = (
-    "SELECT v.id, v.owner_id, o.name AS owner_name, v.status, v.visibility, coalesce(q.is_open, false) AS is_open"
-    " FROM videos_video v JOIN accounts_viewer o ON o.id = v.owner_id"
-    " LEFT JOIN polls_questionlist q ON q.video_id = v.id WHERE v.id = ANY(%s)"
+    "SELECT v.id, v.owner_id, v.status, v.visibility, coalesce(q.is_open, false) AS is_open"
+    " FROM videos_video v LEFT JOIN polls_questionlist q ON q.video_id = v.id WHERE v.id = ANY(%s)"
 )
 _LISTED = (
     "SELECT id, video_id, author_id, votes FROM polls_question"
@@ -243,9 +243,11 @@ class _Batch:
         is_moderator = self._roles.get((video["owner_id"], actor.id)) == Role.Kind.MODERATOR
         if actor.id == video["owner_id"] or actor.is_moderator or is_moderator:
             return
+        if self._screen.is_name_taken(command.video_id, actor.id):
+            raise Forbidden("Somebody has your name here. Log out and take another one.", code="name_taken")
         at = datetime.fromtimestamp(command.at_ms / 1000, UTC)
-        text = screened.Text(command.video_id, actor, command.body, at)
-        self._screen.check(text, owner_name=video["owner_name"], site=command.verdict)
+        text = screened.Text(command.video_id, actor.id, command.body, at)
+        self._screen.check(text, site=command.verdict)
 
     def vote(self, command: SetVote) -> dict[str, Any]:
         actor, video = self._open_video(command)

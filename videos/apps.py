@@ -9,7 +9,7 @@ class VideosConfig(AppConfig):
 
     def ready(self) -> None:
         """Say what a video's topic is, what viewers may do on a WebSocket, and what is kept of them here."""
-        from accounts import pages, permissions, typists
+        from accounts import pages, permissions, taken, typists
         from accounts.belongings import belongings
         from moderation import topics as moderation_topics
         from moderation.acts import marks
@@ -20,6 +20,7 @@ class VideosConfig(AppConfig):
         from videos.purges import RestoresComments
         from videos.topics import VideoTopics
         from videos.typists import type_at_video
+        from videos.watching import is_one_at
 
         registry.add_kind(VideoTopics())
         moderation_topics.parts += [held.HeldPart(), gate.GatePart()]
@@ -30,4 +31,5 @@ class VideosConfig(AppConfig):
         undoings.update(delete=RestoresComments(), delete_all=RestoresComments())
         permissions.seeing += rights.SEE
         typists.places["video"] = type_at_video
+        taken.presents.append(is_one_at)
         pages.doors["may_broadcast"] = rights.may_broadcast

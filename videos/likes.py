@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
@@ -20,7 +19,6 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from accounts import permissions
 from accounts.models import Viewer
 from accounts.representation import person
 from accounts.tokens import Claim, acting
@@ -34,7 +32,8 @@ from realtime.log.group_commit import Applied, GroupCommit
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from screening import attacks, hook
-from videos import gate, held, rights, screened
+from videos import gate, held, screened
+from videos.actors import ACTORS, Actor, Names
 from videos.changes import AddComment, Command, EditComment, HeldBack, SetLike, Shadowed, new_row
 from videos.models import Video
 from videos.representation import KINDS, comment_fields, likes_json, role_of
@@ -119,24 +118,6 @@ def _apply(connection: psycopg.Connection[Any], commands: Sequence[Command]) -> 
     return Applied(outcomes, batch.write())
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts, as the transaction reads them: a model's instance costs ten times as much."""
-
-    id: UUID
-    name: str
-    password: str
-    is_guest: bool
-    sees_all: bool
-    is_moderator: bool
-
-
-ACTORS = (
-    f"SELECT id, name, password, is_guest, {permissions.held_sql(*rights.SEE)} AS sees_all,"
-    f" {permissions.held_sql(rights.MODERATE)} AS is_moderator FROM accounts_viewer v WHERE id = ANY(%s) AND is_active"
-)
-
-
 class _Batch:
     """The rows that a batch of commands touches, read under the topics' locks, changed in memory, written once."""
 
@@ -149,6 +130,7 @@ class _Batch:
         self._comments: list[tuple[Any, ...]] = []
         self._edits: dict[UUID, tuple[Any, ...]] = {}
         self._versions: list[tuple[Any, ...]] = []
+        self._names = Names()
         self._events: list[Event] = []
 
     def _read(self, commands: Sequence[Command]) -> None:
@@ -165,9 +147,8 @@ class _Batch:
         heads = self._connection.execute(log.LOCK, [topics])
         ask(
             "videos",
-            "SELECT v.id, v.owner_id, o.name AS owner_name, v.status, v.visibility, v.comments_enabled,"
-            " v.comments_after_end FROM videos_video v JOIN accounts_viewer o ON o.id = v.owner_id"
-            " WHERE v.id = ANY(%s)",
+            "SELECT id, owner_id, status, visibility, comments_enabled, comments_after_end FROM videos_video"
+            " WHERE id = ANY(%s)",
             ids,
         )
         people = list({command.who.id for command in commands})
@@ -298,6 +279,7 @@ class _Batch:
         is_seen = self._may_write(viewer, video)
         if command.reply_to is not None and (command.video_id, command.reply_to) not in self._reply_targets:
             raise NotFound("The comment you answer is gone.", code="reply_to_gone")
+        viewer = self._named(command, viewer, video)
         self._screened(command, viewer, video)
         head = self._heads[TopicName(f"video:{command.video_id}")]
         if not is_seen:
@@ -323,6 +305,19 @@ class _Batch:
         )
         return data
 
+    def _named(self, command: AddComment | EditComment, viewer: Actor, video: Mapping[str, Any]) -> Actor:
+        """Return who writes, by a name that nobody else has here."""
+        is_taken = viewer.id != video["owner_id"] and self._screen.is_name_taken(command.video_id, viewer.id)
+        named = self._names.settled(viewer, command.video_id, is_taken=is_taken)
+        if named is not viewer:
+            self._viewers[viewer.id] = named
+            head = self._heads[TopicName(f"video:{command.video_id}")]
+            data = {"author": self._author(named, video)}
+            self._events.append(
+                Durable.of(head.topic, seq=head.next_seq(), name="author", at_ms=command.at_ms, data=data)
+            )
+        return named
+
     def _is_marked(self, viewer: Actor, video: Mapping[str, Any]) -> bool:
         """Return whether the viewer moderates the channel, or the site."""
         return viewer.is_moderator or self._roles.get((video["owner_id"], viewer.id)) == Role.Kind.MODERATOR
@@ -332,8 +327,8 @@ class _Batch:
         if viewer.id == video["owner_id"] or self._is_marked(viewer, video):
             return
         at = datetime.fromtimestamp(command.at_ms / 1000, UTC)
-        written = screened.Text(command.video_id, viewer, command.body, at, is_edit=isinstance(command, EditComment))
-        self._screen.check(written, owner_name=video["owner_name"], site=command.verdict)
+        written = screened.Text(command.video_id, viewer.id, command.body, at, is_edit=isinstance(command, EditComment))
+        self._screen.check(written, site=command.verdict)
 
     def edit_comment(self, command: EditComment) -> dict[str, Any]:
         viewer = self._actor(command)
@@ -349,6 +344,7 @@ class _Batch:
         at = datetime.fromtimestamp(command.at_ms / 1000, UTC)
         if at - row["created_at"] > timedelta(seconds=EDIT_SECONDS):
             raise Forbidden(f"A comment can be edited for {EDIT_SECONDS // 60} minutes.", code="too_late")
+        viewer = self._named(command, viewer, video)
         self._screened(command, viewer, video)
         if not is_seen:
             raise Shadowed(self._comment_json({**row, "body": command.body, "edited_at": at}, viewer, video))
@@ -364,9 +360,12 @@ class _Batch:
         )
         return data
 
-    def _comment_json(self, row: Mapping[str, Any], viewer: Actor, video: Mapping[str, Any]) -> dict[str, Any]:
+    def _author(self, viewer: Actor, video: Mapping[str, Any]) -> dict[str, Any]:
         role = role_of(viewer.id, is_moderator=self._is_marked(viewer, video), owner_id=video["owner_id"])
-        return comment_fields(row, {**person(viewer), "role": role})
+        return {**person(viewer), "role": role}
+
+    def _comment_json(self, row: Mapping[str, Any], viewer: Actor, video: Mapping[str, Any]) -> dict[str, Any]:
+        return comment_fields(row, self._author(viewer, video))
 
     def write(self) -> list[Event]:
         """Write what has changed, in one round trip; return the events to publish after the commit."""
@@ -407,6 +406,7 @@ class _Batch:
                 " WHERE video_id = video AND kind = of_kind",
                 _columns(deltas),
             )
+        self._names.write(execute)
         if self._comments:
             execute(
                 "INSERT INTO videos_comment"

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
+
 from accounts.circles import acquaintances, strangers
 from accounts.models import Viewer
 from accounts.permissions import holders, holds
@@ -28,10 +30,15 @@ from realtime.table.subscriptions import Watched
 from videos.models import Video
 from videos.representation import role_of
 from videos.rights import MODERATE
+from videos.screened import AT_VIDEO
 from videos.topics import visible_video
 
 PEOPLE_MAX_VIEWERS = 50  # in a bigger room only their number is shown
 MODERATORS_MAX = 200
+_KNOWN = (
+    "SELECT 1 FROM unnest(%s::uuid[]) AS asked (id) JOIN videos_video v ON v.id = %s"
+    f" WHERE {AT_VIDEO.format(viewer='asked.id', video='v.id', owner='v.owner_id')} LIMIT 1"
+)
 ROLES = ("broadcaster", "moderator", None)
 
 
@@ -108,3 +115,22 @@ async def viewers_json(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
         "people": people if watched.count <= PEOPLE_MAX_VIEWERS else None,
         "known": len(people),
     }
+
+
+async def is_one_at(video_id: UUID, viewer_ids: Sequence[UUID]) -> bool:
+    """Return whether one of these viewers is known at a video (`screened.AT_VIDEO`) or watches it now.
+
+    With more than 32,768 viewers some who only watch are not found. Raises StoreUnavailable.
+    """
+
+    def is_known() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(_KNOWN, [list(viewer_ids), video_id])
+            return cursor.fetchone() is not None
+
+    if await backend_threads.run(is_known):
+        return True
+    with contextlib.suppress(TableUnavailable):
+        keys = [key_of(f"viewer {id}") for id in viewer_ids]
+        return bool(await shared_table().present(TopicName(f"video:{video_id}"), keys))
+    return False

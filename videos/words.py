@@ -75,6 +75,7 @@ WATCH: dict[str, str | Promise] = {
     "failed": _("This did not work: {detail}"),
     "name_missing": _("Write a name first."),
     "welcome": _("Hello {name}"),
+    "renamed": _("Somebody else has your name. You are {name} now."),
     "starts_in": _("Starts in"),
     "no_time": _("The time is not set yet"),
     "starting": _("Starting in a moment"),

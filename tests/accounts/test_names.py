@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from accounts.names import clean_name, name_key
+from accounts.lookalikes import name_key
+from accounts.names import clean_name
 from web.refusals import Invalid
 
 SCOTLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f"

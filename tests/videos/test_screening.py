@@ -260,11 +260,3 @@ def test_admin_decides_about_held_comments(stage: Stage, root: Console) -> None:
     assert "missing )" in form.content.decode()
     root.post("screening_sitewords_add", refused="crook", held="")
     assert SiteWords.objects.get().refused == "crook"
-
-
-@pytest.mark.parametrize("name", ["Broadcaster", "BR0ADCASTER", "broad caster"])
-async def test_guest_does_not_comment_under_the_broadcasters_name(stage: Stage, name: str) -> None:
-    """Whose comment was deleted was back in 0.09 s, and looked like the broadcaster."""
-    assert await refusal(stage, who=await run(create_guest, name)) == "name_taken"
-    await run(lambda: Viewer.objects.filter(id=stage.owner.id).update(name="Nadia"))
-    await write(stage, who=stage.viewers[1])

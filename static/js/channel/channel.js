@@ -38,7 +38,7 @@ async function join(form) {
     waiting();
   } catch (problem) {
     if (!(problem instanceof ApiError)) throw problem;
-    note(error, problem.status === 422 && problem.detail ? problem.detail : problem.advice);
+    note(error, [409, 422].includes(problem.status) && problem.detail ? problem.detail : problem.advice);
     field.setAttribute("aria-invalid", "true");
     field.focus();
   }

@@ -27,13 +27,14 @@ export class Guest {
   #dialog = byId("guest-dialog");
   #waiting = null;
   #drawnFor;
-  #shownId;
+  #shown;
 
   /** Wire the forms that ask for a name. `store`: the page's state. */
   constructor({ store }) {
     this.store = store;
     // What the server drew for its viewer alone.
-    this.#drawnFor = this.#shownId = store.state.viewer?.id;
+    this.#shown = store.state.viewer;
+    this.#drawnFor = this.#shown?.id;
     for (const form of document.querySelectorAll("[data-guest]")) {
       form.elements.name.value ||= remembered();
       form.addEventListener("submit", (event) => {
@@ -54,8 +55,9 @@ export class Guest {
   }
 
   render({ viewer }) {
-    if (viewer?.id === this.#shownId) return;
-    this.#shownId = viewer?.id;
+    if (viewer?.id === this.#shown?.id && viewer?.name === this.#shown?.name) return;
+    if (viewer && viewer.id === this.#shown?.id) toast(translate("renamed", { name: viewer.name }));
+    this.#shown = viewer;
     showIf("viewer-only", viewer);
     showIf("nobody", !viewer);
     showIf("guest-only", viewer?.is_guest);
@@ -78,7 +80,7 @@ export class Guest {
     if (!name) return fail(translate("name_missing"));
     button.disabled = true;
     try {
-      const answer = await call("POST", "/guests", { name });
+      const answer = await call("POST", "/guests", { name, video: this.store.state.video.id });
       const viewer = { ...answer.viewer, is_guest: true };
       remember(viewer.name);
       note(error, "");
@@ -86,7 +88,7 @@ export class Guest {
       this.#joined(viewer, form);
     } catch (problem) {
       if (!(problem instanceof ApiError)) throw problem;
-      fail(problem.status === 422 && problem.detail ? problem.detail : problem.advice);
+      fail([409, 422].includes(problem.status) && problem.detail ? problem.detail : problem.advice);
     } finally {
       button.disabled = false;
     }

@@ -67,7 +67,10 @@ const durable = {
   video: (state, data) => ({ ...state, video: data.video }),
   comment_restored: (state, data) => restored(state, data.comment),
   merged: (state, { merged }) => eachComment(state, (comment) => byAccount(comment, merged)),
-  author: (state, { author }) => eachComment(state, (comment) => (comment.author.id === author.id ? { ...comment, author } : comment)),
+  author: (state, { author }) => ({
+    ...eachComment(state, (comment) => (comment.author.id === author.id ? { ...comment, author } : comment)),
+    viewer: state.viewer?.id === author.id ? { ...state.viewer, name: author.name } : state.viewer,
+  }),
 };
 
 const others = {

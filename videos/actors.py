@@ -1,0 +1,68 @@
+"""Who acts at a video, as a transaction reads them, and the names by which guests write.
+
+Hop: called by videos.likes and polls.asking in their transactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from accounts import permissions
+from accounts.lookalikes import name_key
+from accounts.taken import numbered
+from videos import rights
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A model's instance costs ten times as much."""
+
+    id: UUID
+    name: str
+    name_key: str
+    password: str
+    is_guest: bool
+    sees_all: bool
+    is_moderator: bool
+
+
+ACTORS = (
+    f"SELECT id, name, name_key, password, is_guest, {permissions.held_sql(*rights.SEE)} AS sees_all,"
+    f" {permissions.held_sql(rights.MODERATE)} AS is_moderator FROM accounts_viewer v WHERE id = ANY(%s) AND is_active"
+)
+_WRITE = (
+    "UPDATE accounts_viewer v SET name = n.name, name_key = n.key"
+    " FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS n (id, name, key) WHERE v.id = n.id"
+)
+
+
+class Names:
+    """By which names the people of a batch write. The topics of its videos are locked.
+
+    So of two guests of one name who write at once the first one keeps it.
+    """
+
+    def __init__(self) -> None:
+        self._new: dict[UUID, Actor] = {}
+        self._bearers: dict[tuple[UUID, str], UUID] = {}
+
+    def settled(self, who: Actor, video_id: UUID, *, is_taken: bool) -> Actor:
+        """Return who writes, by a name that nobody else has there: a guest whose name is taken gets a number.
+
+        `is_taken`: by an account, or by somebody who was there before this batch.
+        """
+        key = who.name_key or name_key(who.name)  # older code has left it empty
+        is_borne = self._bearers.get((video_id, key), who.id) != who.id
+        if who.is_guest and who.id not in self._new and (is_taken or is_borne):
+            name = numbered(who.name, who.id)
+            key = name_key(name)
+            who = self._new[who.id] = replace(who, name=name, name_key=key)
+        self._bearers.setdefault((video_id, key), who.id)
+        return who
+
+    def write(self, execute: Callable[..., Any]) -> None:
+        if new := self._new.values():
+            execute(_WRITE, [[who.id for who in new], [who.name for who in new], [who.name_key for who in new]])
