@@ -20,9 +20,18 @@ mkdir -p "$uplot"
 cp frontend/node_modules/uplot/dist/uPlot.esm.js \
    frontend/node_modules/uplot/dist/uPlot.min.css \
    frontend/node_modules/uplot/LICENSE "$uplot/"
+emoji="static/vendor/emoji-picker-element-$(version emoji-picker-element)"
+mkdir -p "$emoji"
+cp frontend/node_modules/emoji-picker-element/database.js frontend/node_modules/emoji-picker-element/LICENSE "$emoji/"
+emoji_data="static/vendor/emoji-picker-element-data-$(version emoji-picker-element-data)"
+mkdir -p "$emoji_data"
+cp frontend/node_modules/emoji-picker-element-data/LICENSE "$emoji_data/"
+for language in en de es fr; do # Arabic has no data: it searches in English
+  cp "frontend/node_modules/emoji-picker-element-data/$language/cldr/data.json" "$emoji_data/$language.json"
+done
 
 cd static/vendor
-find . -name '*.*js' -o -name '*.css' | node -e '
+find . -name '*.*js' -o -name '*.css' -o -name '*.json' | node -e '
 const { readFileSync, writeFileSync } = require("node:fs");
 const { brotliCompressSync } = require("node:zlib");
 for (const path of readFileSync(0, "utf8").trim().split("\n")) writeFileSync(`${path}.br`, brotliCompressSync(readFileSync(path)));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from videos import report_pages, rules_page, syndication, views
+from videos import emoji_page, report_pages, rules_page, syndication, views
 
 # The pattern admits no separator and no leading dot: a path outside the video's folder cannot be written.
 VIDEO = r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -20,6 +20,7 @@ urlpatterns = [
     path("videos/<uuid:video_id>/calendar.ics", syndication.calendar, name="calendar"),
     path("feed.xml", syndication.feed, name="feed"),
     path("oembed", syndication.oembed, name="oembed"),
+    path("emoji/", emoji_page.picker, name="emoji"),
     path("studio/", views.studio, name="studio"),
     path("rules/<uuid:channel_id>/", rules_page.rules, name="rules"),
     path("studio/<uuid:video_id>/report/", report_pages.report, name="report"),

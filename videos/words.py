@@ -43,6 +43,7 @@ WATCH: dict[str, str | Promise] = {
     "left.other": _("{n} characters left"),
     "over.one": _("{n} character too many"),
     "over.other": _("{n} characters too many"),
+    "emoji": _("Emoji"),
     "too_large": _("This text takes too much room; shorten it a little."),
     "said": _("{name}: {text}"),
     "said_more.one": _("{n} new comment. {name}: {text}"),
@@ -232,7 +233,7 @@ HOME: dict[str, str | Promise] = {key: WATCH[key] for key in _CARDS.split()}
 
 _LINE = "connecting catching lost offline network_full too_many_connections full bye"
 _ONE = (
-    "active_just_now add add_person blocked_said comment_copied comment_not_copied conversation_over last_active"
+    "active_just_now add add_person blocked_said comment_copied comment_not_copied conversation_over emoji last_active"
     " message_said name_missing nameless not_sent nothing_said online only_you own_last remove remove_person said seen"
     " seen_by too_large typing typing_many typing_two waits welcome you you_block"
 )

@@ -2,7 +2,7 @@
 
 import { recall, remember } from "../core/storage.js";
 import { plural, translate } from "../core/words.js";
-import { isComposing, note, toast } from "./dom.js";
+import { icon, isComposing, note, toast } from "./dom.js";
 
 const LEFT_SHOWN_FROM = 50;
 
@@ -28,6 +28,7 @@ export class Composer {
     this.field.addEventListener("blur", () => typing(false));
     this.field.addEventListener("keydown", (event) => this.#pressed(event));
     form.addEventListener("submit", (event) => this.#submit(event));
+    this.#offerEmoji();
     this.begin();
   }
 
@@ -61,6 +62,37 @@ export class Composer {
     if (error.status === 429) this.#waitFor(error.retryAfter);
     else this.complain(error.advice);
     return true;
+  }
+
+  /** Put a text where the cursor is. */
+  #insert(text) {
+    const { field } = this;
+    field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  #offerEmoji() {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "button quiet round emoji-button", title: translate("emoji"), ariaLabel: translate("emoji"), ariaHasPopup: "dialog", ariaExpanded: "false" });
+    button.append(icon("laugh"));
+    this.#button.before(button);
+    // A press outside closes the picker: this one must not open it again.
+    let wasOpen = false;
+    button.addEventListener("pointerdown", () => { wasOpen = button.ariaExpanded === "true"; });
+    button.addEventListener("click", () => {
+      if (!wasOpen) void this.#openEmoji(button);
+      wasOpen = false;
+    });
+  }
+
+  async #openEmoji(button) {
+    try {
+      const { loadedPicker } = await import("./emoji.js");
+      (await loadedPicker()).toggle(button, { insert: (text) => this.#insert(text) });
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // no connection
+      this.complain(translate("unreachable"));
+    }
   }
 
   #typed() {
