@@ -80,7 +80,7 @@ export class Guest {
     if (!name) return fail(translate("name_missing"));
     button.disabled = true;
     try {
-      const answer = await call("POST", "/guests", { name, video: this.store.state.video.id });
+      const answer = await call("POST", "/guests", { name, video: this.store.state.video?.id });
       const viewer = { ...answer.viewer, is_guest: true };
       remember(viewer.name);
       note(error, "");
