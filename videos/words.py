@@ -234,8 +234,8 @@ HOME: dict[str, str | Promise] = {key: WATCH[key] for key in _CARDS.split()}
 _LINE = "connecting catching lost offline network_full too_many_connections full bye"
 _ONE = (
     "active_just_now add add_person blocked_said comment_copied comment_not_copied conversation_over emoji last_active"
-    " message_said name_missing nameless not_sent nothing_said online only_you own_last remove remove_person said seen"
-    " seen_by too_large typing typing_many typing_two waits welcome you you_block"
+    " message_said name_missing nameless not_sent nothing_said online only_you own_last remove remove_person"
+    " renamed said seen seen_by too_large typing typing_many typing_two waits welcome you you_block"
 )
 _MANY = "left members messages_said new_messages over unread"
 _MESSAGES = [
