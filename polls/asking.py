@@ -21,7 +21,6 @@ from psycopg.rows import dict_row
 from accounts.models import Viewer
 from accounts.representation import person
 from accounts.tokens import Claim, acting
-from moderation.models import Role
 from moderation.restrictions import RESTRICTIONS_OF, by_viewer, check
 from moderation.roles import ROLES_OF
 from polls.models import ASKED_MAX
@@ -34,7 +33,7 @@ from realtime.log.group_commit import Applied, GroupCommit
 from screening import hook
 from screening.rules import ALLOWED, Verdict
 from videos import screened
-from videos.actors import ACTORS, Actor
+from videos.actors import ACTORS, Actor, is_moderator_in, may_watch, roles_by
 from videos.changes import HeldBack, Shadowed
 from videos.models import Video
 from videos.screened import Screen
@@ -166,7 +165,7 @@ class _Batch:
             cursor.fetchall() for cursor in cursors
         )
         self._actors = {row["id"]: Actor(**row) for row in actors}
-        self._roles = {(row["channel_id"], row["viewer_id"]): row["kind"] for row in roles}
+        self._roles = roles_by(roles)
         self._restrictions = by_viewer(restrictions)
         self._videos = {row["id"]: row for row in found}
         self._listed: dict[UUID, dict[int, int]] = {id: {} for id in videos}
@@ -192,10 +191,7 @@ class _Batch:
         """Return who acts, and the row of a video where they may. Raises SignedOut, NotFound, Conflict."""
         actor = acting(command.who, self._actors.get(command.who.id), attrgetter("password"))
         video = self._videos.get(command.video_id)
-        if video is None:
-            raise NotFound("There is no such video.")
-        is_private = video["visibility"] == Video.Visibility.PRIVATE
-        if is_private and not (actor.sees_all or actor.id == video["owner_id"]):
+        if video is None or not may_watch(video, actor.id, self._roles, sees_all=actor.sees_all):
             raise NotFound("There is no such video.")
         if questions_topic(command.video_id) not in self._heads:
             raise Conflict("Nobody asks questions here now.", code="questions_off")
@@ -240,8 +236,7 @@ class _Batch:
 
     def _screened(self, command: Ask, actor: Actor, video: Mapping[str, Any]) -> None:
         """Raise what the rules say. They bind no broadcaster and no moderator."""
-        is_moderator = self._roles.get((video["owner_id"], actor.id)) == Role.Kind.MODERATOR
-        if actor.id == video["owner_id"] or actor.is_moderator or is_moderator:
+        if actor.id == video["owner_id"] or is_moderator_in(actor, video, self._roles):
             return
         if self._screen.is_name_taken(command.video_id, actor.id):
             raise Forbidden("Somebody has your name here. Log out and take another one.", code="name_taken")

@@ -20,12 +20,14 @@ from accounts import permissions
 from accounts.models import Viewer
 from accounts.tokens import Claim, acting
 from moderation.restrictions import RESTRICTIONS_OF, by_viewer, check
+from moderation.roles import ROLES_OF
 from polls.board import board_topic
 from polls.polls import votes_json
 from realtime.events import Counters, Event, now_ms
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
 from videos import rights
+from videos.actors import may_watch, roles_by
 from videos.models import Video
 from web.moments import to_ms
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused
@@ -95,6 +97,7 @@ class _Batch:
         people = list({viewer_id for _, viewer_id in pairs})
         asked = [
             (_VOTERS, [people]),
+            (ROLES_OF, [people]),
             (RESTRICTIONS_OF, [people]),
             (_POLLS, [polls]),
             (_OPTIONS, [polls]),
@@ -104,8 +107,9 @@ class _Batch:
         heads = self._connection.execute(log.LOCK, [topics])
         cursors = [self._connection.cursor(row_factory=dict_row).execute(query, values) for query, values in asked]
         self._heads = log.locked(heads.fetchall())
-        voters, restrictions, found, options, votes = (cursor.fetchall() for cursor in cursors)
+        voters, roles, restrictions, found, options, votes = (cursor.fetchall() for cursor in cursors)
         self._voters = {row["id"]: row for row in voters}
+        self._roles = roles_by(roles)
         self._restrictions = by_viewer(restrictions)
         self._polls = {row["id"]: row for row in found}
         self._counts: dict[UUID, dict[int, int]] = {}
@@ -143,8 +147,7 @@ class _Batch:
         poll = self._polls.get(command.poll_id)
         if poll is None or poll["video_id"] != command.video_id or board_topic(command.video_id) not in self._heads:
             raise NotFound("There is no such poll.")
-        is_private = poll["visibility"] == Video.Visibility.PRIVATE
-        if is_private and not (voter["sees_all"] or voter["id"] == poll["owner_id"]):
+        if not may_watch(poll, voter["id"], self._roles, sees_all=voter["sees_all"]):
             raise NotFound("There is no such poll.")
         if poll["is_for_accounts"] and voter["is_guest"]:
             raise Forbidden("Only accounts vote in this poll. Sign in first.", code="accounts_only")

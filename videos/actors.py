@@ -1,11 +1,11 @@
 """Who acts at a video, as a transaction reads them, and the names by which guests write.
 
-Hop: called by videos.likes and polls.asking in their transactions.
+Hop: called by videos.likes, polls.asking and polls.votes in their transactions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,9 @@ from uuid import UUID
 from accounts import permissions
 from accounts.lookalikes import name_key
 from accounts.taken import numbered
+from moderation.models import Role
 from videos import rights
+from videos.models import Video
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,28 @@ ACTORS = (
     f"SELECT id, name, name_key, password, is_guest, {permissions.held_sql(*rights.SEE)} AS sees_all,"
     f" {permissions.held_sql(rights.MODERATE)} AS is_moderator FROM accounts_viewer v WHERE id = ANY(%s) AND is_active"
 )
+
+Roles = Mapping[tuple[UUID, UUID], str]
+"""The kinds of roles, by channel and viewer."""
+
+
+def roles_by(rows: Iterable[Mapping[str, Any]]) -> Roles:
+    """Return the roles of the rows of `moderation.roles.ROLES_OF`."""
+    return {(row["channel_id"], row["viewer_id"]): row["kind"] for row in rows}
+
+
+def may_watch(video: Mapping[str, Any], viewer_id: UUID, roles: Roles, *, sees_all: bool) -> bool:
+    """Return what `videos.rights.may_watch` does. `video`: a row with `owner_id` and `visibility`."""
+    if video["visibility"] != Video.Visibility.PRIVATE or sees_all or viewer_id == video["owner_id"]:
+        return True
+    return (video["owner_id"], viewer_id) in roles  # all roles may watch (moderation.rights)
+
+
+def is_moderator_in(actor: Actor, video: Mapping[str, Any], roles: Roles) -> bool:
+    """Return whether somebody moderates the channel of the video, or the site."""
+    return actor.is_moderator or roles.get((video["owner_id"], actor.id)) == Role.Kind.MODERATOR
+
+
 _WRITE = (
     "UPDATE accounts_viewer v SET name = n.name, name_key = n.key"
     " FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS n (id, name, key) WHERE v.id = n.id"

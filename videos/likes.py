@@ -22,7 +22,6 @@ from psycopg.rows import dict_row
 from accounts.models import Viewer
 from accounts.representation import person
 from accounts.tokens import Claim, acting
-from moderation.models import Role
 from moderation.restrictions import RESTRICTIONS_OF, by_viewer, check
 from moderation.roles import ROLES_OF
 from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName
@@ -33,7 +32,7 @@ from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from screening import attacks, hook
 from videos import gate, held, screened
-from videos.actors import ACTORS, Actor, Names
+from videos.actors import ACTORS, Actor, Names, is_moderator_in, may_watch, roles_by
 from videos.changes import AddComment, Command, EditComment, HeldBack, SetLike, Shadowed, new_row
 from videos.models import Video
 from videos.representation import KINDS, comment_fields, likes_json, role_of
@@ -188,7 +187,7 @@ class _Batch:
         self._heads = log.locked(heads.fetchall())
         self._videos = {row["id"]: row for row in answers["videos"]}
         self._viewers = {row["id"]: Actor(**row) for row in answers["viewers"]}
-        self._roles = {(row["channel_id"], row["viewer_id"]): row["kind"] for row in answers["roles"]}
+        self._roles = roles_by(answers["roles"])
         self._restrictions = by_viewer(answers["restrictions"])
         self._counts: dict[UUID, dict[str, int]] = {}
         for row in answers.get("counts", ()):
@@ -227,9 +226,7 @@ class _Batch:
         video = self._videos.get(video_id)
         if video is None or TopicName(f"video:{video_id}") not in self._heads:
             raise NotFound("There is no such video.")
-        is_open = video["visibility"] != Video.Visibility.PRIVATE or viewer.sees_all
-        # All roles may watch (moderation.rights).
-        if not (is_open or viewer.id == video["owner_id"] or (video["owner_id"], viewer.id) in self._roles):
+        if not may_watch(video, viewer.id, self._roles, sees_all=viewer.sees_all):
             raise NotFound("There is no such video.")
         if video["status"] == Video.Status.ENDED and not (also_ended and video["comments_after_end"]):
             raise NotFound("This broadcast has ended.", code="video_ended")
@@ -320,7 +317,7 @@ class _Batch:
 
     def _is_marked(self, viewer: Actor, video: Mapping[str, Any]) -> bool:
         """Return whether the viewer moderates the channel, or the site."""
-        return viewer.is_moderator or self._roles.get((video["owner_id"], viewer.id)) == Role.Kind.MODERATOR
+        return is_moderator_in(viewer, video, self._roles)
 
     def _screened(self, command: AddComment | EditComment, viewer: Actor, video: Mapping[str, Any]) -> None:
         """Raise what the rules of the channel and of the site say. They bind no broadcaster and no moderator."""

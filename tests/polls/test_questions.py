@@ -234,3 +234,14 @@ def test_a_video_where_nobody_ever_asked_has_no_list(stage: Stage) -> None:
     assert refused(lambda: ask_there(other.id, stage.viewers[0], "Why?")) == "questions_off"
     assert questions.questions_json(other.id) is None
     assert UUID(str(other.id))
+
+
+def test_a_role_opens_the_questions_of_a_private_video(stage: Stage) -> None:
+    """Its stream and its comments were open to them, but they could neither ask nor vote."""
+    helper, stranger = stage.viewers[:2]
+    Role.objects.create(channel=stage.owner, viewer=helper, kind=Role.Kind.HELPER)
+    broadcasts.update_video(stage.video.id, stage.owner, visibility="private")
+    question = ask(stage, helper)
+    assert vote(stage, helper, question)["votes"] == 1
+    for act in (lambda: ask(stage, stranger), lambda: vote(stage, stranger, question)):
+        assert refused(act) == "not_found"

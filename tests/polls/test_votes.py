@@ -150,6 +150,17 @@ def test_bad_votes_are_refused(stage: Stage) -> None:
         cast(stage, poll_id, one, account)
 
 
+def test_a_role_opens_the_poll_of_a_private_video(stage: Stage) -> None:
+    """They saw the poll on the board, but could not vote."""
+    poll_id, [one, *_] = opened(stage)
+    helper, stranger = stage.viewers[:2]
+    Role.objects.create(channel=stage.owner, viewer=helper, kind=Role.Kind.HELPER)
+    broadcasts.update_video(stage.video.id, stage.owner, visibility="private")
+    assert cast(stage, poll_id, one, helper)["total"] == 1
+    with pytest.raises(NotFound):
+        cast(stage, poll_id, one, stranger)
+
+
 def test_a_banned_viewer_does_not_vote_and_a_moderator_runs_the_board(stage: Stage) -> None:
     ada, bea, cem = stage.viewers[:3]
     Role.objects.create(channel=stage.owner, viewer=bea, kind=Role.Kind.MODERATOR)
