@@ -17,7 +17,6 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -28,7 +27,8 @@ from accounts.models import Viewer
 from accounts.names import clean_name
 from accounts.pages import guest_on
 from accounts.taken import claim, settle
-from web.refusals import Conflict, Invalid
+from web.forms import as_form_errors
+from web.refusals import Invalid
 
 
 def admit(request: HttpRequest, viewer: Viewer, save: Callable[[], object]) -> None:
@@ -55,10 +55,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def clean_username(self, username: str, shallow: bool = False) -> str:
         """It is also the name that others see, so it keeps to the rule of names, and no other account has it."""
-        try:
+        with as_form_errors():
             claim(clean_name(username))
-        except (Invalid, Conflict) as error:
-            raise ValidationError(error.translated(), code=error.code) from error
         return str(super().clean_username(username, shallow))
 
     def new_user(self, request: HttpRequest) -> Viewer:

@@ -11,7 +11,6 @@ from django.contrib import admin
 from django.contrib.admin.actions import delete_selected as confirm_deletion
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -25,8 +24,8 @@ from accounts.models import Invitation, Mail, Viewer
 from accounts.profiles import allowed_name
 from accounts.requests import staff
 from web.admin import DeletesInSteps, uuid_of
+from web.forms import as_form_errors
 from web.quick_lists import LookOnlyMixin, QuickListMixin
-from web.refusals import Conflict, Invalid
 
 ACTION_MAX_VIEWERS = 50
 
@@ -42,10 +41,8 @@ class _NameRules:
         name: str = self.cleaned_data.get("name", "")
         if not name or "name" not in self.changed_data:
             return name
-        try:
+        with as_form_errors():
             return allowed_name(self.instance, name)
-        except (Invalid, Conflict) as error:
-            raise ValidationError(error.translated()) from error
 
 
 class ViewerForm(_NameRules, UserChangeForm[Viewer]):

@@ -6,12 +6,12 @@ from typing import Any
 
 from allauth.account.forms import SignupForm
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import NAME_MAX, Viewer
 from accounts.profiles import allowed_name, check_leaving
-from web.refusals import Conflict, Invalid, Refused
+from web.forms import as_form_errors
+from web.refusals import Refused
 
 
 class SignUpForm(SignupForm):  # type: ignore[misc]
@@ -29,10 +29,8 @@ class ProfileForm(forms.ModelForm[Viewer]):
         fields = ("name",)
 
     def clean_name(self) -> str:
-        try:
+        with as_form_errors():
             return allowed_name(self.instance, self.cleaned_data["name"])
-        except (Invalid, Conflict) as error:
-            raise ValidationError(error.translated(), code=error.code) from error
 
 
 class LeavingForm(forms.Form):

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -18,26 +17,20 @@ from following.models import Channel
 from following.reading import channel_path
 from following.text import clean_about, clean_handle
 from web.admin import uuid_of
+from web.forms import as_form_errors
 from web.quick_lists import QuickListMixin
-from web.refusals import Invalid
 
 
 class ChannelForm(forms.ModelForm[Channel]):
     """What people type, by the same rules as over REST."""
 
     def clean_handle(self) -> str | None:
-        return _cleaned(clean_handle, self.cleaned_data["handle"] or "")
+        with as_form_errors():
+            return clean_handle(self.cleaned_data["handle"] or "")
 
     def clean_about(self) -> str:
-        return _cleaned(clean_about, self.cleaned_data["about"]) or ""
-
-
-def _cleaned(clean: Any, text: str) -> str | None:
-    try:
-        found: str | None = clean(text)
-    except Invalid as error:
-        raise ValidationError(error.detail) from error
-    return found
+        with as_form_errors():
+            return clean_about(self.cleaned_data["about"])
 
 
 @admin.register(Channel)

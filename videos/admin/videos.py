@@ -27,8 +27,9 @@ from videos.models import Comment, LikeCount, LikeKind, Video
 from videos.rights import may_broadcast
 from videos.text import check_playlist, clean_title
 from web.admin import DeletesInSteps, HasTools, tool, uuid_of
+from web.forms import as_form_errors
 from web.quick_lists import QuickListMixin, at_most, bounded_count
-from web.refusals import Invalid, Refused
+from web.refusals import Refused
 from web.text import clean_text
 
 ACTION_MAX_VIDEOS = 50
@@ -53,20 +54,16 @@ class VideoForm(forms.ModelForm[Video]):
                 widget.attrs["aria-label"] = name
 
     def clean_title(self) -> str:
-        try:
+        with as_form_errors():
             return clean_title(self.cleaned_data["title"])
-        except Invalid as error:
-            raise ValidationError(error.detail) from error
 
     def clean_description(self) -> str:
         return clean_text(self.cleaned_data["description"])
 
     def clean_playlist(self) -> str:
         playlist: str = self.cleaned_data["playlist"]
-        try:
+        with as_form_errors():
             check_playlist(playlist)
-        except Invalid as error:
-            raise ValidationError(error.detail) from error
         return playlist
 
     def clean_owner(self) -> Viewer:
