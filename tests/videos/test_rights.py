@@ -112,7 +112,7 @@ async def test_role_opens_the_private_videos_of_the_channel_while_it_lasts(stage
 
 
 def open_to(video: Video, *viewers: Viewer) -> list[bool]:
-    """Return to whom the video's topic and its board's are open."""
+    """Return for each viewer whether the topics of the video and of its board are open."""
     video.refresh_from_db()
     kinds = {"video": registry.kinds["video"], "board": registry.kinds["board"]}
     found = []
