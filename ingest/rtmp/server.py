@@ -190,7 +190,8 @@ class _EncoderConnection:
             else:
                 has_ended = True
                 break
-        await self._answer()
+        if not has_ended:  # the last words are sent when all is over
+            await self._answer()
         await self._pass_on(flv)
         return has_ended
 

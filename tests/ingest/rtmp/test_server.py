@@ -138,6 +138,17 @@ async def test_end_in_words_is_an_end(place: Place) -> None:
         assert KEYFRAME in place.streams["key"].data
 
 
+async def test_end_in_two_words_breaks_no_pipe(place: Place) -> None:
+    """ffmpeg takes its leave twice. When the first word was the server's last, its second write failed now and then."""
+    async with place.talk() as (reader, writer):
+        await begin(place, writer)
+        writer.write(client.command("FCUnpublish", 6, None, "key"))
+        assert said(await to_the_end(reader))[-1][0] == "NetStream.Unpublish.Success"
+        with socket.fromfd(writer.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM) as peer:
+            for _ in range(2):  # a reset is the answer to the first
+                peer.sendall(client.command("deleteStream", 7, None, 1))
+
+
 async def test_end_without_a_word_is_known_too(place: Place) -> None:
     async with place.talk() as (_, writer):
         await begin(place, writer)
