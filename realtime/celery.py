@@ -7,6 +7,7 @@ site's DJANGO_SETTINGS_MODULE in the environment.
 from __future__ import annotations
 
 import gc
+import os
 import re
 import warnings
 from typing import Any
@@ -21,6 +22,9 @@ from kombu.utils import json as kombu_json
 
 from realtime.conf import fill_in
 
+# Django's checks load all URLs and forms: two thirds of what the start of a worker cost, and memory for good. They are
+# for `manage.py check` and `migrate`.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 # A site may run as root, in a container for instance. A warning by each worker at each start adds nothing.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 

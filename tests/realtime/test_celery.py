@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import redis
+from celery.fixups.django import DjangoWorkerFixup
 from django.conf import settings
+from django.core import checks
 from kombu import serialization
 from kombu.utils import json as kombu_json
 from prometheus_client import REGISTRY
@@ -55,6 +57,14 @@ def test_worker_keeps_nothing_of_what_it_takes() -> None:
         assert len(taken) == 1
         assert client.exists(channel.unacked_key, "dispatch") == 0
         assert (len(channel.qos._dirty), len(channel.qos._delivered)) == (0, 0)
+
+
+def test_worker_starts_without_the_checks_of_the_whole_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They cost 0.9 of the 1.4 CPU seconds of a start, and loaded every URL and form into a dispatcher."""
+    ran: list[object] = []
+    monkeypatch.setattr(checks, "run_checks", lambda **_: ran.append(1))
+    DjangoWorkerFixup(app).validate_models()
+    assert ran == []
 
 
 @pytest.mark.django_db
