@@ -158,7 +158,7 @@ collector_seconds = Histogram(
     "live_collector_seconds", "Time for which Python's cyclic collector stopped the node", buckets=_HOPS
 )
 loop_lag_seconds = Histogram(
-    "live_loop_lag_seconds", "How late the node's event loop was for a timer, 20 times a second", buckets=_HOPS
+    "live_loop_lag_seconds", "How late the node's event loop was for a timer, five times a second", buckets=_HOPS
 )
 
 # To look a label up costs as much as the rest of a count.

@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 BODY_MAX_BYTES = 64 * 1024
 SWEEP_SECONDS = 0.2
-LAG_SECONDS = 0.05
+LAG_SECONDS = 0.2
 REST_SECONDS = 0.05
 CLOSE_TIMEOUT_SECONDS = 10.0
 _server_from: Any = serverFromString
