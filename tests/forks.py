@@ -36,8 +36,9 @@ LIBRARIES = (
     "channels.routing", "channels_redis.pubsub", "cryptography.x509", "daphne.utils", "django.contrib.admin.options",
     "django.contrib.postgres.fields", "django.contrib.staticfiles.finders", "django.core.asgi",
     "django.core.management", "django.db.backends.postgresql.base", "django.db.migrations.executor", "environs",
-    "kombu.transport.redis", "orjson", "precis_i18n", "prometheus_client", "psycopg_pool", "pydantic.main",
-    "redis.asyncio", "redis.sentinel", "service_identity", "twisted.internet.ssl", "twisted.web.resource", "uuid_utils",
+    "jinja2", "kombu.transport.redis", "orjson", "precis_i18n", "prometheus_client", "psycopg_pool", "pydantic.main",
+    "redis.asyncio", "redis.sentinel", "requests", "service_identity", "twisted.internet.ssl",
+    "twisted.web.resource", "uuid_utils",
 )  # fmt: skip
 _lock = threading.Lock()
 REQUEST_MAX_BYTES = 1024 * 1024

@@ -24,6 +24,13 @@ LOOK = """(() => {
   return drawn.getImageData(0, 0, 64, 36).data.reduce((sum, value, at) => (sum + value * (at % 251)) % 1_000_003, 0);
 })()"""
 
+# What the page says from now on: some of it stands there for half a second.
+NOTE_WORDS = """() => {
+  window.said = [];
+  const words = document.querySelector("#camera-words");
+  new MutationObserver(() => said.push(words.textContent)).observe(words, { childList: true, characterData: true });
+}"""
+
 
 async def moves(window: Window) -> None:
     """Return when the picture is there and changes."""
@@ -84,8 +91,10 @@ async def test_a_broadcaster_goes_live_from_the_page(
     await page.get_by_role("button", name="Stop sending").click()
     await expect(viewer.page.locator("#curtain-stalled")).to_be_visible()
     broadcaster.call("POST", f"/videos/{video_id}/end")
-    # The preview may ask for a playlist that is not there yet, or no more.
-    assert [problem for problem in studio.problems if "live.m3u8" not in problem] == []
+    # The preview may ask for a playlist that is not there yet, or no more. A machine too busy to take the picture has the
+    # page on its way to another line when it is stopped.
+    allowed = re.compile(r"live\.m3u8|/ws/picture.* closed before the connection is established")
+    assert [problem for problem in studio.problems if not allowed.search(problem)] == []
 
 
 async def test_a_page_that_loses_its_line_goes_on_by_itself(
@@ -103,8 +112,9 @@ async def test_a_page_that_loses_its_line_goes_on_by_itself(
     viewer = await open_window(f"{site.urls[0]}/videos/{video_id}/")
     await moves(viewer)
 
+    await studio.page.evaluate(NOTE_WORDS)
     await lines[0].close(code=1012)
-    await expect(studio.page.locator("#camera-words")).to_have_text("The connection is lost. Trying again…")
+    await studio.until("said.includes('The connection is lost. Trying again…')")
     await expect(studio.page.locator("#camera-words")).to_have_text("You are sending.")
     playlist = site.folder / "media" / video_id / "live.m3u8"
     await asyncio.to_thread(wait_for, lambda: "#EXT-X-DISCONTINUITY\n" in playlist.read_text(), "the second line")
