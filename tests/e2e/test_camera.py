@@ -91,8 +91,8 @@ async def test_a_broadcaster_goes_live_from_the_page(
     await page.get_by_role("button", name="Stop sending").click()
     await expect(viewer.page.locator("#curtain-stalled")).to_be_visible()
     broadcaster.call("POST", f"/videos/{video_id}/end")
-    # The preview may ask for a playlist that is not there yet, or no more. A machine too busy to take the picture has the
-    # page on its way to another line when it is stopped.
+    # The preview may ask for a playlist that is not there yet, or no more. If the machine is too busy to take the
+    # picture, the page is on its way to another line when it is stopped.
     allowed = re.compile(r"live\.m3u8|/ws/picture.* closed before the connection is established")
     assert [problem for problem in studio.problems if not allowed.search(problem)] == []
 
