@@ -37,6 +37,7 @@ from moderation.restrictions import takes_part
 from realtime.log import writer as log
 from web.refusals import Conflict, Forbidden, Invalid, NotFound
 from web.text import clean_body
+from web.tombstones import deleted_json
 
 EDIT_SECONDS = 300
 
@@ -319,7 +320,7 @@ def take_back(held: Held, messages: Sequence[Message]) -> None:
     held.count_unread(unseen)
     held.record(
         "message_deleted",
-        *({"message": {"id": str(message.id)}} for message in messages),
+        *({"message": deleted_json(message.id, message.seq)} for message in messages),
         last=newest_message(held.conversation.id),
     )
 

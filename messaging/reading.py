@@ -20,6 +20,7 @@ from messaging.models import Block, Conversation, Member, Message, MessageVersio
 from messaging.representation import Membership, conversation_json, message_json, summary_json
 from realtime.log.database import one_moment
 from web.refusals import NotFound
+from web.tombstones import tombstone
 
 SNAPSHOT_MESSAGES = 50
 SNAPSHOT_CONVERSATIONS = 50
@@ -146,7 +147,7 @@ def conversation_snapshot(conversation_id: UUID) -> dict[str, Any] | None:
     members = members_of([conversation_id])[conversation_id].values()
     messages = Message.objects.filter(conversation_id=conversation_id).select_related("author")
     newest = [
-        message_json(message, message.author) if message.deleted_at is None else tombstone(str(message.id), message.seq)
+        message_json(message, message.author) if message.deleted_at is None else tombstone(message.id, message.seq)
         for message in messages.order_by("-seq")[:SNAPSHOT_MESSAGES]
     ]
     return {
@@ -154,10 +155,6 @@ def conversation_snapshot(conversation_id: UUID) -> dict[str, Any] | None:
         "messages": newest[::-1],
         "seen": {str(member.id): member.seen_seq for member in members},
     }
-
-
-def tombstone(message_id: str, seq: int) -> dict[str, Any]:
-    return {"id": message_id, "seq": seq, "deleted": True}
 
 
 def inbox_snapshots(viewer_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:

@@ -16,11 +16,11 @@ from messaging.reading import (
     SNAPSHOT_MESSAGES,
     conversation_snapshot,
     inbox_snapshots,
-    tombstone,
 )
 from realtime.events import TopicName
 from realtime.kinds import Access, TopicKind
 from web.ids import parse_id
+from web.tombstones import with_deleted
 
 # Viewers who were away for longer get the snapshot: it is less to read. A node may have an inbox for each viewer.
 KEPT_EVENTS = 200
@@ -43,6 +43,8 @@ class ConversationTopics(MembersTopics):
     prefix = "conversation"
     events = frozenset({"message", "message_edited", "message_deleted", "receipt", "conversation", "merged"})
     signals = frozenset({"typing"})
+    takes_back = frozenset({"message_deleted"})
+    replaces = frozenset({"message_edited"})
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         id = id_of(topic)
@@ -59,11 +61,7 @@ class ConversationTopics(MembersTopics):
                     for message in snapshot["messages"]
                 ]
             case "message_deleted":
-                id = data["message"]["id"]
-                snapshot["messages"] = [
-                    tombstone(id, message["seq"]) if message["id"] == id else message
-                    for message in snapshot["messages"]
-                ]
+                snapshot["messages"] = with_deleted(snapshot["messages"], data["message"], most=SNAPSHOT_MESSAGES)
             case "merged":
                 snapshot["messages"] = [by_account(message, data["merged"]) for message in snapshot["messages"]]
                 snapshot["conversation"] = data["conversation"]
@@ -76,6 +74,9 @@ class ConversationTopics(MembersTopics):
                 ids = [member["id"] for member in data["conversation"]["members"]]
                 snapshot["seen"] = {id: snapshot["seen"].get(id, 0) for id in ids}
 
+    def thing(self, name: str, data: Mapping[str, Any]) -> str:
+        return str(data["message"]["id"]) if "message" in data else ""
+
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         return {**snapshot, "messages": [message for message in snapshot["messages"] if "deleted" not in message]}
 
@@ -86,7 +87,8 @@ class ConversationTopics(MembersTopics):
 class UserTopics(MembersTopics):
     """`user:<id>`: a viewer's inbox: their conversations by newest activity, and those that they block.
 
-    A conversation that they have left keeps its place in the snapshot, as a deleted message does.
+    A conversation that they have left keeps its place in the snapshot, as a deleted message does. An event shows the
+    newest message of its conversation, so many of them may hold the text of one that is deleted.
     """
 
     prefix = "user"
@@ -94,6 +96,7 @@ class UserTopics(MembersTopics):
     is_logged = False
     kept_events = KEPT_INBOX_EVENTS
     is_inbox = True
+    forgets = frozenset({"message_deleted"})
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         return self.load_all([topic]).get(topic)

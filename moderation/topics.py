@@ -25,6 +25,8 @@ class TopicPart(Protocol):
     """What an app adds to the topic: a part of the snapshot, and the events that change it."""
 
     events: frozenset[str]
+    takes_back: frozenset[str]
+    """As a kind of topics says it (realtime.kinds.TopicKind), and `thing` too."""
 
     def load(self, owner_id: UUID) -> dict[str, Any]:
         """Return the part. Its names must be free. In a database thread."""
@@ -33,6 +35,8 @@ class TopicPart(Protocol):
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         """Change the whole snapshot as one of `events` says."""
         ...
+
+    def thing(self, name: str, data: Mapping[str, Any]) -> str: ...
 
 
 parts: list[TopicPart] = []
@@ -45,6 +49,7 @@ class ModerationTopics(TopicKind):
     prefix = "moderation"
     is_logged = False
     kept_events = 200
+    forgets = frozenset({"person"})  # an erased person's words are in acts, and in what was done about those
 
     @property
     def events(self) -> frozenset[str]:  # type: ignore[override]
@@ -85,6 +90,13 @@ class ModerationTopics(TopicKind):
                 snapshot["acts"] = [_with_person(act, former, now) for act in snapshot["acts"]]
             case _:
                 next(part for part in parts if name in part.events).apply(snapshot, name, data)
+
+    @property
+    def takes_back(self) -> frozenset[str]:  # type: ignore[override]
+        return frozenset[str]().union(*(part.takes_back for part in parts))
+
+    def thing(self, name: str, data: Mapping[str, Any]) -> str:
+        return next((part.thing(name, data) for part in parts if name in part.events), "")
 
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         return dict(snapshot)

@@ -60,6 +60,7 @@ class BoardTopics(_BesideVideo):
 
     prefix = "board"
     events = frozenset({*SLOTS, "access"})
+    replaces = frozenset(SLOTS)
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         id = video_id(topic)
@@ -74,12 +75,16 @@ class BoardTopics(_BesideVideo):
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         snapshot[name] = data[name]
 
+    def thing(self, name: str, data: Mapping[str, Any]) -> str:
+        return name if name in SLOTS else ""
+
 
 class QuestionTopics(_BesideVideo):
     """`questions:<video id>`: the questions that wait, by their age. The counter holds their votes, by question."""
 
     prefix = "questions"
     events = frozenset({"question", "question_gone", "access"})
+    takes_back = frozenset({"question_gone"})
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         id = video_id(topic)
@@ -101,6 +106,9 @@ class QuestionTopics(_BesideVideo):
         if name == "question":
             others.append(data["question"])
         snapshot["questions"] = sorted(others, key=lambda question: int(question["id"]))
+
+    def thing(self, name: str, data: Mapping[str, Any]) -> str:
+        return str(data["question"]["id"]) if "question" in data else ""
 
 
 def snapshot_of(video: Video) -> dict[str, Any]:

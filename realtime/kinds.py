@@ -85,6 +85,14 @@ class TopicKind(Protocol):
     kind, or none: then nodes send no heartbeats."""
     kept_events: int = 1_000
     """How many durable events a node keeps for those who come back; 0: there are no durable events."""
+    takes_back: frozenset[str] = frozenset()
+    """Durable events after which the content of a thing is gone. Earlier events that hold it (`thing`) become the same
+    event, each with its own seq and time: in the event log, and on the nodes. So clients may get it several times, also
+    for a thing that they do not know."""
+    replaces: frozenset[str] = frozenset()
+    """Durable events that give a thing another content. Earlier events that hold it keep their names and get it."""
+    forgets: frozenset[str] = frozenset()
+    """Durable events before which nobody can go on: earlier ones are deleted. Those who missed one get the snapshot."""
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         """Return the topic's snapshot, without counter and viewers; None: no such topic. In a database thread."""
@@ -101,6 +109,12 @@ class TopicKind(Protocol):
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         """Change the snapshot as the event says: it then equals one loaded after the event."""
         ...
+
+    def thing(self, name: str, data: Mapping[str, Any]) -> str:
+        """Return the id, within the topic, of the thing whose content a durable event holds, takes back or replaces.
+        "": of none.
+        """
+        return ""
 
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         """Return what viewers read of the snapshot, as a dictionary of its own."""

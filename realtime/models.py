@@ -29,17 +29,24 @@ class Topic(models.Model):
 
 
 class LoggedEvent(models.Model):
-    """A durable event, written in the transaction that makes it true. `data` is what viewers receive."""
+    """A durable event, written in the transaction that makes it true. `data` is what viewers receive.
+
+    `thing`: whose content `data` holds (realtime.kinds.TopicKind.thing), so that it is found when that is taken back.
+    """
 
     pk = models.CompositePrimaryKey("topic_id", "seq")
     topic = models.ForeignKey(Topic, models.CASCADE, related_name="events")
     seq = models.BigIntegerField()
     name = models.CharField(max_length=32)
     data = models.JSONField()
+    thing = models.CharField(max_length=64, blank=True, db_default="")
     at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["at"])]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["at"]),
+            models.Index(fields=["topic", "thing"], name="event_thing", condition=~models.Q(thing="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.topic_id}@{self.seq} {self.name}"

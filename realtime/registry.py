@@ -70,8 +70,8 @@ class Registry:
         """How topics begin that say who is online, such as `presence:`. "": no kind has such topics."""
         return next((f"{prefix}:" for prefix, kind in self.kinds.items() if kind.is_presence), "")
 
-    def check(self, event: Event) -> None:
-        """Raises ValueError if the kind of the event's topic does not name the event."""
+    def check(self, event: Event) -> TopicKind:
+        """Return the kind of the event's topic. Raises ValueError if the kind does not name the event."""
         kind = self.kinds.get(event.topic.partition(":")[0])
         if kind is None:
             raise ValueError(f"{event.topic}: no kind of topics begins so")
@@ -88,6 +88,7 @@ class Registry:
                 name, is_named = "a counter", bool(kind.counter)
         if not is_named:
             raise ValueError(f"{event.topic}: {type(kind).__name__} does not name {name}")
+        return kind
 
     def add_command(self, op: str, command: RunCommand) -> None:
         self.commands[op] = command

@@ -26,6 +26,7 @@ from screening.models import ChannelRules, Gate
 from videos.models import Comment, Video
 from web.moments import to_ms
 from web.refusals import NotFound
+from web.tombstones import deleted_json
 
 logger = logging.getLogger(__name__)
 
@@ -116,22 +117,22 @@ def _close(
         _tell(heads, gate)
     written = recent.filter(author__date_joined__gte=since, deleted_at=None, video_id__in=videos)
     people = written.exclude(author=owner_id).exclude(author__roles__channel=owner_id).order_by("video_id", "seq")
-    rows = people.values_list("video_id", "id", "body")[:ROLL_BACK_MAX]
-    gone = [(video_id, id) for video_id, id, body in rows if chosen(body)]
+    rows = people.values_list("video_id", "id", "seq", "body")[:ROLL_BACK_MAX]
+    gone = [(video_id, id, seq) for video_id, id, seq, body in rows if chosen(body)]
     for video_id, group in groupby(gone, key=lambda row: row[0]):
-        _roll_back(heads, owner_id, actor, video_id, [id for _, id in group])
+        _roll_back(heads, owner_id, actor, video_id, [(id, seq) for _, id, seq in group])
     logger.info("gate of %s closed by %s until %s, %d comments deleted", owner_id, actor, until, len(gone))
     return _gate_json(gate), len(gone)
 
 
 def _roll_back(
-    heads: log.LockedHeads, owner_id: UUID, actor: Viewer | None, video_id: UUID, comment_ids: list[UUID]
+    heads: log.LockedHeads, owner_id: UUID, actor: Viewer | None, video_id: UUID, comments: list[tuple[UUID, int]]
 ) -> None:
-    said = f"{len(comment_ids)} comments"
+    said = f"{len(comments)} comments"
     entry = audit.record(heads, owner_id, "delete", actor, video_id=video_id, text=said, reason="The gate was closed.")
-    shown = Comment.objects.filter(id__in=comment_ids)
+    shown = Comment.objects.filter(id__in=[id for id, _ in comments])
     shown.update(deleted_at=timezone.now(), pinned_at=None, deletion=entry.id)
-    deleted = [{"comment": {"id": str(id)}} for id in comment_ids]
+    deleted = [{"comment": deleted_json(*row)} for row in comments]
     log.record_all(heads[TopicName(f"video:{video_id}")], "comment_deleted", deleted)
 
 
@@ -147,9 +148,13 @@ class GatePart:
     """The gate, as a part of the moderators' topic: `gate`."""
 
     events = frozenset({"gate"})
+    takes_back: frozenset[str] = frozenset()
 
     def load(self, owner_id: UUID) -> dict[str, Any]:
         return {"gate": gate_of(owner_id)}
 
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         snapshot["gate"] = data["gate"]
+
+    def thing(self, name: str, data: Mapping[str, Any]) -> str:
+        return ""

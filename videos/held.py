@@ -198,6 +198,7 @@ class HeldPart:
     """What waits, as a part of the moderators' topic: `held`, the oldest first."""
 
     events = frozenset({"comment_held", "held_decided"})
+    takes_back = frozenset({"held_decided"})
 
     def load(self, owner_id: UUID) -> dict[str, Any]:
         found = HeldComment.objects.filter(video__owner=owner_id).select_related("author").order_by("id")
@@ -208,3 +209,6 @@ class HeldPart:
         if name == "comment_held":
             held.append(data["held"])
         snapshot["held"] = sorted(held, key=lambda comment: str(comment["id"]))
+
+    def thing(self, name: str, data: Mapping[str, Any]) -> str:
+        return str(data["held"]["id"])

@@ -25,6 +25,7 @@ from videos.models import Comment, CommentVersion, Pin, Video
 from videos.representation import comment_json, with_authors
 from videos.topics import visible_video
 from web.refusals import NotFound
+from web.tombstones import deleted_json
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _delete_others(video_id: UUID, comment_id: UUID, actor: Viewer, reason: str)
 def _delete(head: log.LockedHead, found: Comment) -> None:
     found.deleted_at, found.pinned_at = timezone.now(), None
     found.save(update_fields=["deleted_at", "pinned_at"])
-    log.record(head, "comment_deleted", {"comment": {"id": str(found.id)}})
+    log.record(head, "comment_deleted", {"comment": deleted_json(found.id, found.seq)})
 
 
 def _record(heads: log.LockedHeads, act: str, actor: Viewer, found: Comment, *, reason: str = "") -> AuditEntry:
@@ -109,11 +110,11 @@ def erase_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer, *
 
 def _delete_many(head: log.LockedHead, video: Video, comment_ids: Sequence[UUID]) -> list[UUID]:
     shown = Comment.objects.filter(video=video, id__in=comment_ids, deleted_at=None)
-    found = list(shown.order_by("seq").values_list("id", flat=True))
+    found = list(shown.order_by("seq").values_list("id", "seq"))
     if found:
         shown.update(deleted_at=timezone.now(), pinned_at=None)
-        log.record_all(head, "comment_deleted", [{"comment": {"id": str(id)}} for id in found])
-    return found
+        log.record_all(head, "comment_deleted", [{"comment": deleted_json(*row)} for row in found])
+    return [id for id, _ in found]
 
 
 def versions_of(video_id: UUID, comment_id: UUID, actor: Viewer) -> Sequence[CommentVersion]:

@@ -23,6 +23,7 @@ from realtime.log import writer as log
 from videos.models import Comment
 from videos.representation import comment_json, with_authors
 from web.refusals import NotFound
+from web.tombstones import deleted_json
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +45,14 @@ def delete_comments_of(
     rights.require_over("delete_all", owner_id, actor, viewer)
     shown = Comment.objects.filter(author=viewer, video__owner=owner_id, deleted_at=None)
     heads = audit.lock(owner_id, *_topics(shown))
-    found = [row for row in shown.order_by("-id").values_list("video_id", "id")[:PURGE_MAX] if _topic(row[0]) in heads]
+    rows = shown.order_by("-id").values_list("video_id", "id", "seq")[:PURGE_MAX]
+    found = [row for row in rows if _topic(row[0]) in heads]
     if not found:
         raise NotFound("There is nothing of this person to delete.")
     entry = audit.record(heads, owner_id, "delete_all", actor, viewer=viewer, text=str(len(found)), reason=reason)
-    ids = [comment_id for _, comment_id in found]
+    ids = [comment_id for _, comment_id, _ in found]
     Comment.objects.filter(id__in=ids).update(deleted_at=timezone.now(), pinned_at=None, deletion=entry.id)
-    gone = [(_topic(video_id), "comment_deleted", {"comment": {"id": str(id)}}) for video_id, id in found]
+    gone = [(_topic(video_id), "comment_deleted", {"comment": deleted_json(id, seq)}) for video_id, id, seq in found]
     log.record_many(heads, gone)
     logger.info("%d comments of %s deleted by %s", len(found), viewer_id, actor.id)
     return entry, ids

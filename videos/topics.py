@@ -28,6 +28,7 @@ from videos.reading import read_comments, read_like, read_video, read_videos, st
 from videos.representation import comment_fields, likes_json, role_of, video_json
 from videos.rights import may_moderate, may_watch
 from web.refusals import NotFound
+from web.tombstones import tombstone, with_deleted
 
 SNAPSHOT_COMMENTS = 50
 
@@ -48,6 +49,8 @@ class VideoTopics(TopicKind):
     counter = "likes"
     burst = "reactions"
     counts_viewers = True
+    takes_back = frozenset({"comment_deleted"})
+    replaces = frozenset({"comment_edited"})
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         id = video_id(topic)
@@ -72,11 +75,9 @@ class VideoTopics(TopicKind):
                 for part in ("comments", "pinned"):
                     snapshot[part] = [_edited(comment, data["comment"]) for comment in snapshot[part]]
             case "comment_deleted":
-                id = data["comment"]["id"]
-                snapshot["comments"] = [
-                    _tombstone(comment) if comment["id"] == id else comment for comment in snapshot["comments"]
-                ]
-                snapshot["pinned"] = [comment for comment in snapshot["pinned"] if comment["id"] != id]
+                deleted = data["comment"]
+                snapshot["comments"] = with_deleted(snapshot["comments"], deleted, most=SNAPSHOT_COMMENTS)
+                snapshot["pinned"] = [comment for comment in snapshot["pinned"] if comment["id"] != deleted["id"]]
             case "comment_pinned":
                 _set_pinned(snapshot, data["comment"]["id"], True)
                 snapshot["pinned"] = [*snapshot["pinned"], data["comment"]]
@@ -95,6 +96,9 @@ class VideoTopics(TopicKind):
                 _set_pinned(snapshot, data["comment"]["id"], False)
                 snapshot["pinned"] = [c for c in snapshot["pinned"] if c["id"] != data["comment"]["id"]]
 
+    def thing(self, name: str, data: Mapping[str, Any]) -> str:
+        return str(data["comment"]["id"]) if "comment" in data and name != "comment_unpinned" else ""
+
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         return {**snapshot, "comments": [comment for comment in snapshot["comments"] if "deleted" not in comment]}
 
@@ -106,10 +110,6 @@ class VideoTopics(TopicKind):
         owner_id = video["broadcaster"]["id"]
         is_public = video["visibility"] != Video.Visibility.PRIVATE
         return Access(is_public, frozenset((owner_id,)), groups=frozenset((group_of(owner_id),)))
-
-
-def _tombstone(comment: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": comment["id"], "seq": comment["seq"], "deleted": True}
 
 
 def _as_author(comment: Mapping[str, Any], author: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -145,9 +145,7 @@ def snapshot_of(video: Video) -> dict[str, Any]:
 def comments_json(video: Video, chosen: str, *values: Any) -> list[dict[str, Any]]:
     """Return the comments that `read_comments` does, a deleted one without its text. One query."""
     return [
-        _comment_json(row, video)
-        if row["deleted_at"] is None
-        else _tombstone({"id": str(row["id"]), "seq": row["seq"]})
+        _comment_json(row, video) if row["deleted_at"] is None else tombstone(row["id"], row["seq"])
         for row in read_comments(video, chosen, *values)
     ]
 

@@ -205,10 +205,29 @@ class Feed:
         made = durable_frame(event, self.epoch)
         made.journey = Journey(event.name, passage, at_ms, (at_ms,))
         self.seq = event.seq
+        self._take_back(event.name, data)
         # As a later reader gets it: without hops.
         self.ring.append(durable_frame(event, self.epoch))
         _count(event.name, at_ms, passage)
         return Change(*self._apply(event.name, data), made)
+
+    def _take_back(self, name: str, data: Mapping[str, Any]) -> None:
+        """Change the events that are kept as the event log does (realtime.log.things)."""
+        kind = self.kind
+        if name in kind.forgets:
+            self.ring.clear()
+        is_gone = name in kind.takes_back
+        thing = kind.thing(name, data) if is_gone or name in kind.replaces else ""
+        if not thing:
+            return
+        for place, kept in enumerate(list(self.ring)):
+            # To search is cheap, to parse is not: a thousand deletions may come at once, for a thousand frames.
+            if thing.encode() not in kept.body or kept.name in kind.takes_back:
+                continue
+            held = orjson.loads(kept.body)
+            if kind.thing(kept.name, held) == thing:
+                body = compact_json({**data, "seq": held["seq"], "at_ms": held["at_ms"]})
+                self.ring[place] = Frame(name if is_gone else kept.name, body, id=kept.id)
 
     def _take_counters(self, counters: Counters, passage: Passage | None) -> Change | None:
         if self.counters is None or counters.version <= self.counters.version:

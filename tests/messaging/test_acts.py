@@ -275,7 +275,7 @@ def test_author_takes_back_others_do_not(circle: Circle) -> None:
     with pytest.raises(NotFound):
         acts.delete(pair, circle.people[0], id)
     newest = told(circle, 1)[-1]
-    assert (newest["message"], newest["conversation"]["last"]) == ({"id": str(id)}, kept)
+    assert (newest["message"], newest["conversation"]["last"]) == ({"id": str(id), "seq": sent["seq"]}, kept)
     assert newest["conversation"]["unread"] == 0
     assert reading.message_page(pair, circle.id_of(1), before=None, limit=9)[0] == [kept]
     assert Message.objects.get(id=id).body == "", "its text is gone for good"

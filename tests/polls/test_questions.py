@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -16,13 +17,14 @@ from accounts.models import Viewer
 from accounts.removal import delete_viewer
 from accounts.tokens import Claim
 from moderation.models import AuditEntry, Restriction, Role
-from polls import asking, questions
+from polls import announcements, asking, questions
 from polls.models import Question, QuestionVote
 from realtime.limits import Limited
+from realtime.models import LoggedEvent
 from screening.models import ChannelRules, ChannelWords
 from tests.polls.boards import QuestionsFollower, load
 from tests.videos.acts import Stage
-from videos import broadcasts, likes, removal
+from videos import broadcasts, held, likes, moderation, removal
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused
 
 pytestmark = pytest.mark.usefixtures("no_guesses")
@@ -245,3 +247,28 @@ def test_a_role_opens_the_questions_of_a_private_video(stage: Stage) -> None:
     assert vote(stage, helper, question)["votes"] == 1
     for act in (lambda: ask(stage, stranger), lambda: vote(stage, stranger, question)):
         assert refused(act) == "not_found"
+
+
+def test_no_event_holds_a_word_of_what_is_deleted_or_of_somebody_who_is_erased(stage: Stage) -> None:
+    """They stayed in the log, and so in what one gets who comes back, until retention took them."""
+    root, (ada, bob) = Viewer.objects.create_superuser("root"), stage.viewers[:2]
+    broadcasts.start_video(stage.video.id, stage.owner)
+
+    def events(**of: str) -> str:
+        return json.dumps(list(LoggedEvent.objects.filter(**of).values_list("data", flat=True)))
+
+    shown = ask(stage, bob, "Words of Bob?")
+    questions.set_state(stage.video.id, shown, stage.owner, "answering")
+    announcements.announce(stage.video.id, stage.owner, "Words of the owner")
+    assert "Words of Bob" in events() and "Words of the owner" in events()
+    announcements.take_away(stage.video.id, stage.owner)
+    questions.delete(stage.video.id, shown, bob)
+    for prefix in ("board", "questions"):  # what moderators do is written down, with the words
+        assert "Words of" not in events(topic__name__startswith=f"{prefix}:")
+    held.keep(held.Written(stage.video.id, ada.id, "My words are held", None, None), "a word")
+    comment = async_to_sync(likes.comment)(stage.video.id, ada, "My words are deleted")
+    async_to_sync(likes.comment)(stage.video.id, ada, "My words stand")
+    ask(stage, ada, "My words?")
+    moderation.delete_comment(stage.video.id, UUID(comment["id"]), stage.owner)
+    delete_viewer(ada.id, root)
+    assert "My words" not in events()

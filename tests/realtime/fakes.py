@@ -166,6 +166,22 @@ class FakeKind(TopicKind):
         return Access(not said or said[-1].startswith("open"), frozenset(("friend",)), groups=frozenset(("friends",)))
 
 
+class NoteKind(FakeKind):
+    """A topic of notes, which are shown, edited and removed, one by one or all."""
+
+    prefix = "lot"
+    events = frozenset({"note", "note_shown", "note_edited", "note_removed", "all_forgotten"})
+    takes_back = frozenset({"note_removed"})
+    replaces = frozenset({"note_edited"})
+    forgets = frozenset({"all_forgotten"})
+
+    def thing(self, name: str, data: Mapping[str, Any]) -> str:
+        return str(data["note"].get("id", ""))
+
+    def access(self, snapshot: Mapping[str, Any]) -> Access:
+        return Access(public=True)
+
+
 @dataclass
 class FakeStore:
     """The database: topics with a log and like totals. Commit with `note` and `like`."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from realtime.events import Counters, Durable
+from realtime.events import Counters, Durable, TopicName
+from realtime.log.database import events_after
 from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage
 from videos.topics import page_state
@@ -54,5 +55,12 @@ async def test_page_and_events_equal_a_fresh_page(stage: Stage, page: Page, seed
     shown["comments"] = shown["comments"][len(shown["comments"]) - len(expected["comments"]) :]
     assert shown == expected
     assert followed["seq"] == fresh["seq"]
+    # Who comes back gets what the event log has, in which no deleted text is left.
+    log = await backend_threads.run(events_after, "default", TopicName(stage.video.topic), island["seq"], 1_000)
+    resumed = await page.evaluate(FOLLOW, [island, [as_read(event) for event in log]])
+    assert resumed["seq"] == fresh["seq"]
+    for part in ("video", "comments", "pinned"):
+        newest = resumed["snapshot"][part]
+        assert (newest[len(newest) - len(expected[part]) :] if part == "comments" else newest) == expected[part]
     await backend_threads.run(stage.video.refresh_from_db)
     assert stage.video.status == "ended"

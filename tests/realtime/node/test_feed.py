@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from realtime.events import Burst, Counters, now_ms, to_wire
+from realtime.events import Burst, Counters, Durable, now_ms, to_wire
 from realtime.log.store import Head, Loaded
 from realtime.node.feed import RECEIVED_MAX, Change, Feed
 from realtime.node.node import Node
 from realtime.stamps import Passage
 from tests.kit import Clock, until
-from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, Viewer
+from tests.realtime.fakes import EPOCH, VIDEO, FakeKind, FakeStore, NoteKind, Viewer
 from tests.realtime.node.shared import totals
 
 STAMPS = {"region": "local", "published": 1_003, "dispatched": 1_009}
@@ -115,6 +115,46 @@ def test_each_event_that_waited_says_for_itself_who_may_read(feed: Feed, log: Fa
     change = feed.follow()
     assert change is not None and change.is_access
     assert feed.access.public
+
+
+def of_notes(*named: tuple[str, dict[str, str]]) -> Feed:
+    """Return a feed that has taken these events."""
+    feed = Feed(VIDEO, NoteKind())
+    feed.load(Loaded(Head(0, 0), {"notes": []}, epoch=EPOCH))
+    feed.is_ready = True
+    for seq, (name, note) in enumerate(named, start=1):
+        feed.take(Durable.of(VIDEO, seq=seq, name=name, at_ms=seq, data={"note": note}), PASSAGE)
+    return feed
+
+
+def kept(feed: Feed) -> list[tuple[str, int, int, dict[str, str]]]:
+    read = [(made.name, json.loads(made.body)) for made in feed.ring]
+    assert [made.id for made in feed.ring] == [f"{VIDEO}@{EPOCH}.{data['seq']}" for _, data in read]
+    return [(name, data["seq"], data["at_ms"], data["note"]) for name, data in read]
+
+
+def test_what_is_taken_back_is_in_no_event_that_is_kept_and_no_seq_is_missing() -> None:
+    """Who came back from before a deletion got the text that was deleted."""
+    rude, kind = {"id": "a", "text": "rude"}, {"id": "b", "text": "not a"}
+    feed = of_notes(("note", rude), ("note", kind), ("note_shown", rude), ("note_removed", {"id": "a"}), ("note", rude))
+    assert kept(feed) == [
+        ("note_removed", 1, 1, {"id": "a"}),
+        ("note", 2, 2, kind),
+        ("note_removed", 3, 3, {"id": "a"}),
+        ("note_removed", 4, 4, {"id": "a"}),
+        ("note", 5, 5, rude),
+    ]
+
+
+def test_what_is_replaced_is_in_no_event_that_is_kept() -> None:
+    polite = {"id": "a", "text": "polite"}
+    feed = of_notes(("note", {"id": "a", "text": "rude"}), ("note_edited", polite))
+    assert kept(feed) == [("note", 1, 1, polite), ("note_edited", 2, 2, polite)]
+
+
+def test_after_what_forgets_nothing_is_kept_of_before() -> None:
+    feed = of_notes(("note", {"id": "a"}), ("note", {"id": "b"}), ("all_forgotten", {}))
+    assert kept(feed) == [("all_forgotten", 3, 3, {})]
 
 
 def test_topic_that_ends_says_that_nobody_counts_any_more(feed: Feed, log: FakeStore) -> None:
