@@ -194,10 +194,7 @@ def _locked(owner_id: UUID | None, act: str, actor: Viewer, *topics: TopicName) 
         return {}
     if not Viewer.objects.filter(id=owner_id, is_active=True).exists():
         raise NotFound("There is no such channel.")
-    rights.require(act, owner_id, actor)
-    heads = audit.lock(owner_id, *topics)
-    rights.require(act, owner_id, actor)  # The role may have been taken away while we waited.
-    return heads
+    return audit.lock_for(act, owner_id, actor, *topics)
 
 
 def _locked_viewer(viewer_id: UUID) -> Viewer:

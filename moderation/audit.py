@@ -12,6 +12,7 @@ from uuid import UUID
 from accounts.models import Viewer
 from moderation.models import TEXT_MAX, AuditEntry
 from moderation.representation import entry_json
+from moderation.rights import require
 from realtime.events import TopicName
 from realtime.log import writer as log
 
@@ -38,6 +39,14 @@ def lock_all(owner_ids: Iterable[UUID], *topics: TopicName) -> log.LockedHeads:
     channels = topics_of(owner_ids)
     log.ensure_topics(channels)
     return log.lock_topics([*channels, *topics])
+
+
+def lock_for(act: str, owner_id: UUID, actor: Viewer, *topics: TopicName) -> log.LockedHeads:
+    """Do what `lock` does, for somebody who may do the act in the channel. Raises Forbidden."""
+    require(act, owner_id, actor)
+    heads = lock(owner_id, *topics)
+    require(act, owner_id, actor)  # The role may have been taken away while we waited.
+    return heads
 
 
 def record(

@@ -63,10 +63,9 @@ def held(video_id: UUID, actor: Viewer, *also: TopicName) -> Iterator[HeldBoard]
     Raises NotFound (also when there is no board yet), Forbidden.
     """
     video = visible_video(video_id, actor)
-    require("board", video.owner_id, actor)
     topic = board_topic(video_id)
     with transaction.atomic():
-        heads = audit.lock(video.owner_id, topic, *also)
+        heads = audit.lock_for("board", video.owner_id, actor, topic, *also)
         if topic not in heads:
             raise NotFound("There is nothing beside this video.")
         yield HeldBoard(video, actor, heads)

@@ -41,10 +41,9 @@ def words_of(owner_id: UUID, actor: Viewer) -> dict[str, str]:
 def set_rules(owner_id: UUID, actor: Viewer, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Change some of the rules of a channel; return all. Raises NotFound, Forbidden, Invalid."""
     owner = _channel(owner_id)
-    rights.require("rules", owner_id, actor)
+    heads = audit.lock_for("rules", owner_id, actor)
     if changes.get("follow_minutes") is not None and not followers.readers:
         raise Invalid("Nobody can follow a channel on this site.", code="no_followers")
-    heads = audit.lock(owner_id)
     rules, _ = ChannelRules.objects.get_or_create(owner=owner)
     for name, value in changes.items():
         setattr(rules, name, value)
@@ -64,7 +63,7 @@ def set_words(owner_id: UUID, actor: Viewer, *, refused: str, held: str) -> None
     owner = _channel(owner_id)
     rights.require("rules", owner_id, actor)
     wordlist_of(refused, held)
-    heads = audit.lock(owner_id)
+    heads = audit.lock_for("rules", owner_id, actor)
     words, _ = ChannelWords.objects.get_or_create(owner=owner)
     words.refused, words.held = refused, held
     words.save()

@@ -60,7 +60,6 @@ def close(
     """
     if not Video.objects.filter(owner=owner_id).exists():
         raise NotFound("There is no such channel.")
-    rights.require("gate", owner_id, actor)
     now = timezone.now()
     since = now - timedelta(minutes=back_minutes)
     return _close(owner_id, actor, since=since, began=since, until=now + timedelta(minutes=minutes))
@@ -84,8 +83,7 @@ def close_by_itself(video_id: UUID, attack: Attack) -> None:
 @transaction.atomic
 def open_again(owner_id: UUID, actor: Viewer) -> None:
     """Open the gate. Raises NotFound (it is open), Forbidden."""
-    rights.require("gate", owner_id, actor)
-    heads = audit.lock(owner_id)
+    heads = audit.lock_for("gate", owner_id, actor)
     found = Gate.objects.filter(owner=owner_id, until__gt=timezone.now()).first()
     if found is None:
         raise NotFound("The gate is open.")
@@ -107,7 +105,8 @@ def _close(
     recent = Comment.objects.filter(video__owner=owner_id, created_at__gte=began)
     videos = {*recent.values_list("video_id", flat=True).distinct()}
     videos |= {*Video.objects.filter(owner=owner_id, status=Video.Status.LIVE).values_list("id", flat=True)}
-    heads = audit.lock(owner_id, *(TopicName(f"video:{video_id}") for video_id in videos))
+    topics = [TopicName(f"video:{video_id}") for video_id in videos]
+    heads = audit.lock(owner_id, *topics) if actor is None else audit.lock_for("gate", owner_id, actor, *topics)
     known = Gate.objects.filter(owner=owner_id, until__gt=timezone.now()).first()
     if known is not None:
         since, until = min(known.since, since), max(known.until, until)

@@ -42,9 +42,9 @@ def delete_comments_of(
     viewer = Viewer.objects.filter(id=viewer_id).first()
     if viewer is None:
         raise NotFound("There is no such person.")
-    rights.require_over("delete_all", owner_id, actor, viewer)
     shown = Comment.objects.filter(author=viewer, video__owner=owner_id, deleted_at=None)
-    heads = audit.lock(owner_id, *_topics(shown))
+    heads = audit.lock_for("delete_all", owner_id, actor, *_topics(shown))
+    rights.require_over("delete_all", owner_id, actor, viewer)
     rows = shown.order_by("-id").values_list("video_id", "id", "seq")[:PURGE_MAX]
     found = [row for row in rows if _topic(row[0]) in heads]
     if not found:
