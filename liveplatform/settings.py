@@ -281,8 +281,8 @@ CELERY_BEAT_SCHEDULE = {
     "goals": {"task": "polls.tasks.note_reached_goals", "schedule": 5.0, "options": {"expires": 5.0}},
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
     "forget-arrivals": {"task": "moderation.tasks.forget_arrivals", "schedule": 86_400.0},
+    "forget-complaints": {"task": "moderation.tasks.forget_complaints", "schedule": 86_400.0},
     "clear-recordings": {"task": "videos.tasks.clear_recordings", "schedule": 3600.0},
-    # A look that waits longer than the time between two is covered by the next one.
     "announcements": {"task": "following.tasks.announce", "schedule": 15.0, "options": {"expires": 15.0}},
     "clear-pictures": {"task": "videos.tasks.clear_pictures", "schedule": 3600.0},
 }

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Viewer
-from moderation import arrivals, audit, rights
+from moderation import arrivals, audit, complaints, rights
 from moderation.models import AuditEntry, PersonNote, Restriction, Role
 from moderation.representation import role_json
 from moderation.restrictions import begin, begin_again, current, end
@@ -65,7 +65,7 @@ def restrict(
     `kind` is of Restriction.Kind. Guests with the viewer's browser are kept out too; with `network_hours`, for that
     time, also new guests from the viewer's networks. Raises NotFound, Forbidden, Invalid.
     """
-    reason = clean_reason(reason)
+    reason = audit.clean_reason(reason)
     heads = _locked(owner_id, kind, actor)
     viewer = _locked_viewer(viewer_id)
     rank = rights.require_over(kind, owner_id, actor, viewer)
@@ -84,6 +84,8 @@ def restrict(
     begin(made)
     arrivals.extend(made)
     entry = audit.record(heads, owner_id, kind, actor, viewer=viewer, about=made.id, reason=reason, until=until)
+    if owner_id is not None:
+        complaints.settle(heads, owner_id, [viewer_id], entry)
     logger.info("%s of %s in %s by %s", kind, viewer_id, owner_id or "the site", actor.id)
     return made, entry
 
@@ -91,7 +93,7 @@ def restrict(
 @transaction.atomic
 def lift(owner_id: UUID | None, viewer_id: UUID, actor: Viewer, *, reason: str = "") -> AuditEntry:
     """Let a viewer take part again. Raises NotFound (nothing keeps them out), Forbidden, Invalid."""
-    reason = clean_reason(reason)
+    reason = audit.clean_reason(reason)
     heads = _locked(owner_id, "lift", actor)
     viewer = _locked_viewer(viewer_id)
     found = _current(owner_id, viewer)
@@ -132,6 +134,7 @@ def give_role(owner_id: UUID, viewer_id: UUID, actor: Viewer, kind: str) -> Role
     role, _ = Role.objects.update_or_create(channel_id=owner_id, viewer=viewer, defaults={"kind": kind})
     if found := _current(owner_id, viewer):
         end(found)
+    complaints.leave_to_site(heads, owner_id, viewer)
     _publish_role(heads, owner_id, role, actor)
     return role
 
@@ -177,14 +180,6 @@ def write_note(owner_id: UUID, viewer_id: UUID, actor: Viewer, body: str) -> Per
     note = PersonNote.objects.create(channel_id=owner_id, viewer=viewer, author=actor, body=body)
     audit.record(heads, owner_id, "note", actor, viewer=viewer, about=note.id)
     return note
-
-
-def clean_reason(reason: str) -> str:
-    """Raises Invalid."""
-    reason = " ".join(clean_text(reason).split())
-    if len(reason) > 200:
-        raise Invalid("A reason has 200 characters at most.")
-    return reason
 
 
 def _locked(owner_id: UUID | None, act: str, actor: Viewer, *topics: TopicName) -> log.LockedHeads:

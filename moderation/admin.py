@@ -1,4 +1,4 @@
-"""Moderation in the admin: who is kept out, which can be lifted; and the log of acts and the roles, to look at."""
+"""Moderation in the admin: who is kept out, what viewers report, and, to look at, the log of acts and the roles."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.requests import staff
-from moderation import acts
-from moderation.models import AuditEntry, Restriction, Role
+from moderation import acts, complaints
+from moderation.models import AuditEntry, Complaint, Restriction, Role
 from moderation.restrictions import current
 from moderation.roles import SITE_MODERATOR
 from moderation.words import ACTS
@@ -107,3 +107,54 @@ class RoleAdmin(_OfModerators):
     list_filter = ("kind",)
     list_select_related = ("viewer", "channel")
     fields = ("person", "kind", "of_channel", "created_at")
+
+
+class _StateFilter(admin.SimpleListFilter):
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [("open", gettext_lazy("open")), ("settled", gettext_lazy("settled"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Complaint]) -> QuerySet[Complaint]:
+        return queryset.filter(settled_at__isnull=self.value() == "open") if self.value() else queryset
+
+
+@admin.register(Complaint)
+class ComplaintAdmin(_OfModerators):
+    list_display = ("what", "person", "reason", "remark", "reporter", "of_channel", "created_at", "settled_at")
+    list_filter = (_StateFilter, "reason", "kind", "is_for_site")
+    list_select_related = ("viewer", "channel", "reporter")
+    fields = (
+        "kind",
+        "what",
+        "person",
+        "reason",
+        "remark",
+        "reporter",
+        "of_channel",
+        "video_id",
+        "is_for_site",
+        "created_at",
+        "settled_at",
+    )
+    actions = ("dismiss",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Complaint]:
+        """Not those about oneself."""
+        return Complaint.objects.exclude(viewer=request.user.pk)
+
+    @admin.display(description=gettext_lazy("text"))
+    def what(self, complaint: Complaint) -> str:
+        return format_html("<bdi>{}</bdi>", complaint.text or "–")
+
+    @admin.action(permissions=["moderate"], description=gettext_lazy("Dismiss the selected reports"))
+    def dismiss(self, request: HttpRequest, queryset: QuerySet[Complaint]) -> None:
+        """With all reports about the same thing."""
+        found = self.few(request, queryset.filter(settled_at=None), ACTION_MAX) or []
+        for (owner_id, about), same in {(row.channel_id, row.about): row for row in found}.items():
+            try:
+                complaints.dismiss(owner_id, about, staff(request), is_for_site=same.is_for_site)
+                messages.success(request, _("Dismissed: %(what)s") % {"what": same})
+            except Refused as refusal:
+                messages.error(request, f"{same}: {refusal.detail}")

@@ -13,8 +13,10 @@ from ninja import Path, Query, Router
 
 from accounts.models import Viewer
 from accounts.requests import acting_viewer, viewer_auth
-from moderation import acts, reading, schemas, undoing
+from moderation import acts, audit, complaints, reading, schemas, undoing
+from moderation.limits import COMPLAINTS
 from moderation.representation import entry_json, note_json, restriction_json, role_json
+from realtime import act_limits
 from realtime.answers import SENDING, answer
 from realtime.log.threads import backend_threads
 from web.answers import ACTING, Limit, check_query
@@ -24,6 +26,7 @@ router = Router(tags=["moderation"], auth=viewer_auth)
 ChannelId = Annotated[Id, Path()]
 ViewerId = Annotated[Id, Path()]
 ActId = Annotated[Id, Path()]
+ReportedId = Annotated[Id, Path()]
 Cursor = Annotated[Id | None, Query()]
 
 
@@ -161,8 +164,49 @@ async def list_acts(
     summary="Take an act back, within 30 s",
 )
 async def undo_act(request: HttpRequest, channel_id: ChannelId, act_id: ActId) -> HttpResponse:
-    """Deletions, time-outs, bans and shadows. Codes of 409: `too_late`, `undone`, `cannot_undo`."""
+    """Deletions, time-outs, bans, shadows and dismissals. Codes of 409: `too_late`, `undone`, `cannot_undo`."""
     return answer(entry_json(await backend_threads.run(undoing.undo, channel_id, act_id, acting_viewer(request))))
+
+
+# What viewers report
+
+
+@router.post(
+    "/channels/{channel_id}/people/{viewer_id}/report",
+    response={204: None, **SENDING},
+    summary="Report somebody to those who moderate a channel",
+)
+async def report_person(
+    request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId, body: schemas.ComplaintIn
+) -> HttpResponse:
+    """The second time changes nothing. They do not learn who has reported them."""
+    reporter, remark = acting_viewer(request), audit.clean_reason(body.remark)
+    act_limits.take(COMPLAINTS, reporter)
+    await backend_threads.run(
+        complaints.report_person, channel_id, viewer_id, reporter, reason=body.reason, remark=remark
+    )
+    return HttpResponse(status=204)
+
+
+@router.get(
+    "/channels/{channel_id}/reported",
+    response={200: schemas.ReportedList, **ACTING},
+    summary="List what viewers have reported",
+)
+async def list_reported(request: HttpRequest, channel_id: ChannelId) -> HttpResponse:
+    """What waits for those who moderate, the newest first."""
+    return answer({"items": await backend_threads.run(complaints.reported_in, channel_id, acting_viewer(request))})
+
+
+@router.delete(
+    "/channels/{channel_id}/reported/{reported_id}",
+    response={200: schemas.ActOut, **ACTING},
+    summary="Dismiss what viewers have reported",
+)
+async def dismiss_reported(request: HttpRequest, channel_id: ChannelId, reported_id: ReportedId) -> HttpResponse:
+    """It stays as it is, and does not wait any more. The act can be taken back within 30 s."""
+    actor = acting_viewer(request)
+    return answer(entry_json(await backend_threads.run(complaints.dismiss, channel_id, reported_id, actor)))
 
 
 # People

@@ -13,13 +13,14 @@ class ModerationConfig(AppConfig):
 
         from accounts import permissions
         from accounts.belongings import belongings
-        from moderation import arrivals, commands
+        from moderation import arrivals, commands, topics
         from moderation.belongings import ModerationOfGuest, ModerationOfViewer
+        from moderation.complaints import ReportedPart
         from moderation.roles import GROUPS_OF
-        from moderation.topics import ModerationTopics
         from realtime.registry import registry
 
-        registry.add_kind(ModerationTopics())
+        registry.add_kind(topics.ModerationTopics())
+        topics.parts.append(ReportedPart())
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings.extend((ModerationOfGuest(), ModerationOfViewer()))

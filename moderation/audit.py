@@ -10,11 +10,13 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts.models import Viewer
-from moderation.models import TEXT_MAX, AuditEntry
+from moderation.models import REASON_MAX, TEXT_MAX, AuditEntry
 from moderation.representation import entry_json
 from moderation.rights import require
 from realtime.events import TopicName
 from realtime.log import writer as log
+from web.refusals import Invalid
+from web.text import clean_text
 
 
 def topic_of(owner_id: UUID) -> TopicName:
@@ -84,3 +86,11 @@ def record(
     if head is not None:
         log.record(head, "act", {"act": entry_json(entry)})
     return entry
+
+
+def clean_reason(reason: str) -> str:
+    """Raises Invalid."""
+    reason = " ".join(clean_text(reason).split())
+    if len(reason) > REASON_MAX:
+        raise Invalid("A reason has 200 characters at most.")
+    return reason

@@ -15,8 +15,8 @@ from django.db.models import Q
 from accounts.belongings import Belongings
 from accounts.models import Viewer
 from accounts.representation import person
-from moderation import audit
-from moderation.models import AuditEntry, PersonNote, Restriction, Role
+from moderation import audit, complaints
+from moderation.models import AuditEntry, Complaint, PersonNote, Restriction, Role
 from moderation.representation import role_json
 from realtime.events import TopicName
 from realtime.log import writer as log
@@ -36,11 +36,12 @@ def _channels_of(viewer_id: UUID) -> set[UUID]:
 
 
 class ModerationOfGuest(Belongings):
-    """Roles, restrictions and notes. What a guest has because of the network of somebody else ends."""
+    """Roles, restrictions, notes and complaints. What a guest has because of the network of somebody else ends."""
 
     def topics(self, guest_id: UUID, account_id: UUID) -> Collection[TopicName]:
         channels = {*Role.objects.filter(viewer=guest_id).values_list("channel_id", flat=True), *_channels_of(guest_id)}
-        if Role.objects.filter(channel=guest_id).exists():
+        channels |= set(complaints.named_by(guest_id).values_list("channel_id", flat=True))
+        if guest_id in channels or Role.objects.filter(channel=guest_id).exists():
             channels.add(account_id)
         topics = audit.topics_of(channels)
         log.ensure_topics(topics)
@@ -49,6 +50,7 @@ class ModerationOfGuest(Belongings):
     def hand_over(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
         self._hand_over_roles(guest, account, heads)
         self._hand_over_restrictions(guest, account)
+        complaints.hand_over(guest, account, heads)
         PersonNote.objects.filter(viewer=guest).update(viewer=account)
         PersonNote.objects.filter(author=guest).update(author=account)
         PersonNote.objects.filter(channel=guest).update(channel=account)
@@ -91,7 +93,8 @@ class ModerationOfViewer(Belongings):
 
     def take_away(self, viewer_id: UUID, actor: Viewer) -> None:
         _erase_person(viewer_id)
-        for model in (PersonNote, Restriction):
+        complaints.forget(complaints.named_by(viewer_id).exclude(channel=viewer_id))
+        for model in (Complaint, PersonNote, Restriction):
             model._default_manager.filter(Q(viewer=viewer_id) | Q(channel=viewer_id)).delete()
         entries = AuditEntry.objects.filter(channel=viewer_id)
         while ids := list(entries.values_list("id", flat=True)[:ENTRIES_MAX]):
@@ -104,9 +107,13 @@ class ModerationOfViewer(Belongings):
         """Not a shadow: the viewer does not learn of it."""
         kept_out = Restriction.objects.filter(viewer_id=viewer_id).exclude(kind=Restriction.Kind.SHADOW).order_by("id")
         acts = AuditEntry.objects.filter(actor_id=viewer_id).order_by("id")
+        reported = Complaint.objects.filter(reporter_id=viewer_id).order_by("id")
         return {
             "roles": Role.objects.filter(viewer_id=viewer_id).values("channel_id", "kind", "created_at"),
             "restrictions": kept_out.values("channel_id", "kind", "reason", "created_at", "until", "lifted_at"),
+            "reported": reported.values(
+                "channel_id", "kind", "about", "video_id", "text", "reason", "remark", "created_at"
+            ).iterator(),
             "acts_of_moderation": acts.values("channel_id", "act", "about", "reason", "created_at").iterator(),
             "notes": PersonNote.objects.filter(author_id=viewer_id)
             .values("channel_id", "body", "created_at")
@@ -114,7 +121,8 @@ class ModerationOfViewer(Belongings):
         }
 
     def are_left(self, viewer_id: UUID) -> bool:
-        return AuditEntry.objects.filter(_of(viewer_id) | Q(channel=viewer_id)).exists()
+        entries = AuditEntry.objects.filter(_of(viewer_id) | Q(channel=viewer_id))
+        return entries.exists() or complaints.named_by(viewer_id).exists()
 
 
 @transaction.atomic

@@ -7,9 +7,11 @@ from uuid import UUID
 
 from accounts.commands import command, id_of, text_of
 from accounts.tokens import Claim, viewer_of_claim
-from moderation import acts, undoing
-from moderation.models import Restriction
+from moderation import acts, audit, complaints, undoing
+from moderation.limits import COMPLAINTS
+from moderation.models import COMPLAINT_REASONS, Restriction
 from moderation.representation import entry_json, restriction_json
+from realtime import act_limits
 from realtime.log.threads import backend_threads
 from realtime.registry import RunCommand
 from web.refusals import Refused
@@ -55,8 +57,31 @@ async def _undo(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     return {"act": entry_json(await backend_threads.run(lambda: undoing.undo(channel, act, viewer_of_claim(who))))}
 
 
+def complaint_in(message: dict[str, Any]) -> dict[str, str]:
+    """Return the reason and the remark of a complaint. Raises Refused."""
+    reason, remark = text_of(message, "reason"), text_of({"remark": "", **message}, "remark")
+    if reason not in COMPLAINT_REASONS:
+        raise Refused(f"reason is one of {', '.join(COMPLAINT_REASONS)}.", code="invalid")
+    return {"reason": reason, "remark": audit.clean_reason(remark)}
+
+
+async def _report_person(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
+    channel, person, said = named(message, "channel"), named(message, "person"), complaint_in(message)
+    act_limits.take(COMPLAINTS, who)
+    await backend_threads.run(lambda: complaints.report_person(channel, person, viewer_of_claim(who), **said))
+    return {}
+
+
+async def _dismiss(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
+    channel, about = named(message, "channel"), named(message, "reported")
+    entry = await backend_threads.run(lambda: complaints.dismiss(channel, about, viewer_of_claim(who)))
+    return {"act": entry_json(entry)}
+
+
 COMMANDS: dict[str, RunCommand] = {
     "restrict": command(_restrict),
     "lift": command(_lift),
     "undo": command(_undo),
+    "report_person": command(_report_person),
+    "dismiss": command(_dismiss),
 }

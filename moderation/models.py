@@ -17,6 +17,14 @@ from web.ids import new_id
 REASON_MAX = 200
 TEXT_MAX = 200
 NOTE_MAX = 1_000
+REPORTED_TEXT_MAX = 280
+COMPLAINT_REASONS = {
+    "spam": _("Spam or advertising"),
+    "hate": _("Harassment or hate"),
+    "sexual": _("Sexual content"),
+    "danger": _("Violence or danger"),
+    "other": _("Something else"),
+}
 
 
 class Role(models.Model):
@@ -155,6 +163,52 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.act} by {self.actor_id}"
+
+
+class Complaint(models.Model):
+    """What a viewer reports to the moderators of a channel: a comment or a person. Open until an act settles it.
+
+    Written by moderation.complaints only. It goes with the reporter, and with the person that it is about.
+    """
+
+    class Kind(models.TextChoices):
+        COMMENT = "comment", _("comment")
+        PERSON = "person", _("person")
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    channel = models.ForeignKey(Viewer, models.CASCADE, related_name="+", verbose_name=_("channel"), db_index=False)
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind)
+    about = models.UUIDField(_("about"))
+    """The id of the comment, or of the person."""
+    video_id = models.UUIDField(_("video"), null=True)
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="+", verbose_name=_("person"))
+    """The person that it is about: of a comment, its author."""
+    text = models.CharField(_("text"), max_length=REPORTED_TEXT_MAX, blank=True, db_default="")
+    """How the comment began when it was reported."""
+    reporter = models.ForeignKey(Viewer, models.CASCADE, related_name="+", verbose_name=_("reported by"))
+    reason = models.CharField(_("reason"), max_length=8, choices=COMPLAINT_REASONS)
+    remark = models.CharField(_("remark"), max_length=REASON_MAX, blank=True, db_default="")
+    is_for_site = models.BooleanField(_("for the people of the site"), db_default=False, default=False)
+    """About somebody who moderates the channel: they would read who has reported them."""
+    created_at = models.DateTimeField(_("at"), db_default=Now())
+    settled_at = models.DateTimeField(_("settled"), null=True)
+    settlement = models.UUIDField(null=True, editable=False)
+    """The act that has settled it (`AuditEntry`). Null, too, where authors have deleted their own comment."""
+
+    class Meta:
+        verbose_name = _("report by a viewer")
+        verbose_name_plural = _("reports by viewers")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["channel", "about", "reporter"], name="complaint_once"),
+            models.CheckConstraint(condition=~models.Q(reporter=models.F("viewer")), name="complaint_about_another"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["channel", "about"], condition=models.Q(settled_at=None), name="complaint_open"),
+            models.Index(fields=["created_at"], name="complaint_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text or str(self.viewer)
 
 
 class PersonNote(models.Model):

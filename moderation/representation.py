@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accounts.models import Viewer
 from accounts.representation import person
-from moderation.models import AuditEntry, PersonNote, Restriction, Role
+from moderation.models import AuditEntry, Complaint, PersonNote, Restriction, Role
 from web.moments import to_ms
 
 
@@ -45,6 +46,30 @@ def restriction_json(restriction: Restriction) -> dict[str, Any]:
         "until_ms": to_ms(restriction.until),
         "by": _person_or_none(restriction.given_by),
         "is_inherited": restriction.source_id is not None,
+    }
+
+
+def reported_json(complaints: Sequence[Complaint], reasons: Mapping[str, int]) -> dict[str, Any]:
+    """What is reported: the newest complaints, and how many there are by reason. Needs `viewer` and `reporter`."""
+    newest = complaints[0]
+    return {
+        "id": str(newest.about),
+        "kind": newest.kind,
+        "video_id": str(newest.video_id) if newest.video_id else None,
+        "viewer": person(newest.viewer),
+        "text": newest.text,
+        "count": sum(reasons.values()),
+        "reasons": dict(reasons),
+        "complaints": [
+            {
+                "id": str(each.id),
+                "by": person(each.reporter),
+                "reason": each.reason,
+                "remark": each.remark,
+                "at_ms": to_ms(each.created_at),
+            }
+            for each in complaints
+        ],
     }
 
 

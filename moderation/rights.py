@@ -29,6 +29,7 @@ MAY = {
     "lift": MODERATORS,
     "board": MODERATORS,
     "review": HELPERS,  # of what is held
+    "dismiss": HELPERS,  # what viewers have reported
     "rules": MODERATORS,
     "gate": MODERATORS,
     "role": OWNERS,

@@ -16,6 +16,7 @@ from web.schemas import SEEN_TEXT, TEXT, text_field
 
 Kind = Literal["time_out", "ban", "shadow"]
 RoleName = Literal["moderator", "helper"]
+ComplaintReason = Literal["spam", "hate", "sexual", "danger", "other"]
 Reason = Annotated[str, text_field(TEXT, 0, REASON_MAX)]
 
 
@@ -124,3 +125,33 @@ class PersonOut(Schema):
     restriction: RestrictionOut | None
     notes: list[NoteOut]
     acts: list[ActOut]
+
+
+class ComplaintIn(In):
+    reason: ComplaintReason
+    remark: Reason = Field("", description="For the moderators.")
+
+
+class ComplaintOut(Schema):
+    id: UUID
+    by: Person
+    reason: ComplaintReason
+    remark: str
+    at_ms: int
+
+
+class ReportedOut(Schema):
+    """What viewers have reported. `id`: of the comment or person. `text`: how the comment began at that moment."""
+
+    id: UUID
+    kind: Literal["comment", "person"]
+    video_id: UUID | None
+    viewer: Person = Field(description="The person, or the author of the comment.")
+    text: str
+    count: int
+    reasons: dict[ComplaintReason, int]
+    complaints: list[ComplaintOut] = Field(description="The newest five, the newest first.")
+
+
+class ReportedList(Schema):
+    items: list[ReportedOut]

@@ -1,4 +1,4 @@
-"""The periodic job of moderation."""
+"""The periodic jobs of moderation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 from celery import shared_task
 
-from moderation import arrivals
+from moderation import arrivals, complaints
 
 logger = logging.getLogger(__name__)
 
@@ -17,4 +17,13 @@ def forget_arrivals() -> int:
     count = arrivals.forget()
     if count:
         logger.info("deleted %d arrivals", count)
+    return count
+
+
+@shared_task(name="moderation.tasks.forget_complaints")  # type: ignore[untyped-decorator]
+def forget_complaints() -> int:
+    """Delete what viewers reported some months ago; return how many."""
+    count = complaints.forget_old()
+    if count:
+        logger.info("deleted %d complaints", count)
     return count

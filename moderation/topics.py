@@ -49,6 +49,7 @@ class ModerationTopics(TopicKind):
     prefix = "moderation"
     is_logged = False
     kept_events = 200
+    replaces = frozenset({"reported"})  # what an erased person has reported goes from the earlier ones
     forgets = frozenset({"person"})  # an erased person's words are in acts, and in what was done about those
 
     @property

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.models import Viewer
 from moderation import audit, rights
 from moderation.acts import take_back
+from moderation.complaints import ReopensComplaints, reopen
 from moderation.models import AuditEntry, Restriction
 from moderation.representation import entry_json
 from moderation.restrictions import current
@@ -50,9 +51,14 @@ class LiftsRestriction:
         if found is None:
             raise NotFound("Nothing keeps this person out.", code="not_restricted")
         take_back(found)
+        if entry.channel_id is not None:
+            reopen(heads, entry.channel_id, entry)
 
 
-undoings: dict[str, Undoing] = {kind: LiftsRestriction() for kind in Restriction.Kind.values}
+undoings: dict[str, Undoing] = {
+    **{kind: LiftsRestriction() for kind in Restriction.Kind.values},
+    "dismiss": ReopensComplaints(),
+}
 
 
 def can_undo(act: Mapping[str, Any], now_ms: int) -> bool:

@@ -14,6 +14,7 @@ ACTS: dict[str, str | Promise] = {
     "ban": _("Ban"),
     "shadow": _("Shadow"),
     "lift": _("Let in again"),
+    "dismiss": _("Dismissed what viewers reported"),
     "note": _("Wrote a note"),
     "role": _("Changed a role"),
     "approve": _("Approved a comment"),

@@ -41,9 +41,19 @@ def locked_for(right: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedHea
 
 
 def locked_channel(act: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedHeads, Video]:
-    """Return the topics of the video and of its channel's moderation, locked, and the video.
+    """Do what `locked_with_channel` does, for somebody who may do the act there (moderation.rights).
 
-    For somebody who may do the act there (moderation.rights). Raises NotFound, Forbidden, Conflict.
+    Raises NotFound, Forbidden, Conflict.
+    """
+    heads, video = locked_with_channel(video_id, actor)
+    channel_rights.require(act, video.owner_id, actor)
+    return heads, video
+
+
+def locked_with_channel(video_id: UUID, actor: Viewer) -> tuple[log.LockedHeads, Video]:
+    """Return the topics of the video and of its channel's moderation, locked, and the video, if they may see it.
+
+    Raises NotFound, Conflict.
     """
     owner_id = Video.objects.filter(id=video_id).values_list("owner_id", flat=True).first()
     if owner_id is None:
@@ -52,7 +62,6 @@ def locked_channel(act: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedH
     _, video = locked(video_id, actor)
     if video.owner_id != owner_id:
         raise Conflict("The broadcaster has just signed in to another account. Try again.")
-    channel_rights.require(act, owner_id, actor)
     return heads, video
 
 

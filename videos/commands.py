@@ -9,7 +9,8 @@ from uuid import UUID
 from accounts.commands import client_id_of, command, text_of
 from accounts.models import Viewer
 from accounts.tokens import Claim, viewer_of_claim
-from moderation.commands import named
+from moderation.commands import complaint_in, named
+from moderation.limits import COMPLAINTS
 from moderation.representation import entry_json
 from moderation.restrictions import takes_part
 from realtime import act_limits
@@ -70,6 +71,13 @@ async def _delete(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[s
         lambda: moderation.delete_comment(video_id, comment_id, viewer_of_claim(who), reason=reason)
     )
     return {"act": entry_json(entry) if entry is not None else None}
+
+
+async def _report(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
+    comment_id, said = named(message, "comment"), complaint_in(message)
+    act_limits.take(COMPLAINTS, who)
+    await backend_threads.run(lambda: moderation.report_comment(video_id, comment_id, viewer_of_claim(who), **said))
+    return {}
 
 
 async def _delete_all(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +149,7 @@ COMMANDS: dict[str, RunCommand] = {
     "edit_comment": _on_video(_edit_comment),
     "react": _on_video(_react),
     "delete": _on_video(_delete),
+    "report": _on_video(_report),
     "delete_all": command(_delete_all),
     "approve": _on_video(_approve),
     "deny": _on_video(_deny),

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Viewer
-from moderation import audit, rights
+from moderation import audit, complaints, rights
 from realtime.events import TopicName
 from realtime.log import writer as log
 from screening.attacks import Attack, are_alike, gist
@@ -133,6 +133,7 @@ def _roll_back(
     shown.update(deleted_at=timezone.now(), pinned_at=None, deletion=entry.id)
     deleted = [{"comment": deleted_json(*row)} for row in comments]
     log.record_all(heads[TopicName(f"video:{video_id}")], "comment_deleted", deleted)
+    complaints.settle(heads, owner_id, [id for id, _ in comments], entry)
 
 
 def _tell(heads: log.LockedHeads, gate: Gate) -> None:

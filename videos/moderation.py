@@ -1,4 +1,4 @@
-"""What authors and moderators do with comments: delete, pin. Written, committed, and only then published.
+"""What viewers and moderators do with comments: delete, report, pin. Written, committed, and only then published.
 
 Hop: called by the API, the admin and removal; realtime.log.writer records it for those who watch.
 """
@@ -14,13 +14,13 @@ from django.utils import timezone
 
 from accounts.models import Viewer
 from accounts.permissions import DELETE_VIEWER
-from moderation import audit
+from moderation import audit, complaints
 from moderation import rights as channel_rights
-from moderation.acts import clean_reason
-from moderation.models import AuditEntry
+from moderation.complaints import Reported
+from moderation.models import AuditEntry, Complaint
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos.access import locked, locked_anyway, locked_channel, locked_for
+from videos.access import locked_anyway, locked_channel, locked_for, locked_with_channel
 from videos.models import Comment, CommentVersion, Pin, Video
 from videos.representation import comment_json, with_authors
 from videos.topics import visible_video
@@ -39,15 +39,16 @@ def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer, *, reason: s
     if Comment.objects.filter(id=comment_id, author=actor).exists():
         _delete_own(video_id, comment_id, actor)
     else:
-        entry = _delete_others(video_id, comment_id, actor, clean_reason(reason))
+        entry = _delete_others(video_id, comment_id, actor, audit.clean_reason(reason))
     logger.info("comment %s of video:%s deleted by %s", comment_id, video_id, actor.id)
     return entry
 
 
 @transaction.atomic
 def _delete_own(video_id: UUID, comment_id: UUID, author: Viewer) -> None:
-    head, video = locked(video_id, author)
-    _delete(head, _shown_comment(video, comment_id))
+    heads, video = locked_with_channel(video_id, author)
+    _delete(heads[TopicName(video.topic)], _shown_comment(video, comment_id))
+    complaints.settle(heads, video.owner_id, [comment_id], None)
 
 
 @transaction.atomic
@@ -57,6 +58,7 @@ def _delete_others(video_id: UUID, comment_id: UUID, actor: Viewer, reason: str)
     _delete(heads[TopicName(video.topic)], found)
     entry = _record(heads, "delete", actor, found, reason=reason)
     Comment.objects.filter(id=found.id).update(deletion=entry.id)
+    complaints.settle(heads, video.owner_id, [comment_id], entry)
     return entry
 
 
@@ -93,6 +95,7 @@ def delete_comments(video_id: UUID, comment_ids: Sequence[UUID], actor: Viewer) 
         said = f"{len(deleted)} comments"
         entry = audit.record(heads, video.owner_id, "delete", actor, video_id=video.id, text=said)
         Comment.objects.filter(id__in=deleted).update(deletion=entry.id)
+        complaints.settle(heads, video.owner_id, deleted, entry)
         logger.info("%s of %s deleted by %s", said, video.topic, actor.id)
     return len(deleted)
 
@@ -115,6 +118,19 @@ def _delete_many(head: log.LockedHead, video: Video, comment_ids: Sequence[UUID]
         shown.update(deleted_at=timezone.now(), pinned_at=None)
         log.record_all(head, "comment_deleted", [{"comment": deleted_json(*row)} for row in found])
     return [id for id, _ in found]
+
+
+@transaction.atomic
+def report_comment(video_id: UUID, comment_id: UUID, reporter: Viewer, *, reason: str, remark: str = "") -> None:
+    """Report a comment to the moderators of the channel. Raises NotFound, Forbidden, Conflict."""
+    owner_id = visible_video(video_id, reporter).owner_id
+    heads = audit.lock(owner_id)  # not of the video: nobody who comments waits for a complaint
+    video = visible_video(video_id, reporter)
+    if video.owner_id != owner_id:
+        raise NotFound("There is no such video.")
+    found = _shown_comment(video, comment_id)
+    reported = Reported(Complaint.Kind.COMMENT, found.id, found.author, video.id, found.body)
+    complaints.add(heads, owner_id, reporter, reported, reason=reason, remark=remark)
 
 
 def versions_of(video_id: UUID, comment_id: UUID, actor: Viewer) -> Sequence[CommentVersion]:

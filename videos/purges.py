@@ -14,8 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Viewer
-from moderation import audit, rights
-from moderation.acts import clean_reason
+from moderation import audit, complaints, rights
 from moderation.models import AuditEntry
 from moderation.undoing import undo
 from realtime.events import TopicName
@@ -38,7 +37,7 @@ def delete_comments_of(
 
     Return the act and the comments. Raises NotFound (there are none), Forbidden, Invalid.
     """
-    reason = clean_reason(reason)
+    reason = audit.clean_reason(reason)
     viewer = Viewer.objects.filter(id=viewer_id).first()
     if viewer is None:
         raise NotFound("There is no such person.")
@@ -54,6 +53,7 @@ def delete_comments_of(
     Comment.objects.filter(id__in=ids).update(deleted_at=timezone.now(), pinned_at=None, deletion=entry.id)
     gone = [(_topic(video_id), "comment_deleted", {"comment": deleted_json(id, seq)}) for video_id, id, seq in found]
     log.record_many(heads, gone)
+    complaints.settle(heads, owner_id, ids, entry)
     logger.info("%d comments of %s deleted by %s", len(found), viewer_id, actor.id)
     return entry, ids
 
@@ -88,6 +88,7 @@ class RestoresComments:
             for comment in found
         ]
         log.record_many(heads, back)
+        complaints.reopen(heads, found[0].video.owner_id, entry)
 
 
 def _deleted_by(entry: AuditEntry) -> QuerySet[Comment]:

@@ -20,6 +20,8 @@ from django.utils.translation import ngettext
 
 from accounts.belongings import Belongings
 from accounts.models import Viewer
+from moderation import complaints
+from moderation.models import Complaint
 from realtime.events import TopicName
 from realtime.log.retention import delete_topics, empty_topics
 from realtime.log.writer import correct_counters, lock_topics
@@ -72,6 +74,7 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
         raise NotFound("There is no such video.")
     broadcasts.close_video(video_id, actor)
     held.forget(HeldComment.objects.filter(video=video_id))
+    complaints.forget(Complaint.objects.filter(channel=video.owner_id, video_id=video_id))
     _delete_rows(_LIKES_OF_VIDEO, video_id)
     Pin.objects.filter(video_id=video_id).delete()
     _delete_rows(_COMMENTS_OF_VIDEO, video_id)

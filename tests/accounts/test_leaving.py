@@ -17,6 +17,7 @@ from following.models import Follow
 from messaging import acts as talk_acts
 from messaging.models import Message
 from moderation.acts import write_note
+from moderation.complaints import report_person
 from moderation.models import Restriction, Role
 from realtime.limits import RateLimit
 from tests.accounts.test_sign_up import text_of
@@ -82,16 +83,20 @@ def test_copy_has_what_waits_and_what_moderation_keeps_but_betrays_no_shadow(sta
         HeldComment.objects.create(video=stage.video, author=fan, body=body, reason=reason)
     Role.objects.create(channel=other, viewer=fan, kind="helper")
     write_note(other.id, other.id, fan, "my note")
+    report_person(stage.owner.id, stage.viewers[0].id, fan, reason="spam", remark="my remark")
+    report_person(stage.owner.id, fan.id, stage.viewers[0], reason="spam", remark="somebody else's")
     for kind, channel in (("ban", other), ("shadow", None)):
         Restriction.objects.create(viewer=fan, channel=channel, kind=kind, reason="because")
     with exports.copy_of(fan) as file:
         file.seek(0)
         found = json.load(file)
+    assert [(row["reason"], row["remark"]) for row in found["reported"]] == [("spam", "my remark")]
     assert [[row["body"] for row in found[name]] for name in ("comments", "held_comments")] == [["unseen"], ["held"]]
     assert [(row["channel_id"], row["kind"]) for row in found["roles"]] == [(str(other.id), "helper")]
     assert [(row["kind"], row["reason"]) for row in found["restrictions"]] == [("ban", "because")]
     assert ([row["act"] for row in found["acts_of_moderation"]], len(found["notes"])) == (["note"], 1)
     assert "shadow" not in json.dumps(found)
+    assert "somebody else's" not in json.dumps(found)
 
 
 def test_copy_of_messages_has_only_ones_own(circle: Circle) -> None:

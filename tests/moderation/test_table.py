@@ -97,6 +97,9 @@ class Doors:
         channel, video = f"/channels/{self.channel}", f"/videos/{self.room.video_id}"
         author, comment = await self.comment()
         restriction: dict[str, Any] = {"kind": act, **({"seconds": 60} if act == "time_out" else {})}
+        if act == "dismiss":
+            path = f"{video}/comments/{comment}/report"
+            (await self.room.call("POST", path, {"reason": "spam"}, person=await self.victim())).raise_for_status()
         if act == "lift":
             owner, path = self.room.people[0], f"{channel}/restrictions/{author.id}"
             (await self.room.call("PUT", path, {"kind": "ban"}, person=owner)).raise_for_status()
@@ -112,6 +115,7 @@ class Doors:
             "pin": ("PUT", f"{video}/comments/{comment}/pin", None),
             "lift": ("DELETE", f"{channel}/restrictions/{author.id}", None),
             "board": ("POST", f"{video}/polls", {"question": "Well?", "options": ["Yes", "No"]}),
+            "dismiss": ("DELETE", f"{channel}/reported/{comment}", None),
             "review": ("GET", f"{video}/held", None),
             "rules": ("PATCH", f"{channel}/rules", {}),
             "gate": ("PUT", f"{channel}/gate", {"back_minutes": 0}),

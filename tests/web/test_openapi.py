@@ -284,8 +284,11 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         await here.call("PUT", f"{channel}/words", {"refused": "", "held": "money"}, person=broadcaster)
     ).raise_for_status()
     waiting = (await here.call("POST", comments, {"body": "money"}, person=guest)).json()["held"]["id"]
+    bad = (await here.call("POST", comments, {"body": "an advert"}, person=guest)).json()["id"]
+    (await here.call("POST", f"{comments}/{bad}/report", {"reason": "spam"}, person=other)).raise_for_status()
     by_id = {
         "held_id": waiting,
+        "reported_id": bad,
         "poll_id": asked["id"],
         "question_id": str(question),
         "video_id": here.video_id,
@@ -359,6 +362,12 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("PUT", f"{comments}/{mine['id']}/pin", None, broadcaster),
         ("DELETE", f"{comments}/{mine['id']}/pin", None, broadcaster),
         ("POST", f"{comments}/{mine['id']}/restore", None, broadcaster),
+        ("POST", f"{comments}/{mine['id']}/report", {"reason": "hate", "remark": "Look"}, other),
+        ("POST", f"{comments}/{mine['id']}/report", {"reason": "hate"}, guest),
+        ("POST", f"{channel}/people/{other.id}/report", {"reason": "other"}, guest),
+        ("GET", f"{channel}/reported", None, broadcaster),
+        ("DELETE", f"{channel}/reported/{bad}", None, broadcaster),
+        ("DELETE", f"{channel}/reported/{bad}", None, guest),
         ("PUT", f"{channel}/roles/{other.id}", {"role": "helper"}, broadcaster),
         ("PUT", f"{channel}/roles/{other.id}", {"role": "helper"}, guest),
         ("GET", f"{channel}/roles", None, other),

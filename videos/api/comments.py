@@ -9,6 +9,9 @@ from ninja import Path, Query, Router
 
 from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth, viewer_of
 from accounts.schemas import TypingIn
+from moderation import audit
+from moderation.limits import COMPLAINTS
+from moderation.schemas import ComplaintIn
 from realtime import act_limits
 from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import backend_threads
@@ -150,6 +153,25 @@ async def delete_comment(
 async def restore_comment(request: HttpRequest, video_id: VideoId, comment_id: CommentId) -> HttpResponse:
     """Takes the act back that has deleted it, with all comments that went by it. Codes of 409: `too_late`, `undone`."""
     await backend_threads.run(purges.restore_comment, video_id, comment_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+@router.post(
+    "/videos/{video_id}/comments/{comment_id}/report",
+    response={204: None, **SENDING},
+    tags=["comments"],
+    auth=viewer_auth,
+    summary="Report a comment to the moderators",
+)
+async def report_comment(
+    request: HttpRequest, video_id: VideoId, comment_id: CommentId, body: ComplaintIn
+) -> HttpResponse:
+    """The second time changes nothing. The author does not learn who has reported it."""
+    reporter, remark = acting_viewer(request), audit.clean_reason(body.remark)
+    act_limits.take(COMPLAINTS, reporter)
+    await backend_threads.run(
+        moderation.report_comment, video_id, comment_id, reporter, reason=body.reason, remark=remark
+    )
     return HttpResponse(status=204)
 
 
