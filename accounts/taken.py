@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.lookalikes import name_key
@@ -92,11 +92,19 @@ def settle(viewer: Viewer) -> None:
 def fill(model: type[Any] = Viewer) -> int:
     """Give their keys to viewers that older code has written, in short transactions. Returns how many."""
     filled = 0
-    while viewers := list(model.objects.filter(name_key="").exclude(name="").only("name")[:SLICE]):
-        for viewer in viewers:
-            viewer.name_key = name_key(viewer.name)
-        filled += model.objects.bulk_update(viewers, ["name_key"])
+    while slice := _fill_slice(model):
+        filled += slice
     return filled
+
+
+@transaction.atomic
+def _fill_slice(model: type[Any]) -> int:
+    """Lock the rows in the order of their ids, as a batch of comments does that renames guests."""
+    without = model.objects.select_for_update(no_key=True).filter(name_key="").exclude(name="").order_by("id")
+    viewers = list(without.only("name")[:SLICE])
+    for viewer in viewers:
+        viewer.name_key = name_key(viewer.name)
+    return int(model.objects.bulk_update(viewers, ["name_key"])) if viewers else 0
 
 
 def _lock(key: str) -> None:

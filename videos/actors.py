@@ -57,9 +57,12 @@ def is_moderator_in(actor: Actor, video: Mapping[str, Any], roles: Roles) -> boo
     return actor.is_moderator or roles.get((video["owner_id"], actor.id)) == Role.Kind.MODERATOR
 
 
+# Rows in the order of their ids: two batches at different videos may rename the same two guests.
 _WRITE = (
-    "UPDATE accounts_viewer v SET name = n.name, name_key = n.key"
-    " FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS n (id, name, key) WHERE v.id = n.id"
+    "WITH n AS (SELECT v.id, new.name, new.key"
+    " FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS new (id, name, key) JOIN accounts_viewer v USING (id)"
+    " ORDER BY v.id FOR NO KEY UPDATE OF v)"
+    " UPDATE accounts_viewer v SET name = n.name, name_key = n.key FROM n WHERE v.id = n.id"
 )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import connection
 
 from accounts import profiles
 from accounts.guests import create_guest
@@ -14,8 +17,10 @@ from accounts.models import Viewer
 from accounts.taken import check_at, namesakes, numbered
 from moderation.models import Role
 from realtime.log.threads import backend_threads
+from realtime.log.writer import connection_parameters
 from realtime.table.subscriptions import SharedTable
 from tests.videos.acts import Stage
+from videos.actors import Actor, Names
 from videos.likes import comment
 from videos.models import Comment
 from videos.watching import is_one_at
@@ -64,6 +69,43 @@ async def test_of_guests_who_write_at_once_one_keeps_the_name(stage: Stage) -> N
     names = await asyncio.gather(*(written_by(stage, guest) for guest in guests))
     assert sum(name in ("Ada", "ada", "ADA", "A d a") for name in names) == 1
     assert len(await run(lambda: {*Comment.objects.values_list("author__name_key", flat=True)})) == 4
+
+
+SLOW_ROWS = """
+CREATE FUNCTION wait_a_moment() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END $$ LANGUAGE plpgsql;
+CREATE TRIGGER slow BEFORE UPDATE ON accounts_viewer FOR EACH ROW EXECUTE FUNCTION wait_a_moment()
+"""
+
+
+@pytest.fixture
+def slow_rows(stage: Stage) -> Iterator[None]:
+    """Each row of a viewer that is written takes a moment, in which it is locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(SLOW_ROWS)
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION wait_a_moment CASCADE")
+
+
+async def test_two_batches_that_rename_the_same_guests_do_not_wait_for_each_other(
+    stage: Stage, slow_rows: None
+) -> None:
+    """Each had locked one guest and waited for the other one: PostgreSQL ended one of them, with all its comments."""
+    guests = [await run(create_guest, name) for name in ("Ada", "Bea")]
+
+    def rename(order: list[Viewer]) -> None:
+        names = Names()
+        for who in order:
+            actor = Actor(who.id, who.name, who.name_key, who.password, True, False, False)
+            names.settled(actor, stage.video.id, is_taken=True)
+        with psycopg.connect(**connection_parameters()) as own:
+            # As in a table with many viewers.
+            own.execute("SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off")
+            names.write(own.execute)
+
+    await asyncio.gather(run(rename, guests), run(rename, guests[::-1]))
+    found = await run(lambda: sorted(Viewer.objects.filter(id__in=[who.id for who in guests]).values_list("name")))
+    assert found == sorted((numbered(who.name, who.id),) for who in guests)
 
 
 async def test_account_that_takes_a_guests_name_has_it_from_the_next_comment(stage: Stage) -> None:
