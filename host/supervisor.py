@@ -200,6 +200,7 @@ class Supervisor:
             self.say(f"{kept.program.name} ended {_how(kept.child)}: starting it again in {pause:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(kept.unwanted.wait(), pause)
+            if kept.unwanted.is_set():  # perhaps in the very turn of the loop in which the pause ended
                 return
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             try:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -71,6 +72,22 @@ async def test_a_stopped_program_stays_stopped_and_its_last_words_are_heard(outp
         await watched.stop(["polite"])
         assert watched.last_lines("polite") == "up\nbye"
     assert "starting it again" not in output.text()
+
+
+async def test_a_program_that_is_stopped_as_its_pause_ends_is_not_started_again(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a loop that is late both come in one turn. The program was started, and the stop waited for it for ever."""
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.2)
+    loop, stops = asyncio.get_running_loop(), []
+    async with Supervisor(LogStream(output, coloured=False)) as watched:
+        watched.start(shell("once", "exit 3"))
+        await until(lambda: "starting it again in 0.2 s" in output.text())
+        monkeypatch.setattr(watched, "_run", lambda kept: pytest.fail("it was started again"))
+        loop.call_later(0.3, lambda: stops.append(loop.create_task(watched.stop(["once"]))))
+        time.sleep(0.4)  # the loop is late
+        await until(lambda: bool(stops) and stops[0].done())
+        assert stops[0].exception() is None
 
 
 async def test_a_program_that_will_not_stop_is_ended_by_force(output: Output) -> None:
