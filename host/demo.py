@@ -62,21 +62,20 @@ class Demo:
                 return
             video_id = await with_database(video.open_broadcast)
             address = f"rtmp://{in_url(settings.LIVE_RTMP_HOST)}:{settings.LIVE_RTMP_PORT}/live"
-            key = await with_database(video.stream_key)
+            key, token = await with_database(video.stream_key), await with_database(video.token)
             await until(_takes_pictures, every_seconds=CHECK_SECONDS / 10)
             self._supervisor.start(await asyncio.to_thread(picture.program, f"{address}/{key}"))
         except (OperationalError, OSError, RuntimeError) as error:
             self._supervisor.say(f"no demo broadcast: {error}")
             return
-        if await self._goes_on(video, video_id):
+        if await self._goes_on(video, video_id, token):
             return
         await self._supervisor.stop([NAME])
         self._supervisor.say("the demo broadcast has been ended")
 
-    async def _goes_on(self, video: DemoVideo, video_id: Any) -> bool:
+    async def _goes_on(self, video: DemoVideo, video_id: Any, token: str) -> bool:
         """Let guests act until the video ends or the site stops. Return True if it is the site that stops."""
         host = in_url(settings.HOST)
-        token = await with_database(video.token)
         client = demo_guests.client_of(settings.PORT, host=host, allowed_hosts=settings.ALLOWED_HOSTS)
         async with client:
             guests = demo_guests.DemoGuests(
