@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import pytest
 import pytest_asyncio
 from django.core.management.commands import flush
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
+from psycopg.errors import DeadlockDetected
 from pytest_django import DjangoDbBlocker
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -68,12 +69,20 @@ KEPT_TABLES = ("django_migrations", "django_content_type", "auth_permission")
 def _empty_tables(_: flush.Command, *, database: str, **__: Any) -> None:
     """Empty the tables, in place of Django's `flush`. Constraints are checked at the end of it, in any order.
 
-    Threads may still write: they wait until all is empty.
+    Threads may still write: they wait until all is empty. If one of them holds what this waits for, it comes first.
     """
-    with connections[database].cursor() as cursor:
-        tables = sorted({*connections[database].introspection.django_table_names()} - {*KEPT_TABLES})
-        lock = f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE"
-        cursor.execute("; ".join([lock, *(f"DELETE FROM {table}" for table in tables)]))
+    tables = sorted({*connections[database].introspection.django_table_names()} - {*KEPT_TABLES})
+    lock = f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE"
+    statements = "; ".join([lock, *(f"DELETE FROM {table}" for table in tables)])
+    is_empty = False
+    while not is_empty:
+        try:
+            with connections[database].cursor() as cursor:
+                cursor.execute(statements)
+            is_empty = True
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DeadlockDetected):
+                raise
 
 
 @pytest.fixture(scope="session")

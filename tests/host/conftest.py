@@ -112,6 +112,14 @@ def port() -> int:
     return free_port()
 
 
+def command_line(pid: int) -> str:
+    """Return its words with spaces between them; "" if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
 def alive(pid: int) -> bool:
     """Return whether the process exists and is no zombie."""
     try:
