@@ -32,7 +32,9 @@ FIRST = (
     "tests/host/test_regions.py",
     "tests/loadtest/test_command.py",
     "tests/test_checks.py",
+    "tests/web/test_openapi.py",
     "tests/test_benchmarks.py",
+    "tests/walk/test_walk.py",
 )
 
 
