@@ -85,6 +85,8 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
     empty_topics(topics)
     with transaction.atomic():
         lock_topics(topics)
+        # Before all other rows: a look or a node may write steps of its timeline while those are deleted.
+        list(Video.objects.select_for_update().filter(id=video_id).values("id"))
         Video.objects.filter(id=video_id).delete()
         delete_topics(topics)
         DeletedVideo.objects.bulk_create([DeletedVideo(id=video_id)], ignore_conflicts=True)

@@ -32,7 +32,8 @@ LATE = timedelta(minutes=2)
 """How long after a step what happened in it may still come."""
 FLUSH_SECONDS = 3.0
 
-# Rows in order of the key: a look and a node that write the same steps must not wait for each other in a circle.
+# Rows in order of the key: a look and a node that write the same steps must not wait for each other in a circle. The
+# videos are held: if one was deleted before the commit, the steps of all the others would be lost with its own.
 _LOOK = """
 WITH asked AS (
     SELECT a.video_id, a.viewers,
@@ -43,6 +44,7 @@ WITH asked AS (
       (SELECT jsonb_object_agg(kind, count) FROM videos_likecount c
        WHERE c.video_id = a.video_id AND count > 0) AS likes
     FROM unnest(%(ids)s::uuid[], %(viewers)s::integer[]) AS a (video_id, viewers)
+    JOIN videos_video v ON v.id = a.video_id ORDER BY v.id FOR KEY SHARE OF v
   ), standing AS (
     SELECT video_id, %(step)s::timestamptz AS at,
       nullif(coalesce(likes, '{}'), coalesce(known_likes, '{}')) AS likes,
@@ -51,7 +53,7 @@ WITH asked AS (
   ), written AS (
     SELECT video_id, date_bin('5 seconds', c.created_at, to_timestamp(0)) AS at,
       count(*) FILTER (WHERE c.deleted_at IS NULL) AS comments
-    FROM videos_comment c WHERE c.video_id = ANY(%(ids)s) AND c.created_at >= %(late)s GROUP BY 1, 2
+    FROM asked JOIN videos_comment c USING (video_id) WHERE c.created_at >= %(late)s GROUP BY 1, 2
   )
 INSERT INTO videos_timelinestep AS step (video_id, at, likes, viewers, comments, reactions)
 SELECT video_id, at, likes, viewers, coalesce(comments, 0), '{}' FROM standing FULL JOIN written USING (video_id, at)

@@ -117,12 +117,19 @@ async def test_reactions_are_added_up_by_each_process(live: Stage, room: dict[st
     assert [row[1:] for row in await run(written)] == [(None, {"heart": 7, "wow": 1}, 0, 2)]
 
 
-async def test_reactions_at_a_video_that_is_deleted_meanwhile_are_left_out(live: Stage) -> None:
-    """The video was found, and gone when the rows were committed: all reactions of that moment were lost."""
-    other = await run(broadcasts.create_video, live.owner, title="Stays")
+@pytest.mark.parametrize("what", ["reactions", "viewers"])
+async def test_steps_of_a_video_that_is_deleted_meanwhile_are_left_out(
+    live: Stage, room: dict[str, int], what: str
+) -> None:
+    """The video was found, and gone when the rows were committed: all steps of that moment were lost."""
+    live.viewers[0].is_broadcaster = True
+    other = await run(broadcasts.create_video, live.viewers[0], title="Stays")
+    await run(broadcasts.start_video, other.id, live.viewers[0])
     tally, deleted, go_on = ReactionTally(), threading.Event(), threading.Event()
-    for video_id in (live.video.id, other.id):
-        tally.add(video_id, "heart", 1, at_ms=int(timezone.now().timestamp() * 1000))
+    for video in (live.video, other):
+        room[video.topic] = 3
+        if what == "reactions":
+            tally.add(video.id, "heart", 1, at_ms=int(timezone.now().timestamp() * 1000))
 
     def delete() -> None:
         with transaction.atomic():
@@ -132,14 +139,43 @@ async def test_reactions_at_a_video_that_is_deleted_meanwhile_are_left_out(live:
 
     deleting = asyncio.create_task(run(delete))
     await asyncio.to_thread(deleted.wait, 20)
-    flushing = asyncio.create_task(tally.flush())
+    writing = asyncio.create_task(tally.flush() if what == "reactions" else run(look, timezone.now()))
     async with asyncio.timeout(HANG_SECONDS):
         while not await is_waited_for():
             await asyncio.sleep(0.01)
     go_on.set()
     await deleting
+    await writing
+    left = ({"heart": 1}, None) if what == "reactions" else ({}, 3)
+    assert [(row[2], row[4]) for row in await run(written)] == [left]
+
+
+async def test_a_video_is_deleted_while_people_react(live: Stage) -> None:
+    """A step that was written between the deletion of the others and that of the video ended the deletion."""
+    tally, is_almost_done, go_on = ReactionTally(), threading.Event(), threading.Event()
+    tally.add(live.video.id, "heart", 1, at_ms=int(timezone.now().timestamp() * 1000))
+
+    def late(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if sql.startswith('DELETE FROM "videos_video"'):
+            is_almost_done.set()
+            go_on.wait(20)
+        return execute(sql, *rest)
+
+    def delete() -> None:
+        with connection.execute_wrapper(late):
+            removal.delete_video(live.video.id, live.owner)
+        connection.close()
+
+    deleting = asyncio.create_task(asyncio.to_thread(delete))
+    await asyncio.to_thread(is_almost_done.wait, 20)
+    flushing = asyncio.create_task(tally.flush())
+    async with asyncio.timeout(HANG_SECONDS):
+        while not flushing.done() and not await is_waited_for():
+            await asyncio.sleep(0.01)
+    go_on.set()
+    await deleting
     await flushing
-    assert [row[2] for row in await run(written)] == [{"heart": 1}]
+    assert not await run(Video.objects.filter(id=live.video.id).exists)
 
 
 async def is_waited_for() -> bool:
