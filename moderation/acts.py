@@ -28,7 +28,7 @@ from web.text import clean_text
 
 logger = logging.getLogger(__name__)
 
-SECONDS_MIN, SECONDS_MAX = 10, 14 * 86_400
+SECONDS_MIN = 10
 """Of a time-out."""
 
 Restricted = tuple[Restriction, AuditEntry]
@@ -121,9 +121,9 @@ def _check_length(kind: str, seconds: int | None, rank: Rank) -> None:
         if seconds is not None:
             raise Invalid("Only a time-out has seconds.")
         return
-    if seconds is None or not SECONDS_MIN <= seconds <= SECONDS_MAX:
-        raise Invalid(f"A time-out lasts {SECONDS_MIN} seconds to {SECONDS_MAX // 86_400} days.")
-    if rank == Rank.HELPER and seconds > rights.HELPER_SECONDS_MAX:
+    if seconds is None or not SECONDS_MIN <= seconds <= rights.SECONDS_MAX:
+        raise Invalid(f"A time-out lasts {SECONDS_MIN} seconds to {rights.SECONDS_MAX // 86_400} days.")
+    if seconds > rights.seconds_max(rank):
         raise Forbidden("A helper gives time-outs of an hour at most.", code="too_long")
 
 

@@ -47,19 +47,23 @@ def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             return redirect(request.path if rights.may("read", channel_id, viewer) else "/")
         except Refused as refusal:
             error = refusal.detail
-    now = now_ms()
+    now, may = now_ms(), rights.offered(channel_id, viewer)["may"]
     context = {
         "channel": owner,
         "error": error,
         "username": request.POST.get("username", ""),
         "roles": reading.roles(channel_id, viewer),
-        "may_appoint": rights.may("role", channel_id, viewer),
+        "may_appoint": "role" in may,
         "restrictions": [
             {**each, "word": ACTS[each["kind"]]} for each in reading.restrictions(channel_id, viewer, None, SHOWN)
         ],
-        "may_lift": rights.may("lift", channel_id, viewer),
+        "may_lift": "lift" in may,
         "acts": [
-            {**act, "word": ACTS.get(act["act"], act["act"]), "is_recent": undoing.can_undo(act, now)}
+            {
+                **act,
+                "word": ACTS.get(act["act"], act["act"]),
+                "may_undo": act["act"] in may and undoing.can_undo(act, now),
+            }
             for act in reading.acts(channel_id, viewer, None, SHOWN)
         ],
     }

@@ -5,6 +5,7 @@ Called by every act of moderation.
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from accounts.models import Viewer
@@ -21,7 +22,7 @@ MAY = {
     "read": HELPERS,  # the log, the people and the notes
     "note": HELPERS,
     "delete": HELPERS,
-    "time_out": HELPERS,  # of an hour at most (`HELPER_SECONDS_MAX`)
+    "time_out": HELPERS,  # of an hour at most (`seconds_max`)
     "delete_all": MODERATORS,
     "pin": MODERATORS,
     "ban": MODERATORS,
@@ -37,19 +38,34 @@ MAY = {
 """Each act, and the ranks that may do it."""
 
 
-HELPER_SECONDS_MAX = 3_600
+SECONDS_MAX, HELPER_SECONDS_MAX = 14 * 86_400, 3_600
+"""Of a time-out."""
 
 
 def may(act: str, owner_id: UUID | None, viewer: Viewer | None) -> bool:
     """Return whether the viewer may do the act in the channel."""
     rank = role_in(owner_id, viewer)
-    return rank in MAY[act] and not _is_barred(act, rank, owner_id, viewer)
+    return rank in MAY[act] and not (act != "read" and _is_barred(rank, owner_id, viewer))
 
 
-def _is_barred(act: str, rank: Rank, owner_id: UUID | None, viewer: Viewer | None) -> bool:
+def offered(owner_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
+    """Return what a page offers the viewer in the channel: `{"may", "time_out_seconds_max"}`, the acts of `MAY` that
+    they may do. Two queries at most, besides permissions.
+    """
+    rank = role_in(owner_id, viewer)
+    is_barred = _is_barred(rank, owner_id, viewer)
+    acts = [act for act, ranks in MAY.items() if rank in ranks and (act == "read" or not is_barred)]
+    return {"may": acts, "time_out_seconds_max": seconds_max(rank) if "time_out" in acts else 0}
+
+
+def seconds_max(rank: Rank) -> int:
+    """Return how long a time-out may be that somebody of this rank gives."""
+    return HELPER_SECONDS_MAX if rank == Rank.HELPER else SECONDS_MAX
+
+
+def _is_barred(rank: Rank, owner_id: UUID | None, viewer: Viewer | None) -> bool:
     """Return whether somebody with a role is kept out of the channel: then they only read what is done there."""
-    has_role = rank in (Rank.HELPER, Rank.MODERATOR)
-    return has_role and act != "read" and current().filter(channel=owner_id, viewer=viewer).exists()
+    return rank in (Rank.HELPER, Rank.MODERATOR) and current().filter(channel=owner_id, viewer=viewer).exists()
 
 
 def require(act: str, owner_id: UUID | None, viewer: Viewer) -> Rank:
@@ -58,7 +74,7 @@ def require(act: str, owner_id: UUID | None, viewer: Viewer) -> Rank:
     if rank not in MAY[act]:
         people = "the broadcaster" if MAY[act] == OWNERS else "the broadcaster and moderators"
         raise Forbidden(f"Only {people} can do this.")
-    if _is_barred(act, rank, owner_id, viewer):
+    if act != "read" and _is_barred(rank, owner_id, viewer):
         raise Forbidden("You are kept out of this channel yourself.")
     return rank
 

@@ -9,8 +9,9 @@ from ninja import Schema
 from pydantic import ConfigDict, Field
 
 from accounts.schemas import Person
-from moderation.acts import SECONDS_MAX, SECONDS_MIN
+from moderation.acts import SECONDS_MIN
 from moderation.models import NOTE_MAX, REASON_MAX
+from moderation.rights import SECONDS_MAX
 from realtime.answers import In
 from web.schemas import SEEN_TEXT, TEXT, text_field
 

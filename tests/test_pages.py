@@ -94,7 +94,7 @@ def test_the_watch_page_holds_its_first_state(web: httpx.Client, make_video: Vid
 
     state = island(answer.text)
     assert state["topic"] == f"video:{video_id}"
-    assert (state["viewer"], state["mine"], state["can_moderate"]) == (None, None, False)
+    assert (state["viewer"], state["mine"], state["may"]) == (None, None, [])
     assert "<h1" in answer.text and "State of the page" in answer.text
     assert "Hello &lt;b&gt;there&lt;/b&gt;" in answer.text
     assert "csrftoken" in answer.cookies

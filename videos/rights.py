@@ -31,10 +31,6 @@ def may_watch(video: Video, viewer: Viewer | None) -> bool:
     return channel_rights.may("watch", video.owner_id, viewer)
 
 
-def may_moderate(video: Video, viewer: Viewer | None) -> bool:
-    return channel_rights.may("delete", video.owner_id, viewer)
-
-
 def may_broadcast(viewer: Viewer) -> bool:
     return viewer.is_broadcaster or viewer.has_perm(ADD)
 

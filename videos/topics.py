@@ -14,6 +14,7 @@ from uuid import UUID
 from accounts.circles import blocked_by
 from accounts.models import Viewer
 from accounts.representation import by_account, person
+from moderation.rights import offered
 from moderation.roles import group_of
 from realtime.events import TopicName
 from realtime.kinds import Access, TopicKind
@@ -26,7 +27,7 @@ from videos.access import require
 from videos.models import LikeCount, Video
 from videos.reading import read_comments, read_like, read_video, read_videos, standings
 from videos.representation import comment_fields, likes_json, role_of, video_json
-from videos.rights import may_moderate, may_watch
+from videos.rights import may_watch
 from web.refusals import NotFound
 from web.tombstones import tombstone, with_deleted
 
@@ -205,7 +206,7 @@ def like_of(video: Video, viewer: Viewer | None) -> str | None:
 
 async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     """Return the first state of the watch page: `{"topic", "epoch", "seq", "snapshot", "viewer", "mine",
-    "blocked", "can_moderate"}`.
+    "blocked", "may", "time_out_seconds_max"}`.
 
     Raises NotFound, StoreUnavailable.
     """
@@ -225,7 +226,7 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
             "viewer": {**person(viewer), "is_guest": viewer.is_guest} if viewer is not None else None,
             "mine": mine,
             "blocked": blocked,
-            "can_moderate": may_moderate(video, viewer),
+            **offered(video.owner_id, viewer),
         }
 
     state = await backend_threads.run(read)

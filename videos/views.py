@@ -88,12 +88,12 @@ _renewing: set[UUID] = set()
 
 
 def read_comments(state: Row, part: str) -> list[Row]:
-    """Return the comments that the viewer reads: not of those that they block, unless it is theirs to moderate.
+    """Return the comments that the viewer reads: not of those that they block, unless they may delete comments.
 
     static/js/watch/state.js follows the same rule.
     """
     found = state["snapshot"][part]
-    if state["can_moderate"]:
+    if "delete" in state["may"]:
         return list(found)
     return [comment for comment in found if comment["author"]["id"] not in state["blocked"]]
 

@@ -55,7 +55,8 @@ def island(**fields: Any) -> dict[str, Any]:
         "snapshot": snapshot,
         "viewer": ADA,
         "mine": None,
-        "can_moderate": False,
+        "may": [],
+        "time_out_seconds_max": 0,
         **fields,
     }
 

@@ -74,3 +74,13 @@ def test_others_are_refused_and_nobody_is_not_found(stage: Stage, path: str) -> 
     assert browser_of(stage.viewers[0]).get(path).status_code == 403
     assert Client().get(path).status_code == 302
     assert browser_of(stage.owner).get(f"/people/{stage.video.id}/").status_code == 404
+
+
+def test_a_helper_is_offered_no_undo_of_a_ban(stage: Stage, path: str) -> None:
+    """The button was there, and refused."""
+    vera = Viewer.objects.create_user("vera", name="Vera")
+    acts.give_role(stage.owner.id, vera.id, stage.owner, "helper")
+    acts.restrict(stage.owner.id, stage.viewers[0].id, stage.owner, kind="ban")
+    assert 'value="undo"' not in browser_of(vera).get(path).content.decode()
+    acts.restrict(stage.owner.id, stage.viewers[1].id, vera, kind="time_out", seconds=60)
+    assert browser_of(vera).get(path).content.decode().count('value="undo"') == 1

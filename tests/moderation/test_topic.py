@@ -11,7 +11,8 @@ import pytest
 
 from accounts.models import Viewer
 from moderation import audit
-from moderation.models import AuditEntry, Role
+from moderation.models import AuditEntry, Restriction, Role
+from moderation.rights import MAY
 from moderation.roles import Rank, role_in
 from realtime.events import Durable, TopicName
 from realtime.log.database import DatabaseStore
@@ -19,6 +20,7 @@ from realtime.log.threads import backend_threads
 from realtime.registry import registry
 from tests.videos.acts import Stage, allow
 from videos import likes, moderation
+from videos.topics import page_state
 from web.refusals import Forbidden
 
 run = backend_threads.run
@@ -108,6 +110,25 @@ async def test_ranks(stage: Stage) -> None:
     ranks = [await run(role_in, stage.owner.id, who) for who in (None, *stage.viewers[:2], stage.owner, clerk, root)]
     expected = [Rank.VIEWER, Rank.HELPER, Rank.VIEWER, Rank.OWNER, Rank.SITE_MODERATOR, Rank.ADMINISTRATOR]
     assert ranks == expected
+
+
+async def test_a_page_offers_what_one_may_do_there(stage: Stage) -> None:
+    """It knew only whether somebody moderates, and offered helpers what they are refused."""
+    helper, moderator, barred, viewer = stage.viewers[:4]
+    for who, kind in ((helper, "helper"), (moderator, "moderator"), (barred, "moderator")):
+        await give(stage, who, kind)
+    await run(Restriction.objects.create, channel=stage.owner, viewer=barred, kind="ban", given_by=stage.owner)
+
+    async def offered(who: Viewer | None) -> tuple[set[str], int]:
+        state = await page_state(stage.video.id, who)
+        return set(state["may"]), state["time_out_seconds_max"]
+
+    day = 86_400
+    assert await offered(helper) == ({act for act, ranks in MAY.items() if Rank.HELPER in ranks}, 3_600)
+    assert await offered(moderator) == (set(MAY) - {"role"}, 14 * day)
+    assert await offered(stage.owner) == (set(MAY), 14 * day)
+    assert await offered(barred) == ({"read"}, 0)
+    assert await offered(viewer) == await offered(None) == (set(), 0)
 
 
 async def test_moderators_of_a_channel_have_the_mark_and_helpers_do_not(stage: Stage) -> None:

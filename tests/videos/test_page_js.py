@@ -37,6 +37,16 @@ COMPOSER = """async () => {
     }
     return done;
 }"""
+OFFERED = """async (rights) => {
+    const { actsWith } = await import("/js/watch/comment-item.js");
+    const video = { comments_enabled: true, status: "live" };
+    const offered = (may, author) => {
+        const comment = { id: "c", author: { id: author }, reply_to: null, at_ms: 0, edited_at_ms: 1, pinned: false };
+        const acts = actsWith(comment, 0, { viewer: { id: "me" }, may, video, over: false });
+        return Object.keys(acts).filter((act) => acts[act]).sort().join(" ");
+    };
+    return rights.flatMap((may) => [offered(may, "other"), offered(may, "me")]);
+}"""
 DATES = """async () => {
     const { day, moment, shortly } = await import("/js/parts/format.js");
     const [then, now] = [new Date(2025, 2, 3, 20, 15), new Date(2026, 10, 29)];
@@ -90,3 +100,16 @@ async def test_a_date_of_another_year_has_its_year(page: Page) -> None:
 async def test_three_hundred_comments_do_not_move_what_one_reads(page: Page) -> None:
     """The browser rounds each scroll position: what was cut off added up to 11 pixels."""
     assert await page.evaluate(SCROLLER) < 1
+
+
+async def test_menu_of_a_comment_offers_what_one_may_do(page: Page) -> None:
+    """Helpers were offered bans and pins, which they are refused."""
+    helper = ["watch", "read", "note", "delete", "time_out", "review"]
+    assert await page.evaluate(OFFERED, [[], helper, [*helper, "pin", "ban"]]) == [
+        "copy message reply",
+        "copy delete reply",
+        "copy delete message moderate reply time_out versions",
+        "copy delete reply versions",
+        "ban copy delete message moderate pin reply time_out versions",
+        "copy delete pin reply versions",
+    ]

@@ -14,9 +14,9 @@ export class AnsweringCard {
   }
 
   /** `question`: null for none. */
-  render(question, { canModerate, over, video }) {
+  render(question, { may, over, video }) {
     this.#card.hidden = !question || over;
-    this.#card.querySelector("button").hidden = !canModerate || video.status === "ended";
+    this.#card.querySelector("button").hidden = !may.includes("board") || video.status === "ended";
     const id = question?.id ?? null;
     if (id === this.#shown) return;
     this.#shown = id;

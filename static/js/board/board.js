@@ -45,12 +45,12 @@ class Board {
     this.#replay = new PollReplay({ store, card: this.#poll });
   }
 
-  render({ video, viewer, canModerate }) {
+  render({ video, viewer, may }) {
     const isOther = viewer?.id !== this.#viewerId;
     this.#viewerId = viewer?.id;
     if (isOther && this.#state) this.#state = { ...this.#state, mine: null };
     if (video.has_board && (!this.#hasAsked || isOther)) void this.#ask();
-    if (canModerate && !this.#tools) this.#tools = import("./tools.js").then(({ Tools }) => new Tools({ store: this.store }));
+    if (may.includes("board") && !this.#tools) this.#tools = import("./tools.js").then(({ Tools }) => new Tools({ store: this.store }));
     this.#draw();
   }
 

@@ -61,7 +61,7 @@ export class PollCard {
     if (poll.id !== this.#shown) this.#begin(poll, open);
     const { total, options } = standing(this.#board);
     const { mine } = this.#board;
-    const isResult = !open || (!this.#isReplay && (mine !== null || this.#page.canModerate));
+    const isResult = !open || (!this.#isReplay && (mine !== null || this.#page.may.includes("board")));
     this.#card.classList.toggle("is-over", !open);
     this.#part("dismiss").hidden = open;
     this.#part("votes").textContent = this.#isReplay && open ? "" : plural("votes", total, { shown: compact(total) });

@@ -4,6 +4,7 @@
 import { plural, translate } from "../core/words.js";
 import { byId, copyOf, icon } from "../parts/dom.js";
 import { compact, offset } from "../parts/format.js";
+import { isRead } from "../watch/state.js";
 import { ranked } from "./question-state.js";
 
 const CALM_MS = 3_000;
@@ -24,7 +25,7 @@ export class QuestionList {
 
   render(state, page) {
     clearTimeout(this.#timer);
-    const shown = ranked(state).filter(({ author }) => page.canModerate || !page.blocked.includes(author.id));
+    const shown = ranked(state).filter(({ author }) => isRead(page, author));
     const ids = new Set(shown.map(({ id }) => id));
     for (const [id, item] of this.#items) {
       if (ids.has(id)) continue;
@@ -61,7 +62,7 @@ export class QuestionList {
     return item;
   }
 
-  #draw(question, { video, viewer, canModerate }) {
+  #draw(question, { video, viewer, may }) {
     const item = this.#items.get(question.id) ?? this.#make(question);
     const part = (name) => item.querySelector(`[data-act="${name}"]`);
     const isOwn = viewer?.id === question.author.id;
@@ -76,10 +77,9 @@ export class QuestionList {
     vote.setAttribute("aria-label", `${translate("vote_for")}: ${question.body}. ${plural("votes", question.votes, { shown: question.votes })}`);
     vote.disabled = video.status === "ended";
     vote.querySelector(".num").textContent = compact(question.votes);
-    item.querySelector(".question-acts").hidden = !canModerate;
-    part("answering").hidden = !canModerate || isAnswering || video.status === "ended";
-    part("answered").hidden = !canModerate;
-    part("delete").hidden = !(canModerate || isOwn);
+    item.querySelector(".question-acts").hidden = !may.includes("board");
+    part("answering").hidden = isAnswering || video.status === "ended";
+    part("delete").hidden = !(may.includes("delete") || isOwn);
   }
 }
 

@@ -114,10 +114,10 @@ export class Questions {
   }
 
   #drawAnswered() {
-    const { video, recording, canModerate } = this.store.state;
+    const { video, recording, may } = this.store.state;
     const has = (ms) => ms !== null && recording?.has(ms);
     const goTo = ({ answering_at_ms: ms }) => (has(ms) ? () => { byId("picture").currentTime = recording.secondOf(ms); } : null);
-    const putBack = canModerate && video.status !== "ended" ? (id) => void this.#act("open", id) : null;
+    const putBack = may.includes("board") && video.status !== "ended" ? (id) => void this.#act("open", id) : null;
     drawAnswered(byId("answered-list"), this.#answered, { video, goTo, putBack });
     byId("no-answered").hidden = this.#answered.length > 0;
   }

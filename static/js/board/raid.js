@@ -44,7 +44,7 @@ export class RaidCard {
     if (this.#card.hidden) return;
     const path = `/videos/${raid.to.id}/`;
     const name = isolated(raid.to.name);
-    const isSoon = leftMs > 0 && !this.#stays && !this.#page.canModerate;
+    const isSoon = leftMs > 0 && !this.#stays && !this.#moderates;
     this.#write(".raid-head", isSoon ? translate("raid_soon", { n: Math.ceil(leftMs / 1_000), name }) : translate("raid_later", { name }));
     this.#write(".raid-title bdi", raid.to.title);
     this.#card.querySelector("a").href = path;
@@ -55,9 +55,14 @@ export class RaidCard {
     }
   }
 
+  /** Those who moderate stay to the end. */
+  get #moderates() {
+    return this.#page.may.includes("delete");
+  }
+
   /** Nobody is taken away while they write, or from a page that they do not look at. */
   get #follows() {
-    return !this.#stays && !this.#page.canModerate && !document.hidden && !byId("main").dataset.as && !byId("body").value.trim();
+    return !this.#stays && !this.#moderates && !document.hidden && !byId("main").dataset.as && !byId("body").value.trim();
   }
 
   #drawRaided(raided) {

@@ -57,6 +57,11 @@ class Tools {
     byId("moderate-reason").value = "";
     note(byId("moderate-error"), "");
     byId("moderate-history").textContent = "";
+    const { may, timeOutSecondsMax } = this.store.state;
+    for (const button of this.#dialog.querySelectorAll("[data-act]")) {
+      const { act, seconds = 0 } = button.dataset;
+      button.hidden = !may.includes(act) || Number(seconds) > timeOutSecondsMax;
+    }
     this.#dialog.showModal();
     void this.#attempt(() => this.#showHistory(comment), (text) => note(byId("moderate-error"), text));
   }

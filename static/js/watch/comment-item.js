@@ -29,21 +29,26 @@ function placeOf(comment, { recording, video }) {
 export const isForViewer = ({ author, body }, parent, viewer) =>
   Boolean(viewer) && author.id !== viewer.id && (parent?.author.id === viewer.id || mentions(body, viewer.name));
 
+/** What each act of moderators needs, if it is not the right of its name. */
+const RIGHTS = { versions: "delete", moderate: "read" };
+
+/** Whether it is the viewer's to do this to what somebody else has written. */
+export const mayModerate = ({ may, viewer }, act, { author }) => author.id !== viewer?.id && may.includes(RIGHTS[act] ?? act);
+
 /** What the viewer may do with a comment that has so many answers, by the names of the acts. */
-export function actsWith(comment, answers, { viewer, canModerate, ...state }) {
+export function actsWith(comment, answers, { viewer, may, ...state }) {
   const isMine = comment.author.id === viewer?.id;
+  const moderated = ["delete", "time_out", "ban", "moderate"].map((act) => [act, mayModerate({ may, viewer }, act, comment)]);
   return {
     reply: mayComment(state),
     thread: Boolean(comment.reply_to) || answers > 0,
     edit: isMine && mayComment(state) && Date.now() < comment.at_ms + EDIT_MS,
-    versions: canModerate && Boolean(comment.edited_at_ms),
+    versions: may.includes(RIGHTS.versions) && Boolean(comment.edited_at_ms),
     message: !isMine && comment.id !== null,
     copy: true,
-    pin: canModerate && !comment.pinned,
-    delete: canModerate || isMine,
-    time_out: canModerate && !isMine,
-    ban: canModerate && !isMine,
-    moderate: canModerate && !isMine,
+    pin: may.includes("pin") && !comment.pinned,
+    ...Object.fromEntries(moderated),
+    ...(isMine && { delete: true }),
   };
 }
 

@@ -4,7 +4,7 @@ import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
 import { byId, placeAt, toast } from "../parts/dom.js";
 import { clock } from "../parts/format.js";
-import { actsWith } from "./comment-item.js";
+import { actsWith, mayModerate } from "./comment-item.js";
 
 const KEYS = { d: "delete", x: "time_out", b: "ban", e: "moderate" };
 
@@ -24,7 +24,7 @@ export class CommentMenu {
       pin: ({ id }) => void this.#act(() => call("PUT", `${this.path}/${id}/pin`)),
       versions: ({ id }) => void this.#act(() => this.#showVersions(id)),
       // A moderator can take it back.
-      delete: (comment) => (this.#moderates(comment) ? void this.#moderate("delete", comment) : this.#askToDelete(comment)),
+      delete: (comment) => (mayModerate(this.store.state, "delete", comment) ? void this.#moderate("delete", comment) : this.#askToDelete(comment)),
       ...Object.fromEntries(["time_out", "ban", "moderate"].map((act) => [act, (comment) => void this.#moderate(act, comment)])),
     };
     this.#menu.addEventListener("click", (event) => {
@@ -48,14 +48,9 @@ export class CommentMenu {
   /** Moderators have a key for each act on the comment that has the focus. Return whether it is one. */
   press({ key, ctrlKey, metaKey, altKey }, comment) {
     const act = ctrlKey || metaKey || altKey ? undefined : KEYS[key];
-    if (!act || !comment || !this.#moderates(comment)) return false;
+    if (!act || !comment || !mayModerate(this.store.state, act, comment)) return false;
     void this.#moderate(act, comment);
     return true;
-  }
-
-  #moderates({ author }) {
-    const { canModerate, viewer } = this.store.state;
-    return canModerate && author.id !== viewer?.id;
   }
 
   async #moderate(act, comment) {

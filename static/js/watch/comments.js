@@ -57,7 +57,7 @@ export class Comments {
     this.flow = new Flow({
       deliver,
       isAlways: (comment) => this.#isAlways(comment),
-      showsAll: () => store.state.canModerate || this.#sample.showsAll,
+      showsAll: () => store.state.may.includes("delete") || this.#sample.showsAll,
       changed: () => this.#redraw(),
     });
     this.#thread = new Answers({

@@ -28,7 +28,7 @@ export class Pinned {
     this.#top = top;
     byId("pinned-name").textContent = top?.author.name ?? "";
     byId("pinned-body").textContent = top?.body ?? "";
-    byId("unpin").hidden = !state.canModerate;
+    byId("unpin").hidden = !state.may.includes("pin");
     this.#show();
   }
 

@@ -6,8 +6,11 @@
 import { acknowledged, byAccount, pendingRules, withAdded, without } from "../core/pending.js";
 
 /** Return the state of a page from the JSON island that the server wrote into it. */
-export function first({ topic, epoch, seq, snapshot, viewer = null, mine = null, blocked = [], can_moderate = false }) {
-  return { topic, epoch, seq, ...snapshot, viewer, mine, blocked, canModerate: can_moderate, pending: [], gone: new Set(), over: false, recording: null };
+export function first({ topic, epoch, seq, snapshot, viewer = null, mine = null, blocked = [], may = [], time_out_seconds_max = 0 }) {
+  return {
+    topic, epoch, seq, ...snapshot, viewer, mine, blocked, may, timeOutSecondsMax: time_out_seconds_max,
+    pending: [], gone: new Set(), over: false, recording: null,
+  };
 }
 
 /** Return the last `limit` comments and the rest of the state in the shape of the server's snapshot. */
@@ -35,8 +38,8 @@ const edited = (state, comment) =>
 
 const replacedBy = (state, { epoch, seq, snapshot: fresh }) => fresh.comments.reduce(acknowledged, { ...state, ...fresh, epoch, seq });
 
-/** Whether the viewer reads what somebody writes: not of people they block, unless it is theirs to moderate. */
-export const isRead = ({ blocked, canModerate }, author) => canModerate || !blocked.includes(author.id);
+/** Whether the viewer reads what somebody writes: not of people they block, unless they may delete comments. */
+export const isRead = ({ blocked, may }, author) => may.includes("delete") || !blocked.includes(author.id);
 
 const pinnedLast = (state, comment) => ({
   ...state,

@@ -99,9 +99,9 @@ function draw() {
   }
   viewers.set(state.viewers.count);
   for (const part of parts) part.render(state, before);
-  if (!hasBoard && as !== "embed" && (state.video.has_board || state.canModerate)) void loadBoard();
+  if (!hasBoard && as !== "embed" && (state.video.has_board || state.may.includes("board"))) void loadBoard();
   const { video: { comments_enabled: areOn, has_board: isThere }, comments, pending } = state;
-  theatre.toggleAttribute("data-off", !areOn && !isThere && !state.canModerate && !(comments.length + pending.length));
+  theatre.toggleAttribute("data-off", !areOn && !isThere && !state.may.includes("board") && !(comments.length + pending.length));
   drawGoesOn(state);
 }
 
