@@ -88,7 +88,8 @@ class UserTopics(MembersTopics):
     """`user:<id>`: a viewer's inbox: their conversations by newest activity, and those that they block.
 
     A conversation that they have left keeps its place in the snapshot, as a deleted message does. An event shows the
-    newest message of its conversation, so many of them may hold the text of one that is deleted.
+    newest message of its conversation, so many of them may hold the text of one that is deleted, or that its viewer may
+    not read any more.
     """
 
     prefix = "user"
@@ -96,7 +97,6 @@ class UserTopics(MembersTopics):
     is_logged = False
     kept_events = KEPT_INBOX_EVENTS
     is_inbox = True
-    forgets = frozenset({"message_deleted"})
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         return self.load_all([topic]).get(topic)
@@ -120,6 +120,9 @@ class UserTopics(MembersTopics):
                 id = data["viewer"]["id"]
                 blocked = {known for known in snapshot["blocked"] if known != id}
                 snapshot["blocked"] = sorted(blocked | {id} if data["is_blocked"] else blocked)
+
+    def forgets(self, name: str, data: Mapping[str, Any]) -> bool:
+        return name == "message_deleted" or "left" in data.get("conversation", ())
 
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         conversations = [known for known in snapshot["conversations"] if "left" not in known]

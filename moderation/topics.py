@@ -50,7 +50,6 @@ class ModerationTopics(TopicKind):
     is_logged = False
     kept_events = 200
     replaces = frozenset({"reported"})  # what an erased person has reported goes from the earlier ones
-    forgets = frozenset({"person"})  # an erased person's words are in acts, and in what was done about those
 
     @property
     def events(self) -> frozenset[str]:  # type: ignore[override]
@@ -98,6 +97,9 @@ class ModerationTopics(TopicKind):
 
     def thing(self, name: str, data: Mapping[str, Any]) -> str:
         return next((part.thing(name, data) for part in parts if name in part.events), "")
+
+    def forgets(self, name: str, data: Mapping[str, Any]) -> bool:
+        return name == "person"  # an erased person's words are in acts, and in what was done about those
 
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         return dict(snapshot)

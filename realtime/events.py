@@ -52,13 +52,15 @@ UNKNOWN = Position(Epoch(""), 0)
 class Durable:
     """A row of the event log. `body` is the JSON object viewers receive; it is encoded once, at the backend.
 
-    `seq` is its place in the topic: 1, 2, 3 … without a hole.
+    `seq` is its place in the topic: 1, 2, 3 … without a hole. `thing`: whose content it holds
+    (realtime.kinds.TopicKind.thing), if it was read from the log.
     """
 
     topic: TopicName
     seq: int
     name: str
     body: bytes
+    thing: str = ""
 
     @classmethod
     def of(cls, topic: TopicName, *, seq: int, name: str, at_ms: int, data: Mapping[str, Any]) -> Durable:

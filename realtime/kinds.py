@@ -91,8 +91,6 @@ class TopicKind(Protocol):
     for a thing that they do not know."""
     replaces: frozenset[str] = frozenset()
     """Durable events that give a thing another content. Earlier events that hold it keep their names and get it."""
-    forgets: frozenset[str] = frozenset()
-    """Durable events before which nobody can go on: earlier ones are deleted. Those who missed one get the snapshot."""
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         """Return the topic's snapshot, without counter and viewers; None: no such topic. In a database thread."""
@@ -115,6 +113,12 @@ class TopicKind(Protocol):
         "": of none.
         """
         return ""
+
+    def forgets(self, name: str, data: Mapping[str, Any]) -> bool:
+        """Whether nobody goes on from before a durable event: earlier ones are deleted, in the event log and on the
+        nodes. Those who missed it get the snapshot.
+        """
+        return False
 
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         """Return what viewers read of the snapshot, as a dictionary of its own."""

@@ -229,4 +229,4 @@ def events_after(database: str, topic: TopicName, seq: int, limit: int) -> list[
 
 
 def _durable(event: LoggedEvent) -> Durable:
-    return Durable(TopicName(event.topic_id), event.seq, event.name, compact_json(event.data))
+    return Durable(TopicName(event.topic_id), event.seq, event.name, compact_json(event.data), event.thing)

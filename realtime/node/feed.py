@@ -10,7 +10,6 @@ signal of each key counts.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -40,6 +39,7 @@ from realtime.events import (
 from realtime.kinds import Access, TopicKind
 from realtime.log.store import Head, Loaded
 from realtime.node.members import Members
+from realtime.node.ring import Ring
 from realtime.node.sending import Sending
 from realtime.stamps import Journey, Passage
 from realtime.table.counting import LocalViewers
@@ -122,7 +122,7 @@ class Feed:
     read_at: float = 0.0  # for a presence topic: when it was last read from the database
     seq: int = 0
     epoch: Epoch = Epoch("")  # noqa: RUF009  (a text)
-    ring: deque[Frame] = field(init=False)
+    ring: Ring = field(init=False)
     ahead: dict[int, tuple[Durable, Passage]] = field(default_factory=dict)  # events that came before a missing one
     snapshot: dict[str, Any] = field(default_factory=dict)
     access: Access = Access()  # noqa: RUF009  (frozen)
@@ -141,7 +141,7 @@ class Feed:
     empty_since: float | None = None
 
     def __post_init__(self) -> None:
-        self.ring = deque(maxlen=self.kind.kept_events)
+        self.ring = Ring(self.kind.kept_events)
         self.viewers = LocalViewers() if self.kind.counts_viewers else _NO_VIEWERS
 
     @property
@@ -205,29 +205,20 @@ class Feed:
         made = durable_frame(event, self.epoch)
         made.journey = Journey(event.name, passage, at_ms, (at_ms,))
         self.seq = event.seq
-        self._take_back(event.name, data)
-        # As a later reader gets it: without hops.
-        self.ring.append(durable_frame(event, self.epoch))
+        self._keep(event, data)
         _count(event.name, at_ms, passage)
         return Change(*self._apply(event.name, data), made)
 
-    def _take_back(self, name: str, data: Mapping[str, Any]) -> None:
-        """Change the events that are kept as the event log does (realtime.log.things)."""
+    def _keep(self, event: Durable, data: Mapping[str, Any]) -> None:
+        """Keep an event for later readers, and change what is kept as the event log does (realtime.log.things)."""
         kind = self.kind
-        if name in kind.forgets:
+        if kind.forgets(event.name, data):
             self.ring.clear()
-        is_gone = name in kind.takes_back
-        thing = kind.thing(name, data) if is_gone or name in kind.replaces else ""
-        if not thing:
-            return
-        for place, kept in enumerate(list(self.ring)):
-            # To search is cheap, to parse is not: a thousand deletions may come at once, for a thousand frames.
-            if thing.encode() not in kept.body or kept.name in kind.takes_back:
-                continue
-            held = orjson.loads(kept.body)
-            if kind.thing(kept.name, held) == thing:
-                body = compact_json({**data, "seq": held["seq"], "at_ms": held["at_ms"]})
-                self.ring[place] = Frame(name if is_gone else kept.name, body, id=kept.id)
+        thing, is_gone = kind.thing(event.name, data), event.name in kind.takes_back
+        if thing and (is_gone or event.name in kind.replaces):
+            self.ring.change(thing, data, gone_by=event.name if is_gone else "")
+        # Without the hops of the one that is sent now.
+        self.ring.append(durable_frame(event, self.epoch), "" if is_gone else thing)
 
     def _take_counters(self, counters: Counters, passage: Passage | None) -> Change | None:
         if self.counters is None or counters.version <= self.counters.version:
@@ -261,7 +252,8 @@ class Feed:
         """
         self.seq, self.epoch = loaded.head.seq, loaded.epoch
         self.ring.clear()
-        self.ring.extend(durable_frame(event, self.epoch) for event in loaded.log)
+        for event in loaded.log:
+            self.ring.append(durable_frame(event, self.epoch), event.thing)
         self.forget_taken()
         if loaded.counters is not None:
             self.counters = newest(self.counters, Counters(self.topic, loaded.head.version, loaded.counters))

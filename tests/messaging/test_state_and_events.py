@@ -143,7 +143,11 @@ def test_who_resumes_over_a_deletion_gets_no_text_of_it_and_is_where_a_fresh_vie
                 if event.seq > follower.seq:
                     follower.take(event)
             assert follower.snapshot == fresh[topic].snapshot
+        mine = Member.objects.filter(viewer_id=topic.partition(":")[2], left_at=None) if topic[0] == "u" else ()
+        shown = {str(member.conversation_id) for member in mine}
         for _, _, data in read(log):
+            if topic.startswith("user:") and "last" in data.get("conversation", ()):
+                assert data["conversation"]["id"] in shown, "they have left it"
             for message in (data.get("message"), data.get("conversation", {}).get("last")):
                 if message and "body" in message and topic.startswith("conversation:"):
                     assert message["body"] == bodies[message["id"]]

@@ -173,10 +173,12 @@ class NoteKind(FakeKind):
     events = frozenset({"note", "note_shown", "note_edited", "note_removed", "all_forgotten"})
     takes_back = frozenset({"note_removed"})
     replaces = frozenset({"note_edited"})
-    forgets = frozenset({"all_forgotten"})
 
     def thing(self, name: str, data: Mapping[str, Any]) -> str:
         return str(data["note"].get("id", ""))
+
+    def forgets(self, name: str, data: Mapping[str, Any]) -> bool:
+        return name == "all_forgotten"
 
     def access(self, snapshot: Mapping[str, Any]) -> Access:
         return Access(public=True)

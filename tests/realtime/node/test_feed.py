@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_each_event_that_waited_says_for_itself_who_may_read(feed: Feed, log: Fa
     first, closes, opens = log.note("one"), log.note("secret"), log.note("open")
     feed.take(closes, PASSAGE)
     feed.take(opens, PASSAGE)
-    assert feed.take(first, PASSAGE) == Change(durable=feed.ring[-1])
+    assert feed.take(first, PASSAGE) == Change(durable=[*feed.ring][-1])
     change = feed.follow()
     assert change is not None and change.is_access
     assert not feed.access.public
@@ -150,6 +151,16 @@ def test_what_is_replaced_is_in_no_event_that_is_kept() -> None:
     polite = {"id": "a", "text": "polite"}
     feed = of_notes(("note", {"id": "a", "text": "rude"}), ("note_edited", polite))
     assert kept(feed) == [("note", 1, 1, polite), ("note_edited", 2, 2, polite)]
+
+
+def test_what_the_log_has_is_taken_back_as_what_has_come() -> None:
+    rude = {"id": "a", "text": "rude"}
+    read = Durable.of(VIDEO, seq=1, name="note", at_ms=1, data={"note": rude})
+    feed = Feed(VIDEO, NoteKind())
+    feed.load(Loaded(Head(1, 0), {"notes": []}, log=[replace(read, thing="a")], epoch=EPOCH))
+    feed.is_ready = True
+    feed.take(Durable.of(VIDEO, seq=2, name="note_removed", at_ms=2, data={"note": {"id": "a"}}), PASSAGE)
+    assert kept(feed) == [("note_removed", 1, 1, {"id": "a"}), ("note_removed", 2, 2, {"id": "a"})]
 
 
 def test_after_what_forgets_nothing_is_kept_of_before() -> None:
