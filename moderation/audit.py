@@ -43,11 +43,15 @@ def lock_all(owner_ids: Iterable[UUID], *topics: TopicName) -> log.LockedHeads:
     return log.lock_topics([*channels, *topics])
 
 
-def lock_for(act: str, owner_id: UUID, actor: Viewer, *topics: TopicName) -> log.LockedHeads:
-    """Do what `lock` does, for somebody who may do the act in the channel. Raises Forbidden."""
-    require(act, owner_id, actor)
+def lock_for(act: str, owner_id: UUID, actor: Viewer, *topics: TopicName, as_site: bool = False) -> log.LockedHeads:
+    """Do what `lock` does, for somebody who may do the act in the channel. Raises Forbidden.
+
+    `as_site`: for the people of the site alone.
+    """
+    of = None if as_site else owner_id
+    require(act, of, actor)
     heads = lock(owner_id, *topics)
-    require(act, owner_id, actor)  # The role may have been taken away while we waited.
+    require(act, of, actor)  # The role may have been taken away while we waited.
     return heads
 
 

@@ -148,8 +148,7 @@ def _publish(heads: log.LockedHeads, owner_id: UUID, abouts: Collection[UUID]) -
 def dismiss(owner_id: UUID, about: UUID, actor: Viewer, *, is_for_site: bool = False) -> AuditEntry:
     """Settle the complaints about a thing, which stays as it is. Raises NotFound, Forbidden."""
     acts_in = None if is_for_site else owner_id
-    rights.require("dismiss", acts_in, actor)
-    heads = audit.lock(owner_id)
+    heads = audit.lock_for("dismiss", owner_id, actor, as_site=is_for_site)
     rows = _open(owner_id, is_for_site=is_for_site).filter(about=about)
     newest = rows.select_related("viewer").order_by("-id").first()
     if newest is None:

@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from accounts.models import Viewer
-from moderation import acts, undoing
+from moderation import acts, complaints, undoing
 from moderation.models import AuditEntry, Role
 from polls import announcements, questions
 from realtime.events import TopicName
@@ -30,6 +30,7 @@ ACTS: dict[str, Callable[[Stage, Viewer], object]] = {
     "undo": _undo,
     "delete all": lambda stage, actor: purges.delete_comments_of(stage.owner.id, stage.viewers[1].id, actor),
     "announcement": lambda stage, actor: announcements.take_away(stage.video.id, actor),
+    "dismiss": lambda stage, actor: complaints.dismiss(stage.owner.id, stage.viewers[1].id, actor),
     "rules": lambda stage, actor: channel_rules.set_rules(stage.owner.id, actor, {"no_links": True}),
     "words": lambda stage, actor: channel_rules.set_words(stage.owner.id, actor, refused="rude", held=""),
 }
