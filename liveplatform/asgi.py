@@ -23,13 +23,14 @@ django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings
-from django.contrib.staticfiles.finders import find, get_finders
+from django.contrib.staticfiles.finders import find
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import is_valid_path
 
 from accounts import sign_in
+from liveplatform import assets
 from liveplatform.compression import StaticFiles, compress_page
 from realtime.asgi import Receive, Scope, Send
 from realtime.edge import origins
@@ -173,13 +174,11 @@ def _static_files() -> StaticFiles:
         folder=settings.BASE_DIR / "static",
         kept=settings.DATA_DIR / "compressed",
         max_age=0,
-        immutable_file_test=r"/vendor/[^/]+-[0-9.]+/",
         allow_all_origins=False,
         add_headers_function=_add_nosniff,
     )
-    for finder in get_finders():
-        for path, storage in finder.list([]):
-            files.add(settings.STATIC_URL + path, storage.path(path))
+    for path, file in assets.files():
+        files.add(settings.STATIC_URL + path, file)
     for url, path in ROOT_FILES.items():
         files.add(url, str(find(path)))
     return files
@@ -268,7 +267,7 @@ def _is_there(path: str) -> bool:
     if path.startswith(API_PATHS):
         return False
     if path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
-        return path in static_files.files
+        return static_files.has(path)
     return path in (EVENTS_PATH, *WEBSOCKET_PATHS, SITE) or bool(is_valid_path(path))
 
 

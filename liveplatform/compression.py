@@ -1,4 +1,4 @@
-"""How static files and pages get smaller on their way to a browser. Called by liveplatform.asgi.
+"""How static files and pages travel: small, and each version of a file once. Called by liveplatform.asgi.
 
 A static file may have a form in Brotli beside it (scripts/vendor.sh writes it). Its gzip form is made at the first
 start and kept in the data folder. Pages are compressed as they are answered, unless there is a proxy, which does it.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from wsgiref.headers import Headers
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.text import compress_string
@@ -21,9 +22,16 @@ from servestatic.asgi import ServeStaticASGI  # type: ignore[import-untyped]
 from servestatic.responders import StaticFile  # type: ignore[import-untyped]
 from servestatic.utils import parse_accept_encoding  # type: ignore[import-untyped]
 
+from liveplatform import assets
+from realtime.asgi import Receive, Scope, Send
+from realtime.edge.handoff import ZERO_COPY
+from realtime.edge.repeats import Repeatable
+from realtime.metrics import http_requests_of
+
 logger = logging.getLogger(__name__)
 
 COMPRESSED_MIN_BYTES = 1_000
+FOR_GOOD = b"public, max-age=31536000, immutable"
 RANDOM_BYTES_MAX = 100
 """So much is added to each page, so that its length says nothing of what is in it (as Django's GZipMiddleware does)."""
 TEXTS = (".css", ".js", ".json", ".mjs", ".svg")
@@ -39,6 +47,30 @@ class StaticFiles(ServeStaticASGI):  # type: ignore[misc]
         self._folder = folder
         self._kept = kept
         super().__init__(None, **options)
+
+    def has(self, path: str) -> bool:
+        return self._unversioned(path)[0] in self.files
+
+    def _unversioned(self, path: str) -> tuple[str, str]:
+        if not path.startswith(settings.STATIC_URL):
+            return path, ""
+        rest, version = assets.unversioned(path.removeprefix(settings.STATIC_URL))
+        return settings.STATIC_URL + rest, version
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a file. Another version than ours, of a node before or after, gets what we have, and keeps it not."""
+        path, version = self._unversioned(scope["path"])
+        is_ours = version == assets.version()
+
+        async def sending(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start" and is_ours and message["status"] in (200, 206, 304):
+                kept = [(name, value) for name, value in message["headers"] if name != b"cache-control"]
+                message["headers"] = [*kept, (b"cache-control", FOR_GOOD)]
+            elif message["type"] == ZERO_COPY and (is_ours or not version):
+                message["repeat"] = Repeatable(float("inf"), http_requests_of("static", 200).inc)
+            await send(message)
+
+        await super().__call__({**scope, "path": path}, receive, sending)
 
     def add(self, url: str, path: str) -> None:
         """Have the file at this path, unless it is the smaller form of another."""

@@ -373,9 +373,9 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 65_536
 
-
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {"staticfiles": {"BACKEND": "liveplatform.assets.VersionedStorage"}}
 # Segments of live broadcasts: <MEDIA_ROOT>/<video id>/live.m3u8, served at /media/.
 MEDIA_ROOT = (BASE_DIR / folder).resolve() if (folder := env.str("LIVE_MEDIA_DIR", "")) else DATA_DIR / "media"
 

@@ -267,7 +267,8 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
             return
         headers = [name + b": " + value for name, each in self.responseHeaders.getAllRawHeaders() for value in each]
         head = b"\r\n".join((b"HTTP/1.1 200 OK", *headers, b"", b""))
-        self.server.repeats.keep(self.uri, Repeat(said, head, file, size, repeatable))
+        varies = b"accept-encoding" in b",".join(self.responseHeaders.getRawHeaders(b"vary", ())).lower()
+        self.server.repeats.keep(self.uri, Repeat(said, varies, head, file, size, repeatable))
 
     # Streams
 

@@ -1,11 +1,12 @@
-"""Answers that are a file for everybody, sent again without asking the application: segments that a crowd watches.
+"""Answers that are a file for everybody, sent again without asking the application: segments, scripts, styles.
 
 The application says with the file that it sends (`http.response.zerocopysend`, key `repeat`) until when the answer
 holds. Until then the same request gets the same answer (realtime.edge.http): the head that was sent, and the file,
-which stays open. A request is the same if it has the address, the Host and the Origin, and asks for no more than that:
-with a range, a condition or a body, in pieces, or with another one behind it, it reaches the application as always.
+which stays open. A request is the same if it has the address, the Host and the Origin (and the Accept-Encoding, where
+the answer varies by that), and asks for no more than that: with a range, a condition or a body, in pieces, or with
+another one behind it, it reaches the application as always.
 Shortly before the answer ends, one request a second reaches it too, so that a crowd never finds none.
-Bounded: `KEPT_MAX` open files; what was asked for longest ago goes first.
+Bounded: `KEPT_MAX` addresses with `FORMS_MAX` open files each; what was asked for longest ago goes first.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-KEPT_MAX = 256
+KEPT_MAX = 1_024
+FORMS_MAX = 4
+"""Of one address: browsers differ in what they take compressed."""
 RENEW_SECONDS = 2.0
 RENEW_AGAIN_SECONDS = 1.0
 HEAD_MAX_BYTES = 8_192
@@ -46,16 +49,28 @@ class OpenFile:
         os.close(self.descriptor)
 
 
+class Said(NamedTuple):
+    """What a request says besides its address, if that is all it says."""
+
+    host: bytes
+    origin: bytes
+    accept_encoding: bytes
+
+
 @dataclass(slots=True)
 class Repeat:
-    """An answer. `said`: what another request says that gets it, its Host and Origin."""
+    """An answer. `said`: what another request says that gets it; the encoding counts if the answer varies by it."""
 
-    said: tuple[bytes, bytes]
+    said: Said
+    varies: bool
     head: bytes
     file: OpenFile
     size: int
     repeatable: Repeatable
     asked_again_at: float = float("-inf")
+
+    def fits(self, asked: Said) -> bool:
+        return self.said == asked if self.varies else self.said[:2] == asked[:2]
 
 
 class Repeats:
@@ -63,10 +78,14 @@ class Repeats:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: OrderedDict[bytes, Repeat] = OrderedDict()
+        self._kept: OrderedDict[bytes, dict[bytes, Repeat]] = OrderedDict()
+        """By address and Accept-Encoding; that is empty for what does not vary."""
 
     def keep(self, address: bytes, repeat: Repeat) -> None:
-        self._kept[address] = repeat
+        forms = self._kept.setdefault(address, {})
+        forms[repeat.said.accept_encoding if repeat.varies else b""] = repeat
+        if len(forms) > FORMS_MAX:
+            del forms[next(iter(forms))]
         self._kept.move_to_end(address)
         while len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
@@ -79,25 +98,29 @@ class Repeats:
         """Return the answer to a request, if these bytes are one, whole, and it has an answer that holds."""
         end = data.find(_VERSION, 4, HEAD_MAX_BYTES)
         address = data[4:end]
-        repeat = self._kept.get(address)
-        if repeat is None or not data.startswith(b"GET ") or not data.endswith(b"\r\n\r\n"):
+        forms = self._kept.get(address)
+        if forms is None or not data.startswith(b"GET ") or not data.endswith(b"\r\n\r\n"):
+            return None
+        lines = data[end + len(_VERSION) : -4].split(b"\r\n")
+        asked = said([line.partition(b":")[::2] for line in lines]) if len(data) <= HEAD_MAX_BYTES else None
+        if asked is None:
+            return None
+        repeat = forms.get(asked.accept_encoding) or forms.get(b"")
+        if repeat is None or not repeat.fits(asked):
             return None
         now = self._clock()
         if repeat.repeatable.until <= now:
-            del self._kept[address]
+            self.drop(address)
             return None
         if repeat.repeatable.until - now < RENEW_SECONDS and now - repeat.asked_again_at > RENEW_AGAIN_SECONDS:
             repeat.asked_again_at = now
-            return None
-        lines = data[end + len(_VERSION) : -4].split(b"\r\n")
-        if len(data) > HEAD_MAX_BYTES or said([line.partition(b":")[::2] for line in lines]) != repeat.said:
             return None
         self._kept.move_to_end(address)
         return repeat
 
 
-def said(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
-    """Return Host and Origin of a request; None: it asks for more than a file, or is not as simple as it could be."""
+def said(headers: Sequence[tuple[bytes, bytes]]) -> Said | None:
+    """Return what a request says; None: it asks for more than a file, or is not as simple as it could be."""
     found: dict[bytes, bytes] = {}
     for name, value in headers:
         name = name.lower()
@@ -105,14 +128,16 @@ def said(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
             return None
         if name == b"connection" and value.strip().lower() != b"keep-alive":
             return None
-        if name in (b"host", b"origin"):
+        if name in (b"host", b"origin", b"accept-encoding"):
             if name in found:
                 return None
             found[name] = value.strip()
-    return (found[b"host"], found.get(b"origin", b"")) if b"host" in found else None
+    if b"host" not in found:
+        return None
+    return Said(found[b"host"], found.get(b"origin", b""), found.get(b"accept-encoding", b""))
 
 
-def said_by(request: Any) -> tuple[bytes, bytes] | None:
+def said_by(request: Any) -> Said | None:
     """The same of a request that Twisted has read."""
     if request.method != b"GET" or request.clientproto != b"HTTP/1.1" or not request.channel.persistent:
         return None

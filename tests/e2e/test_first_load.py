@@ -10,6 +10,7 @@ from typing import Any
 
 from playwright.async_api import Route, expect
 
+from liveplatform import assets
 from tests.e2e.conftest import Broadcaster, OpenWindow
 from tests.e2e.test_watch import plays, watch
 from tests.sites import Site
@@ -59,7 +60,7 @@ async def test_a_live_picture_comes_after_120_kilobytes(
 async def before_the_rest(page: Any) -> list[dict[str, Any]]:
     """Return what was asked for before the page's other scripts."""
     loaded: list[dict[str, Any]] = await page.evaluate(LOADED)
-    return loaded[: [each["path"] for each in loaded].index("/static/css/later.css")]
+    return loaded[: [each["path"] for each in loaded].index(f"/static/{assets.version()}/css/later.css")]
 
 
 async def test_what_is_pressed_before_the_rest_is_there_is_done_then(

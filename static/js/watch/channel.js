@@ -60,7 +60,7 @@ export class Channel {
     const { id, status, broadcaster } = state.video;
     this.broadcasterId = broadcaster.id;
     const style = document.createElement("link");
-    Object.assign(style, { rel: "stylesheet", href: "/static/css/follow.css" });
+    Object.assign(style, { rel: "stylesheet", href: new URL("../../css/follow.css", import.meta.url) });
     style.addEventListener("load", () => document.querySelector(".byline").after(...this.#buttons));
     document.head.append(style);
     const [button, bell] = this.#buttons;

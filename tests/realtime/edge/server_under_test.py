@@ -140,8 +140,10 @@ class Application:
         with tempfile.TemporaryFile() as file:
             file.write(b"%9d" % self.began)
             file.flush()
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
-            repeat = Repeatable(time.monotonic() + float(scope["query_string"]), lambda: None)
+            seconds, _, varies = scope["query_string"].partition(b"+")
+            headers = [(b"content-length", b"9"), *([(b"vary", b"Accept-Encoding")] if varies else ())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            repeat = Repeatable(time.monotonic() + float(seconds), lambda: None)
             await send({"type": ZERO_COPY, "file": file, "offset": 0, "count": 9, "repeat": repeat})
 
     async def http_huge_file(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -542,6 +542,24 @@ async def test_a_file_for_everybody_is_sent_again_without_the_application(server
         assert await last.rest() == b""
 
 
+async def test_a_compressed_file_is_sent_again_to_those_who_take_it_so(server: Running) -> None:
+    """Browsers differ in what they take: none may get the form of another, nor put it out."""
+    async with Line.to(server.port) as line:
+
+        async def ask(encoding: str, target: str = "/segment?60+varies") -> Any:
+            line.send(f"GET {target} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\n\r\n")
+            return (await line.answer())[1]
+
+        forms = {encoding: await ask(encoding) for encoding in ("gzip", "gzip, br", "")}
+        assert len({*forms.values()}) == 3
+        assert {encoding: await ask(encoding) for encoding in forms} == forms
+        plain = await ask("gzip", "/segment?60")
+        assert await ask("br", "/segment?60") == plain, "what does not vary is for all"
+        for number in range(4):
+            await ask(f"x{number}")
+        assert await ask("gzip") != forms["gzip"], "a few forms of an address are kept"
+
+
 # One address
 
 
