@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from moderation.models import COMPLAINT_REASONS
+
 ACTS: dict[str, str | Promise] = {
     "delete": _("Deleted a comment"),
     "delete_all": _("Deleted all comments of a person"),
@@ -38,6 +40,10 @@ TOOLS: dict[str, str | Promise] = {
     "done_delete": _("Deleted: a comment by {name}"),
     "done_delete_all": _("Deleted: all comments by {name}"),
     "done_time_out": _("{name} has a time-out"),
+    "done_dismiss": _("Dismissed: what was reported of {name}"),
+    "reported.one": _("{n} reported"),
+    "reported.other": _("{n} reported"),
+    **{f"reason_{reason}": words for reason, words in COMPLAINT_REASONS.items()},
     "done_ban": _("{name} is banned"),
     "done_shadow": _("Nobody else sees {name}"),
     "is_time_out": _("Has a time-out"),

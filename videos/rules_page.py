@@ -1,4 +1,4 @@
-"""The page of a channel's rules and words, and of what waits for review. It needs no script.
+"""The page of a channel's rules and words, of what waits for review, and of what viewers report. It needs no script.
 
 Called by the URLs. For the broadcaster, their moderators and helpers; others get 403.
 """
@@ -22,14 +22,16 @@ from django.views.decorators.http import require_http_methods
 from accounts.models import Viewer
 from accounts.pages import in_our_look
 from accounts.requests import staff
-from moderation import rights
+from moderation import acts, complaints, rights
+from moderation.models import COMPLAINT_REASONS, Restriction
 from realtime.events import now_ms
 from screening import followers
-from videos import channel_rules, gate, held
+from videos import channel_rules, gate, held, moderation
 from web.middleware import forbidden
-from web.refusals import NotFound, Refused
+from web.refusals import Refused
 
 SLOW_SECONDS = (5, 10, 30, 60, 300)
+TIME_OUT_SECONDS = 600
 MINUTES = (10, 60, 1_440, 10_080)
 
 
@@ -102,9 +104,10 @@ def rules(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             form = _FORMS[request.POST.get("form", "")](request, channel_id, viewer)
         except KeyError:
             raise Http404 from None
-        except NotFound as refusal:
-            messages.info(request, refusal.detail)
         except Refused as refusal:
+            if request.POST["form"] != "words":
+                messages.info(request, refusal.translated())
+                return redirect(request.path)
             error = refusal.detail
             words = {name: request.POST.get(name, "") for name in ("refused", "held")}
         if form is None and not error:
@@ -120,6 +123,11 @@ def rules(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         "minutes": gate.MINUTES,
         "back_minutes": gate.BACK_MINUTES,
         "held": held.HeldPart().load(channel_id)["held"],
+        "reported": [
+            {**each, "words": [(COMPLAINT_REASONS[name], count) for name, count in each["reasons"].items()]}
+            for each in complaints.reported_in(channel_id, viewer)
+        ],
+        "may_ban": rights.may("ban", channel_id, viewer),
     }
     return TemplateResponse(request, "videos/studio/rules.html", context, status=422 if form or error else 200)
 
@@ -154,6 +162,28 @@ def _deny(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
     messages.success(request, _("The comment is thrown away."))
 
 
+def _dismiss(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    complaints.dismiss(channel_id, _id_in(request, "reported"), viewer)
+    messages.success(request, _("It stays as it is."))
+
+
+def _delete(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    moderation.delete_comment(_id_in(request, "video"), _id_in(request, "reported"), viewer)
+    messages.success(request, _("The comment is deleted."))
+
+
+def _time_out(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    acts.restrict(
+        channel_id, _id_in(request, "person"), viewer, kind=Restriction.Kind.TIME_OUT, seconds=TIME_OUT_SECONDS
+    )
+    messages.success(request, _("They have a time-out."))
+
+
+def _ban(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    acts.restrict(channel_id, _id_in(request, "person"), viewer, kind=Restriction.Kind.BAN)
+    messages.success(request, _("They are banned."))
+
+
 def _close(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
     deleted = gate.close(channel_id, viewer)[1]
     said = ngettext("%(n)s comment is deleted.", "%(n)s comments are deleted.", deleted) % {"n": deleted}
@@ -167,8 +197,13 @@ def _open(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
 
 def _named(request: HttpRequest) -> tuple[UUID, UUID]:
     """Return the video and the held comment that a form names. Raises Http404."""
+    return _id_in(request, "video"), _id_in(request, "comment")
+
+
+def _id_in(request: HttpRequest, name: str) -> UUID:
+    """Return the id in a field of a form. Raises Http404."""
     try:
-        return UUID(request.POST.get("video", "")), UUID(request.POST.get("comment", ""))
+        return UUID(request.POST.get(name, ""))
     except ValueError:
         raise Http404 from None
 
@@ -180,4 +215,8 @@ _FORMS: dict[str, Callable[[HttpRequest, UUID, Viewer], RulesForm | None]] = {
     "open": _open,
     "approve": _approve,
     "deny": _deny,
+    "dismiss": _dismiss,
+    "delete": _delete,
+    "time_out": _time_out,
+    "ban": _ban,
 }

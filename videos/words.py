@@ -37,6 +37,7 @@ WATCH: dict[str, str | Promise] = {
     "all_shown": _("All are shown"),
     "left_out.one": _("{n} not shown"),
     "left_out.other": _("{n} not shown"),
+    "thank_reporter": _("Thank you. The moderators will look at it."),
     "comment_copied": _("Text copied"),
     "comment_not_copied": _("Your browser does not allow it."),
     "left.one": _("{n} character left"),

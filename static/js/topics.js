@@ -6,8 +6,13 @@ import { EVENTS as VIDEO_EVENTS } from "./watch/state.js";
 // Those of a board and of questions, whose modules (board/) are loaded when there is one.
 const BOARD_EVENTS = ["poll", "votes", "announcement", "goals", "raid", "raided", "access", "questions", "question", "question_gone"];
 
+// Those of the moderators, too (moderation/reported.js). A page reads few of them, but none may seem to be missing.
+const MODERATION_EVENTS = [
+  "act", "act_undone", "role", "person", "comment_held", "held_decided", "gate", "reported", "reported_settled",
+];
+
 /** The names of all events that topics bring. */
-export const EVENTS = [...new Set([...VIDEO_EVENTS, ...INBOX_EVENTS, ...BOARD_EVENTS])];
+export const EVENTS = [...new Set([...VIDEO_EVENTS, ...INBOX_EVENTS, ...BOARD_EVENTS, ...MODERATION_EVENTS])];
 
 /**
  * By prefix, what a page cannot do without first: where there are too many topics, online dots are left out.
@@ -19,5 +24,6 @@ export const KINDS = {
   questions: {},
   user: { isPrivate: true },
   conversation: { isPrivate: true },
+  moderation: { isPrivate: true },
   presence: { isPrivate: true, isStateOnly: true },
 };

@@ -106,7 +106,7 @@ async def test_menu_of_a_comment_offers_what_one_may_do(page: Page) -> None:
     """Helpers were offered bans and pins, which they are refused."""
     helper = ["watch", "read", "note", "delete", "time_out", "review"]
     assert await page.evaluate(OFFERED, [[], helper, [*helper, "pin", "ban"]]) == [
-        "copy message reply",
+        "copy message reply report",
         "copy delete reply",
         "copy delete message moderate reply time_out versions",
         "copy delete reply versions",

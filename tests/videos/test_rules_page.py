@@ -9,11 +9,14 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Viewer
+from moderation import complaints
+from moderation.complaints import report_person
 from moderation.models import Role
 from screening.models import Gate
 from tests.videos.acts import Stage
 from videos.channel_rules import rules_of, set_rules, words_of
 from videos.models import Comment, HeldComment
+from videos.moderation import report_comment
 
 
 def browser_of(viewer: Viewer) -> Client:
@@ -96,3 +99,33 @@ def test_others_find_no_rules_to_change(stage: Stage, path: str) -> None:
     assert browser_of(stage.viewers[0]).get(path).status_code == 403
     assert Client().get(path).status_code == 302
     assert browser_of(stage.owner).get(f"/rules/{stage.video.id}/").status_code == 404
+
+
+def test_what_viewers_report_is_decided_there(stage: Stage, path: str) -> None:
+    """By a helper, too, who cannot ban. What another moderator has decided meanwhile says so."""
+    helper, reporter, *trolls = stage.viewers
+    Role.objects.create(channel=stage.owner, viewer=helper, kind=Role.Kind.HELPER)
+    rows = [
+        Comment.objects.create(video=stage.video, author=troll, body=f"rude {n} <b>", seq=n)
+        for n, troll in enumerate(trolls, start=1)
+    ]
+    for row in rows:
+        report_comment(stage.video.id, row.id, reporter, reason="hate", remark="Look at <this>")
+    report_person(stage.owner.id, trolls[0].id, reporter, reason="other")
+    page = browser_of(helper).get(path).content.decode()
+    assert page.count("Harassment or hate") == 3
+    assert "rude 1 &lt;b&gt;" in page
+    assert page.count("Look at &lt;this&gt;") == 3
+    assert 'value="ban"' not in page
+    client, said = browser_of(helper), []
+    for form, row in (("dismiss", rows[0]), ("delete", rows[1]), ("time_out", rows[2]), ("dismiss", rows[0])):
+        fields = {"reported": row.id, "video": stage.video.id, "person": row.author_id}
+        said += [str(message) for message in send(client, path, form, **fields).context["messages"]]
+    assert said[:3] == ["It stays as it is.", "The comment is deleted.", "They have a time-out."]
+    assert "another moderator" in said[3]
+    waiting = complaints.reported_in(stage.owner.id, stage.owner)
+    assert [each["id"] for each in waiting] == [str(trolls[0].id), str(rows[2].id)]
+    owner = browser_of(stage.owner)
+    assert 'value="ban"' in owner.get(path).content.decode()
+    send(owner, path, "ban", person=trolls[0].id)
+    assert [each["id"] for each in complaints.reported_in(stage.owner.id, stage.owner)] == [str(rows[2].id)]

@@ -17,6 +17,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from moderation.models import COMPLAINT_REASONS
 from videos.templatetags.figures import compact, hue, icon, initial, iso, offset
 
 register = template.Library()
@@ -25,6 +26,7 @@ QUOTE_MAX = 60
 # As static/js/watch/mentions.js finds them.
 _ADDRESS = re.compile(r"""(https?://[^\s<>"']+?)(?=[.,;:!?)\]}]*(?:[\s<>"']|$))""", re.IGNORECASE)
 _LINK = '<a href="{0}" target="_blank" rel="nofollow ugc noopener noreferrer">{0}</a>'
+_REASON = '<label><input type="radio" name="reason" value="{}" required>{}</label>'
 _ITEM = (
     '<li class="comment{}" tabindex="-1" data-id="{}"><span class="face" aria-hidden="true" data-hue="{}">{}</span>'
     '<div class="comment-text">{}<p class="comment-head"><bdi class="comment-name">{}</bdi>{}'
@@ -36,6 +38,12 @@ _ITEM = (
 def comment_items(rows: Iterable[Mapping[str, Any]], video: Mapping[str, Any]) -> SafeString:
     """Return the items of `rows`, each with its `comment`, the `parent` that it answers, and whether it is `mine`."""
     return format_html_join("", _ITEM, (_parts(row, video) for row in rows))
+
+
+@register.simple_tag
+def complaint_reasons() -> SafeString:
+    """Return the choice of why one reports a comment."""
+    return format_html_join("", _REASON, COMPLAINT_REASONS.items())
 
 
 def _parts(row: Mapping[str, Any], video: Mapping[str, Any]) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
-// What those who moderate do on a watch page: delete, time-out, ban, each with half a minute to take it back. The menu of
-// a comment loads it when it is first used. Its texts and templates come with it.
+// What those who moderate do on a watch page: delete, time-out, ban, dismiss, each with half a minute to take it back. The
+// menu of a comment loads it when it is first used, reported.js when something is reported. Its texts and templates come
+// with it.
 
 import { ApiError, call } from "../core/api.js";
 import { addWords, plural, translate } from "../core/words.js";
@@ -8,8 +9,20 @@ import { byId, isComposing, note } from "../parts/dom.js";
 const UNDO_MS = 30_000;
 const SECONDS = 600;
 
-/** Return the tools of the page. `store`: that of watch.js; `complain(text)`: what went wrong. */
+let loaded = null;
+
+/** Return the tools of the page, loaded once. `store`: that of watch.js. */
 export async function loadedTools(page) {
+  loaded ??= load(page);
+  try {
+    return await loaded;
+  } catch (error) {
+    loaded = null; // the next one tries again
+    throw error;
+  }
+}
+
+async function load(page) {
   const answer = await fetch("/moderation/tools/");
   if (!answer.ok) throw new Error(`/moderation/tools/: ${answer.status}`);
   const { head, body } = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -21,11 +34,12 @@ export async function loadedTools(page) {
 class Tools {
   #dialog = byId("moderate-dialog");
   #comment = null;
+  #complain = () => {};
   #undo = null;
   #timer;
 
-  constructor({ store, complain }) {
-    Object.assign(this, { store, complain });
+  constructor({ store }) {
+    this.store = store;
     this.#dialog.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (button && Object.hasOwn(button.dataset, "close")) this.#dialog.close();
@@ -40,10 +54,14 @@ class Tools {
     });
   }
 
-  /** Do what a key or an entry of the menu says. */
-  do(act, comment) {
+  /**
+   * Do what a key or an entry of the menu says. `comment`: of this video, else with its `videoId`; `complain(text)`: what
+   * went wrong.
+   */
+  do(act, comment, complain) {
+    this.#complain = complain;
     if (act === "moderate") return this.#open(comment);
-    return this.#attempt(() => this.#act(act, comment, { seconds: SECONDS }), this.complain);
+    return this.#attempt(() => this.#act(act, comment, { seconds: SECONDS }), complain);
   }
 
   get #channel() {
@@ -80,14 +98,17 @@ class Tools {
     if (await this.#attempt(() => this.#act(act, this.#comment, { seconds: Number(seconds), reason }), complain)) this.#dialog.close();
   }
 
-  async #act(act, { id, author }, { seconds, reason = "" }) {
-    const comments = `/videos/${this.store.state.video.id}/comments`;
+  async #act(act, { id, author, videoId = this.store.state.video.id }, { seconds, reason = "" }) {
+    const comments = `/videos/${videoId}/comments`;
     const why = reason ? `?reason=${encodeURIComponent(reason)}` : "";
     let back;
     if (act === "delete") {
       await call("DELETE", `${comments}/${id}${why}`);
       this.store.dispatch("local_deleted", { id });
       back = `${comments}/${id}/restore`;
+    } else if (act === "dismiss") {
+      const dismissal = await call("DELETE", `${this.#channel}/reported/${id}`);
+      back = this.#backOf({ act: dismissal.id });
     } else if (act === "delete_all") {
       back = this.#backOf(await call("DELETE", `${this.#channel}/people/${author.id}/comments${why}`));
     } else {
@@ -117,7 +138,7 @@ class Tools {
   async #takeBack() {
     const path = this.#undo;
     this.#forgetUndo();
-    await this.#attempt(() => call("POST", path), this.complain);
+    await this.#attempt(() => call("POST", path), this.#complain);
   }
 
   /** Return whether it was done. */

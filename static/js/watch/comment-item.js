@@ -46,6 +46,8 @@ export function actsWith(comment, answers, { viewer, may, ...state }) {
     versions: may.includes(RIGHTS.versions) && Boolean(comment.edited_at_ms),
     message: !isMine && comment.id !== null,
     copy: true,
+    // Who moderates acts on it, or not.
+    report: !isMine && comment.id !== null && !may.includes("delete"),
     pin: may.includes("pin") && !comment.pinned,
     ...Object.fromEntries(moderated),
     ...(isMine && { delete: true }),

@@ -55,9 +55,9 @@ export class CommentMenu {
 
   async #moderate(act, comment) {
     const { store, complain } = this;
-    this.#tools ??= import("../moderation/tools.js").then(({ loadedTools }) => loadedTools({ store, complain }));
+    this.#tools ??= import("../moderation/tools.js").then(({ loadedTools }) => loadedTools({ store }));
     try {
-      await (await this.#tools).do(act, comment);
+      await (await this.#tools).do(act, comment, complain);
     } catch {
       // Not loaded: the next press tries again.
       this.#tools = null;

@@ -90,6 +90,7 @@ export class Comments {
         reply: (comment) => asViewer(() => this.#form.reply(comment)),
         message: ({ author }) => message(author),
         edit: (comment) => this.#form.edit(comment),
+        report: (comment) => asViewer(() => void this.#report(comment)),
         thread: (comment) => void this.#openThread(comment),
       },
     });
@@ -298,6 +299,16 @@ export class Comments {
   async #openThread(comment) {
     const root = await this.#thread.open(comment, this.#known);
     if (root && this.store.state.viewer && mayComment(this.store.state)) this.#form.reply(root);
+  }
+
+  async #report(comment) {
+    try {
+      const { report } = await import("./complaint.js");
+      report(comment, this.path);
+    } catch {
+      // Not loaded: the next press tries again.
+      this.#form.complain(translate("unreachable"));
+    }
   }
 
   /** A thread was opened or closed: other comments are shown. */

@@ -74,6 +74,7 @@ const stage = new Stage(store.state);
 const replay = new Replay({ ...acts, likes, comments });
 const parts = [guest, likes, reactions, comments, watchers, stage, replay];
 let hasBoard = false;
+let hasReported = false;
 
 /** What is beside the picture is loaded where there is something, or where the viewer may put something there. */
 async function loadBoard() {
@@ -89,6 +90,18 @@ async function loadBoard() {
   }
 }
 
+/** What viewers report is for those who moderate. */
+async function loadReported() {
+  hasReported = true;
+  try {
+    const { Reported } = await import("../moderation/reported.js");
+    new Reported({ store, client });
+  } catch (error) {
+    setTimeout(() => void loadReported(), BOARD_AGAIN_MS);
+    throw error;
+  }
+}
+
 function draw() {
   const [state, before] = [store.state, drawn];
   if (state === before) return;
@@ -100,6 +113,7 @@ function draw() {
   viewers.set(state.viewers.count);
   for (const part of parts) part.render(state, before);
   if (!hasBoard && as !== "embed" && (state.video.has_board || state.may.includes("board"))) void loadBoard();
+  if (!hasReported && as !== "embed" && state.may.includes("dismiss")) void loadReported();
   const { video: { comments_enabled: areOn, has_board: isThere }, comments, pending } = state;
   theatre.toggleAttribute("data-off", !areOn && !isThere && !state.may.includes("board") && !(comments.length + pending.length));
   drawGoesOn(state);
