@@ -125,7 +125,7 @@ async def test_primary_answers_for_a_replica_that_is_away(
 def say(topic: TopicName, text: str) -> None:
     with transaction.atomic():
         ensure_topics([topic])
-        record(lock_topics([topic])[topic], "comment", {"comment": {"body": text}})
+        record(lock_topics([topic])[topic], "comment", {"comment": {"id": text, "body": text}})
 
 
 async def test_events_are_read_from_the_replica(store: DatabaseStore) -> None:
