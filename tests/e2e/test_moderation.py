@@ -65,3 +65,24 @@ async def test_a_time_out_with_a_reason_takes_a_few_taps(site: Site, open_window
     await phone.page.get_by_role("button", name="Undo").tap()
     await expect(phone.page.locator(".comment")).to_have_count(3)
     assert phone.problems == []
+
+
+async def test_a_helper_is_offered_what_helpers_may_do(site: Site, open_window: OpenWindow) -> None:
+    """The menu had pins and bans, and time-outs of a day, all of which were refused."""
+    nadia, helper = make_broadcaster(site, "nadia-of-helpers"), make_broadcaster(site, "hella")
+    video_id = nadia.new_video()
+    path = f"/channels/{nadia.call('GET', '/me')['viewer']['id']}/roles/{helper.call('GET', '/me')['viewer']['id']}"
+    nadia.call("PUT", path, {"role": "helper"})
+    token = nadia.call("POST", "/guests", {"name": "Troll"})["token"]
+    nadia.call("POST", f"/videos/{video_id}/comments", {"body": "A rude word"}, token=token)
+    hella = await signed_in(open_window, helper, f"/videos/{video_id}/")
+    await hella.is_live()
+    await hella.page.locator(".comment .tools").wait_for(state="attached")
+    await hella.page.locator(".comment").focus()
+    await hella.page.keyboard.press("b")
+    await hella.page.keyboard.press("e")
+    dialog = hella.page.get_by_role("dialog")
+    await expect(dialog.locator("[data-act]:visible")).to_have_text(["Time-out, 10 minutes", "Time-out, 1 hour"])
+    await dialog.get_by_role("button", name="Time-out, 1 hour").click()
+    await expect(hella.page.locator("#undo-bar")).to_contain_text("Troll")
+    assert hella.problems == []

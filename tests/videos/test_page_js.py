@@ -41,11 +41,12 @@ OFFERED = """async (rights) => {
     const { actsWith } = await import("/js/watch/comment-item.js");
     const video = { comments_enabled: true, status: "live" };
     const offered = (may, author) => {
-        const comment = { id: "c", author: { id: author }, reply_to: null, at_ms: 0, edited_at_ms: 1, pinned: false };
+        const person = { id: author, role: author === "owner" ? "broadcaster" : null };
+        const comment = { id: "c", author: person, reply_to: null, at_ms: 0, edited_at_ms: 1, pinned: false };
         const acts = actsWith(comment, 0, { viewer: { id: "me" }, may, video, over: false });
         return Object.keys(acts).filter((act) => acts[act]).sort().join(" ");
     };
-    return rights.flatMap((may) => [offered(may, "other"), offered(may, "me")]);
+    return rights.flatMap((may) => ["other", "me", "owner"].map((author) => offered(may, author)));
 }"""
 DATES = """async () => {
     const { day, moment, shortly } = await import("/js/parts/format.js");
@@ -108,8 +109,11 @@ async def test_menu_of_a_comment_offers_what_one_may_do(page: Page) -> None:
     assert await page.evaluate(OFFERED, [[], helper, [*helper, "pin", "ban"]]) == [
         "copy message reply report",
         "copy delete reply",
+        "copy message reply",
         "copy delete message moderate reply time_out versions",
         "copy delete reply versions",
+        "copy delete message moderate reply versions",
         "ban copy delete message moderate pin reply time_out versions",
         "copy delete pin reply versions",
+        "copy delete message moderate pin reply versions",
     ]

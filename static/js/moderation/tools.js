@@ -5,6 +5,7 @@
 import { ApiError, call } from "../core/api.js";
 import { addWords, plural, translate } from "../core/words.js";
 import { byId, isComposing, note } from "../parts/dom.js";
+import { mayModerate } from "../watch/comment-item.js";
 
 const UNDO_MS = 30_000;
 const SECONDS = 600;
@@ -75,10 +76,10 @@ class Tools {
     byId("moderate-reason").value = "";
     note(byId("moderate-error"), "");
     byId("moderate-history").textContent = "";
-    const { may, timeOutSecondsMax } = this.store.state;
+    const { state } = this.store;
     for (const button of this.#dialog.querySelectorAll("[data-act]")) {
       const { act, seconds = 0 } = button.dataset;
-      button.hidden = !may.includes(act) || Number(seconds) > timeOutSecondsMax;
+      button.hidden = !mayModerate(state, act, comment) || Number(seconds) > state.timeOutSecondsMax;
     }
     this.#dialog.showModal();
     void this.#attempt(() => this.#showHistory(comment), (text) => note(byId("moderate-error"), text));

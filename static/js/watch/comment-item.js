@@ -32,8 +32,14 @@ export const isForViewer = ({ author, body }, parent, viewer) =>
 /** What each act of moderators needs, if it is not the right of its name. */
 const RIGHTS = { versions: "delete", moderate: "read" };
 
-/** Whether it is the viewer's to do this to what somebody else has written. */
-export const mayModerate = ({ may, viewer }, act, { author }) => author.id !== viewer?.id && may.includes(RIGHTS[act] ?? act);
+/** What nobody does to the broadcaster. */
+const NOT_TO_BROADCASTERS = ["time_out", "ban", "shadow", "delete_all"];
+
+/** Whether it is the viewer's to do this to somebody else, or to what they have written. */
+export function mayModerate({ may, viewer }, act, { author }) {
+  if (author.id === viewer?.id || (author.role === "broadcaster" && NOT_TO_BROADCASTERS.includes(act))) return false;
+  return may.includes(RIGHTS[act] ?? act);
+}
 
 /** What the viewer may do with a comment that has so many answers, by the names of the acts. */
 export function actsWith(comment, answers, { viewer, may, ...state }) {
