@@ -109,7 +109,7 @@ async def test_menu_of_a_comment_offers_what_one_may_do(page: Page) -> None:
     assert await page.evaluate(OFFERED, [[], helper, [*helper, "pin", "ban"]]) == [
         "copy message reply report",
         "copy delete reply",
-        "copy message reply",
+        "copy message reply report",
         "copy delete message moderate reply time_out versions",
         "copy delete reply versions",
         "copy delete message moderate reply versions",
