@@ -76,6 +76,26 @@ def render_page(request: HttpRequest, template: str, viewer: Viewer | None, cont
     return response
 
 
+def set_cookies(request: HttpRequest, response: HttpResponse) -> None:
+    """Set what `render_page` sets, on an answer that was rendered for somebody else."""
+    begin_csrf(request)
+    set_csrf(request, response)
+    set_device(request, response)
+
+
+def share(response: HttpResponse, is_current: Callable[[], bool]) -> None:
+    """Say that everybody who has not signed in may have this page, as long as `is_current` (liveplatform.shared_pages).
+
+    Nothing in it may depend on more of the request than that module knows.
+    """
+    response.shared_while = is_current  # type: ignore[attr-defined]
+
+
+def shared_while(response: HttpResponse) -> Callable[[], bool] | None:
+    """Return whether the page may still be given to others; None: it never may."""
+    return getattr(response, "shared_while", None)
+
+
 def _shown_doors(viewer: Viewer | None) -> dict[str, bool]:
     return {name: viewer is not None and is_shown(viewer) for name, is_shown in doors.items()}
 

@@ -30,8 +30,10 @@ from django.http.response import HttpResponseBase
 from django.urls import is_valid_path
 
 from accounts import sign_in
+from accounts.pages import shared_while
 from liveplatform import assets
 from liveplatform.compression import StaticFiles, compress_page
+from liveplatform.shared_pages import HeaderPairs, SharedPage, SharedPages, asked_by, cookies_for, raw_cookies
 from realtime.asgi import Receive, Scope, Send
 from realtime.edge import origins
 from realtime.edge.handoff import ZERO_COPY
@@ -73,6 +75,7 @@ class LoopHandler(ASGIHandler):
     def __init__(self, middleware: list[str], *, compresses: bool = False) -> None:
         self._middleware = middleware
         self._compresses = compresses
+        self._shared = SharedPages()
         super().__init__()
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -85,19 +88,44 @@ class LoopHandler(ASGIHandler):
 
     _middleware_chain: Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
+    async def send_shared(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Answer with a page that others have asked for, if there is one."""
+        if (asked := asked_by(scope)) is None:
+            await self(scope, receive, send)
+            return
+        page, is_first = await self._shared.find(asked)
+        if page is not None:
+            headers = [*page.headers, *cookies_for(scope)]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else page.body})
+            return
+        response = None
+        try:
+            response = await self._respond(scope, receive)
+        finally:
+            if is_first:
+                self._shared.made(asked, _shared_page(response) if response is not None else None)
+        if response is not None:
+            await self._send(scope, receive, send, response)
+
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        response = await self._respond(scope, receive)
+        if response is not None:
+            await self._send(scope, receive, send, response)
+
+    async def _respond(self, scope: Scope, receive: Any) -> HttpResponse | None:
+        """Return the answer, as to a GET if it is a HEAD. None: the client has left."""
         chunks = []
-        method = scope["method"]
-        if method == "HEAD":  # answered as a GET, without its body
-            scope = {**scope, "method": "GET"}
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return
+                return None
             chunks.append(message.get("body", b""))
             if not message.get("more_body", False):
                 break
-        request, refusal = self.create_request({**scope, RECEIVE: receive}, BytesIO(b"".join(chunks)))
+        method = scope["method"]
+        asked = {**scope, RECEIVE: receive, "method": "GET" if method == "HEAD" else method}
+        request, refusal = self.create_request(asked, BytesIO(b"".join(chunks)))
         response = refusal if request is None else await self._middleware_chain(request)
         assert isinstance(response, HttpResponse), "views on the event loop stream nothing"
         if method == "OPTIONS" and response.status_code == 405:
@@ -105,19 +133,35 @@ class LoopHandler(ASGIHandler):
             del response.headers["Content-Type"]
         if self._compresses:
             compress_page(response, dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin1"))
-        headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+        return response
+
+    async def _send(self, scope: Scope, receive: Any, send: Any, response: HttpResponse) -> None:
+        is_head = scope["method"] == "HEAD"
+        headers = _raw(response)
         is_public = response.headers.get("Cache-Control", "").startswith("public")
         headers += origins.allowance(scope, settings.LIVE_ORIGINS, is_public=is_public)
-        headers += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
+        headers += raw_cookies(response.cookies)
         if response.status_code not in (204, 304) and "Content-Length" not in response:
             headers.append((b"Content-Length", b"%d" % len(response.content)))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         if isinstance(response, FilePart):
-            await _send_part(scope, receive, send, response, at=response.end if method == "HEAD" else response.start)
-        elif isinstance(response, PassedPart) and method != "HEAD":
+            await _send_part(scope, receive, send, response, at=response.end if is_head else response.start)
+        elif isinstance(response, PassedPart) and not is_head:
             await _send_pieces(receive, send, response.pieces())
         else:
-            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.content})
+            await send({"type": "http.response.body", "body": b"" if is_head else response.content})
+
+
+def _raw(response: HttpResponse) -> HeaderPairs:
+    return [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+
+
+def _shared_page(response: HttpResponse) -> SharedPage | None:
+    is_current = shared_while(response)
+    if response.status_code != 200 or is_current is None:
+        return None
+    length = (b"Content-Length", b"%d" % len(response.content))
+    return SharedPage([*_raw(response), length], response.content, is_current)
 
 
 async def _send_part(scope: Scope, receive: Receive, send: Send, part: FilePart, *, at: int) -> None:
@@ -201,6 +245,9 @@ ON_THE_LOOP = re.compile(
 )
 """Paths of views that are coroutines and touch neither Django's session nor its user."""
 
+SHARED = re.compile(r"/videos/[^/]+/")
+"""The paths of pages that many may ask for at once."""
+
 others = ASGIHandler()
 in_turns = InTurns(others, Turns(PAGES_AT_ONCE))
 pages = LoopHandler(settings.PAGES_MIDDLEWARE, compresses=not settings.TRUSTED_PROXIES)
@@ -231,6 +278,8 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await static_files({**scope, "headers": [_strong(*header) for header in scope["headers"]]}, receive, send)
     elif path.startswith(IN_THREADS):
         await in_turns(scope, receive, send, needs_turn=path not in sign_in.PATHS)
+    elif SHARED.fullmatch(path):
+        await pages.send_shared(scope, receive, send)
     elif ON_THE_LOOP.fullmatch(path):
         await pages(scope, receive, send)
     else:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, BinaryIO, TypeVar
 from uuid import UUID
 
@@ -28,10 +29,11 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 
 from accounts.models import NAME_MAX, Viewer
-from accounts.pages import page, render_page, viewer_on
+from accounts.pages import page, render_page, share, viewer_on
 from realtime.answers import error, unavailable
 from realtime.edge.handshake import APART
 from realtime.edge.repeats import RENEW_SECONDS
+from realtime.events import Position, TopicName
 from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
 from realtime.node.process import process
@@ -72,6 +74,8 @@ BLANK: dict[str, Any] = {"status": Video.Status.UPCOMING, "visibility": "public"
 
 OPEN_SECONDS = 5.0
 RIGHT_SECONDS = 2
+SHARED_SECONDS = 1.0
+"""The likes and viewers of a page may be so old. Its stream brings those of now."""
 OPEN_MAX = 1_000
 
 Row = dict[str, Any]
@@ -172,12 +176,23 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         if apart == "dock":  # the studio shows it in a frame
             response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_OWN_FRAME
             response.headers["X-Frame-Options"] = "SAMEORIGIN"
+        if viewer is None:
+            share(
+                response, partial(_is_current, state["topic"], Position(state["epoch"], state["seq"]), time.monotonic())
+            )
         return response
     response = render(request, "videos/watch.html", {"name_max": NAME_MAX, "now_ms": to_ms(timezone.now()), **context})
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_FRAMED
     response.xframe_options_exempt = True
     return response
+
+
+def _is_current(topic: TopicName, position: Position, read_at: float) -> bool:
+    """Whether a page still says what this node knows: exactly of what is durable, and of numbers a moment ago."""
+    feed = process.node().feeds.get(topic)
+    is_young = time.monotonic() - read_at < SHARED_SECONDS
+    return feed is not None and feed.is_ready and feed.position == position and is_young
 
 
 async def watch_later(request: HttpRequest, video_id: UUID) -> HttpResponse:

@@ -1,0 +1,111 @@
+"""Pages that are the same for all who have not signed in: rendered once, and sent to everybody who asks for them.
+
+Called by liveplatform.asgi before Django. A view says of its answer how long it stays true (`accounts.pages.share`):
+a watch page until its topic moves on at this node, or for a second. Those who ask while a page is rendered wait for it,
+so a crowd at a page that nobody has asked for yet has it rendered once, too. Cookies are everybody's own.
+Bounded: `KEPT_MAX` pages; what was asked for longest ago goes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+from typing import NamedTuple
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.cookie import parse_cookie
+from django.utils.translation import get_language
+
+from accounts.pages import set_cookies
+from realtime.asgi import Scope
+
+KEPT_MAX = 128
+THEME_COOKIE = "theme"
+
+HeaderPairs = list[tuple[bytes, bytes]]
+
+
+class Asked(NamedTuple):
+    """All that the answer depends on. `scheme` is that of the page's own address."""
+
+    path: str
+    host: bytes
+    scheme: str
+    language: str
+    theme: str
+    accept_encoding: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPage:
+    headers: HeaderPairs
+    body: bytes
+    is_current: Callable[[], bool]
+
+
+def asked_by(scope: Scope) -> Asked | None:
+    """Return what a request asks for; None: its answer is for nobody else."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in headers and name in (b"host", b"cookie", b"accept-encoding"):
+            return None
+        headers[name] = value
+    if scope["method"] not in ("GET", "HEAD") or scope["query_string"] or b"authorization" in headers:
+        return None
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin1"))
+    if settings.SESSION_COOKIE_NAME in cookies:
+        return None
+    return Asked(
+        scope["path"],
+        headers.get(b"host", b""),
+        scope.get("scheme", "http"),
+        get_language() or settings.LANGUAGE_CODE,
+        cookies.get(THEME_COOKIE, ""),
+        headers.get(b"accept-encoding", b""),
+    )
+
+
+def cookies_for(scope: Scope) -> HeaderPairs:
+    """Return the headers with the cookies that every page sets, for whoever asks."""
+    request, response = HttpRequest(), HttpResponse()
+    request.META["REMOTE_ADDR"] = scope["client"][0] if scope.get("client") else ""
+    sent = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
+    request.COOKIES = parse_cookie(sent.decode("latin1"))
+    set_cookies(request, response)
+    return raw_cookies(response.cookies)
+
+
+def raw_cookies(cookies: SimpleCookie) -> HeaderPairs:
+    return [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in cookies.values()]
+
+
+class SharedPages:
+    """The shared pages of a node."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Asked, SharedPage] = OrderedDict()
+        self._rendering: dict[Asked, asyncio.Future[SharedPage | None]] = {}
+
+    async def find(self, asked: Asked) -> tuple[SharedPage | None, bool]:
+        """Return the page; without one, whether the caller is the first who needs it, and has to call `made`."""
+        if (rendering := self._rendering.get(asked)) is not None:
+            return await asyncio.shield(rendering), False
+        page = self._kept.get(asked)
+        if page is not None and page.is_current():
+            self._kept.move_to_end(asked)
+            return page, False
+        self._rendering[asked] = asyncio.get_running_loop().create_future()
+        return None, True
+
+    def made(self, asked: Asked, page: SharedPage | None) -> None:
+        """Give the page to those who wait for it. None: it is not to be shared, and each makes one."""
+        self._rendering.pop(asked).set_result(page)
+        self._kept.pop(asked, None)
+        if page is not None:
+            self._kept[asked] = page
+            while len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)

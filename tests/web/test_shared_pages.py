@@ -1,0 +1,161 @@
+"""The page of a video for those who have not signed in: rendered once for a crowd, true, with nobody's own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from liveplatform.shared_pages import KEPT_MAX, Asked, SharedPage, SharedPages, asked_by
+from tests.kit import HANG_SECONDS
+from tests.rooms import Room, open_room
+from tests.sites import Site
+from tests.watching import SseWatcher, watching
+
+
+@pytest.fixture
+async def room(site: Site) -> AsyncIterator[Room]:
+    """With somebody who watches at the first node."""
+    async with open_room(site) as made, watching(SseWatcher(site.urls[0], made.topic)):
+        yield made
+
+
+async def load(room: Room, **headers: str) -> httpx.Response:
+    """Load the page as somebody new."""
+    room.client.cookies.clear()
+    answer = await room.client.get(f"{room.site.urls[0]}/videos/{room.video_id}/", headers=headers)
+    room.client.cookies.clear()
+    return answer
+
+
+def rendered_at(answer: httpx.Response) -> str:
+    found = re.search(r'data-now-ms="(\d+)"', answer.raise_for_status().text)
+    assert found
+    return found[1]
+
+
+async def test_a_crowd_gets_a_page_that_was_rendered_once(room: Room) -> None:
+    """Each visitor cost 16 ms of a node; a page that everybody gets costs one."""
+    crowd = await asyncio.gather(*(load(room) for _ in range(30)))
+    assert len({rendered_at(answer) for answer in crowd}) < 5
+    assert len({answer.headers["Content-Security-Policy"] for answer in crowd}) == 1
+
+
+async def test_what_is_said_is_on_the_next_page(room: Room) -> None:
+    await load(room)
+    path, nadia = f"/videos/{room.video_id}/comments", room.people[0]
+    comment = (await room.call("POST", path, {"body": "news"}, person=nadia)).json()
+    await until_page(room, lambda page: ">news<" in page.text)
+    await room.call("DELETE", f"{path}/{comment['id']}", person=nadia)
+    await until_page(room, lambda page: ">news<" not in page.text)
+    before = rendered_at(await load(room))
+    await until_page(room, lambda page: rendered_at(page) != before)
+
+
+async def until_page(room: Room, fits: Callable[[httpx.Response], bool]) -> None:
+    """Load the page again and again until it is as it should be."""
+    async with asyncio.timeout(HANG_SECONDS):
+        while not fits(await load(room)):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_video_that_becomes_private_has_no_page(room: Room) -> None:
+    await load(room)
+    await room.call("PATCH", f"/videos/{room.video_id}", {"visibility": "private"}, person=room.people[0])
+    await until_page(room, lambda page: page.status_code == 404)
+
+
+async def test_cookies_are_everybodys_own(room: Room) -> None:
+    one, other = await load(room), await load(room)
+    for name in ("csrftoken", "device"):
+        assert one.cookies[name] != other.cookies[name]
+    assert one.cookies["csrftoken"] not in one.text
+    kept = "; ".join(f"{name}={value}" for name, value in one.cookies.items())
+    again = await load(room, Cookie=kept)
+    assert (again.cookies["csrftoken"], again.cookies.get("device")) == (one.cookies["csrftoken"], None)
+
+
+async def test_who_is_signed_in_gets_a_page_that_nobody_else_gets(room: Room) -> None:
+    await load(room)
+    nadia = room.people[0]
+    own = await load(room, Cookie=f"sessionid={nadia.session}")
+    assert nadia.id in own.text
+    assert f'"{nadia.id}","is_guest"' not in (await load(room)).text
+    assert rendered_at(own) != rendered_at(await load(room))
+
+
+@pytest.mark.parametrize(
+    ("headers", "part"),
+    [
+        ({"Cookie": "theme=light"}, 'data-theme="light"'),
+        ({"Accept-Language": "de"}, '<html lang="de"'),
+        ({"Cookie": "language=ar"}, 'dir="rtl"'),
+    ],
+)
+async def test_the_page_is_as_each_wants_it(room: Room, headers: dict[str, str], part: str) -> None:
+    for _ in range(2):
+        assert part in (await load(room, **headers)).text
+        assert part not in (await load(room)).text
+
+
+async def test_each_gets_the_form_that_it_takes(room: Room) -> None:
+    small, plain = [await load(room, **{"Accept-Encoding": encoding}) for encoding in ("gzip", "identity")]
+    assert (small.headers.get("Content-Encoding"), plain.headers.get("Content-Encoding")) == ("gzip", None)
+    head = await room.client.head(
+        f"{room.site.urls[0]}/videos/{room.video_id}/", headers={"Accept-Encoding": "identity"}
+    )
+    assert (head.status_code, head.content) == (200, b"")
+
+
+def scope(method: str = "GET", query: bytes = b"", path: str = "/videos/1/", **headers: bytes) -> dict[str, Any]:
+    named = [(name.replace("_", "-").encode(), value) for name, value in {"host": b"x", **headers}.items()]
+    return {"method": method, "path": path, "query_string": query, "headers": named}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        scope(method="POST"),
+        scope(query=b"as=dock"),
+        scope(cookie=b"a=1; sessionid=x"),
+        scope(authorization=b"Bearer x"),
+        {**scope(), "headers": [(b"host", b"x"), (b"host", b"y")]},
+    ],
+    ids=["post", "query", "session", "token", "two hosts"],
+)
+def test_what_is_asked_for_by_one_is_for_one(own: dict[str, Any]) -> None:
+    assert asked_by(scope()) is not None
+    assert asked_by(own) is None
+
+
+def of(number: int) -> Asked:
+    asked = asked_by(scope(path=f"/videos/{number}/"))
+    assert asked
+    return asked
+
+
+async def test_those_who_wait_for_a_page_that_is_not_shared_make_their_own() -> None:
+    pages = SharedPages()
+    assert await pages.find(of(1)) == (None, True)
+    waiting = [asyncio.ensure_future(pages.find(of(1))) for _ in range(3)]
+    await asyncio.sleep(0)
+    pages.made(of(1), None)
+    assert await asyncio.gather(*waiting) == [(None, False)] * 3
+    assert await pages.find(of(1)) == (None, True)
+
+
+async def test_pages_that_are_kept_are_bounded_and_true() -> None:
+    pages = SharedPages()
+    is_true = True
+    for number in range(KEPT_MAX + 1):
+        await pages.find(of(number))
+        pages.made(of(number), SharedPage([], b"", lambda: is_true))
+    assert await pages.find(of(0)) == (None, True), "the one that was asked for longest ago"
+    found, _ = await pages.find(of(KEPT_MAX))
+    assert found is not None
+    is_true = False
+    assert await pages.find(of(KEPT_MAX)) == (None, True)
