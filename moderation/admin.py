@@ -114,16 +114,27 @@ class _StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
-        return [("open", gettext_lazy("open")), ("settled", gettext_lazy("settled"))]
+        return [
+            ("open", gettext_lazy("open")),
+            ("for_site", gettext_lazy("open, for the people of the site")),
+            ("settled", gettext_lazy("settled")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Complaint]) -> QuerySet[Complaint]:
-        return queryset.filter(settled_at__isnull=self.value() == "open") if self.value() else queryset
+        match self.value():
+            case "open":
+                return queryset.filter(settled_at=None)
+            case "for_site":
+                return queryset.filter(settled_at=None, is_for_site=True)
+            case "settled":
+                return queryset.filter(settled_at__isnull=False)
+        return queryset
 
 
 @admin.register(Complaint)
 class ComplaintAdmin(_OfModerators):
-    list_display = ("what", "person", "reason", "remark", "reporter", "of_channel", "created_at", "settled_at")
-    list_filter = (_StateFilter, "reason", "kind", "is_for_site")
+    list_display = ("what", "person", "reason", "remark", "by", "of_channel", "created_at", "is_settled")
+    list_filter = (_StateFilter, "reason", "kind")
     list_select_related = ("viewer", "channel", "reporter")
     fields = (
         "kind",
@@ -131,7 +142,7 @@ class ComplaintAdmin(_OfModerators):
         "person",
         "reason",
         "remark",
-        "reporter",
+        "by",
         "of_channel",
         "video_id",
         "is_for_site",
@@ -147,6 +158,14 @@ class ComplaintAdmin(_OfModerators):
     @admin.display(description=gettext_lazy("text"))
     def what(self, complaint: Complaint) -> str:
         return format_html("<bdi>{}</bdi>", complaint.text or "–")
+
+    @admin.display(description=gettext_lazy("reported by"))
+    def by(self, complaint: Complaint) -> str:
+        return format_html("<bdi>{}</bdi>", complaint.reporter)
+
+    @admin.display(description=gettext_lazy("settled"), boolean=True)
+    def is_settled(self, complaint: Complaint) -> bool:
+        return complaint.settled_at is not None
 
     @admin.action(permissions=["moderate"], description=gettext_lazy("Dismiss the selected reports"))
     def dismiss(self, request: HttpRequest, queryset: QuerySet[Complaint]) -> None:

@@ -31,6 +31,8 @@ def test_people_of_the_site_dismiss_what_is_reported(stage: Stage, root: Console
     stranger, troll = stage.viewers[:2]
     for viewer in (stage.owner, troll, root.who):
         complaints.report_person(stage.owner.id, viewer.id, stranger, reason="hate", remark=f"About {viewer.name}")
+    for_site = root.get("moderation_complaint_changelist", state="for_site").content.decode()
+    assert [f"About {viewer.name}" in for_site for viewer in (stage.owner, troll)] == [True, False]
     waiting = list(Complaint.objects.filter(viewer__in=[stage.owner, troll]))
     page = root.get("moderation_complaint_changelist", state="open").content.decode()
     assert [f"About {viewer.name}" in page for viewer in (stage.owner, troll, root.who)] == [True, True, False]
