@@ -24,8 +24,8 @@ async def test_a_reported_comment_is_deleted_and_a_dismissal_taken_back(site: Si
     viewer = await open_window(f"{site.urls[1]}/videos/{video_id}/")
     await viewer.join("A bystander")
     for body, reason in ((RUDE, "Harassment or hate"), ("Another rude word", "Spam or advertising")):
-        await act_on(viewer.page.locator(".comment", has_text=body), "Report")
-        asked = viewer.page.get_by_role("dialog", name="Report this comment")
+        await act_on(viewer.page.locator(".comment", has_text=body), "Report it")
+        asked = viewer.page.get_by_role("dialog", name="Report to the moderators")
         await expect(asked).to_contain_text(body)
         await asked.get_by_label(reason).check()
         await asked.get_by_label("Anything the moderators should know").fill("It hurts.")
@@ -59,7 +59,7 @@ async def test_a_reported_comment_is_deleted_and_a_dismissal_taken_back(site: Si
 
 
 async def test_a_report_on_a_phone_asks_for_a_name_first(site: Site, open_window: OpenWindow) -> None:
-    """And a moderator finds it on the page that needs no script. Who moderates has no "Report"."""
+    """It is about the person. A moderator finds it on the page that needs no script, too, and has no "Report it"."""
     nadia = make_broadcaster(site, "nadia-of-phones")
     video_id = nadia.new_video()
     token = nadia.call("POST", "/guests", {"name": "A troll"})["token"]
@@ -68,10 +68,11 @@ async def test_a_report_on_a_phone_asks_for_a_name_first(site: Site, open_window
     await phone.is_live()
     await phone.page.locator(".comment .tools").wait_for(state="attached")  # what the server drew has none
     await phone.page.locator(".comment").tap()
-    await phone.page.get_by_role("button", name="Report").tap()
+    await phone.page.get_by_role("button", name="Report it").tap()
     await phone.page.locator("#guest-name").fill("On the bus")
     await phone.page.locator("#guest-dialog").get_by_role("button", name="Join").tap()
-    asked = phone.page.get_by_role("dialog", name="Report this comment")
+    asked = phone.page.get_by_role("dialog", name="Report to the moderators")
+    await asked.get_by_label("The person").check()
     await asked.get_by_label("Violence or danger").check()
     assert await phone.serious_axe_findings() == []
     await asked.get_by_role("button", name="Send").tap()
@@ -80,12 +81,14 @@ async def test_a_report_on_a_phone_asks_for_a_name_first(site: Site, open_window
     channel = nadia.call("GET", "/me")["viewer"]["id"]
     owner = await signed_in(open_window, nadia, f"/rules/{channel}/", viewport=PHONE)
     await expect(owner.page.locator(".reported")).to_contain_text("On the bus")
+    await expect(owner.page.locator(".reported")).to_contain_text("The person, not a comment")
     assert await owner.serious_axe_findings() == []
     await owner.go_to(f"{site.urls[0]}/videos/{video_id}/?as=dock")
     await owner.is_live()
     await owner.page.locator(".reported-bar").click()
     await owner.page.get_by_role("dialog").get_by_role("button", name="Ban").click()
     await expect(owner.page.locator("#undo-text")).to_contain_text("A troll is banned")
+    await expect(owner.page.get_by_role("dialog")).to_contain_text("Nothing is reported.")
     await owner.page.get_by_role("dialog").get_by_role("button", name="Close").click()
     await owner.page.locator(".comment").focus()
     await owner.page.keyboard.press("Enter")

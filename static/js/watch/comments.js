@@ -304,7 +304,7 @@ export class Comments {
   async #report(comment) {
     try {
       const { report } = await import("./complaint.js");
-      report(comment, this.path);
+      report(comment, this.store.state.video);
     } catch {
       // Not loaded: the next press tries again.
       this.#form.complain(translate("unreachable"));

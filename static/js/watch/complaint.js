@@ -1,5 +1,5 @@
-// What a viewer reports to the moderators: a comment, why, and what they should know. The menu of a comment loads it when it
-// is first used.
+// What a viewer reports to the moderators: a comment or its author, why, and what they should know. The menu of a comment
+// loads it when it is first used.
 
 import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
@@ -7,16 +7,19 @@ import { byId, note, toast } from "../parts/dom.js";
 
 const dialog = byId("report-dialog");
 const form = byId("report-form");
-let path;
+let paths;
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   void send();
 });
 
-/** Ask why. `comments`: the path of the video's comments. */
-export function report({ id, body }, comments) {
-  path = `${comments}/${id}/report`;
+/** Ask what and why, at a comment of the video. */
+export function report({ id, author, body }, video) {
+  paths = {
+    comment: `/videos/${video.id}/comments/${id}/report`,
+    person: `/channels/${video.broadcaster.id}/people/${author.id}/report`,
+  };
   form.reset();
   byId("report-body").textContent = body;
   note(byId("report-error"), "");
@@ -24,10 +27,10 @@ export function report({ id, body }, comments) {
 }
 
 async function send() {
-  const { reason, remark } = form.elements;
+  const { about, reason, remark } = form.elements;
   byId("report-send").disabled = true;
   try {
-    await call("POST", path, { reason: reason.value, remark: remark.value });
+    await call("POST", paths[about.value], { reason: reason.value, remark: remark.value });
     dialog.close();
     toast(translate("thank_reporter"));
   } catch (error) {
