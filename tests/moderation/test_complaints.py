@@ -11,24 +11,29 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
+from django.test import AsyncClient
 from django.utils import timezone
 
 from accounts import removal
 from accounts.merging import merge
 from accounts.models import Viewer
+from accounts.tokens import issue_token
 from moderation import acts, complaints, undoing
+from moderation.limits import COMPLAINTS
 from moderation.models import AuditEntry, Complaint
 from moderation.tasks import forget_complaints
 from realtime.events import Durable
+from realtime.identity import Identity
 from realtime.log.threads import backend_threads
 from realtime.models import LoggedEvent
-from realtime.registry import registry
+from realtime.registry import CommandError, registry
 from tests.moderation.test_topic import snapshot, topic, written
 from tests.rooms import Room, open_room
 from tests.sites import Site
 from tests.videos.acts import Stage
 from tests.watching import WebSocketWatcher, watching
 from videos import gate, moderation, purges
+from videos.commands import COMMANDS
 from videos.models import Video
 from videos.removal import delete_video
 from web.refusals import Conflict, Forbidden, NotFound, Refused
@@ -305,3 +310,24 @@ async def test_doors(room: Room) -> None:
         await mod.send({"op": "dismiss", "channel": nadia.id, "reported": comment["id"], "ref": 9})
         await mod.wait_for(lambda: len(mod.named("reported_settled")) == 2, "the dismissals")
         assert (await room.call("DELETE", f"{channel}/reported/{troll.id}", person=nadia)).status_code == 404
+
+
+async def test_nobody_floods_the_moderators(stage: Stage, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is invalid does not count. REST and WebSocket have one limit."""
+    settings.LIVE_LIMITS = True
+    monkeypatch.setattr(COMPLAINTS, "clock", lambda: 0.0)
+    client, ada, nobody = AsyncClient(), stage.viewers[0], str(uuid4())
+    theirs: Any = {"headers": {"Authorization": f"Bearer {await run(issue_token, ada)}"}}
+    path = f"/api/v1/channels/{stage.owner.id}/people/{nobody}/report"
+
+    async def status(reason: str) -> int:
+        answer = await client.post(path, {"reason": reason}, content_type="application/json", **theirs)
+        return int(answer.status_code)
+
+    assert {await status("boring") for _ in range(20)} == {422}
+    assert {await status("spam") for _ in range(10)} == {404}
+    assert await status("spam") == 429
+    message = {"video": str(stage.video.id), "comment": nobody, "reason": "spam"}
+    with pytest.raises(CommandError) as refused:
+        await COMMANDS["report"](Identity(str(ada.id)), "", message)
+    assert refused.value.code == "too_often"
