@@ -4,7 +4,7 @@
 import { plural, translate } from "../core/words.js";
 import { byId, copyOf, icon } from "../parts/dom.js";
 import { compact, offset } from "../parts/format.js";
-import { isRead } from "../watch/state.js";
+import { isRead } from "../parts/rights.js";
 import { ranked } from "./question-state.js";
 
 const CALM_MS = 3_000;

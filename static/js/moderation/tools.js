@@ -5,7 +5,7 @@
 import { ApiError, call } from "../core/api.js";
 import { addWords, plural, translate } from "../core/words.js";
 import { byId, isComposing, note } from "../parts/dom.js";
-import { mayModerate } from "../watch/comment-item.js";
+import { mayModerate } from "../parts/rights.js";
 
 const UNDO_MS = 30_000;
 const SECONDS = 600;

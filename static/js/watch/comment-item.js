@@ -4,6 +4,7 @@ import { plural, translate } from "../core/words.js";
 import { byId, paintFace, writeTime } from "../parts/dom.js";
 import { compact, duration, offset } from "../parts/format.js";
 import { paintPending } from "../parts/list.js";
+import { mayAct, mayModerate } from "../parts/rights.js";
 import { mentions, pieces } from "./mentions.js";
 import { isLater, mayComment } from "./state.js";
 
@@ -29,18 +30,6 @@ function placeOf(comment, { recording, video }) {
 export const isForViewer = ({ author, body }, parent, viewer) =>
   Boolean(viewer) && author.id !== viewer.id && (parent?.author.id === viewer.id || mentions(body, viewer.name));
 
-/** What each act of moderators needs, if it is not the right of its name. */
-const RIGHTS = { versions: "delete", moderate: "read" };
-
-/** What nobody does to the broadcaster. */
-const NOT_TO_BROADCASTERS = ["time_out", "ban", "shadow", "delete_all"];
-
-/** Whether it is the viewer's to do this to somebody else, or to what they have written. */
-export function mayModerate({ may, viewer }, act, { author }) {
-  if (author.id === viewer?.id || (author.role === "broadcaster" && NOT_TO_BROADCASTERS.includes(act))) return false;
-  return may.includes(RIGHTS[act] ?? act);
-}
-
 /** What the viewer may do with a comment that has so many answers, by the names of the acts. */
 export function actsWith(comment, answers, { viewer, may, ...state }) {
   const isMine = comment.author.id === viewer?.id;
@@ -49,7 +38,7 @@ export function actsWith(comment, answers, { viewer, may, ...state }) {
     reply: mayComment(state),
     thread: Boolean(comment.reply_to) || answers > 0,
     edit: isMine && mayComment(state) && Date.now() < comment.at_ms + EDIT_MS,
-    versions: may.includes(RIGHTS.versions) && Boolean(comment.edited_at_ms),
+    versions: mayAct({ may }, "versions") && Boolean(comment.edited_at_ms),
     message: !isMine && comment.id !== null,
     copy: true,
     // Who moderates acts on it, or not.

@@ -4,7 +4,8 @@ import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
 import { byId, placeAt, toast } from "../parts/dom.js";
 import { clock } from "../parts/format.js";
-import { actsWith, mayModerate } from "./comment-item.js";
+import { mayModerate } from "../parts/rights.js";
+import { actsWith } from "./comment-item.js";
 
 const KEYS = { d: "delete", x: "time_out", b: "ban", e: "moderate" };
 

@@ -16,7 +16,8 @@ import { CommentMenu } from "./comment-menu.js";
 import { Flow } from "./flow.js";
 import { Pinned } from "./pinned.js";
 import { Sample } from "./sample.js";
-import { isLater, isRead, mayComment } from "./state.js";
+import { isRead } from "../parts/rights.js";
+import { isLater, mayComment } from "./state.js";
 
 const PAGE = 50;
 // Of those that are drawn at the newest end; of all, which are some times more in a flood; of all while one reads further up.

@@ -2,7 +2,7 @@
 
 import { ApiError, call } from "../core/api.js";
 import { byId } from "../parts/dom.js";
-import { isRead } from "./state.js";
+import { isRead } from "../parts/rights.js";
 
 export class Pinned {
   #hiddenId = null;

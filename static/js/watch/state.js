@@ -38,9 +38,6 @@ const edited = (state, comment) =>
 
 const replacedBy = (state, { epoch, seq, snapshot: fresh }) => fresh.comments.reduce(acknowledged, { ...state, ...fresh, epoch, seq });
 
-/** Whether the viewer reads what somebody writes: not of people they block, unless they may delete comments. */
-export const isRead = ({ blocked, may }, author) => may.includes("delete") || !blocked.includes(author.id);
-
 const pinnedLast = (state, comment) => ({
   ...state,
   comments: replaced(state.comments, comment),
