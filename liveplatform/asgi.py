@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from http.cookies import SimpleCookie
 from io import BytesIO
 from typing import Any
 
@@ -33,7 +34,7 @@ from accounts import sign_in
 from accounts.pages import shared_while
 from liveplatform import assets
 from liveplatform.compression import StaticFiles, compress_page
-from liveplatform.shared_pages import HeaderPairs, SharedPage, SharedPages, asked_by, cookies_for, raw_cookies
+from liveplatform.shared_pages import SharedPage, SharedPages, asked_by, cookies_for
 from realtime.asgi import Receive, Scope, Send
 from realtime.edge import origins
 from realtime.edge.handoff import ZERO_COPY
@@ -95,7 +96,7 @@ class LoopHandler(ASGIHandler):
             return
         page, is_first = await self._shared.find(asked)
         if page is not None:
-            headers = [*page.headers, *cookies_for(scope)]
+            headers = [*page.headers, *_raw_cookies(cookies_for(scope))]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else page.body})
             return
@@ -140,7 +141,7 @@ class LoopHandler(ASGIHandler):
         headers = _raw(response)
         is_public = response.headers.get("Cache-Control", "").startswith("public")
         headers += origins.allowance(scope, settings.LIVE_ORIGINS, is_public=is_public)
-        headers += raw_cookies(response.cookies)
+        headers += _raw_cookies(response.cookies)
         if response.status_code not in (204, 304) and "Content-Length" not in response:
             headers.append((b"Content-Length", b"%d" % len(response.content)))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
@@ -152,8 +153,12 @@ class LoopHandler(ASGIHandler):
             await send({"type": "http.response.body", "body": b"" if is_head else response.content})
 
 
-def _raw(response: HttpResponse) -> HeaderPairs:
+def _raw(response: HttpResponse) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
+
+
+def _raw_cookies(cookies: SimpleCookie) -> list[tuple[bytes, bytes]]:
+    return [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in cookies.values()]
 
 
 def _shared_page(response: HttpResponse) -> SharedPage | None:

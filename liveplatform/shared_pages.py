@@ -13,10 +13,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
+from io import BytesIO
 from typing import NamedTuple
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse
 from django.http.cookie import parse_cookie
 from django.utils.translation import get_language
 
@@ -25,8 +27,6 @@ from realtime.asgi import Scope
 
 KEPT_MAX = 128
 THEME_COOKIE = "theme"
-
-HeaderPairs = list[tuple[bytes, bytes]]
 
 
 class Asked(NamedTuple):
@@ -42,7 +42,7 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SharedPage:
-    headers: HeaderPairs
+    headers: list[tuple[bytes, bytes]]
     body: bytes
     is_current: Callable[[], bool]
 
@@ -69,18 +69,11 @@ def asked_by(scope: Scope) -> Asked | None:
     )
 
 
-def cookies_for(scope: Scope) -> HeaderPairs:
-    """Return the headers with the cookies that every page sets, for whoever asks."""
-    request, response = HttpRequest(), HttpResponse()
-    request.META["REMOTE_ADDR"] = scope["client"][0] if scope.get("client") else ""
-    sent = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
-    request.COOKIES = parse_cookie(sent.decode("latin1"))
-    set_cookies(request, response)
-    return raw_cookies(response.cookies)
-
-
-def raw_cookies(cookies: SimpleCookie) -> HeaderPairs:
-    return [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in cookies.values()]
+def cookies_for(scope: Scope) -> SimpleCookie:
+    """Return the cookies that every page sets, for whoever asks."""
+    response = HttpResponse()
+    set_cookies(ASGIRequest(scope, BytesIO()), response)
+    return response.cookies
 
 
 class SharedPages:
