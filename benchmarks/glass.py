@@ -50,7 +50,8 @@ def picture() -> str:
         for bit in range(BITS)
     )
     drawn = (f"drawbox=0:0:{WIDTH}:{HEIGHT // 9}:black:fill", *cells)
-    source = f"testsrc2=s={WIDTH}x{HEIGHT}:r={RATE},settb=1/1000,setpts=RTCTIME/1000"
+    # `-re` goes by the time of the frames, which is that of the clock here: it holds back none of them.
+    source = f"testsrc2=s={WIDTH}x{HEIGHT}:r={RATE},realtime,settb=1/1000,setpts=RTCTIME/1000"
     return ",".join((source, *drawn, "setpts=PTS-STARTPTS"))
 
 
@@ -62,7 +63,7 @@ class Encoder:
         self._process = subprocess.Popen(
             [
                 *(ffmpeg(), "-nostdin", "-loglevel", "error"),
-                *("-re", "-f", "lavfi", "-i", picture(), "-re", "-f", "lavfi", "-i", "sine=r=48000"),
+                *("-f", "lavfi", "-i", picture(), "-re", "-f", "lavfi", "-i", "sine=r=48000"),
                 *("-fps_mode", "passthrough", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency"),
                 *("-pix_fmt", "yuv420p", "-g", str(2 * RATE), "-b:v", "3M", "-c:a", "aac", "-f", "flv", address),
             ],
