@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import httpx
 from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import TimeoutError as NotYet
 
 from benchmarks.ingest_client import Parser, durable_site, write_figures
 from tests import servers
@@ -96,17 +97,38 @@ async def viewer(browser: Browser, url: str, device: str, slowdown: float) -> As
         await context.close()
 
 
+async def point_at_a_comment(page: Page) -> None:
+    """Move the mouse upwards from the newest comment until it is over one: between two of them is room."""
+    box = await page.locator(".comment").last.bounding_box()
+    assert box
+    for step in range(40):
+        await page.mouse.move(box["x"] + box["width"] / 2, box["y"] - 7 * step)
+        if await page.locator(".comment:hover").count():
+            return
+    raise SystemExit("flood: no comment under the mouse")
+
+
+async def tap_a_comment(page: Page) -> None:
+    """Tap on the newest comment until its menu is open: the list may move under the finger."""
+    for _ in range(20):
+        await page.locator(".comment").last.tap()
+        with contextlib.suppress(NotYet):
+            await page.locator("#comment-menu").wait_for(state="visible", timeout=500)
+            return
+    raise SystemExit("flood: no comment's menu opens")
+
+
 async def act(page: Page, turn: int, *, has_mouse: bool) -> None:
     """Do one thing that viewers do."""
     match turn % 4:
         case 0:
             await page.locator("#body").press_sequentially("hi ", delay=60)
         case 1 if has_mouse:
-            await page.locator(".comment").last.hover()
+            await point_at_a_comment(page)
             await page.locator(".comment:hover [data-do=more]").click(timeout=20_000)
             await page.keyboard.press("Escape")
         case 1:
-            await page.locator(".comment").last.tap()
+            await tap_a_comment(page)
             await page.locator("#comment-menu [data-do=reply]").tap()
             await page.locator("#reply-stop").tap()
         case 2:
