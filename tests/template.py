@@ -15,7 +15,7 @@ NAME = "TEST_TEMPLATE"
 
 def migrated() -> str:
     """Return its name. The process that comes first makes it, and others wait for that."""
-    name = os.environ[NAME]
+    name = os.environ.setdefault(NAME, f"template_{os.getpid()}")
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
         if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).rowcount:

@@ -80,3 +80,15 @@ def test_a_server_that_it_does_not_know_is_refused_in_one_line(checkout: Path) -
     assert done.returncode == 2
     assert "not theirs" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_everybody_of_a_small_crowd_arrives(checkout: Path) -> None:
+    """It starts its site outside of a test run, as its users do: once that failed for want of what a run sets."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
+    options = ["--people", "12", "--seconds", "0.1", "--loads", "10", "--json", "-"]
+    argv = [sys.executable, "benchmarks/arrival.py", *options]
+    done = subprocess.run(argv, cwd=checkout, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["people"], found["did not arrive"]) == (12, 0), done.stderr
+    assert found["files"] > 50
