@@ -27,6 +27,8 @@ from realtime.asgi import Scope
 
 KEPT_MAX = 128
 THEME_COOKIE = "theme"
+OWN_ANSWER = {b"authorization", b"origin"}
+"""Headers of those who get an answer of their own: with a token, or from a page of another origin."""
 
 
 class Asked(NamedTuple):
@@ -54,7 +56,7 @@ def asked_by(scope: Scope) -> Asked | None:
         if name in headers and name in (b"host", b"cookie", b"accept-encoding"):
             return None
         headers[name] = value
-    if scope["method"] not in ("GET", "HEAD") or scope["query_string"] or b"authorization" in headers:
+    if scope["method"] not in ("GET", "HEAD") or scope["query_string"] or not OWN_ANSWER.isdisjoint(headers):
         return None
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin1"))
     if settings.SESSION_COOKIE_NAME in cookies:

@@ -123,9 +123,10 @@ def scope(method: str = "GET", query: bytes = b"", path: str = "/videos/1/", **h
         scope(query=b"as=dock"),
         scope(cookie=b"a=1; sessionid=x"),
         scope(authorization=b"Bearer x"),
+        scope(origin=b"http://elsewhere.test"),
         {**scope(), "headers": [(b"host", b"x"), (b"host", b"y")]},
     ],
-    ids=["post", "query", "session", "token", "two hosts"],
+    ids=["post", "query", "session", "token", "origin", "two hosts"],
 )
 def test_what_is_asked_for_by_one_is_for_one(own: dict[str, Any]) -> None:
     assert asked_by(scope()) is not None
