@@ -71,9 +71,9 @@ async def test_a_message_of_the_site_is_shown_by_the_browser_and_once(site: Site
         "ServiceWorker.workerRegistrationUpdated",
         lambda event: registered.extend(each["registrationId"] for each in event["registrations"]),
     )
-    await window.page.evaluate(
-        "navigator.serviceWorker.register('/service-worker.js').then(() => navigator.serviceWorker.ready).then(() => 0)"
-    )
+    await window.page.evaluate("navigator.serviceWorker.register('/service-worker.js').then(() => 0)")
+    # `ready` comes a little sooner, and a message for a worker that is not there yet is lost.
+    await window.until("navigator.serviceWorker.ready.then(({ active }) => active.state === 'activated')")
     for title in ("Nadia starts soon", "Nadia is live"):
         data = json.dumps({"title": title, "body": "Sunrise", "path": "/videos/1/", "tag": "video:1"})
         message = {"origin": site.urls[0], "registrationId": registered[0], "data": data}
