@@ -8,10 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from realtime.events import TopicName
 from realtime.identity import Identity
+
+
+class Effect(NamedTuple):
+    """What a durable event does to earlier ones: in the event log (realtime.log.things), on nodes (realtime.node.ring).
+
+    `holds`: the thing whose content it holds. `changes`: the thing whose earlier events get its content, and become the
+    same event if `is_gone`. Both "": of none. `forgets`: earlier events are deleted.
+    """
+
+    holds: str
+    changes: str
+    is_gone: bool
+    forgets: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +132,12 @@ class TopicKind(Protocol):
         nodes. Those who missed it get the snapshot.
         """
         return False
+
+    def effect(self, name: str, data: Mapping[str, Any]) -> Effect:
+        """Return what a durable event does, by `takes_back`, `replaces`, `thing` and `forgets`."""
+        thing, is_gone = self.thing(name, data), name in self.takes_back
+        changes = thing if is_gone or name in self.replaces else ""
+        return Effect("" if is_gone else thing, changes, is_gone, self.forgets(name, data))
 
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         """Return what viewers read of the snapshot, as a dictionary of its own."""

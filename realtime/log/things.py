@@ -85,13 +85,11 @@ def _carry_out(execute: Execute, statement: str, events: Iterable[tuple[Durable,
     forgotten: dict[TopicName, int] = {}
     for event, kind in events:
         row = {"topic_id": event.topic, "seq": event.seq, "name": event.name, "data": orjson.Fragment(event.body)}
-        data = orjson.loads(event.body)
-        thing = kind.thing(event.name, data)
-        is_gone = event.name in kind.takes_back
-        rows.append({**row, "thing": "" if is_gone else thing})
-        if thing and (is_gone or event.name in kind.replaces):
-            changes[event.topic, thing] = {**row, "thing": thing, "is_gone": is_gone}
-        if kind.forgets(event.name, data):
+        effect = kind.effect(event.name, orjson.loads(event.body))
+        rows.append({**row, "thing": effect.holds})
+        if effect.changes:
+            changes[event.topic, effect.changes] = {**row, "thing": effect.changes, "is_gone": effect.is_gone}
+        if effect.forgets:
             forgotten[event.topic] = event.seq
     execute(statement, [orjson.dumps(rows).decode()])
     if changes:

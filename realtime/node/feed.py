@@ -211,14 +211,13 @@ class Feed:
 
     def _keep(self, event: Durable, data: Mapping[str, Any]) -> None:
         """Keep an event for later readers, and change what is kept as the event log does (realtime.log.things)."""
-        kind = self.kind
-        if kind.forgets(event.name, data):
+        effect = self.kind.effect(event.name, data)
+        if effect.forgets:
             self.ring.clear()
-        thing, is_gone = kind.thing(event.name, data), event.name in kind.takes_back
-        if thing and (is_gone or event.name in kind.replaces):
-            self.ring.change(thing, data, gone_by=event.name if is_gone else "")
+        if effect.changes:
+            self.ring.change(effect.changes, data, gone_by=event.name if effect.is_gone else "")
         # Without the hops of the one that is sent now.
-        self.ring.append(durable_frame(event, self.epoch), "" if is_gone else thing)
+        self.ring.append(durable_frame(event, self.epoch), effect.holds)
 
     def _take_counters(self, counters: Counters, passage: Passage | None) -> Change | None:
         if self.counters is None or counters.version <= self.counters.version:
