@@ -64,21 +64,19 @@ def _viewer_with_rights(key: str) -> Viewer | None:
 
 
 def render_page(request: HttpRequest, template: str, viewer: Viewer | None, context: Mapping[str, Any]) -> HttpResponse:
-    """Render a page that belongs to this viewer alone.
+    """Render a page that belongs to this viewer alone, unless it is shared (`share`).
 
     Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer`; there is no `user`.
     """
     begin_csrf(request)
     response = render(request, template, {**_words(viewer), **context})
     response.headers["Cache-Control"] = "private, no-cache"
-    set_csrf(request, response)
-    set_device(request, response)
+    set_cookies(request, response)
     return response
 
 
 def set_cookies(request: HttpRequest, response: HttpResponse) -> None:
-    """Set what `render_page` sets, on an answer that was rendered for somebody else."""
-    begin_csrf(request)
+    """Set the cookies of a page. `begin_csrf` comes first."""
     set_csrf(request, response)
     set_device(request, response)
 

@@ -108,11 +108,15 @@ class StaticFiles(ServeStaticASGI):  # type: ignore[misc]
         return str(made)
 
 
+def takes_gzip(accept_encoding: str) -> bool:
+    return "gzip" in parse_accept_encoding(accept_encoding)
+
+
 def compress_page(response: HttpResponse, accept_encoding: str) -> None:
     """Compress a page in place, where the browser takes gzip. What is short stays as it is."""
     if len(response.content) < COMPRESSED_MIN_BYTES:
         return
     patch_vary_headers(response, ("Accept-Encoding",))
-    if "gzip" in parse_accept_encoding(accept_encoding):
+    if takes_gzip(accept_encoding):
         response.content = compress_string(response.content, max_random_bytes=RANDOM_BYTES_MAX)
         response.headers["Content-Encoding"] = "gzip"

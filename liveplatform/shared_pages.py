@@ -23,10 +23,12 @@ from django.http.cookie import parse_cookie
 from django.utils.translation import get_language
 
 from accounts.pages import set_cookies
+from liveplatform.compression import takes_gzip
 from realtime.asgi import Scope
+from realtime.edge.csrf import begin_csrf
 
 KEPT_MAX = 128
-THEME_COOKIE = "theme"
+THEME_COOKIE, THEMES = "theme", ("dark", "light", "system")
 OWN_ANSWER = {b"authorization", b"origin"}
 """Headers of those who get an answer of their own: with a token, or from a page of another origin."""
 
@@ -39,7 +41,7 @@ class Asked(NamedTuple):
     scheme: str
     language: str
     theme: str
-    accept_encoding: bytes
+    takes_gzip: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ def asked_by(scope: Scope) -> Asked | None:
     if scope["method"] not in ("GET", "HEAD") or scope["query_string"] or not OWN_ANSWER.isdisjoint(headers):
         return None
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin1"))
+    theme = cookies.get(THEME_COOKIE, "")
     if settings.SESSION_COOKIE_NAME in cookies:
         return None
     return Asked(
@@ -66,15 +69,16 @@ def asked_by(scope: Scope) -> Asked | None:
         headers.get(b"host", b""),
         scope.get("scheme", "http"),
         get_language() or settings.LANGUAGE_CODE,
-        cookies.get(THEME_COOKIE, ""),
-        headers.get(b"accept-encoding", b""),
+        theme if theme in THEMES else "",
+        takes_gzip(headers.get(b"accept-encoding", b"").decode("latin1")),
     )
 
 
 def cookies_for(scope: Scope) -> SimpleCookie:
-    """Return the cookies that every page sets, for whoever asks."""
-    response = HttpResponse()
-    set_cookies(ASGIRequest(scope, BytesIO()), response)
+    """Return the cookies that a page sets for the person who asks."""
+    request, response = ASGIRequest(scope, BytesIO()), HttpResponse()
+    begin_csrf(request)
+    set_cookies(request, response)
     return response.cookies
 
 

@@ -94,7 +94,7 @@ _renewing: set[UUID] = set()
 def read_comments(state: Row, part: str) -> list[Row]:
     """Return the comments that the viewer reads: not of those that they block, unless they may delete comments.
 
-    static/js/watch/state.js follows the same rule.
+    static/js/parts/rights.js follows the same rule.
     """
     found = state["snapshot"][part]
     if "delete" in state["may"]:

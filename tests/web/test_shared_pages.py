@@ -133,6 +133,14 @@ def test_what_is_asked_for_by_one_is_for_one(own: dict[str, Any]) -> None:
     assert asked_by(own) is None
 
 
+def test_browsers_that_differ_in_nothing_that_counts_share_a_page() -> None:
+    """Each of their lists of encodings had a page rendered, and so had each theme that somebody made up."""
+    one = asked_by(scope(accept_encoding=b"gzip, deflate, br, zstd"))
+    assert one == asked_by(scope(accept_encoding=b"gzip, deflate, br", cookie=b"theme=pink"))
+    assert one != asked_by(scope(accept_encoding=b"br"))
+    assert one != asked_by(scope(accept_encoding=b"gzip", cookie=b"theme=light"))
+
+
 def of(number: int) -> Asked:
     asked = asked_by(scope(path=f"/videos/{number}/"))
     assert asked
