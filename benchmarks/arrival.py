@@ -34,13 +34,13 @@ LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 HANG_SECONDS = 60.0
 
 
-class Line:
+class BrowserConnection:
     """A connection of a browser, as far as it goes here."""
 
     def __init__(self, host: str) -> None:
         self._host = host
 
-    async def __aenter__(self) -> Line:
+    async def __aenter__(self) -> BrowserConnection:
         name, _, port = self._host.partition(":")
         self._reader, self._writer = await asyncio.open_connection(name, int(port))
         return self
@@ -78,7 +78,7 @@ async def _crowd(urls: list[str], video_id: str, files: list[str], people: int, 
             began = time.monotonic()
             try:
                 async with asyncio.timeout(HANG_SECONDS):
-                    line = await stack.enter_async_context(Line(urlsplit(urls[number % len(urls)]).netloc))
+                    line = await stack.enter_async_context(BrowserConnection(urlsplit(urls[number % len(urls)]).netloc))
                     await line.get(f"/videos/{video_id}/")
                     for path in files:
                         await line.get(path)
@@ -112,7 +112,10 @@ async def cost_of_a_load(site: Site, video_id: str, loads: int) -> dict[str, flo
             await load()
         found[f"{name}, ms of CPU"] = round((used(site) - before) * 1_000 / count, 2)
 
-    async with Line(urlsplit(site.urls[0]).netloc) as watching, Line(urlsplit(site.urls[0]).netloc) as line:
+    async with (
+        BrowserConnection(urlsplit(site.urls[0]).netloc) as watching,
+        BrowserConnection(urlsplit(site.urls[0]).netloc) as line,
+    ):
         await watching.open_stream(f"video:{video_id}")
         async with httpx.AsyncClient(base_url=site.urls[0], trust_env=False) as signed_in:
             (await signed_in.post("/api/v1/guests", json={"name": "Ada"})).raise_for_status()
