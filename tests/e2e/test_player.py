@@ -18,6 +18,11 @@ from tests.sites import Site
 
 Picture = Callable[..., str]
 Encode = Callable[[], subprocess.Popen[bytes]]
+LATE_FRAMES = """
+  const call = requestAnimationFrame;
+  window.requestAnimationFrame = (draw) => call((at) => draw(at - 200));
+  null"""
+"""A busy machine: each frame is as old as one that was begun before the key was pressed."""
 TIME = "document.querySelector('#picture').currentTime"
 
 
@@ -47,6 +52,7 @@ async def test_the_keyboard_plays_goes_back_and_leaves_those_who_type_alone(
     await window.until("document.querySelector('#picture').paused")
     await keys.press("Space")
     await plays(window)
+    await window.page.evaluate(LATE_FRAMES)
     await keys.press("m")
     await window.until("!document.querySelector('#picture').muted")
     await keys.press("m")

@@ -64,7 +64,7 @@ export class Sound {
     prefer("sound", this.#isWanted ? "on" : "off");
   }
 
-  /** Sound that comes suddenly frightens. */
+  /** Sound that comes suddenly frightens. A frame may be older than the press: even then the sound is on. */
   #fadeIn() {
     const [video, from, to] = [this.#video, performance.now(), volumeWanted()];
     this.#isFading = !reducedMotion.matches;
@@ -74,7 +74,7 @@ export class Sound {
     }
     const step = (now) => {
       if (!this.#isFading) return;
-      const share = Math.min(1, Math.max(0, (now - from) / FADE_MS));
+      const share = Math.min(1, Math.max(STEP, (now - from) / FADE_MS));
       video.volume = to * share;
       if (share < 1) requestAnimationFrame(step);
       else this.#isFading = false;
