@@ -49,13 +49,17 @@ def may(act: str, owner_id: UUID | None, viewer: Viewer | None) -> bool:
 
 
 def offered(owner_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
-    """Return what a page offers the viewer in the channel: `{"may", "time_out_seconds_max"}`, the acts of `MAY` that
-    they may do. Two queries at most, besides permissions.
+    """Return what a page offers the viewer in the channel: `{"may", "time_out_seconds_max", "outranks_moderators"}`,
+    with the acts of `MAY` that they may do. Two queries at most, besides permissions.
     """
     rank = role_in(owner_id, viewer)
     is_barred = _is_barred(rank, owner_id, viewer)
     acts = [act for act, ranks in MAY.items() if rank in ranks and (act == "read" or not is_barred)]
-    return {"may": acts, "time_out_seconds_max": seconds_max(rank) if "time_out" in acts else 0}
+    return {
+        "may": acts,
+        "time_out_seconds_max": seconds_max(rank) if "time_out" in acts else 0,
+        "outranks_moderators": rank > Rank.MODERATOR,
+    }
 
 
 def seconds_max(rank: Rank) -> int:

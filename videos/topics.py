@@ -206,7 +206,7 @@ def like_of(video: Video, viewer: Viewer | None) -> str | None:
 
 async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     """Return the first state of the watch page: `{"topic", "epoch", "seq", "snapshot", "viewer", "mine",
-    "blocked", "may", "time_out_seconds_max"}`.
+    "blocked", "may", "time_out_seconds_max", "outranks_moderators"}`.
 
     Raises NotFound, StoreUnavailable.
     """

@@ -57,6 +57,7 @@ def island(**fields: Any) -> dict[str, Any]:
         "mine": None,
         "may": [],
         "time_out_seconds_max": 0,
+        "outranks_moderators": False,
         **fields,
     }
 

@@ -121,6 +121,7 @@ async def test_a_page_offers_what_one_may_do_there(stage: Stage) -> None:
 
     async def offered(who: Viewer | None) -> tuple[set[str], int]:
         state = await page_state(stage.video.id, who)
+        assert state["outranks_moderators"] == (who == stage.owner)
         return set(state["may"]), state["time_out_seconds_max"]
 
     day = 86_400

@@ -39,14 +39,18 @@ COMPOSER = """async () => {
 }"""
 OFFERED = """async (rights) => {
     const { actsWith } = await import("/js/watch/comment-item.js");
+    const ROLES = { owner: "broadcaster", moderator: "moderator" };
     const video = { comments_enabled: true, status: "live" };
-    const offered = (may, author) => {
-        const person = { id: author, role: author === "owner" ? "broadcaster" : null };
+    const offered = (may, author, outranksModerators = false) => {
+        const person = { id: author, role: ROLES[author] ?? null };
         const comment = { id: "c", author: person, reply_to: null, at_ms: 0, edited_at_ms: 1, pinned: false };
-        const acts = actsWith(comment, 0, { viewer: { id: "me" }, may, video, over: false });
+        const acts = actsWith(comment, 0, { viewer: { id: "me" }, may, outranksModerators, video, over: false });
         return Object.keys(acts).filter((act) => acts[act]).sort().join(" ");
     };
-    return rights.flatMap((may) => ["other", "me", "owner"].map((author) => offered(may, author)));
+    return [
+        ...rights.flatMap((may) => ["other", "me", "owner"].map((author) => offered(may, author))),
+        ...[false, true].map((outranks) => offered(rights.at(-1), "moderator", outranks)),
+    ];
 }"""
 DATES = """async () => {
     const { day, moment, shortly } = await import("/js/parts/format.js");
@@ -104,7 +108,7 @@ async def test_three_hundred_comments_do_not_move_what_one_reads(page: Page) -> 
 
 
 async def test_menu_of_a_comment_offers_what_one_may_do(page: Page) -> None:
-    """Helpers were offered bans and pins, which they are refused."""
+    """Helpers were offered bans and pins, which they are refused, and moderators a ban of another moderator."""
     helper = ["watch", "read", "note", "delete", "time_out", "review"]
     assert await page.evaluate(OFFERED, [[], helper, [*helper, "pin", "ban"]]) == [
         "copy message reply report",
@@ -116,4 +120,6 @@ async def test_menu_of_a_comment_offers_what_one_may_do(page: Page) -> None:
         "ban copy delete message moderate pin reply time_out versions",
         "copy delete pin reply versions",
         "copy delete message moderate pin reply versions",
+        "copy delete message moderate pin reply versions",
+        "ban copy delete message moderate pin reply time_out versions",
     ]

@@ -3,15 +3,16 @@
 /** What each act of moderators needs, if it is not the right of its name. */
 const RIGHTS = { versions: "delete", moderate: "read" };
 
-/** What nobody does to the broadcaster. */
-const NOT_TO_BROADCASTERS = ["time_out", "ban", "shadow", "delete_all"];
+/** What nobody does to the broadcaster, nor to somebody of their own rank. */
+const OVER_PEOPLE = ["time_out", "ban", "shadow", "delete_all"];
 
 /** Whether the act is among what the viewer may do. */
 export const mayAct = ({ may }, act) => may.includes(RIGHTS[act] ?? act);
 
 /** Whether it is the viewer's to do this to somebody else, or to what they have written. */
-export function mayModerate({ may, viewer }, act, { author }) {
-  if (author.id === viewer?.id || (author.role === "broadcaster" && NOT_TO_BROADCASTERS.includes(act))) return false;
+export function mayModerate({ may, viewer, outranksModerators }, act, { author }) {
+  const isOutranked = author.role === "broadcaster" || (author.role === "moderator" && !outranksModerators);
+  if (author.id === viewer?.id || (isOutranked && OVER_PEOPLE.includes(act))) return false;
   return mayAct({ may }, act);
 }
 

@@ -31,9 +31,9 @@ export const isForViewer = ({ author, body }, parent, viewer) =>
   Boolean(viewer) && author.id !== viewer.id && (parent?.author.id === viewer.id || mentions(body, viewer.name));
 
 /** What the viewer may do with a comment that has so many answers, by the names of the acts. */
-export function actsWith(comment, answers, { viewer, may, ...state }) {
+export function actsWith(comment, answers, { viewer, may, outranksModerators, ...state }) {
   const isMine = comment.author.id === viewer?.id;
-  const moderated = ["delete", "time_out", "ban", "moderate"].map((act) => [act, mayModerate({ may, viewer }, act, comment)]);
+  const moderated = ["delete", "time_out", "ban", "moderate"].map((act) => [act, mayModerate({ may, viewer, outranksModerators }, act, comment)]);
   return {
     reply: mayComment(state),
     thread: Boolean(comment.reply_to) || answers > 0,

@@ -6,9 +6,12 @@
 import { acknowledged, byAccount, pendingRules, withAdded, without } from "../core/pending.js";
 
 /** Return the state of a page from the JSON island that the server wrote into it. */
-export function first({ topic, epoch, seq, snapshot, viewer = null, mine = null, blocked = [], may = [], time_out_seconds_max = 0 }) {
+export function first({
+  topic, epoch, seq, snapshot, viewer = null, mine = null, blocked = [], may = [],
+  time_out_seconds_max: timeOutSecondsMax = 0, outranks_moderators: outranksModerators = false,
+}) {
   return {
-    topic, epoch, seq, ...snapshot, viewer, mine, blocked, may, timeOutSecondsMax: time_out_seconds_max,
+    topic, epoch, seq, ...snapshot, viewer, mine, blocked, may, timeOutSecondsMax, outranksModerators,
     pending: [], gone: new Set(), over: false, recording: null,
   };
 }
