@@ -11,7 +11,6 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -89,22 +88,22 @@ def settle(viewer: Viewer) -> None:
         viewer.name = numbered(viewer.name, viewer.id)
 
 
-def fill(model: type[Any] = Viewer) -> int:
+def fill() -> int:
     """Give their keys to viewers that older code has written, in short transactions. Returns how many."""
     filled = 0
-    while slice := _fill_slice(model):
+    while slice := _fill_slice():
         filled += slice
     return filled
 
 
 @transaction.atomic
-def _fill_slice(model: type[Any]) -> int:
+def _fill_slice() -> int:
     """Lock the rows in the order of their ids, as a batch of comments does that renames guests."""
-    without = model.objects.select_for_update(no_key=True).filter(name_key="").exclude(name="").order_by("id")
+    without = Viewer.objects.select_for_update(no_key=True).filter(name_key="").exclude(name="").order_by("id")
     viewers = list(without.only("name")[:SLICE])
     for viewer in viewers:
         viewer.name_key = name_key(viewer.name)
-    return int(model.objects.bulk_update(viewers, ["name_key"])) if viewers else 0
+    return Viewer.objects.bulk_update(viewers, ["name_key"]) if viewers else 0
 
 
 def _lock(key: str) -> None:

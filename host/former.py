@@ -1,4 +1,8 @@
-"""Databases from before viewers had an app of their own: recognizes one, and brings its content over.
+"""Databases from before the first release, with other tables: recognizes one, and brings its content over.
+
+Each app has one migration that makes its tables of today. It stands for those of before, whose files are gone. A
+database that has all of them needs nothing. One that has only some of them is a former one, and so is one in which
+viewers were a table of `videos`.
 
 Called by `migrate`, by the start of the site, and by `manage.py restore`. The tables of today are made beside the
 former ones and filled from them. So no former name stays, not even the name of an index.
@@ -13,7 +17,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.color import no_style
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from psycopg import sql
+
+from realtime.log import things
 
 RENAMED = {
     "videos_viewer": "accounts_viewer",
@@ -24,24 +32,39 @@ MIGRATIONS = {
     "videos": ("0001_initial", "0002_presence", "0003_superusers", "0004_hidden_by_default", "0005_deletedvideo"),
     "messaging": ("0001_initial",),
 }
-"""What such a database says about itself."""
+"""What a database in which viewers were a table of `videos` says about itself."""
 LEFT = {"django_migrations"}
 SCHEMA = "former"
 ADVICE = (
-    "the database was made before accounts had tables of their own: bring it over with `manage.py backup FILE`, then"
-    " `manage.py restore --replace FILE` (docs/operations.md#a-site-of-before-accounts-had-tables-of-their-own)"
+    "the database was made before the first release, with other tables: bring it over with `manage.py backup FILE`,"
+    " then `manage.py restore --replace FILE` (docs/operations.md#a-site-of-before-the-first-release)"
 )
 
 _COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = %s AND is_generated = 'NEVER' ORDER BY 1, ordinal_position
 """
+# Pins that were only columns of comments.
+_PINS = """
+INSERT INTO videos_pin (video_id, comment_id, pinned_at)
+SELECT video_id, id, pinned_at FROM videos_comment c
+WHERE pinned_at IS NOT NULL AND NOT EXISTS (SELECT FROM videos_pin WHERE comment_id = c.id AND unpinned_at IS NULL)
+"""
 
 
 def is_former(database: BaseDatabaseWrapper) -> bool:
     with database.cursor() as cursor:
         cursor.execute("SELECT to_regclass('videos_viewer') IS NOT NULL")
-        return bool(cursor.fetchone()[0])
+        return bool(cursor.fetchone()[0]) or _has_only_some(database)
+
+
+def _has_only_some(database: BaseDatabaseWrapper) -> bool:
+    """Return whether of the migrations that one of today stands for some are applied and some are not."""
+    loader = MigrationLoader(None, load=False)
+    loader.load_disk()
+    applied = MigrationRecorder(database).applied_migrations().keys()
+    groups = (set(migration.replaces) for migration in loader.disk_migrations.values())
+    return any(group & applied and group - applied for group in groups)
 
 
 def refuse(database: BaseDatabaseWrapper) -> None:
@@ -75,6 +98,8 @@ def bring_over(database: BaseDatabaseWrapper, *, migrate: Callable[[], object]) 
         cursor.execute(
             "UPDATE django_content_type SET app_label = 'accounts' WHERE app_label = 'videos' AND model = 'viewer'"
         )
+        cursor.execute(_PINS)
+        things.fill()
         for statement in database.ops.sequence_reset_sql(no_style(), apps.get_models(include_auto_created=True)):
             cursor.execute(statement)
         cursor.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(SCHEMA)))

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from asgiref.sync import async_to_sync
 from django.conf import settings as site_settings
 from django.contrib.auth.models import Group
 from django.core.exceptions import ImproperlyConfigured
@@ -26,12 +27,15 @@ from accounts.models import Viewer
 from host import archive, backup, dumps, former, preparation, restore
 from host.archive import BackupReader
 from host.errors import Unusable
+from polls.models import Goal
+from realtime.health import DatabaseCheck
 from realtime.log.epoch import draw_epoch, read_epoch
-from realtime.models import DrawnEpoch
+from realtime.models import DrawnEpoch, LoggedEvent
 from tests.host.backups import MANIFEST, written
 from tests.sites import Site
 from tests.videos.acts import Stage
-from videos import broadcasts
+from videos import broadcasts, likes, moderation
+from videos.models import Comment, Pin
 
 # The command line
 
@@ -197,7 +201,7 @@ def test_backup_of_an_older_release_is_brought_up_to_date(made: Callable[[], str
     backup.write(tmp_path / "now.tar")
     made()
     do_restore(tmp_path / "now.tar")
-    call_command("migrate", "realtime", "0003", verbosity=0)
+    call_command("migrate", "realtime", "zero", verbosity=0)
     backup.write(tmp_path / "older.tar")
     url = made()
     do_restore(tmp_path / "older.tar")
@@ -254,6 +258,9 @@ def test_backup_of_the_former_release_is_restored_with_all_its_content(
              for (row,) in before["django_content_type"]]  # fmt: skip
     before["django_content_type"] = [(row,) for row in sorted(types)]
     before = {former.RENAMED.get(name, name): rows for name, rows in before.items()}
+    pinned = [row["id"] for row in as_dicts(before["videos_comment"]) if row["pinned_at"]]
+    assert [str(pin.comment_id) for pin in Pin.objects.all()] == pinned != []
+    del now["videos_pin"]
     assert {name: rows for name, rows in now.items() if name not in before and rows} == {}, "tables are new, and empty"
     for name, kept in before.items():
         came = with_columns_of(kept, now[name])
@@ -274,15 +281,74 @@ def test_backup_of_the_former_release_is_restored_with_all_its_content(
     assert shape(url) == shape(fresh) != []
 
 
-def test_former_database_is_left_alone_and_named_with_what_to_do(former_site: str) -> None:
-    before = content(former_site)
+PARTLY_MIGRATED = """
+DELETE FROM django_migrations WHERE name LIKE '0001_squashed%'
+  OR (app = 'videos' AND name > '0003') OR (app = 'realtime' AND name > '0005') OR (app = 'accounts' AND name > '0006')
+  OR (app = 'polls' AND name > '0004');
+DROP TABLE videos_pin, videos_captiontrack;
+ALTER TABLE videos_video DROP COLUMN captions, DROP COLUMN source, DROP COLUMN has_board;
+ALTER TABLE realtime_loggedevent DROP COLUMN thing;
+ALTER TABLE accounts_viewer DROP COLUMN name_key, DROP COLUMN came_to;
+ALTER TABLE polls_goal DROP COLUMN id, DROP COLUMN set_at, DROP COLUMN reached_at, DROP CONSTRAINT goal_once,
+  ADD CONSTRAINT polls_goal_pkey PRIMARY KEY (video_id, kind);
+"""
+
+
+@pytest.fixture
+def partly_migrated_site(stage: Stage, made: Callable[[], str], tmp_path: Path) -> str:
+    """The site is one with some of the migrations of before. It has a pinned comment and a goal."""
+    comment = async_to_sync(likes.comment)(stage.video.id, stage.viewers[0], "hello")
+    moderation.pin_comment(stage.video.id, UUID(comment["id"]), stage.owner)
+    Goal.objects.create(video=stage.video, kind="likes", target=100)
+    backup.write(tmp_path / "site.tar")
+    url = made()
+    do_restore(tmp_path / "site.tar")
+    with psycopg.connect(url) as database:
+        database.execute(PARTLY_MIGRATED.encode())
+    return url
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["former_site", "partly_migrated_site"])
+def test_former_database_is_left_alone_and_named_with_what_to_do(request: pytest.FixtureRequest, kind: str) -> None:
+    url = request.getfixturevalue(kind)
+    before = content(url)
     for start in (lambda: call_command("migrate"), lambda: preparation.migrate(print)):
         with pytest.raises(ImproperlyConfigured, match=r"manage\.py restore --replace FILE") as refused:
             start()
         assert len(str(refused.value).splitlines()) == 1
-    assert content(former_site) == before
+    assert async_to_sync(DatabaseCheck().state)() == "migrations are missing"
+    assert content(url) == before
     document, _, anchor = former.ADVICE.rpartition("(")[2].rstrip(")").partition("#")
     assert f"\n### {anchor.replace('-', ' ')}\n" in Path(document).read_text().lower()
+
+
+def test_partly_migrated_database_is_brought_over_with_its_pins_and_things(
+    partly_migrated_site: str, tmp_path: Path
+) -> None:
+    before = content(partly_migrated_site)
+    backup.write(tmp_path / "partly.tar")
+    do_restore(tmp_path / "partly.tar", replace=True)
+    preparation.migrate(print)
+    now = content(partly_migrated_site)
+    for name in before.keys() - {"django_migrations", "auth_permission", "django_content_type"}:
+        assert as_dicts(before[name]) == with_columns_of(before[name], now[name])
+    comment, pin = Comment.objects.get(), Pin.objects.get()
+    assert (pin.comment_id, pin.pinned_at, pin.unpinned_at) == (comment.id, comment.pinned_at, None)
+    assert LoggedEvent.objects.get(name="comment").thing == str(comment.id)
+    assert Goal.objects.get().id == 1
+
+
+def test_database_with_all_the_migrations_of_before_needs_nothing(made: Callable[[], str], tmp_path: Path) -> None:
+    backup.write(tmp_path / "site.tar")
+    url = made()
+    do_restore(tmp_path / "site.tar")
+    with psycopg.connect(url) as database:
+        database.execute("DELETE FROM django_migrations WHERE name LIKE '0001_squashed%'")
+    assert async_to_sync(DatabaseCheck().state)() == "ok"
+    said: list[str] = []
+    preparation.migrate(said.append)
+    assert said == ["the database is up to date"]
 
 
 def test_former_database_becomes_the_restored_one_in_its_place(former_site: str, tmp_path: Path) -> None:

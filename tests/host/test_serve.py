@@ -190,6 +190,6 @@ def test_a_database_that_was_emptied_between_two_starts_is_prepared_again(
         connection.execute("CREATE SCHEMA public")
     site = manage("serve", **env)
     site.wait_for_line("Ready:")
-    assert "Applying videos.0001_initial... OK" in site.output
+    assert "Applying videos.0001_squashed_0011... OK" in site.output
     assert site.wait_for_line("Sign in at")
     assert site.interrupt() == 0
