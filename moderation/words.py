@@ -36,6 +36,13 @@ ACTS: dict[str, str | Promise] = {
     "delete_question": _("Deleted a question"),
 }
 
+ALARMS: dict[str, str | Promise] = {
+    "alike": _("Attack: {people} newcomers write alike, within {seconds} s."),
+    "guests": _("Attack: {people} new guests from {addresses} addresses within {seconds} s."),
+    "rush": _("Attack: {comments} comments by {people} newcomers within {seconds} s."),
+}
+"""What was noticed, by the kind of an attack (screening.attacks)."""
+
 TOOLS: dict[str, str | Promise] = {
     "done_delete": _("Deleted: a comment by {name}"),
     "done_delete_all": _("Deleted: all comments by {name}"),
@@ -43,6 +50,12 @@ TOOLS: dict[str, str | Promise] = {
     "done_dismiss": _("Dismissed: what was reported of {name}"),
     "reported.one": _("{n} reported"),
     "reported.other": _("{n} reported"),
+    "held.one": _("{n} waits for review"),
+    "held.other": _("{n} wait for review"),
+    "gate_closed.one": _("The gate is closed, {n} comment is deleted."),
+    "gate_closed.other": _("The gate is closed, {n} comments are deleted."),
+    "gate_closed_until": _("The gate is closed until {time}."),
+    **{f"alarm_{kind}": words for kind, words in ALARMS.items()},
     **{f"reason_{reason}": words for reason, words in COMPLAINT_REASONS.items()},
     "done_ban": _("{name} is banned"),
     "done_shadow": _("Nobody else sees {name}"),

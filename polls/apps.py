@@ -10,11 +10,12 @@ class PollsConfig(AppConfig):
     def ready(self) -> None:
         """Say what a video's board is, and what viewers may do with it on a WebSocket."""
         from accounts.belongings import belongings
-        from polls import commands
+        from polls import commands, raids
         from polls.attached import BoardOfVideo, QuestionsOfVideo
         from polls.belongings import QuestionsOfViewer, VotesOfViewer
         from polls.topics import BoardTopics, QuestionTopics
         from realtime.registry import registry
+        from videos import alarms
         from videos.attachments import attachments
 
         registry.add_kind(BoardTopics())
@@ -22,4 +23,5 @@ class PollsConfig(AppConfig):
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings += [VotesOfViewer(), QuestionsOfViewer()]
+        alarms.expected.append(raids.has_just_come)
         attachments += [QuestionsOfVideo(), BoardOfVideo()]

@@ -19,6 +19,7 @@ from polls.board import board_topic, held, held_open, make_board
 from polls.models import Raid
 from realtime.log import writer as log
 from screening.models import ChannelRules
+from videos import alarms
 from videos.models import Video
 from videos.topics import visible_video, with_viewers
 from web.moments import to_ms
@@ -84,6 +85,11 @@ def call_off(video_id: UUID, actor: Viewer) -> None:
             raise Conflict("Your viewers have left already.", code="raid_over")
         _take_away(found, board.heads)
         log.record(board.head, "raid", {"raid": None})
+
+
+def has_just_come(video_id: UUID) -> bool:
+    """Return whether the viewers of another channel come to the video now (videos.alarms). One query."""
+    return Raid.objects.filter(target_id=video_id, leaves_at__gt=timezone.now() - alarms.EXPECTED).exists()
 
 
 def forget(video_id: UUID) -> None:

@@ -55,7 +55,7 @@ class ChannelRules(models.Model):
         _("attack shield"),
         default=False,
         db_default=False,
-        help_text=_("Newcomers who write alike, many at once, are shut out for ten minutes."),
+        help_text=_("When an attack is noticed, newcomers are shut out for ten minutes."),
     )
     raids_off = models.BooleanField(
         _("no raids from other channels"),
@@ -82,6 +82,22 @@ class Gate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.owner_id} until {self.until}"
+
+
+class Alarm(models.Model):
+    """The last attack that was noticed in the channel (videos.alarms), in numbers: its moderators read them."""
+
+    owner = models.OneToOneField(Viewer, models.CASCADE, primary_key=True, related_name="+")
+    video_id = models.UUIDField()
+    kind = models.CharField(max_length=8)
+    people = models.PositiveIntegerField()
+    addresses = models.PositiveIntegerField()
+    comments = models.PositiveIntegerField()
+    seconds = models.PositiveIntegerField()
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.video_id}"
 
 
 class Words(models.Model):

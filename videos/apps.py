@@ -15,7 +15,7 @@ class VideosConfig(AppConfig):
         from moderation.acts import marks
         from moderation.undoing import undoings
         from realtime.registry import registry
-        from videos import commands, gate, held, merging, removal, rights
+        from videos import alarms, commands, gate, held, merging, removal, rights
         from videos.marks import MarksOfComments
         from videos.purges import RestoresComments
         from videos.topics import VideoTopics
@@ -23,7 +23,7 @@ class VideosConfig(AppConfig):
         from videos.watching import is_one_at
 
         registry.add_kind(VideoTopics())
-        moderation_topics.parts += [held.HeldPart(), gate.GatePart()]
+        moderation_topics.parts += [held.HeldPart(), gate.GatePart(), alarms.AlarmPart()]
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings += [merging.VideosOfGuest(), removal.VideosOfViewer()]

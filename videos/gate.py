@@ -1,8 +1,8 @@
 """The gate of a channel: while it is closed, only those who were on the site before may comment. It opens by itself.
 
-Hop: closed and opened by moderators (API, page), and by itself when an attack is noticed (videos.likes,
-screening.attacks). What newcomers have written just before is taken away in the same transaction, under the locks of
-the topics. So no comment slips through between.
+Hop: closed and opened by moderators (API, page), and by itself when an attack is noticed (videos.alarms).
+What newcomers have written just before is taken away in the same transaction, under the locks of the topics. So no
+comment slips through between.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from accounts.models import Viewer
 from moderation import audit, complaints, rights
 from realtime.events import TopicName
 from realtime.log import writer as log
-from screening.attacks import Attack, are_alike, gist
+from screening.attacks import Attack
 from screening.models import ChannelRules, Gate
 from videos.models import Comment, Video
 from web.moments import to_ms
@@ -34,6 +34,8 @@ MINUTES = 10
 BACK_MINUTES = 5
 ROLL_BACK_MAX = 2_000
 ATTACK_MARGIN = timedelta(seconds=30)
+CAME_MARGIN = timedelta(seconds=1)
+"""An id, which says when somebody came, is drawn after `date_joined`: once the first of an attack stayed in."""
 
 Chosen = Callable[[str], bool]
 
@@ -66,18 +68,13 @@ def close(
 
 
 @transaction.atomic
-def close_by_itself(video_id: UUID, attack: Attack) -> None:
+def close_by_itself(owner_id: UUID, attack: Attack) -> None:
     """Close the gate because of an attack, where the channel wants that, and take away what reads like it."""
-    owner_id = Video.objects.filter(id=video_id).values_list("owner_id", flat=True).first()
-    if owner_id is None or not ChannelRules.objects.filter(owner=owner_id, shield=True).exists():
+    if not ChannelRules.objects.filter(owner=owner_id, shield=True).exists():
         return
     until = timezone.now() + timedelta(minutes=MINUTES)
     began = attack.began - ATTACK_MARGIN
-
-    def is_alike(body: str) -> bool:
-        return are_alike(gist(body), attack.gist)
-
-    _close(owner_id, None, since=attack.since, began=began, until=until, chosen=is_alike)
+    _close(owner_id, None, since=attack.since - CAME_MARGIN, began=began, until=until, chosen=attack.is_like)
 
 
 @transaction.atomic
@@ -113,7 +110,7 @@ def _close(
     gate, _ = Gate.objects.update_or_create(owner_id=owner_id, defaults={"since": since, "until": until})
     if known is None or actor is not None:
         audit.record(heads, owner_id, "gate_closed", actor, until=until)
-        _tell(heads, gate)
+    _tell(heads, gate)
     written = recent.filter(author__date_joined__gte=since, deleted_at=None, video_id__in=videos)
     people = written.exclude(author=owner_id).exclude(author__roles__channel=owner_id).order_by("video_id", "seq")
     rows = people.values_list("video_id", "id", "seq", "body")[:ROLL_BACK_MAX]

@@ -28,10 +28,9 @@ from realtime.events import NAMES_MAX, Counters, Durable, Event, TopicName
 from realtime.limits import Limited
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
-from realtime.log.store import StoreUnavailable
 from realtime.log.threads import backend_threads
-from screening import attacks, hook
-from videos import gate, held, screened
+from screening import hook
+from videos import alarms, held, screened
 from videos.actors import ACTORS, Actor, Names, is_moderator_in, may_watch, roles_by
 from videos.changes import AddComment, Command, EditComment, HeldBack, SetLike, Shadowed, new_row
 from videos.models import Video
@@ -82,10 +81,7 @@ async def comment(
         with contextlib.suppress(Conflict):  # The queue is full: who does not know of the shadow must not learn of it.
             shadowed.shown["id"] = (await backend_threads.run(held.keep, written, held.SHADOW))["id"]
         return shadowed.shown
-    if (attack := attacks.watch.seen(video_id, who.id, body, command.at_ms)) is not None:
-        # The comment is stored, whatever becomes of this.
-        with contextlib.suppress(StoreUnavailable):
-            await backend_threads.run(gate.close_by_itself, video_id, attack)
+    await alarms.look(command)
     return made
 
 

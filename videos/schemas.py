@@ -278,7 +278,7 @@ class RulesOut(Schema):
     links_off: bool
     capitals_off: bool
     repeats_off: bool
-    shield: bool = Field(description="The gate closes by itself when many newcomers write alike.")
+    shield: bool = Field(description="The gate closes by itself when an attack is noticed.")
     raids_off: bool = Field(description="Other broadcasters cannot send their viewers here.")
 
 

@@ -6,9 +6,9 @@ import { EVENTS as VIDEO_EVENTS } from "./watch/state.js";
 // Those of a board and of questions, whose modules (board/) are loaded when there is one.
 const BOARD_EVENTS = ["poll", "votes", "announcement", "goals", "raid", "raided", "access", "questions", "question", "question_gone"];
 
-// Those of the moderators, too (moderation/reported.js). A page reads few of them, but none may seem to be missing.
+// Those of the moderators, too (moderation/state.js). A page reads few of them, but none may seem to be missing.
 const MODERATION_EVENTS = [
-  "act", "act_undone", "role", "person", "comment_held", "held_decided", "gate", "reported", "reported_settled",
+  "act", "act_undone", "role", "person", "comment_held", "held_decided", "gate", "alarm", "reported", "reported_settled",
 ];
 
 /** The names of all events that topics bring. */

@@ -13,7 +13,7 @@ from polls import announcements, goals, raids
 from polls.models import Announcement, Raid
 from screening.models import ChannelRules
 from tests.videos.acts import Stage
-from videos import broadcasts, removal
+from videos import alarms, broadcasts, removal
 from videos.models import LikeCount, TimelineStep, Video
 from web.refusals import Conflict, Forbidden, Invalid, NotFound
 
@@ -142,3 +142,12 @@ def test_nobody_is_taken_where_they_cannot_go(live: Stage, target: Video) -> Non
     with pytest.raises(Forbidden):
         raid(live, target.id)
     assert not Raid.objects.exists()
+
+
+def test_viewers_of_a_raid_are_an_expected_crowd(live: Stage, target: Video) -> None:
+    assert raids.has_just_come in alarms.expected
+    assert not raids.has_just_come(target.id)
+    raid(live, target.id)
+    assert raids.has_just_come(target.id)
+    Raid.objects.update(leaves_at=timezone.now() - alarms.EXPECTED)
+    assert not raids.has_just_come(target.id)
