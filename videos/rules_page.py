@@ -1,4 +1,5 @@
-"""The page of a channel's rules and words, of what waits for review, and of what viewers report. It needs no script.
+"""The page of a channel's rules and words, of what waits for review, and of what viewers report. It needs no script;
+with one (static/js/rules/rules.js) what waits comes without a reload.
 
 Called by the URLs. For the broadcaster, their moderators and helpers; others get 403.
 """
@@ -24,9 +25,10 @@ from accounts.pages import in_our_look
 from accounts.requests import staff
 from moderation import acts, complaints, rights
 from moderation.models import COMPLAINT_REASONS, Restriction
+from moderation.words import ALARMS
 from realtime.events import now_ms
 from screening import followers
-from videos import channel_rules, gate, held, moderation
+from videos import alarms, channel_rules, gate, held, moderation
 from web.middleware import forbidden
 from web.refusals import Refused
 
@@ -120,6 +122,7 @@ def rules(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         "words": words or (channel_rules.words_of(channel_id, viewer) if may_rule else {}),
         "words_error": error,
         "gate_until_ms": _closed_until_ms(channel_id),
+        "alarm": _alarm_in_words(channel_id),
         "minutes": gate.MINUTES,
         "back_minutes": gate.BACK_MINUTES,
         "held": held.HeldPart().load(channel_id)["held"],
@@ -135,6 +138,14 @@ def rules(request: HttpRequest, channel_id: UUID) -> HttpResponse:
 def _closed_until_ms(channel_id: UUID) -> int | None:
     known = gate.gate_of(channel_id)
     return known["until_ms"] if known is not None and known["until_ms"] > now_ms() else None
+
+
+def _alarm_in_words(channel_id: UUID) -> dict[str, Any] | None:
+    """Return what was noticed, `{"at_ms", "words"}`, for a day."""
+    found = alarms.alarm_of(channel_id)
+    if found is None or found["at_ms"] < now_ms() - 86_400_000:
+        return None
+    return {"at_ms": found["at_ms"], "words": str(ALARMS[found["kind"]]).format(**found)}
 
 
 def _set_rules(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> RulesForm | None:

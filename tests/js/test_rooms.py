@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "channel": {"core", "parts", "channel"},
     "account": {"core", "parts", "account"},
     "moderation": {"core", "parts", "moderation"},
+    "rules": {"core", "parts", "moderation", "rules", "topics.js"},
     "admin": {"admin"},
     "studio": {"core", "parts", "watch", "studio", "topics.js"},
     "operator": {"core", "parts", "operator"},

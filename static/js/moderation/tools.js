@@ -1,5 +1,5 @@
 // What those who moderate do on a watch page: delete, time-out, ban, dismiss, each with half a minute to take it back. The
-// menu of a comment loads it when it is first used, reported.js when something is reported. Its texts and templates come
+// menu of a comment loads it when it is first used, queue.js when something waits. Its texts and templates come
 // with it.
 
 import { ApiError, call } from "../core/api.js";

@@ -74,7 +74,7 @@ const stage = new Stage(store.state);
 const replay = new Replay({ ...acts, likes, comments });
 const parts = [guest, likes, reactions, comments, watchers, stage, replay];
 let hasBoard = false;
-let hasReported = false;
+let hasQueue = false;
 
 /** What is beside the picture is loaded where there is something, or where the viewer may put something there. */
 async function loadBoard() {
@@ -90,14 +90,14 @@ async function loadBoard() {
   }
 }
 
-/** What viewers report is for those who moderate. */
-async function loadReported() {
-  hasReported = true;
+/** What waits for those who moderate. */
+async function loadQueue() {
+  hasQueue = true;
   try {
-    const { Reported } = await import("../moderation/reported.js");
-    new Reported({ store, client });
+    const { Queue } = await import("../moderation/queue.js");
+    new Queue({ store, client });
   } catch (error) {
-    setTimeout(() => void loadReported(), BOARD_AGAIN_MS);
+    setTimeout(() => void loadQueue(), BOARD_AGAIN_MS);
     throw error;
   }
 }
@@ -113,7 +113,7 @@ function draw() {
   viewers.set(state.viewers.count);
   for (const part of parts) part.render(state, before);
   if (!hasBoard && as !== "embed" && (state.video.has_board || state.may.includes("board"))) void loadBoard();
-  if (!hasReported && as !== "embed" && state.may.includes("dismiss")) void loadReported();
+  if (!hasQueue && as !== "embed" && state.may.includes("review")) void loadQueue();
   const { video: { comments_enabled: areOn, has_board: isThere }, comments, pending } = state;
   theatre.toggleAttribute("data-off", !areOn && !isThere && !state.may.includes("board") && !(comments.length + pending.length));
   drawGoesOn(state);
