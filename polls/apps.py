@@ -13,9 +13,10 @@ class PollsConfig(AppConfig):
         from polls import commands, raids
         from polls.attached import BoardOfVideo, QuestionsOfVideo
         from polls.belongings import QuestionsOfViewer, VotesOfViewer
+        from polls.purged import QuestionsOfPurge
         from polls.topics import BoardTopics, QuestionTopics
         from realtime.registry import registry
-        from videos import alarms
+        from videos import alarms, purges
         from videos.attachments import attachments
 
         registry.add_kind(BoardTopics())
@@ -23,5 +24,6 @@ class PollsConfig(AppConfig):
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
         belongings += [VotesOfViewer(), QuestionsOfViewer()]
+        purges.also.append(QuestionsOfPurge())
         alarms.expected.append(raids.has_just_come)
         attachments += [QuestionsOfVideo(), BoardOfVideo()]

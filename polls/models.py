@@ -125,6 +125,8 @@ class Question(models.Model):
     answering_at = models.DateTimeField(_("answering since"), null=True)
     answered_at = models.DateTimeField(_("answered"), null=True)
     deleted_at = models.DateTimeField(_("deleted"), null=True)
+    deletion = models.UUIDField(null=True, editable=False)
+    """The act of moderation that deleted it with other texts, by which it can be taken back (polls.purged)."""
 
     class Meta:
         verbose_name = _("viewer's question")

@@ -104,16 +104,28 @@ def delete(video_id: UUID, question_id: int, actor: Viewer) -> None:
             board.write_down("delete_question", video_id, question.body, viewer=question.author)
 
 
-def take_away(heads: log.LockedHeads, questions: Sequence[Question]) -> None:
-    """Delete questions of one video, in the transaction that has locked its topics."""
+def take_away(heads: log.LockedHeads, questions: Sequence[Question], *, deletion: UUID | None = None) -> None:
+    """Delete questions of one video, in the transaction that has locked its topics. `deletion`: the act that does."""
     video_id, was_answering = questions[0].video_id, any(question.state == "answering" for question in questions)
     now = timezone.now()
     for question in questions:
-        question.deleted_at = now
-    Question.objects.bulk_update(questions, ["deleted_at"])
+        question.deleted_at, question.deletion = now, deletion
+    Question.objects.bulk_update(questions, ["deleted_at", "deletion"])
     _publish(heads, video_id, questions)
     if was_answering:
         _publish_board(heads[board_topic(video_id)], video_id)
+
+
+def bring_back(heads: log.LockedHeads, questions: Sequence[Question]) -> None:
+    """Show deleted questions of one video again, in the transaction that has locked its topics.
+
+    What was being answered waits again: another one may be answered now.
+    """
+    for question in questions:
+        question.deleted_at = question.deletion = None
+        question.answering_at = question.answering_at if question.answered_at else None
+    Question.objects.bulk_update(questions, ["deleted_at", "deletion", "answering_at"])
+    _publish(heads, questions[0].video_id, questions)
 
 
 def rename(heads: log.LockedHeads, asked: Sequence[Question], author: Viewer) -> None:

@@ -86,7 +86,7 @@ async def _delete_all(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     entry, deleted = await backend_threads.run(
         lambda: purges.delete_comments_of(channel, person, viewer_of_claim(who), reason=reason)
     )
-    return {"act": entry_json(entry), "deleted": len(deleted)}
+    return {"act": entry_json(entry), "deleted": deleted}
 
 
 async def _edit_comment(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ comment slips through between.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +23,9 @@ from realtime.events import TopicName
 from realtime.log import writer as log
 from screening.attacks import Attack
 from screening.models import ChannelRules, Gate
+from videos import purges
 from videos.models import Comment, Video
+from videos.purges import Chosen
 from web.moments import to_ms
 from web.refusals import NotFound
 from web.tombstones import deleted_json
@@ -36,8 +38,6 @@ ROLL_BACK_MAX = 2_000
 ATTACK_MARGIN = timedelta(seconds=30)
 CAME_MARGIN = timedelta(seconds=1)
 """An id, which says when somebody came, is drawn after `date_joined`: once the first of an attack stayed in."""
-
-Chosen = Callable[[str], bool]
 
 
 def gate_of(owner_id: UUID) -> dict[str, Any] | None:
@@ -58,7 +58,8 @@ def close(
 ) -> tuple[dict[str, Any], int]:
     """Close the gate to those who have come to the site within the last `back_minutes` or come later.
 
-    What they have written since is deleted. Return the gate, and how many comments went. Raises NotFound, Forbidden.
+    What they have written since is deleted, comments and what is beside (videos.purges). Return the gate, and how many
+    comments went. Raises NotFound, Forbidden.
     """
     if not Video.objects.filter(owner=owner_id).exists():
         raise NotFound("There is no such channel.")
@@ -74,7 +75,7 @@ def close_by_itself(owner_id: UUID, attack: Attack) -> None:
         return
     until = timezone.now() + timedelta(minutes=MINUTES)
     began = attack.began - ATTACK_MARGIN
-    _close(owner_id, None, since=attack.since - CAME_MARGIN, began=began, until=until, chosen=attack.is_like)
+    _close(owner_id, None, since=attack.since - CAME_MARGIN, began=began, until=until, is_like=attack.is_like)
 
 
 @transaction.atomic
@@ -97,12 +98,13 @@ def _close(
     since: datetime,
     began: datetime,
     until: datetime,
-    chosen: Chosen = lambda body: True,
+    is_like: Callable[[str], bool] = lambda body: True,
 ) -> tuple[dict[str, Any], int]:
     recent = Comment.objects.filter(video__owner=owner_id, created_at__gte=began)
     videos = {*recent.values_list("video_id", flat=True).distinct()}
     videos |= {*Video.objects.filter(owner=owner_id, status=Video.Status.LIVE).values_list("id", flat=True)}
-    topics = [TopicName(f"video:{video_id}") for video_id in videos]
+    videos |= {id for each in purges.also for id in each.find(Chosen(owner_id, written_from=began))}
+    topics = [*(TopicName(f"video:{video_id}") for video_id in videos), *purges.topics_beside(videos)]
     heads = audit.lock(owner_id, *topics) if actor is None else audit.lock_for("gate", owner_id, actor, *topics)
     known = Gate.objects.filter(owner=owner_id, until__gt=timezone.now()).first()
     if known is not None:
@@ -111,21 +113,34 @@ def _close(
     if known is None or actor is not None:
         audit.record(heads, owner_id, "gate_closed", actor, until=until)
     _tell(heads, gate)
-    written = recent.filter(author__date_joined__gte=since, deleted_at=None, video_id__in=videos)
-    people = written.exclude(author=owner_id).exclude(author__roles__channel=owner_id).order_by("video_id", "seq")
-    rows = people.values_list("video_id", "id", "seq", "body")[:ROLL_BACK_MAX]
-    gone = [(video_id, id, seq) for video_id, id, seq, body in rows if chosen(body)]
-    for video_id, group in groupby(gone, key=lambda row: row[0]):
-        _roll_back(heads, owner_id, actor, video_id, [(id, seq) for _, id, seq in group])
-    logger.info("gate of %s closed by %s until %s, %d comments deleted", owner_id, actor, until, len(gone))
-    return _gate_json(gate), len(gone)
+    chosen = Chosen(owner_id, came_from=since, written_from=began, is_like=is_like)
+    written = recent.filter(chosen.texts, video_id__in=videos).order_by("video_id", "seq")
+    rows = written.values_list("video_id", "id", "seq", "body")[:ROLL_BACK_MAX]
+    gone: dict[UUID, list[tuple[UUID, int]]] = defaultdict(list)
+    for video_id, id, seq, body in rows:
+        if is_like(body):
+            gone[video_id].append((id, seq))
+    beside = purges.found_beside(heads, chosen)
+    for video_id in sorted({*gone, *(id for _, id, _ in beside)}):
+        _roll_back(heads, owner_id, actor, video_id, gone[video_id], [each for each in beside if each[1] == video_id])
+    count = sum(map(len, gone.values()))
+    logger.info("gate of %s closed by %s until %s, %d comments deleted", owner_id, actor, until, count)
+    return _gate_json(gate), count
 
 
 def _roll_back(
-    heads: log.LockedHeads, owner_id: UUID, actor: Viewer | None, video_id: UUID, comments: list[tuple[UUID, int]]
+    heads: log.LockedHeads,
+    owner_id: UUID,
+    actor: Viewer | None,
+    video_id: UUID,
+    comments: Sequence[tuple[UUID, int]],
+    beside: Sequence[purges.Beside],
 ) -> None:
-    said = f"{len(comments)} comments"
+    gone = {"comment": len(comments), **{each.noun: len(texts) for each, _, texts in beside}}
+    said = ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in gone.items() if count)
     entry = audit.record(heads, owner_id, "delete", actor, video_id=video_id, text=said, reason="The gate was closed.")
+    for each, _, texts in beside:
+        each.take_away(heads, texts, entry)
     shown = Comment.objects.filter(id__in=[id for id, _ in comments])
     shown.update(deleted_at=timezone.now(), pinned_at=None, deletion=entry.id)
     deleted = [{"comment": deleted_json(*row)} for row in comments]

@@ -312,7 +312,7 @@ class GateOut(Schema):
 
 class GateClosed(Schema):
     gate: GateState
-    deleted: int = Field(description="Comments that were taken away.")
+    deleted: int = Field(description="Comments that were taken away. Questions go, too.")
 
 
 class WordsOut(Schema):

@@ -220,7 +220,7 @@ async def test_all_of_one_person_goes_and_comes_back(stage: Stage) -> None:
     theirs = [await written(stage, f"spam {number}", by=1) for number in range(4)]
     kept = await written(stage, "honest", by=2)
     entry, deleted = await run(purges.delete_comments_of, stage.owner.id, stage.viewers[1].id, stage.owner)
-    assert set(deleted) == set(theirs)
+    assert deleted == len(theirs)
     assert await run(lambda: [c.id for c in Comment.objects.filter(deleted_at=None)]) == [kept]
     await run(undoing.undo, stage.owner.id, entry.id, stage.owner)
     assert await run(Comment.objects.filter(deleted_at=None).count) == 5

@@ -185,11 +185,11 @@ async def report_comment(
 async def delete_comments_of(
     request: HttpRequest, channel_id: ViewerId, viewer_id: ViewerId, reason: Annotated[str, Query()] = ""
 ) -> HttpResponse:
-    """The newest 1,000 comments; asked again, the next ones. `act` can be taken back within 30 s."""
+    """The newest 1,000 comments, and all questions; asked again, the next ones. `act` can be taken back within 30 s."""
     check_query(request, "reason")
     actor = acting_viewer(request)
     act, deleted = await backend_threads.run(purges.delete_comments_of, channel_id, viewer_id, actor, reason=reason)
-    return answer({"act": str(act.id), "deleted": len(deleted)})
+    return answer({"act": str(act.id), "deleted": deleted})
 
 
 @router.put(
