@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -23,6 +24,9 @@ from realtime.log.threads import backend_threads
 from web.languages import prefer
 from web.middleware import unavailable
 from web.moments import to_ms
+
+SHARED_SECONDS = 1.0
+"""So old a page may be that is the same for many."""
 
 P = ParamSpec("P")
 
@@ -64,7 +68,7 @@ def _viewer_with_rights(key: str) -> Viewer | None:
 
 
 def render_page(request: HttpRequest, template: str, viewer: Viewer | None, context: Mapping[str, Any]) -> HttpResponse:
-    """Render a page that belongs to this viewer alone, unless it is shared (`share`).
+    """Render a page that belongs to this viewer alone, unless it is shared (`shared`).
 
     Sets the CSRF cookie, which the scripts send back as X-CSRFToken. Templates get `viewer`; there is no `user`.
     """
@@ -81,12 +85,18 @@ def set_cookies(request: HttpRequest, response: HttpResponse) -> None:
     set_device(request, response)
 
 
-def share(response: HttpResponse, is_current: Callable[[], bool]) -> None:
-    """Say that everybody who has not signed in may have this page, as long as `is_current` (liveplatform.shared_pages).
+def shared(
+    response: HttpResponse, viewer: Viewer | None, began_at: float, is_true: Callable[[], bool] = lambda: True
+) -> HttpResponse:
+    """Let everybody who has not signed in have this page (liveplatform.shared_pages), if it was made for nobody in
+    particular: as long as `is_true`, and until `SHARED_SECONDS` after what it shows began to be read (monotonic).
 
     Nothing in it may depend on more of the request than that module knows.
     """
-    response.shared_while = is_current  # type: ignore[attr-defined]
+    if viewer is None:
+        until = began_at + SHARED_SECONDS
+        response.shared_while = lambda: time.monotonic() < until and is_true()  # type: ignore[attr-defined]
+    return response
 
 
 def shared_while(response: HttpResponse) -> Callable[[], bool] | None:

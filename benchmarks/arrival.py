@@ -1,7 +1,8 @@
 """What it costs a node when people come to a video: `./run benchmarks/arrival.py --people 2000 --seconds 20`.
 
-A site of its own with two nodes, and a live video with 50 comments that somebody watches. First the cost of one load:
-the page for somebody who has not signed in, and for somebody who has; the page with all files that it names. Then a
+A site of its own with two nodes, `--ended` videos that have been, and a live one with 50 comments that somebody
+watches. First the cost of one load: the home page and the page of the video, for somebody who has not signed in and for
+somebody who has; the page with all files that it names. Then a
 crowd comes, evenly over the seconds: each person loads the page and its files on one connection, and opens the event
 stream. Measured from the connect to the `hello` of the stream. People and site share the machine.
 """
@@ -23,6 +24,7 @@ from urllib.parse import quote, urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import httpx
+import psycopg
 
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
 from tests.e2e.conftest import make_broadcaster
@@ -32,6 +34,13 @@ COMMENTS = 50
 FILES = re.compile(rb'(?:src|href)="(/static/[^"]+)"')
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 HANG_SECONDS = 60.0
+ENDED = """
+INSERT INTO videos_video (id, owner_id, title, description, status, visibility, comments_enabled, playlist,
+  started_at, ended_at, created_at)
+SELECT gen_random_uuid(), (SELECT id FROM accounts_viewer LIMIT 1), 'Broadcast ' || n, '', 'ended', 'public', true, '',
+  now() - n * interval '1 hour', now() - n * interval '1 hour' + interval '50 minutes', now() - n * interval '1 hour'
+FROM generate_series(1, %s) n
+"""
 
 
 class BrowserConnection:
@@ -131,6 +140,8 @@ async def cost_of_a_load(site: Site, video_id: str, loads: int) -> dict[str, flo
             await measure("page", lambda: line.get(path), loads)
             await measure("page and files", load_all, loads // 10)
             await measure("page, signed in", lambda: signed_in.get(path), loads // 10)
+            await measure("home page", lambda: line.get("/"), loads)
+            await measure("home page, signed in", lambda: signed_in.get("/"), loads // 10)
     return found
 
 
@@ -140,8 +151,21 @@ async def files_of(site: Site, video_id: str) -> list[str]:
     return [name.decode() for name in dict.fromkeys(FILES.findall(page.content))]
 
 
+def make_ended(site: Site, count: int) -> None:
+    """Add videos that have ended, as the site has them after years."""
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute(ENDED, [count])
+        connection.execute(
+            "INSERT INTO realtime_topic (name, seq, version, viewers_peak) SELECT 'video:' || id, 0, 0, 0"
+            " FROM videos_video ON CONFLICT DO NOTHING"
+        )
+    with psycopg.connect(site.database_url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE videos_video")
+
+
 async def run(site: Site, options: Any) -> dict[str, Any]:
     broadcaster = make_broadcaster(site)
+    make_ended(site, options.ended)
     video_id = broadcaster.new_video(title="Where many come")
     for number in range(COMMENTS):
         broadcaster.comment(video_id, f"Comment {number}, which is as long as comments often are")
@@ -175,6 +199,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--loads", type=int, default=2_000, help="of the page, before the crowd")
+    parser.add_argument("--ended", type=int, default=100_000, help="videos that have been, before all this")
     parser.add_argument("--json", metavar="FILE", help="write the figures there; - is standard output")
     options = parser.parse_args()
     if min(options.people, options.seconds) <= 0 or options.loads < 10:

@@ -5,71 +5,103 @@ Called by the URLs. A page needs no script to be read. Everything here is async:
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy
 
 from accounts import portraits
 from accounts.models import Viewer
-from accounts.pages import page, render_page, viewer_on
+from accounts.pages import page, render_page, shared, viewer_on
 from following.limits import SEARCHES
-from following.reading import ChannelFacts, channel_named, newest_of, read_follow, read_followed, videos_of
+from following.reading import ChannelFacts, channel_named, newest_of, read_follow, read_followed
 from following.search import search as find
 from following.text import QUERY_MAX
 from realtime import act_limits
 from realtime.limits import Limited
 from realtime.log.threads import backend_threads
+from videos.cards import ORDERS, Cards, Place, complete, describe, list_cards, place_of, read_cards
 from videos.models import Video
 from videos.syndication import FEED_MAX, feed_of
 from videos.thumbnails import add_posters
-from videos.topics import CARDS, full_json, list_cards, with_viewers
+from videos.topics import full_json, with_viewers
 from web.refusals import NotFound
 
 CARDS_MAX = 24
+TITLES = {
+    "live": gettext_lazy("Live now"),
+    "upcoming": gettext_lazy("Upcoming"),
+    "ended": gettext_lazy("Past broadcasts"),
+}
 
 
 @page
 async def home(request: HttpRequest) -> HttpResponse:
     """Show the channels that one follows, and what is live, what comes and what was, newest first."""
     viewer = await viewer_on(request)
+    began_at = time.monotonic()
     found = await list_cards(CARDS_MAX)
     followed = await backend_threads.run(read_followed, viewer.id) if viewer is not None else []
-    await add_posters([card for cards in found.values() for card in cards])
     ids = {channel["id"] for channel in followed}
-    live = sorted(found["live"], key=lambda card: card["broadcaster"]["id"] not in ids)
-    context = {"followed": followed, "live": live, "upcoming": found["upcoming"], "recent": found["ended"]}
-    return render_page(request, "videos/home.html", viewer, context)
+    found["live"].items.sort(key=lambda card: card["broadcaster"]["id"] not in ids)
+    response = render_page(request, "videos/home.html", viewer, {"followed": followed, **found})
+    return shared(response, viewer, began_at)
 
 
 @page
 async def channel(request: HttpRequest, name: str) -> HttpResponse:
     """Show a broadcaster: who they are, what is live, what comes and what was. 404 for somebody who is none."""
     viewer = await viewer_on(request)
+    began_at = time.monotonic()
     try:
         state = await backend_threads.run(_read, name, viewer)
     except NotFound:
         raise Http404 from None
     if state["channel"].path != request.path:
         return redirect(state["channel"].path)
-    videos = await with_viewers(state.pop("videos"))
-    await add_posters(videos)
-    by_status = {status: [video for video in videos if video["status"] == status] for status in CARDS}
-    shown = {"live": by_status["live"], "upcoming": by_status["upcoming"], "recent": by_status["ended"]}
-    return render_page(request, "following/channel.html", viewer, {**state, **shown})
+    await complete(state[status] for status in ORDERS)
+    return shared(render_page(request, "following/channel.html", viewer, state), viewer, began_at)
 
 
 def _read(name: str, viewer: Viewer | None) -> dict[str, Any]:
     """Return what the page of a channel shows. Raises NotFound."""
     found = channel_named(name)
-    videos = [video for status, by in CARDS.items() for video in videos_of(found.id, status, by, CARDS_MAX)]
+    lists = {status: read_cards(status, CARDS_MAX, channel_id=found.id) for status in ORDERS}
+    describe(lists.values())
     return {
         "channel": found,
         "follow": read_follow(found.id, viewer),
         "portrait": portraits.path_of(found.id),
         "is_own": viewer is not None and viewer.id == found.id,
-        "videos": full_json(videos),
+        **lists,
     }
+
+
+@page
+async def listed(request: HttpRequest, status: str, name: str = "") -> HttpResponse:
+    """Show public videos of a status, of one channel or of all, a page at a time. `?after=`: where the page begins."""
+    viewer = await viewer_on(request)
+    began_at = time.monotonic()
+    try:
+        after = place_of(request.GET["after"]) if "after" in request.GET else None
+        found, cards = await backend_threads.run(_read_list, status, name, after)
+    except (ValueError, NotFound):
+        raise Http404 from None
+    if found is not None and request.path != f"{found.path}{status}/":
+        return redirect(f"{found.path}{status}/")
+    await complete([cards])
+    context = {"title": TITLES[status], "channel": found, "cards": cards, "is_later_page": after is not None}
+    return shared(render_page(request, "following/list.html", viewer, context), viewer, began_at)
+
+
+def _read_list(status: str, name: str, after: Place | None) -> tuple[ChannelFacts | None, Cards]:
+    """Return the channel, if one is named, and the page of its list. Raises NotFound."""
+    found = channel_named(name) if name else None
+    cards = read_cards(status, CARDS_MAX, after=after, channel_id=found.id if found else None)
+    describe([cards])
+    return found, cards
 
 
 @page

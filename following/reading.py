@@ -126,12 +126,6 @@ def read_followed(viewer_id: UUID, *, limit: int = FOLLOWED_MAX, offset: int = 0
     ]
 
 
-def videos_of(channel_id: UUID, status: str, by: str, limit: int) -> list[Video]:
-    """Return public videos of a channel, in an order. One query."""
-    chosen = f"WHERE video.owner_id = %s AND visibility = 'public' AND status = %s ORDER BY {by} LIMIT %s"
-    return read_videos(chosen, channel_id, status, limit)
-
-
 def newest_of(channel_id: UUID, limit: int) -> list[Video]:
     """Return the newest public videos of a channel, whatever their state. One query."""
     chosen = "WHERE video.owner_id = %s AND visibility = 'public' ORDER BY video.id DESC LIMIT %s"

@@ -244,13 +244,13 @@ ANY_HOST = ("/healthz", "/readyz", "/metrics", "/metrics/region")
 """Paths that answer to any host name: for balancers, containers and Prometheus. Who may read: realtime.scraping."""
 
 ON_THE_LOOP = re.compile(
-    r"/(videos/[^/]+/(later/|captions/[^/]+)?|channels/[^/]+/|search/|messages/([^/]+/)?"
+    r"/(videos/[^/]+/(later/|captions/[^/]+)?|channels/[^/]+/([^/.]+/)?|search/|messages/([^/]+/)?"
     r"|studio/([^/]+/(report/|minutes\.csv|comments\.csv))?|operator/(figures)?"
     r"|healthz|readyz|metrics(/region)?)?"
 )
 """Paths of views that are coroutines and touch neither Django's session nor its user."""
 
-SHARED = re.compile(r"/videos/[^/]+/")
+SHARED = re.compile(r"/((videos|channels)/[^/]+/|channels/[^/]+/[^/.]+/)?")
 """The paths of pages that many may ask for at once."""
 
 others = ASGIHandler()

@@ -1,8 +1,9 @@
 """Pages that are the same for all who have not signed in: rendered once, and sent to everybody who asks for them.
 
-Called by liveplatform.asgi before Django. A view says of its answer how long it stays true (`accounts.pages.share`):
-a watch page until its topic moves on at this node, or for a second. Those who ask while a page is rendered wait for it,
-so a crowd at a page that nobody has asked for yet has it rendered once, too. Cookies are everybody's own.
+Called by liveplatform.asgi before Django. A view says of its answer how long it stays true (`accounts.pages.shared`):
+a list of videos for a second, a watch page until its topic moves on at this node, or for a second. Those who ask while
+a page is rendered wait for it, so a crowd at a page that nobody has asked for yet has it rendered once, too. Cookies
+are everybody's own.
 Bounded: `KEPT_MAX` pages; what was asked for longest ago goes first.
 """
 

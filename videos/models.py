@@ -6,16 +6,25 @@ locks, so an error of a constraint is a mistake of ours.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from django.core.validators import MaxLengthValidator
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Viewer
 from web.ids import new_id
 from web.text import BODY_MAX, TITLE_MAX
+
+
+def _listed(status: str) -> models.Q:
+    return models.Q(status=status, visibility="public")
+
+
+NO_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+"""In lists, the start of a video without a planned one."""
 
 
 class Video(models.Model):
@@ -40,7 +49,10 @@ class Video(models.Model):
         GONE = "gone", _("gone")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    owner = models.ForeignKey(Viewer, models.PROTECT, related_name="videos", verbose_name=_("broadcaster"))
+    # The index `video_owner` leads to it.
+    owner = models.ForeignKey(
+        Viewer, models.PROTECT, db_index=False, related_name="videos", verbose_name=_("broadcaster")
+    )
     title = models.CharField(_("title"), max_length=TITLE_MAX)
     description = models.TextField(_("description"), blank=True, validators=[MaxLengthValidator(2_000)])
     status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.UPCOMING)
@@ -90,6 +102,17 @@ class Video(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["status", "-created_at"]),
             models.Index(fields=["-ended_at"], name="video_ended"),
+            models.Index(fields=["owner", "-id"], name="video_owner"),
+            # Of the lists of cards (videos.cards).
+            models.Index(fields=["-started_at", "-id"], condition=_listed("live"), name="video_listed_live"),
+            models.Index(
+                Coalesce("starts_at", models.Value(NO_TIME)),
+                "id",
+                condition=_listed("upcoming"),
+                name="video_listed_next",
+            ),
+            models.Index(fields=["-ended_at", "-id"], condition=_listed("ended"), name="video_listed_ended"),
+            models.Index(fields=["owner", "-ended_at", "-id"], condition=_listed("ended"), name="video_channel_ended"),
         ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(condition=models.Q(status__in=["upcoming", "live", "ended"]), name="video_status"),

@@ -25,7 +25,7 @@ from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from videos.access import require
 from videos.models import LikeCount, Video
-from videos.reading import read_comments, read_like, read_video, read_videos, standings
+from videos.reading import read_comments, read_like, read_video, standings
 from videos.representation import comment_fields, likes_json, role_of, video_json
 from videos.rights import may_watch
 from web.refusals import NotFound
@@ -157,7 +157,10 @@ def _comment_json(row: Mapping[str, Any], video: Video) -> dict[str, Any]:
 
 
 def full_json(videos: Sequence[Video]) -> list[dict[str, Any]]:
-    """Return the videos as REST has them, but for who is watching now: with position, likes and peak. Two queries."""
+    """Return the videos as REST has them, but for who is watching now: with position, likes and peak. Two queries.
+
+    One that has been deleted meanwhile is left out.
+    """
     now = epoch()
     standing = standings(videos)
     return [
@@ -169,6 +172,7 @@ def full_json(videos: Sequence[Video]) -> list[dict[str, Any]]:
             "viewers": {"count": 0, "peak": standing[video.id].viewers_peak},
         }
         for video in videos
+        if video.id in standing
     ]
 
 
@@ -233,23 +237,3 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     [counted] = await with_viewers([{"topic": state["topic"], "viewers": state["snapshot"]["viewers"]}])
     state["snapshot"]["viewers"] = counted["viewers"]
     return state
-
-
-CARDS = {
-    "live": "video.started_at DESC, video.id DESC",
-    "upcoming": "video.starts_at, video.id",
-    "ended": "video.ended_at DESC, video.id DESC",
-}
-
-
-async def list_cards(limit: int) -> dict[str, list[dict[str, Any]]]:
-    """Return the newest public videos of each status, as REST has them. Raises StoreUnavailable."""
-
-    def read() -> list[dict[str, Any]]:
-        chosen = "WHERE visibility = 'public' AND status = %s ORDER BY {} LIMIT %s"
-        return full_json(
-            [video for status, by in CARDS.items() for video in read_videos(chosen.format(by), status, limit)]
-        )
-
-    found = await with_viewers(await backend_threads.run(read))
-    return {status: [video for video in found if video["status"] == status] for status in CARDS}

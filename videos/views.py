@@ -29,7 +29,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 
 from accounts.models import NAME_MAX, Viewer
-from accounts.pages import page, render_page, share, viewer_on
+from accounts.pages import page, render_page, shared, viewer_on
 from realtime.answers import error, unavailable
 from realtime.edge.handshake import APART
 from realtime.edge.repeats import RENEW_SECONDS
@@ -74,8 +74,6 @@ BLANK: dict[str, Any] = {"status": Video.Status.UPCOMING, "visibility": "public"
 
 OPEN_SECONDS = 5.0
 RIGHT_SECONDS = 2
-SHARED_SECONDS = 1.0
-"""The likes and viewers of a page may be so old. Its stream brings those of now."""
 OPEN_MAX = 1_000
 
 Row = dict[str, Any]
@@ -139,6 +137,7 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         raise Http404
     # In a frame of another site there are no cookies: there is nobody in particular, and nothing to remember.
     viewer = None if apart == "embed" else await viewer_on(request)
+    began_at = time.monotonic()
     try:
         state = await page_state(video_id, viewer)
     except NotFound:
@@ -176,11 +175,8 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         if apart == "dock":  # the studio shows it in a frame
             response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_OWN_FRAME
             response.headers["X-Frame-Options"] = "SAMEORIGIN"
-        if viewer is None:
-            share(
-                response, partial(_is_current, state["topic"], Position(state["epoch"], state["seq"]), time.monotonic())
-            )
-        return response
+        position = Position(state["epoch"], state["seq"])
+        return shared(response, viewer, began_at, partial(_is_current, state["topic"], position))
     response = render(request, "videos/watch.html", {"name_max": NAME_MAX, "now_ms": to_ms(timezone.now()), **context})
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_FRAMED
@@ -188,11 +184,10 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
     return response
 
 
-def _is_current(topic: TopicName, position: Position, read_at: float) -> bool:
-    """Whether a page still says what this node knows: exactly of what is durable, and of numbers a moment ago."""
+def _is_current(topic: TopicName, position: Position) -> bool:
+    """Whether a page says what is durable as this node knows it. Likes and viewers may move: its stream brings them."""
     feed = process.node().feeds.get(topic)
-    is_young = time.monotonic() - read_at < SHARED_SECONDS
-    return feed is not None and feed.is_ready and feed.position == position and is_young
+    return feed is not None and feed.is_ready and feed.position == position
 
 
 async def watch_later(request: HttpRequest, video_id: UUID) -> HttpResponse:
@@ -240,7 +235,7 @@ def _by_count(row: Row) -> int:
 
 
 def _videos_of(viewer: Viewer) -> list[Row]:
-    own = Video.objects.filter(owner=viewer).select_related("owner").order_by("-created_at")
+    own = Video.objects.filter(owner=viewer).select_related("owner").order_by("-id")
     return full_json(list(own[:STUDIO_VIDEOS_MAX]))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import CsrfViewMiddleware, get_token
+from django.middleware.csrf import CsrfViewMiddleware, rotate_token
 
 from realtime.edge.handshake import Refusal
 
@@ -33,9 +33,15 @@ def check_csrf(request: HttpRequest) -> None:
 
 
 def begin_csrf(request: HttpRequest) -> None:
-    """Make the page's CSRF token that of the cookie, or a new one; `set_csrf` puts it on the response."""
+    """Make the page's CSRF token that of the cookie, or a new one; `set_csrf` puts it on the response.
+
+    Not by Django's get_token: it also makes the text for a form, which few pages have.
+    """
     _csrf.process_request(request)
-    get_token(request)
+    if "CSRF_COOKIE" in request.META:
+        request.META["CSRF_COOKIE_NEEDS_UPDATE"] = True  # it lasts longer, as with get_token
+    else:
+        rotate_token(request)
 
 
 def set_csrf(request: HttpRequest, response: HttpResponse) -> None:

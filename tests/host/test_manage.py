@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -120,6 +123,19 @@ def test_a_command_starts_the_servers_for_itself_and_stops_them(manage: Manage, 
     command = manage("migrate", "--verbosity=0")
     assert command.wait() == 0, command.errors
     assert not (folder / "postgres" / "postmaster.pid").exists()
+
+
+def test_machines_that_migrate_at_the_same_time_do_it_one_after_the_other(manage: Manage) -> None:
+    """The one that waited was a statement that went on, and an index that is made meanwhile waits for all of those."""
+    name = f"migrated_{secrets.token_hex(6)}"
+    with psycopg.connect(SERVERS["DATABASE_URL"], autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        try:
+            url = urlunsplit(urlsplit(SERVERS["DATABASE_URL"])._replace(path=f"/{name}"))
+            commands = [manage("migrate", "--verbosity=0", **{**SERVERS, "DATABASE_URL": url}) for _ in range(2)]
+            assert [command.wait() for command in commands] == [0, 0], [command.errors for command in commands]
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_a_command_for_a_site_that_is_not_there_makes_none(manage: Manage, folder: Path) -> None:

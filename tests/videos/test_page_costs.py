@@ -18,7 +18,8 @@ from django.test import AsyncClient
 from realtime.log.threads import DatabaseThreads, backend_threads
 from tests.videos.acts import Stage
 from videos import broadcasts, likes
-from videos.topics import list_cards, page_state
+from videos.cards import list_cards
+from videos.topics import page_state
 
 
 async def test_the_first_state_of_a_watch_page_takes_few_queries(stage: Stage) -> None:
@@ -102,7 +103,8 @@ async def queries_of(work: Awaitable[object]) -> int:
 
     counted = DatabaseThreads(1, answer_seconds=30.0, name="counted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("videos.topics.backend_threads", counted)
+        for module in ("topics", "cards"):
+            patch.setattr(f"videos.{module}.backend_threads", counted)
         await counted.run(switch)
         await work
         log = await counted.run(switch)

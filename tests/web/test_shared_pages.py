@@ -1,4 +1,4 @@
-"""The page of a video for those who have not signed in: rendered once for a crowd, true, with nobody's own."""
+"""Pages for those who have not signed in: rendered once for a crowd, true, with nobody's own."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
+from django.http import HttpResponse
 
+from accounts.models import Viewer
+from accounts.pages import shared, shared_while
 from liveplatform.shared_pages import KEPT_MAX, Asked, SharedPage, SharedPages, asked_by
-from tests.kit import HANG_SECONDS
+from tests.kit import HANG_SECONDS, Clock
 from tests.rooms import Room, open_room
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
@@ -24,10 +27,11 @@ async def room(site: Site) -> AsyncIterator[Room]:
         yield made
 
 
-async def load(room: Room, **headers: str) -> httpx.Response:
-    """Load the page as somebody new."""
+async def load(room: Room, path: str = "", node: int = 0, /, **headers: str) -> httpx.Response:
+    """Load a page, that of the video without a path, as somebody new."""
     room.client.cookies.clear()
-    answer = await room.client.get(f"{room.site.urls[0]}/videos/{room.video_id}/", headers=headers)
+    url = f"{room.site.urls[node]}{path or f'/videos/{room.video_id}/'}"
+    answer = await room.client.get(url, headers=headers)
     room.client.cookies.clear()
     return answer
 
@@ -38,9 +42,10 @@ def rendered_at(answer: httpx.Response) -> str:
     return found[1]
 
 
-async def test_a_crowd_gets_a_page_that_was_rendered_once(room: Room) -> None:
+@pytest.mark.parametrize("path", ["", "/", "/videos/live/", "/channels/{channel}/", "/channels/{channel}/live/"])
+async def test_a_crowd_gets_a_page_that_was_rendered_once(room: Room, path: str) -> None:
     """Each visitor cost 16 ms of a node; a page that everybody gets costs one."""
-    crowd = await asyncio.gather(*(load(room) for _ in range(30)))
+    crowd = await asyncio.gather(*(load(room, path.format(channel=room.people[0].id)) for _ in range(30)))
     assert len({rendered_at(answer) for answer in crowd}) < 5
     assert len({answer.headers["Content-Security-Policy"] for answer in crowd}) == 1
 
@@ -56,11 +61,71 @@ async def test_what_is_said_is_on_the_next_page(room: Room) -> None:
     await until_page(room, lambda page: rendered_at(page) != before)
 
 
-async def until_page(room: Room, fits: Callable[[httpx.Response], bool]) -> None:
-    """Load the page again and again until it is as it should be."""
+async def until_page(room: Room, fits: Callable[[httpx.Response], bool], path: str = "", *, node: int = 0) -> None:
+    """Load a page again and again until it is as it should be."""
     async with asyncio.timeout(HANG_SECONDS):
-        while not fits(await load(room)):
+        while not fits(await load(room, path, node)):
             await asyncio.sleep(0.01)
+
+
+LISTS = ("/", "/channels/{channel}/")
+
+
+async def test_what_happens_to_a_video_shows_in_the_lists_of_every_node(room: Room) -> None:
+    nadia = room.people[0]
+
+    async def until_lists(has_card: bool, badge: str = "") -> None:
+        for path in LISTS:
+            for node in range(2):
+
+                def fits(page: httpx.Response) -> bool:
+                    _, found, card = page.text.partition(f'data-video="{video_id}"')
+                    return bool(found) == has_card and badge in card.partition("</li>")[0]
+
+                await until_page(room, fits, path.format(channel=nadia.id), node=node)
+
+    made = await room.call("POST", "/videos", {"title": "Soon", "starts_at_ms": 1}, person=nadia)
+    video_id = made.raise_for_status().json()["id"]
+    await until_lists(True, "Upcoming")
+    await room.call("POST", f"/videos/{video_id}/start", person=nadia)
+    await until_lists(True, "Live")
+    await room.call("PATCH", f"/videos/{video_id}", {"visibility": "private"}, person=nadia)
+    await until_lists(False)
+    await room.call("PATCH", f"/videos/{video_id}", {"visibility": "public"}, person=nadia)
+    await until_lists(True, "Live")
+    await room.call("POST", f"/videos/{video_id}/end", person=nadia)
+    await until_lists(True)
+    await room.call("DELETE", f"/videos/{video_id}", person=nadia)
+    await until_lists(False)
+
+
+async def test_the_card_of_a_private_video_is_for_nobody(room: Room) -> None:
+    """Its broadcaster finds it in the studio."""
+    nadia = room.people[0]
+    made = await room.call("POST", "/videos", {"title": "Secret", "visibility": "private"}, person=nadia)
+    secret = made.raise_for_status().json()["id"]
+    for path in ("/", f"/channels/{nadia.id}/", "/videos/upcoming/", f"/channels/{nadia.id}/upcoming/"):
+        for cookies in ({}, {"Cookie": f"sessionid={nadia.session}"}):
+            assert secret not in (await load(room, path, **cookies)).raise_for_status().text
+
+
+def test_a_page_is_shared_for_a_second_from_when_it_began_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, is_true = Clock(), True
+    monkeypatch.setattr("accounts.pages.time.monotonic", clock)
+    response = shared(HttpResponse(), None, clock(), lambda: is_true)
+    is_current = shared_while(response)
+    assert is_current is not None and is_current()
+    clock.advance(0.9)
+    assert is_current()
+    is_true = False
+    assert not is_current()
+    is_true = True
+    clock.advance(0.1)
+    assert not is_current()
+
+
+def test_a_page_of_somebody_is_shared_with_nobody() -> None:
+    assert shared_while(shared(HttpResponse(), Viewer(), 0.0)) is None
 
 
 async def test_a_video_that_becomes_private_has_no_page(room: Room) -> None:
@@ -79,13 +144,15 @@ async def test_cookies_are_everybodys_own(room: Room) -> None:
     assert (again.cookies["csrftoken"], again.cookies.get("device")) == (one.cookies["csrftoken"], None)
 
 
-async def test_who_is_signed_in_gets_a_page_that_nobody_else_gets(room: Room) -> None:
-    await load(room)
+@pytest.mark.parametrize("path", ["", "/"])
+async def test_who_is_signed_in_gets_a_page_that_nobody_else_gets(room: Room, path: str) -> None:
+    await load(room, path)
     nadia = room.people[0]
-    own = await load(room, Cookie=f"sessionid={nadia.session}")
-    assert nadia.id in own.text
-    assert f'"{nadia.id}","is_guest"' not in (await load(room)).text
-    assert rendered_at(own) != rendered_at(await load(room))
+    own = await load(room, path, Cookie=f"sessionid={nadia.session}")
+    signed_in = '<p class="menu-name" data-viewer-name><bdi>Nadia</bdi></p>'
+    assert signed_in in own.text
+    assert signed_in not in (await load(room, path)).text
+    assert rendered_at(own) != rendered_at(await load(room, path))
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.core.management.commands import migrate
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 from host import former
 
+AGAIN_SECONDS = 0.2
 # Any number that no other program uses; the same in every release.
 LOCK = 7_205_759_403
+
+
+def _take_lock(cursor: CursorWrapper) -> None:
+    """Wait until no other machine migrates. By questions: who makes an index meanwhile waits for all statements."""
+    while True:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        if cursor.fetchone()[0]:
+            return
+        time.sleep(AGAIN_SECONDS)
 
 
 class Command(migrate.Command):
@@ -21,7 +33,7 @@ class Command(migrate.Command):
             # The limits for requests would end a long migration half way.
             cursor.execute("SET statement_timeout = 0")
             cursor.execute("SET lock_timeout = 0")
-            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+            _take_lock(cursor)
         try:
             super().handle(*args, **options)
         finally:

@@ -9,6 +9,7 @@ import { keepPush } from "../parts/push.js";
 import { plural } from "../core/words.js";
 
 const EVERY_MS = 8_000;
+const LIST_MS = 1_000; // so old may the list be that the site gives out
 const PICTURE_WIDTH = 640;
 
 const liveCards = () => [...document.querySelectorAll("[data-live] > [data-video]")];
@@ -52,6 +53,7 @@ async function refresh() {
     const byVideo = new Map(items.map((video) => [video.id, video]));
     const cards = liveCards();
     if (cards.length !== byVideo.size || cards.some((card) => !byVideo.has(card.dataset.video))) {
+      await new Promise((done) => { setTimeout(done, LIST_MS); });
       await redraw();
       return;
     }
