@@ -24,7 +24,7 @@ from redis.backoff import NoBackoff
 from host import embedded
 from realtime.log.epoch import epoch
 from realtime.log.threads import backend_threads
-from tests import npm, servers, template
+from tests import npm, passwords, servers, template
 from tests.kit import HANG_SECONDS
 from tests.sites import Site, SiteFactory, free_port
 
@@ -45,6 +45,8 @@ class Running(Protocol):
 
     def close(self) -> None: ...
 
+
+passwords.hash_quickly()
 
 R = TypeVar("R", bound=Running)
 _sites: list[Running] = []

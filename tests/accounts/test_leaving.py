@@ -31,11 +31,6 @@ pytestmark = pytest.mark.usefixtures("no_guesses", "transactional_db")
 stage = rolled_back_stage
 
 
-@pytest.fixture(autouse=True)
-def _quick_passwords(settings: Any) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 class Owner:
     """Somebody at the pages and the API of their own account."""
 

@@ -56,8 +56,7 @@ def at(settings: Any, url: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _quick_passwords(settings: Any, provider: str) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def _at_the_provider(settings: Any, provider: str) -> None:
     at(settings, provider)
 
 

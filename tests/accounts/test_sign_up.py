@@ -23,12 +23,6 @@ stage = rolled_back_stage
 ADDRESS = "vera@example.org"
 
 
-@pytest.fixture(autouse=True)
-def _quick_passwords(settings: Any) -> None:
-    """A real one takes a third of a second, and these tests check dozens."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def sign_up(browser: Client, username: str = "vera", email: str = ADDRESS, **more: str) -> Any:
     return browser.post("/accounts/signup/", {"username": username, "email": email, "password1": PASSWORD, **more})
 

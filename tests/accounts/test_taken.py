@@ -98,10 +98,7 @@ def test_account_keeps_its_name_from_other_accounts(nadia: Viewer) -> None:
     assert vera.name == "Vera Lynn"
 
 
-def test_sign_up_does_not_take_a_name_and_a_guest_keeps_theirs_with_a_number(
-    nadia: Viewer, settings: Any, no_guesses: None
-) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def test_sign_up_does_not_take_a_name_and_a_guest_keeps_theirs_with_a_number(nadia: Viewer, no_guesses: None) -> None:
     form = {"username": "NADlA", "email": "", "password1": PASSWORD}
     assert "Somebody has this name" in Client().post("/accounts/signup/", form).content.decode()
     guest = create_guest("Bo")
