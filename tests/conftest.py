@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 from django.core.management.commands import flush
 from django.db import OperationalError, connection, connections
+from hypothesis import HealthCheck, settings
 from psycopg.errors import DeadlockDetected
 from pytest_django import DjangoDbBlocker
 from redis.asyncio import Redis
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
     from tests.rooms import Room
 
+# A machine that is slow is no fault: no example has a time, nor the making of examples.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 MODULES_ORIGIN = "http://page.test"
 LISTED_ORIGIN = f"http://127.0.0.1:{free_port()}"
 """Of a page that the shared site lists. On the same host, for a browser adds the cookies to nothing else."""

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import itertools
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -30,6 +31,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 120.0
 METRICS_TOKEN = "read-these-figures-57"
 LOG_LINES_SHOWN = 60
+FREE_PORTS = range(10_000, 32_768)
+_given: set[int] = set()
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
@@ -41,11 +44,19 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+    """Return a port that nobody has, of TCP or UDP.
+
+    The system gives none of `FREE_PORTS` to a connection that goes out. So it is still free when it is used.
+    """
+    while True:
+        port = FREE_PORTS.start + secrets.randbelow(len(FREE_PORTS))  # tests set the seed of `random`
+        if port in _given:
+            continue
+        _given.add(port)
+        with contextlib.suppress(OSError), socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            return port
 
 
 def answers(url: str) -> bool:

@@ -41,7 +41,7 @@ def test_segments_begin_with_keyframes(broadcast: Broadcast, shelf: Shelf, strea
     assert independent == [[True, *[False] * 9]] * 3
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(places=st.lists(st.integers(0), max_size=30))
 def test_files_are_the_same_however_the_stream_is_cut(stream: bytes, places: list[int]) -> None:
     stores = (Shelf(), Shelf())

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -27,7 +26,7 @@ from realtime.events import frame
 from realtime.websocket import EXTRAS_MAX, client_frame
 from tests.certificates import certificate
 from tests.rooms import Room, open_room
-from tests.sites import Site, wait_for
+from tests.sites import Site, free_port, wait_for
 from tests.watching import HANG_SECONDS
 
 
@@ -43,8 +42,7 @@ class TlsNode:
 def node(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsNode]:
     folder = tmp_path_factory.mktemp("tls")
     key, own = certificate(folder)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     endpoint = f"ssl:{port}:privateKey={key}:certKey={own}:interface=127.0.0.1"
     argv = (sys.executable, "-u", "-m", "liveplatform.node", "-e", endpoint)
     log = folder / "log"
