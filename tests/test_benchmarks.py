@@ -92,3 +92,17 @@ def test_everybody_of_a_small_crowd_arrives(checkout: Path) -> None:
     found = json.loads(done.stdout)
     assert (found["people"], found["did not arrive"]) == (12, 0), done.stderr
     assert found["files"] > 50
+
+
+def test_a_room_is_clean_after_a_small_attack_and_no_honest_viewer_is_refused(checkout: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
+    sizes = ["--honest", "8", "--attackers", "40", "--addresses", "4", "--rate", "30", "--seconds", "3"]
+    argv = [sys.executable, "benchmarks/attack.py", *sizes, "--json", "-"]
+    done = subprocess.run(argv, cwd=checkout, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found) == {"alike, shield", "alike, moderator", "different, shield", "different, moderator"}
+    for name, figures in found.items():
+        assert figures["refused"] > 0, name
+        assert figures["on the fullest screen"] > 0, name
+        assert figures["honest refused"] == 0, (name, done.stderr)

@@ -48,7 +48,7 @@ async def test_the_alarm_of_an_attack_closes_the_gate_by_one_press(site: Site, o
     page = await signed_in(open_window, nadia, f"/rules/{channel}/")
     await owner.is_live()
     for number in range(6):
-        token = nadia.call("POST", "/guests", {"name": f"Raider {number}"})["token"]
+        token = nadia.call("POST", "/guests", {"name": f"Attacker {number}"})["token"]
         nadia.call("POST", f"/videos/{video_id}/comments", {"body": "Come over to the other channel"}, token=token)
     bar = owner.page.locator(".gate-bar")
     await expect(bar).to_contain_text("Attack: 6 newcomers write alike")

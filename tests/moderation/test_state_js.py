@@ -51,7 +51,7 @@ async def test_page_and_events_equal_a_fresh_page(stage: Stage, page: Page) -> N
     await run(gate.close, owner.id, owner, back_minutes=0)
     await run(gate.open_again, owner.id, owner)
     for number in range(6):
-        await comment(id, await run(create_guest, f"Raider {number}"), "Come over to the other channel now")
+        await comment(id, await run(create_guest, f"Attacker {number}"), "Come over to the other channel now")
     events = [(event.name, orjson.loads(event.body)) for event in stage.told if isinstance(event, Durable)]
     names = {"comment_held", "held_decided", "reported", "reported_settled", "gate", "alarm"}
     assert names <= {name for name, _ in events}

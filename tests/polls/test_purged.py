@@ -21,7 +21,7 @@ from videos import channel_rules, gate, likes, purges
 from web.refusals import Forbidden
 
 run = backend_threads.run
-RAID = "Come over to the other channel, all of you"
+ATTACK_TEXT = "Come over to the other channel, all of you"
 
 
 async def ask(stage: Stage, who: Viewer, body: str) -> int:
@@ -96,9 +96,9 @@ async def test_a_gate_that_closes_takes_questions_of_newcomers_away(stage: Stage
 async def test_a_gate_that_closes_by_itself_takes_only_questions_like_the_attack(stage: Stage) -> None:
     await opened(stage)
     await run(channel_rules.set_rules, stage.owner.id, stage.owner, {"shield": True})
-    await ask(stage, stage.viewers[0], f"{RAID}!")
+    await ask(stage, stage.viewers[0], f"{ATTACK_TEXT}!")
     await ask(stage, stage.viewers[1], "Who wrote that song?")
     now = timezone.now()
-    attack = Attack(AttackKind.ALIKE, now - timedelta(minutes=1), now, 6, 6, gist=gist(RAID))
+    attack = Attack(AttackKind.ALIKE, now - timedelta(minutes=1), now, 6, 6, gist=gist(ATTACK_TEXT))
     await run(gate.close_by_itself, stage.owner.id, attack)
     assert await run(listed, stage) == ["Who wrote that song?"]

@@ -101,11 +101,11 @@ async def test_shield_closes_and_takes_away_what_the_crowd_wrote(stage: Stage, w
     await stand(stage)
     await Viewer.objects.filter(id=stage.viewers[0].id).aupdate(date_joined=timezone.now() - timedelta(hours=1))
     await comment(stage.video.id, stage.viewers[0], "I was here before")
-    raiders = await run(guests, 34, addresses=3)
-    await write(raiders)
+    crowd = await run(guests, 34, addresses=3)
+    await write(crowd)
     assert await run(shown, stage) == 1
     with pytest.raises(Forbidden) as refused:
-        await comment(stage.video.id, raiders[0], "again")
+        await comment(stage.video.id, crowd[0], "again")
     assert refused.value.code == "gate_closed"
     await comment(stage.video.id, stage.viewers[0], "I still am")
 
