@@ -19,6 +19,8 @@ import httpx
 import psycopg
 import pytest
 
+from moderation.api import router as moderation
+from polls.api import router as boards
 from tests.rooms import Room, open_room
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
@@ -248,6 +250,14 @@ def test_operations_have_names_that_a_client_would_give_its_methods(document: di
     ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert "createGuest" in ids
     assert [id for id in ids if not re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", id)] == []
+
+
+def test_operations_with_the_same_answer_share_its_model() -> None:
+    """A model for each answer of each operation cost a node 0.4 s at its start, and 14 MB."""
+    views = [view for router in (boards, moderation) for view in router.path_operations.values()]
+    found = {each.response_models[403] for view in views for each in view.operations if 403 in each.response_models}
+    assert len(found) == 1
+    assert len(views) > 20
 
 
 async def test_the_name_of_a_stream_is_as_described(here: Room, document: dict[str, Any]) -> None:
