@@ -1,6 +1,7 @@
 """What viewers report to the moderators of a channel, who look at it, and act or dismiss it.
 
-Hop: reports come from the API and the WebSocket commands, those of comments by videos.moderation. The acts on what was
+Hop: reports come from the API and the WebSocket commands, those of comments by videos.moderation, those of
+questions by polls.questions. The acts on what was
 reported call `settle` and `reopen` in their transaction. All of it happens under the lock of the channel's topic, in
 which the moderators see what is reported (`ReportedPart`). Nobody reads a complaint about themselves: one about
 somebody who moderates the channel is for the people of the site.
@@ -41,7 +42,7 @@ KEPT_DAYS = 90
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What a complaint is about. `about`: the id of the comment, or of the person."""
+    """What a complaint is about. `about`: as Complaint has it."""
 
     kind: Complaint.Kind
     about: UUID

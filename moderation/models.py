@@ -6,6 +6,7 @@ A channel is what a broadcaster has, and has the id of its owner's account. Noth
 from __future__ import annotations
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.db import models
 from django.db.models.functions import Now
@@ -165,8 +166,13 @@ class AuditEntry(models.Model):
         return f"{self.act} by {self.actor_id}"
 
 
+def about_question(question_id: int) -> UUID:
+    """Return the number of a question as an id. No comment and no person has the same: theirs have a version."""
+    return UUID(int=question_id)
+
+
 class Complaint(models.Model):
-    """What a viewer reports to the moderators of a channel: a comment or a person. Open until an act settles it.
+    """What a viewer reports to the moderators of a channel: a comment, question or person. An act settles it.
 
     Written by moderation.complaints only. It goes with the reporter, and with the person that it is about.
     """
@@ -174,17 +180,18 @@ class Complaint(models.Model):
     class Kind(models.TextChoices):
         COMMENT = "comment", _("comment")
         PERSON = "person", _("person")
+        QUESTION = "question", _("question")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     channel = models.ForeignKey(Viewer, models.CASCADE, related_name="+", verbose_name=_("channel"), db_index=False)
     kind = models.CharField(_("kind"), max_length=8, choices=Kind)
     about = models.UUIDField(_("about"))
-    """The id of the comment, or of the person."""
+    """The id of the comment, or of the person; the number of the question, as `about_question` writes it."""
     video_id = models.UUIDField(_("video"), null=True)
     viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="+", verbose_name=_("person"))
-    """The person that it is about: of a comment, its author."""
+    """The person that it is about: of a comment or question, its author."""
     text = models.CharField(_("text"), max_length=REPORTED_TEXT_MAX, blank=True, db_default="")
-    """How the comment began when it was reported."""
+    """How it began when it was reported."""
     reporter = models.ForeignKey(Viewer, models.CASCADE, related_name="+", verbose_name=_("reported by"))
     reason = models.CharField(_("reason"), max_length=8, choices=COMPLAINT_REASONS)
     remark = models.CharField(_("remark"), max_length=REASON_MAX, blank=True, db_default="")

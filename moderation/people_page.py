@@ -62,7 +62,7 @@ def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             {
                 **act,
                 "word": ACTS.get(act["act"], act["act"]),
-                "may_undo": act["act"] in may and undoing.can_undo(act, now),
+                "may_undo": rights.right_for(act["act"]) in may and undoing.can_undo(act, now),
             }
             for act in reading.acts(channel_id, viewer, None, SHOWN)
         ],

@@ -56,6 +56,7 @@ def reported_json(complaints: Sequence[Complaint], reasons: Mapping[str, int]) -
         "id": str(newest.about),
         "kind": newest.kind,
         "video_id": str(newest.video_id) if newest.video_id else None,
+        "question": newest.about.int if newest.kind == Complaint.Kind.QUESTION else None,
         "viewer": person(newest.viewer),
         "text": newest.text,
         "count": sum(reasons.values()),

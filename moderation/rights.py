@@ -37,6 +37,8 @@ MAY = {
 }
 """Each act, and the ranks that may do it."""
 
+_RIGHTS = {"delete_question": "delete"}
+
 
 SECONDS_MAX, HELPER_SECONDS_MAX = 14 * 86_400, 3_600
 """Of a time-out."""
@@ -46,6 +48,11 @@ def may(act: str, owner_id: UUID | None, viewer: Viewer | None) -> bool:
     """Return whether the viewer may do the act in the channel."""
     rank = role_in(owner_id, viewer)
     return rank in MAY[act] and not (act != "read" and _is_barred(rank, owner_id, viewer))
+
+
+def right_for(act: str) -> str:
+    """Return the act of `MAY` that an entry of the log needs."""
+    return _RIGHTS.get(act, act)
 
 
 def offered(owner_id: UUID, viewer: Viewer | None) -> dict[str, Any]:

@@ -142,12 +142,13 @@ class ComplaintOut(Schema):
 
 
 class ReportedOut(Schema):
-    """What viewers have reported. `id`: of the comment or person. `text`: how the comment began at that moment."""
+    """What viewers have reported. `id`: of the comment or person. `text`: how it began at that moment."""
 
     id: UUID
-    kind: Literal["comment", "person"]
+    kind: Literal["comment", "person", "question"]
     video_id: UUID | None
-    viewer: Person = Field(description="The person, or the author of the comment.")
+    question: int | None = Field(description="The number of the question; its `id` is only for what waits here.")
+    viewer: Person = Field(description="The person, or the author of the comment or question.")
     text: str
     count: int
     reasons: dict[ComplaintReason, int]

@@ -77,7 +77,7 @@ def undo(owner_id: UUID, entry_id: UUID, actor: Viewer) -> AuditEntry:
     undoing = undoings.get(entry.act)
     if undoing is None:
         raise Conflict("This act cannot be taken back.", code="cannot_undo")
-    heads = audit.lock_for(entry.act, owner_id, actor, *undoing.topics(entry))
+    heads = audit.lock_for(rights.right_for(entry.act), owner_id, actor, *undoing.topics(entry))
     _claim(entry, actor)
     undoing.carry_out(entry, heads)
     log.record(heads[audit.topic_of(owner_id)], "act_undone", {"act": entry_json(entry)})

@@ -45,6 +45,7 @@ ALARMS: dict[str, str | Promise] = {
 
 TOOLS: dict[str, str | Promise] = {
     "done_delete": _("Deleted: a comment by {name}"),
+    "done_delete_question": _("Deleted: a question by {name}"),
     "done_delete_all": _("Deleted: all comments by {name}"),
     "done_time_out": _("{name} has a time-out"),
     "done_dismiss": _("Dismissed: what was reported of {name}"),

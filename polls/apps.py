@@ -10,14 +10,16 @@ class PollsConfig(AppConfig):
     def ready(self) -> None:
         """Say what a video's board is, and what viewers may do with it on a WebSocket."""
         from accounts.belongings import belongings
-        from polls import commands, raids
+        from moderation.undoing import undoings
+        from polls import commands, questions, raids
         from polls.attached import BoardOfVideo, QuestionsOfVideo
         from polls.belongings import QuestionsOfViewer, VotesOfViewer
         from polls.purged import QuestionsOfPurge
         from polls.topics import BoardTopics, QuestionTopics
         from realtime.registry import registry
-        from videos import alarms, purges
+        from videos import alarms, moderation, purges
         from videos.attachments import attachments
+        from videos.purges import RestoresComments
 
         registry.add_kind(BoardTopics())
         registry.add_kind(QuestionTopics())
@@ -25,5 +27,7 @@ class PollsConfig(AppConfig):
             registry.add_command(op, command)
         belongings += [VotesOfViewer(), QuestionsOfViewer()]
         purges.also.append(QuestionsOfPurge())
+        undoings["delete_question"] = RestoresComments()
+        moderation.deleters["question"] = lambda video_id, about, actor: questions.delete(video_id, about.int, actor)
         alarms.expected.append(raids.has_just_come)
         attachments += [QuestionsOfVideo(), BoardOfVideo()]

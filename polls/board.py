@@ -17,6 +17,7 @@ from django.db import transaction
 
 from accounts.models import Viewer
 from moderation import audit
+from moderation.models import AuditEntry
 from moderation.rights import require
 from realtime.events import TopicName
 from realtime.log import writer as log
@@ -49,11 +50,11 @@ class HeldBoard:
     def head(self) -> log.LockedHead:
         return self.heads[board_topic(self.video.id)]
 
-    def write_down(self, act: str, about: UUID, text: str, *, viewer: Viewer | None = None) -> None:
+    def write_down(self, act: str, about: UUID, text: str, *, viewer: Viewer | None = None) -> AuditEntry:
         """Write the act into the audit log of the channel. `viewer`: the person concerned."""
-        owner_id, video_id = self.video.owner_id, self.video.id
-        audit.record(self.heads, owner_id, act, self.actor, viewer=viewer, about=about, video_id=video_id, text=text)
+        of, video_id = self.video.owner_id, self.video.id
         logger.info("%s %s on %s by %s", act, about, self.head.topic, self.actor.id)
+        return audit.record(self.heads, of, act, self.actor, viewer=viewer, about=about, video_id=video_id, text=text)
 
 
 @contextlib.contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from accounts.commands import client_id_of, command, id_of, text_of
-from accounts.tokens import Claim
-from polls import asking, votes
+from accounts.tokens import Claim, viewer_of_claim
+from moderation.commands import complaint_in
+from moderation.limits import COMPLAINTS
+from polls import asking, questions, votes
 from polls.limits import QUESTION_VOTES, VOTES
 from polls.models import ASKED_MAX
 from polls.text import checked_line
 from realtime import act_limits
+from realtime.log.threads import backend_threads
 from realtime.registry import RunCommand
 from videos.limits import COMMENTS
 from web.refusals import Refused
@@ -43,6 +46,15 @@ async def _vote_question(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     return await asking.vote(video_id, who, question_id, is_for=is_for)
 
 
+async def _report_question(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
+    video_id = id_of(text_of(message, "video"), _VIDEO)
+    question_id = _number(message, "question", "question is the id of a question.")
+    said = complaint_in(message)
+    act_limits.take(COMPLAINTS, who)
+    await backend_threads.run(lambda: questions.report(video_id, question_id, viewer_of_claim(who), **said))
+    return {}
+
+
 def _number(message: dict[str, Any], name: str, what: str) -> int:
     """Raises Refused, with `what` as the reason."""
     value = message.get(name)
@@ -55,4 +67,5 @@ COMMANDS: dict[str, RunCommand] = {
     "vote": command(_vote),
     "ask": command(_ask),
     "vote_question": command(_vote_question),
+    "report_question": command(_report_question),
 }

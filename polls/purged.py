@@ -7,7 +7,8 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from moderation.models import AuditEntry
+from moderation import complaints
+from moderation.models import AuditEntry, about_question
 from polls import questions
 from polls.board import board_topic
 from polls.models import Question
@@ -32,6 +33,8 @@ class QuestionsOfPurge(AlsoPurged):
 
     def take_away(self, heads: log.LockedHeads, found: Sequence[Question], act: AuditEntry) -> None:
         questions.take_away(heads, found, deletion=act.id)
+        if act.channel_id is not None:
+            complaints.settle(heads, act.channel_id, [about_question(question.id) for question in found], act)
 
     def deleted_by(self, act: AuditEntry) -> Mapping[UUID, Sequence[Question]]:
         of = Q(video=act.video_id) if act.video_id else Q(author=act.viewer_id)

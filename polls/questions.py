@@ -17,8 +17,11 @@ from django.utils import timezone
 
 from accounts.models import Viewer
 from accounts.representation import person
-from moderation import audit
+from moderation import audit, complaints
+from moderation.complaints import Reported
+from moderation.models import Complaint, about_question
 from moderation.rights import require
+from moderation.undoing import undo
 from polls.board import HeldBoard, board_topic, held, held_open
 from polls.models import IS_LISTED, Question, QuestionList, QuestionVote
 from polls.polls import votes_json
@@ -95,13 +98,36 @@ def delete(video_id: UUID, question_id: int, actor: Viewer) -> None:
     video = visible_video(video_id, actor)
     with transaction.atomic():
         heads = audit.lock(video.owner_id, board_topic(video_id), questions_topic(video_id))
-        question = _shown(video_id, question_id)
+        question, entry = _shown(video_id, question_id), None
         if question.author_id != actor.id:
             require("delete", video.owner_id, actor)
-        take_away(heads, [question])
-        if question.author_id != actor.id:
             board = HeldBoard(video, actor, heads)
-            board.write_down("delete_question", video_id, question.body, viewer=question.author)
+            entry = board.write_down(
+                "delete_question", about_question(question.id), question.body, viewer=question.author
+            )
+        take_away(heads, [question], deletion=entry.id if entry else None)
+        complaints.settle(heads, video.owner_id, [about_question(question.id)], entry)
+
+
+def restore(video_id: UUID, question_id: int, actor: Viewer) -> None:
+    """Take back the act of a moderator that has deleted a question. Raises NotFound, Forbidden, Conflict."""
+    found = Question.objects.select_related("video").filter(id=question_id, video=video_id).first()
+    if found is None or found.deletion is None:
+        raise NotFound("There is no such question.")
+    undo(found.video.owner_id, found.deletion, actor)
+
+
+@transaction.atomic
+def report(video_id: UUID, question_id: int, reporter: Viewer, *, reason: str, remark: str = "") -> None:
+    """Report a question to the moderators of the channel. Raises NotFound, Forbidden, Conflict."""
+    owner_id = visible_video(video_id, reporter).owner_id
+    heads = audit.lock(owner_id)  # not of the list: nobody who asks waits for a complaint
+    if visible_video(video_id, reporter).owner_id != owner_id:
+        raise NotFound("There is no such video.")
+    found = _shown(video_id, question_id)
+    about = about_question(found.id)
+    reported = Reported(Complaint.Kind.QUESTION, about, found.author, video_id, found.body)
+    complaints.add(heads, owner_id, reporter, reported, reason=reason, remark=remark)
 
 
 def take_away(heads: log.LockedHeads, questions: Sequence[Question], *, deletion: UUID | None = None) -> None:

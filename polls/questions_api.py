@@ -8,6 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Path, Router
 
 from accounts.requests import acting_claim, acting_viewer, claim_auth, viewer_auth, viewer_of
+from moderation import audit
+from moderation.limits import COMPLAINTS
+from moderation.schemas import ComplaintIn
 from polls import asking, questions, schemas
 from polls.limits import BOARD_ACTS, QUESTION_VOTES
 from polls.models import ASKED_MAX
@@ -121,6 +124,36 @@ async def put_question_state(
     actor = acting_viewer(request)
     act_limits.take(BOARD_ACTS, actor)
     return answer(await backend_threads.run(questions.set_state, video_id, question_id, actor, body.state))
+
+
+@router.post(
+    "/videos/{video_id}/questions/{question_id}/report",
+    response={204: None, **SENDING},
+    tags=["board"],
+    auth=viewer_auth,
+    summary="Report a question to the moderators",
+)
+async def report_question(
+    request: HttpRequest, video_id: VideoId, question_id: QuestionId, body: ComplaintIn
+) -> HttpResponse:
+    """The second time changes nothing. The author does not learn who has reported it."""
+    reporter, remark = acting_viewer(request), audit.clean_reason(body.remark)
+    act_limits.take(COMPLAINTS, reporter)
+    await backend_threads.run(questions.report, video_id, question_id, reporter, reason=body.reason, remark=remark)
+    return HttpResponse(status=204)
+
+
+@router.post(
+    "/videos/{video_id}/questions/{question_id}/restore",
+    response={204: None, **ACTING},
+    tags=["board"],
+    auth=viewer_auth,
+    summary="Bring a question back that a moderator has deleted (moderators)",
+)
+async def restore_question(request: HttpRequest, video_id: VideoId, question_id: QuestionId) -> HttpResponse:
+    """Takes the act back that has deleted it, with all that went by it. Codes of 409: `too_late`, `undone`."""
+    await backend_threads.run(questions.restore, video_id, question_id, acting_viewer(request))
+    return HttpResponse(status=204)
 
 
 @router.delete(

@@ -6,7 +6,7 @@ Hop: called by the API, the admin and removal; realtime.log.writer records it fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -28,6 +28,10 @@ from web.refusals import NotFound
 from web.tombstones import deleted_json
 
 logger = logging.getLogger(__name__)
+
+
+Deleter = Callable[[UUID, UUID, Viewer], object]
+"""Deletes what was reported: of the video, by what Complaint has in `about`, as that moderator."""
 
 
 def delete_comment(video_id: UUID, comment_id: UUID, actor: Viewer, *, reason: str = "") -> AuditEntry | None:
@@ -182,3 +186,7 @@ def _shown_comment(video: Video, comment_id: UUID) -> Comment:
         raise NotFound("There is no such comment.")
     found.video = video
     return found
+
+
+deleters: dict[str, Deleter] = {Complaint.Kind.COMMENT: delete_comment}
+"""By the kind of a complaint. Apps above add theirs in AppConfig.ready()."""

@@ -179,8 +179,12 @@ def _dismiss(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
 
 
 def _delete(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
-    moderation.delete_comment(_id_in(request, "video"), _id_in(request, "reported"), viewer)
-    messages.success(request, _("The comment is deleted."))
+    try:
+        delete = moderation.deleters[request.POST.get("kind", "")]
+    except KeyError:
+        raise Http404 from None
+    delete(_id_in(request, "video"), _id_in(request, "reported"), viewer)
+    messages.success(request, _("It is deleted."))
 
 
 def _time_out(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:

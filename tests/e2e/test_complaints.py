@@ -94,3 +94,35 @@ async def test_a_report_on_a_phone_asks_for_a_name_first(site: Site, open_window
     await owner.page.keyboard.press("Enter")
     await expect(owner.page.locator("#comment-menu [data-do=report]")).to_be_hidden()
     assert [*phone.problems, *owner.problems] == []
+
+
+async def test_a_question_is_reported_deleted_and_brought_back(site: Site, open_window: OpenWindow) -> None:
+    nadia = make_broadcaster(site, "nadia-of-questions")
+    video_id = nadia.new_video()
+    nadia.call("PUT", f"/videos/{video_id}/questions", {"is_open": True})
+    troll = nadia.call("POST", "/guests", {"name": "A troll"})["token"]
+    nadia.call("POST", f"/videos/{video_id}/questions", {"body": RUDE}, token=troll)
+    owner = await signed_in(open_window, nadia, f"/videos/{video_id}/")
+    viewer = await open_window(f"{site.urls[1]}/videos/{video_id}/")
+    await viewer.join("A bystander")
+    question = viewer.page.locator(".question", has_text=RUDE)
+    await viewer.page.get_by_role("tab", name="Questions").click()
+    await question.get_by_role("button", name="Report it").click()
+    asked = viewer.page.get_by_role("dialog", name="Report to the moderators")
+    await expect(asked).to_contain_text(RUDE)
+    await expect(asked.get_by_label("This question")).to_be_checked()
+    await asked.get_by_label("Harassment or hate").check()
+    assert await viewer.serious_axe_findings() == []
+    await asked.get_by_role("button", name="Send").click()
+    await expect(viewer.page.locator("#toast")).to_contain_text("Thank you")
+
+    await owner.page.locator(".queue-bar").click()
+    dialog = owner.page.get_by_role("dialog", name="Waiting for moderators")
+    await expect(dialog).to_contain_text(RUDE)
+    assert await owner.serious_axe_findings() == []
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(question).to_have_count(0)
+    await owner.page.get_by_role("button", name="Undo").click()
+    await expect(question).to_have_count(1)
+    await expect(dialog).to_contain_text(RUDE)
+    assert [*owner.problems, *viewer.problems] == []

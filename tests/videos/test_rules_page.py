@@ -119,9 +119,9 @@ def test_what_viewers_report_is_decided_there(stage: Stage, path: str) -> None:
     assert 'value="ban"' not in page
     client, said = browser_of(helper), []
     for form, row in (("dismiss", rows[0]), ("delete", rows[1]), ("time_out", rows[2]), ("dismiss", rows[0])):
-        fields = {"reported": row.id, "video": stage.video.id, "person": row.author_id}
+        fields = {"reported": row.id, "kind": "comment", "video": stage.video.id, "person": row.author_id}
         said += [str(message) for message in send(client, path, form, **fields).context["messages"]]
-    assert said[:3] == ["It stays as it is.", "The comment is deleted.", "They have a time-out."]
+    assert said[:3] == ["It stays as it is.", "It is deleted.", "They have a time-out."]
     assert "another moderator" in said[3]
     waiting = complaints.reported_in(stage.owner.id, stage.owner)
     assert [each["id"] for each in waiting] == [str(trolls[0].id), str(rows[2].id)]

@@ -15,7 +15,7 @@ export class QuestionList {
   #touchedAt = -CALM_MS;
   #timer;
 
-  /** `act(name, question)`: what one has pressed: vote, answering, answered, delete. */
+  /** `act(name, id)`: what one has pressed: vote, answering, answered, delete, report. */
   constructor({ act }) {
     this.act = act;
     for (const name of ["pointermove", "pointerdown", "keydown", "wheel", "focusin"]) {
@@ -80,6 +80,8 @@ export class QuestionList {
     item.querySelector(".question-acts").hidden = !may.includes("board");
     part("answering").hidden = isAnswering || video.status === "ended";
     part("delete").hidden = !(may.includes("delete") || isOwn);
+    // Who moderates acts on it, or not.
+    part("report").hidden = isOwn || may.includes("delete");
   }
 }
 

@@ -35,7 +35,10 @@ export class Questions {
     Object.assign(this, { store, client, asViewer });
     this.#card = new AnsweringCard({ place, answered: (id) => void this.#act("answered", id) });
     addTab("questions", copyOf("questions-tab-template"), copyOf("questions-panel-template"), () => this.#open());
-    this.#list = new QuestionList({ act: (name, id) => (name === "vote" ? this.asViewer(() => void this.#vote(id)) : void this.#act(name, id)) });
+    const asViewers = { vote: (id) => this.#vote(id), report: (id) => this.#report(id) };
+    this.#list = new QuestionList({
+      act: (name, id) => (name in asViewers ? this.asViewer(() => void asViewers[name](id)) : void this.#act(name, id)),
+    });
     this.#form = new Composer(byId("ask"), {
       wait: "wait_question",
       draft: () => `question ${store.state.topic}`,
@@ -172,6 +175,17 @@ export class Questions {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       toast(message(error));
+    }
+  }
+
+  async #report(id) {
+    const found = this.#state.questions.find((each) => each.id === id);
+    try {
+      const { report } = await import("../parts/complaint.js");
+      if (found) report("question", found, this.store.state.video);
+    } catch {
+      // Not loaded: the next press tries again.
+      toast(translate("unreachable"));
     }
   }
 

@@ -79,9 +79,9 @@ export class Queue {
   }
 
   async #act(act, id) {
-    const { viewer, video_id: videoId } = this.#state.reported.find((each) => each.id === id);
+    const { viewer, video_id: videoId, question } = this.#state.reported.find((each) => each.id === id);
     this.#complain("");
-    await this.#tools.do(act, { id, author: viewer, videoId }, (text) => this.#complain(text));
+    await this.#tools.do(act, { id, author: viewer, videoId, question }, (text) => this.#complain(text));
   }
 
   /** Publish what is held, or throw it away. The event takes it from all moderators' lists. */
@@ -116,10 +116,11 @@ function fillReported(item, { kind, viewer, text, reasons, complaints }, may) {
   part("reasons").textContent = Object.entries(reasons)
     .map(([reason, n]) => (n > 1 ? `${translate(`reason_${reason}`)} × ${n}` : translate(`reason_${reason}`))).join(" · ");
   part("text").textContent = text;
-  part("text").hidden = kind !== "comment";
+  part("text").hidden = kind === "person";
+  part("question").hidden = kind !== "question";
   part("person").hidden = kind !== "person";
   for (const button of item.querySelectorAll("[data-act]")) button.hidden = !may.includes(button.dataset.act);
-  if (kind !== "comment") item.querySelector("[data-act=delete]").hidden = true;
+  if (kind === "person") item.querySelector("[data-act=delete]").hidden = true;
   part("complaints").replaceChildren(...complaints.map(({ by, remark, at_ms: atMs }) => {
     const line = copyOf("complaint-template");
     line.querySelector("[data-part=by]").textContent = by.name;

@@ -99,10 +99,15 @@ class Tools {
     if (await this.#attempt(() => this.#act(act, this.#comment, { seconds: Number(seconds), reason }), complain)) this.#dialog.close();
   }
 
-  async #act(act, { id, author, videoId = this.store.state.video.id }, { seconds, reason = "" }) {
+  async #act(act, { id, author, videoId = this.store.state.video.id, question = null }, { seconds, reason = "" }) {
     const comments = `/videos/${videoId}/comments`;
     const why = reason ? `?reason=${encodeURIComponent(reason)}` : "";
     let back;
+    if (act === "delete" && question) {
+      const path = `/videos/${videoId}/questions/${question}`;
+      await call("DELETE", path);
+      return this.#offerUndo(translate("done_delete_question", { name: author.name }), `${path}/restore`);
+    }
     if (act === "delete") {
       await call("DELETE", `${comments}/${id}${why}`);
       this.store.dispatch("local_deleted", { id });

@@ -304,8 +304,8 @@ export class Comments {
 
   async #report(comment) {
     try {
-      const { report } = await import("./complaint.js");
-      report(comment, this.store.state.video);
+      const { report } = await import("../parts/complaint.js");
+      report("comment", comment, this.store.state.video);
     } catch {
       // Not loaded: the next press tries again.
       this.#form.complain(translate("unreachable"));

@@ -1,9 +1,9 @@
-// What a viewer reports to the moderators: a comment or its author, why, and what they should know. The menu of a comment
-// loads it when it is first used.
+// What a viewer reports to the moderators: a comment, a question, or its author, why, and what they should know. Loaded when
+// it is first used.
 
 import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
-import { byId, note, toast } from "../parts/dom.js";
+import { byId, note, toast } from "./dom.js";
 
 const dialog = byId("report-dialog");
 const form = byId("report-form");
@@ -14,14 +14,15 @@ form.addEventListener("submit", (event) => {
   void send();
 });
 
-/** Ask what and why, at a comment of the video. */
-export function report({ id, author, body }, video) {
+/** Ask what and why, about a text of the video. `kind`: comment, question. */
+export function report(kind, { id, author, body }, video) {
   paths = {
-    comment: `/videos/${video.id}/comments/${id}/report`,
+    text: `/videos/${video.id}/${kind}s/${id}/report`,
     person: `/channels/${video.broadcaster.id}/people/${author.id}/report`,
   };
   form.reset();
   byId("report-body").textContent = body;
+  for (const label of form.querySelectorAll("[data-kind]")) label.hidden = label.dataset.kind !== kind;
   note(byId("report-error"), "");
   dialog.showModal();
 }
