@@ -54,16 +54,9 @@ doors: dict[str, Callable[[Viewer], bool]] = {}
 async def viewer_on(request: HttpRequest) -> Viewer | None:
     """Return the signed-in viewer, guests included, together with their permissions. Raises StoreUnavailable."""
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    viewer = await backend_threads.run(_viewer_with_rights, key) if key else None
+    viewer = await backend_threads.run(viewer_of_session, key) if key else None
     if viewer is not None:
         prefer(viewer.language)
-    return viewer
-
-
-def _viewer_with_rights(key: str) -> Viewer | None:
-    viewer = viewer_of_session(key)
-    if viewer is not None and not viewer.is_superuser:
-        viewer.get_all_permissions()  # kept on the instance: a page asks on the event loop, which allows no query
     return viewer
 
 

@@ -58,18 +58,25 @@ def held_sql(*rights: str) -> str:
     )
 
 
+def granted_names_sql(*, viewer: str) -> str:
+    """Return SQL: the names of all rights that were given to the viewer or to a group of theirs, as an array."""
+    return f"ARRAY(SELECT t.app_label || '.' || codename {_granted(viewer)})"
+
+
 def _names(rights: Iterable[str]) -> str:
     return ", ".join("('{}', '{}')".format(*right.split(".")) for right in rights)
 
 
 def _granted_sql(rights: Iterable[str], *, viewer: str) -> str:
+    return f"EXISTS (SELECT {_granted(viewer)} WHERE (t.app_label, codename) IN ({_names(rights)}))"
+
+
+def _granted(viewer: str) -> str:
     return (
-        "EXISTS (SELECT FROM ("
-        f"SELECT permission_id FROM accounts_viewer_user_permissions WHERE viewer_id = {viewer} UNION ALL"
+        f"FROM (SELECT permission_id FROM accounts_viewer_user_permissions WHERE viewer_id = {viewer} UNION ALL"
         " SELECT permission_id FROM accounts_viewer_groups JOIN auth_group_permissions USING (group_id)"
         f" WHERE viewer_id = {viewer}) AS granted JOIN auth_permission p ON p.id = permission_id"
         " JOIN django_content_type t ON t.id = content_type_id"
-        f" WHERE (t.app_label, codename) IN ({_names(rights)}))"
     )
 
 

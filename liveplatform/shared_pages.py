@@ -4,13 +4,11 @@ Called by liveplatform.asgi before Django. A view says of its answer how long it
 a list of videos for a second, a watch page until its topic moves on at this node, or for a second. Those who ask while
 a page is rendered wait for it, so a crowd at a page that nobody has asked for yet has it rendered once, too. Cookies
 are everybody's own.
-Bounded: `KEPT_MAX` pages; what was asked for longest ago goes first.
+The rules of sharing are those of web.shared.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
@@ -27,8 +25,8 @@ from accounts.pages import set_cookies
 from liveplatform.compression import takes_gzip
 from realtime.asgi import Scope
 from realtime.edge.csrf import begin_csrf
+from web.shared import Shared
 
-KEPT_MAX = 128
 THEME_COOKIE, THEMES = "theme", ("dark", "light", "system")
 OWN_ANSWER = {b"authorization", b"origin"}
 """Headers of those who get an answer of their own: with a token, or from a page of another origin."""
@@ -49,7 +47,10 @@ class Asked(NamedTuple):
 class SharedPage:
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    is_current: Callable[[], bool]
+    is_true: Callable[[], bool]
+
+    def is_current(self) -> bool:
+        return self.is_true()
 
 
 def asked_by(scope: Scope) -> Asked | None:
@@ -83,29 +84,5 @@ def cookies_for(scope: Scope) -> SimpleCookie:
     return response.cookies
 
 
-class SharedPages:
-    """The shared pages of a node."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[Asked, SharedPage] = OrderedDict()
-        self._rendering: dict[Asked, asyncio.Future[SharedPage | None]] = {}
-
-    async def find(self, asked: Asked) -> tuple[SharedPage | None, bool]:
-        """Return the page; without one, whether the caller is the first who needs it, and has to call `made`."""
-        if (rendering := self._rendering.get(asked)) is not None:
-            return await asyncio.shield(rendering), False
-        page = self._kept.get(asked)
-        if page is not None and page.is_current():
-            self._kept.move_to_end(asked)
-            return page, False
-        self._rendering[asked] = asyncio.get_running_loop().create_future()
-        return None, True
-
-    def made(self, asked: Asked, page: SharedPage | None) -> None:
-        """Give the page to those who wait for it. None: it is not to be shared, and each makes one."""
-        self._rendering.pop(asked).set_result(page)
-        self._kept.pop(asked, None)
-        if page is not None:
-            self._kept[asked] = page
-            while len(self._kept) > KEPT_MAX:
-                self._kept.popitem(last=False)
+SharedPages = Shared[Asked, SharedPage]
+"""The shared pages of a node."""

@@ -98,6 +98,12 @@ def read_like(video_id: UUID, viewer_id: UUID) -> str | None:
     return found[0][0] if found else None
 
 
+def read_seq(topic: str) -> int | None:
+    """Return how far the topic is; None: there is none. One query."""
+    found = _rows("SELECT seq FROM realtime_topic WHERE name = %s", topic)
+    return found[0][0] if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class VideoNumbers:
     """What of a video moves by itself: the head of its topic, likes by kind, most viewers at once."""

@@ -13,14 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import orjson
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 from django.utils.feedgenerator import Rss201rev2Feed
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from accounts.pages import page, viewer_on
@@ -33,6 +32,7 @@ from videos.text import file_name
 from videos.thumbnails import picture_urls
 from videos.topics import visible_video
 from web.refusals import NotFound
+from web.script_json import script_json
 
 FEED_MAX = 50
 FEED_SECONDS = 60
@@ -40,7 +40,6 @@ PLANNED_LENGTH = timedelta(hours=1)
 """Nobody knows how long a broadcast will be, and an event without a length is easily missed."""
 REMINDED_BEFORE = timedelta(minutes=10)
 WIDTH, HEIGHT = 640, 360
-_UNSAFE = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&"})
 SMALLEST = 200
 """Players narrower than that show nothing."""
 
@@ -181,7 +180,7 @@ def structured_data(video: Mapping[str, Any], *, address: str, poster: str) -> S
             "endDate": _iso(video["ended_at_ms"]),
         },
     }
-    return mark_safe(orjson.dumps(said).decode().translate(_UNSAFE))
+    return script_json(said)
 
 
 def _iso(at_ms: int | None) -> str | None:

@@ -201,11 +201,14 @@ def visible_for(right: str, video_id: UUID, actor: Viewer) -> Video:
     return video
 
 
-def like_of(video: Video, viewer: Viewer | None) -> str | None:
-    """Return the kind of the viewer's like. One query, none for nobody in particular."""
-    if viewer is None:
-        return None
-    return read_like(video.id, viewer.id)
+def own_state(video_id: UUID, owner_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
+    """Return what of a page's state is the viewer's own. Three queries, none for nobody in particular."""
+    return {
+        "viewer": {**person(viewer), "is_guest": viewer.is_guest} if viewer is not None else None,
+        "mine": read_like(video_id, viewer.id) if viewer is not None else None,
+        "blocked": blocked_by(viewer),
+        **offered(owner_id, viewer),
+    }
 
 
 async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
@@ -219,18 +222,14 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
         with one_moment():
             video = visible_video(video_id, viewer)
             [full] = full_json([video])
-            mine = like_of(video, viewer)
-            blocked = blocked_by(viewer)
             snapshot = VideoTopics().shown(snapshot_of(video))
+            own = own_state(video.id, video.owner_id, viewer)
         return {
             "topic": video.topic,
             "epoch": full["epoch"],
             "seq": full["seq"],
             "snapshot": {**snapshot, "likes": full["likes"], "viewers": full["viewers"]},
-            "viewer": {**person(viewer), "is_guest": viewer.is_guest} if viewer is not None else None,
-            "mine": mine,
-            "blocked": blocked,
-            **offered(video.owner_id, viewer),
+            **own,
         }
 
     state = await backend_threads.run(read)

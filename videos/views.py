@@ -7,7 +7,6 @@ take over from the state that the page holds. A private video answers exactly li
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Coroutine
@@ -47,11 +46,12 @@ from videos.playlists import BadDirective, ReadPlaylist
 from videos.reading import read_video
 from videos.reloads import Hold, Picture, PlaylistReader, WaitEnded, while_there
 from videos.rights import may_broadcast
+from videos.shown import island, shown_to
 from videos.sources import PASS, has_pass
 from videos.syndication import structured_data
 from videos.text import file_name
-from videos.thumbnails import add_posters, picture_urls
-from videos.topics import full_json, page_state, visible_video, with_viewers
+from videos.thumbnails import add_posters
+from videos.topics import full_json, visible_video, with_viewers
 from videos.watching import uniques
 from web import languages
 from web.errors import media_away
@@ -137,37 +137,45 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
         raise Http404
     # In a frame of another site there are no cookies: there is nobody in particular, and nothing to remember.
     viewer = None if apart == "embed" else await viewer_on(request)
-    began_at = time.monotonic()
     try:
-        state = await page_state(video_id, viewer)
+        shown, state = await shown_to(viewer, video_id)
     except NotFound:
         raise Http404 from None
-    video = state["snapshot"]["video"]
-    poster = (await asyncio.to_thread(picture_urls, [video])).get(video["id"], "")
+    video, likes = state["snapshot"]["video"], state["snapshot"]["likes"]
     address = request.build_absolute_uri(request.path)
     is_picture_first = apart != "dock" and _plays(video)
     # Search engines read whole pages alone, and a live picture waits for each byte.
     is_described = not apart and not is_picture_first and video["visibility"] == Video.Visibility.PUBLIC
-    context = {
-        "state": state,
+    kinds = like_rows(likes)
+    for_all = {
         "video": video,
-        "likes": state["snapshot"]["likes"],
+        "likes": likes,
         "viewers": state["snapshot"]["viewers"],
-        "pinned": read_comments(state, "pinned")[-1:],
-        "rows": comment_rows(state),
-        "kinds": like_rows(state["snapshot"]["likes"]),
-        "top_kinds": [row for row in sorted(like_rows(state["snapshot"]["likes"]), key=_by_count) if row["count"]][:3],
-        "poster": poster,
-        "address": address,
-        "structured": structured_data(
-            video, address=address, poster=request.build_absolute_uri(poster) if poster else ""
-        )
-        if is_described
-        else "",
+        "kinds": kinds,
+        "top_kinds": [row for row in sorted(kinds, key=_by_count) if row["count"]][:3],
+        "poster": shown.poster,
+        "path": request.path,
+        "name_max": NAME_MAX,
         "comment_max": BODY_MAX,
         "comment_max_bytes": BODY_MAX_BYTES,
         "apart": apart,
-        "is_open": _takes_comments(state["snapshot"]["video"]),
+    }
+    context = {
+        **for_all,
+        "for_all": for_all,
+        "drawn": {} if apart else shown.drawn,
+        "state": state,
+        "island": island(shown, state),
+        "mine": state["mine"],
+        "pinned": read_comments(state, "pinned")[-1:],
+        "rows": comment_rows(state),
+        "address": address,
+        "structured": structured_data(
+            video, address=address, poster=request.build_absolute_uri(shown.poster) if shown.poster else ""
+        )
+        if is_described
+        else "",
+        "is_open": _takes_comments(video),
         "is_picture_first": is_picture_first,
     }
     if apart != "embed":
@@ -176,8 +184,8 @@ async def watch(request: HttpRequest, video_id: UUID) -> HttpResponse:
             response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_OWN_FRAME
             response.headers["X-Frame-Options"] = "SAMEORIGIN"
         position = Position(state["epoch"], state["seq"])
-        return shared(response, viewer, began_at, partial(_is_current, state["topic"], position))
-    response = render(request, "videos/watch.html", {"name_max": NAME_MAX, "now_ms": to_ms(timezone.now()), **context})
+        return shared(response, viewer, shown.read_at, partial(_is_current, state["topic"], position))
+    response = render(request, "videos/watch.html", {"now_ms": to_ms(timezone.now()), **context})
     response.headers["Cache-Control"] = "private, no-cache"
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY_FRAMED
     response.xframe_options_exempt = True

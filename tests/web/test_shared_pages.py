@@ -13,11 +13,12 @@ from django.http import HttpResponse
 
 from accounts.models import Viewer
 from accounts.pages import shared, shared_while
-from liveplatform.shared_pages import KEPT_MAX, Asked, SharedPage, SharedPages, asked_by
-from tests.kit import HANG_SECONDS, Clock
+from liveplatform.shared_pages import Asked, SharedPage, SharedPages, asked_by
+from tests.kit import HANG_SECONDS, Clock, held_by
 from tests.rooms import Room, open_room
 from tests.sites import Site
 from tests.watching import SseWatcher, watching
+from web.shared import KEPT_MAX
 
 
 @pytest.fixture
@@ -155,6 +156,43 @@ async def test_who_is_signed_in_gets_a_page_that_nobody_else_gets(room: Room, pa
     assert rendered_at(own) != rendered_at(await load(room, path))
 
 
+async def test_what_somebody_has_done_is_on_their_next_page_at_every_node(room: Room) -> None:
+    """A page shares what everybody sees, but only as far as the topic is."""
+    nadia, ben = room.people
+    one, other = [{"Cookie": f"sessionid={person.session}"} for person in room.people]
+    for number in range(3):
+        for node in range(2):
+            await load(room, "", node, **one)
+        comment = await room.comment(f"number {number}", person=ben)
+        for node in range(2):
+            page, own = await load(room, "", node, **one), await load(room, "", node, **other)
+            for text in (page.text, own.text):
+                assert f">number {number}</p>" in text and '"seq":' in text
+            assert f'<li class="comment mine" tabindex="-1" data-id="{comment["id"]}"' in own.text
+            assert f'<li class="comment" tabindex="-1" data-id="{comment["id"]}"' in page.text
+    await room.like(person=ben, kind="love")
+    assert '"mine":"love"' in (await load(room, **other)).text and '"mine":null' in (await load(room, **one)).text
+    await room.call("PUT", f"/blocks/{ben.id}", person=nadia)
+    assert ">number 0</p>" in (await load(room, **other)).text
+    await room.call("PATCH", f"/videos/{room.video_id}", {"visibility": "private"}, person=nadia)
+    for node in range(2):
+        assert (await load(room, "", node, **other)).status_code == 404
+        assert (await load(room, "", node, **one)).status_code == 200
+    await room.call("DELETE", f"/videos/{room.video_id}", person=nadia)
+    assert (await load(room, **one)).status_code == 404
+
+
+async def test_a_page_leaves_out_those_that_its_viewer_blocks_and_no_other_page_does(room: Room) -> None:
+    ben, cleo = room.people[1], await room.join("Cleo")
+    await room.comment("from ben", person=ben)
+    await room.comment("from cleo", person=cleo)
+    (await room.call("PUT", f"/blocks/{ben.id}", person=cleo)).raise_for_status()
+    for _ in range(2):
+        assert ">from ben</p>" in (await load(room)).text
+        own = (await load(room, Cookie=f"sessionid={cleo.session}")).text
+        assert ">from ben</p>" not in own and ">from cleo</p>" in own
+
+
 @pytest.mark.parametrize(
     ("headers", "part"),
     [
@@ -233,5 +271,8 @@ async def test_pages_that_are_kept_are_bounded_and_true() -> None:
     assert await pages.find(of(0)) == (None, True), "the one that was asked for longest ago"
     found, _ = await pages.find(of(KEPT_MAX))
     assert found is not None
+    assert held_by(pages) > KEPT_MAX
     is_true = False
     assert await pages.find(of(KEPT_MAX)) == (None, True)
+    pages.made(of(KEPT_MAX), None)
+    assert held_by(pages) < KEPT_MAX, "what is not true any more is not kept"

@@ -7,15 +7,15 @@ room, so nothing jumps; tests/e2e/test_watch.py compares them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from django import template
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from moderation.models import COMPLAINT_REASONS
 from videos.templatetags.figures import compact, hue, icon, initial, iso, offset
@@ -35,9 +35,21 @@ _ITEM = (
 
 
 @register.simple_tag
-def comment_items(rows: Iterable[Mapping[str, Any]], video: Mapping[str, Any]) -> SafeString:
-    """Return the items of `rows`, each with its `comment`, the `parent` that it answers, and whether it is `mine`."""
-    return format_html_join("", _ITEM, (_parts(row, video) for row in rows))
+def comment_items(
+    rows: Iterable[Mapping[str, Any]], video: Mapping[str, Any], drawn: MutableMapping[Hashable, SafeString]
+) -> SafeString:
+    """Return the items of `rows`, each with its `comment`, the `parent` that it answers, and whether it is `mine`.
+
+    `drawn` keeps them for those who come after (videos.shown).
+    """
+    language = get_language()
+    items = []
+    for row in rows:
+        key = (row["comment"]["id"], row["mine"], row["answers"], row["parent"] is None, language)
+        if key not in drawn:
+            drawn[key] = format_html(_ITEM, *_parts(row, video))
+        items.append(drawn[key])
+    return mark_safe("".join(items))
 
 
 @register.simple_tag

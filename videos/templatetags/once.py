@@ -1,6 +1,15 @@
-"""`{% once %}…{% endonce %}`: what is the same on every page for everybody, drawn once in a process."""
+"""What is drawn once and put into many pages.
+
+`{% once %}…{% endonce %}`: what is the same on every page for everybody, once in a process.
+`{% for_all %}…{% endfor_all %}`: what is the same for all who see a video now (videos.shown). It knows the variables in
+the page's `for_all` alone, and those that it names (`{% for_all mine %}`), by whose values it is drawn.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Hashable, MutableMapping
+from itertools import count
+from typing import cast
 
 from django import template
 from django.template import Context, Node, NodeList, TemplateSyntaxError
@@ -38,6 +47,32 @@ def once(parser: Parser, token: Token) -> Once:
     if nodelist.get_nodes_by_type((VariableNode, IfNode, ForNode)):  # type: ignore[arg-type]
         raise TemplateSyntaxError("what is drawn once has no variables, conditions and loops")
     return Once(nodelist)
+
+
+class ForAll(Node):
+    """Keeps its text in the page's `drawn`, one for each language and values of `names`."""
+
+    _numbers = count()
+
+    def __init__(self, nodelist: NodeList, names: list[str]) -> None:
+        self.nodelist = nodelist
+        self._names = names
+        self._number = next(self._numbers)
+
+    def render(self, context: Context) -> SafeString:
+        drawn = cast(MutableMapping[Hashable, SafeString], context["drawn"])
+        named = {name: context[name] for name in self._names}
+        key = (self._number, get_language(), *named.values())
+        if key not in drawn:
+            drawn[key] = self.nodelist.render(context.new({**context["for_all"], **named}))
+        return drawn[key]
+
+
+@register.tag
+def for_all(parser: Parser, token: Token) -> ForAll:
+    nodelist = parser.parse(("endfor_all",))
+    parser.delete_first_token()
+    return ForAll(nodelist, token.split_contents()[1:])
 
 
 @register.simple_tag
