@@ -16,6 +16,7 @@ from following.push_api import router as reminders
 from liveplatform import __version__
 from messaging.api import router as messages
 from moderation.api import router as moderation
+from notices.api import router as notices
 from polls.api import router as boards
 from polls.questions_api import router as questions
 from realtime.answers import answer_errors
@@ -35,6 +36,7 @@ TAGS = {
     "channels": "What broadcasters have, and viewers follow; and a search for both.",
     "board": "What is beside the picture: polls, questions of viewers, announcements, goals and raids.",
     "moderation": "Roles in a channel, who is kept out, what was done and by which moderator.",
+    "notices": "What was said to you, and how you want to hear of things.",
     "messages": "Conversations of two and of groups, how far each has read, and blocks.",
 }
 # Operation that makes a thing -> the parameter by which others name it.
@@ -65,7 +67,19 @@ api = Api(
     docs_url=None,
 )
 answer_errors(api, ANSWERS)
-for router in (viewers, account, platform, *ROUTERS, boards, questions, channels, reminders, moderation, messages):
+for router in (
+    viewers,
+    account,
+    platform,
+    *ROUTERS,
+    boards,
+    questions,
+    channels,
+    reminders,
+    moderation,
+    messages,
+    notices,
+):
     api.add_router("", router)
 
 

@@ -60,7 +60,7 @@ from web.files import FilePart
 from web.middleware import ERRORS
 from web.turns import PAGES_AT_ONCE, InTurns, Turns
 
-IN_THREADS = ("/admin/", "/accounts/", "/rules/", "/people/")
+IN_THREADS = ("/admin/", "/accounts/", "/rules/", "/people/", "/notices/choices/")
 """The paths of pages with forms, which Django serves in threads. All others are async."""
 
 

@@ -25,6 +25,7 @@ LOCALE = ROOT / "locale"
 APPS = (
     "accounts",
     "following",
+    "notices",
     "liveplatform",
     "messaging",
     "moderation",

@@ -1,4 +1,4 @@
-"""All settings, read from the environment in this one file, and those of accounts and languages in files of their own.
+"""All settings, read from the environment in this file; those of accounts, jobs and languages in files of their own.
 
 A nonsense value raises `ImproperlyConfigured` with one line that names the variable; the entry points
 (`manage.py`, `liveplatform.node`) print that line and exit with code 2. README.md lists the variables.
@@ -20,6 +20,7 @@ from host import databases, embedded, environment
 from liveplatform import __version__
 from liveplatform.account_settings import *  # noqa: F403  (Django finds settings in one module)
 from liveplatform.account_settings import EMAIL_HOST, LIVE_URL
+from liveplatform.job_settings import *  # noqa: F403
 from liveplatform.language_settings import *  # noqa: F403
 from liveplatform.variables import PUSH_ORIGIN, PUSH_SERVICES, env
 from liveplatform.variables import database_url as _database_url
@@ -29,7 +30,7 @@ from liveplatform.variables import networks as _network_list
 from liveplatform.variables import read as _read
 from liveplatform.variables import share as _share
 from liveplatform.variables import switch as _switch
-from realtime.conf import DEFAULTS, RETENTION
+from realtime.conf import DEFAULTS
 from realtime.relay.signing import SECRET_MIN_LENGTH, RelayKey
 from realtime.table import addresses
 from web.store import BucketAddress
@@ -273,19 +274,6 @@ if "DATABASE_REPLICA_URL" in os.environ:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
-CELERY_BEAT_SCHEDULE = {
-    **RETENTION,
-    **ACCOUNT_JOBS,  # noqa: F405
-    # Once a site, whatever its nodes. A look that waits longer than a step is covered by the next one.
-    "timelines": {"task": "videos.tasks.keep_timelines", "schedule": 5.0, "options": {"expires": 5.0}},
-    "goals": {"task": "polls.tasks.note_reached_goals", "schedule": 5.0, "options": {"expires": 5.0}},
-    "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
-    "forget-arrivals": {"task": "moderation.tasks.forget_arrivals", "schedule": 86_400.0},
-    "forget-complaints": {"task": "moderation.tasks.forget_complaints", "schedule": 86_400.0},
-    "clear-recordings": {"task": "videos.tasks.clear_recordings", "schedule": 3600.0},
-    "announcements": {"task": "following.tasks.announce", "schedule": 15.0, "options": {"expires": 15.0}},
-    "clear-pictures": {"task": "videos.tasks.clear_pictures", "schedule": 3600.0},
-}
 
 # Django
 
@@ -310,6 +298,7 @@ INSTALLED_APPS = [
     "screening",
     "videos",
     "messaging",
+    "notices",
     "following",
     "polls",
     "loadtest",

@@ -19,6 +19,7 @@ urlpatterns = [
     path("", include("moderation.urls")),
     path("", include("polls.urls")),
     path("messages/", include("messaging.urls")),
+    path("notices/", include("notices.urls")),
     path("", include("videos.urls")),
     path("api/v1/openapi.json", openapi_json(api)),
     path("api/v1/docs", docs_page),

@@ -7,7 +7,7 @@ events = fresh snapshot, for every event type. Both are for members only: being 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from accounts.representation import by_account
@@ -84,8 +84,22 @@ class ConversationTopics(MembersTopics):
         return _only(member["id"] for member in snapshot["conversation"]["members"])
 
 
+class InboxPart(Protocol):
+    """What an app adds to inboxes: one value in the snapshot, and the event that brings a new one, both by its name."""
+
+    name: str
+
+    def load(self, viewer_ids: Sequence[UUID]) -> Mapping[UUID, Any]:
+        """Return the value of each viewer. One query. In a database thread."""
+        ...
+
+
+parts: list[InboxPart] = []
+"""Apps add theirs in AppConfig.ready()."""
+
+
 class UserTopics(MembersTopics):
-    """`user:<id>`: a viewer's inbox: their conversations by newest activity, and those that they block.
+    """`user:<id>`: a viewer's inbox: their conversations by newest activity, those that they block, parts of apps.
 
     A conversation that they have left keeps its place in the snapshot, as a deleted message does. An event shows the
     newest message of its conversation, so many of them may hold the text of one that is deleted, or that its viewer may
@@ -93,17 +107,25 @@ class UserTopics(MembersTopics):
     """
 
     prefix = "user"
-    events = frozenset({"message", "message_edited", "message_deleted", "receipt", "conversation", "blocked"})
     is_logged = False
     kept_events = KEPT_INBOX_EVENTS
     is_inbox = True
+
+    @property
+    def events(self) -> frozenset[str]:  # type: ignore[override]
+        own = {"message", "message_edited", "message_deleted", "receipt", "conversation", "blocked"}
+        return frozenset(own.union(part.name for part in parts))
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
         return self.load_all([topic]).get(topic)
 
     def load_all(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
         ids = {id: topic for topic in topics if (id := id_of(topic)) is not None}
-        return {ids[id]: {"id": str(id), **snapshot} for id, snapshot in inbox_snapshots(list(ids)).items()}
+        found = inbox_snapshots(list(ids))
+        for part in parts:
+            for id, value in part.load(list(found)).items():
+                found[id][part.name] = value
+        return {ids[id]: {"id": str(id), **snapshot} for id, snapshot in found.items()}
 
     def apply(self, snapshot: dict[str, Any], name: str, data: Mapping[str, Any]) -> None:
         match name:
@@ -120,13 +142,15 @@ class UserTopics(MembersTopics):
                 id = data["viewer"]["id"]
                 blocked = {known for known in snapshot["blocked"] if known != id}
                 snapshot["blocked"] = sorted(blocked | {id} if data["is_blocked"] else blocked)
+            case _ if any(part.name == name for part in parts):
+                snapshot[name] = data[name]
 
     def forgets(self, name: str, data: Mapping[str, Any]) -> bool:
         return name == "message_deleted" or "left" in data.get("conversation", ())
 
     def shown(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         conversations = [known for known in snapshot["conversations"] if "left" not in known]
-        return {"conversations": conversations, "blocked": snapshot["blocked"]}
+        return {key: value for key, value in snapshot.items() if key != "id"} | {"conversations": conversations}
 
     def access(self, snapshot: Mapping[str, Any]) -> Access:
         return _only([snapshot["id"]])

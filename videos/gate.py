@@ -23,7 +23,7 @@ from realtime.events import TopicName
 from realtime.log import writer as log
 from screening.attacks import Attack
 from screening.models import ChannelRules, Gate
-from videos import purges
+from videos import listeners, purges
 from videos.models import Comment, Video
 from videos.purges import Chosen
 from web.moments import to_ms
@@ -143,6 +143,7 @@ def _roll_back(
         each.take_away(heads, texts, entry)
     shown = Comment.objects.filter(id__in=[id for id, _ in comments])
     shown.update(deleted_at=timezone.now(), pinned_at=None, deletion=entry.id)
+    listeners.changed([id for id, _ in comments])
     deleted = [{"comment": deleted_json(*row)} for row in comments]
     log.record_all(heads[TopicName(f"video:{video_id}")], "comment_deleted", deleted)
     complaints.settle(heads, owner_id, [id for id, _ in comments], entry)

@@ -23,6 +23,7 @@ from moderation import audit
 from moderation import rights as channel_rights
 from realtime.events import TopicName
 from realtime.log import writer as log
+from videos import listeners
 from videos.access import locked_channel
 from videos.models import Comment, HeldComment, Video
 from videos.representation import comment_json, with_authors
@@ -133,6 +134,7 @@ def approve(video_id: UUID, held_id: UUID, actor: Viewer) -> dict[str, Any]:
     shown = with_authors(Comment.objects.filter(id=made.id)).get()
     shown.video = video
     data = comment_json(shown)
+    listeners.changed([made.id])
     log.record(head, "comment", {"comment": data})
     return data
 

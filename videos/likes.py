@@ -30,7 +30,7 @@ from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
 from realtime.log.threads import backend_threads
 from screening import hook
-from videos import alarms, held, screened
+from videos import alarms, held, listeners, screened
 from videos.actors import ACTORS, Actor, Names, is_moderator_in, may_watch, roles_by
 from videos.changes import AddComment, Command, EditComment, HeldBack, SetLike, Shadowed, new_row
 from videos.models import Video
@@ -125,6 +125,7 @@ class _Batch:
         self._comments: list[tuple[Any, ...]] = []
         self._edits: dict[UUID, tuple[Any, ...]] = {}
         self._versions: list[tuple[Any, ...]] = []
+        self._concerning: list[UUID] = []
         self._names = Names()
         self._events: list[Event] = []
 
@@ -292,6 +293,8 @@ class _Batch:
                 row["created_at"],
             )
         )
+        if listeners.may_concern(command.body, command.reply_to):
+            self._concerning.append(row["id"])
         data = self._comment_json(row, viewer, video)
         self._events.append(
             Durable.of(head.topic, seq=head.seq, name="comment", at_ms=command.at_ms, data={"comment": data})
@@ -344,6 +347,7 @@ class _Batch:
         self._versions.append((row["id"], row["body"], row["edited_at"] or row["created_at"]))
         row |= {"body": command.body, "edited_at": at}
         self._edits[row["id"]] = (row["id"], command.body, at)
+        self._concerning.append(row["id"])
         data = self._comment_json(row, viewer, video)
         head = self._heads[TopicName(f"video:{command.video_id}")]
         self._events.append(
@@ -419,6 +423,8 @@ class _Batch:
                 " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[])",
                 _columns(self._versions),
             )
+        if self._concerning:
+            listeners.changed(self._concerning, execute)
         log.write(execute, self._heads, self._events)
         return self._events
 

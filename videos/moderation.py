@@ -20,6 +20,7 @@ from moderation.complaints import Reported
 from moderation.models import AuditEntry, Complaint
 from realtime.events import TopicName
 from realtime.log import writer as log
+from videos import listeners
 from videos.access import locked_anyway, locked_channel, locked_for, locked_with_channel
 from videos.models import Comment, CommentVersion, Pin, Video
 from videos.representation import comment_json, with_authors
@@ -69,6 +70,7 @@ def _delete_others(video_id: UUID, comment_id: UUID, actor: Viewer, reason: str)
 def _delete(head: log.LockedHead, found: Comment) -> None:
     found.deleted_at, found.pinned_at = timezone.now(), None
     found.save(update_fields=["deleted_at", "pinned_at"])
+    listeners.changed([found.id])
     log.record(head, "comment_deleted", {"comment": deleted_json(found.id, found.seq)})
 
 
@@ -120,6 +122,7 @@ def _delete_many(head: log.LockedHead, video: Video, comment_ids: Sequence[UUID]
     found = list(shown.order_by("seq").values_list("id", "seq"))
     if found:
         shown.update(deleted_at=timezone.now(), pinned_at=None)
+        listeners.changed([id for id, _ in found])
         log.record_all(head, "comment_deleted", [{"comment": deleted_json(*row)} for row in found])
     return [id for id, _ in found]
 

@@ -23,6 +23,7 @@ from moderation.models import AuditEntry
 from moderation.undoing import undo
 from realtime.events import TopicName
 from realtime.log import writer as log
+from videos import listeners
 from videos.models import Comment
 from videos.representation import comment_json, with_authors
 from web.refusals import NotFound
@@ -125,6 +126,7 @@ def delete_comments_of(owner_id: UUID, viewer_id: UUID, actor: Viewer, *, reason
     entry = audit.record(heads, owner_id, "delete_all", actor, viewer=viewer, text=str(count), reason=reason)
     ids = [comment_id for _, comment_id, _ in found]
     Comment.objects.filter(id__in=ids).update(deleted_at=timezone.now(), pinned_at=None, deletion=entry.id)
+    listeners.changed(ids)
     gone = [(_topic(video_id), "comment_deleted", {"comment": deleted_json(id, seq)}) for video_id, id, seq in found]
     log.record_many(heads, gone)
     for each, _, texts in others:
@@ -159,7 +161,9 @@ class RestoresComments:
         others = _locked(heads, [(each, id, texts) for each in also for id, texts in each.deleted_by(entry).items()])
         if not found and not others:
             raise NotFound("The comments are gone for good.")
-        Comment.objects.filter(id__in=[comment.id for comment in found]).update(deleted_at=None, deletion=None)
+        ids = [comment.id for comment in found]
+        Comment.objects.filter(id__in=ids).update(deleted_at=None, deletion=None)
+        listeners.changed(ids)
         back = [
             (TopicName(comment.video.topic), "comment_restored", {"comment": comment_json(comment)})
             for comment in found

@@ -25,7 +25,7 @@ from moderation.models import Complaint
 from realtime.events import TopicName
 from realtime.log.retention import delete_topics, empty_topics
 from realtime.log.writer import correct_counters, lock_topics
-from videos import broadcasts, held, moderation
+from videos import broadcasts, held, listeners, moderation
 from videos.attachments import attachments, topics_of
 from videos.media import remove_pictures
 from videos.models import Comment, CommentVersion, DeletedVideo, HeldComment, Like, Pin, Video
@@ -78,6 +78,7 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
     _delete_rows(_LIKES_OF_VIDEO, video_id)
     Pin.objects.filter(video_id=video_id).delete()
     _delete_rows(_COMMENTS_OF_VIDEO, video_id)
+    listeners.gone(video_id)
     _delete_rows(_TIMELINE_OF_VIDEO, video_id)
     for attached in attachments:
         attached.take_away(video_id)

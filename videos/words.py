@@ -222,13 +222,16 @@ STUDIO: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_CARDS} {_SHAR
     "disk": _("An hour takes about {hour} GB. There is room for {free} GB."),
 }
 
-_PUSH = "push_unsupported push_denied push_failed alerts_on alerts_mail alerts_off"
+_NO_PUSH = "push_unsupported push_denied push_failed unavailable"
+_PUSH = f"{_NO_PUSH} alerts_on alerts_mail alerts_off"
 
 CHANNEL: dict[str, str | Promise] = {key: WATCH[key] for key in f"{_SHARED} {_PUSH}".split()} | {
     "nameless": _("You are not signed in any more. Sign in again to go on."),
     "followers_word.one": _("follower"),
     "followers_word.other": _("followers"),
 }
+
+CHOICES: dict[str, str | Promise] = {key: WATCH[key] for key in _NO_PUSH.split()}
 
 HOME: dict[str, str | Promise] = {key: WATCH[key] for key in _CARDS.split()}
 

@@ -132,8 +132,8 @@ def _answer(status: str, given: Document, types: Document) -> Answer:
 
 
 def resolve(schema: Document, types: Document) -> Document:
-    while "$ref" in schema:
-        schema = types[_type_name(schema)]
+    while "$ref" in schema or "allOf" in schema:
+        schema = types[_type_name(schema)] if "$ref" in schema else schema["allOf"][0]
     return schema
 
 
@@ -155,6 +155,8 @@ def _kind(schema: Document) -> SafeString:
     """Return what a value is, like: list of `VideoOut`, which leads to that type."""
     if "$ref" in schema:
         return format_html('<a href="#{0}">{0}</a>', _type_name(schema))
+    if "allOf" in schema:  # a type of its own that may be left out
+        return _kind(schema["allOf"][0])
     if "anyOf" in schema:
         return format_html_join(" or ", "{}", ((_kind(each),) for each in schema["anyOf"]))
     if "items" in schema:

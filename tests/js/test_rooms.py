@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "watch": {"core", "parts", "inbox", "watch", "topics.js"},
     "board": {"core", "parts", "board"},
     "messages": {"core", "parts", "inbox", "watch", "messages", "topics.js"},
+    "notices": {"core", "parts", "inbox", "notices", "topics.js"},
     "home": {"core", "parts", "home"},
     "channel": {"core", "parts", "channel"},
     "account": {"core", "parts", "account"},

@@ -4,7 +4,7 @@
 import { recall, remember } from "../core/storage.js";
 import { plural } from "../core/words.js";
 import { byId } from "../parts/dom.js";
-import { capped } from "./conversations.js";
+import { capped } from "../parts/format.js";
 
 export class Column {
   #tabs = [
@@ -49,6 +49,10 @@ export class Column {
 
   show() {
     this.#turnTo("messages");
+  }
+
+  showComments() {
+    this.#turnTo("comments");
   }
 
   /** The id of the conversation that was open before the page was loaded again, "" for none. */

@@ -3,11 +3,10 @@
 import { ApiError, call } from "../core/api.js";
 import { plural, translate } from "../core/words.js";
 import { byId, isolated, paintFace, writeTime } from "../parts/dom.js";
-import { listed, shortly } from "../parts/format.js";
+import { capped, listed, shortly } from "../parts/format.js";
 import { Rows } from "../parts/list.js";
 import { isBlocked, othersOf, partnerOf } from "./state.js";
 
-const BADGE_MAX = 99;
 const LISTED = 50;
 const NEAR_END_PX = 240;
 
@@ -21,8 +20,6 @@ export function paintConversation(face, conversation, { viewer, presence }) {
   paintFace(face, conversation.title || (partner ?? othersOf(conversation, viewer)[0])?.name || "?");
   face.parentElement.dataset.online = String(partner !== null && presence[partner.id]?.status === "online");
 }
-
-export const capped = (number) => (number > BADGE_MAX ? `${BADGE_MAX}+` : String(number));
 
 const isListed = ({ last, is_group: isGroup }) => last !== null || isGroup;
 

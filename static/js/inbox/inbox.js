@@ -5,6 +5,7 @@
 import { ApiError, call } from "../core/api.js";
 import { plural, translate } from "../core/words.js";
 import { announcer, byId, perFrame, toast } from "../parts/dom.js";
+import { drawBell } from "./bell.js";
 import { ConversationList } from "./conversations.js";
 import { apply, first, isBlocked, partnerOf, peopleOf, unreadOf } from "./state.js";
 import { Thread } from "./thread.js";
@@ -243,6 +244,7 @@ export class Inbox {
   #draw() {
     const { state } = this.#store;
     this.frame.drawUnread(unreadOf(state));
+    drawBell(state);
     this.#follow();
     this.#thread.save(state);
     if (!this.frame.isShown) return;

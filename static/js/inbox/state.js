@@ -10,7 +10,7 @@ import { acknowledged, byAccount, pendingRules, withAdded, without } from "../co
 export function first(viewer) {
   return {
     viewer,
-    inbox: { topic: viewer ? `user:${viewer.id}` : null, seq: null, conversations: [], blocked: [] },
+    inbox: { topic: viewer ? `user:${viewer.id}` : null, seq: null, conversations: [], blocked: [], notices: { unread: 0, counts_messages: true } },
     thread: null,
     presence: {},
     pending: [],
@@ -18,14 +18,16 @@ export function first(viewer) {
 }
 
 /** Return what the server's snapshot of the viewer's own topic holds. */
-export const inboxSnapshot = ({ inbox: { conversations, blocked } }, limit = 50) =>
-  ({ conversations: conversations.slice(0, limit), blocked });
+export const inboxSnapshot = ({ inbox: { conversations, blocked, notices } }, limit = 50) =>
+  ({ conversations: conversations.slice(0, limit), blocked, notices });
 
 /** Return what the server's snapshot of the open conversation holds. */
 export const threadSnapshot = ({ thread: { conversation, messages, seen } }, limit = 50) =>
   ({ conversation, messages: messages.slice(-limit), seen });
 
-export const unreadOf = ({ inbox }) => inbox.conversations.reduce((sum, { unread }) => sum + unread, 0);
+/** How many messages are unread; 0 for a viewer who does not want to see the number. */
+export const unreadOf = ({ inbox }) =>
+  (inbox.notices.counts_messages ? inbox.conversations.reduce((sum, { unread }) => sum + unread, 0) : 0);
 export const othersOf = ({ members }, viewer) => members.filter(({ id }) => id !== viewer?.id);
 export const isBlocked = ({ inbox }, id) => inbox.blocked.includes(id);
 
@@ -74,6 +76,7 @@ const ofUser = {
   message_deleted: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
   receipt: (state, { conversation }) => listed(state, inPlace(state.inbox.conversations, conversation)),
   blocked: (state, { viewer, is_blocked: is }) => blocked(state, viewer.id, is),
+  notices: (state, { notices }) => inInbox(state, { notices }),
 };
 
 // Events of the open conversation's topic.

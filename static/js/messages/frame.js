@@ -3,7 +3,7 @@
 
 import { translate } from "../core/words.js";
 import { byId } from "../parts/dom.js";
-import { capped } from "../inbox/conversations.js";
+import { capped } from "../parts/format.js";
 
 const HOME = "/messages/";
 const wide = matchMedia("(min-width: 800px)");

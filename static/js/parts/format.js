@@ -86,3 +86,8 @@ export function hue(name) {
   for (const sign of name) number = (number * 31 + sign.codePointAt(0)) % 4093;
   return number % HUES;
 }
+
+const BADGE_MAX = 99;
+
+/** A number as a badge shows it. */
+export const capped = (number) => (number > BADGE_MAX ? `${BADGE_MAX}+` : String(number));

@@ -125,6 +125,15 @@ export class Comments {
     this.#place.toEnd();
   }
 
+  /** Show the comment with this id in its thread, wherever it is. Returns it; null where it is gone. */
+  async goTo(id) {
+    await this.#thread.open({ id }, this.#known);
+    const comment = this.#known.get(id);
+    if (!comment) this.#thread.close();
+    this.#show(id);
+    return comment ?? null;
+  }
+
   /** Somebody is writing one. */
   typed(data) {
     if (isRead(this.store.state, data.viewer)) this.#typists.heard(data, this.store.state.viewer?.id);

@@ -36,6 +36,8 @@ export class Replay {
   #shown = null;
   /** What the page showed before: the end of the broadcast. */
   #final = null;
+  /** The moment to go to as soon as the recording is known. */
+  #wantedMs = null;
 
   /** `store`: the page's state; `likes`, `comments`: what is said of what comes; `hearts`. */
   constructor({ store, hearts, likes, comments }) {
@@ -66,6 +68,18 @@ export class Replay {
     if (this.#recording) byId("watching").hidden = !this.#url;
   }
 
+  /** Go to a moment of the broadcast, once there is a recording. */
+  goTo(ms) {
+    this.#wantedMs = ms;
+    this.#seek();
+  }
+
+  #seek() {
+    if (this.#wantedMs === null || !this.#recording?.has(this.#wantedMs)) return;
+    this.#video.currentTime = this.#recording.secondOf(this.#wantedMs);
+    this.#wantedMs = null;
+  }
+
   #run() {
     clearInterval(this.#timer);
     if (this.#url) this.#timer = setInterval(() => void this.#follow(), TICK_MS);
@@ -93,6 +107,7 @@ export class Replay {
     if (!answer.ok) throw new ApiError({ status: answer.status });
     this.#recording = new Recording(await answer.text());
     this.store.dispatch("local_recording", { recording: this.#recording });
+    this.#seek();
     void this.#drawCurve(this.#recording);
   }
 

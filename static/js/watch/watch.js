@@ -200,7 +200,16 @@ byId("more").addEventListener("click", () => {
 for (const button of document.querySelectorAll("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
 byId("share").addEventListener("click", () => void shareLink(location.origin + location.pathname, store.state.video.title));
 
+/** The address may name a comment: it is shown, and in a replay the picture of its moment. */
+async function goToComment(id) {
+  column.showComments();
+  const comment = await comments.goTo(id);
+  if (comment) replay.goTo(comment.at_ms);
+}
+
 render();
+const named = new URLSearchParams(location.search).get("comment");
+if (named) void goToComment(named);
 if (!as) {
   void import("./channel.js").then(({ Channel }) => {
     const channel = new Channel({ state: store.state, asViewer });

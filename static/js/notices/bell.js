@@ -1,0 +1,5 @@
+// The bell of a page that has nothing else to follow.
+
+import { followBell } from "./follow.js";
+
+followBell();
