@@ -9,9 +9,8 @@ repeated by the next one from there: a message may come twice then, and a browse
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,9 +22,11 @@ from django.db import connection, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from following.models import Announced, PushDevice
-from following.push import Delivery, PushAddress, PushMessage, send_all
+from following.browsers import IS_SIGNED_IN, push
+from following.models import Announced
+from following.push import PushMessage
 from following.reading import channel_path
+from notices.choices import MAIL, PUSH, wanting
 from videos.models import Video
 from videos.reading import read_video
 from videos.syndication import REMINDED_BEFORE
@@ -78,19 +79,13 @@ UNION SELECT viewer_id FROM following_follow
 WHERE channel_id = %(channel)s AND alerts AND viewer_id > %(after)s AND %(to_followers)s
 ORDER BY viewer_id LIMIT %(limit)s
 """
-_IS_SIGNED_IN = """(d.session_key = '' OR EXISTS (
-    SELECT FROM django_session s WHERE s.session_key = d.session_key AND s.expire_date > statement_timestamp()
-))"""
-_DEVICES = f"""
-SELECT v.language, d.id, d.endpoint, d.p256dh, d.auth
-FROM following_pushdevice d JOIN accounts_viewer v ON v.id = d.viewer_id
-WHERE d.viewer_id = ANY(%s) AND v.is_active AND {_IS_SIGNED_IN}
-"""
 _MAILS = f"""
 SELECT DISTINCT ON (e.user_id) v.language, e.email
 FROM account_emailaddress e JOIN accounts_viewer v ON v.id = e.user_id
 WHERE e.user_id = ANY(%s) AND v.is_active AND e.verified
-AND NOT EXISTS (SELECT FROM following_pushdevice d WHERE d.viewer_id = e.user_id AND {_IS_SIGNED_IN})
+AND NOT (e.user_id = ANY(%s) AND EXISTS (
+    SELECT FROM following_pushdevice d WHERE d.viewer_id = e.user_id AND {IS_SIGNED_IN}
+))
 ORDER BY e.user_id, e.primary DESC
 """
 
@@ -153,14 +148,13 @@ def _take() -> _News | None:
 def _send(news: _News) -> int:
     """Send it to one page of viewers; return how many browsers took it."""
     waiting = _waiting(news) if news.holds else []
-    results = asyncio.run(send_all(_pushed(news, waiting)))
-    gone = [id for id, result in results.items() if result is Delivery.GONE]
-    PushDevice.objects.filter(id__in=gone).delete()
+    pushed = wanting(waiting, news.kind, PUSH)
+    results = push([(viewer_id, news.message) for viewer_id in pushed])
     is_done = len(waiting) < VIEWERS_MAX
     with transaction.atomic():
-        _mail(news, waiting)
+        _mail(news, wanting(waiting, news.kind, MAIL), pushed)
         _run(_GO_ON, [waiting[-1] if waiting else news.after, is_done, news.video.id, news.kind.value])
-    taken = sum(result is Delivery.TAKEN for result in results.values())
+    taken = sum(results)
     if results:
         logger.info("%s: %s, %d of %d browsers have taken it", news.video.topic, news.kind.value, taken, len(results))
     return taken
@@ -179,12 +173,12 @@ def _waiting(news: _News) -> list[UUID]:
     return [id for (id,) in _rows(_WAITING, values)]
 
 
-def _mail(news: _News, viewer_ids: Sequence[UUID]) -> None:
-    """Write to those who have no browser for messages, but a confirmed address: once each, for it is a row as well."""
+def _mail(news: _News, viewer_ids: Collection[UUID], pushed: Collection[UUID]) -> None:
+    """Write to those who have a confirmed address, and get it in no browser: once each, for it is a row as well."""
     if not settings.LIVE_URL:
         return
     mails = []
-    for language, to in _rows(_MAILS, [list(viewer_ids)]):
+    for language, to in _rows(_MAILS, [list(viewer_ids), list(pushed)]):
         with override(language or settings.LANGUAGE_CODE):
             said = news.message()
             body = _MAIL.format(
@@ -197,12 +191,3 @@ def _mail(news: _News, viewer_ids: Sequence[UUID]) -> None:
         mails.append(EmailMessage(f"{said.title}: {said.body}", body, None, [to]))
     if mails:
         get_connection().send_messages(mails)
-
-
-def _pushed(news: _News, viewer_ids: Sequence[UUID]) -> list[tuple[PushAddress, PushMessage]]:
-    """Return the browsers of viewers, each with the message in the language of its account."""
-    found = []
-    for language, *address in _rows(_DEVICES, [list(viewer_ids)]):
-        with override(language or settings.LANGUAGE_CODE):
-            found.append((PushAddress(*address), news.message()))
-    return found

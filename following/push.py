@@ -116,16 +116,16 @@ def _bytes(key: str) -> bytes:
     return base64.urlsafe_b64decode(key + "=" * (-len(key) % 4))
 
 
-async def send_all(messages: Sequence[tuple[PushAddress, PushMessage]]) -> dict[UUID, Delivery]:
+async def send_all(messages: Sequence[tuple[PushAddress, PushMessage]]) -> list[tuple[PushAddress, Delivery]]:
     """Send messages, `AT_ONCE` at a time; return what became of each."""
     turns = asyncio.Semaphore(AT_ONCE)
     async with httpx.AsyncClient(timeout=ANSWER_SECONDS, follow_redirects=False) as client:
 
-        async def one(address: PushAddress, message: PushMessage) -> tuple[UUID, Delivery]:
+        async def one(address: PushAddress, message: PushMessage) -> tuple[PushAddress, Delivery]:
             async with turns:
-                return address.id, await _send(client, address, message)
+                return address, await _send(client, address, message)
 
-        return dict(await asyncio.gather(*(one(*each) for each in messages)))
+        return await asyncio.gather(*(one(*each) for each in messages))
 
 
 async def _send(client: httpx.AsyncClient, address: PushAddress, message: PushMessage) -> Delivery:

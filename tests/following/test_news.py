@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from allauth.account.models import EmailAddress
+from asgiref.sync import async_to_sync
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
@@ -17,12 +19,15 @@ from accounts.exports import copy_of
 from accounts.merging import merge
 from accounts.models import Mail, Viewer
 from accounts.removal import delete_viewer
-from following import acts, news, push, reminders
+from following import acts, browsers, news, push, reminders
+from following import said as said_to_people
 from following.models import Announced, PushDevice, Reminder
+from notices import choices, inbox, telling
+from notices.models import Notice
 from tests.console import Console
 from tests.following.push_service import PushBrowser, PushService, claims, running
 from tests.videos.acts import Stage
-from videos import broadcasts
+from videos import broadcasts, likes, moderation
 from videos.models import Video
 from web.refusals import Conflict, Invalid, NotFound
 
@@ -155,7 +160,7 @@ def test_a_run_that_was_killed_goes_on_where_it_was(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(news, "send_all", killed)
+        patch.setattr(browsers, "send_all", killed)
         news.announce()
     assert news.announce() == 0, "it may still be on"
     Announced.objects.update(leased_until=timezone.now())
@@ -207,7 +212,7 @@ def test_each_one_gets_the_message_in_the_language_of_their_account(
     Viewer.objects.filter(id=stage.viewers[0].id).update(language="de")
     acts.follow(stage.owner.id, stage.viewers[0], alerts=True)
     pushed: list[str] = []
-    monkeypatch.setattr(news, "send_all", partial(_note_titles, pushed))
+    monkeypatch.setattr(browsers, "send_all", partial(_note_titles, pushed))
     settings.LIVE_URL, settings.EMAIL_BACKEND = "https://live.example.org", "accounts.outbox.MailQueue"
     monkeypatch.setattr("accounts.tasks.send_mail.apply_async", lambda **_: None)
     go_live(stage)
@@ -219,9 +224,76 @@ def test_each_one_gets_the_message_in_the_language_of_their_account(
     assert pushed == ["Broadcaster ist live"]
 
 
-async def _note_titles(titles: list[str], pushed: list[tuple[Any, push.PushMessage]]) -> dict[Any, Any]:
+async def _note_titles(titles: list[str], pushed: list[tuple[Any, push.PushMessage]]) -> list[Any]:
     titles += [message.title for _, message in pushed]
-    return {}
+    return []
+
+
+def test_each_one_gets_what_they_have_chosen_in_the_ways_they_have_chosen(
+    stage: Stage, service: PushService, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who wants no message in their browser gets a mail, and who wants neither gets nothing."""
+    names = ("vera", "walt", "anna")
+    vera, walt, anna = (Viewer.objects.create_user(name) for name in names)
+    for viewer, name in zip((vera, walt, anna), names, strict=True):
+        EmailAddress.objects.create(user=viewer, email=f"{name}@example.org", verified=True)
+        acts.follow(stage.owner.id, viewer, alerts=True)
+        allow(service, viewer, name)
+    choices.choose(walt, {"live": {"push": False}, "soon": {"mail": False}})
+    choices.choose(anna, {"live": {"push": False, "mail": False}})
+    settings.LIVE_URL, settings.EMAIL_BACKEND = "https://live.example.org", "accounts.outbox.MailQueue"
+    monkeypatch.setattr("accounts.tasks.send_mail.apply_async", lambda **_: None)
+    go_live(stage)
+    assert news.announce() == 1
+    assert service.paths() == ["/vera"]
+    assert [mail.to for mail in Mail.objects.all()] == [["walt@example.org"]]
+
+
+def test_browsers_show_who_has_answered_to_those_who_want_that_once_a_line(stage: Stage, service: PushService) -> None:
+    vera, walt, guest = stage.viewers[:3]
+    browser = allow(service, vera, "vera")
+    allow(service, walt, "walt")
+    choices.choose(vera, {"answer": {"push": True}})
+    say = async_to_sync(likes.comment)
+    said = [UUID(say(stage.video.id, viewer, "Who plays?")["id"]) for viewer in (vera, walt)]
+    for comment_id in said:
+        answer = say(stage.video.id, guest, "The Ravens", reply_to=comment_id)
+    telling.tell()
+    first = UUID(say(stage.video.id, guest, "Really", reply_to=said[0])["id"])
+    telling.tell()
+    assert (said_to_people.send(), said_to_people.send()) == (1, 0)
+    [(path, _, body)] = service.got
+    line = Notice.objects.get(viewer=vera)
+    assert path == "/vera"
+    assert browser.read(body) == {
+        "title": "Viewer 2 answered you",
+        "body": "A video",
+        "path": f"/videos/{stage.video.id}/?comment={first}",
+        "tag": f"notice:{line.id}",
+    }
+    assert answer["body"] not in str(browser.read(body)), "a text may be deleted"
+
+
+@pytest.mark.parametrize("how", ["seen", "deleted", "old"])
+def test_browsers_show_nothing_that_is_over(stage: Stage, service: PushService, how: str) -> None:
+    vera, guest = stage.viewers[:2]
+    allow(service, vera, "vera")
+    choices.choose(vera, {"answer": {"push": True}})
+    say = async_to_sync(likes.comment)
+    said = UUID(say(stage.video.id, vera, "Who plays?")["id"])
+    answer = UUID(say(stage.video.id, guest, "The Ravens", reply_to=said)["id"])
+    telling.tell()
+    assert Notice.objects.get().is_due
+    match how:
+        case "seen":
+            inbox.see(vera.id, timezone.now())
+        case "deleted":
+            moderation.delete_comment(stage.video.id, answer, guest)
+        case "old":
+            Notice.objects.update(at=timezone.now() - said_to_people.FRESH - timedelta(seconds=1))
+    assert said_to_people.send() == 0
+    assert service.got == []
+    assert not Notice.objects.filter(is_due=True).exists()
 
 
 def test_a_copy_of_an_account_has_what_it_follows_and_waits_for(stage: Stage, service: PushService) -> None:
