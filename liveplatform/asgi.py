@@ -33,7 +33,7 @@ from django.urls import is_valid_path
 from accounts import sign_in
 from accounts.pages import shared_while
 from liveplatform import assets
-from liveplatform.compression import StaticFiles, compress_page
+from liveplatform.compression import StaticFiles, compress_answer, compress_page
 from liveplatform.shared_pages import SharedPage, SharedPages, asked_by, cookies_for
 from realtime.asgi import Receive, Scope, Send
 from realtime.edge import origins
@@ -73,9 +73,9 @@ class LoopHandler(ASGIHandler):
     (realtime.log.threads); sessions and CSRF are in web.door.
     """
 
-    def __init__(self, middleware: list[str], *, compresses: bool = False) -> None:
+    def __init__(self, middleware: list[str], *, compress: Callable[[HttpResponse, Scope], None]) -> None:
         self._middleware = middleware
-        self._compresses = compresses
+        self._compress = compress
         self._shared = SharedPages()
         super().__init__()
 
@@ -132,8 +132,8 @@ class LoopHandler(ASGIHandler):
         if method == "OPTIONS" and response.status_code == 405:
             response.status_code, response.content = 204, b""
             del response.headers["Content-Type"]
-        if self._compresses:
-            compress_page(response, dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin1"))
+        if not settings.TRUSTED_PROXIES:
+            self._compress(response, scope)
         return response
 
     async def _send(self, scope: Scope, receive: Any, send: Any, response: HttpResponse) -> None:
@@ -255,8 +255,8 @@ SHARED = re.compile(r"/((videos|channels)/[^/]+/|channels/[^/]+/[^/.]+/)?")
 
 others = ASGIHandler()
 in_turns = InTurns(others, Turns(PAGES_AT_ONCE))
-pages = LoopHandler(settings.PAGES_MIDDLEWARE, compresses=not settings.TRUSTED_PROXIES)
-api = LoopHandler(settings.API_MIDDLEWARE)
+pages = LoopHandler(settings.PAGES_MIDDLEWARE, compress=compress_page)
+api = LoopHandler(settings.API_MIDDLEWARE, compress=compress_answer)
 static_files = _static_files()
 
 
