@@ -16,10 +16,12 @@ DRAIN_SECONDS = 30.0
 WORKER_STOP_SECONDS = 10.0
 
 
-def node(name: str, listening_fd: int) -> Program:
-    """A frontend node that accepts from a listening socket, which several of them may share."""
-    argv = (*PYTHON, "-m", "liveplatform.node", "--fd", str(listening_fd))
-    return Program(name, argv, stop_seconds=DRAIN_SECONDS, cwd=CHECKOUT, fds=(listening_fd,))
+def node(name: str, listening_fd: int, tls_fd: int | None = None) -> Program:
+    """A frontend node that accepts from a listening socket, and one of HTTPS, which several of them may share."""
+    fds = {"--fd": listening_fd} if tls_fd is None else {"--fd": listening_fd, "--tls-fd": tls_fd}
+    options = (word for option, fd in fds.items() for word in (option, str(fd)))
+    argv = (*PYTHON, "-m", "liveplatform.node", *options)
+    return Program(name, argv, stop_seconds=DRAIN_SECONDS, cwd=CHECKOUT, fds=tuple(fds.values()))
 
 
 def dispatcher(name: str = "dispatcher") -> Program:

@@ -38,6 +38,7 @@ SAME_SIGNAL_SECONDS = 1.0
 RTMP_NAMES = ("LIVE_RTMP_HOST", "LIVE_RTMP_PORT")
 PAGE_NAMES = ("LIVE_PAGE_HOST", "LIVE_PAGE_PORT")
 SRT_NAMES = ("LIVE_RTMP_HOST", "LIVE_SRT_PORT")
+TLS_NAMES = ("HOST", "LIVE_TLS_PORT")
 RELAY_NAMES = ("LIVE_RELAY_HOST", "LIVE_RELAY_PORT")
 # Valkey's advice about saving to disk, which this one never does.
 HIDDEN_LINES = ("Memory overcommit must be enabled",)
@@ -59,20 +60,31 @@ def serve(claim: embedded.Ownership) -> None:
         listen(settings.LIVE_RTMP_HOST, settings.LIVE_SRT_PORT, names=SRT_NAMES, kind=udp).close()
     if settings.LIVE_RTMP_PORT and settings.LIVE_PAGE_PORT:
         listen(settings.LIVE_PAGE_HOST, settings.LIVE_PAGE_PORT, names=PAGE_NAMES).close()
+    if settings.LIVE_TLS_CERT is not None:
+        from realtime.edge.certificates import own_certificate
+
+        own_certificate()
     with (
         contextlib.closing(listen(settings.HOST, settings.PORT)) as listening,
+        contextlib.ExitStack() as stack,
         open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as output,
         contextlib.closing(LogStream(output, coloured=output.isatty())) as stream,
     ):
-        asyncio.run(_Site(claim, listening, stream).run())
+        secure = None
+        if settings.LIVE_TLS_CERT is not None:
+            secure = stack.enter_context(listen(settings.HOST, settings.LIVE_TLS_PORT, names=TLS_NAMES))
+        asyncio.run(_Site(claim, listening, secure, stream).run())
 
 
 class _Site:
     """One run of the site, from the first server to the last."""
 
-    def __init__(self, claim: embedded.Ownership, listening: socket.socket, stream: LogStream) -> None:
+    def __init__(
+        self, claim: embedded.Ownership, listening: socket.socket, secure: socket.socket | None, stream: LogStream
+    ) -> None:
         self._claim = claim
         self._listening = listening
+        self._secure = secure
         self._stream = stream
         self._nodes = [f"node-{number}" for number in range(1, settings.LIVE_NODES + 1)]
         self._stop_asked = asyncio.Event()
@@ -129,8 +141,9 @@ class _Site:
             await self._stop_asked.wait()
 
     def _start_nodes(self) -> None:
+        secure = self._secure.fileno() if self._secure is not None else None
         for name in self._nodes:
-            self._supervisor.start(programs.node(name, self._listening.fileno()))
+            self._supervisor.start(programs.node(name, self._listening.fileno(), secure))
 
     async def _wait_for_server(self, server: embedded.EmbeddedServer, child: Child) -> None:
         output = functools.partial(self._supervisor.last_lines, server.program.name)
@@ -155,7 +168,10 @@ class _Site:
 
     async def _announce(self) -> None:
         """Print the site's address and, if it had no administrator so far, how to sign in."""
-        url = f"http://{_shown_host()}:{self._listening.getsockname()[1]}"
+        if self._secure is None:
+            url = f"http://{_shown_host()}:{self._listening.getsockname()[1]}"
+        else:
+            url = f"https://{_shown_host()}:{self._secure.getsockname()[1]}"
         text = f"\n  Ready: {url}/\n"
         if password := await with_database(preparation.make_first_admin):
             text += await asyncio.to_thread(self._first_sign_in, url, password)

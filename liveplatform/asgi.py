@@ -34,6 +34,7 @@ from accounts import sign_in
 from accounts.pages import shared_while
 from liveplatform import assets
 from liveplatform.compression import StaticFiles, compress_answer, compress_page
+from liveplatform.https import is_plain, send_on
 from liveplatform.shared_pages import SharedPage, SharedPages, asked_by, cookies_for
 from realtime.asgi import Receive, Scope, Send
 from realtime.edge import origins
@@ -267,6 +268,8 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         scope = {**scope, "method": "UNKNOWN"}  # Django and others would take `post` for POST
     if not is_our_host(scope, any_name=path in ANY_HOST or _is_from_a_node(scope)):
         await refuse_host(send)
+    elif is_plain(scope) and path not in ANY_HOST and not _is_from_a_node(scope):
+        await send_on(scope, send)
     elif path.startswith(OPEN_PATHS) and origins.is_preflight(scope):
         await answer_preflight(scope, send)
     elif scope["method"] not in _methods(path) and _is_there(path):
@@ -368,7 +371,10 @@ async def counted_http(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def websockets(scope: Scope, receive: Receive, send: Send) -> None:
     """Give a broadcaster's picture to its application; all else is for the platform."""
-    if scope["path"] == sending.PATH and is_our_host(scope):
+    if is_plain(scope):
+        await receive()
+        await send({"type": "websocket.close"})
+    elif scope["path"] == sending.PATH and is_our_host(scope):
         await sending.picture_application(scope, receive, send)
     else:
         await websocket(scope, receive, send)

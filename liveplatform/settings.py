@@ -20,6 +20,8 @@ from host import databases, embedded, environment
 from liveplatform import __version__
 from liveplatform.account_settings import *  # noqa: F403  (Django finds settings in one module)
 from liveplatform.account_settings import EMAIL_HOST, LIVE_URL
+from liveplatform.address_settings import *  # noqa: F403
+from liveplatform.address_settings import HOST, PORT
 from liveplatform.job_settings import *  # noqa: F403
 from liveplatform.language_settings import *  # noqa: F403
 from liveplatform.variables import PUSH_ORIGIN, PUSH_SERVICES, env
@@ -42,8 +44,6 @@ environment.forget_empty()
 
 VERSION = __version__
 DEBUG = _switch("DEBUG", False)
-HOST = env.str("HOST", "127.0.0.1")
-PORT = _integer("PORT", 8000, 1, 65535)
 DATA_DIR = embedded.data_dir(BASE_DIR, env.str("LIVE_DATA_DIR", ""))
 LIVE_PROCESSES_DIR = DATA_DIR / "processes"
 
@@ -346,17 +346,13 @@ SESSION_ENGINE = "web.sessions"
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 90
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
-SECURE_COOKIES = _switch("SECURE_COOKIES", False)
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
-# Sent by web.middleware. It begins with a month, because browsers hold to it that long.
-SECURE_HSTS_SECONDS = _integer("LIVE_HSTS_SECONDS", 30 * 86_400 if SECURE_COOKIES else 0, 0, 10 * 366 * 86_400)
 X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = [
     "templates.W003",  # the tags of i18n are those of web.translate
     "security.W001",  # no SecurityMiddleware: web.middleware sends its headers, on the API and media too
     "security.W002",  # no XFrameOptionsMiddleware: the same
     "security.W005",  # HSTS of subdomains: what else is below the name is not ours to decide
-    "security.W008",  # the proxy that has the certificate redirects to HTTPS
+    "security.W008",  # who has the certificate redirects to HTTPS: liveplatform.https, or a proxy
     "security.W009",  # SECRET_KEY: checked above
     "security.W021",  # HSTS preloading: as W005
 ]

@@ -11,8 +11,11 @@ from daphne.cli import CommandLineInterface
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from realtime.edge.certificates import own_certificate
 from realtime.edge.server import Server
 from realtime.relay.batch import BODY_MAX_BYTES
+
+TLS_OPTION = "--tls-fd"
 
 
 class NodeServer(Server):
@@ -40,9 +43,19 @@ class RelayCli(NodeCli):
 
 
 def serve_node(application: str, arguments: Sequence[str]) -> None:
-    """Serve until a signal asks to stop. `application`: `<module>:<name>`; `arguments`: `--fd N` or `--port N`."""
+    """Serve until a signal asks to stop. Raises ImproperlyConfigured if the certificate cannot be used.
+
+    `application`: `<module>:<name>`; `arguments`: `--fd N` or `--port N`, and `--tls-fd N` for a socket of HTTPS.
+    """
     from realtime.node.process import process
 
+    arguments = [*arguments]
+    if TLS_OPTION in arguments:
+        place = arguments.index(TLS_OPTION)
+        endpoint = f"fd:fileno={int(arguments[place + 1])}"
+        arguments[place : place + 2] = ["-e", endpoint]
+        NodeServer.tls_endpoints = (endpoint,)
+        NodeServer.certificate = own_certificate()
     NodeServer.on_start = staticmethod(process.start)
     NodeServer.on_drain = staticmethod(process.drain)
     NodeServer.trusted_proxies = settings.TRUSTED_PROXIES

@@ -74,8 +74,9 @@ def test_every_setting_of_the_table_is_read_and_every_one_read_is_in_the_table(r
     listed = {
         name for row in re.findall(r"^\| (`[^|]*)\|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
-    settings = [(checkout / "liveplatform" / name).read_text() for name in ("settings.py", "account_settings.py")]
-    read = set(re.findall(r'(?:integer|_share|_switch|read|_url|_list|env\.\w+)\(\s*"([A-Z_]+)"', "\n".join(settings)))
+    settings = "\n".join(path.read_text() for path in (checkout / "liveplatform").glob("*settings.py"))
+    readers = r"(?:_?integer|_share|_?switch|read|_url|_list|_file|env\.\w+)"
+    read = set(re.findall(readers + r'\(\s*"([A-Z_]+)"', settings))
     assert listed == read
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from daphne import http_protocol
@@ -77,22 +78,31 @@ def tcp_transport(transport: Any) -> Any:
     return transport
 
 
-def take_socket(channel: Any, transport: Any) -> tuple[int, bytes]:
-    """Take the socket of a request from Twisted and Daphne, which forget it. Return it and the unread bytes.
+class Taken(NamedTuple):
+    """The socket of a request: its descriptor, what was read after the request, and what encrypts it."""
 
-    The descriptor stays open and non-blocking. The caller must close it.
+    descriptor: int
+    unread: bytes
+    tls: ssl.SSLSocket | None
+
+
+def take_socket(channel: Any, transport: Any) -> Taken:
+    """Take the socket of a request from Twisted and Daphne, which forget it.
+
+    The descriptor stays open and non-blocking. The caller must close it. `tls` works on without owning it.
     """
     unread = b"".join(channel._dataBuffer)
     tune_stream(transport.socket)
     channel._networkProducer.unregisterProducer()
     transport.stopReading()
     transport.stopWriting()
-    descriptor: int = transport.socket.detach()
+    tls = transport.socket if isinstance(transport.socket, ssl.SSLSocket) else None
+    descriptor = transport.socket.detach()
     transport.connected, transport.disconnected = False, True
     # Thousands of objects that point at each other would wait for the cyclic collector.
     transport.protocol = channel.transport = channel._networkProducer = None
     channel.requests.clear()
-    return descriptor, unread
+    return Taken(descriptor, unread, tls)
 
 
 class Behind:

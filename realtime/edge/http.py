@@ -25,6 +25,7 @@ from realtime.edge.handoff import (
     ZERO_COPY,
     Behind,
     PeerGone,
+    Taken,
     notice_vanished_peer,
     take_socket,
     tcp_transport,
@@ -274,7 +275,7 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     @property
     def _can_give_socket(self) -> bool:
-        """Whether we can take the socket from Twisted: no TLS, no HTTP/2, and the client understands chunks."""
+        """Whether we can take the socket from Twisted: its TLS is not ours, and the client must understand chunks."""
         transport = self.channel and self.channel.transport
         return isinstance(transport, tcp.Connection) and not transport.TLS and self.clientproto == b"HTTP/1.1"
 
@@ -294,16 +295,16 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
     def _give_socket(self, listener: Listener) -> StreamSocket:
         """Hand over the connection of an event stream before its answer begins. Raises PeerGone."""
         if self.socket is None:
-            descriptor, _ = self._take_socket()
-            self.socket = self.server.sockets.adopt(descriptor, listener, is_sse=True)
+            taken = self._take_socket()
+            self.socket = self.server.sockets.adopt(taken.descriptor, listener, is_sse=True, tls=taken.tls)
         adopted: StreamSocket = self.socket
         if adopted.descriptor < 0:
             raise PeerGone
         adopted.listener = listener
         return adopted
 
-    def _take_socket(self) -> tuple[int, bytes]:
-        """Take the socket from Twisted and Daphne; return it and what was unread. Raises PeerGone."""
+    def _take_socket(self) -> Taken:
+        """Take the socket from Twisted and Daphne. Raises PeerGone."""
         channel, transport = self.channel, tcp_transport(self.channel and self.channel.transport)
         self.server.request_deadlines.stop(channel)
         self.server.bound.forget(transport)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from realtime import metrics
 from realtime.edge.application import receive_event
 from realtime.edge.autobahn import WebSocketFactory
 from realtime.edge.bound import STALL_MAX_SECONDS, Bound
+from realtime.edge.certificates import Certificate
 from realtime.edge.collector import collect
 from realtime.edge.deadlines import Deadlines, still_reads
 from realtime.edge.handoff import ZERO_COPY, check_libraries
@@ -35,6 +36,7 @@ from realtime.edge.peers import PeerLimits
 from realtime.edge.proxies import look_behind_proxies
 from realtime.edge.reactor import reactor
 from realtime.edge.repeats import Repeats
+from realtime.edge.secure import TlsTransport
 from realtime.edge.sockets import CLOSE_SECONDS, MESSAGE_SECONDS, Sockets
 from realtime.edge.transport import PIECE_BYTES, Transport
 from realtime.edge.upgrade import UpgradeRequest
@@ -86,6 +88,7 @@ class Server(server.Server):  # type: ignore[misc]
     request_seconds = 10.0
     idle_seconds = 60.0
     finish_seconds = 5.0
+    renew_seconds = 10.0
     stall_seconds = STALL_MAX_SECONDS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     on_start: Callable[[], Awaitable[None]] | None = None
@@ -93,6 +96,8 @@ class Server(server.Server):  # type: ignore[misc]
     trusted_proxies = 0
     connects_per_address: int | None = None  # a second, and twenty times as many at once; None: no limit
     idle_per_address: int | None = None
+    certificate: Certificate | None = None
+    tls_endpoints: Container[str] = ()  # which of the endpoints speak HTTPS, with that certificate
     young_seconds = 2.0  # a connection that has just come is not idle yet
     crowded_at = CONNECTIONS_MAX * 9 // 10
 
@@ -133,7 +138,9 @@ class Server(server.Server):  # type: ignore[misc]
 
     async def _start(self) -> None:
         self.sockets = Sockets(self.bound)
-        chores = (collect(lambda: len(self.sockets) > 0), self._sweep(), self._watch_lag())
+        chores = [collect(lambda: len(self.sockets) > 0), self._sweep(), self._watch_lag()]
+        if self.certificate is not None:
+            chores.append(self._renew(self.certificate))
         self._chores = [asyncio.ensure_future(chore) for chore in chores]
         try:
             if self.on_start is not None:
@@ -142,8 +149,12 @@ class Server(server.Server):  # type: ignore[misc]
             logger.exception("the node could not start")
             self.stop()
             return
-        for description in self.endpoints:
-            listening = _server_from(reactor, _with_backlog(str(description))).listen(self.http_factory)
+        for description in map(str, self.endpoints):
+            transport: Callable[..., Transport] = partial(Transport, self.bound)
+            if self.certificate is not None and description in self.tls_endpoints:
+                transport = partial(TlsTransport, self.bound, self.certificate)
+            listening = _server_from(reactor, _with_backlog(description)).listen(self.http_factory)
+            listening.addCallback(partial(_with_transport, transport))
             listening.addCallback(self.listen_success)
             listening.addErrback(self.listen_error)
 
@@ -165,6 +176,12 @@ class Server(server.Server):  # type: ignore[misc]
             await asyncio.sleep(LAG_SECONDS)
             metrics.loop_lag_seconds.observe(max(0.0, time.monotonic() - due))
 
+    async def _renew(self, certificate: Certificate) -> None:
+        """Give a new certificate to who comes from now on. Whoever is there stays."""
+        while True:
+            await asyncio.sleep(self.renew_seconds)
+            certificate.refresh()
+
     async def _sweep(self) -> None:
         while True:
             self.request_deadlines.sweep()
@@ -177,8 +194,6 @@ class Server(server.Server):  # type: ignore[misc]
 
     def listen_success(self, port: Any) -> None:
         self.ports.append(port)
-        if getattr(port, "transport", None) is tcp.Server:
-            port.transport = partial(Transport, self.bound)
         super().listen_success(port)
 
     def listen_error(self, failure: Failure) -> None:
@@ -286,6 +301,13 @@ class Server(server.Server):  # type: ignore[misc]
             del self.connections[protocol]
         else:
             details["killer"] = reactor.callLater(CLOSE_TIMEOUT_SECONDS, task.cancel)
+
+
+def _with_transport(transport: Callable[..., Transport], port: Any) -> Any:
+    """Have a listening port make its connections so. A port of Twisted's own TLS stays as it is."""
+    if getattr(port, "transport", None) is tcp.Server:
+        port.transport = transport
+    return port
 
 
 def _with_backlog(description: str) -> str:

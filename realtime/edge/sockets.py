@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -19,7 +20,9 @@ from typing import Protocol
 
 from realtime.edge.bound import Bound
 from realtime.edge.poll import READ, WRITE, Poll
+from realtime.edge.tls import say_goodbye, sender
 from realtime.events import HEARTBEAT, Frame, http_chunk
+from realtime.node import descriptors
 from realtime.node.connections import Closing, is_full
 from realtime.websocket import CLOSE, PING, PONG, Inbound, ProtocolError, close_code, websocket_frame
 
@@ -74,9 +77,13 @@ class Sockets:
     def __iter__(self) -> Iterator[StreamSocket]:
         return iter(self._sockets.values())
 
-    def adopt(self, descriptor: int, listener: Listener, *, is_sse: bool) -> StreamSocket:
-        """Take over a connected, non-blocking socket."""
-        adopted = self._sockets[descriptor] = StreamSocket(self, descriptor, listener, is_sse=is_sse)
+    def adopt(
+        self, descriptor: int, listener: Listener, *, is_sse: bool, tls: ssl.SSLSocket | None = None
+    ) -> StreamSocket:
+        """Take over a connected, non-blocking socket. `tls` encrypts what goes to its descriptor."""
+        adopted = self._sockets[descriptor] = StreamSocket(self, descriptor, listener, is_sse=is_sse, tls=tls)
+        if tls is not None:
+            descriptors.encrypt(descriptor, sender(tls))
         self._poll.add(descriptor)
         return adopted
 
@@ -105,6 +112,7 @@ class Sockets:
         forgotten = self._sockets.pop(descriptor)
         self.bound.forget(forgotten)
         self._unfinished.pop(forgotten, None)
+        descriptors.forget(descriptor)
         os.close(descriptor)
 
     def note_message(self, adopted: StreamSocket, *, has_come: bool, is_unfinished: bool) -> None:
@@ -136,14 +144,17 @@ class StreamSocket:
     """
 
     __slots__ = (
-        "_inbound", "_interest", "_is_ending", "_mailbox", "_pings", "_sockets", "descriptor", "direct_fd", "is_sse",
-        "listener",
+        "_inbound", "_interest", "_is_ending", "_mailbox", "_pings", "_sockets", "_tls", "descriptor", "direct_fd",
+        "is_sse", "listener",
     )  # fmt: skip
 
-    def __init__(self, sockets: Sockets, descriptor: int, listener: Listener, *, is_sse: bool) -> None:
+    def __init__(
+        self, sockets: Sockets, descriptor: int, listener: Listener, *, is_sse: bool, tls: ssl.SSLSocket | None
+    ) -> None:
         self.descriptor = self.direct_fd = descriptor
         self.is_sse = is_sse
         self._sockets = sockets
+        self._tls = tls
         self.listener = listener
         self._inbound = None if is_sse else Inbound()
         self._interest = READ
@@ -183,7 +194,7 @@ class StreamSocket:
             self._sockets.bound.waits(self)
             return
         try:
-            sent = os.write(self.descriptor, data)
+            sent = descriptors.write(self.descriptor, data)
         except OSError as error:
             if not is_full(error):
                 return  # the poll reads the same error and ends the connection
@@ -207,7 +218,7 @@ class StreamSocket:
         mailbox = self._mailbox
         if mailbox is not None:
             try:
-                sent = os.write(self.descriptor, mailbox)
+                sent = descriptors.write(self.descriptor, mailbox)
             except OSError as error:
                 if not is_full(error):
                     self._finish()
@@ -228,10 +239,12 @@ class StreamSocket:
 
     def read(self) -> None:
         try:
-            data = os.read(self.descriptor, READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
+            # Behind TLS, too, what nobody will take is read as it came.
+            tls = self._tls if self._inbound is not None else None
+            data = os.read(self.descriptor, READ_BYTES) if tls is None else tls.recv(READ_BYTES)
+        except OSError as error:
+            if is_full(error):
+                return
             data = b""
         if not data:
             self._finish()
@@ -312,12 +325,14 @@ class StreamSocket:
             self._finish()
 
     def _half_close(self) -> None:
+        if self._tls is not None:
+            say_goodbye(self._tls)
         self._as_socket(lambda peer: peer.shutdown(socket.SHUT_WR))
 
     def _finish(self) -> None:
         self._sockets.forget(self.descriptor)
         self.descriptor = self.direct_fd = -1
-        self._mailbox = None
+        self._mailbox = self._tls = None
         listener = self.listener
         self.listener = _NO_LISTENER
         listener.gone()

@@ -41,7 +41,7 @@ def _let_wait(sock: socket.socket, unsent_bytes: int) -> None:
 
 
 @dataclass(slots=True)
-class _Sending:
+class FileSending:
     """A part of a file that is being sent, from `start` to `end`: the bytes from `at` on are left."""
 
     descriptor: int
@@ -58,7 +58,7 @@ class Transport(_Server):  # type: ignore[misc]
         super().__init__(sock, *args)
         self._bound = bound
         self._room: asyncio.Future[None] | None = None
-        self._sending: _Sending | None = None
+        self._sending: FileSending | None = None
         _let_wait(sock, UNSENT_MAX_BYTES)
 
     def pending_bytes(self) -> int:
@@ -101,7 +101,7 @@ class Transport(_Server):  # type: ignore[misc]
 
     def start_file(self, descriptor: int, start: int, end: int, done: Callable[[], Any]) -> None:
         """Begin to send a file as `send_file` does; call `done` when that returns, which may be at once."""
-        sending = self._sending = _Sending(descriptor, start, end, done, at=start)
+        sending = self._sending = FileSending(descriptor, start, end, done, at=start)
         self._bound.waits(self)
         if end - start > UNSENT_MAX_BYTES:
             _let_wait(self.socket, FILE_UNSENT_MAX_BYTES)
@@ -135,11 +135,9 @@ class Transport(_Server):  # type: ignore[misc]
             self._bound.forget(self)
         return ended
 
-    def _write_file(self, sending: _Sending) -> Any:
+    def _write_file(self, sending: FileSending) -> Any:
         try:
-            sent = os.sendfile(
-                self.socket.fileno(), sending.descriptor, sending.at, min(FILE_PIECE_BYTES, sending.end - sending.at)
-            )
+            sent = self._send_piece(sending)
         except OSError as error:
             return None if is_full(error) else main.CONNECTION_LOST
         if not sent:
@@ -154,6 +152,12 @@ class Transport(_Server):  # type: ignore[misc]
             _let_wait(self.socket, UNSENT_MAX_BYTES)
         self._end_file()
         return None
+
+    def _send_piece(self, sending: FileSending) -> int:
+        """Send what the kernel takes of the file; return how many bytes that was. Raises OSError."""
+        return os.sendfile(
+            self.socket.fileno(), sending.descriptor, sending.at, min(FILE_PIECE_BYTES, sending.end - sending.at)
+        )
 
     def _wake(self) -> None:
         if self._room is not None and not self._room.done():

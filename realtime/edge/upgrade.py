@@ -97,7 +97,7 @@ class UpgradeRequest(WebRequest):
             "path": unquote(self.path.decode("ascii")),
             "raw_path": self.path,
             "root_path": self.server.root_path,
-            "scheme": "ws",
+            "scheme": "wss" if self.isSecure() else "ws",
             "query_string": self.uri.partition(b"?")[2],
             "headers": [(name.lower(), value) for name, values in raw_headers if b"_" not in name for value in values],
             "client": self.client_addr,
@@ -124,9 +124,9 @@ class UpgradeRequest(WebRequest):
 
     def _accept(self, subprotocol: str | None) -> None:
         queue = self.application_queue
-        descriptor, unread = self._take_socket()
+        taken = self._take_socket()
         self.application_queue = queue
-        self.socket = self.server.sockets.adopt(descriptor, self, is_sse=False)
+        self.socket = self.server.sockets.adopt(taken.descriptor, self, is_sse=False, tls=taken.tls)
         self.socket.put(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: %b\r\n"
@@ -134,8 +134,8 @@ class UpgradeRequest(WebRequest):
             + (b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode("latin1") if subprotocol else b"")
             + b"\r\n"
         )
-        if unread:
-            asyncio.get_running_loop().call_soon(self.socket.take, unread)
+        if taken.unread:
+            asyncio.get_running_loop().call_soon(self.socket.take, taken.unread)
 
     # Listener: if the application leaves its WebSocket to the server, messages come as ASGI events.
 

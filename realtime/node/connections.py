@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import re
+import ssl
 from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
@@ -144,9 +145,12 @@ class Connection:
             self.wire.ping()
 
 
+_FULL = (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError)
+
+
 def is_full(error: OSError) -> bool:
     """Whether the kernel just has no room now. Anything else is the end of the connection."""
-    return isinstance(error, BlockingIOError) or error.errno in (errno.ENOBUFS, errno.ENOMEM)
+    return isinstance(error, _FULL) or error.errno in (errno.ENOBUFS, errno.ENOMEM)
 
 
 def public_id(connection: ConnectionId, node: NodeId) -> str:

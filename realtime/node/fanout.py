@@ -9,7 +9,6 @@ written to in slices, so that other work gets its turn.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from realtime import metrics
 from realtime.background import Spawn
 from realtime.events import Frame, now_ms
+from realtime.node import descriptors
 from realtime.node.acknowledgements import Acknowledgements
 from realtime.node.connections import Connection, is_full
 from realtime.node.feed import Feed
@@ -203,7 +203,7 @@ def write_slice(
     frames: Sequence[Frame],
     durable: Sequence[Frame],
     behind: Callable[[Connection], None],
-    write: Callable[[int, bytes], int] = os.write,
+    write: Callable[[int, bytes], int] = descriptors.write,
 ) -> int:
     """Write the bytes to the connections at [start, stop) of a list; return how many got them.
 

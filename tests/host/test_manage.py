@@ -92,6 +92,15 @@ def test_a_port_in_use_is_one_line(manage: Manage) -> None:
     assert line.endswith("Address already in use")
 
 
+def test_a_certificate_that_cannot_be_used_is_one_line(manage: Manage, folder: Path) -> None:
+    assert refusal(manage("serve", LIVE_TLS_CERT="own.pem")) == (
+        "liveplatform: LIVE_TLS_CERT and LIVE_TLS_KEY belong together: a certificate and its key"
+    )
+    missing = folder / "none.pem"
+    line = refusal(manage("serve", LIVE_TLS_CERT=str(missing), LIVE_TLS_KEY=str(missing)))
+    assert line == f"liveplatform: LIVE_TLS_CERT: {missing} cannot be read: No such file or directory"
+
+
 def test_a_full_disk_is_one_line(environment: dict[str, str], folder: Path, port: int) -> None:
     """The data folder lies on a file system of 16 MB, which holds no database."""
     unshare = shutil.which("unshare")

@@ -15,8 +15,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+from realtime.edge.certificates import Certificate
 from realtime.edge.handoff import EXEMPT, WIRE, ZERO_COPY
 from realtime.edge.http import WebRequest
 from realtime.edge.repeats import Repeatable
@@ -33,6 +35,7 @@ class ServerUnderTest(Server):
 
     request_seconds = float(os.environ.get("REQUEST_SECONDS", "10"))
     idle_seconds = float(os.environ.get("IDLE_SECONDS", "60"))
+    renew_seconds = float(os.environ.get("RENEW_SECONDS", "10"))
     finish_seconds = 0.5
     stall_seconds = float(os.environ.get("STALL_SECONDS", "10"))
     heartbeat_seconds = float(os.environ.get("HEARTBEAT_SECONDS", "15"))
@@ -269,9 +272,11 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     application = Application()
     ServerUnderTest.on_drain = staticmethod(application.drain)
-    application.server = ServerUnderTest(
-        application=application, endpoints=[os.environ.get("ENDPOINT", "tcp:port=0:interface=127.0.0.1")]
-    )
+    endpoints = [os.environ.get("ENDPOINT", "tcp:port=0:interface=127.0.0.1")]
+    if "CERTIFICATE" in os.environ:
+        ServerUnderTest.certificate = Certificate(Path(os.environ["CERTIFICATE"]), Path(os.environ["KEY"]))
+        ServerUnderTest.tls_endpoints = endpoints
+    application.server = ServerUnderTest(application=application, endpoints=endpoints)
     application.server.run()
     print("ended", application.began - application.ended, flush=True)
 

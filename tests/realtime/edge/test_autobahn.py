@@ -52,15 +52,18 @@ async def _played(case: Case, port: int, trust: ssl.SSLContext | None, *, held_u
         writer.transport.abort()
 
 
-@pytest.fixture(params=["own", "tls"])
+@pytest.fixture(params=["own", "tls", "daphne"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, ssl.SSLContext | None]]:
     """A server that echoes: its port, and what to trust."""
     trust, env = None, {}
-    if request.param == "tls":
+    if request.param != "own":
         key, own = certificate(tmp_path)
         trust = ssl.create_default_context(cafile=own)
+    if request.param == "tls":
+        env = {"CERTIFICATE": str(own), "KEY": str(key)}
+    elif request.param == "daphne":
         env["ENDPOINT"] = f"ssl:0:privateKey={key}:certKey={own}:interface=127.0.0.1"
-    running = Running(**env)
+    running = Running(trust, **env)
     yield running.port, trust
     running.kill()
 

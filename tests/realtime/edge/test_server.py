@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,6 +30,7 @@ from realtime.edge.bound import WAITING_MAX_BYTES
 from realtime.edge.handoff import USER_TIMEOUT_MS
 from realtime.edge.server import BODY_MAX_BYTES
 from realtime.websocket import MESSAGE_MAX_BYTES, PING, client_frame, websocket_frame
+from tests.certificates import certificate
 from tests.watching import HANG_SECONDS, eventually
 
 MEGABYTE = 1024 * 1024
@@ -39,9 +41,11 @@ HANDSHAKE = (
 
 
 class Running:
-    """The server's process."""
+    """The server's process. `trust`: what to trust where it speaks HTTPS."""
 
-    def __init__(self, **env: str) -> None:
+    def __init__(self, trust: ssl.SSLContext | None = None, **env: str) -> None:
+        self.trust = trust
+        self.env = env
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.realtime.edge.server_under_test"],
             stdout=subprocess.PIPE,
@@ -57,7 +61,7 @@ class Running:
 
     async def request(self, head: str, body: bytes = b"") -> tuple[int, Any]:
         """Send one request on a connection of its own; return the answer's status and JSON."""
-        async with Line.to(self.port) as line:
+        async with Line.to(self) as line:
             line.send(f"{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n", body)
             return await line.answer()
 
@@ -87,7 +91,7 @@ class Running:
 
 
 class Line:
-    """A bare TCP connection."""
+    """A bare connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -95,8 +99,8 @@ class Line:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def to(cls, port: int) -> AsyncIterator[Line]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async def to(cls, server: Running) -> AsyncIterator[Line]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=server.trust)
         try:
             yield cls(reader, writer)
         finally:
@@ -158,16 +162,29 @@ class Line:
                 assert await self.reader.read(1) == b""
 
 
+@pytest.fixture(scope="module", params=["http", "https"])
+def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """How a server is spoken to: what `Running` needs for it. All holds behind TLS, too."""
+    if request.param == "http":
+        return {}
+    return secured(tmp_path_factory.mktemp("https"))
+
+
+def secured(folder: Path) -> dict[str, Any]:
+    key, own = certificate(folder)
+    return {"trust": ssl.create_default_context(cafile=own), "CERTIFICATE": str(own), "KEY": str(key)}
+
+
 @pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    running = Running()
+def server(way: dict[str, Any]) -> Iterator[Running]:
+    running = Running(**way)
     yield running
     running.kill()
 
 
 @pytest.fixture(scope="module")
-def hasty_server() -> Iterator[Running]:
-    running = Running(REQUEST_SECONDS="0.5", IDLE_SECONDS="0.5", STALL_SECONDS="0.5", HEARTBEAT_SECONDS="0.5")
+def hasty_server(way: dict[str, Any]) -> Iterator[Running]:
+    running = Running(**way, REQUEST_SECONDS="0.5", IDLE_SECONDS="0.5", STALL_SECONDS="0.5", HEARTBEAT_SECONDS="0.5")
     yield running
     running.kill()
 
@@ -203,8 +220,9 @@ def start_server() -> Iterator[Callable[[], Running]]:
 
 @contextlib.asynccontextmanager
 async def websocket(server: Running, path: str = "/") -> AsyncIterator[ClientConnection]:
-    url = f"ws://127.0.0.1:{server.port}{path}"
-    async with asyncio.timeout(HANG_SECONDS), connect(url, compression=None, proxy=None) as socket:
+    url = f"{'wss' if server.trust else 'ws'}://127.0.0.1:{server.port}{path}"
+    opening = connect(url, compression=None, proxy=None, ssl=server.trust)
+    async with asyncio.timeout(HANG_SECONDS), opening as socket:
         yield socket
 
 
@@ -224,10 +242,10 @@ async def test_failure_after_the_answer_began_ends_that_stream_and_later_ones_ar
     That viewer's stream stays open and dead, and nothing that fails or ends later is ever cleaned up.
     """
     for _ in range(3):
-        async with Line.to(server.port) as line:
+        async with Line.to(server) as line:
             line.send("GET /fail-late HTTP/1.1\r\nHost: x\r\n\r\n")
             assert not (await line.rest()).endswith(b"0\r\n\r\n"), "it looks like a stream that ended well"
-    async with Line.to(server.port) as other:
+    async with Line.to(server) as other:
         await other.stream()
         assert (await server.state())["streams"] == 1
     await eventually(server.is_empty, "all that ended to be forgotten")
@@ -253,11 +271,11 @@ async def test_stop_says_goodbye_to_every_stream_despite_half_requests_and_fresh
     """
     server = start_server()
     async with contextlib.AsyncExitStack() as stack:
-        half = await stack.enter_async_context(Line.to(server.port))
+        half = await stack.enter_async_context(Line.to(server))
         half.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Le")
-        fresh = await stack.enter_async_context(Line.to(server.port))
+        fresh = await stack.enter_async_context(Line.to(server))
         fresh.send(f"GET /hesitate HTTP/1.1\r\nHost: x\r\n{HANDSHAKE}\r\n")
-        streams = [await stack.enter_async_context(Line.to(server.port)) for _ in range(3)]
+        streams = [await stack.enter_async_context(Line.to(server)) for _ in range(3)]
         for stream in streams:
             await stream.stream()
         sockets = [await stack.enter_async_context(websocket(server)) for _ in range(3)]
@@ -301,7 +319,7 @@ async def test_flood_of_frames_waits_in_the_senders_kernel_while_the_application
                 sent += socket.send(payload[sent % len(payload) :])
         return sent
 
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         await line.upgrade("/busy")
         raw = socket.socket(fileno=os.dup(line.writer.get_extra_info("socket").fileno()))
         raw.setblocking(False)
@@ -331,7 +349,7 @@ async def test_endless_body_is_refused_and_costs_no_memory(start_server: Callabl
     await server.request("POST /", b"x" * BODY_MAX_BYTES)
     before = server.rss_max_kib()
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         line.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         with contextlib.suppress(ConnectionError):
             for _ in range(60 * MEGABYTE // 0x10000):
@@ -346,7 +364,7 @@ async def test_endless_body_is_refused_and_costs_no_memory(start_server: Callabl
 
 @pytest.mark.parametrize("length", [BODY_MAX_BYTES + 1, 10_000_000_000, 10**30])
 async def test_body_that_says_it_is_too_long_is_refused_before_it_comes(server: Running, length: int) -> None:
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         line.send(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")
         status, answer = await line.answer()
         assert (status, answer["code"]) == (413, "too_large")
@@ -387,7 +405,7 @@ async def test_head_that_cannot_be_read_is_answered_in_words(
     """Headers over 16 KB closed the connection without a word, other faults were a bare status line. What comes after
     such a head on the same connection is no request.
     """
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         line.send(head, "\r\n", "GET /release HTTP/1.1\r\nHost: x\r\n\r\n")
         found, answer = await line.answer()
         assert (found, answer["code"]) == (status, code)
@@ -397,10 +415,10 @@ async def test_head_that_cannot_be_read_is_answered_in_words(
 async def test_any_letter_may_stand_in_a_header(server: Running) -> None:
     """A byte 0x85, which is inside UTF-8 of Å, م and 全, was 400."""
     value = bytes(range(0x80, 0x100)) + b"\t \xc3\x85"
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         line.send("GET / HTTP/1.1\r\nHost: x\r\nCookie: city=", value, "\r\n\r\n")
         assert (await line.answer())[0] == 200
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         line.send(f"GET / HTTP/1.1\r\nHost: x\r\n{HANDSHAKE}Cookie: city=", value, "\r\n\r\n")
         assert (await line.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
 
@@ -408,7 +426,7 @@ async def test_any_letter_may_stand_in_a_header(server: Running) -> None:
 @pytest.mark.parametrize("status", [418, 421, 422, 425, 426, 428, 429, 431, 451, 503, 511])
 async def test_every_status_has_its_name(server: Running, status: int) -> None:
     """`HTTP/1.1 429 Unknown Status`."""
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         line.send(f"GET /status?{status} HTTP/1.1\r\nHost: x\r\n\r\n")
         first = await line.until(b"\r\n")
         assert first == f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
@@ -419,7 +437,7 @@ async def test_every_status_has_its_name(server: Running, status: int) -> None:
 
 async def test_viewer_who_leaves_is_noticed_at_once(server: Running) -> None:
     """L10. Stock, with the loop of the Channels documentation: after 10.4 s, when the application is killed."""
-    async with Line.to(server.port) as line, websocket(server):
+    async with Line.to(server) as line, websocket(server):
         await line.stream()
         assert (await server.state())["streams"] == 2
     await eventually(server.is_empty, "both to be gone")
@@ -430,7 +448,7 @@ async def test_viewer_who_vanishes_without_a_word_is_given_up_by_the_kernel(serv
 
     The kernel's part (nothing acknowledged for that long after a heartbeat) is not for a test without a second host.
     """
-    async with Line.to(server.port) as line, websocket(server):
+    async with Line.to(server) as line, websocket(server):
         await line.stream()
         assert (await server.state())["user_timeouts_ms"] == [USER_TIMEOUT_MS] * 2
 
@@ -439,7 +457,7 @@ async def test_viewer_who_left_during_the_handshake_has_no_stream_to_open(start_
     """The application asked for the socket of a connection that was gone, and failed with an AttributeError."""
     server = start_server()
     for path, head in (("/hesitate-then-stream", ""), ("/hesitate-then-stream", HANDSHAKE)):
-        async with Line.to(server.port) as line:
+        async with Line.to(server) as line:
             line.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n")
 
             async def waits() -> bool:
@@ -456,11 +474,13 @@ async def test_viewer_who_left_during_the_handshake_has_no_stream_to_open(start_
 # Readers that do not read
 
 
-def deaf(port: int, *requests: str, receive_bytes: int = 4_096) -> socket.socket:
+def deaf(server: Running, *requests: str, receive_bytes: int = 4_096) -> socket.socket:
     """Ask, and read no answer."""
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-    made.connect(("127.0.0.1", port))
+    made.connect(("127.0.0.1", server.port))
+    if server.trust is not None:
+        made = server.trust.wrap_socket(made, server_hostname="127.0.0.1")
     made.sendall("".join(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n" for target in requests).encode())
     return made
 
@@ -469,8 +489,8 @@ async def test_readers_who_take_nothing_cost_no_more_than_the_bound(server: Runn
     """20 readers of a page of 30 MB were 600 MB in Twisted's buffers, and 100 requests in one write 100 answers."""
     with contextlib.ExitStack() as stack:
         for _ in range(5):
-            stack.enter_context(deaf(server.port, f"/page?{30 * MEGABYTE}"))
-            stack.enter_context(deaf(server.port, *["/page?100000"] * 100))
+            stack.enter_context(deaf(server, f"/page?{30 * MEGABYTE}"))
+            stack.enter_context(deaf(server, *["/page?100000"] * 100))
 
         async def all_are_answered() -> bool:
             return bool((await server.state())["running"] >= 10)
@@ -488,28 +508,28 @@ async def test_readers_who_take_nothing_cost_no_more_than_the_bound(server: Runn
 async def test_reader_who_takes_nothing_of_an_answer_is_cut(hasty_server: Running, target: str) -> None:
     """It could stay for ever, with all that it had asked for."""
     count = 60 if target == "/file?0" else 1  # more than the kernels hold
-    with deaf(hasty_server.port, *[target] * count) as peer:
+    with deaf(hasty_server, *[target] * count) as peer:
         await eventually(hasty_server.is_empty, "the reader to be cut")
         peer.setblocking(False)
-        with pytest.raises(ConnectionResetError):
-            while True:
-                peer.recv(1 << 20)
+        with contextlib.suppress(ConnectionResetError):
+            # Behind TLS a reset in the middle of a record is an end.
+            while peer.recv(1 << 20):
+                pass
 
 
 async def test_reader_who_takes_a_little_from_time_to_time_reads_it_all(hasty_server: Running) -> None:
     size = 2 * MEGABYTE
-    with deaf(hasty_server.port, f"/page?{size}", receive_bytes=65_536) as peer:
-        peer.setblocking(False)
+    with deaf(hasty_server, f"/page?{size}", receive_bytes=65_536) as peer:
+        peer.settimeout(HANG_SECONDS)
         got = 0
-        async with asyncio.timeout(HANG_SECONDS):
-            while got < size:
-                got += len(await asyncio.get_running_loop().sock_recv(peer, 64 * 1024))
-                await asyncio.sleep(0.02)  # so that it takes longer than a stall may
+        while got < size:
+            got += len(await asyncio.to_thread(peer.recv, 64 * 1024))
+            await asyncio.sleep(0.02)  # so that it takes longer than a stall may
 
 
 async def test_the_kernel_sends_a_file_or_a_part_of_it(server: Running) -> None:
     whole = Path(__file__).with_name("server_under_test.py").read_bytes()
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         for target, part in (("/file?0", whole), ("/file?100", whole[100:]), ("/file?10+20", whole[10:30])):
             line.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
             assert await line.answer() == (200, part), "on one connection after the other"
@@ -517,7 +537,7 @@ async def test_the_kernel_sends_a_file_or_a_part_of_it(server: Running) -> None:
 
 async def test_a_file_for_everybody_is_sent_again_without_the_application(server: Running) -> None:
     """As long as the application said, and only to those who ask for no more than that."""
-    async with Line.to(server.port) as line, Line.to(server.port) as other:
+    async with Line.to(server) as line, Line.to(server) as other:
 
         async def ask(line: Line, target: str = "/segment?60", header: str = "Host: x") -> Any:
             line.send(f"GET {target} HTTP/1.1\r\n{header}\r\n\r\n")
@@ -537,14 +557,14 @@ async def test_a_file_for_everybody_is_sent_again_without_the_application(server
         assert await ask(other) == again != first
         await ask(line, header="Host: x\r\nX-Gone: yes\r\nRange: bytes=0-")
         assert await ask(other) != again
-    async with Line.to(server.port) as last:
+    async with Line.to(server) as last:
         assert await ask(last, header="Host: x\r\nConnection: close") != again
         assert await last.rest() == b""
 
 
 async def test_a_compressed_file_is_sent_again_to_those_who_take_it_so(server: Running) -> None:
     """Browsers differ in what they take: none may get the form of another, nor put it out."""
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
 
         async def ask(encoding: str, target: str = "/segment?60+varies") -> Any:
             line.send(f"GET {target} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: {encoding}\r\n\r\n")
@@ -572,7 +592,7 @@ async def test_what_is_exempt_does_not_count_as_connects_of_its_address(guarded_
 async def test_of_too_many_idle_connections_of_an_address_the_oldest_are_closed(guarded_server: Running) -> None:
     """2,000 of one address stayed. Those that come are let in: a school has one address for all."""
     async with contextlib.AsyncExitStack() as stack:
-        lines = [await stack.enter_async_context(Line.to(guarded_server.port)) for _ in range(6)]
+        lines = [await stack.enter_async_context(Line.to(guarded_server)) for _ in range(6)]
         for line in lines[:3]:
             await line.is_cut()
         for line in lines[3:]:
@@ -583,7 +603,7 @@ async def test_of_too_many_idle_connections_of_an_address_the_oldest_are_closed(
 async def test_connects_of_one_address_have_a_rate(guarded_server: Running) -> None:
     """254 a second passed."""
     for _ in range(60):
-        async with Line.to(guarded_server.port) as line:
+        async with Line.to(guarded_server) as line:
             line.send("GET /page?1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             if not await line.rest():
                 return
@@ -610,14 +630,14 @@ async def test_a_proxy_of_our_own_connects_as_often_as_it_likes(proxied_server: 
 )
 async def test_request_that_takes_too_long_to_arrive_is_dropped(hasty_server: Running, beginning: str) -> None:
     """L11. Stock: the idle time of 60 s starts again with each byte; a byte a minute holds a connection for days."""
-    async with Line.to(hasty_server.port) as line:
+    async with Line.to(hasty_server) as line:
         line.send(beginning)
         await trickle_until_cut(line)
 
 
 async def test_next_request_on_a_connection_that_never_begins_is_dropped(hasty_server: Running) -> None:
     """L11, on a connection that has seen a good request: it could trickle its next line for days."""
-    async with Line.to(hasty_server.port) as line:
+    async with Line.to(hasty_server) as line:
         line.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await line.answer()
         await trickle_until_cut(line)
@@ -635,7 +655,7 @@ async def test_peer_that_answers_no_ping_is_cut_also_where_the_application_keeps
     hasty_server: Running,
 ) -> None:
     """Only the node pinged, its own connections: one of another application that had vanished stayed for ever."""
-    async with Line.to(hasty_server.port) as line:
+    async with Line.to(hasty_server) as line:
         await line.upgrade("/echo")
         line.send(client_frame(b"hello"))
         assert (await line.rest()).endswith(websocket_frame(b"hello") + websocket_frame(b"", opcode=PING))
@@ -644,18 +664,18 @@ async def test_peer_that_answers_no_ping_is_cut_also_where_the_application_keeps
 
 async def test_deadlines_of_requests_do_not_end_streams(hasty_server: Running) -> None:
     """L11. Stock: the only deadline there is, `--http-timeout`, counts a stream as a request."""
-    port = hasty_server.port
-    async with Line.to(port) as stream, websocket(hasty_server) as socket, Line.to(port) as slow:
+    at = hasty_server
+    async with Line.to(at) as stream, websocket(at) as socket, Line.to(at) as slow:
         await stream.stream()
         await slow.is_cut()
-        async with Line.to(port) as slower:
+        async with Line.to(at) as slower:
             await slower.is_cut()
         assert (await hasty_server.state())["streams"] == 2
         await socket.send("still here")
 
 
 async def test_second_request_on_a_connection_is_answered(hasty_server: Running) -> None:
-    async with Line.to(hasty_server.port) as line:
+    async with Line.to(hasty_server) as line:
         for _ in range(3):
             line.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await line.answer())[0] == 200
@@ -670,10 +690,10 @@ async def test_crowded_node_lets_others_accept_first_and_still_takes_who_waits()
     """Nodes on one socket filled up unevenly: one refused viewers while others had room."""
     server = Running(CROWDED_AT="1")
     try:
-        async with Line.to(server.port) as first:
+        async with Line.to(server) as first:
             await first.stream()
             rests = (await server.state())["rests"]
-            async with Line.to(server.port) as second:
+            async with Line.to(server) as second:
                 await second.stream()
             assert (await server.state())["rests"] > rests
     finally:
@@ -706,7 +726,7 @@ HALF_CONTROL = bytes((0x09,)) + client_frame(b"x", opcode=9)[1:]
 )
 async def test_broken_frame_is_answered_with_its_close_code(server: Running, frame: bytes, code: int) -> None:
     """L12. Stock: the connection is dropped without a word, so clients come back and do it again."""
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         await line.upgrade()
         line.send(frame)
         assert await line.close_code() == code
@@ -715,19 +735,20 @@ async def test_broken_frame_is_answered_with_its_close_code(server: Running, fra
 async def test_handshake_that_names_other_protocols_too_is_ours(server: Running) -> None:
     """It went around our handshake, to Autobahn's."""
     for upgrade in ("Upgrade: h2c\r\n", "Upgrade: WebSocket\r\n"):
-        async with Line.to(server.port) as line:
+        async with Line.to(server) as line:
             line.send(f"GET / HTTP/1.1\r\nHost: x\r\n{upgrade}{HANDSHAKE}\r\n")
             head = await line.until(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 101")
             assert b"daphne" not in head.lower()
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         line.send(f"GET / HTTP/1.0\r\nHost: x\r\n{HANDSHAKE}\r\n")
         assert (await line.until(b"\r\n")).split()[1] == b"400"
 
 
 async def test_refused_handshake_is_a_403(server: Running) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        await connect(f"ws://127.0.0.1:{server.port}/reject", proxy=None)
+        async with websocket(server, "/reject"):
+            pass
     assert refused.value.response.status_code == 403
 
 
@@ -736,7 +757,7 @@ async def test_refused_handshake_is_a_403(server: Running) -> None:
 
 async def test_client_cannot_choose_the_root_path(server: Running) -> None:
     """L14. Stock: `Daphne-Root-Path: /evil` makes `reverse()` return /evil/…"""
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         line.send("GET / HTTP/1.1\r\nHost: x\r\nDaphne-Root-Path: /evil\r\n\r\n")
         assert (await line.answer())[1]["root_path"] == ""
 
@@ -745,10 +766,10 @@ FORWARDED = "X-Forwarded-For: 203.0.113.7, 198.51.100.9\r\nX-Forwarded-Proto: ht
 
 
 async def test_client_cannot_choose_its_address(server: Running) -> None:
-    async with Line.to(server.port) as line:
+    async with Line.to(server) as line:
         line.send(f"GET / HTTP/1.1\r\nHost: x\r\n{FORWARDED}\r\n")
         _, seen = await line.answer()
-    assert (seen["client"][0], seen["scheme"]) == ("127.0.0.1", "http")
+    assert (seen["client"][0], seen["scheme"]) == ("127.0.0.1", "https" if server.trust else "http")
 
 
 @pytest.mark.parametrize(
@@ -764,7 +785,7 @@ async def test_client_cannot_choose_its_address(server: Running) -> None:
 )
 async def test_behind_one_proxy_the_last_address_counts(proxied_server: Running, headers: str, address: str) -> None:
     """L14. Stock, with `--proxy-headers`: the first one, which the client wrote; what is no address passes too."""
-    async with Line.to(proxied_server.port) as line:
+    async with Line.to(proxied_server) as line:
         line.send("GET / HTTP/1.1\r\nHost: x\r\n", headers.encode("latin1"), "\r\n")
         _, seen = await line.answer()
     assert seen["client"][0] == address

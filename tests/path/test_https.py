@@ -1,0 +1,128 @@
+"""A site that speaks HTTPS itself: what comes plainly is sent on, and all else is as it always is."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
+
+from host import programs
+from host.processes import Program
+from tests.certificates import certificate
+from tests.rooms import Room, open_room
+from tests.sites import Site
+from tests.watching import HANG_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Secure:
+    """A node's addresses: the secure one, and the plain one; what to trust."""
+
+    url: str
+    plain_url: str
+    trust: ssl.SSLContext
+
+
+@pytest.fixture(scope="module")
+def node(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    """One more node of the shared site, which has a certificate."""
+    key, chain = certificate(tmp_path_factory.mktemp("https"))
+    with socket.create_server(("127.0.0.1", 0)) as secure:
+        port = secure.getsockname()[1]
+        names = {"LIVE_TLS_CERT": str(chain), "LIVE_TLS_KEY": str(key), "LIVE_TLS_PORT": str(port)}
+
+        def program(name: str, listening_fd: int) -> Program:
+            made = programs.node(name, listening_fd, secure.fileno())
+            return dataclasses.replace(made, env={**site.env, **names})
+
+        plain_url = site.start_node(program=program)
+    try:
+        site.wait_until_ready()
+        yield Secure(f"https://127.0.0.1:{port}", plain_url, ssl.create_default_context(cafile=chain))
+    finally:
+        site.urls.pop()
+        site.nodes.pop().stop()
+
+
+@pytest.fixture
+async def room(site: Site) -> AsyncIterator[Room]:
+    async with open_room(site) as made:
+        yield made
+
+
+@pytest.fixture
+async def client(node: Secure) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(verify=node.trust, timeout=HANG_SECONDS, trust_env=False) as made:
+        yield made
+
+
+async def test_plain_requests_are_sent_on_and_what_carries_something_is_refused(
+    node: Secure, client: httpx.AsyncClient
+) -> None:
+    moved = await client.get(f"{node.plain_url}/search/?q=a%20b")
+    assert (moved.status_code, moved.headers["location"]) == (308, f"{node.url}/search/?q=a%20b")
+    refused = await client.post(f"{node.plain_url}/api/v1/guests", json={"name": "Plain"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "https_only")
+    with pytest.raises(InvalidStatus) as answer:
+        await connect(f"{node.plain_url.replace('http', 'ws')}/ws", proxy=None)
+    assert answer.value.response.status_code == 403
+    for path in ("/healthz", "/readyz"):
+        assert (await client.get(node.plain_url + path)).status_code == 200, "balancers ask as they like"
+
+
+async def test_pages_and_cookies_are_for_https_alone(node: Secure, client: httpx.AsyncClient) -> None:
+    page = await client.get(f"{node.url}/")
+    assert page.status_code == 200
+    assert page.headers["strict-transport-security"] == "max-age=2592000"
+    cookies = page.headers.get_list("set-cookie")
+    assert cookies
+    assert all("; Secure" in cookie for cookie in cookies)
+
+
+async def test_a_guest_acts_and_sees_it_on_both_kinds_of_streams(
+    node: Secure, client: httpx.AsyncClient, room: Room
+) -> None:
+    guest = await client.post(f"{node.url}/api/v1/guests", json={"name": "Secure"}, headers={"origin": node.url})
+    assert guest.status_code == 201
+    token = {"authorization": f"Bearer {guest.json()['token']}"}
+    protocol = Subprotocol("live.v1.json")
+    stream_url = f"{node.url}/events?topic={room.topic}"
+    socket_url = f"{node.url.replace('https', 'wss')}/ws?topic={room.topic}"
+    async with (
+        asyncio.timeout(HANG_SECONDS),
+        client.stream("GET", stream_url) as stream,
+        connect(socket_url, ssl=node.trust, subprotocols=[protocol], proxy=None) as watching,
+    ):
+        lines = stream.aiter_lines()
+        assert json.loads(await watching.recv())["event"] == "hello"
+        async for line in lines:
+            if line == "event: hello":
+                break
+        url = f"{node.url}/api/v1/videos/{room.video_id}/comments"
+        written = await client.post(url, json={"body": "by HTTPS"}, headers=token)
+        assert written.status_code == 201
+        async for line in lines:
+            if line.startswith("data: ") and "by HTTPS" in line:
+                break
+        while "by HTTPS" not in str(await watching.recv()):
+            pass
+
+
+async def test_a_file_comes_whole(node: Secure, client: httpx.AsyncClient) -> None:
+    page = (await client.get(f"{node.url}/")).text
+    address = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
+    path = Path("static", *address.split("/")[3:])
+    for _ in range(2):  # by the application, then by the edge alone
+        file = await client.get(node.url + address, headers={"accept-encoding": "identity"})
+        assert (file.status_code, file.content) == (200, path.read_bytes())
