@@ -212,7 +212,8 @@ class Bench:
 
     @contextlib.contextmanager
     def watching(self, running: Running) -> Iterator[Viewers]:
-        viewers = Viewers(compiled("fanout_client", self.folder), running, self.folder)
+        program = compiled("fanout_client", self.folder, tls=running.has_tls)
+        viewers = Viewers(program, running, self.folder)
         try:
             yield viewers
         finally:

@@ -8,7 +8,8 @@
    reset       count from zero                       -> reset
    expect K S  wait at most S seconds until every connection has K frames
                                                      -> got EXACT FEWER MORE BYTES SECONDS
-   A frame is what holds one '^': nothing else that a server writes has it. */
+   A frame is what holds one '^': nothing else that a server writes has it.
+   Compiled with -DTLS all of it goes through TLS, and no certificate is checked. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,6 +24,10 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef TLS
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#endif
 
 #define VIEWERS_MAX 20000
 #define A_SOURCE 500          /* connections per source address */
@@ -30,7 +35,15 @@
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-struct viewer { int fd; short matched; char sent, open; long frames; };
+struct viewer {
+  int fd;
+  short matched;
+  char sent, open;
+  long frames;
+#ifdef TLS
+  SSL *tls;
+#endif
+};
 
 static struct viewer viewers[VIEWERS_MAX];
 static char *requests[VIEWERS_MAX];
@@ -50,6 +63,34 @@ static void fail(const char *what) {
   exit(1);
 }
 
+#ifdef TLS
+static SSL_CTX *context;
+
+/* As read(2), and write(2): -1 with EAGAIN when the handshake or the kernel is not there yet. */
+static ssize_t result(struct viewer *v, int got) {
+  if (got > 0) return got;
+  int why = SSL_get_error(v->tls, got);
+  ERR_clear_error();
+  if (why == SSL_ERROR_ZERO_RETURN) return 0;
+  if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) errno = EAGAIN;
+  return -1;
+}
+
+static ssize_t take(struct viewer *v, void *to, size_t size) { return result(v, SSL_read(v->tls, to, size)); }
+
+static ssize_t give(struct viewer *v, const void *from, size_t size) {
+  if (!v->tls) {
+    v->tls = SSL_new(context);
+    SSL_set_fd(v->tls, v->fd);
+    SSL_set_connect_state(v->tls);
+  }
+  return result(v, SSL_write(v->tls, from, size));
+}
+#else
+static ssize_t take(struct viewer *v, void *to, size_t size) { return read(v->fd, to, size); }
+static ssize_t give(struct viewer *v, const void *from, size_t size) { return write(v->fd, from, size); }
+#endif
+
 static void join(void) {
   int i = made++, one = 1;
   struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -64,25 +105,34 @@ static void join(void) {
   if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event)) fail("epoll_ctl");
 }
 
+static int took(int i);
+
 static void ready(int i) {
   struct viewer *v = &viewers[i];
   if (!v->sent) {
     const char *request = requests[i % kinds];
-    ssize_t size = strlen(request);
+    ssize_t size = strlen(request), gone = give(v, request, size);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
-    if (write(v->fd, request, size) != size) fail("a request");
-    v->sent = 1;
     epoll_ctl(poller, EPOLL_CTL_MOD, v->fd, &event);
+    if (gone < 0 && errno == EAGAIN) return;   /* the handshake waits for the server */
+    if (gone != size) fail("a request");
+    v->sent = 1;
     return;
   }
-  ssize_t got = read(v->fd, buffer, sizeof buffer);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  while (took(i)) {}
+}
+
+/* Read once. True if there may be more that no event will tell of. */
+static int took(int i) {
+  struct viewer *v = &viewers[i];
+  ssize_t got = take(v, buffer, sizeof buffer);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
   if (got <= 0) { fprintf(stderr, "client: stream %d has ended, %d are open\n", i, opened); exit(1); }
   bytes += got;
   char *p = buffer, *end = buffer + got;
   /* A WebSocket's ping without a payload; elsewhere the byte does not occur: what comes is ASCII. */
   for (char *ping = buffer; (ping = memchr(ping, 0x89, end - ping)) && ping + 1 < end; ping++)
-    if (!ping[1] && write(v->fd, "\x8a\x80\0\0\0\0", 6) < 0) return;
+    if (!ping[1] && give(v, "\x8a\x80\0\0\0\0", 6) < 0) return 0;
   for (; !v->open && p < end; p++) {
     v->matched = *p == opening[v->matched] ? v->matched + 1 : *p == opening[0];
     if (!opening[v->matched]) { v->open = 1; opened++; }
@@ -91,6 +141,11 @@ static void ready(int i) {
     p++;
     if (++v->frames == target) reached++;
   }
+#ifdef TLS
+  return 1;
+#else
+  return 0;
+#endif
 }
 
 int main(int argc, char **argv) {
@@ -110,6 +165,10 @@ int main(int argc, char **argv) {
   if (!file) fail(argv[2]);
   while (kinds < VIEWERS_MAX && getdelim(&requests[kinds], &room, 0, file) > 0) { kinds++; room = 0; }
   if (!kinds) return 2;
+#ifdef TLS
+  context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
+#endif
   poller = epoll_create1(0);
   epoll_ctl(poller, EPOLL_CTL_ADD, 0, &event);
   setvbuf(stdout, NULL, _IOLBF, 0);

@@ -40,6 +40,7 @@ class Running:
     """A running server: its processes' root ids, where it listens, what a viewer sends, and how a frame is published.
 
     `opened` is what a viewer has read last when its stream is open. `publish` has one frame sent to everybody.
+    `has_tls`: viewers come by TLS.
     """
 
     pids: Sequence[int]
@@ -47,6 +48,7 @@ class Running:
     requests: Sequence[bytes]
     publish: Callable[[], None]
     opened: str = SSE_OPEN
+    has_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +151,15 @@ def child(argv: Sequence[str], *, fds: Sequence[int] = (), env: dict[str, str] |
             running.wait()
 
 
-def compiled(name: str, folder: Path) -> str:
-    """Return the path of a C program of this folder, compiled. Raises Missing."""
+def compiled(name: str, folder: Path, *, tls: bool = False) -> str:
+    """Return the path of a C program of this folder, compiled; `tls`: with OpenSSL. Raises Missing."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise Missing("no C compiler (apt install gcc)")
-    target = folder / name
+    target = folder / (f"{name}_tls" if tls else name)
     if not target.exists():
-        subprocess.run([compiler, "-O2", "-o", str(target), str(HERE / f"{name}.c")], check=True)
+        libraries = ["-DTLS", "-lssl", "-lcrypto"] if tls else []
+        argv = [compiler, "-O2", "-o", str(target), str(HERE / f"{name}.c"), *libraries]
+        if subprocess.run(argv).returncode:
+            raise Missing(f"{name}.c cannot be compiled{' (apt install libssl-dev)' if tls else ''}")
     return str(target)

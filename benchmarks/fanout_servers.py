@@ -44,6 +44,7 @@ from benchmarks.fanout_running import (
     wait_for,
 )
 from host.embedded import free_port
+from host.programs import node
 from realtime.events import Burst, TopicName, frame, now_ms, to_wire
 
 # The floor
@@ -94,8 +95,10 @@ class Nchan:
 
     https://github.com/slact/nchan, README: "Publisher Endpoints", "Subscriber Endpoints" (one location for each role),
     "Memory Storage" (the default, and the fast one). One worker, because one process of each server is compared. A
-    buffer of one message: history is not compared.
+    buffer of one message: history is not compared. `tls`: certificate and key of subscribers, with nginx's defaults.
     """
+
+    tls: tuple[Path, Path] | None = None
 
     @contextlib.contextmanager
     def start(self, websocket: bool) -> Iterator[Running]:
@@ -103,7 +106,7 @@ class Nchan:
         module = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
         if nginx is None or not module.exists():
             raise Missing("no nginx with nchan (apt install nginx libnginx-mod-nchan, or --install)")
-        port, folder = free_port(), tempfile.mkdtemp(prefix="fanout-nchan-")
+        port, publishing, folder = free_port(), free_port(), tempfile.mkdtemp(prefix="fanout-nchan-")
         subscriber = "websocket" if websocket else "eventsource"
         configuration = Path(folder) / "nginx.conf"
         configuration.write_text(f"""
@@ -124,7 +127,8 @@ http {{
   nchan_shared_memory_size 128m;
   nchan_message_buffer_length 1;
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096 {nginx_tls(self.tls)}
+    listen 127.0.0.1:{publishing};
     location = /sub {{ nchan_subscriber {subscriber}; nchan_channel_id live; nchan_subscriber_first_message newest; }}
     location = /pub {{ nchan_publisher; nchan_channel_id live; }}
   }}
@@ -135,10 +139,21 @@ http {{
         argv = [nginx, "-p", folder, "-c", str(configuration), "-e", f"{folder}/error.log"]
         with child(argv) as pid:
             wait_for(lambda: accepts(port), "nginx")
-            yield Running(
-                [pid], port, [request("/sub", websocket=websocket)], lambda: post(port, "/pub", payload(size))
-            )
+            requests = [request("/sub", websocket=websocket)]
+            publish = partial(_post_text, publishing, size)
+            yield Running([pid], port, requests, publish, has_tls=self.tls is not None)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def nginx_tls(tls: tuple[Path, Path] | None) -> str:
+    """Return what ends a `listen` line, and what follows it."""
+    if tls is None:
+        return ";"
+    return f"ssl;\n    ssl_protocols TLSv1.3; ssl_certificate {tls[0]}; ssl_certificate_key {tls[1]};"
+
+
+def _post_text(port: int, size: int) -> None:
+    post(port, "/pub", payload(size))
 
 
 # Ours
@@ -158,15 +173,15 @@ class Ours:
     _site: object = None
 
     @contextlib.contextmanager
-    def start(self, websocket: bool) -> Iterator[Running]:
-        with self.node() as (pids, port):
+    def start(self, websocket: bool, tls: tuple[Path, Path] | None = None) -> Iterator[Running]:
+        """`tls`: certificate and key, if the node is to speak HTTPS."""
+        with self.node(tls) as (pids, port):
             topic = self.topics[0]
-            yield Running(
-                pids, port, self.requests([topic], websocket=websocket), lambda: self.publish([topic]), "hello"
-            )
+            requests = self.requests([topic], websocket=websocket)
+            yield Running(pids, port, requests, lambda: self.publish([topic]), "hello", has_tls=tls is not None)
 
     @contextlib.contextmanager
-    def node(self) -> Iterator[tuple[list[int], int]]:
+    def node(self, tls: tuple[Path, Path] | None = None) -> Iterator[tuple[list[int], int]]:
         """Have a fresh node for the length of the block: ids of its process and of Valkey, its port."""
         from tests.sites import Site
 
@@ -176,9 +191,16 @@ class Ours:
         # On a port of its own: viewers of the last one still have its port.
         self._site.nodes.clear()
         self._site.urls.clear()
-        self._site.start_node()
+        if tls is None:
+            self._site.start_node()
+            port = int(self._site.urls[0].rpartition(":")[2])
+        else:
+            self._site.env |= {"LIVE_TLS_CERT": str(tls[0]), "LIVE_TLS_KEY": str(tls[1])}
+            with listen() as secure:
+                self._site.start_node(program=lambda name, fd: node(name, fd, secure.fileno()))
+                port = secure.getsockname()[1]
+            del self._site.env["LIVE_TLS_CERT"], self._site.env["LIVE_TLS_KEY"]
         self._site.wait_until_ready()
-        port = int(self._site.urls[0].rpartition(":")[2])
         try:
             yield [self._site.nodes[0].pid, self._site.valkey.pid], port
         finally:
