@@ -1,8 +1,8 @@
 """How static files and pages travel: small, and each version of a file once. Called by liveplatform.asgi.
 
-A static file may have a form in Brotli beside it (scripts/vendor.sh writes it). Its gzip form is made at the first
-start and kept in the data folder. Pages and what one reads by the API are compressed as they are answered, unless there
-is a proxy, which does it.
+A library may have its form in Brotli beside it (scripts/vendor.sh writes it). All other forms of static files are made
+at the first start and kept in the data folder. Pages and what one reads by the API are compressed as they are answered,
+unless there is a proxy, which does it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import hashlib
 import logging
 import os
 import secrets
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from wsgiref.headers import Headers
 
+import brotli  # type: ignore[import-untyped]
 from django.conf import settings
 from django.http import HttpResponse
 from django.utils.cache import patch_vary_headers
@@ -39,6 +42,11 @@ RANDOM_BYTES_MAX = 100
 """So much is added to what is somebody's own, so that its length says nothing of what is in it (as Django's
 GZipMiddleware does).
 """
+MAKING: dict[str, Callable[[bytes], bytes]] = {
+    "br": partial(brotli.compress, quality=11),
+    "gzip": partial(gzip.compress, compresslevel=9, mtime=0),
+}
+"""The codings of static files. Of 139 files Brotli makes 178 KB, gzip 211 KB; both together take 0.7 s, once."""
 TEXTS = (".css", ".js", ".json", ".mjs", ".svg")
 
 
@@ -92,20 +100,21 @@ class StaticFiles(ServeStaticASGI):  # type: ignore[misc]
         if not path.is_relative_to(self._folder) or path.suffix not in TEXTS:
             return {}
         found = {"br": f"{path}.br"} if os.path.exists(f"{path}.br") else {}
-        if path.stat().st_size >= COMPRESSED_MIN_BYTES and (made := self._gzipped(path)):
-            found["gzip"] = made
+        content = path.read_bytes()
+        if len(content) >= COMPRESSED_MIN_BYTES:
+            made = {coding: self._made(content, coding) for coding in MAKING if coding not in found}
+            found |= {coding: form for coding, form in made.items() if form}
         return found
 
-    def _gzipped(self, path: Path) -> str:
-        """Return the path of the file in gzip, "" if it cannot be written."""
-        content = path.read_bytes()
-        made = self._kept / f"{hashlib.sha256(content).hexdigest()[:32]}.gz"
+    def _made(self, content: bytes, coding: str) -> str:
+        """Return the path of the content in this coding, "" if it cannot be written."""
+        made = self._kept / f"{hashlib.sha256(content).hexdigest()[:32]}.{coding}"
         if made.exists():
             return str(made)
-        writing = made.with_suffix(f".{os.getpid()}")  # other processes of the site make it too
+        writing = made.with_suffix(f".{coding}.{os.getpid()}")  # other processes of the site make it too
         try:
             self._kept.mkdir(parents=True, exist_ok=True)
-            writing.write_bytes(gzip.compress(content, 9, mtime=0))
+            writing.write_bytes(MAKING[coding](content))
             writing.replace(made)
         except OSError as error:
             logger.warning("static files go out uncompressed: %s: %s", self._kept, error.strerror)

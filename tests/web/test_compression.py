@@ -29,6 +29,7 @@ def client(site: Site) -> Iterator[httpx.Client]:
     ("encodings", "coding"),
     [
         ("gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
         ("br;q=0, GZIP;q=0.1, deflate", "gzip"),
         ("identity;q=0, gzip", "gzip"),
         ("gzip;q=0", None),
@@ -44,6 +45,8 @@ def client(site: Site) -> Iterator[httpx.Client]:
 def test_each_gets_a_form_that_it_takes(client: httpx.Client, path: str, encodings: str, coding: str | None) -> None:
     """A list of encodings that is nonsense, or leaves none, gets what is there as it is."""
     headers = {"Accept-Encoding": encodings}
+    if coding == "br" and not path.startswith("/static/"):
+        coding = "gzip"  # what is made for each is made fast
     answer, headed = client.get(path, headers=headers), client.head(path, headers=headers)
     assert (answer.status_code, answer.headers.get("Content-Encoding")) == (200, coding)
     assert "Accept-Encoding" in answer.headers["Vary"]
