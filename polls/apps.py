@@ -17,7 +17,7 @@ class PollsConfig(AppConfig):
         from polls.purged import QuestionsOfPurge
         from polls.topics import BoardTopics, QuestionTopics
         from realtime.registry import registry
-        from videos import alarms, moderation, purges
+        from videos import alarms, held, moderation, purges
         from videos.attachments import attachments
         from videos.purges import RestoresComments
 
@@ -27,6 +27,7 @@ class PollsConfig(AppConfig):
             registry.add_command(op, command)
         belongings += [VotesOfViewer(), QuestionsOfViewer()]
         purges.also.append(QuestionsOfPurge())
+        held.approvals[held.HeldKind.QUESTION] = questions.QuestionApproval()
         undoings["delete_question"] = RestoresComments()
         moderation.deleters["question"] = lambda video_id, about, actor: questions.delete(video_id, about.int, actor)
         alarms.expected.append(raids.has_just_come)

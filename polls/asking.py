@@ -8,6 +8,7 @@ pass what a comment must pass (videos.screened).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,9 +31,10 @@ from realtime.events import Counters, Durable, Event, now_ms
 from realtime.limits import Limited
 from realtime.log import writer as log
 from realtime.log.group_commit import Applied, GroupCommit
+from realtime.log.threads import backend_threads
 from screening import hook
 from screening.rules import ALLOWED, Verdict
-from videos import screened
+from videos import held, screened
 from videos.actors import ACTORS, Actor, is_moderator_in, may_watch, roles_by
 from videos.changes import HeldBack, Shadowed
 from videos.models import Video
@@ -70,19 +72,22 @@ AskOrVote = Ask | SetVote
 
 
 async def ask(video_id: UUID, who: Viewer | Claim, body: str, *, client_id: str | None = None) -> dict[str, Any]:
-    """Ask the broadcaster; return the question as viewers see it. The same `client_id` again answers the same.
+    """Ask the broadcaster; return the question as viewers see it, or `{"held"}` if it waits for a moderator.
 
-    Raises SignedOut, NotFound, Invalid, StoreUnavailable, Limited (slow mode), Forbidden (the channel's rules; what
-    they would hold is `question_held`; `name_taken`), Conflict (`questions_off`, `too_many_questions`,
-    `client_id_taken`).
+    The same `client_id` again answers the same. Raises SignedOut, NotFound, Invalid, StoreUnavailable, Limited (slow
+    mode), Forbidden (the channel's rules; `name_taken`), Conflict (`questions_off`, `too_many_questions`,
+    `client_id_taken`, `queue_full`).
     """
     body = checked_line(body, ASKED_MAX, "question")
     verdict = await hook.ask(body, author_id=who.id, video_id=video_id)
+    written = held.Written(video_id, who.id, body, None, client_id, held.HeldKind.QUESTION)
     try:
         return await group_commit.submit(Ask(video_id, who, body, client_id, verdict))
     except HeldBack as reason:
-        raise Forbidden("A moderator looks at this first: write it as a comment.", code="question_held") from reason
+        return await held.hold(written, str(reason))
     except Shadowed as shadowed:
+        with contextlib.suppress(Conflict):  # The queue is full: who does not know of the shadow must not learn of it.
+            await backend_threads.run(held.keep, written, held.SHADOW)
         return shadowed.shown
 
 

@@ -33,7 +33,8 @@ async def _ask(who: Claim, message: dict[str, Any]) -> dict[str, Any]:
     video_id = id_of(text_of(message, "video"), _VIDEO)
     body, client_id = checked_line(text_of(message, "body"), ASKED_MAX, "question"), client_id_of(message)
     act_limits.take(COMMENTS, who)
-    return {"question": await asking.ask(video_id, who, body, client_id=client_id)}
+    made = await asking.ask(video_id, who, body, client_id=client_id)
+    return made if "held" in made else {"question": made}
 
 
 async def _vote_question(who: Claim, message: dict[str, Any]) -> dict[str, Any]:

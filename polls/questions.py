@@ -7,7 +7,7 @@ Whether one may ask, and what is being answered, is on the board.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +27,8 @@ from polls.models import IS_LISTED, Question, QuestionList, QuestionVote
 from polls.polls import votes_json
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos.models import Video
+from videos.held import Approval
+from videos.models import HeldComment, Video
 from videos.topics import visible_video
 from web.moments import to_ms
 from web.refusals import Conflict, NotFound
@@ -152,6 +153,31 @@ def bring_back(heads: log.LockedHeads, questions: Sequence[Question]) -> None:
         question.answering_at = question.answering_at if question.answered_at else None
     Question.objects.bulk_update(questions, ["deleted_at", "deletion", "answering_at"])
     _publish(heads, questions[0].video_id, questions)
+
+
+class QuestionApproval(Approval):
+    """A question that was held, and is listed now."""
+
+    def topics(self, video_id: UUID) -> Collection[TopicName]:
+        return [questions_topic(video_id)]
+
+    def publish(self, heads: log.LockedHeads, video: Video, waiting: HeldComment) -> dict[str, Any]:
+        """Also when no more is asked meanwhile. Raises Conflict (`video_ended`, `too_many_questions`)."""
+        if video.status == Video.Status.ENDED:
+            raise Conflict("This broadcast has ended.", code="video_ended")
+        if _listed(video.id).count() >= LISTED_MAX:
+            raise Conflict(f"{LISTED_MAX} questions wait already.", code="too_many_questions")
+        same = Question.objects.filter(video=video, author=waiting.author, client_id=waiting.client_id)
+        made = Question.objects.create(
+            video=video,
+            author=waiting.author,
+            body=waiting.body,
+            # Asked again meanwhile, by other rules: then that one has it.
+            client_id=waiting.client_id if not same.exists() else None,
+            asked_at=timezone.now(),
+        )
+        _publish(heads, video.id, [made])
+        return question_json(made)
 
 
 def rename(heads: log.LockedHeads, asked: Sequence[Question], author: Viewer) -> None:

@@ -20,6 +20,7 @@ from realtime import act_limits
 from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import backend_threads
 from videos.limits import COMMENTS
+from videos.schemas import HeldOut
 from web.answers import ACTING, READING, check_query
 from web.schemas import Id
 
@@ -70,17 +71,19 @@ async def put_asking(request: HttpRequest, video_id: VideoId, body: schemas.Aski
 
 @router.post(
     "/videos/{video_id}/questions",
-    response={201: schemas.QuestionOut, **SENDING},
+    response={201: schemas.QuestionOut, 202: HeldOut, **SENDING},
     tags=["board"],
     auth=claim_auth,
     summary="Ask the broadcaster a question",
 )
 async def ask_question(request: HttpRequest, video_id: VideoId, body: schemas.QuestionIn) -> HttpResponse:
-    """It passes the rules for comments, and counts as one for how often one may act. Three of yours wait at most."""
+    """It passes the rules for comments, and counts as one for how often one may act. Three of yours wait at most. 202:
+    a moderator looks at it first."""
     who = acting_claim(request)
     checked_line(body.body, ASKED_MAX, "question")
     act_limits.take(COMMENTS, who)
-    return answer(await asking.ask(video_id, who, body.body, client_id=body.client_id), 201)
+    made = await asking.ask(video_id, who, body.body, client_id=body.client_id)
+    return answer(made, 202 if "held" in made else 201)
 
 
 @router.put(

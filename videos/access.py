@@ -40,25 +40,27 @@ def locked_for(right: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedHea
     return head, video
 
 
-def locked_channel(act: str, video_id: UUID, actor: Viewer) -> tuple[log.LockedHeads, Video]:
+def locked_channel(act: str, video_id: UUID, actor: Viewer, *also: TopicName) -> tuple[log.LockedHeads, Video]:
     """Do what `locked_with_channel` does, for somebody who may do the act there (moderation.rights).
 
     Raises NotFound, Forbidden, Conflict.
     """
-    heads, video = locked_with_channel(video_id, actor)
+    heads, video = locked_with_channel(video_id, actor, *also)
     channel_rights.require(act, video.owner_id, actor)
     return heads, video
 
 
-def locked_with_channel(video_id: UUID, actor: Viewer) -> tuple[log.LockedHeads, Video]:
+def locked_with_channel(video_id: UUID, actor: Viewer, *also: TopicName) -> tuple[log.LockedHeads, Video]:
     """Return the topics of the video and of its channel's moderation, locked, and the video, if they may see it.
+
+    `also`: other topics to lock with them.
 
     Raises NotFound, Conflict.
     """
     owner_id = Video.objects.filter(id=video_id).values_list("owner_id", flat=True).first()
     if owner_id is None:
         raise NotFound("There is no such video.")
-    heads = audit.lock(owner_id, TopicName(f"video:{video_id}"))
+    heads = audit.lock(owner_id, TopicName(f"video:{video_id}"), *also)
     _, video = locked(video_id, actor)
     if video.owner_id != owner_id:
         raise Conflict("The broadcaster has just signed in to another account. Try again.")

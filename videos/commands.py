@@ -121,7 +121,8 @@ async def react(viewer: Viewer, video_id: UUID, kind: str, count: int) -> None:
 
 async def _approve(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:
     waiting = named(message, "held")
-    return {"comment": await backend_threads.run(lambda: held.approve(video_id, waiting, viewer_of_claim(who)))}
+    approved = await backend_threads.run(lambda: held.approve(video_id, waiting, viewer_of_claim(who)))
+    return {approved.kind: approved.data}
 
 
 async def _deny(who: Claim, video_id: UUID, message: dict[str, Any]) -> dict[str, Any]:

@@ -1,21 +1,23 @@
-"""Comments that wait for a moderator: kept, then approved or denied.
+"""Comments and questions that wait for a moderator: kept, then approved or denied.
 
-Hop: `keep` is called by videos.likes when the rules hold a comment; the rest by the API, the admin, merging and
-removal. A held comment is in no video's topic. When it is approved it becomes a comment, at that moment, and is
-published as any other. The moderators of the channel see what waits in their topic (`HeldPart`).
+Hop: `keep` is called by videos.likes and polls.asking when the rules hold something; the rest by the API, the admin,
+merging and removal. What is held is in no topic of viewers. When it is approved it becomes a comment or a question, at
+that moment, and is published as any other (`approvals`). The moderators of the channel see what waits in their topic
+(`HeldPart`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Viewer
 from accounts.representation import person
@@ -23,6 +25,7 @@ from moderation import audit
 from moderation import rights as channel_rights
 from realtime.events import TopicName
 from realtime.log import writer as log
+from realtime.log.threads import backend_threads
 from videos import listeners
 from videos.access import locked_channel
 from videos.models import Comment, HeldComment, Video
@@ -33,28 +36,59 @@ from web.refusals import Conflict, NotFound
 
 logger = logging.getLogger(__name__)
 
+HeldKind = HeldComment.Kind
+
 HELD_MAX = 100  # of one channel
 REASON_MAX = 200
 SHADOW = "shadow"
 """The reason where the author is under a shadow, of which they must not learn."""
 BODY_SHOWN = 280  # characters in the moderators' topic; REST has all
-DETAIL = "A moderator looks at your comment first."
+DETAILS = {
+    HeldKind.COMMENT: _("A moderator looks at your comment first."),
+    HeldKind.QUESTION: _("A moderator looks at your question first."),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A comment as its author has sent it."""
+    """A comment or question as its author has sent it."""
 
     video_id: UUID
     author_id: UUID
     body: str
     reply_to: UUID | None
     client_id: str | None
+    kind: HeldKind = HeldKind.COMMENT
+
+
+class Approval(Protocol):
+    """How things of one kind are published."""
+
+    def topics(self, video_id: UUID) -> Collection[TopicName]:
+        """Return the topics that `publish` needs beside those of the video and the moderators."""
+        ...
+
+    def publish(self, heads: log.LockedHeads, video: Video, waiting: HeldComment) -> dict[str, Any]:
+        """Publish what has waited, now; return it as viewers see it. The topics are locked. Raises Conflict."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    kind: HeldKind
+    data: dict[str, Any]
+    """As viewers see it."""
+
+
+async def hold(written: Written, reason: str) -> dict[str, Any]:
+    """Do what `keep` does; return `{"held": {"id", "detail"}}`, in the author's language."""
+    id = await backend_threads.run(keep, written, reason)
+    return {"held": {"id": str(id), "detail": str(DETAILS[written.kind])}}
 
 
 @transaction.atomic
-def keep(written: Written, reason: str) -> dict[str, Any]:
-    """Keep a comment for the moderators; return `{"id", "detail"}`. The same text, while it waits, is the same one.
+def keep(written: Written, reason: str) -> UUID:
+    """Keep something for the moderators; return its id. The same text, while it waits, is the same one.
 
     Raises NotFound, Conflict.
     """
@@ -63,15 +97,15 @@ def keep(written: Written, reason: str) -> dict[str, Any]:
         raise NotFound("There is no such video.")
     heads = audit.lock(owner_id)
     found = _waiting(written) or _kept(heads, owner_id, written, reason)
-    return {"id": str(found.id), "detail": DETAIL}
+    return found.id
 
 
 def _waiting(written: Written) -> HeldComment | None:
-    """Return the comment if it waits already. Raises Conflict if its client_id belongs to another one."""
-    mine = HeldComment.objects.filter(video=written.video_id, author=written.author_id)
+    """Return what waits already. Raises Conflict if its client_id belongs to something else."""
+    mine = HeldComment.objects.filter(video=written.video_id, author=written.author_id, kind=written.kind)
     known = mine.filter(client_id=written.client_id).first() if written.client_id is not None else None
     if known is not None and (known.body, known.reply_to_id) != (written.body, written.reply_to):
-        raise Conflict("This client_id belongs to another comment.", code="client_id_taken")
+        raise Conflict("This client_id belongs to something else.", code="client_id_taken")
     return known or mine.filter(body=written.body, reply_to=written.reply_to).first()
 
 
@@ -85,6 +119,7 @@ def _kept(heads: log.LockedHeads, owner_id: UUID, written: Written, reason: str)
         reply_to_id=written.reply_to,
         client_id=written.client_id,
         reason=reason[:REASON_MAX],
+        kind=written.kind,
     )
     made.refresh_from_db()  # the time is the database's
     log.record(heads[audit.topic_of(owner_id)], "comment_held", {"held": _shown(made)})
@@ -92,16 +127,17 @@ def _kept(heads: log.LockedHeads, owner_id: UUID, written: Written, reason: str)
 
 
 def waiting_at(video_id: UUID, actor: Viewer, limit: int) -> list[dict[str, Any]]:
-    """Return the comments that wait at a video, the oldest first. Raises NotFound, Forbidden."""
+    """Return what waits at a video, the oldest first. Raises NotFound, Forbidden."""
     channel_rights.require("review", visible_video(video_id, actor).owner_id, actor)
     found = HeldComment.objects.filter(video=video_id).select_related("author").order_by("id")
     return [held_json(comment) for comment in found[:limit]]
 
 
 def held_json(comment: HeldComment) -> dict[str, Any]:
-    """The held comment, as moderators read it. Needs `comment.author`."""
+    """What is held, as moderators read it. Needs `comment.author`."""
     return {
         "id": str(comment.id),
+        "kind": comment.kind,
         "video_id": str(comment.video_id),
         "author": person(comment.author),
         "body": comment.body,
@@ -112,45 +148,59 @@ def held_json(comment: HeldComment) -> dict[str, Any]:
 
 
 def _shown(comment: HeldComment) -> dict[str, Any]:
-    """The held comment in the moderators' topic, where a long text is cut."""
+    """What is held, in the moderators' topic, where a long text is cut."""
     return {**held_json(comment), "body": comment.body[:BODY_SHOWN]}
 
 
 @transaction.atomic
-def approve(video_id: UUID, held_id: UUID, actor: Viewer) -> dict[str, Any]:
-    """Publish a held comment, now; return it as viewers see it. Raises NotFound, Forbidden."""
-    heads, video = locked_channel("review", video_id, actor)
+def approve(video_id: UUID, held_id: UUID, actor: Viewer) -> Approved:
+    """Publish what is held, now. Raises NotFound, Forbidden, Conflict (of a question: the list is full, or over)."""
+    found = HeldComment.objects.filter(id=held_id, video=video_id).only("kind").first()
+    kind = HeldKind(found.kind) if found is not None else HeldKind.COMMENT
+    heads, video = locked_channel("review", video_id, actor, *approvals[kind].topics(video_id))
     waiting = _decided(heads, "approve", video, held_id, actor)
-    head = heads[TopicName(video.topic)]
-    made = Comment.objects.create(
-        video=video,
-        author_id=waiting.author_id,
-        body=waiting.body,
-        reply_to_id=waiting.reply_to_id,
-        client_id=waiting.client_id,
-        seq=head.seq + 1,
-        created_at=timezone.now(),
-    )
-    shown = with_authors(Comment.objects.filter(id=made.id)).get()
-    shown.video = video
-    data = comment_json(shown)
-    listeners.changed([made.id])
-    log.record(head, "comment", {"comment": data})
-    return data
+    return Approved(kind, approvals[kind].publish(heads, video, waiting))
+
+
+class _CommentApproval(Approval):
+    def topics(self, video_id: UUID) -> Collection[TopicName]:
+        return ()
+
+    def publish(self, heads: log.LockedHeads, video: Video, waiting: HeldComment) -> dict[str, Any]:
+        head = heads[TopicName(video.topic)]
+        made = Comment.objects.create(
+            video=video,
+            author_id=waiting.author_id,
+            body=waiting.body,
+            reply_to_id=waiting.reply_to_id,
+            client_id=waiting.client_id,
+            seq=head.seq + 1,
+            created_at=timezone.now(),
+        )
+        shown = with_authors(Comment.objects.filter(id=made.id)).get()
+        shown.video = video
+        data = comment_json(shown)
+        listeners.changed([made.id])
+        log.record(head, "comment", {"comment": data})
+        return data
+
+
+approvals: dict[HeldKind, Approval] = {HeldKind.COMMENT: _CommentApproval()}
+"""Apps above add theirs in AppConfig.ready()."""
 
 
 @transaction.atomic
 def deny(video_id: UUID, held_id: UUID, actor: Viewer) -> None:
-    """Throw a held comment away. Raises NotFound, Forbidden."""
+    """Throw away what is held. Raises NotFound, Forbidden."""
     heads, video = locked_channel("review", video_id, actor)
     _decided(heads, "deny", video, held_id, actor)
 
 
 def _decided(heads: log.LockedHeads, act: str, video: Video, held_id: UUID, actor: Viewer) -> HeldComment:
-    """Take a comment out of what waits, and write down who did. Raises NotFound."""
+    """Take something out of what waits, and write down who did. Raises NotFound."""
     found = HeldComment.objects.select_related("author").filter(id=held_id, video=video).first()
     if found is None:
-        raise NotFound("There is no such comment. Perhaps another moderator has decided.")
+        raise NotFound("Nothing about this waits. Perhaps another moderator has decided.")
     _forget(heads, video.owner_id, HeldComment.objects.filter(id=held_id))
     audit.record(
         heads,
@@ -163,7 +213,7 @@ def _decided(heads: log.LockedHeads, act: str, video: Video, held_id: UUID, acto
         text=found.body,
         reason=found.reason,
     )
-    logger.info("held comment %s of %s: %s by %s", held_id, video.topic, act, actor.id)
+    logger.info("held %s of %s: %s by %s", held_id, video.topic, act, actor.id)
     return found
 
 

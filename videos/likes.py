@@ -76,10 +76,10 @@ async def comment(
     try:
         made = await group_commit.submit(command)
     except HeldBack as reason:
-        return {"held": await backend_threads.run(held.keep, written, str(reason))}
+        return await held.hold(written, str(reason))
     except Shadowed as shadowed:
         with contextlib.suppress(Conflict):  # The queue is full: who does not know of the shadow must not learn of it.
-            shadowed.shown["id"] = (await backend_threads.run(held.keep, written, held.SHADOW))["id"]
+            shadowed.shown["id"] = str(await backend_threads.run(held.keep, written, held.SHADOW))
         return shadowed.shown
     await alarms.look(command)
     return made

@@ -232,7 +232,11 @@ class Comment(models.Model):
 
 
 class HeldComment(models.Model):
-    """A comment that waits for a moderator (videos.held). Its row is deleted when they have decided."""
+    """A comment or a question that waits for a moderator (videos.held). Its row is deleted when they have decided."""
+
+    class Kind(models.TextChoices):
+        COMMENT = "comment", _("comment")
+        QUESTION = "question", _("question")
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="held", verbose_name=_("video"))
@@ -243,11 +247,12 @@ class HeldComment(models.Model):
     reason = models.CharField(_("why"), max_length=200)
     """The entry of a list that it fits, or what the site's own program says."""
     created_at = models.DateTimeField(_("written"), db_default=Now())
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.COMMENT, db_default=Kind.COMMENT)
 
     class Meta:
         verbose_name = _("held comment")
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["video", "author", "client_id"], name="held_client_id"),
+            models.UniqueConstraint(fields=["video", "author", "kind", "client_id"], name="held_client_id_of_kind"),
         ]
 
     def __str__(self) -> str:

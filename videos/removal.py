@@ -60,7 +60,7 @@ UPDATE videos_likecount c SET count = count - 1 FROM gone WHERE c.video_id = gon
 # What a copy for the owner of an account says
 _OF_VIDEO = ("id", "title", "description", "visibility", "created_at", "starts_at", "started_at", "ended_at")
 _OF_COMMENT = ("id", "video_id", "video__title", "body", "created_at", "deleted_at")
-_OF_HELD = ("id", "video_id", "video__title", "body", "created_at")
+_OF_HELD = ("id", "kind", "video_id", "video__title", "body", "created_at")
 _OF_LIKE = ("video_id", "video__title", "kind", "created_at")
 
 

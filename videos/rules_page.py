@@ -165,12 +165,12 @@ def _set_words(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
 
 def _approve(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
     held.approve(*_named(request), viewer)
-    messages.success(request, _("The comment is published."))
+    messages.success(request, _("It is published."))
 
 
 def _deny(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
     held.deny(*_named(request), viewer)
-    messages.success(request, _("The comment is thrown away."))
+    messages.success(request, _("It is thrown away."))
 
 
 def _dismiss(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
@@ -211,7 +211,7 @@ def _open(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
 
 
 def _named(request: HttpRequest) -> tuple[UUID, UUID]:
-    """Return the video and the held comment that a form names. Raises Http404."""
+    """Return the video and what is held, as a form names them. Raises Http404."""
     return _id_in(request, "video"), _id_in(request, "comment")
 
 

@@ -245,19 +245,31 @@ class HeldNow(Schema):
 
 
 class HeldOut(Schema):
-    """The comment waits for a moderator."""
+    """It waits for a moderator."""
 
     held: HeldNow
 
 
 class HeldCommentOut(Schema):
     id: UUID
+    kind: Literal["comment", "question"]
     video_id: UUID
     author: Person
     body: str
     reply_to: UUID | None
     at_ms: int
     reason: str = Field(description="The entry of a list that it fits, or what the site's own program says.")
+
+
+class ApprovedQuestion(Schema):
+    """A question that was held, as viewers see it now."""
+
+    id: int
+    body: str
+    author: Person
+    asked_at_ms: int
+    answering_at_ms: int | None
+    answered_at_ms: int | None
 
 
 class HeldPage(Schema):

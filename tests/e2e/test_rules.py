@@ -62,3 +62,25 @@ async def test_the_alarm_of_an_attack_closes_the_gate_by_one_press(site: Site, o
     await bar.get_by_role("button", name="Open the gate").click()
     await expect(bar).to_be_hidden()
     assert [*owner.problems, *page.problems] == []
+
+
+async def test_a_held_question_waits_until_it_is_approved(site: Site, open_window: OpenWindow) -> None:
+    nadia = make_broadcaster(site, "nadia-of-held-questions")
+    video_id, channel = nadia.new_video(), nadia.call("GET", "/me")["viewer"]["id"]
+    nadia.call("PUT", f"/channels/{channel}/words", {"refused": "", "held": "money"})
+    nadia.call("PUT", f"/videos/{video_id}/questions", {"is_open": True})
+    owner = await signed_in(open_window, nadia, f"/videos/{video_id}/")
+    viewer = await open_window(f"{site.urls[0]}/videos/{video_id}/")
+    await viewer.join("Vera")
+    await viewer.page.get_by_role("tab", name="Questions").click()
+    field = viewer.page.get_by_placeholder("Ask a question")
+    await field.fill("Where is my money?")
+    await field.press("Enter")
+    await expect(viewer.page.locator("#ask-error")).to_contain_text("A moderator looks at your question first.")
+    await owner.page.locator(".queue-bar").click()
+    dialog = owner.page.get_by_role("dialog", name="Waiting for moderators")
+    await expect(dialog.get_by_role("listitem").filter(has_text="Where is my money?")).to_contain_text("Question")
+    await dialog.get_by_role("button", name="Approve").click()
+    await expect(viewer.page.locator(".question", has_text="Where is my money?")).to_have_count(1)
+    await expect(dialog).to_contain_text("Nothing waits.")
+    assert [*owner.problems, *viewer.problems] == []

@@ -94,5 +94,5 @@ async def test_a_comment_under_a_shadow_waits_and_its_author_sees_it_written(sta
     assert len(stage.events) == before
     [waiting] = await run(held.waiting_at, stage.video.id, stage.owner, 10)
     assert (waiting["id"], waiting["reason"]) == (made["id"], "shadow")
-    approved = await run(held.approve, stage.video.id, UUID(waiting["id"]), stage.owner)
+    approved = (await run(held.approve, stage.video.id, UUID(waiting["id"]), stage.owner)).data
     assert approved["body"] == "nobody hears"

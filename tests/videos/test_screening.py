@@ -119,7 +119,7 @@ async def test_held_comment_is_shown_to_nobody_until_it_is_approved(stage: Stage
     assert (waiting["body"], waiting["reason"]) == ("Money for nothing", "money")
     assert waiting["id"] == answer["held"]["id"]
 
-    shown = await run(held.approve, stage.video.id, UUID(waiting["id"]), stage.owner)
+    shown = (await run(held.approve, stage.video.id, UUID(waiting["id"]), stage.owner)).data
     name, data = stage.newest()
     assert (name, data["comment"]) == ("comment", shown)
     assert shown["author"]["id"] == str(stage.viewers[0].id)

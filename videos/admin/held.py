@@ -26,11 +26,11 @@ ACTION_MAX = 100
 
 @admin.register(HeldComment)
 class HeldCommentAdmin(QuickListMixin, admin.ModelAdmin[HeldComment]):
-    list_display = ("text", "reason", "author", "video", "created_at")
+    list_display = ("text", "kind", "reason", "author", "video", "created_at")
     list_select_related = ("author", "video")
     sortable_by = ()
     actions = ("approve", "deny")
-    readonly_fields = ("body", "reason", "author", "video", "reply_to", "created_at")
+    readonly_fields = ("body", "kind", "reason", "author", "video", "reply_to", "created_at")
     fields = readonly_fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -43,15 +43,15 @@ class HeldCommentAdmin(QuickListMixin, admin.ModelAdmin[HeldComment]):
     def has_moderate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(MODERATE)
 
-    @admin.display(description=gettext_lazy("comment"))
+    @admin.display(description=gettext_lazy("text"))
     def text(self, comment: HeldComment) -> str:
         return format_html("<bdi>{}</bdi>", comment)
 
-    @admin.action(permissions=["moderate"], description=gettext_lazy("Approve the selected comments"))
+    @admin.action(permissions=["moderate"], description=gettext_lazy("Approve what is selected"))
     def approve(self, request: HttpRequest, queryset: QuerySet[HeldComment]) -> None:
         self._decide(request, queryset, held.approve, _("Approved."))
 
-    @admin.action(permissions=["moderate"], description=gettext_lazy("Deny the selected comments"))
+    @admin.action(permissions=["moderate"], description=gettext_lazy("Deny what is selected"))
     def deny(self, request: HttpRequest, queryset: QuerySet[HeldComment]) -> None:
         self._decide(request, queryset, held.deny, _("Denied."))
 

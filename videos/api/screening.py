@@ -114,7 +114,7 @@ async def open_gate(request: HttpRequest, channel_id: ChannelId) -> HttpResponse
     response={200: schemas.HeldPage, **ACTING},
     tags=["comments"],
     auth=viewer_auth,
-    summary="List the comments that wait (moderators)",
+    summary="List what waits (moderators)",
 )
 async def list_held(request: HttpRequest, video_id: VideoId, limit: Limit = 50) -> HttpResponse:
     """The oldest first."""
@@ -125,14 +125,14 @@ async def list_held(request: HttpRequest, video_id: VideoId, limit: Limit = 50) 
 
 @router.post(
     "/videos/{video_id}/held/{held_id}",
-    response={201: schemas.CommentOut, **ACTING},
+    response={201: schemas.CommentOut | schemas.ApprovedQuestion, **ACTING},
     tags=["comments"],
     auth=viewer_auth,
-    summary="Approve a comment that waits (moderators)",
+    summary="Approve what waits (moderators)",
 )
 async def approve_held(request: HttpRequest, video_id: VideoId, held_id: HeldId) -> HttpResponse:
     """It is published now, and has another id."""
-    return answer(await backend_threads.run(held.approve, video_id, held_id, acting_viewer(request)), 201)
+    return answer((await backend_threads.run(held.approve, video_id, held_id, acting_viewer(request))).data, 201)
 
 
 @router.delete(
@@ -140,7 +140,7 @@ async def approve_held(request: HttpRequest, video_id: VideoId, held_id: HeldId)
     response={204: None, **ACTING},
     tags=["comments"],
     auth=viewer_auth,
-    summary="Deny a comment that waits (moderators)",
+    summary="Deny what waits (moderators)",
 )
 async def deny_held(request: HttpRequest, video_id: VideoId, held_id: HeldId) -> HttpResponse:
     await backend_threads.run(held.deny, video_id, held_id, acting_viewer(request))

@@ -158,6 +158,7 @@ export class Questions {
     try {
       const question = await call("POST", this.#path, this.#unsent);
       this.#unsent = null;
+      if (question.held) return this.#form.complain(question.held.detail);
       this.#happened("local_asked", { question });
       byId("question-list").lastElementChild?.scrollIntoView({ block: "nearest" });
     } catch (error) {

@@ -130,9 +130,10 @@ function fillReported(item, { kind, viewer, text, reasons, complaints }, may) {
   }));
 }
 
-function fillHeld(item, { author, body, reason, at_ms: atMs }) {
+function fillHeld(item, { kind, author, body, reason, at_ms: atMs }) {
   const part = partOf(item);
   part("name").textContent = author.name;
+  part("question").hidden = kind !== "question";
   writeTime(item, atMs, clock(atMs));
   part("text").textContent = body;
   part("reason").querySelector("bdi").textContent = reason;
