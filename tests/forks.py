@@ -35,10 +35,11 @@ LIBRARIES = (
     "celery.concurrency.solo", "celery.fixups.django", "celery.loaders.app", "celery.worker.consumer",
     "channels.routing", "channels_redis.pubsub", "cryptography.x509", "daphne.utils", "django.contrib.admin.options",
     "django.contrib.postgres.fields", "django.contrib.staticfiles.finders", "django.core.asgi",
-    "django.core.management", "django.db.backends.postgresql.base", "django.db.migrations.executor", "environs",
-    "jinja2", "kombu.transport.redis", "orjson", "precis_i18n", "prometheus_client", "psycopg_pool", "pydantic.main",
-    "redis.asyncio", "redis.sentinel", "requests", "service_identity", "twisted.internet.ssl",
-    "twisted.web.resource", "uuid_utils",
+    "django.core.management", "django.db.backends.postgresql.base", "django.db.migrations.executor",
+    "django_stubs_ext.aliases", "environs", "fido2.server", "fido2.webauthn", "httpx", "jinja2",
+    "kombu.transport.redis", "orjson", "precis_i18n", "prometheus_client", "psycopg_pool", "pydantic.main",
+    "pydantic.networks", "re2", "redis.asyncio", "redis.sentinel", "requests", "servestatic.media_types",
+    "service_identity", "twisted.internet.ssl", "twisted.web.http", "twisted.web.resource", "uuid_utils",
 )  # fmt: skip
 _lock = threading.Lock()
 REQUEST_MAX_BYTES = 1024 * 1024
