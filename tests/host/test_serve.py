@@ -18,16 +18,21 @@ from tests.sites import answers, free_port, wait_for
 Manage = Callable[..., Command]
 
 
-@pytest.fixture
-def serve(manage: Manage, port: int) -> Callable[..., Command]:
-    """Start the site and return it when it says that it is ready."""
+@pytest.fixture(scope="module")
+def kept() -> Iterator[dict[str, str]]:
+    """The environment of a site whose data several tests use."""
+    with embedded.temporary_folder() as made:
+        yield {**environment_of(made / "data"), "PORT": str(free_port())}
 
-    def start(**variables: str) -> Command:
-        site = manage("serve", PORT=str(port), **variables)
-        site.wait_for_line("Ready:")
-        return site
 
-    return start
+@pytest.fixture(scope="module")
+def first(kept: dict[str, str]) -> Iterator[Command]:
+    """The first start of that site."""
+    site = Command(("serve",), kept)
+    site.wait_for_line("Ready:")
+    yield site
+    site.process.kill()
+    site.wait()
 
 
 def process_of(site: Command, part: str) -> int:
@@ -37,32 +42,31 @@ def process_of(site: Command, part: str) -> int:
     return min(found)
 
 
-def test_the_site_starts_serves_stops_and_keeps_its_data(
-    serve: Callable[..., Command], manage: Manage, folder: Path, port: int
-) -> None:
-    site = serve()
-    assert site.wait_for_line("Ready:").split() == ["Ready:", f"http://localhost:{port}/"]
-    kept = Path(site.wait_for_line("Sign in at").split()[-1])
-    assert kept.stat().st_mode & 0o777 == 0o600
-    assert len(password := kept.read_text().strip()) >= 16
-    assert password not in site.output, "what a pipe reads is kept as a log"
-    assert f"LIVE_DATA_DIR={folder} ./run manage.py changepassword admin" in site.output
+def test_the_site_starts_serves_stops_and_keeps_its_data(kept: dict[str, str], first: Command, manage: Manage) -> None:
+    folder, port = Path(kept["LIVE_DATA_DIR"]), kept["PORT"]
+    assert first.wait_for_line("Ready:").split() == ["Ready:", f"http://localhost:{port}/"]
+    written = Path(first.wait_for_line("Sign in at").split()[-1])
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert len(password := written.read_text().strip()) >= 16
+    assert password not in first.output, "what a pipe reads is kept as a log"
+    assert f"LIVE_DATA_DIR={folder} ./run manage.py changepassword admin" in first.output
     wait_for(lambda: answers(f"http://127.0.0.1:{port}/readyz"), "an answer")
     wait_for(lambda: bool(list(folder.glob("media/*/live.m3u8"))), "the demo broadcast")
 
     # Commands use the running site's servers; a second site of the same data is refused.
-    assert manage("showmigrations").wait() == 0
-    second = manage("serve", PORT=str(port))
+    assert manage("showmigrations", "--skip-checks", **kept).wait() == 0
+    second = manage("serve", **kept)
     assert second.wait() == 2
     assert "is in use by process" in second.errors
 
-    pids = site.pids()
+    pids = first.pids()
     assert len(pids) >= 8
-    assert site.interrupt() == 0
+    assert first.interrupt() == 0
     assert not any(map(alive, pids))
-    assert site.errors == ""
+    assert first.errors == ""
 
-    again = serve()
+    again = manage("serve", **kept)
+    again.wait_for_line("Ready:")
     assert "Sign in at" not in again.output
     assert "the database is up to date" in again.output
     with psycopg.connect(embedded.database_url(folder)) as connection:
@@ -72,6 +76,28 @@ def test_the_site_starts_serves_stops_and_keeps_its_data(
         ]
     again.process.send_signal(signal.SIGTERM)
     assert again.wait() == 0
+
+
+def test_a_database_that_was_emptied_between_two_starts_is_prepared_again(
+    kept: dict[str, str], first: Command, manage: Manage
+) -> None:
+    """The next start takes the database for prepared and starts the nodes at once: they must not say ready.
+
+    Without the demo it shows none.
+    """
+    if first.process.poll() is None:
+        first.interrupt()
+    folder = Path(kept["LIVE_DATA_DIR"])
+    with embedded.running(folder, command="test"), psycopg.connect(embedded.database_url(folder)) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    site = manage("serve", **kept, LIVE_NODES="1", LIVE_DEMO="off")
+    site.wait_for_line("Ready:")
+    assert "Applying videos.0001_squashed_0011... OK" in site.output
+    assert site.wait_for_line("Sign in at")
+    with psycopg.connect(embedded.database_url(folder)) as connection:
+        assert connection.execute("SELECT count(*) FROM videos_video").fetchone() == (0,)
+    assert site.interrupt() == 0
 
 
 @pytest.fixture(scope="module")
@@ -154,42 +180,3 @@ def test_nothing_outlives_a_killed_site(lasting: Command) -> None:
     lasting.process.kill()
     lasting.wait()
     wait_for(lambda: not any(map(alive, pids)), "every process of the site to end")
-
-
-@pytest.fixture(scope="module")
-def stopped() -> Iterator[tuple[dict[str, str], int]]:
-    """The environment of a site that ran once, without the demo, and how many videos it had."""
-    with embedded.temporary_folder() as made:
-        more = {"PORT": str(free_port()), "LIVE_NODES": "1", "LIVE_DEMO": "off"}
-        env = {**environment_of(made / "data"), **more}
-        site = Command(("serve",), env)
-        try:
-            site.wait_for_line("Ready:")
-            with psycopg.connect(embedded.database_url(made / "data")) as connection:
-                row = connection.execute("SELECT count(*) FROM videos_video").fetchone()
-            assert row
-            assert site.interrupt() == 0
-        finally:
-            site.process.kill()
-            site.wait()
-        yield env, row[0]
-
-
-def test_a_site_without_the_demo_shows_no_demo(stopped: tuple[dict[str, str], int]) -> None:
-    assert stopped[1] == 0
-
-
-def test_a_database_that_was_emptied_between_two_starts_is_prepared_again(
-    stopped: tuple[dict[str, str], int], manage: Manage
-) -> None:
-    """The second start takes the database for prepared and starts the nodes at once: they must not say ready."""
-    env, _ = stopped
-    folder = Path(env["LIVE_DATA_DIR"])
-    with embedded.running(folder, command="test"), psycopg.connect(embedded.database_url(folder)) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
-    site = manage("serve", **env)
-    site.wait_for_line("Ready:")
-    assert "Applying videos.0001_squashed_0011... OK" in site.output
-    assert site.wait_for_line("Sign in at")
-    assert site.interrupt() == 0
