@@ -230,10 +230,9 @@ def main() -> None:
     passwords.hash_quickly()
     assert "twisted.internet.reactor" not in sys.modules, "a program chooses its reactor"
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # Walking the libraries again and again takes a fork 0.1 s of its start.
     server = _Server(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))
     if request := server.serve():
-        gc.unfreeze()
         _run(request["argv"])
 
 
