@@ -105,7 +105,7 @@ class Child:
         if self._buried:
             return
         self._buried = True
-        # Its own children (Celery's beat is one) would live on and hold its output open.
+        # Its own children (the encoder of the ingest is one) would live on and hold its output open.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         if self._guard:

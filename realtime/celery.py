@@ -13,7 +13,7 @@ import warnings
 from typing import Any
 
 import orjson
-from celery import Celery
+from celery import Celery, beat
 from celery.signals import setup_logging, task_success, worker_ready
 from kombu import serialization
 from kombu.transport import TRANSPORT_ALIASES
@@ -27,6 +27,9 @@ from realtime.conf import fill_in
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 # A site may run as root, in a container for instance. A warning by each worker at each start adds nothing.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+# Beat sends a few messages a minute. A process of its own is 77 MB, so it is a thread of the worker: what Celery does
+# where there are no processes.
+beat._Process = None
 
 
 def _dumps(value: Any) -> bytes | str:
