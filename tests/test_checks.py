@@ -107,7 +107,7 @@ def test_the_site_imports_nothing_that_its_lock_does_not_hold(checkout: Path, pa
         for package in packages
         for path in (checkout / package).rglob("*.py")
         for module in imported(ast.parse(path.read_text())) - {*packages} - sys.stdlib_module_names
-        if not {name.lower().replace("_", "-") for name in owners.get(module, ())} & pinned
+        if not {re.sub("[._]", "-", name.lower()) for name in owners.get(module, ())} & pinned
     }
     assert missing == set()
 
