@@ -21,6 +21,7 @@ from polls.board import HeldBoard, held, held_open
 from polls.models import OPTION_MAX, OPTIONS_MAX, OPTIONS_MIN, QUESTION_MAX, Poll, PollOption, Vote
 from polls.text import checked_line
 from realtime.log import writer as log
+from screening.folding import looks
 from videos.topics import visible_video
 from web.moments import to_ms
 from web.refusals import Conflict, Invalid, NotFound
@@ -127,7 +128,7 @@ def _checked_options(options: Sequence[str]) -> list[str]:
     texts = [checked_line(text, OPTION_MAX, "option") for text in options]
     if not OPTIONS_MIN <= len(texts) <= OPTIONS_MAX:
         raise Invalid(f"A poll has {OPTIONS_MIN} to {OPTIONS_MAX} options.")
-    if len({text.casefold() for text in texts}) < len(texts):
+    if len({looks(text) for text in texts}) < len(texts):
         raise Conflict("Two options are the same.", code="same_options")
     return texts
 

@@ -24,14 +24,24 @@ KEPT = 64
 
 @lru_cache(KEPT)
 def folded(text: str) -> str:
-    """Return the text in small letters without accents, with one sign for all that look alike (UTS #39)."""
+    """Return what `looks` returns, without accents."""
+    text = text.casefold()
+    if text.isascii():
+        return text
+    import disarm
+
+    return looks(disarm.strip_accents(text))
+
+
+def looks(text: str) -> str:
+    """Return the text in small letters, with one sign for all that look alike (UTS #39)."""
     text = text.casefold()
     if text.isascii():
         return text
     # Imported late: it takes 11 MB in a process that has met such a text.
     import disarm
 
-    return str(disarm.skeleton_key(disarm.strip_accents(text)))
+    return str(disarm.skeleton_key(text))
 
 
 @lru_cache(KEPT)

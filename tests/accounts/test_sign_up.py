@@ -136,6 +136,7 @@ def test_reset_link_works_once_and_signs_out_everywhere(mailoutbox: list[EmailMe
     assert late.get(link).headers["Location"] == form
     chosen = {"password1": "another good one 5", "password2": "another good one 5"}
     assert reader.post(form, chosen).headers["Location"] == "/accounts/password/reset/key/done/"
+    assert reader.get("/accounts/password/reset/key/done/").content.count(b"Your password is changed") == 1
     assert "This link does not work any more" in text_of(late.post(form, chosen))
     assert "This link does not work any more" in text_of(Client().get(link))
     assert Viewer.objects.get(username="vera").check_password("another good one 5")

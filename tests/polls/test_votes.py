@@ -191,12 +191,13 @@ def test_polls_that_are_none_are_not_opened(stage: Stage) -> None:
         with pytest.raises(Invalid) as refused:
             polls.open_poll(stage.video.id, stage.owner, question, options)
         assert refused.value.code == code
-    with pytest.raises(Conflict, match="the same"):
-        polls.open_poll(stage.video.id, stage.owner, "What?", ["Yes", "yes "])
+    for alike in (["Yes", "yes "], ["Paypal", "P\u0430ypal"], ["\u2764", "\u2764\ufe0f"]):
+        with pytest.raises(Conflict, match="the same"):
+            polls.open_poll(stage.video.id, stage.owner, "What?", alike)
     with pytest.raises(Forbidden):
         polls.open_poll(stage.video.id, stage.viewers[0], "What?", ["a", "b"])
     assert not stage.refreshed().has_board
-    opened(stage)
+    polls.open_poll(stage.video.id, stage.owner, "What?", ["p\u00eache", "p\u00e9ch\u00e9"])  # accents tell words apart
     with pytest.raises(Conflict) as conflict:
         opened(stage)
     assert conflict.value.code == "poll_open"

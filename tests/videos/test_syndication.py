@@ -114,6 +114,7 @@ async def test_a_watch_page_says_the_same_to_machines(stage: Stage) -> None:
     assert said["publication"] == {
         "@type": "BroadcastEvent", "isLiveBroadcast": False, "startDate": STARTS.isoformat(), "endDate": None,
     }  # fmt: skip
+    assert '<meta name="twitter:card" content="summary">' in page  # there is no picture yet
     [link] = re.findall(r'<link rel="alternate" type="application/json\+oembed" href="([^"]+)"', page)
     assert json.loads((await get(unescape(link))).content)["title"] == title
     assert f'href="/videos/{stage.video.id}/calendar.ics"' in page
