@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from accounts.models import Viewer
-from accounts.representation import person
+from accounts.representation import Named, person
 from accounts.tokens import Claim, acting
 from messaging.held import Held, touch
 from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, MessageVersion, pair_of
@@ -33,6 +33,7 @@ from messaging.representation import (
     user_topic,
 )
 from messaging.text import clean_title
+from messaging.topics import parts
 from moderation.restrictions import takes_part
 from realtime.log import writer as log
 from web.refusals import Conflict, Forbidden, Invalid, NotFound
@@ -376,7 +377,7 @@ def block(who: Viewer | Claim, viewer_id: UUID) -> None:
     if mine.count() >= BLOCKS_MAX:
         raise Conflict(f"A viewer can block {BLOCKS_MAX:,} others at most.", code="too_many_blocks")
     Block.objects.create(blocker_id=me.id, blocked_id=viewer_id)
-    log.record(head, "blocked", {"viewer": person(other), "is_blocked": True})
+    record_block(head, me.id, other, is_blocked=True)
     logger.info("%s blocks %s", me.id, viewer_id)
 
 
@@ -390,8 +391,15 @@ def unblock(who: Viewer | Claim, viewer_id: UUID) -> None:
 def lift_block(blocker_id: UUID, blocked: Membership) -> None:
     head = _locked_user(blocker_id)
     if Block.objects.filter(blocker_id=blocker_id, blocked_id=blocked.id).delete()[0]:
-        log.record(head, "blocked", {"viewer": person(blocked), "is_blocked": False})
+        record_block(head, blocker_id, blocked, is_blocked=False)
         logger.info("%s blocks %s no more", blocker_id, blocked.id)
+
+
+def record_block(head: log.LockedHead, blocker_id: UUID, blocked: Named, *, is_blocked: bool) -> None:
+    """Record it, and the parts of other apps as they are without these people."""
+    log.record(head, "blocked", {"viewer": person(blocked), "is_blocked": is_blocked})
+    for part in parts:
+        log.record(head, part.name, {part.name: part.load([blocker_id])[blocker_id]})
 
 
 def _locked_user(viewer_id: UUID) -> log.LockedHead:

@@ -14,6 +14,7 @@ from django.db.models import Q
 from accounts.belongings import Belongings
 from accounts.models import Viewer
 from accounts.representation import person
+from messaging.acts import record_block
 from messaging.held import Held, touch
 from messaging.models import Block, Conversation, Member, Message, pair_of
 from messaging.reading import newest_message
@@ -101,7 +102,7 @@ class MessagesOfGuest(Belongings):
         Block.objects.filter(Q(blocker=guest) | Q(blocked=guest)).delete()
 
     def _record_block(self, heads: log.LockedHeads, blocker_id: UUID, blocked: Viewer, *, is_blocked: bool) -> None:
-        log.record(heads[user_topic(blocker_id)], "blocked", {"viewer": person(blocked), "is_blocked": is_blocked})
+        record_block(heads[user_topic(blocker_id)], blocker_id, blocked, is_blocked=is_blocked)
 
 
 def _conversations(guest_id: UUID) -> set[UUID]:

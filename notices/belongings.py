@@ -27,6 +27,13 @@ UPDATE notices_notice n SET viewer_id = %(account)s, seen_at = CASE WHEN EXISTS 
 ) THEN coalesce(n.seen_at, statement_timestamp()) ELSE n.seen_at END
 WHERE n.viewer_id = %(guest)s
 """
+# What the guest has said to others is the account's: by its comments, which it has by now.
+_HAND_OVER_SAID = """
+UPDATE notices_noticecomment nc SET author_id = %(account)s FROM videos_comment c
+WHERE c.author_id = %(account)s AND nc.comment_id = c.id AND nc.author_id = %(guest)s AND NOT EXISTS (
+    SELECT FROM notices_noticecomment mine WHERE mine.notice_id = nc.notice_id AND mine.author_id = %(account)s
+)
+"""
 
 
 class NoticesOfViewer(Belongings):
@@ -37,6 +44,7 @@ class NoticesOfViewer(Belongings):
 
     def hand_over(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
         with connection.cursor() as cursor:
+            cursor.execute(_HAND_OVER_SAID, {"guest": guest.id, "account": account.id})
             cursor.execute(_HAND_OVER, {"guest": guest.id, "account": account.id})
             if cursor.rowcount and user_topic(account.id) in heads:
                 record(heads, [account.id])

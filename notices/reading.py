@@ -38,6 +38,10 @@ _VALUES = """
 SELECT v.id,
   (SELECT count(*) FROM notices_notice n WHERE n.viewer_id = v.id AND n.seen_at IS NULL AND NOT EXISTS (
     SELECT FROM notices_noticechoice o WHERE o.viewer_id = v.id AND o.kind = n.kind AND o.way = 'site' AND NOT o.is_on
+  ) AND EXISTS (
+    SELECT FROM notices_noticecomment nc WHERE nc.notice_id = n.id AND NOT EXISTS (
+      SELECT FROM messaging_block WHERE blocker_id = v.id AND blocked_id = nc.author_id
+    )
   )),
   NOT EXISTS (
     SELECT FROM notices_noticechoice o

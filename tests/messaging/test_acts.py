@@ -467,7 +467,7 @@ def test_block_is_told_to_oneself_once(circle: Circle) -> None:
         acts.block(me, other.id)
     for _ in range(2):
         acts.unblock(me, other.id)
-    assert [event["is_blocked"] for event in told(circle, 0)] == [True, False]
+    assert [event["is_blocked"] for event in told(circle, 0) if "is_blocked" in event] == [True, False]
     assert told(circle, 0)[0]["viewer"] == {"id": str(other.id), "name": "Person 1"}
     assert told(circle, 1) == []
     assert code_of(lambda: acts.block(me, me.id)) == "conflict"

@@ -26,7 +26,7 @@ from tests.kept import kept_by_a_node, read
 from tests.messaging.circle import Circle
 
 CONVERSATION_NAMES = {"message", "message_edited", "message_deleted", "receipt", "conversation"}
-USER_NAMES = {*CONVERSATION_NAMES, "blocked"}
+USER_NAMES = {*CONVERSATION_NAMES, "blocked", "notices"}
 STORE = DatabaseStore(registry)
 
 

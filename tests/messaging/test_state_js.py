@@ -81,6 +81,19 @@ async def test_inbox_and_events_equal_a_fresh_inbox(circle: Circle, page: Page, 
     assert followed["thread"] == {"seq": fresh["seq"], **fresh["snapshot"]}
 
 
+async def test_who_does_not_want_the_number_of_unread_messages_has_none(page: Page) -> None:
+    script = """async (counts) => {
+        const { apply, first, unreadOf } = await import("/js/inbox/state.js");
+        const state = first({ id: "a" });
+        const conversations = [{ unread: 2 }, { unread: 3 }];
+        const snapshot = { conversations, blocked: [] };
+        const known = apply(state, "reset", { topic: "user:a", epoch: "e", seq: 1, snapshot });
+        const notices = { unread: 1, counts_messages: counts };
+        return unreadOf(apply(known, "notices", { topic: "user:a", seq: 2, notices }));
+    }"""
+    assert [await page.evaluate(script, counts) for counts in (True, False)] == [5, 0]
+
+
 async def test_a_group_stays_one_however_few_are_left(page: Page) -> None:
     """A group of two was taken for a pair: it could not be left, and whom one blocks silenced it."""
     ana, bo = {"id": "a", "name": "Ana"}, {"id": "b", "name": "Bo"}

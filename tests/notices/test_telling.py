@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -25,6 +28,7 @@ from realtime.events import Durable
 from tests.videos.acts import Stage
 from videos import broadcasts, channel_rules, gate, held, likes, moderation, purges, removal
 from videos.models import Comment, HeldComment
+from web.refusals import Refused
 
 
 def account(name: str) -> Viewer:
@@ -129,7 +133,10 @@ def test_those_whom_one_blocks_are_not_heard(stage: Stage, ana: Viewer, ben: Vie
     say(stage, ben, "The Ravens", reply_to=said)
     assert len(heard(ana)) == 1
     messages.block(ana, ben.id)
-    assert heard(ana) == []
+    assert (heard(ana), unread(ana), events(stage, ana)[-1]["unread"]) == ([], 0, 0)
+    messages.unblock(ana, ben.id)
+    assert (len(heard(ana)), unread(ana), events(stage, ana)[-1]["unread"]) == (1, 1, 1)
+    messages.block(ana, ben.id)
     inbox.see(ana.id, timezone.now())
     say(stage, ben, "@Ana Maria", reply_to=said)
     assert (heard(ana), unread(ana)) == ([], 0)
@@ -281,6 +288,17 @@ def test_a_guest_who_signs_in_takes_the_lines_along(stage: Stage, ana: Viewer, b
     assert (unread(ana), events(stage, ana)[-1]["unread"]) == (1, 1), "of a video and kind one line is new"
 
 
+def test_who_blocks_a_guest_does_not_hear_them_as_an_account_either(stage: Stage, ana: Viewer, ben: Viewer) -> None:
+    guest = stage.viewers[0]
+    say(stage, guest, "@Ana Maria look")
+    assert (len(heard(ana)), unread(ana)) == (1, 1)
+    messages.block(ana, guest.id)
+    merge(guest, ben)
+    assert (heard(ana), unread(ana), events(stage, ana)[-1]["unread"]) == ([], 0, 0)
+    messages.unblock(ana, ben.id)
+    assert (len(heard(ana)), unread(ana), events(stage, ana)[-1]["unread"]) == (1, 1, 1)
+
+
 def test_copy_and_end_of_an_account_include_it(stage: Stage, ana: Viewer, ben: Viewer) -> None:
     say(stage, ben, "@Ana Maria look")
     heard(ana)
@@ -303,3 +321,35 @@ def test_old_lines_are_forgotten(stage: Stage, ana: Viewer, ben: Viewer) -> None
     Notice.objects.update(at=timezone.now() - telling.KEPT_FOR - timedelta(seconds=1))
     assert telling.forget() == 1
     assert (heard(ana), events(stage, ana)[-1]["unread"]) == ([], 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_events_said_last_is_what_a_fresh_page_reads(stage: Stage, ana: Viewer, ben: Viewer, seed: int) -> None:
+    """First state + events = fresh state, whatever happens in which order."""
+    chance = random.Random(seed)
+    said = say(stage, ana, "Who plays?")
+    written: list[UUID] = []
+
+    def write() -> None:
+        body = chance.choice(["@Ana Maria look", "Look"])
+        reply_to = chance.choice([said, None])
+        written.append(say(stage, chance.choice([ben, *stage.viewers]), body, reply_to=reply_to))
+
+    acts: list[Callable[[], object]] = [
+        write,
+        write,
+        telling.tell,
+        telling.tell,
+        lambda: inbox.see(ana.id, timezone.now()),
+        lambda: choices.choose(ana, {chance.choice(["answer", "mention", "message"]): {"site": chance.random() < 0.7}}),
+        lambda: moderation.delete_comment(stage.video.id, chance.choice(written), stage.owner),
+        lambda: purges.restore_comment(stage.video.id, chance.choice(written), stage.owner),
+        lambda: messages.block(ana, chance.choice([ben, *stage.viewers]).id),
+        lambda: messages.unblock(ana, chance.choice([ben, *stage.viewers]).id),
+    ]
+    write()
+    for _ in range(60):
+        with contextlib.suppress(Refused):
+            chance.choice(acts)()
+        fresh = reading.inbox_values([ana.id])[ana.id]
+        assert (events(stage, ana) or [{"unread": 0, "counts_messages": True}])[-1] == fresh
