@@ -38,6 +38,7 @@ CALM_SECONDS = 3.0
 HONEST_EVERY_SECONDS = 15.0
 """So often each honest viewer writes, on average."""
 HANG_SECONDS = 60.0
+COME_AT_ONCE, TRIES = 8, 20
 SLOTS = 32
 """Comments of the attack that are under way at the same time."""
 WORDS = [
@@ -114,18 +115,39 @@ class Crowd:
                 self.clients.append(await stack.enter_async_context(client))
             yield
 
+    @property
+    def refused(self) -> int:
+        return sum(count for status, count in self.answers.items() if 400 <= status < 500)
+
+    @property
+    def unavailable(self) -> int:
+        """How many comments found the site overloaded."""
+        return sum(count for status, count in self.answers.items() if status >= 500)
+
     def _client(self, number: int) -> httpx.AsyncClient:
         return self.clients[number % len(self.clients)]
+
+    async def _guest(self, number: int, name: str) -> dict[str, Any]:
+        client, answer = self._client(number), None
+        for _ in range(TRIES):
+            answer = await client.post("/api/v1/guests", json={"name": name, "video": self.video_id})
+            if answer.status_code != 503:
+                break
+            await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))  # the machine is busy
+        assert answer is not None
+        client.cookies.clear()
+        guest: dict[str, Any] = answer.raise_for_status().json()
+        return guest
 
     async def come(self, names: Sequence[str]) -> None:
         """Become guests, one after the other at each address."""
 
+        door = asyncio.Semaphore(COME_AT_ONCE)
+
         async def at(first: int) -> None:
             for number in range(first, len(names), len(self.clients)):
-                client = self._client(number)
-                answer = await client.post("/api/v1/guests", json={"name": names[number], "video": self.video_id})
-                guest = answer.raise_for_status().json()
-                client.cookies.clear()
+                async with door:
+                    guest = await self._guest(number, names[number])
                 self.tokens[number] = guest["token"]
                 self.ids.add(guest["viewer"]["id"])
 
@@ -201,12 +223,14 @@ async def attack(site: Site, broadcaster: Broadcaster, texts: str, *, has_shield
         tasks = [asyncio.create_task(each) for each in reading]
         stack.callback(lambda: [task.cancel() for task in tasks])
         await until(lambda: all("hello" in each.events for each in (desk, *screens)), "hello")
-        calm = (f"What a lovely evening, number {n}" for n in numbers)
+        calm = (TEXTS["different"](n) for n in numbers)
         tasks.append(asyncio.create_task(honest.write_at(options.honest / HONEST_EVERY_SECONDS, calm, 4)))
         await asyncio.sleep(CALM_SECONDS)
         await attackers.come([f"{broadcaster.username} attacker {n}" for n in range(options.attackers)])
         bodies = (TEXTS[texts](n) for n in numbers)
         tasks.append(asyncio.create_task(attackers.write_at(options.rate, bodies, SLOTS)))
+        if "alarm" in desk.events:
+            raise SystemExit("attack: the alarm came before the attack")
         await until(lambda: "alarm" in desk.events, "the alarm")
         pressed = time.monotonic()
         if not has_shield:
@@ -227,10 +251,11 @@ async def attack(site: Site, broadcaster: Broadcaster, texts: str, *, has_shield
         "gate closed after s": round(closed - attackers.began, 2),
         "clean s after that": round(clean - (closed if has_shield else pressed), 2),
         "comments of the attack": attackers.answers.get(201, 0),
-        "refused": attackers.answers.get(403, 0),
+        "refused": attackers.refused,
         "on the fullest screen": max(each.seen for each in screens),
         "honest comments": honest.answers.get(201, 0),
-        "honest refused": sum(count for status, count in honest.answers.items() if status != 201),
+        "honest refused": honest.refused,
+        "unavailable": honest.unavailable + attackers.unavailable,
     }
 
 
