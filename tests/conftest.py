@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import os
 import runpy
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -307,6 +308,9 @@ def read_settings(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     def read(**variables: str) -> dict[str, Any]:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
+        # The other files of settings, which were read with another environment.
+        for name in [name for name in sys.modules if name.startswith("liveplatform.") and name.endswith("_settings")]:
+            monkeypatch.delitem(sys.modules, name)
         return runpy.run_path(str(checkout / "liveplatform" / "settings.py"))
 
     return read

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,8 +44,8 @@ def compose(deploy: Path) -> dict[str, dict[str, object]]:
 
 
 def test_every_setting_that_it_sets_is_read(deploy: Path, checkout: Path) -> None:
-    settings = (checkout / "liveplatform/settings.py").read_text()
-    read = set(re.findall(r'(?:_integer|_switch|_read|_url|_list|env\.\w+)\(\s*"([A-Z_]+)"', settings))
+    settings = "\n".join(path.read_text() for path in (checkout / "liveplatform").glob("*settings.py"))
+    read = set(re.findall(r'(?:_?integer|_?switch|_read|_url|_list|env\.\w+)\(\s*"([A-Z_]+)"', settings))
     named = set(environment())
     container = (deploy / "container/Containerfile").read_text()
     named |= set(re.findall(r"\b(LIVE_[A-Z_]+)=", container))
@@ -123,7 +123,7 @@ def test_containers_have_settings_that_work_as_pasted(
     checkout: Path,
     compose: dict[str, dict[str, Any]],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    read_settings: Callable[..., dict[str, Any]],
     more: dict[str, str],
 ) -> None:
     """`http://localhost` was refused, and nobody could sign in: cookies were for HTTPS, and port 80 all there was."""
@@ -141,9 +141,7 @@ def test_containers_have_settings_that_work_as_pasted(
     node = compose["node-1"]
     assert node["env_file"] == ".env"
     given = {name: filled(value) for name, value in node["environment"].items()}
-    for name, value in {**kept, **given, "LIVE_DATA_DIR": str(tmp_path)}.items():
-        monkeypatch.setenv(name, value)
-    settings = runpy.run_path(str(checkout / "liveplatform/settings.py"))
+    settings = read_settings(**{**kept, **given, "LIVE_DATA_DIR": str(tmp_path)})
     assert settings["ALLOWED_HOSTS"] == [more.get("ALLOWED_HOSTS", "localhost")]
     assert settings["SESSION_COOKIE_SECURE"] is bool(more)
     assert compose["nginx"]["ports"] == ["80:80"]

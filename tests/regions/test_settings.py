@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,15 +13,9 @@ GOOD = {"LIVE_REGION": "eu", "LIVE_PEERS": "us=https://us.example.org", "LIVE_RE
 
 
 @pytest.fixture
-def read(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def read(read_settings: Callable[..., dict[str, Any]]) -> Any:
     """Read the settings with these variables in place of some of good ones."""
-
-    def read(**variables: str) -> dict[str, Any]:
-        for name, value in {**GOOD, **variables}.items():
-            monkeypatch.setenv(name, value)
-        return runpy.run_path(str(checkout / "liveplatform" / "settings.py"))
-
-    return read
+    return lambda **variables: read_settings(**{**GOOD, **variables})
 
 
 def test_peers_and_keys_are_read(read: Any) -> None:
