@@ -1,0 +1,54 @@
+"""An index of a large table, made by a migration that was interrupted before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.db import connection, models
+from django.db.migrations.state import ProjectState
+
+from web.indexes import AddIndexMeanwhile
+
+NAME = "made_meanwhile"
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def _no_index() -> Iterator[None]:
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP INDEX IF EXISTS {NAME}")
+
+
+def _made() -> tuple[int, bool]:
+    """Return which index there is, and whether it is whole."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexrelid::int, indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [NAME])
+        [(which, is_valid)] = cursor.fetchall()
+    return which, is_valid
+
+
+def _migrate() -> None:
+    operation = AddIndexMeanwhile("video", models.Index(fields=["title"], name=NAME))
+    before = ProjectState.from_apps(apps)
+    after = before.clone()
+    operation.state_forwards("videos", after)
+    with connection.schema_editor(atomic=False) as editor:
+        operation.database_forwards("videos", editor, before, after)
+
+
+@pytest.mark.usefixtures("_no_index")
+def test_half_an_index_is_made_anew_and_a_whole_one_stays() -> None:
+    """`migrate` said that it exists already, and somebody had to drop it by hand."""
+    _migrate()
+    whole, is_valid = _made()
+    assert is_valid
+    _migrate()
+    assert _made() == (whole, True)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", [NAME])
+    _migrate()
+    made, is_valid = _made()
+    assert is_valid and made != whole
