@@ -27,7 +27,7 @@ from polls.models import IS_LISTED, Question, QuestionList, QuestionVote
 from polls.polls import votes_json
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos.held import Approval
+from videos.held import Approval, free_client_id
 from videos.models import HeldComment, Video
 from videos.topics import visible_video
 from web.moments import to_ms
@@ -167,13 +167,11 @@ class QuestionApproval(Approval):
             raise Conflict("This broadcast has ended.", code="video_ended")
         if _listed(video.id).count() >= LISTED_MAX:
             raise Conflict(f"{LISTED_MAX} questions wait already.", code="too_many_questions")
-        same = Question.objects.filter(video=video, author=waiting.author, client_id=waiting.client_id)
         made = Question.objects.create(
             video=video,
             author=waiting.author,
             body=waiting.body,
-            # Asked again meanwhile, by other rules: then that one has it.
-            client_id=waiting.client_id if not same.exists() else None,
+            client_id=free_client_id(Question.objects.all(), waiting),
             asked_at=timezone.now(),
         )
         _publish(heads, video.id, [made])

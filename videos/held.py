@@ -162,6 +162,12 @@ def approve(video_id: UUID, held_id: UUID, actor: Viewer) -> Approved:
     return Approved(kind, approvals[kind].publish(heads, video, waiting))
 
 
+def free_client_id(published: QuerySet[Any], waiting: HeldComment) -> str | None:
+    """Return the client_id of what has waited. None if it was sent again meanwhile, by other rules: that one has it."""
+    same = published.filter(video=waiting.video_id, author=waiting.author_id, client_id=waiting.client_id)
+    return None if same.exists() else waiting.client_id
+
+
 class _CommentApproval(Approval):
     def topics(self, video_id: UUID) -> Collection[TopicName]:
         return ()
@@ -173,7 +179,7 @@ class _CommentApproval(Approval):
             author_id=waiting.author_id,
             body=waiting.body,
             reply_to_id=waiting.reply_to_id,
-            client_id=waiting.client_id,
+            client_id=free_client_id(Comment.objects.all(), waiting),
             seq=head.seq + 1,
             created_at=timezone.now(),
         )

@@ -127,6 +127,17 @@ async def test_held_comment_is_shown_to_nobody_until_it_is_approved(stage: Stage
     assert await HeldComment.objects.acount() == 0
 
 
+async def test_held_comment_that_was_sent_again_by_other_rules_is_approved_all_the_same(stage: Stage) -> None:
+    """Its `client_id` was that of the second one: the approval ended in an IntegrityError."""
+    await worded(stage, held="money")
+    waiting = (await write(stage, "Money for nothing", client_id="a"))["held"]
+    await worded(stage)
+    again = await write(stage, "Money for nothing", client_id="a")
+    shown = (await run(held.approve, stage.video.id, UUID(waiting["id"]), stage.owner)).data
+    assert shown["id"] != again["id"]
+    assert await write(stage, "Money for nothing", client_id="a") == again
+
+
 async def test_events_lead_moderators_to_the_fresh_state(stage: Stage) -> None:
     """Also when the author signs in, and when author or video goes away."""
     topic, store = audit.topic_of(stage.owner.id), DatabaseStore(registry)
