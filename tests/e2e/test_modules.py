@@ -816,21 +816,3 @@ async def test_pointer_that_rests_holds_a_list_only_at_a_button(window: Window) 
     await window.page.get_by_text("A text").hover()
     await window.page.clock.run_for(4_000)
     assert not await window.page.evaluate(is_held)
-
-
-async def test_what_is_reported_follows_its_events(window: Window) -> None:
-    """The newest first, as the server has it; acts move the place in the topic alone."""
-
-    def reported(id: str, complaint: str) -> dict[str, Any]:
-        return {"id": id, "complaints": [{"id": complaint}]}
-
-    events = [
-        ("reset", {"epoch": "e", "seq": 3, "snapshot": {"reported": [reported("b", "2"), reported("a", "1")]}}),
-        ("reported", {"seq": 4, "reported": reported("a", "3")}),
-        ("act", {"seq": 5, "act": {}}),
-        ("reported_settled", {"seq": 6, "reported": {"id": "b"}}),
-        ("reported", {"seq": 7, "reported": reported("b", "2")}),
-    ]
-    body = "return argument.reduce((state, [name, data]) => module.apply(state, name, data), null);"
-    state = await run(window, "moderation/reported", body, events)
-    assert state == {"epoch": "e", "seq": 7, "reported": [reported("a", "3"), reported("b", "2")]}
