@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import re
 import runpy
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
@@ -309,7 +310,7 @@ def read_settings(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[.
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         # The other files of settings, which were read with another environment.
-        for name in [name for name in sys.modules if name.startswith("liveplatform.") and name.endswith("_settings")]:
+        for name in [name for name in sys.modules if re.fullmatch(r"liveplatform\.(variables|\w+_settings)", name)]:
             monkeypatch.delitem(sys.modules, name)
         return runpy.run_path(str(checkout / "liveplatform" / "settings.py"))
 
