@@ -10,20 +10,21 @@ import os
 from collections.abc import Callable
 
 WriteSome = Callable[[bytes | bytearray], int]
-_senders: dict[int, WriteSome] = {}
+senders: dict[int, WriteSome] = {}
+"""What writes to a descriptor in place of `os.write`, for those that need it."""
 
 
 def encrypt(descriptor: int, send: WriteSome) -> None:
     """Write to the descriptor with `send` from now on, which returns how many bytes were taken."""
-    _senders[descriptor] = send
+    senders[descriptor] = send
 
 
 def forget(descriptor: int) -> None:
     """The descriptor is closed: its number may soon be that of another connection."""
-    _senders.pop(descriptor, None)
+    senders.pop(descriptor, None)
 
 
 def write(descriptor: int, data: bytes | bytearray) -> int:
     """Write without waiting, as `os.write` does. Where it is encrypted, what was not taken must come again first."""
-    send = _senders.get(descriptor)
+    send = senders.get(descriptor)
     return os.write(descriptor, data) if send is None else send(data)

@@ -9,6 +9,7 @@ written to in slices, so that other work gets its turn.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -16,9 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from realtime import metrics
 from realtime.background import Spawn
 from realtime.events import Frame, now_ms
-from realtime.node import descriptors
 from realtime.node.acknowledgements import Acknowledgements
 from realtime.node.connections import Connection, is_full
+from realtime.node.descriptors import senders
 from realtime.node.feed import Feed
 from realtime.node.members import MemberList
 from realtime.node.sending import Outgoing
@@ -203,7 +204,7 @@ def write_slice(
     frames: Sequence[Frame],
     durable: Sequence[Frame],
     behind: Callable[[Connection], None],
-    write: Callable[[int, bytes], int] = descriptors.write,
+    write: Callable[[int, bytes], int] = os.write,
 ) -> int:
     """Write the bytes to the connections at [start, stop) of a list; return how many got them.
 
@@ -213,12 +214,14 @@ def write_slice(
     """
     size = len(data)
     missed = 0
+    sender_of = senders.get
     for place, fd in enumerate(watching.fds[start:stop], start):
         if fd < 0:
             missed += not _write_around(watching.members[place], frames, durable=durable, behind=behind)
             continue
         try:
-            sent = write(fd, data)
+            send = sender_of(fd)
+            sent = write(fd, data) if send is None else send(data)
             if sent == size:
                 continue
         except OSError as error:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -35,7 +36,6 @@ from realtime.events import (
 from realtime.identity import Identity
 from realtime.kinds import TopicKind
 from realtime.log.store import Store, StoreUnavailable, TopicGone
-from realtime.node import descriptors
 from realtime.node.acknowledgements import Acknowledgements
 from realtime.node.arrivals import ARRIVALS_SECONDS, Arrivals
 from realtime.node.connections import Connection
@@ -84,7 +84,7 @@ class Node:
         count_after_seconds: float = 0.0,
         key_of: KeyOf = viewer_keys(""),  # noqa: B008  (a function, made once)
         clock: Callable[[], float] = time.monotonic,
-        write: Callable[[int, bytes], int] = descriptors.write,
+        write: Callable[[int, bytes], int] = os.write,
     ) -> None:
         self.id = id
         self.feeds: dict[TopicName, Feed] = {}
