@@ -51,15 +51,6 @@ def serve(claim: embedded.Ownership) -> None:
     """
     # Checked once here. Otherwise each node and the relay fail with the same message again and again.
     keep_folder()
-    if settings.LIVE_PEERS or "LIVE_RELAY_HOST" in os.environ:
-        listen(settings.LIVE_RELAY_HOST, settings.LIVE_RELAY_PORT, names=RELAY_NAMES).close()
-    if settings.LIVE_RTMP_PORT:
-        listen(settings.LIVE_RTMP_HOST, settings.LIVE_RTMP_PORT, names=RTMP_NAMES).close()
-    if settings.LIVE_RTMP_PORT and settings.LIVE_SRT_PORT:
-        udp = socket.SOCK_DGRAM
-        listen(settings.LIVE_RTMP_HOST, settings.LIVE_SRT_PORT, names=SRT_NAMES, kind=udp).close()
-    if settings.LIVE_RTMP_PORT and settings.LIVE_PAGE_PORT:
-        listen(settings.LIVE_PAGE_HOST, settings.LIVE_PAGE_PORT, names=PAGE_NAMES).close()
     if settings.LIVE_TLS_CERT is not None:
         from realtime.edge.certificates import own_certificate
 
@@ -73,7 +64,21 @@ def serve(claim: embedded.Ownership) -> None:
         secure = None
         if settings.LIVE_TLS_CERT is not None:
             secure = stack.enter_context(listen(settings.HOST, settings.LIVE_TLS_PORT, names=TLS_NAMES))
+        _check_other_ports()
         asyncio.run(_Site(claim, listening, secure, stream).run())
+
+
+def _check_other_ports() -> None:
+    """Raises ImproperlyConfigured if somebody has a port that a program of the site will listen on, or we ourselves."""
+    if settings.LIVE_PEERS or "LIVE_RELAY_HOST" in os.environ:
+        listen(settings.LIVE_RELAY_HOST, settings.LIVE_RELAY_PORT, names=RELAY_NAMES).close()
+    if settings.LIVE_RTMP_PORT:
+        listen(settings.LIVE_RTMP_HOST, settings.LIVE_RTMP_PORT, names=RTMP_NAMES).close()
+    if settings.LIVE_RTMP_PORT and settings.LIVE_SRT_PORT:
+        udp = socket.SOCK_DGRAM
+        listen(settings.LIVE_RTMP_HOST, settings.LIVE_SRT_PORT, names=SRT_NAMES, kind=udp).close()
+    if settings.LIVE_RTMP_PORT and settings.LIVE_PAGE_PORT:
+        listen(settings.LIVE_PAGE_HOST, settings.LIVE_PAGE_PORT, names=PAGE_NAMES).close()
 
 
 class _Site:

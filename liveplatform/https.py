@@ -16,8 +16,11 @@ def is_plain(scope: Scope) -> bool:
 
 
 async def send_on(scope: Scope, send: Send) -> None:
-    """Answer with the same address by HTTPS. What carries something is refused: it has been on the line already."""
-    if scope["method"] not in ("GET", "HEAD"):
+    """Answer with the same address by HTTPS. Calls of the API and what carries something are refused.
+
+    A program that was only sent on would go on to send its token plainly, and nobody would notice.
+    """
+    if scope["method"] not in ("GET", "HEAD") or scope["path"].startswith("/api/"):
         await refuse(send, 403, "https_only", "This site speaks HTTPS: begin the address with https://")
         return
     headers = [(b"location", _secure_address(scope)), (b"content-length", b"0"), (b"cache-control", b"no-store")]

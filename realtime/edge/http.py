@@ -40,6 +40,8 @@ from realtime.limits import Network
 http_protocol.INVALID_HEADER_VALUE_BYTES = frozenset(range(32)) - {9} | {127}
 ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+CLIENT_HELLO = b"\x16\x03"
+"""How TLS begins. Nothing would come after it that ends a line."""
 LINGER_SECONDS = 2.0
 GONE = (401, 403, 404, 410)
 """With these the application says that an answer of before does not hold any more."""
@@ -82,6 +84,9 @@ class HttpChannel(_HTTPChannel):  # type: ignore[misc]
             repeat = self.factory.server.repeats.find(data)
             if repeat is not None and isinstance(self.transport, Transport):
                 self._send_again(repeat)
+                return
+            if data.startswith(CLIENT_HELLO):
+                self.refuse(400, "bad_request", "This port speaks HTTP, not HTTPS.")
                 return
         super().dataReceived(data)
 

@@ -53,6 +53,28 @@ def test_a_name_that_is_nearly_right_is_said_with_the_right_one(
     assert capsys.readouterr().err == "", "the site's other processes need not say it again"
 
 
+@pytest.mark.parametrize(
+    ("variables", "seconds"),
+    [
+        ({"PORT": "80"}, 30 * 86_400),
+        ({"PORT": "8000"}, 0),
+        ({"PORT": "80", "LIVE_TLS_PORT": "8443"}, 0),
+        ({"PORT": "8000", "LIVE_HSTS_SECONDS": "60"}, 60),
+    ],
+)
+def test_browsers_hold_to_https_only_where_its_port_is_the_usual_one(
+    read_settings: Read, variables: dict[str, str], seconds: int
+) -> None:
+    """With 8000 and 8443 each address of before was out of reach after one visit: by HTTPS, at the port of HTTP."""
+    found = read_settings(**variables, LIVE_TLS_CERT="own.pem", LIVE_TLS_KEY="key.pem")
+    assert (found["SECURE_HSTS_SECONDS"], found["SECURE_COOKIES"]) == (seconds, True)
+
+
+def test_http_and_https_need_a_port_each(read_settings: Read) -> None:
+    with pytest.raises(ImproperlyConfigured, match="LIVE_TLS_PORT and PORT are the same"):
+        read_settings(PORT="8000", LIVE_TLS_PORT="8000", LIVE_TLS_CERT="own.pem", LIVE_TLS_KEY="key.pem")
+
+
 def test_an_empty_variable_counts_as_absent(read_settings: Read) -> None:
     """With `ALLOWED_HOSTS=` the site started, and waited for ever for its own /readyz, which answered 400."""
     names = ("ALLOWED_HOSTS", "PORT", "HOST", "LIVE_RELAY_HOST", "LIVE_NODES", "LIVE_MEDIA_DIR", "DATABASE_REPLICA_URL")

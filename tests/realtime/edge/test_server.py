@@ -397,6 +397,7 @@ PADDING = "X-Padding: " + "x" * 8_000 + "\r\n"
         ("GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n", 400, "bad_request"),
         ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "bad_request"),
         ("hello\r\n", 400, "bad_request"),
+        ("\x16\x03\x01\x02\x00\x01", 400, "bad_request"),  # HTTPS, which ends no line
     ],
 )
 async def test_head_that_cannot_be_read_is_answered_in_words(
