@@ -7,7 +7,6 @@ per idle viewer, viewers accepted per second of the server's processor time. Med
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -19,13 +18,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.fanout_nginx import Nchan
 from benchmarks.fanout_report import Report, Sample, tables, write
 from benchmarks.fanout_running import Missing, Running, Server, compiled
-from benchmarks.fanout_servers import Bare, Channels, EventStream, Nchan, Ours, Pushpin, install
+from benchmarks.fanout_servers import Bare, Channels, EventStream, Ours, Pushpin, install
+from benchmarks.ingest_client import Parser
 
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") / 1024
@@ -295,11 +295,6 @@ def servers_of(ours: Ours, folder: Path) -> list[Server]:
             rounds_max=1,
         ),
     ]
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 PARTS = ("growth", "bystanders", "small")

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from django.utils.module_loading import import_string
 
+from benchmarks.fanout_nginx import TLS
 from benchmarks.fanout_running import (
     FRAME_BYTES,
     HERE,
@@ -86,76 +87,6 @@ class Bare:
             running.wait(10)
 
 
-# nginx with nchan
-
-
-@dataclass(slots=True)
-class Nchan:
-    """nginx with the nchan module of the distribution, messages in shared memory.
-
-    https://github.com/slact/nchan, README: "Publisher Endpoints", "Subscriber Endpoints" (one location for each role),
-    "Memory Storage" (the default, and the fast one). One worker, because one process of each server is compared. A
-    buffer of one message: history is not compared. `tls`: certificate and key of subscribers, with nginx's defaults.
-    """
-
-    tls: tuple[Path, Path] | None = None
-
-    @contextlib.contextmanager
-    def start(self, websocket: bool) -> Iterator[Running]:
-        nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        module = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
-        if nginx is None or not module.exists():
-            raise Missing("no nginx with nchan (apt install nginx libnginx-mod-nchan, or --install)")
-        port, publishing, folder = free_port(), free_port(), tempfile.mkdtemp(prefix="fanout-nchan-")
-        subscriber = "websocket" if websocket else "eventsource"
-        configuration = Path(folder) / "nginx.conf"
-        configuration.write_text(f"""
-load_module {module};
-{"user root;" if os.geteuid() == 0 else ""}
-daemon off;
-worker_processes 1;
-worker_rlimit_nofile 20000;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 19900; multi_accept on; use epoll; }}
-http {{
-  access_log off;
-  tcp_nodelay on;
-  sendfile on;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  nchan_shared_memory_size 128m;
-  nchan_message_buffer_length 1;
-  server {{
-    listen 127.0.0.1:{port} backlog=4096 {nginx_tls(self.tls)}
-    listen 127.0.0.1:{publishing};
-    location = /sub {{ nchan_subscriber {subscriber}; nchan_channel_id live; nchan_subscriber_first_message newest; }}
-    location = /pub {{ nchan_publisher; nchan_channel_id live; }}
-  }}
-}}
-""")
-        # An event: name, nchan's own id line, data; or one text frame.
-        size = FRAME_BYTES[websocket] - (4 if websocket else len("id: 1700000000:0\ndata: \n\n"))
-        argv = [nginx, "-p", folder, "-c", str(configuration), "-e", f"{folder}/error.log"]
-        with child(argv) as pid:
-            wait_for(lambda: accepts(port), "nginx")
-            requests = [request("/sub", websocket=websocket)]
-            publish = partial(_post_text, publishing, size)
-            yield Running([pid], port, requests, publish, has_tls=self.tls is not None)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def nginx_tls(tls: tuple[Path, Path] | None) -> str:
-    """Return what ends a `listen` line, and what follows it."""
-    if tls is None:
-        return ";"
-    return f"ssl;\n    ssl_protocols TLSv1.3; ssl_certificate {tls[0]}; ssl_certificate_key {tls[1]};"
-
-
-def _post_text(port: int, size: int) -> None:
-    post(port, "/pub", payload(size))
-
-
 # Ours
 
 
@@ -173,7 +104,7 @@ class Ours:
     _site: object = None
 
     @contextlib.contextmanager
-    def start(self, websocket: bool, tls: tuple[Path, Path] | None = None) -> Iterator[Running]:
+    def start(self, websocket: bool, tls: TLS | None = None) -> Iterator[Running]:
         """`tls`: certificate and key, if the node is to speak HTTPS."""
         with self.node(tls) as (pids, port):
             topic = self.topics[0]
@@ -181,7 +112,7 @@ class Ours:
             yield Running(pids, port, requests, lambda: self.publish([topic]), "hello", has_tls=tls is not None)
 
     @contextlib.contextmanager
-    def node(self, tls: tuple[Path, Path] | None = None) -> Iterator[tuple[list[int], int]]:
+    def node(self, tls: TLS | None = None) -> Iterator[tuple[list[int], int]]:
         """Have a fresh node for the length of the block: ids of its process and of Valkey, its port."""
         from tests.sites import Site
 

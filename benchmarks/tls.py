@@ -8,76 +8,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.fanout import SETTLE_SECONDS, Bench, say
+from benchmarks.fanout_nginx import TLS, BehindNginx, Nchan
 from benchmarks.fanout_report import Report, Sample, origin
-from benchmarks.fanout_running import Missing, Running, Server, accepts, child, wait_for
-from benchmarks.fanout_servers import Nchan, Ours, nginx_tls
-from host.embedded import free_port
-
-TLS = tuple[Path, Path]
-
-
-@dataclass(slots=True)
-class BehindNginx:
-    """The node without TLS, and nginx before it with the files of deploy/, but for what one worker needs not."""
-
-    ours: Ours
-    tls: TLS
-
-    @contextlib.contextmanager
-    def start(self, websocket: bool) -> Iterator[Running]:
-        nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        if nginx is None:
-            raise Missing("no nginx (apt install nginx)")
-        port, folder = free_port(), tempfile.mkdtemp(prefix="tls-nginx-")
-        with self.ours.start(websocket) as node:
-            configuration = Path(folder) / "nginx.conf"
-            configuration.write_text(f"""
-{"user root;" if os.geteuid() == 0 else ""}
-daemon off;
-worker_processes 1;
-worker_rlimit_nofile 20000;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 19900; multi_accept on; use epoll; }}
-http {{
-  access_log off;
-  tcp_nodelay on;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
-  server {{
-    listen 127.0.0.1:{port} backlog=4096 {nginx_tls(self.tls)}
-    location / {{
-      proxy_pass http://127.0.0.1:{node.port};
-      proxy_http_version 1.1;
-      proxy_buffering off;
-      proxy_buffer_size 4k;
-      proxy_read_timeout 1h;
-      proxy_set_header Host $host;
-      proxy_set_header Connection $connection_upgrade;
-      proxy_set_header Upgrade $http_upgrade;
-    }}
-  }}
-}}
-""")
-            with child([nginx, "-p", folder, "-c", str(configuration), "-e", f"{folder}/error.log"]) as pid:
-                wait_for(lambda: accepts(port), "nginx")
-                yield replace(node, pids=[*node.pids, pid], port=port, has_tls=True)
-        shutil.rmtree(folder, ignore_errors=True)
+from benchmarks.fanout_running import Missing, Server
+from benchmarks.fanout_servers import Ours
+from benchmarks.ingest_client import Parser
 
 
 def servers_of(stack: contextlib.ExitStack, tls: TLS) -> list[Server]:
@@ -85,7 +30,7 @@ def servers_of(stack: contextlib.ExitStack, tls: TLS) -> list[Server]:
     return [
         Server("node", "**liveplatform node**", partial(ours.start, tls=tls)),
         Server("nchan", "nginx + nchan", Nchan(tls).start),
-        Server("nginx", "nginx before a node", BehindNginx(ours, tls).start),
+        Server("nginx", "nginx before a node", BehindNginx(ours.start, tls).start),
         Server("plain", "liveplatform node without TLS", ours.start),
     ]
 
@@ -115,11 +60,6 @@ def table(servers: Sequence[Server], samples: Sequence[Sample], transport: str) 
 
 def _figures(sample: Sample) -> tuple[float, ...]:
     return sample.us, sample.user_us, sample.system_us, sample.viewer_kb, sample.first
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
