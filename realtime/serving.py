@@ -54,8 +54,7 @@ def serve_node(application: str, arguments: Sequence[str]) -> None:
         place = arguments.index(TLS_OPTION)
         endpoint = f"fd:fileno={int(arguments[place + 1])}"
         arguments[place : place + 2] = ["-e", endpoint]
-        NodeServer.tls_endpoints = (endpoint,)
-        NodeServer.certificate = own_certificate()
+        NodeServer.certificates = {endpoint: own_certificate()}
     NodeServer.on_start = staticmethod(process.start)
     NodeServer.on_drain = staticmethod(process.drain)
     NodeServer.trusted_proxies = settings.TRUSTED_PROXIES

@@ -77,11 +77,11 @@ class Certificate:
         return context
 
 
-def own_certificate() -> Certificate | None:
-    """Return the certificate that the settings name, or None. Raises ImproperlyConfigured: one line."""
+def own_certificate() -> Certificate:
+    """Return the certificate that the settings name. Raises ImproperlyConfigured: one line."""
     chain, key = settings.LIVE_TLS_CERT, settings.LIVE_TLS_KEY
     if chain is None or key is None:
-        return None
+        raise ImproperlyConfigured("LIVE_TLS_CERT and LIVE_TLS_KEY must be set where a node speaks HTTPS")
     try:
         return Certificate(chain, key)
     except CertificateError as error:

@@ -33,6 +33,7 @@ from realtime.edge.handoff import (
 from realtime.edge.reactor import reactor
 from realtime.edge.repeats import OpenFile, Repeat, Repeatable, said_by
 from realtime.edge.sockets import Listener, StreamSocket
+from realtime.edge.tls import CLIENT_HELLO
 from realtime.edge.transport import Transport
 from realtime.limits import Network
 
@@ -40,8 +41,6 @@ from realtime.limits import Network
 http_protocol.INVALID_HEADER_VALUE_BYTES = frozenset(range(32)) - {9} | {127}
 ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
-CLIENT_HELLO = b"\x16\x03"
-"""How TLS begins. Nothing would come after it that ends a line."""
 LINGER_SECONDS = 2.0
 GONE = (401, 403, 404, 410)
 """With these the application says that an answer of before does not hold any more."""
@@ -85,7 +84,7 @@ class HttpChannel(_HTTPChannel):  # type: ignore[misc]
             if repeat is not None and isinstance(self.transport, Transport):
                 self._send_again(repeat)
                 return
-            if data.startswith(CLIENT_HELLO):
+            if data.startswith(CLIENT_HELLO):  # nothing that ends a line would come after it
                 self.refuse(400, "bad_request", "This port speaks HTTP, not HTTPS.")
                 return
         super().dataReceived(data)

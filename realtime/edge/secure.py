@@ -19,12 +19,9 @@ from zope.interface import implementer
 from realtime import metrics
 from realtime.edge.bound import Bound
 from realtime.edge.certificates import Certificate
-from realtime.edge.tls import say_goodbye
+from realtime.edge.tls import CLIENT_HELLO, say_goodbye
 from realtime.edge.transport import PIECE_BYTES, FileSending, Transport
 from realtime.node.connections import is_full
-
-CLIENT_HELLO = b"\x16"
-"""The first byte of all that speak TLS."""
 
 
 @implementer(ISSLTransport)
@@ -61,7 +58,7 @@ class TlsTransport(Transport):
         try:
             if not isinstance(self.socket, ssl.SSLSocket):
                 first = self.socket.recv(1, socket.MSG_PEEK)
-                if first != CLIENT_HELLO:
+                if first != CLIENT_HELLO[:1]:
                     return self._refuse_plain() if first else main.CONNECTION_DONE
                 context = self._certificate.context
                 self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)

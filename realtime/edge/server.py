@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -96,8 +96,7 @@ class Server(server.Server):  # type: ignore[misc]
     trusted_proxies = 0
     connects_per_address: int | None = None  # a second, and twenty times as many at once; None: no limit
     idle_per_address: int | None = None
-    certificate: Certificate | None = None
-    tls_endpoints: Container[str] = ()  # which of the endpoints speak HTTPS, with that certificate
+    certificates: Mapping[str, Certificate] = {}  # of the endpoints that speak HTTPS
     young_seconds = 2.0  # a connection that has just come is not idle yet
     crowded_at = CONNECTIONS_MAX * 9 // 10
 
@@ -139,8 +138,7 @@ class Server(server.Server):  # type: ignore[misc]
     async def _start(self) -> None:
         self.sockets = Sockets(self.bound)
         chores = [collect(lambda: len(self.sockets) > 0), self._sweep(), self._watch_lag()]
-        if self.certificate is not None:
-            chores.append(self._renew(self.certificate))
+        chores += map(self._renew, self.certificates.values())
         self._chores = [asyncio.ensure_future(chore) for chore in chores]
         try:
             if self.on_start is not None:
@@ -151,8 +149,8 @@ class Server(server.Server):  # type: ignore[misc]
             return
         for description in map(str, self.endpoints):
             transport: Callable[..., Transport] = partial(Transport, self.bound)
-            if self.certificate is not None and description in self.tls_endpoints:
-                transport = partial(TlsTransport, self.bound, self.certificate)
+            if (certificate := self.certificates.get(description)) is not None:
+                transport = partial(TlsTransport, self.bound, certificate)
             listening = _server_from(reactor, _with_backlog(description)).listen(self.http_factory)
             listening.addCallback(partial(_with_transport, transport))
             listening.addCallback(self.listen_success)

@@ -1,4 +1,4 @@
-"""What a stream does with the TLS of its socket. Called by realtime.edge.sockets and realtime.edge.secure."""
+"""TLS on a socket: how it begins, how a stream writes, and its goodbye. Called by all of the edge that meets it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import contextlib
 import ssl
 
 from realtime.node.descriptors import WriteSome
+
+CLIENT_HELLO = b"\x16\x03"
+"""How TLS begins, and no request of HTTP."""
 
 
 def sender(tls: ssl.SSLSocket) -> WriteSome:

@@ -274,8 +274,8 @@ def main() -> None:
     ServerUnderTest.on_drain = staticmethod(application.drain)
     endpoints = [os.environ.get("ENDPOINT", "tcp:port=0:interface=127.0.0.1")]
     if "CERTIFICATE" in os.environ:
-        ServerUnderTest.certificate = Certificate(Path(os.environ["CERTIFICATE"]), Path(os.environ["KEY"]))
-        ServerUnderTest.tls_endpoints = endpoints
+        certificate = Certificate(Path(os.environ["CERTIFICATE"]), Path(os.environ["KEY"]))
+        ServerUnderTest.certificates = dict.fromkeys(endpoints, certificate)
     application.server = ServerUnderTest(application=application, endpoints=endpoints)
     application.server.run()
     print("ended", application.began - application.ended, flush=True)
