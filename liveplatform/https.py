@@ -1,4 +1,4 @@
-"""Plain HTTP at a site that speaks HTTPS: whoever comes so is sent on. Called by liveplatform.asgi for each request."""
+"""Plain HTTP at a site that speaks HTTPS: it redirects. Called by liveplatform.asgi for each request."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Reads what people have heard. Called by the API, the page, and by topics for snapshots.
 
-Deleted comments, and those of people whom one blocks, are in no line. A line without a comment is not shown.
+No line shows deleted comments, nor comments of people that the viewer blocks. A line without comments is not shown.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
-"""Finds out who hears of a comment: those whom it answers or names. Called by a periodic job, beside the path.
+"""Finds out who hears of a comment: the person that it answers, and the people that it names.
+
+Hop: beside the path, called by a periodic job.
 
 What changes comments only notes which (`NotesChanges`), a row a comment, so nobody who comments waits for this. The job
 looks at them as they are now: whatever was written, edited, deleted or brought back, the lines are those that follow
 from it. It runs once at a time. A run that was killed changed nothing, and is repeated.
 
-Bounded: a comment is heard by the one whom it answers and the first `PLACES_MAX` whom it names. What comes of one video
-before somebody looks is one line, with one comment of each person, the newest `PEOPLE_MAX` of them. Each run is one
-event for each person.
+Bounded: the person that a comment answers hears of it, and the first `PLACES_MAX` people that it names. All that comes
+from one video before the viewer looks is one line. It has one comment of each person, the newest `PEOPLE_MAX` of them.
+Each run is one event for each person.
 """
 
 from __future__ import annotations
