@@ -1,11 +1,13 @@
 """Machines for tests: network namespaces on one bridge, each with an address and a name that the others know.
 
-Processes of all machines share this one's files; a machine may have files of its own laid over them.
+Processes of all machines share this one's files; a machine may have files of its own laid over them. The network of
+this machine stays as it is: when it gets an address, Chromium breaks off what it loads.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import os
 import shlex
@@ -22,6 +24,8 @@ from host.processes import Child, Program
 from tests.sites import CHECKOUT
 
 DEPLOY = CHECKOUT / "deploy"
+NAMESPACES = Path("/run/netns")
+CLONE_NEWNET = 0x40000000  # of <sched.h>; `os.setns` comes with Python 3.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +51,44 @@ class Machine:
         with log.open("ab") as output:
             return Child(dataclasses.replace(program, argv=argv, uid=None, gid=None), output)
 
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Have what this thread opens and starts in the block be on this machine: sockets, programs, threads."""
+        with (NAMESPACES / self.namespace).open() as there, Path("/proc/thread-self/ns/net").open() as here:
+            _enter(there.fileno())
+            try:
+                yield
+            finally:
+                _enter(here.fileno())
+
+    def loses(self, other: Machine) -> None:
+        """What is sent from here to the other goes nowhere from now on, answers of the kernel included."""
+        _ip(f"-n {self.namespace} route add blackhole {other.address}")
+
 
 @contextlib.contextmanager
 def machines(folder: Path, *names: str) -> Iterator[dict[str, Machine]]:
-    """Have machines for the length of the block; this one reaches them too. Skips where that is not allowed."""
-    number = os.getpid() % 250
-    net, bridge, hosts = f"10.214.{number}", f"lb{os.getpid()}", folder / "hosts"
-    made = {
-        name: Machine(name, f"{net}.{place}", f"live-{os.getpid()}-{name}", hosts)
-        for place, name in enumerate(names, 10)
-    }
+    """Have machines for the length of the block. Skips where that is not allowed."""
+    bridge, hosts = f"live-{os.getpid()}", folder / "hosts"
+    made = {name: Machine(name, f"10.214.0.{place}", f"{bridge}-{name}", hosts) for place, name in enumerate(names, 10)}
     hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{each.address} {each.name}\n" for each in made.values()))
     with contextlib.ExitStack() as stack:
-        stack.callback(_ip_quietly, f"link delete {bridge}")
-        _ip(f"link add {bridge} type bridge")
-        _ip(f"addr add {net}.1/24 dev {bridge}")
-        _ip(f"link set {bridge} up")
+        for namespace in (bridge, *(machine.namespace for machine in made.values())):
+            stack.callback(_ip_quietly, f"netns delete {namespace}")
+            _ip(f"netns add {namespace}")
+        _ip(f"-n {bridge} link add bridge type bridge")
+        _ip(f"-n {bridge} link set bridge up")
         for place, machine in enumerate(made.values()):
-            cable = f"lv{os.getpid()}-{place}"
-            stack.callback(_ip_quietly, f"netns delete {machine.namespace}")
-            _ip(f"netns add {machine.namespace}")
-            _ip(f"link add {cable} type veth peer name eth0 netns {machine.namespace}")
-            _ip(f"link set {cable} master {bridge} up")
+            _ip(f"-n {bridge} link add port-{place} type veth peer name eth0 netns {machine.namespace}")
+            _ip(f"-n {bridge} link set port-{place} master bridge up")
             for step in (f"addr add {machine.address}/24 dev eth0", "link set eth0 up", "link set lo up"):
                 _ip(f"-n {machine.namespace} {step}")
         yield made
+
+
+def _enter(network: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(network, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def _ip(command: str) -> None:

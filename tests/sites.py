@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -26,6 +26,9 @@ from psycopg import sql
 from host import embedded, programs
 from host.processes import Child, Program
 from tests import forks, template
+
+if TYPE_CHECKING:
+    from tests.machines import Machine
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WAIT_SECONDS = 120.0
@@ -102,10 +105,16 @@ class Site:
         index: int | None = None,
         *,
         program: Callable[[str, int], Program] = programs.node,
-        host: str = "127.0.0.1",
+        machine: Machine | None = None,
     ) -> str:
-        """Start one more node, or a dead one again on its port; return its URL. `program` makes a node of one's own."""
-        with socket.socket() as listening:
+        """Start one more node, or a dead one again on its port; return its URL. `program` makes a node of one's own.
+
+        `machine`: the one that its address is on.
+        """
+        with machine.entered() if machine else contextlib.nullcontext():
+            listening = socket.socket()
+        with listening:
+            host = machine.address if machine else "127.0.0.1"
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((host, 0 if index is None else urlsplit(self.urls[index]).port))
             listening.listen(4096)

@@ -15,13 +15,12 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from tests.kit import HANG_SECONDS
 from tests.sites import WAIT_SECONDS, Site, wait_for
 
 PASSWORD = "a password of the tests"
-NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
 MAKE_BROADCASTER = """
 from accounts.tokens import issue_token
 from accounts.models import Viewer
@@ -141,19 +140,6 @@ class Window:
         if message.type in ("error", "warning"):
             self.problems.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
 
-    async def go_to(self, url: str) -> None:
-        """Load a page. Chromium breaks off all loads when the machine gets an address, as other tests have it."""
-        while True:
-            try:
-                await self.page.goto(url)
-            except Error as error:
-                if NETWORK_CHANGED not in str(error):
-                    raise
-            else:
-                if not any(NETWORK_CHANGED in problem for problem in self.problems):
-                    return
-            self.problems.clear()
-
     async def join(self, name: str) -> None:
         """Become a guest with the form beside the comments."""
         await self.page.get_by_placeholder("Your name").first.fill(name)
@@ -226,7 +212,7 @@ async def open_window(browser: Browser) -> AsyncIterator[OpenWindow]:
             context.set_default_timeout(WAIT_SECONDS * 1000)
             stack.push_async_callback(context.close)
             window = Window(await context.new_page())
-            await window.go_to(url)
+            await window.page.goto(url)
             return window
 
         yield open_it

@@ -83,7 +83,7 @@ async def test_a_report_on_a_phone_asks_for_a_name_first(site: Site, open_window
     await expect(owner.page.locator(".reported")).to_contain_text("On the bus")
     await expect(owner.page.locator(".reported")).to_contain_text("The person, not a comment")
     assert await owner.serious_axe_findings() == []
-    await owner.go_to(f"{site.urls[0]}/videos/{video_id}/?as=dock")
+    await owner.page.goto(f"{site.urls[0]}/videos/{video_id}/?as=dock")
     await owner.is_live()
     await owner.page.locator(".queue-bar").click()
     await owner.page.get_by_role("dialog").get_by_role("button", name="Ban").click()

@@ -22,13 +22,13 @@ async def test_pages_in_arabic_go_from_right_to_left_and_fit_a_phone(
     page = window.page
     await page.context.add_cookies([{"name": "language", "value": "ar", "url": site.urls[0]}])
     for path in paths:
-        await window.go_to(site.urls[0] + path)
+        await window.page.goto(site.urls[0] + path)
         assert await page.evaluate("document.dir") == "rtl", path
         assert not await page.evaluate(STICKS_OUT), path
         assert await window.axe_findings() == [], path
 
     assert (await page.evaluate(SWITCH))[:2] == ["English", "Deutsch"]
-    await window.go_to(f"{site.urls[0]}/videos/{video}/")
+    await window.page.goto(f"{site.urls[0]}/videos/{video}/")
     await window.sees_comment("Hello")
     sides = [await page.evaluate(SIDE.format(part)) for part in (".title", ".description p", ".comment-body")]
     assert sides == ["right"] * 3

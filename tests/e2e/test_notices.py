@@ -47,7 +47,7 @@ async def test_who_is_answered_finds_it_on_every_page_live_and_seen_on_all(
     window = await come(open_window, site, video_id, viewport={"width": size[0], "height": size[1]})
     page = window.page
     other = Window(await page.context.new_page())
-    await other.go_to(site.urls[0])
+    await other.page.goto(site.urls[0])
     bell = other.page.get_by_role("link", name=re.compile("Notifications"))
     await expect(bell).to_have_accessible_name("Notifications")
 
@@ -112,7 +112,7 @@ async def test_the_page_of_choices(
     video_id = broadcaster.new_video()
     window = await come(open_window, site, video_id, viewport={"width": 390, "height": 844})
     page = window.page
-    await window.go_to(f"{site.urls[0]}/notices/")
+    await window.page.goto(f"{site.urls[0]}/notices/")
     await page.get_by_role("link", name="What you hear of").click()
     answers = page.get_by_role("group", name="Somebody answers you")
     await answers.get_by_label("On this site").uncheck()

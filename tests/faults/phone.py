@@ -1,4 +1,4 @@
-"""A phone for tests: watches over both protocols from wherever it is started, says so, and answers pings.
+"""A phone for tests: watches over both protocols from wherever it is started, and answers pings.
 
 python -m tests.faults.phone http://10.0.0.1:8000 video:<id>
 """
@@ -13,7 +13,6 @@ from tests.watching import SseWatcher, WebSocketWatcher, watching
 
 async def main(url: str, topic: str) -> None:
     async with watching(SseWatcher(url, topic), WebSocketWatcher(url, topic)):
-        print("watching", flush=True)
         await asyncio.get_running_loop().create_future()
 
 

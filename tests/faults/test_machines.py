@@ -31,13 +31,13 @@ from tests.rooms import Room, open_room
 from tests.sites import answers, wait_for
 from tests.watching import Refused, Watcher, check, crowd, each, eventually, watching
 
-NAMES = ("nginx", "haproxy", "node-1", "node-2", "dispatcher", "database", "redis")
+NAMES = ("viewers", "nginx", "haproxy", "node-1", "node-2", "dispatcher", "database", "redis")
 NODE = "liveplatform-node@"
 DISPATCHER = "liveplatform-dispatcher@"
 
 
 class Place:
-    """The site: a machine for each of `NAMES`, and what runs on it. Jobs are with the dispatcher."""
+    """The site: a machine for each of `NAMES`, and what runs on it. Jobs are with the dispatcher; tests are viewers."""
 
     def __init__(self, folder: Path, net: dict[str, Machine]) -> None:
         self.folder = folder
@@ -141,10 +141,12 @@ class Place:
         assert self.children[name].exit_code() is None, f"{name} ended\n{self.log(name)}"
 
     def wait_until_ready(self) -> None:
-        for name in ("node-1", "node-2"):
-            self.wait_until(name, lambda name=name: answers(f"http://{self.net[name].address}:8000/readyz"))  # type: ignore[misc]
-        for name, url in zip(("nginx", "haproxy"), self.urls, strict=True):
-            self.wait_until(name, lambda url=url: answers(f"{url}/readyz"))  # type: ignore[misc]
+        """Return when all serve. From any thread."""
+        with self.net["viewers"].entered():
+            for name in ("node-1", "node-2"):
+                self.wait_until(name, lambda name=name: answers(f"http://{self.net[name].address}:8000/readyz"))  # type: ignore[misc]
+            for name, url in zip(("nginx", "haproxy"), self.urls, strict=True):
+                self.wait_until(name, lambda url=url: answers(f"{url}/readyz"))  # type: ignore[misc]
 
     def database_answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError), psycopg.connect(self.database_url, connect_timeout=2):
@@ -176,7 +178,7 @@ def place() -> Iterator[Place]:
     needed("nginx", "haproxy", "pgbouncer")
     with embedded.temporary_folder() as folder, machines(folder, *NAMES) as net:
         place = Place(folder, net)
-        with watched(place):
+        with net["viewers"].entered(), watched(place):
             for name in ("database", "redis"):
                 place.start(name)
             place.wait_until("database", place.database_answers)
