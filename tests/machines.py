@@ -74,8 +74,8 @@ def machines(folder: Path, *names: str) -> Iterator[dict[str, Machine]]:
     hosts.write_text("127.0.0.1 localhost\n" + "".join(f"{each.address} {each.name}\n" for each in made.values()))
     with contextlib.ExitStack() as stack:
         for namespace in (bridge, *(machine.namespace for machine in made.values())):
-            stack.callback(_ip_quietly, f"netns delete {namespace}")
             _ip(f"netns add {namespace}")
+            stack.callback(subprocess.run, ["ip", "netns", "delete", namespace], check=True)
         _ip(f"-n {bridge} link add bridge type bridge")
         _ip(f"-n {bridge} link set bridge up")
         for place, machine in enumerate(made.values()):
@@ -98,10 +98,6 @@ def _ip(command: str) -> None:
         pytest.skip("needs the command ip (iproute2)")
     if done.returncode:
         pytest.skip(f"needs rights to make network namespaces: ip {command}: {done.stderr.strip()}")
-
-
-def _ip_quietly(command: str) -> None:
-    subprocess.run(["ip", *command.split()], capture_output=True)
 
 
 # What deploy/ says

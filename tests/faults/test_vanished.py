@@ -48,6 +48,13 @@ async def test_vanished_phone_is_counted_out_and_its_connections_are_closed(
                 assert await room.metric("live_connections", node=1) == 0
 
 
+def test_no_machines_are_a_reason_to_skip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minimal Debian has no `ip`. The clean-up called it all the same, and the skip became an error."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(pytest.skip.Exception, match="iproute2"), machines(tmp_path, "server"):
+        pytest.fail("there are machines")
+
+
 def test_the_times_add_up_to_what_is_promised() -> None:
     told = VIEWERS_SETTLE_SECONDS + VIEWERS_REST_MAX_SECONDS
     # The next heartbeat comes within so many seconds; then the kernel, or the one after, finds it unanswered.
