@@ -32,11 +32,11 @@ PYTHON = """\
 #!/bin/sh
 . "$STUBS/step"
 case "$*" in
-  "-m pip install"*)
+  *'run_module("pip"'*" install "*)
     while [ "$1" != --target ]; do shift; done
     mkdir -p "$2/bin"; step
     cp "$STUBS/uv" "$2/bin/uv"; step ;;
-  "-m pip"*) exit 1 ;;
+  *'run_module("pip"'*) exit 1 ;;
   *) exec {python} -IS "$@" ;;
 esac
 """
@@ -141,6 +141,21 @@ def test_a_start_cut_short_at_any_step_is_made_good_by_the_next(
             path.name for path in fresh.folder.glob(".tools/*")
         }
         assert left - {".venv.old"} == {".venv", ".tools", "uv-0.13.9"}, step
+
+
+def test_ctrl_c_while_pip_is_imported_shows_no_traceback(fresh: Fresh, tmp_path: Path) -> None:
+    """It did in the first second of the first start: pip sees to Ctrl-C once its imports are done."""
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__main__.py").write_text(
+        f"import sys, time\nopen({str(tmp_path / 'arguments')!r}, 'w').write(' '.join(sys.argv[1:]))\ntime.sleep(600)\n"
+    )
+    arguments = tmp_path / "arguments"
+    with _ended(fresh.start(PYTHON=sys.executable, PYTHONPATH=str(tmp_path))) as process:
+        wait_for(lambda: arguments.exists() and arguments.read_text().startswith("install"), "pip to be imported")
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output) == (-signal.SIGINT, "")
+    assert errors.splitlines() == ["run: setting up .venv (once, and after each change of requirements-dev.lock)"]
 
 
 def test_of_two_at_once_the_second_waits_and_says_so(fresh: Fresh) -> None:
