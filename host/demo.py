@@ -75,8 +75,9 @@ class Demo:
 
     async def _goes_on(self, video: DemoVideo, video_id: Any, token: str) -> bool:
         """Let guests act until the video ends or the site stops. Return True if it is the site that stops."""
-        host = in_url(settings.HOST)
-        client = demo_guests.client_of(settings.PORT, host=host, allowed_hosts=settings.ALLOWED_HOSTS)
+        host, is_secure = in_url(settings.HOST), settings.LIVE_TLS_CERT is not None
+        address = f"https://{host}:{settings.LIVE_TLS_PORT}" if is_secure else f"http://{host}:{settings.PORT}"
+        client = demo_guests.client_of(address, allowed_hosts=settings.ALLOWED_HOSTS)
         async with client:
             guests = demo_guests.DemoGuests(
                 client, video_id, folder=settings.DATA_DIR, chance=random.Random(), host_token=token

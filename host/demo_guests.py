@@ -181,9 +181,12 @@ class DemoGuests:
             return {}
 
 
-def client_of(port: int, *, host: str, allowed_hosts: list[str]) -> httpx.AsyncClient:
-    """Return a client of the site on this machine, by a name that the site answers to."""
+def client_of(address: str, *, allowed_hosts: list[str]) -> httpx.AsyncClient:
+    """Return a client of the site on this machine, by a name that the site answers to.
+
+    `address`: like `https://127.0.0.1:8443`. Its certificate is for a name, or none's, and so is not asked for.
+    """
     name = next((name for name in allowed_hosts if "*" not in name and not name.startswith(".")), "localhost")
     return httpx.AsyncClient(
-        base_url=f"http://{host}:{port}/api/v1", headers={"Host": name}, timeout=ANSWER_SECONDS, trust_env=False
+        base_url=f"{address}/api/v1", headers={"Host": name}, timeout=ANSWER_SECONDS, trust_env=False, verify=False
     )

@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from host import programs
+from host.demo_guests import client_of
 from host.processes import Program
 from tests.certificates import certificate
 from tests.rooms import Room, open_room
@@ -120,6 +121,12 @@ async def test_a_guest_acts_and_sees_it_on_both_kinds_of_streams(
                 break
         while "by HTTPS" not in str(await watching.recv()):
             pass
+
+
+async def test_guests_of_the_demo_come_by_https(node: Secure) -> None:
+    """They came by HTTP alone. A site with a certificate refused them, and its demo was silent."""
+    async with client_of(node.url, allowed_hosts=["localhost"]) as guest:
+        assert (await guest.post("/guests", json={"name": "Demo"})).status_code == 201
 
 
 async def test_a_file_comes_whole(node: Secure, client: httpx.AsyncClient) -> None:
