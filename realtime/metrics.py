@@ -101,6 +101,9 @@ counted_deliveries = Counter(
 bytes_sent = Counter("live_bytes_sent", "Bytes of frames written to connections")
 mailbox_drops = Counter("live_mailbox_drops", "Frames and connections given up for slow viewers", ["reason"])
 tls_handshakes = Counter("live_tls_handshakes", "Handshakes of HTTPS connections", ["result"])
+tls_certificate_end = Gauge(
+    "live_tls_certificate_end_timestamp_seconds", "When the certificate of HTTPS ends, and who has made it", ["made_by"]
+)
 refused = Counter("live_connections_refused", "Connections refused", ["reason"])
 gaps_found = Counter("live_gaps_found", "Times a durable event was missing")
 gaps_repaired = Counter("live_gaps_repaired", "Durable events fetched from the database after a gap")

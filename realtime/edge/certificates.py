@@ -1,7 +1,7 @@
 """The certificate of a server, from two files, and the new one when they have changed.
 
 Made by realtime.serving, and looked at by what starts a site before it does. A certificate that cannot be used is
-refused in one line when the server starts. Later the one before stays.
+refused in one line when the server starts. Later the one before stays, also when it has expired meanwhile.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from realtime import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +37,12 @@ class CertificateError(ValueError):
 class Certificate:
     """`chain` and `key`: PEM files. In `chain` the server's own certificate comes first, then that of its issuer."""
 
-    def __init__(self, chain: Path, key: Path) -> None:
+    def __init__(self, chain: Path, key: Path, *, may_have_expired: bool = False) -> None:
         """Raises CertificateError."""
         self.chain = chain
         self.key = key
         self._read_at = self._stamp()
-        self.context = self._load()
+        self.context = self._load(may_have_expired=may_have_expired)
 
     def refresh(self) -> None:
         """Use what is in the files now, if that is another one that can be used."""
@@ -61,8 +63,12 @@ class Certificate:
         except OSError:
             return None
 
-    def _load(self) -> ssl.SSLContext:
-        _check(_read(self.chain, "LIVE_TLS_CERT"), _read(self.key, "LIVE_TLS_KEY"), self.chain, self.key)
+    def _load(self, *, may_have_expired: bool = False) -> ssl.SSLContext:
+        found = _check(_read(self.chain, "LIVE_TLS_CERT"), _read(self.key, "LIVE_TLS_KEY"), self.chain, self.key)
+        if (ends := found.not_valid_after_utc) < datetime.now(UTC):
+            if not may_have_expired:
+                raise CertificateError("LIVE_TLS_CERT", f"{self.chain} has expired on {ends:%Y-%m-%d}")
+            logger.error("the certificate in %s has expired on %s: browsers refuse it", self.chain, f"{ends:%Y-%m-%d}")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -74,16 +80,19 @@ class Certificate:
             context.load_cert_chain(self.chain, self.key)
         except (OSError, ssl.SSLError) as error:  # changed since it was checked, or of a kind that OpenSSL refuses
             raise CertificateError("LIVE_TLS_CERT", f"{self.chain} cannot be used: {error}") from error
+        self.is_self_made = found.issuer == found.subject
+        metrics.tls_certificate_end.clear()
+        metrics.tls_certificate_end.labels("itself" if self.is_self_made else "authority").set(ends.timestamp())
         return context
 
 
-def own_certificate() -> Certificate:
+def own_certificate(*, may_have_expired: bool = False) -> Certificate:
     """Return the certificate that the settings name. Raises ImproperlyConfigured: one line."""
     chain, key = settings.LIVE_TLS_CERT, settings.LIVE_TLS_KEY
     if chain is None or key is None:
         raise ImproperlyConfigured("LIVE_TLS_CERT and LIVE_TLS_KEY must be set where a node speaks HTTPS")
     try:
-        return Certificate(chain, key)
+        return Certificate(chain, key, may_have_expired=may_have_expired)
     except CertificateError as error:
         raise ImproperlyConfigured(str(error)) from error
 
@@ -95,8 +104,8 @@ def _read(path: Path, setting: str) -> bytes:
         raise CertificateError(setting, f"{path} cannot be read: {error.strerror}") from error
 
 
-def _check(chain_pem: bytes, key_pem: bytes, chain_path: Path, key_path: Path) -> None:
-    """Raises CertificateError for what no browser would accept, or the wrong file."""
+def _check(chain_pem: bytes, key_pem: bytes, chain_path: Path, key_path: Path) -> x509.Certificate:
+    """Return the server's own certificate. Raises CertificateError for the wrong files, or in the wrong order."""
     try:
         chain = x509.load_pem_x509_certificates(chain_pem)
     except ValueError as error:
@@ -112,8 +121,6 @@ def _check(chain_pem: bytes, key_pem: bytes, chain_path: Path, key_path: Path) -
         raise CertificateError(
             "LIVE_TLS_CERT", f"the certificates in {chain_path} are in the wrong order: your own first, then its issuer"
         )
-    now = datetime.now(UTC)
-    if chain[0].not_valid_after_utc < now:
-        raise CertificateError("LIVE_TLS_CERT", f"{chain_path} has expired on {chain[0].not_valid_after_utc:%Y-%m-%d}")
-    if chain[0].not_valid_before_utc > now:
-        raise CertificateError("LIVE_TLS_CERT", f"{chain_path} is valid from {chain[0].not_valid_before_utc:%Y-%m-%d}")
+    if (begins := chain[0].not_valid_before_utc) > datetime.now(UTC):
+        raise CertificateError("LIVE_TLS_CERT", f"{chain_path} is valid from {begins:%Y-%m-%d}")
+    return chain[0]

@@ -15,7 +15,7 @@ import pytest
 
 from realtime.edge.certificates import Certificate, CertificateError
 from realtime.websocket import client_frame, websocket_frame
-from tests.certificates import certificate
+from tests.certificates import certificate, signed_certificate
 from tests.realtime.edge.test_server import HANDSHAKE, Line, Running, deaf, secured
 from tests.watching import HANG_SECONDS, eventually
 
@@ -163,6 +163,24 @@ def test_each_unusable_certificate_is_refused_in_words(tmp_path: Path) -> None:
     assert "has expired on" in told(old, old_key)
     assert "is valid from" in told(early, early_key)
     assert "wrong order" in told(reversed_chain, key)
+
+
+def test_a_node_that_is_started_again_shows_what_has_expired_meanwhile(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended at once, again and again, and the site with it: the authority was away for some weeks."""
+    key, old = certificate(tmp_path, days=(-9, -1))
+    kept = Certificate(old, key, may_have_expired=True)
+    assert kept.is_self_made
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert "has expired on" in caplog.text
+
+
+def test_key_and_certificate_may_be_in_one_file(tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    both.write_text(signed_certificate(days=(-1, 9), names=["live.example.org"]))
+    assert not Certificate(both, both).is_self_made
 
 
 def test_a_certificate_that_cannot_be_used_leaves_the_one_before(
