@@ -1,1 +1,1 @@
-"""What runs a site on one machine: embedded servers, programs, supervisor, `serve`, the demo, regions, backups."""
+"""What runs a site on one machine: servers, programs, supervisor, `serve`, certificates, the demo, regions, backups."""

@@ -18,6 +18,7 @@ NAMES = frozenset(
         "DATABASE_REPLICA_URL",
         "DATABASE_URL",
         "DEBUG",
+        "DOMAIN",
         "HOST",
         "LOG_LEVEL",
         "PORT",

@@ -39,6 +39,11 @@ def ingest(name: str = "ingest") -> Program:
     return Program(name, (*PYTHON, "-m", "liveplatform.ingest"), stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
 
 
+def certificate(name: str = "certificate") -> Program:
+    """What gets or renews the certificate, if it is time, and ends."""
+    return Program(name, (*PYTHON, "-m", "liveplatform.certificate"), stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
+
+
 def jobs(name: str = "jobs") -> Program:
     """The Celery worker for periodic work, with its clock; one per site."""
     return _worker(name, "--queues", "jobs", "--beat")

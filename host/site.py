@@ -17,12 +17,16 @@ import signal
 import socket
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from host import demo, embedded, preparation, programs
+from host.certificates.kept import CertificateOrder, KeptCertificate
+from host.certificates.renewal import CertificateRenewal
 from host.preparation import with_database
 from host.processes import Child
 from host.supervisor import LogStream, Supervisor, until_asked
@@ -40,6 +44,10 @@ PAGE_NAMES = ("LIVE_PAGE_HOST", "LIVE_PAGE_PORT")
 SRT_NAMES = ("LIVE_RTMP_HOST", "LIVE_SRT_PORT")
 TLS_NAMES = ("HOST", "LIVE_TLS_PORT")
 RELAY_NAMES = ("LIVE_RELAY_HOST", "LIVE_RELAY_PORT")
+LOW_PORT_ADVICE = (
+    ". Ports below 1024 need a right: sysctl -w net.ipv4.ip_unprivileged_port_start=80,"
+    " or AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit of systemd"
+)
 # Valkey's advice about saving to disk, which this one never does.
 HIDDEN_LINES = ("Memory overcommit must be enabled",)
 
@@ -51,6 +59,8 @@ def serve(claim: embedded.Ownership) -> None:
     """
     # Checked once here. Otherwise each node and the relay fail with the same message again and again.
     keep_folder()
+    if settings.DOMAIN:
+        _have_certificate()
     if settings.LIVE_TLS_CERT is not None:
         from realtime.edge.certificates import own_certificate
 
@@ -66,6 +76,16 @@ def serve(claim: embedded.Ownership) -> None:
             secure = stack.enter_context(listen(settings.HOST, settings.LIVE_TLS_PORT, names=TLS_NAMES))
         _check_other_ports()
         asyncio.run(_Site(claim, listening, secure, stream).run())
+
+
+def _have_certificate() -> None:
+    from host.certificates.own import have_certificate
+
+    kept = KeptCertificate(settings.DATA_DIR)
+    try:
+        have_certificate(kept, settings.DOMAIN)
+    except OSError as error:
+        raise ImproperlyConfigured(f"DOMAIN: no certificate can be kept in {kept.folder}: {error.strerror}") from error
 
 
 def _check_other_ports() -> None:
@@ -136,6 +156,9 @@ class _Site:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(demo.Demo(self._supervisor, self._stop_asked).run())
             await self._wait_until_ready()
+            if settings.DOMAIN:
+                # Not sooner: the nodes answer what the authority asks.
+                tasks.create_task(self._renewal().run())
             # Not sooner: their start delays that of the nodes, and nodes can serve without them, only later.
             self._supervisor.start(programs.dispatcher())
             self._supervisor.start(programs.jobs())
@@ -144,6 +167,10 @@ class _Site:
             await self._announce()
             # The group, and so the site, goes on until a signal.
             await self._stop_asked.wait()
+
+    def _renewal(self) -> CertificateRenewal:
+        order = CertificateOrder(settings.LIVE_ACME_DIRECTORY, tuple(settings.DOMAIN))
+        return CertificateRenewal(self._supervisor, order, KeptCertificate(settings.DATA_DIR))
 
     def _start_nodes(self) -> None:
         secure = self._secure.fileno() if self._secure is not None else None
@@ -173,11 +200,15 @@ class _Site:
 
     async def _announce(self) -> None:
         """Print the site's address and, if it had no administrator so far, how to sign in."""
-        if self._secure is None:
+        if settings.DOMAIN:
+            url = settings.LIVE_URL
+        elif self._secure is None:
             url = f"http://{_shown_host()}:{self._listening.getsockname()[1]}"
         else:
             url = f"https://{_shown_host()}:{self._secure.getsockname()[1]}"
         text = f"\n  Ready: {url}/\n"
+        if settings.DOMAIN:
+            text += _certificate_state()
         if password := await with_database(preparation.make_first_admin):
             text += await asyncio.to_thread(self._first_sign_in, url, password)
         self._stream.plain(f"{text}  Data: {self._claim.folder} · Stop: Ctrl-C\n\n")
@@ -196,6 +227,7 @@ class _Site:
         """Stop in an order that loses nothing: first nodes, which take requests; then workers, which pass events on;
         servers last.
         """
+        await self._stop_programs(["certificate"])
         await self._stop_programs(self._nodes)
         await self._stop_programs([demo.NAME])
         await self._stop_programs(["ingest"])
@@ -232,6 +264,8 @@ def listen(
     family, _, _, _, address = found[0]
     listening = socket.socket(family, kind)
     try:
+        if family == socket.AF_INET6 and host == "::":
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         if kind == socket.SOCK_STREAM:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
@@ -241,8 +275,24 @@ def listen(
         listening.close()
         if error.errno == errno.EADDRNOTAVAIL:
             raise ImproperlyConfigured(f"{names[0]}: {host} is no address of this machine") from error
-        raise ImproperlyConfigured(f"{names[1]}: cannot listen on {host}:{port}: {error.strerror}") from error
+        advice = LOW_PORT_ADVICE if error.errno == errno.EACCES and port < 1024 else ""
+        raise ImproperlyConfigured(f"{names[1]}: cannot listen on {host}:{port}: {error.strerror}{advice}") from error
     return listening
+
+
+def _certificate_state() -> str:
+    """Return what there is of a certificate, and where to look for more."""
+    from host.certificates.own import read_certificate
+
+    found = read_certificate(KeptCertificate(settings.DATA_DIR).file)
+    asked = urlsplit(settings.LIVE_ACME_DIRECTORY).netloc
+    if found is not None and not found.is_own:
+        ends = datetime.fromtimestamp(found.ends_at, UTC)
+        return f"  Certificate: until {ends:%Y-%m-%d}, renewed by itself ({asked})\n"
+    return (
+        f"  Certificate: none yet. {asked} is asked for one; by setting DOMAIN you agree to its terms.\n"
+        "  Lines of `certificate` say how it goes. Until then browsers warn of the site.\n"
+    )
 
 
 def _shown_host() -> str:

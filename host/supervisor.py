@@ -27,7 +27,7 @@ STREAM_MAX_LINES = 10_000
 LAST_LINES = 20
 LAST_WORDS_SECONDS = 1.0
 LINE_MAX_BYTES = 16_384
-NAME_WIDTH = 10
+NAME_WIDTH = 11
 _READ_BYTES = 65_536
 _COLOURS = (36, 32, 33, 35, 34, 96, 92, 93)
 
@@ -156,6 +156,14 @@ class Supervisor:
         self._kept[program.name] = kept
         kept.task = asyncio.create_task(self._keep(kept), name=program.name)
         return child
+
+    async def run(self, program: Program) -> None:
+        """Run a program once, to its end. Raises OSError."""
+        self.start(program)
+        kept = self._kept[program.name]
+        kept.unwanted.set()
+        await kept.ended.wait()
+        await self._stop(kept, hurry=False)
 
     async def stop(self, names: Iterable[str], *, hurry: bool = False) -> None:
         """Stop programs, all at the same time, each within its own `stop_seconds`; with `hurry` by force."""

@@ -5,7 +5,6 @@ liveplatform.settings takes over all of them. The variables of the environment b
 
 from __future__ import annotations
 
-import re
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -41,14 +40,6 @@ _mail = urlsplit(
         "console, or a mail server like smtp+tls://user:password@mail.example.org (smtp, smtp+tls or smtps)",
     )
 )
-# For links in mails.
-LIVE_URL = read(
-    "LIVE_URL",
-    env.str,
-    "",
-    lambda url: not url or re.fullmatch(r"https?://[^/\s@]+/?", url) is not None,
-    "the address of the site, like https://live.example.org",
-).rstrip("/")
 EMAIL_BACKEND = "accounts.outbox.MailQueue"
 LIVE_MAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _mail.scheme else 'console'}.EmailBackend"
 EMAIL_HOST = _mail.hostname or ""

@@ -34,7 +34,7 @@ from accounts import sign_in
 from accounts.pages import shared_while
 from liveplatform import assets
 from liveplatform.compression import StaticFiles, compress_answer, compress_page
-from liveplatform.https import is_plain, send_on
+from liveplatform.https import answer_challenge, is_challenge, is_plain, send_on
 from liveplatform.shared_pages import SharedPage, SharedPages, asked_by, cookies_for
 from realtime.asgi import Receive, Scope, Send
 from realtime.edge import origins
@@ -266,7 +266,9 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     languages.begin(scope)
     if not scope["method"].isupper():
         scope = {**scope, "method": "UNKNOWN"}  # Django and others would take `post` for POST
-    if not is_our_host(scope, any_name=path in ANY_HOST or _is_from_a_node(scope)):
+    if is_challenge(scope):
+        await answer_challenge(scope, send)
+    elif not is_our_host(scope, any_name=path in ANY_HOST or _is_from_a_node(scope)):
         await refuse_host(send)
     elif is_plain(scope) and path not in ANY_HOST and not _is_from_a_node(scope):
         await send_on(scope, send)

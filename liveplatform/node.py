@@ -13,11 +13,13 @@ def main() -> int:
     """Serve until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
     try:
         import liveplatform.asgi  # noqa: F401  (sets Django up)
+        from liveplatform.https import count_renewals
         from web.kept import check_bucket
         from web.pictures import keep_folder
 
         keep_folder()
         check_bucket()
+        count_renewals()
     except ImproperlyConfigured as error:
         print(f"liveplatform: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import socket
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -19,9 +18,9 @@ from django.core.exceptions import ImproperlyConfigured
 from host import databases, embedded, environment
 from liveplatform import __version__
 from liveplatform.account_settings import *  # noqa: F403  (Django finds settings in one module)
-from liveplatform.account_settings import EMAIL_HOST, LIVE_URL
+from liveplatform.account_settings import EMAIL_HOST
 from liveplatform.address_settings import *  # noqa: F403
-from liveplatform.address_settings import HOST, PORT
+from liveplatform.address_settings import ALONE, BASE_DIR, DATA_DIR, DOMAIN, HOST, LIVE_URL, PORT
 from liveplatform.job_settings import *  # noqa: F403
 from liveplatform.language_settings import *  # noqa: F403
 from liveplatform.variables import PUSH_ORIGIN, PUSH_SERVICES, env
@@ -37,14 +36,12 @@ from realtime.relay.signing import SECRET_MIN_LENGTH, RelayKey
 from realtime.table import addresses
 from web.store import BucketAddress
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 environment.forget_empty()
 
 # The process
 
 VERSION = __version__
 DEBUG = _switch("DEBUG", False)
-DATA_DIR = embedded.data_dir(BASE_DIR, env.str("LIVE_DATA_DIR", ""))
 LIVE_PROCESSES_DIR = DATA_DIR / "processes"
 
 
@@ -79,6 +76,7 @@ SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = _list(
     "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", socket.gethostname()], r"[^/\s:]+|\[.+\]", "host names"
 )
+ALLOWED_HOSTS += [name for name in DOMAIN if name not in ALLOWED_HOSTS]
 if DEBUG and "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("DEBUG must be off where ALLOWED_HOSTS is *: its pages show code to strangers")
 if "*" in ALLOWED_HOSTS and EMAIL_HOST and not LIVE_URL:
@@ -175,7 +173,7 @@ LIVE_REGION = _read(
 LIVE_PEERS = _peers()
 LIVE_RELAY_KEYS = _relay_keys()
 LIVE_RELAY_HOST = env.str("LIVE_RELAY_HOST", DEFAULTS["LIVE_RELAY_HOST"])
-LIVE_RELAY_PORT = _integer("LIVE_RELAY_PORT", min(PORT + 100, 65535), 1, 65535)
+LIVE_RELAY_PORT = _integer("LIVE_RELAY_PORT", 8100 if ALONE else min(PORT + 100, 65535), 1, 65535)
 LIVE_FRAME_MS = _integer("LIVE_FRAME_MS", DEFAULTS["LIVE_FRAME_MS"], 10, 10_000)
 LIVE_NODES = _integer("LIVE_NODES", 2, 1, 64)
 LIVE_DRAIN_SECONDS = _integer("LIVE_DRAIN_SECONDS", DEFAULTS["LIVE_DRAIN_SECONDS"], 0, 600)
@@ -183,12 +181,13 @@ LIVE_PRESENCE_SECONDS = _integer("LIVE_PRESENCE_SECONDS", DEFAULTS["LIVE_PRESENC
 LIVE_COUNT_AFTER_SECONDS = _integer("LIVE_COUNT_AFTER_SECONDS", DEFAULTS["LIVE_COUNT_AFTER_SECONDS"], 0, 60)
 LIVE_SAMPLE = _share("LIVE_SAMPLE", DEFAULTS["LIVE_SAMPLE"])
 LIVE_KEEP_SEGMENTS_HOURS = _integer("LIVE_KEEP_SEGMENTS_HOURS", 24, 0, 10 * 366 * 24)
-LIVE_RTMP_HOST = env.str("LIVE_RTMP_HOST", HOST)
+# IPv4, where nodes take both: the servers of the ingest take one of them.
+LIVE_RTMP_HOST = env.str("LIVE_RTMP_HOST", "0.0.0.0" if HOST == "::" else HOST)
 # RTMP's own port, for one site a machine. 0: no encoder can send.
-LIVE_RTMP_PORT = _integer("LIVE_RTMP_PORT", 1935 if PORT == 8000 else min(PORT + 200, 65535), 0, 65535)
+LIVE_RTMP_PORT = _integer("LIVE_RTMP_PORT", 1935 if ALONE else min(PORT + 200, 65535), 0, 65535)
 # Where the nodes pass on what browsers record, and where the ingest takes it. 0: nobody can send from a page.
 LIVE_PAGE_HOST = env.str("LIVE_PAGE_HOST", "127.0.0.1")
-LIVE_PAGE_PORT = _integer("LIVE_PAGE_PORT", 1936 if PORT == 8000 else min(PORT + 300, 65534), 0, 65535)
+LIVE_PAGE_PORT = _integer("LIVE_PAGE_PORT", 1936 if ALONE else min(PORT + 300, 65534), 0, 65535)
 LIVE_RTMP_URL = _read(
     "LIVE_RTMP_URL",
     env.str,

@@ -104,6 +104,14 @@ tls_handshakes = Counter("live_tls_handshakes", "Handshakes of HTTPS connections
 tls_certificate_end = Gauge(
     "live_tls_certificate_end_timestamp_seconds", "When the certificate of HTTPS ends, and who has made it", ["made_by"]
 )
+tls_renewal_success = Gauge(
+    "live_tls_renewal_last_success_timestamp_seconds",
+    "When an authority last gave a certificate; 0: never",
+    ["directory"],
+)
+tls_renewal_failures = Gauge(
+    "live_tls_renewal_failures", "How often in a row an authority has given no certificate", ["directory"]
+)
 refused = Counter("live_connections_refused", "Connections refused", ["reason"])
 gaps_found = Counter("live_gaps_found", "Times a durable event was missing")
 gaps_repaired = Counter("live_gaps_repaired", "Durable events fetched from the database after a gap")

@@ -28,6 +28,11 @@ UP = {
         "0x200"
     ),
     'process_start_time_seconds{job="eu", site="eu", process="jobs-web1-1"}': "1x20 1500x180",
+    # For some thirty days.
+    'live_tls_certificate_end_timestamp_seconds{job="eu", site="eu", process="node-web1-1", made_by="authority"}': (
+        "2600000x200"
+    ),
+    'live_tls_renewal_failures{job="eu", site="eu", process="node-web1-1", directory="https://ca/d"}': "0x200",
     'live_http_requests_total{job="eu", site="eu", kind="api", status="200"}': "0+600x200",
     'live_http_requests_total{job="eu", site="eu", kind="api", status="503"}': "0+3x200",
     'live_http_requests_total{job="eu", site="eu", kind="probe", status="503"}': "0+600x200",
@@ -75,6 +80,16 @@ def fired(tmp_path: Path, changed: dict[str, str | None]) -> set[str]:
         ({name: "400x200" for name in UP if "queue" in name}, {"LiveQueueLong"}),
         ({name: "300x200" for name in UP if "last_success" in name and "recount" in name}, {"LiveTaskLate"}),
         ({name: "0x200" for name in UP if "last_success" in name and "recount" in name}, {"LiveTaskLate"}),
+        ({name: "600000x200" for name in UP if "certificate_end" in name}, {"LiveCertificateEnds"}),
+        ({name: "3x200" for name in UP if "renewal_failures" in name}, set()),
+        (
+            {
+                **{name: None for name in UP if "certificate_end" in name},
+                **{name: "3x200" for name in UP if "renewal_failures" in name},
+                'live_tls_certificate_end_timestamp_seconds{job="eu", site="eu", made_by="itself"}': "300000000x200",
+            },
+            {"LiveCertificateMissing"},
+        ),
         ({name: "0+30x200" for name in UP if 'kind="api", status="503"' in name}, {"LiveErrors"}),
     ],
 )

@@ -73,6 +73,11 @@ def test_units_start_workers_as_the_site_does(unit: str, program: Program) -> No
     assert sorted(unit_program(unit, instance="1", env={}).argv) == sorted(program.argv)
 
 
+def test_the_unit_of_a_whole_site_starts_what_run_does() -> None:
+    argv = unit_program("liveplatform", env={}).argv
+    assert argv[1:] == ("-u", "manage.py", "serve")
+
+
 def test_a_unit_waits_as_long_as_a_node_may_take(deploy: Path) -> None:
     text = (deploy / "systemd/liveplatform-node@.service").read_text()
     [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)

@@ -75,6 +75,71 @@ def test_http_and_https_need_a_port_each(read_settings: Read) -> None:
         read_settings(PORT="8000", LIVE_TLS_PORT="8000", LIVE_TLS_CERT="own.pem", LIVE_TLS_KEY="key.pem")
 
 
+def test_a_name_makes_a_site_for_the_internet(read_settings: Read) -> None:
+    found = read_settings(DOMAIN="Live.example.org, www.example.org,live.example.org")
+    assert found["DOMAIN"] == ["live.example.org", "www.example.org"]
+    assert (found["PORT"], found["LIVE_TLS_PORT"], found["LIVE_URL"]) == (80, 443, "https://live.example.org")
+    assert found["HOST"] in ("::", "0.0.0.0")
+    assert {"live.example.org", "www.example.org", "localhost"} <= {*found["ALLOWED_HOSTS"]}
+    assert (found["SECURE_COOKIES"], found["SECURE_HSTS_SECONDS"]) == (True, 30 * 86_400)
+    assert found["LIVE_TLS_CERT"] == found["LIVE_TLS_KEY"] == found["DATA_DIR"] / "acme" / "site.pem"
+    assert (found["LIVE_RTMP_PORT"], found["LIVE_PAGE_PORT"], found["LIVE_RELAY_PORT"]) == (1935, 1936, 8100)
+
+
+def test_what_is_set_besides_a_name_holds(read_settings: Read) -> None:
+    others = {"HOST": "10.0.0.7", "PORT": "8080", "LIVE_TLS_PORT": "8443", "ALLOWED_HOSTS": "other.example.org"}
+    found = read_settings(DOMAIN="live.example.org", **others)
+    assert (found["HOST"], found["PORT"], found["LIVE_TLS_PORT"]) == ("10.0.0.7", 8080, 8443)
+    assert found["LIVE_URL"] == "https://live.example.org:8443"
+    assert found["ALLOWED_HOSTS"] == ["other.example.org", "live.example.org"]
+    assert found["SECURE_HSTS_SECONDS"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("203.0.113.7", "is an address of a machine"),
+        ("[2001:db8::1]", "is an address of a machine"),
+        ("2001:db8::1", "is an address of a machine"),
+        ("https://live.example.org", "has a scheme"),
+        ("live.example.org:443", "has a port"),
+        ("*.example.org", "is a wildcard"),
+        ("münchen.example", "must be written in ASCII"),
+        ("live_example.org", "is no host name"),
+        ("live..example.org", "is no host name"),
+        ("live.example.org.", "is no host name"),
+        ("-live.example.org", "is no host name"),
+        ("live.example.org/studio", "is no host name"),
+        ("1.2.3", "is no host name"),
+        (f"{'x' * 64}.example.org", "is no host name"),
+        (",", "is no host name"),
+        (",".join(f"n{n}.example.org" for n in range(101)), "too many for one certificate"),
+    ],
+)
+def test_a_name_that_nobody_certifies_is_refused_in_one_line(read_settings: Read, name: str, why: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"^DOMAIN: .*{why}[^\n]*$"):
+        read_settings(DOMAIN=name)
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"LIVE_TLS_CERT": "own.pem", "LIVE_TLS_KEY": "key.pem"}, "DOMAIN and LIVE_TLS_CERT exclude each other"),
+        ({"LIVE_TLS_KEY": "key.pem"}, "DOMAIN and LIVE_TLS_CERT exclude each other"),
+        ({"PORT": "443"}, "LIVE_TLS_PORT and PORT are the same"),
+        ({"LIVE_ACME_DIRECTORY": "http://authority.example.org/directory"}, "LIVE_ACME_DIRECTORY must be"),
+        ({"LIVE_ACME_DIRECTORY": "letsencrypt"}, "LIVE_ACME_DIRECTORY must be"),
+        ({"LIVE_ACME_EMAIL": "me"}, "LIVE_ACME_EMAIL must be an e-mail address"),
+        ({"LIVE_ACME_CA": "/nowhere/root.pem"}, "LIVE_ACME_CA: /nowhere/root.pem cannot be read"),
+    ],
+)
+def test_settings_that_do_not_fit_a_name_are_refused(read_settings: Read, variables: dict[str, str], line: str) -> None:
+    if "PORT" in variables:
+        variables = {**variables, "LIVE_TLS_PORT": "443"}
+    with pytest.raises(ImproperlyConfigured, match=f"^{line}"):
+        read_settings(DOMAIN="live.example.org", **variables)
+
+
 def test_an_empty_variable_counts_as_absent(read_settings: Read) -> None:
     """With `ALLOWED_HOSTS=` the site started, and waited for ever for its own /readyz, which answered 400."""
     names = ("ALLOWED_HOSTS", "PORT", "HOST", "LIVE_RELAY_HOST", "LIVE_NODES", "LIVE_MEDIA_DIR", "DATABASE_REPLICA_URL")

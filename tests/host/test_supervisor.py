@@ -45,7 +45,7 @@ async def test_each_line_carries_the_name_of_its_process(output: Output) -> None
     async with Supervisor(stream, hidden=["boring"]) as watched:
         watched.start(shell("one", "echo hello; echo boring; echo oops >&2; exec sleep 600"))
         await until(lambda: "oops" in output.text())
-    assert [line[10:] for line in output.text().splitlines()] == ["one        | hello", "one        | oops"]
+    assert [line[10:] for line in output.text().splitlines()] == ["one         | hello", "one         | oops"]
 
 
 async def test_a_program_that_ends_is_started_again_and_the_reason_is_told(output: Output) -> None:
@@ -53,6 +53,24 @@ async def test_a_program_that_ends_is_started_again_and_the_reason_is_told(outpu
         watched.start(shell("fails", "exit 3"))
         await until(lambda: output.text().count("fails ended with exit code 3: starting it again") > 2)
         assert "in 0.02 s" in output.text(), "the pause grows"
+
+
+async def test_a_program_that_runs_once_is_heard_to_its_end(output: Output) -> None:
+    stream = LogStream(output, coloured=False)
+    async with Supervisor(stream) as watched:
+        for _ in range(2):
+            await watched.run(shell("short", "echo hello; exit 3"))
+    stream.close()
+    assert output.text().count("| hello") == 2
+    assert "starting it again" not in output.text()
+
+
+async def test_a_program_that_runs_once_can_be_stopped(output: Output) -> None:
+    async with Supervisor(LogStream(output, coloured=False)) as watched:
+        running = asyncio.create_task(watched.run(shell("long", "echo up; exec sleep 600")))
+        await until(lambda: "up" in output.text())
+        await watched.stop(["long"])
+        await running
 
 
 async def test_a_killed_program_is_started_again(output: Output) -> None:
