@@ -25,6 +25,7 @@ from web.middleware import forbidden
 
 FIGURES = "realtime.view_figures"
 RELAY = "live_relay_"
+CERTIFICATE_END = "live_tls_certificate_end_timestamp_seconds"
 HOPS: Mapping[str, tuple[str | Promise, str | Promise]] = {
     "committed": (_("Committed"), _("From receiving an event to its commit in the database.")),
     "dispatched": (_("Dispatched"), _("To the dispatcher’s message to the nodes.")),
@@ -51,6 +52,9 @@ WORDS: Mapping[str, str | Promise] = {
     "like_deliveries": _("Likes delivered"),
     "connections": _("Connections"),
     "lost": _("Not acknowledged"),
+    "days": _("{n} d"),
+    "no_certificate": _("none yet"),
+    "expired": _("expired"),
     "no_peers": _("This region has no relay."),
     "answers": _("answers"),
     "silent": _("does not answer"),
@@ -98,6 +102,7 @@ async def figures(request: HttpRequest) -> HttpResponse:
         "events": sorted({hop[1] for one in reports for hop in one.now["hops"]}),
         "processes": [shown_process(one) for one in reports],
         "peers": peers(reports),
+        "certificate": shown_certificate(reports),
     }
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
@@ -124,6 +129,21 @@ def shown_process(one: ProcessReport) -> dict[str, Any]:
         "rss_bytes": values.get("process_resident_memory_bytes"),
         "cpu_s": values.get("process_cpu_seconds_total"),
     }
+
+
+def shown_certificate(reports: Iterable[ProcessReport]) -> dict[str, Any] | None:
+    """Return the certificate that the nodes show, if several that which ends first: `{"ends_ms", "is_self_made"}`.
+
+    None: no node speaks HTTPS itself.
+    """
+    found = [
+        (1_000 * value, labels["made_by"] == "itself")
+        for name, labels, value in _samples(reports)
+        if name == CERTIFICATE_END
+    ]
+    if not found:
+        return None
+    return {"ends_ms": min(found)[0], "is_self_made": any(is_self_made for _, is_self_made in found)}
 
 
 def peers(reports: Sequence[ProcessReport]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from liveplatform.operations import HOPS, peers, shown_process
+from liveplatform.operations import HOPS, peers, shown_certificate, shown_process
 from realtime import stamps
 from realtime.telemetry import ProcessReport
 
@@ -47,6 +47,19 @@ def test_peers_are_sums_over_the_relays() -> None:
         {"peer": "us", "figures": {"waiting": 3.0, "seconds_count": 14.0}},
     ]
     assert peers([told("node-a-1", [])]) == []
+
+
+def showing(process: str, made_by: str, ends: float) -> ProcessReport:
+    name = "live_tls_certificate_end_timestamp_seconds"
+    return told(process, [[name, "gauge", "", [[name, {"made_by": made_by}, ends]]]])
+
+
+def test_the_certificate_is_the_one_that_ends_first() -> None:
+    nodes = [showing("node-a-1", "authority", 9.0), showing("node-a-2", "authority", 7.0), told("jobs-a-1", [])]
+    assert shown_certificate(nodes) == {"ends_ms": 7_000.0, "is_self_made": False}
+    nodes.append(showing("node-a-3", "itself", 99.0))
+    assert shown_certificate(nodes) == {"ends_ms": 7_000.0, "is_self_made": True}
+    assert shown_certificate([told("node-a-1", [])]) is None
 
 
 def test_process_shows_what_is_known_of_it() -> None:

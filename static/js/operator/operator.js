@@ -111,6 +111,15 @@ function showTables({ now_ms, processes, peers }) {
   }));
 }
 
+/** `certificate`: of the nodes that speak HTTPS, the one that ends first; null: none does. */
+function showCertificate({ certificate, now_ms }) {
+  byId("certificate").hidden = !certificate;
+  if (!certificate) return;
+  const days = Math.floor((certificate.ends_ms - now_ms) / 86_400_000);
+  const text = certificate.is_self_made ? translate("no_certificate") : days < 0 ? translate("expired") : translate("days", { n: days });
+  document.querySelector('[data-tile="certificate"]').textContent = text;
+}
+
 function showEvents(names) {
   const known = new Set([...choice.options].map((option) => option.value));
   for (const name of names) if (!known.has(name)) choice.append(new Option(name, name));
@@ -131,6 +140,7 @@ async function load() {
       showOthers(plots);
       document.querySelector('[data-tile="seen"]').textContent = ms(newest(plots.hops.seen?.p90));
       showTables(figures);
+      showCertificate(figures);
       showEvents(figures.events);
       knownAtMs = Date.now();
       if (plots.rates.frames.every((value) => value === null)) trouble = "collecting";
