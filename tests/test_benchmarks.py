@@ -106,3 +106,16 @@ def test_a_room_is_clean_after_a_small_attack_and_no_honest_viewer_is_refused(ch
         assert figures["refused"] > 0, name
         assert figures["on the fullest screen"] > 0, name
         assert figures["honest refused"] == 0, (name, done.stderr)
+
+
+def test_a_site_grows_and_does_the_same_at_both_sizes(checkout: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
+    argv = [sys.executable, "benchmarks/growth.py", "--size", "0.002", "--rounds", "1", "--json", "-"]
+    done = subprocess.run(argv, cwd=checkout, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["ms"]) > 40
+    given_up = {act for act, figures in found["ms"].items() if None in figures.values()}
+    assert not given_up, done.stderr
+    for table, rows in {"videos_like": 40_000, "videos_comment": 10_000, "accounts_viewer": 2_000}.items():
+        assert found["sizes"]["large"][table]["rows"] >= rows, table
