@@ -117,5 +117,5 @@ def celery_settings(redis_url: str) -> dict[str, Any]:
     }
 
 
-RETENTION: Mapping[str, Any] = {"retention": {"task": "realtime.tasks.retention", "schedule": 3600.0}}
+RETENTION: Mapping[str, Any] = {"retention": {"task": "realtime.tasks.retention", "schedule": 300.0}}
 """The platform's own periodic task. A site with other tasks has this one too."""

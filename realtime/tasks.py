@@ -19,7 +19,6 @@ from redis.exceptions import RedisError
 from realtime import metrics
 from realtime.dispatch.dispatcher import Dispatched, Dispatcher
 from realtime.log.retention import retire
-from realtime.registry import registry
 from realtime.relay.shared import outbox
 from realtime.table.redis import send_to_nodes, shared_table
 from realtime.table.scripts import TableUnavailable
@@ -70,10 +69,8 @@ def dispatch(wire: list[Any], stamps: object = None) -> None:
 
 @shared_task(name="realtime.tasks.retention")  # type: ignore[untyped-decorator]
 def retention() -> int:
-    """Delete log events older than 24 h that are not among the newest 10,000 of their topic, 100 of an inbox; return
-    how many. In slices: a day's log is more than one statement may take.
-    """
-    deleted = retire(kind.prefix for kind in registry.kinds.values() if kind.is_inbox)
+    """Delete log events older than 24 h; return how many."""
+    deleted = retire()
     if deleted:
         logger.info("retention: deleted %d log events", deleted)
     return deleted

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -17,10 +16,9 @@ from realtime.events import TopicName
 from realtime.models import Topic
 
 ROWS_MAX = 5_000  # rows of one statement, far from the statement timeout
-SLICE_ROWS = 20_000  # rows of a statement that mostly reads
 KEPT_FOR = timedelta(hours=24)
-KEPT_EVENTS = 10_000  # the newest events of a topic
-KEPT_INBOX_EVENTS = 100  # each viewer has an inbox, and a node reads from it only a gap of some seconds
+RETIRED_MAX = 200_000
+"""Events that one pass deletes, in some seconds. The other jobs wait meanwhile, and the next pass goes on."""
 
 _EVENTS = """
 DELETE FROM realtime_loggedevent WHERE (topic_id, seq) IN
@@ -30,18 +28,16 @@ _VIEWERS = """
 DELETE FROM realtime_seenviewer WHERE (topic_id, key) IN
 (SELECT topic_id, key FROM realtime_seenviewer WHERE topic_id = ANY(%s) LIMIT %s)
 """
-# One slice of the log, oldest first. Events that are not among the newest of their topic are deleted. Returns their
-# number, and the last place of the slice: all events of a transaction have one `at`.
+# The oldest events, by the index on `at`. What somebody changes just now is left to the next pass: to wait for it could
+# be a deadlock. Returns their number and the newest `at`: the next slice begins there, past what is deleted already.
 _RETIRE = """
-WITH slice AS (
-  SELECT at, topic_id, seq FROM realtime_loggedevent
-  WHERE at < %s AND at >= %s AND (at, topic_id, seq) > (%s, %s, %s) ORDER BY at, topic_id, seq LIMIT %s
-), gone AS (
-  DELETE FROM realtime_loggedevent e USING slice s JOIN realtime_topic t ON t.name = s.topic_id
-  WHERE e.topic_id = s.topic_id AND e.seq = s.seq
-  AND s.seq <= t.seq - CASE WHEN t.name LIKE ANY(%s) THEN %s ELSE %s END RETURNING 1
+WITH gone AS (
+  DELETE FROM realtime_loggedevent WHERE (topic_id, seq) IN (
+    SELECT topic_id, seq FROM realtime_loggedevent WHERE at >= %s AND at < %s ORDER BY at LIMIT %s
+    FOR UPDATE SKIP LOCKED
+  ) RETURNING at
 )
-SELECT (SELECT count(*) FROM gone), at, topic_id, seq FROM slice ORDER BY at DESC, topic_id DESC, seq DESC LIMIT 1
+SELECT count(*), max(at) FROM gone
 """
 
 
@@ -61,20 +57,17 @@ def delete_topics(topics: Iterable[TopicName]) -> None:
     Topic.objects.filter(name__in=list(topics)).delete()
 
 
-def retire(inboxes: Iterable[str]) -> int:
-    """Delete events older than `KEPT_FOR` that are not among the newest of their topic. Return how many.
+def retire() -> int:
+    """Delete events older than `KEPT_FOR`, the oldest first, `RETIRED_MAX` at most. Return how many.
 
-    `inboxes`: prefixes of topics that belong to one viewer.
+    It reads no event that stays. Viewers who come back from before what is left get a reset.
     """
-    patterns = [f"{prefix}:%" for prefix in inboxes]
-    before = timezone.now() - KEPT_FOR
-    place: tuple[Any, ...] | None = (datetime.min.replace(tzinfo=UTC), "", 0)
-    deleted = 0
+    place, before = datetime.min.replace(tzinfo=UTC), timezone.now() - KEPT_FOR
+    deleted, found = 0, ROWS_MAX
     with connection.cursor() as cursor:
-        while place is not None:
-            given = [before, place[0], *place, SLICE_ROWS, patterns, KEPT_INBOX_EVENTS, KEPT_EVENTS]
-            cursor.execute(_RETIRE, given)
-            found = cursor.fetchone()
-            place = found and found[1:]
-            deleted += found[0] if found else 0
+        while found == ROWS_MAX and deleted < RETIRED_MAX:
+            cursor.execute(_RETIRE, [place, before, ROWS_MAX])
+            found, newest = cursor.fetchone()
+            place = newest or place
+            deleted += found
     return deleted

@@ -56,6 +56,15 @@ class Loaded:
     log: list[Durable] = field(default_factory=list)
     epoch: Epoch = Epoch("")  # noqa: RUF009  (a text)
 
+    def whole_log(self) -> list[Durable]:
+        """Return the events of the log that lead to the head without a hole. Old ones go by their time, which need not
+        be the order of their seq (realtime.log.retention).
+        """
+        first = len(self.log)
+        while first and self.log[first - 1].seq == self.head.seq - (len(self.log) - first):
+            first -= 1
+        return self.log[first:]
+
 
 class Store(Protocol):
     """The database, from a node's point of view. Each call may raise StoreUnavailable."""

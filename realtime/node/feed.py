@@ -251,7 +251,7 @@ class Feed:
         """
         self.seq, self.epoch = loaded.head.seq, loaded.epoch
         self.ring.clear()
-        for event in loaded.log:
+        for event in loaded.whole_log():
             self.ring.append(durable_frame(event, self.epoch), event.thing)
         self.forget_taken()
         if loaded.counters is not None:

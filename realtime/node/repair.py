@@ -24,6 +24,7 @@ GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by tha
 PULL_MAX_EVENTS = AHEAD_MAX_EVENTS  # a topic that is further behind starts again from its snapshot
 PULL_SLICE_EVENTS = 50  # missed events that are delivered at once; then viewers have a moment to read
 PULL_PAUSE_SECONDS = 0.02
+VAIN_PULLS = 3  # in a row that find nothing at a topic that is ahead: a replica may be late, but not for ever
 WRITTEN_MAX_KEYS = 5_000  # new viewers that are written with each look at the database
 
 
@@ -37,6 +38,7 @@ class Repair:
         self._region = region
         self._spawn = spawn
         self._pulling: dict[Feed, asyncio.Task[None]] = {}
+        self._vain: dict[Feed, int] = {}
 
     def pull_soon(self, feed: Feed, *, grace_seconds: float = GAP_GRACE_SECONDS) -> asyncio.Task[None]:
         """Fetch what is missing from the event log. A topic has one pull at a time."""
@@ -47,6 +49,7 @@ class Repair:
 
     def forget(self, feed: Feed) -> None:
         """Stop a pull that is under way."""
+        self._vain.pop(feed, None)
         if (pulling := self._pulling.pop(feed, None)) is not None:
             pulling.cancel()
 
@@ -58,12 +61,14 @@ class Repair:
                     return  # the missing event was only late
                 metrics.gaps_found.inc()
             events = await self._store.events_after(feed.topic, feed.seq, limit=PULL_MAX_EVENTS)
-            if events and events[0].seq > feed.seq + 1:
+            if events[0].seq > feed.seq + 1 if events else await self._is_vain(feed):
                 await self._reload(feed, "history_gone")
                 return
             if len(events) == PULL_MAX_EVENTS:
                 await self._reload(feed, "far_behind")  # it is less to read, and fits the mailboxes
                 return
+            if events:
+                self._vain.pop(feed, None)
             for number, event in enumerate(events):
                 if number and number % PULL_SLICE_EVENTS == 0:
                     await asyncio.sleep(PULL_PAUSE_SECONDS)
@@ -75,6 +80,17 @@ class Repair:
         finally:
             feed.forget_taken()
             self._pulling.pop(feed, None)
+
+    async def _is_vain(self, feed: Feed) -> bool:
+        """Note a pull that found nothing. Return whether the topic is ahead, and what was missed is not there any more:
+        a node that was away for a day finds an empty log (realtime.log.retention).
+        """
+        self._vain[feed] = self._vain.get(feed, 0) + 1
+        if self._vain[feed] < VAIN_PULLS:
+            return False
+        del self._vain[feed]
+        heads = await self._store.heads({feed.topic: feed.head})
+        return feed.topic in heads.of and heads.of[feed.topic].seq > feed.seq
 
     async def _reload(self, feed: Feed, reason: str) -> None:
         """Start the topic again from the database; its members get a reset. Raises TopicGone, StoreUnavailable."""

@@ -24,8 +24,6 @@ from messaging.models import Block, Conversation, Member, Message, MessageVersio
 from messaging.representation import conversation_topic, user_topic
 from messaging.typists import member_who_types
 from moderation.models import Restriction
-from realtime import tasks
-from realtime.log import retention
 from realtime.models import LoggedEvent, Topic
 from tests.messaging.circle import Circle
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
@@ -633,25 +631,6 @@ def test_member_who_is_sent_away_while_he_writes_has_written_before_or_not_at_al
     assert order == ["message"] * outcomes.count("sent") + ["conversation"]
     assert sorted(names) == sorted(order)
     assert len(outcomes) == 6
-
-
-def test_old_events_of_an_inbox_go_sooner_than_those_of_a_conversation(
-    circle: Circle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In slices: each is shorter here than what has to go."""
-    monkeypatch.setattr(retention, "KEPT_INBOX_EVENTS", 3)
-    monkeypatch.setattr(retention, "SLICE_ROWS", 4)
-    pair = circle.start(0, 1)
-    for number in range(8):
-        acts.send(pair, circle.people[0], f"note {number}")
-    assert tasks.retention() == 0, "nothing is old yet"
-    LoggedEvent.objects.update(at=F("at") - timedelta(days=2))
-    acts.send(pair, circle.people[0], "new")
-    assert tasks.retention() == 2 * 7
-    for topic, seqs in ((user_topic(circle.id_of(1)), [8, 9, 10]), (conversation_topic(pair), list(range(1, 10)))):
-        kept = LoggedEvent.objects.filter(topic_id=topic).order_by("seq")
-        assert list(kept.values_list("seq", flat=True)) == seqs
-    assert tasks.retention() == 0
 
 
 def test_act_that_is_rolled_back_tells_nobody(circle: Circle) -> None:

@@ -20,7 +20,6 @@ from realtime.identity import Identity
 from realtime.log.threads import backend_threads
 from realtime.models import LoggedEvent, Topic
 from realtime.registry import CommandError
-from realtime.tasks import retention
 from tests.videos.acts import Stage, allow
 from videos import broadcasts, limits, moderation, reactions
 from videos.commands import COMMANDS
@@ -318,18 +317,6 @@ async def test_recount_looks_at_each_ended_video_once_a_day(stage: Stage) -> Non
 
     assert await run(videos_due, now) == [stage.video.id]
     assert await run(turns) == 1
-
-
-async def test_retention_keeps_what_is_new_and_what_is_near_the_end(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(5):
-        await comment(stage.video.id, stage.viewers[0], f"note {number}")
-    monkeypatch.setattr("realtime.log.retention.KEPT_EVENTS", 2)
-    assert await run(retention) == 0, "nothing is old yet"
-    await run(lambda: LoggedEvent.objects.filter(seq__lte=4).update(at="2020-01-01T00:00:00Z"))
-    assert await run(retention) == 3
-    assert await run(lambda: sorted(LoggedEvent.objects.values_list("seq", flat=True))) == [4, 5]
 
 
 async def test_reaction_is_published_and_not_stored(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from realtime.events import Counters, Epoch, TopicName, to_wire
 from realtime.log.store import Head, Heads
 from realtime.node.connections import Closing
 from realtime.node.node import Node
-from realtime.node.repair import PULL_MAX_EVENTS
+from realtime.node.repair import PULL_MAX_EVENTS, VAIN_PULLS
 from tests.kit import until
 from tests.realtime.fakes import VIDEO, FakeStore, Viewer
 from tests.realtime.node.shared import OTHER, totals
@@ -195,3 +195,26 @@ async def test_deleted_topic_says_bye(node: Node, store: FakeStore) -> None:
     assert viewer.read() == [("bye", {"reason": "gone"})]
     assert viewer.wire.closed is Closing.GONE
     assert VIDEO not in node.feeds
+
+
+async def test_node_that_was_away_until_the_log_was_empty_starts_the_topic_again(node: Node, store: FakeStore) -> None:
+    """An empty answer may also be that of a late replica: the node asks again first."""
+    viewer = await Viewer(node).watch()
+    store.note("missed")
+    store.kept_from = 2
+    for _ in range(VAIN_PULLS - 1):
+        await node.repair.reconcile()
+        await until(lambda: not len(node.tasks))
+        assert viewer.read() == []
+    await node.repair.reconcile()
+    await until(lambda: bool(viewer.read()))
+    assert [(name, data["reason"], data["snapshot"]["notes"]) for name, data in viewer.read()] == [
+        ("reset", "history_gone", ["missed"])
+    ]
+
+
+async def test_positions_that_nobody_has_reset_nobody(node: Node, store: FakeStore) -> None:
+    viewer = await Viewer(node).watch()
+    for _ in range(2 * VAIN_PULLS):
+        await node.repair.pull_soon(node.feeds[VIDEO], grace_seconds=0)
+    assert viewer.read() == []
