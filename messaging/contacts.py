@@ -15,17 +15,23 @@ from django.db.models import Q
 
 from messaging.models import Block
 
+# From the memberships of those who are asked about, each looked up by itself. OFFSET 0 keeps PostgreSQL from joining
+# whole tables instead, which took 325 ms where others had many conversations.
 _PAIRS = """
 SELECT DISTINCT shown.viewer_id, other.viewer_id
-FROM messaging_member shown JOIN messaging_member other USING (conversation_id)
-JOIN messaging_conversation c ON c.id = conversation_id
-WHERE {one}.viewer_id = ANY(%s) AND other.viewer_id <> shown.viewer_id
-AND shown.left_at IS NULL AND other.left_at IS NULL
+FROM messaging_member {one}
+CROSS JOIN LATERAL (
+  SELECT m.viewer_id FROM messaging_member m WHERE m.conversation_id = {one}.conversation_id
+  AND m.viewer_id <> {one}.viewer_id AND m.left_at IS NULL OFFSET 0
+) AS {two}
+CROSS JOIN LATERAL (
+  SELECT c.id, c.creator_id FROM messaging_conversation c WHERE c.id = {one}.conversation_id OFFSET 0
+) AS c
+WHERE {one}.viewer_id = ANY(%s) AND {one}.left_at IS NULL
 AND (c.creator_id = shown.viewer_id
- OR EXISTS (SELECT FROM messaging_message m WHERE m.conversation_id = c.id AND m.author_id = shown.viewer_id))
-AND NOT EXISTS (SELECT FROM messaging_block
- WHERE blocker_id = shown.viewer_id AND blocked_id = other.viewer_id
- OR blocker_id = other.viewer_id AND blocked_id = shown.viewer_id)
+ OR EXISTS (SELECT FROM messaging_message m WHERE m.conversation_id = c.id AND m.author_id = shown.viewer_id OFFSET 0))
+AND NOT EXISTS (SELECT FROM messaging_block WHERE blocker_id = shown.viewer_id AND blocked_id = other.viewer_id
+ OR blocker_id = other.viewer_id AND blocked_id = shown.viewer_id OFFSET 0)
 """
 
 
@@ -60,5 +66,5 @@ def may_see(ids: Sequence[UUID]) -> dict[UUID, frozenset[str]]:
 def _pairs(one: Literal["shown", "other"], ids: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
     """Return the pairs `(shown, other)`: the first shows themselves to the second. `ids`: of `one` of the two."""
     with connection.cursor() as cursor:
-        cursor.execute(_PAIRS.format(one=one), [list(ids)])
+        cursor.execute(_PAIRS.format(one=one, two="other" if one == "shown" else "shown"), [list(ids)])
         return [(shown, other) for shown, other in cursor.fetchall()]

@@ -1,0 +1,36 @@
+"""Who knows each other, whatever the number of people who do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from accounts.guests import create_guest
+from messaging import acts, contacts
+from tests.messaging.circle import Circle
+from tests.plans import scans
+
+
+def _read(circle: Circle) -> Counter[str]:
+    """Return how many rows of each table are read for one person."""
+    read: Counter[str] = Counter()
+    with scans() as found:
+        assert contacts.acquaintances(circle.id_of(0)) == {circle.id_of(1)}
+        assert contacts.may_see([circle.id_of(0)]) == {circle.id_of(0): {str(circle.id_of(n)) for n in (0, 1, 2)}}
+    assert not any(scan.reads_all for scan in found), found
+    for scan in found:
+        read[scan.table] += scan.rows
+    return read
+
+
+def test_conversations_of_others_are_not_read(circle: Circle) -> None:
+    """All conversations of the site were, for each look at who is online."""
+    acts.send(circle.start(0, 1), circle.people[1], "Hello")
+    circle.start(0, 2)
+    acts.block(circle.people[3], circle.id_of(4))
+    before = _read(circle)
+    for number in range(40):
+        stranger = create_guest(f"Stranger {number}")
+        started = acts.start(stranger, [circle.id_of(5)])
+        acts.send(started.summary["id"], stranger, "Hello")
+    assert _read(circle) == before
+    assert sum(before.values()) < 30
