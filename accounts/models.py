@@ -60,6 +60,10 @@ class Viewer(AbstractUser):
         verbose_name = _("viewer")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["id"], condition=models.Q(is_superuser=True), name="viewer_superuser"),
+            # Of the admin's lists of few among many.
+            models.Index(fields=["id"], condition=models.Q(is_staff=True), name="viewer_staff"),
+            models.Index(fields=["id"], condition=models.Q(is_broadcaster=True), name="viewer_broadcaster"),
+            models.Index(fields=["id"], condition=models.Q(is_active=False), name="viewer_inactive"),
             # Who has a name: accounts first, then the newest guests (accounts.taken).
             models.Index(fields=["name_key", "is_guest", "-id"], name="viewer_name_key"),
         ]

@@ -35,7 +35,7 @@ class LoggedEvent(models.Model):
     """
 
     pk = models.CompositePrimaryKey("topic_id", "seq")
-    topic = models.ForeignKey(Topic, models.CASCADE, related_name="events")
+    topic = models.ForeignKey(Topic, models.CASCADE, db_index=False, related_name="events")
     seq = models.BigIntegerField()
     name = models.CharField(max_length=32)
     data = models.JSONField()

@@ -165,7 +165,7 @@ class Like(models.Model):
     """One like per viewer and video. Written by the group commit of likes only."""
 
     pk = models.CompositePrimaryKey("video_id", "viewer_id")
-    video = models.ForeignKey(Video, models.CASCADE, related_name="likes")
+    video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="likes")
     viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="likes")
     kind = models.CharField(max_length=10, choices=LikeKind)
     created_at = models.DateTimeField(db_default=Now())
@@ -183,7 +183,7 @@ class LikeCount(models.Model):
     """How many likes of a kind a video has: equals `count(*)` of Like, kept in the same transaction."""
 
     pk = models.CompositePrimaryKey("video_id", "kind")
-    video = models.ForeignKey(Video, models.CASCADE, related_name="like_counts")
+    video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="like_counts")
     kind = models.CharField(max_length=10, choices=LikeKind)
     count = models.BigIntegerField()
 
@@ -202,7 +202,7 @@ class Comment(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     video = models.ForeignKey(Video, models.CASCADE, db_index=False, related_name="comments", verbose_name=_("video"))
     author = models.ForeignKey(Viewer, models.CASCADE, related_name="comments", verbose_name=_("author"))
-    reply_to = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="replies")
+    reply_to = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, db_index=False, related_name="replies")
     body = models.TextField(_("body"), validators=[MaxLengthValidator(BODY_MAX)])
     # Null, not empty: many comments without one must not count as the same.
     client_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
@@ -225,6 +225,8 @@ class Comment(models.Model):
             models.Index(fields=["video", "-seq"], condition=models.Q(deleted_at=None), name="comment_shown"),
             models.Index(fields=["video"], condition=models.Q(pinned_at__isnull=False), name="comment_pinned"),
             models.Index(fields=["video", "created_at"], name="comment_at"),  # for a replay
+            models.Index(fields=["reply_to"], condition=models.Q(reply_to__isnull=False), name="comment_answers"),
+            models.Index(fields=["id"], condition=models.Q(deleted_at__isnull=False), name="comment_deleted"),
         ]
 
     def __str__(self) -> str:

@@ -52,3 +52,22 @@ def test_half_an_index_is_made_anew_and_a_whole_one_stays() -> None:
     _migrate()
     made, is_valid = _made()
     assert is_valid and made != whole
+
+
+def test_no_index_is_the_beginning_of_another() -> None:
+    """Each one is written with each row. Of a like it was one of three, of an event of the log two of four."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT a.indexrelid::regclass::text, b.indexrelid::regclass::text FROM pg_index a JOIN pg_index b"
+            " ON a.indrelid = b.indrelid AND a.indexrelid <> b.indexrelid"
+            " AND b.indkey::text || ' ' LIKE a.indkey::text || ' %%'"
+            " JOIN pg_class c ON c.oid = a.indrelid"
+            " JOIN pg_class i ON i.oid = a.indexrelid JOIN pg_am m ON m.oid = i.relam"
+            " WHERE a.indpred IS NULL AND b.indpred IS NULL AND a.indexprs IS NULL AND b.indexprs IS NULL"
+            " AND m.amname = 'btree' AND (NOT a.indisunique OR a.indkey::text = b.indkey::text AND NOT a.indisprimary)"
+            " AND c.relname ~ %s ORDER BY 1",
+            [
+                "^(videos|realtime|messaging|notices)_|^(accounts_viewer|accounts_signedin|django_session|following_follow)$"
+            ],
+        )
+        assert cursor.fetchall() == []
