@@ -17,13 +17,13 @@ from following import acts, schemas
 from following.limits import FOLLOWS, SEARCHES
 from following.reading import read_channel, read_follow, read_followed
 from following.search import search
-from following.text import QUERY_MAX
 from realtime import act_limits
 from realtime.answers import ANYBODY, SENDING, answer, errors
 from realtime.log.threads import backend_threads
 from videos.topics import full_json, with_viewers
 from web.answers import ACTING, READING, Limit, check_query
 from web.schemas import TEXT, Id
+from web.searching import QUERY_MAX
 
 router = Router()
 ChannelId = Annotated[Id, Path()]

@@ -18,7 +18,6 @@ from accounts.pages import page, render_page, shared, viewer_on
 from following.limits import SEARCHES
 from following.reading import ChannelFacts, channel_named, newest_of, read_follow, read_followed
 from following.search import search as find
-from following.text import QUERY_MAX
 from realtime import act_limits
 from realtime.limits import Limited
 from realtime.log.threads import backend_threads
@@ -28,6 +27,7 @@ from videos.syndication import FEED_MAX, feed_of
 from videos.thumbnails import add_posters
 from videos.topics import full_json, with_viewers
 from web.refusals import NotFound
+from web.searching import QUERY_MAX
 
 CARDS_MAX = 24
 TITLES = {

@@ -1,8 +1,4 @@
-"""Finds channels and videos by words, with the full text search of PostgreSQL. Called by the API and the page.
-
-Each word may be the beginning of one that is found. Case and accents make no difference, and no language is assumed:
-the titles of a site are in many. Only what is public is found.
-"""
+"""Finds channels and videos by words (web.searching). Called by the API and the page. Only what is public is found."""
 
 from __future__ import annotations
 
@@ -12,23 +8,13 @@ from uuid import UUID
 from django.db import connection
 
 from following.reading import ChannelFacts, read_channels
-from following.text import search_words
 from videos.models import Video
 from videos.reading import read_videos
+from web.searching import search_query, searched
 
 CHANNELS_MAX, VIDEOS_MAX = 12, 24
 CANDIDATES_MAX = 500
 """So many are put in order by how well they fit: the newest ones."""
-
-
-def searched(text: str) -> str:
-    """Return the words of a text of SQL as an index has them: `search_words` follows the same rule.
-
-    The migration that made the indexes has the same expression, or they are not used.
-    """
-    folded = rf"regexp_replace(normalize({text}, NFKD), '[\u0300-\u036f]', '', 'g')"
-    return f"to_tsvector('simple', translate({folded}, './@:_-', '      '))"
-
 
 VIDEO_WORDS = searched("title || ' ' || description")
 NAME_WORDS = searched("name")
@@ -61,10 +47,9 @@ def search(text: str) -> SearchResult:
 
     Three queries; nothing for a text without a word.
     """
-    words = search_words(text)
-    if not words:
+    query = search_query(text)
+    if not query:
         return SearchResult([], [])
-    query = " & ".join(f"{word}:*" for word in words)
     channels = read_channels(_CHANNELS, _channel_ids(query), CHANNELS_MAX)
     return SearchResult(channels, read_videos(_VIDEOS, query, query, VIDEOS_MAX))
 

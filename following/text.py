@@ -1,9 +1,8 @@
-"""The rules for what broadcasters write about their channels, and for what people look for. Pure functions."""
+"""The rules for what broadcasters write about their channels. Pure functions."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from accounts.names import RESERVED_NAMES
 from web.refusals import Invalid
@@ -13,10 +12,6 @@ ABOUT_MAX = 2_000
 HANDLE_MIN, HANDLE_MAX = 3, 30
 HANDLE = re.compile(rf"[a-z0-9][a-z0-9-]{{{HANDLE_MIN - 2},{HANDLE_MAX - 2}}}[a-z0-9]")
 """No UUID is that short: an address names a channel by either."""
-QUERY_MAX = 100
-WORDS_MAX = 8
-_MARKS = re.compile("[\u0300-\u036f]")
-_WORD = re.compile(r"[^\W_]+")
 
 
 def clean_handle(text: str) -> str | None:
@@ -40,9 +35,3 @@ def clean_about(text: str) -> str:
     if len(text) > ABOUT_MAX:
         raise Invalid(f"Write {ABOUT_MAX:,} characters at most.", code="too_long")
     return text
-
-
-def search_words(text: str) -> list[str]:
-    """Return the words that somebody looks for, without case and accents, as the index has them."""
-    folded = _MARKS.sub("", unicodedata.normalize("NFKD", text[:QUERY_MAX])).lower()
-    return _WORD.findall(folded)[:WORDS_MAX]

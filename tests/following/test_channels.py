@@ -17,11 +17,12 @@ from following import acts
 from following.models import Channel, Follow
 from following.reading import read_channel, read_follow, read_followed
 from following.search import search
-from following.text import clean_handle, search_words
+from following.text import clean_handle
 from tests.console import Console
 from tests.videos.acts import Stage
 from videos import broadcasts
 from web.refusals import Conflict, Forbidden, Invalid, NotFound
+from web.searching import search_words
 
 
 def followers(stage: Stage) -> int:

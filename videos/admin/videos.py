@@ -10,8 +10,9 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as confirm_deletion
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ORDER_VAR
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import CharField, F, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import CharField, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Cast, Concat
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
@@ -21,6 +22,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import Viewer
 from accounts.requests import staff
+from accounts.taken import namesakes
 from realtime.models import Topic
 from videos import broadcasts, removal
 from videos.models import Comment, LikeCount, LikeKind, Video
@@ -28,11 +30,13 @@ from videos.rights import may_broadcast
 from videos.text import check_playlist, clean_title
 from web.admin import DeletesInSteps, HasTools, tool, uuid_of
 from web.forms import as_form_errors
-from web.quick_lists import QuickListMixin, at_most, bounded_count
+from web.quick_lists import QuickListMixin, at_most, bounded_count, found_by, newest
 from web.refusals import Refused
+from web.searching import has_words
 from web.text import clean_text
 
 ACTION_MAX_VIDEOS = 50
+WORDS = "videos_video.title"
 
 VideoAct = Callable[[UUID, Viewer], object]
 
@@ -81,8 +85,8 @@ class VideoAdmin(HasTools, DeletesInSteps, QuickListMixin, admin.ModelAdmin[Vide
     list_filter = ("status", "visibility", "comments_enabled")
     list_select_related = ("owner",)
     sortable_by = ("title", "likes_total", "viewers_peak")
-    search_fields = ("title", "owner__name", "owner__username")
-    search_help_text = gettext_lazy("Title, name of the broadcaster, or an id.")
+    search_fields = ("title",)  # in fact what an index has: WORDS
+    search_help_text = gettext_lazy("Words of the title, the whole name of the broadcaster, or an id.")
     autocomplete_fields = ("owner",)
     actions = ("start", "end", "delete_selected")
     TOTALS = ("likes_total", "likes_by_kind", "comments_shown", "viewers_peak", "topic_seq")
@@ -102,9 +106,14 @@ class VideoAdmin(HasTools, DeletesInSteps, QuickListMixin, admin.ModelAdmin[Vide
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Video], search_term: str
     ) -> tuple[QuerySet[Video], bool]:
+        if ORDER_VAR in request.GET:  # by likes, for example
+            queryset = newest(queryset)
         if (id := uuid_of(search_term)) is not None:
             return queryset.filter(pk=id) | queryset.filter(owner=id), False
-        return super().get_search_results(request, queryset, search_term)
+        if not search_term:
+            return queryset, False
+        owners = [*namesakes(search_term), *Viewer.objects.filter(username=search_term).values_list("pk", flat=True)]
+        return found_by(queryset, Q(has_words(WORDS, search_term)) | Q(owner__in=owners)), False
 
     # Totals
 
