@@ -17,6 +17,7 @@ CELERY_BEAT_SCHEDULE = {
     "recount": {"task": "videos.tasks.recount", "schedule": 300.0},
     "forget-arrivals": {"task": "moderation.tasks.forget_arrivals", "schedule": 86_400.0},
     "forget-complaints": {"task": "moderation.tasks.forget_complaints", "schedule": 86_400.0},
+    "forget-seen": {"task": "videos.tasks.forget_seen", "schedule": 300.0},
     "clear-recordings": {"task": "videos.tasks.clear_recordings", "schedule": 3600.0},
     # What was said to people is heard within this time.
     "notices": {"task": "notices.tasks.tell", "schedule": 2.0, "options": {"expires": 2.0}},

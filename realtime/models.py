@@ -53,13 +53,20 @@ class LoggedEvent(models.Model):
 
 
 class Audience(models.Model):
-    """How many viewers a topic has had. `kept` of them are rows of `SeenViewer`: those whose low `level` bits are 0."""
+    """How many viewers a topic has had. `kept` of them are rows of `SeenViewer`: those whose low `level` bits are 0.
+
+    When no more come (`is_open`), these rows are deleted and the number stays (realtime.log.audiences).
+    """
 
     topic = models.OneToOneField(Topic, models.CASCADE, primary_key=True)
     level = models.SmallIntegerField(default=0)
     kept = models.BigIntegerField(default=0)
+    is_open = models.BooleanField(default=True, db_default=True)
 
     class Meta:
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["topic"], condition=models.Q(is_open=True), name="audience_open"),
+        ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(condition=models.Q(level__gte=0, kept__gte=0), name="audience_not_negative"),
         ]

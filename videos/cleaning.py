@@ -1,4 +1,4 @@
-"""What nobody needs any more: the live pictures of videos that are over, recordings that are too old.
+"""What nobody needs any more: of videos that are over the live pictures and the keys of viewers, too old recordings.
 
 Hop: beside the path, called by the periodic jobs. All in short transactions or single files, so that years of it hold
 nobody up; interrupted at any point, each goes on the next time.
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from realtime.log import audiences
 from videos.incoming import INGESTED, REPLAY_PLAYLIST, unfinished
 from videos.media import remove_pictures
 from videos.models import DeletedVideo, Video
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 
 ROWS_MAX = 1_000  # of one look
+SEEN_FOR = timedelta(hours=24)
+SEEN_MAX_KEYS, SEEN_MAX_VIDEOS = 200_000, 1_000
+"""So much one run deletes, in some seconds. The other jobs wait meanwhile, and the next run goes on."""
 
 
 def clear_pictures() -> int:
@@ -48,6 +52,23 @@ def clear_pictures() -> int:
             if str(video_id) not in kept:
                 removed += _clear(folder_of(video_id), ended_before)
     return removed
+
+
+def forget_seen() -> int:
+    """Delete the keys of those who have seen videos that ended some time ago. How many there were is kept. Returns how
+    many keys.
+    """
+    deleted, closed, place = 0, 0, ""
+    while topics := audiences.open_topics("video", place, ROWS_MAX):
+        place = topics[-1]
+        ids = {topic.partition(":")[2]: topic for topic in topics}
+        ended = Video.objects.filter(id__in=ids, status=Video.Status.ENDED, ended_at__lt=timezone.now() - SEEN_FOR)
+        for video_id in ended.values_list("id", flat=True):
+            if deleted >= SEEN_MAX_KEYS or closed >= SEEN_MAX_VIDEOS:
+                return deleted
+            deleted += audiences.close(ids[str(video_id)])
+            closed += 1
+    return deleted
 
 
 def _clear_bucket(kept: set[str], ended_before: datetime) -> int:

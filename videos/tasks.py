@@ -28,6 +28,12 @@ def clear_pictures() -> int:
     return _logged(cleaning.clear_pictures(), "old segments and folders")
 
 
+@shared_task(name="videos.tasks.forget_seen")  # type: ignore[untyped-decorator]
+def forget_seen() -> int:
+    """Delete the keys of viewers of videos that ended some time ago; return how many."""
+    return _logged(cleaning.forget_seen(), "keys of viewers")
+
+
 @shared_task(name="videos.tasks.keep_timelines")  # type: ignore[untyped-decorator]
 def keep_timelines() -> int:
     """Write what is new into the timelines of live videos; return how many steps were written."""

@@ -39,7 +39,7 @@ WITH seen AS (SELECT * FROM unnest(%s::text[], %s::bigint[]) AS t(topic_id, key)
   new AS (
     INSERT INTO realtime_seenviewer (topic_id, key)
     SELECT seen.topic_id, seen.key FROM seen JOIN realtime_audience a USING (topic_id)
-    WHERE seen.key & ((1::bigint << a.level) - 1) = 0
+    WHERE a.is_open AND seen.key & ((1::bigint << a.level) - 1) = 0
     ON CONFLICT DO NOTHING RETURNING topic_id
   )
 UPDATE realtime_audience a SET kept = a.kept + counted.number

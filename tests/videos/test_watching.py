@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db.backends.utils import CursorWrapper
+from django.db.models import F
 
 from realtime.events import TopicName
-from realtime.log import database
+from realtime.log import audiences, database
 from realtime.log.database import DatabaseStore
 from realtime.log.threads import backend_threads
 from realtime.models import Audience, SeenViewer
 from realtime.registry import registry
 from realtime.table.counting import ViewerKey, is_sampled, viewer_keys
+from tests.plans import Scan, scans
 from tests.videos.acts import Stage
 from videos import broadcasts, removal
+from videos.cleaning import SEEN_FOR, forget_seen
+from videos.models import Video
 from videos.watching import uniques
 
 
@@ -116,3 +121,36 @@ async def test_deleted_video_takes_its_viewers_along_and_disturbs_no_other(stage
     assert await backend_threads.run(uniques, [gone, stays]) == {stays: 2}
     assert await rows(stage) == 0
     assert not await backend_threads.run(Audience.objects.filter(topic_id=gone).exists)
+
+
+async def test_day_after_the_end_the_number_of_viewers_is_all_that_is_kept(
+    stage: Stage, store: DatabaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keys of a large video took 22 MB for ever."""
+    monkeypatch.setattr(audiences, "ROWS_MAX", 2)
+    other = await backend_threads.run(broadcasts.create_video, stage.owner, title="Another")
+    over, live = TopicName(stage.video.topic), TopicName(other.topic)
+    await store.save_seen({over: [1, 2, 3, 4, 5], live: [6]})
+    await backend_threads.run(broadcasts.end_video, stage.video.id, stage.owner)
+    assert await backend_threads.run(forget_seen) == 0, "it may go on"
+    ended = Video.objects.filter(id=stage.video.id)
+    await backend_threads.run(lambda: ended.update(ended_at=F("ended_at") - SEEN_FOR - timedelta(seconds=1)))
+    assert await backend_threads.run(forget_seen) == 5
+    await store.save_seen({over: [1, 7], live: [8]})
+    assert await backend_threads.run(uniques, [over, live]) == {over: 5, live: 2}
+    assert await rows(stage) == 0
+    assert await backend_threads.run(audiences.open_topics, "video", "", 10) == [live]
+
+
+async def test_ended_videos_are_not_looked_at_again(stage: Stage, store: DatabaseStore) -> None:
+    topic = TopicName(stage.video.topic)
+    await store.save_seen({topic: [1]})
+    await backend_threads.run(audiences.close, topic)
+
+    def read() -> list[Scan]:
+        with scans() as found:
+            assert forget_seen() == 0
+        return found
+
+    [scan] = await backend_threads.run(read)
+    assert (scan.reads_all, scan.rows) == (False, 0)
