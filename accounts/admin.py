@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as confirm_deletion
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
@@ -20,7 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts import removal
 from accounts.belongings import belongings
-from accounts.models import Invitation, Mail, Viewer
+from accounts.models import Erasure, Invitation, Mail, Viewer
 from accounts.profiles import allowed_name
 from accounts.requests import staff
 from web.admin import DeletesInSteps, uuid_of
@@ -93,7 +94,10 @@ class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
 
     @admin.display(description=gettext_lazy("activity"))
     def activity(self, viewer: Viewer) -> str:
-        """Links to what the account has made."""
+        """Links to what the account has made. While it is deleted: what is left of that."""
+        if Erasure.objects.filter(viewer=viewer).exists():
+            counts = [f"{count} {name}" for kept in belongings for name, count in kept.counts([viewer]).items()]
+            return format_html("{}: {}", _("is being deleted, and still has"), ", ".join(counts))
         links = [link for kept in belongings for link in kept.links(viewer)]
         return format_html_join(" · ", '<a href="{}">{}</a>', links)
 
@@ -126,7 +130,17 @@ class ViewerAdmin(DeletesInSteps, QuickListMixin, UserAdmin[Viewer]):
 
     # Deletion
 
-    remove = staticmethod(removal.delete_viewer)
+    def remove(self, viewer_id: UUID, actor: Any) -> None:
+        removal.delete_by_staff([viewer_id], actor)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Viewer]) -> None:
+        removal.delete_by_staff(list(queryset.values_list("pk", flat=True)), staff(request))
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        if not Viewer.objects.filter(pk=obj_id).exists():
+            return super().response_delete(request, obj_display, obj_id)
+        messages.info(request, _("%(name)s has so much that a job goes on with it.") % {"name": obj_display})
+        return HttpResponseRedirect(reverse("admin:accounts_viewer_changelist"))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Say how much will be deleted, without reading it all, and what prevents it."""

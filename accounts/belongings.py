@@ -35,6 +35,11 @@ class Belongings:
     def take_away(self, viewer_id: UUID, actor: Viewer) -> None:
         """Delete all of it, in short transactions, and publish that to the viewers who see it."""
 
+    def take_some(self, viewer_id: UUID, actor: Viewer) -> bool:
+        """Delete a part of it, as `take_away` does, of what may be much. Return whether there may be more."""
+        self.take_away(viewer_id, actor)
+        return False
+
     def are_left(self, viewer_id: UUID) -> bool:
         """Return whether there is anything that `take_away` has to delete."""
         return False

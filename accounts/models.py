@@ -140,9 +140,13 @@ class SignedIn(models.Model):
 
 
 class Erasure(models.Model):
-    """The owner of an account has asked for its end. A job deletes it, and this row with it (accounts.removal)."""
+    """An account that is to go. A job deletes it, and this row with it (accounts.removal).
+
+    `asked_by`: who of the staff wants it. Null: its owner.
+    """
 
     viewer = models.OneToOneField(Viewer, models.CASCADE, primary_key=True, related_name="+")
+    asked_by = models.ForeignKey(Viewer, models.SET_NULL, null=True, db_index=False, related_name="+")
     asked_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:

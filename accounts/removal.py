@@ -7,6 +7,8 @@ they keep (accounts.belongings). Interrupted at any point, it can be called agai
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -16,6 +18,9 @@ from accounts.belongings import belongings
 from accounts.models import Erasure, Viewer
 
 logger = logging.getLogger(__name__)
+
+RUN_SECONDS = 5.0  # of the job: others wait meanwhile
+REQUEST_SECONDS = 2.0
 
 
 def ask_for_erasure(viewer: Viewer) -> None:
@@ -28,28 +33,55 @@ def ask_for_erasure(viewer: Viewer) -> None:
 
 
 def erase_next() -> bool:
-    """Delete one account whose owner has asked for it, with all that they have. Return whether there was one."""
-    asked = Erasure.objects.select_related("viewer").order_by("?").first()  # one that fails holds up no other
+    """Delete of one account that is to go what `RUN_SECONDS` allow, with all that it has. Return whether there was one.
+
+    The next run goes on with what is left.
+    """
+    asked = (
+        Erasure.objects.select_related("viewer", "asked_by").order_by("?").first()
+    )  # one that fails holds up no other
     if asked is None:
         return False
-    for kept in belongings:
-        kept.give_up(asked.viewer)
-    delete_viewer(asked.viewer_id, asked.viewer)
+    if asked.asked_by is None:
+        for kept in belongings:
+            kept.give_up(asked.viewer)
+    delete_viewer(asked.viewer_id, asked.asked_by or asked.viewer, seconds=RUN_SECONDS)
     return True
 
 
-def delete_viewer(viewer_id: UUID, actor: Viewer) -> None:
-    """Delete an account with everything that it has. `actor`: staff, or the owner.
+def delete_by_staff(viewer_ids: Sequence[UUID], actor: Viewer) -> None:
+    """Delete accounts for somebody who waits for it: what `REQUEST_SECONDS` allow. A job goes on with the rest.
 
     Raises Conflict while something prevents it.
     """
+    for viewer_id in viewer_ids:
+        for kept in belongings:
+            kept.check_removal(viewer_id)
+    with transaction.atomic():
+        asked = (Erasure(viewer_id=viewer_id, asked_by=actor) for viewer_id in viewer_ids)
+        Erasure.objects.bulk_create(asked, ignore_conflicts=True)
+        Viewer.objects.filter(id__in=viewer_ids).update(is_active=False)
+    until = time.monotonic() + REQUEST_SECONDS
+    for viewer_id in viewer_ids:
+        if not delete_viewer(viewer_id, actor, seconds=until - time.monotonic()):
+            return
+
+
+def delete_viewer(viewer_id: UUID, actor: Viewer, *, seconds: float | None = None) -> bool:
+    """Delete an account with everything that it has. `actor`: staff, or the owner. Return whether it is gone.
+
+    `seconds`: when they are over, the rest stays for another call. Raises Conflict while something prevents it.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
     for kept in belongings:
         kept.check_removal(viewer_id)
     viewer = Viewer.objects.filter(id=viewer_id)
     viewer.update(is_active=False)
     while True:
         for kept in belongings:
-            kept.take_away(viewer_id, actor)
+            while kept.take_some(viewer_id, actor):
+                if until is not None and time.monotonic() >= until:
+                    return False
         with transaction.atomic():
             # Locked: a like that comes meanwhile waits, and then finds no viewer.
             viewer.select_for_update().first()
@@ -57,3 +89,4 @@ def delete_viewer(viewer_id: UUID, actor: Viewer) -> None:
                 viewer.delete()
                 break
     logger.info("viewer %s deleted by %s", viewer_id, actor.id)
+    return True

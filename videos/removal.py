@@ -130,10 +130,11 @@ class VideosOfViewer(Belongings):
             for video in Video.objects.filter(owner__in=viewers).select_related("owner")[:20]
         ]
 
-    def take_away(self, viewer_id: UUID, actor: Viewer) -> None:
-        _take_back_likes(viewer_id)
+    def take_some(self, viewer_id: UUID, actor: Viewer) -> bool:
+        if _take_back_likes(viewer_id) or _delete_comments(viewer_id, actor):
+            return True
         held.forget(HeldComment.objects.filter(author=viewer_id))
-        _delete_comments(viewer_id, actor)
+        return False
 
     def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
         waiting = HeldComment.objects.filter(author_id=viewer_id).order_by("id")
@@ -161,25 +162,28 @@ def _comments(viewer_id: UUID) -> Any:
     return Comment.objects.filter(author_id=viewer_id)
 
 
-def _take_back_likes(viewer_id: UUID) -> None:
+def _take_back_likes(viewer_id: UUID) -> bool:
+    """Take some of a viewer's likes back. Return whether there were any."""
     liked = Like.objects.filter(viewer_id=viewer_id).values_list("video_id", flat=True)
-    while video_ids := list(liked[:LIKES_MAX]):
-        topics = [TopicName(f"video:{video_id}") for video_id in video_ids]
-        with transaction.atomic(), connection.cursor() as cursor:
-            lock_topics(topics)
-            cursor.execute(_TAKE_BACK, [viewer_id, video_ids])
-            correct_counters(topics)
+    video_ids = list(liked[:LIKES_MAX])
+    topics = [TopicName(f"video:{video_id}") for video_id in video_ids]
+    with transaction.atomic(), connection.cursor() as cursor:
+        lock_topics(topics)
+        cursor.execute(_TAKE_BACK, [viewer_id, video_ids])
+        correct_counters(topics)
+    return bool(video_ids)
 
 
-def _delete_comments(viewer_id: UUID, actor: Viewer) -> None:
+def _delete_comments(viewer_id: UUID, actor: Viewer) -> bool:
+    """Delete some of a viewer's comments. Return whether there were any."""
     written = _comments(viewer_id).order_by("video_id", "seq").values_list("video_id", "id")
-    while found := list(written[:COMMENTS_MAX]):
-        for video_id, rows in groupby(found, key=lambda row: row[0]):
-            ids = [comment_id for _, comment_id in rows]
-            moderation.erase_comments(video_id, ids, actor, author_id=viewer_id)
-        ids = [comment_id for _, comment_id in found]
-        with transaction.atomic(), connection.cursor() as cursor:
-            Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)
-            for part in (Pin, CommentVersion):
-                part.objects.filter(comment_id__in=ids).delete()
-            cursor.execute("DELETE FROM videos_comment WHERE id = ANY(%s)", [ids])
+    found = list(written[:COMMENTS_MAX])
+    for video_id, rows in groupby(found, key=lambda row: row[0]):
+        moderation.erase_comments(video_id, [comment_id for _, comment_id in rows], actor, author_id=viewer_id)
+    ids = [comment_id for _, comment_id in found]
+    with transaction.atomic(), connection.cursor() as cursor:
+        Comment.objects.filter(reply_to_id__in=ids).update(reply_to=None)
+        for part in (Pin, CommentVersion):
+            part.objects.filter(comment_id__in=ids).delete()
+        cursor.execute("DELETE FROM videos_comment WHERE id = ANY(%s)", [ids])
+    return bool(ids)
