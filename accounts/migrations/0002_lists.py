@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from web.indexes import AddIndexMeanwhile, DropIndexesMeanwhile
+from realtime.indexes import AddIndexMeanwhile, DropIndexesMeanwhile
 
 FEW = {
     "viewer_staff": models.Q(("is_staff", True)),

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from web.indexes import MakeIndexMeanwhile
+from realtime.indexes import MakeIndexMeanwhile
 
 TEXT = "username || ' ' || name || ' ' || email"
 WORDS = r"to_tsvector('simple', translate(regexp_replace(normalize({}, NFKD), '[\u0300-\u036f]', '', 'g'), './@:_-', '      '))"

@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from web.indexes import DropIndexesMeanwhile
+from realtime.indexes import DropIndexesMeanwhile
 
 
 class Migration(migrations.Migration):

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from web.indexes import AddIndexMeanwhile
+from realtime.indexes import AddIndexMeanwhile
 
 
 class Migration(migrations.Migration):

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.models.functions import Coalesce
 
-from web.indexes import AddIndexMeanwhile
+from realtime.indexes import AddIndexMeanwhile
 
 
 def _listed(status: str) -> models.Q:

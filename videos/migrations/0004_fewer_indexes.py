@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from web.indexes import AddIndexMeanwhile, DropIndexesMeanwhile
+from realtime.indexes import AddIndexMeanwhile, DropIndexesMeanwhile
 
 
 def _of_video(model: str, related_name: str) -> migrations.AlterField:

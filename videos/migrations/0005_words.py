@@ -5,7 +5,7 @@ fastupdate: else one comment of some thousands would wait until the list of the 
 
 from django.db import migrations
 
-from web.indexes import MakeIndexMeanwhile
+from realtime.indexes import MakeIndexMeanwhile
 
 WORDS = r"to_tsvector('simple', translate(regexp_replace(normalize({}, NFKD), '[\u0300-\u036f]', '', 'g'), './@:_-', '      '))"
 

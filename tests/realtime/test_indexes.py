@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import connection, models
 from django.db.migrations.state import ProjectState
 
-from web.indexes import AddIndexMeanwhile
+from realtime.indexes import AddIndexMeanwhile
 
 NAME = "made_meanwhile"
 pytestmark = pytest.mark.django_db(transaction=True)
