@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy
 
+from accounts.taken import namesakes
 from messaging.models import Block, Conversation, Member, Message
 from messaging.reading import members_of
 from web.admin import uuid_of
@@ -60,8 +61,8 @@ class BlockAdmin(LookOnlyMixin, admin.ModelAdmin[Block]):
     list_display = ("blocker", "blocked", "created_at")
     list_select_related = ("blocker", "blocked")
     sortable_by: ClassVar[tuple[str, ...]] = ()
-    search_fields = ("blocker__name", "blocked__name")
-    search_help_text = gettext_lazy("Name or id of one of the two.")
+    search_fields = ("blocker",)  # in fact whole names, which have an index
+    search_help_text = gettext_lazy("The whole name or the id of one of the two.")
     fields = ("blocker", "blocked", "created_at")
 
     def get_search_results(
@@ -69,4 +70,7 @@ class BlockAdmin(LookOnlyMixin, admin.ModelAdmin[Block]):
     ) -> tuple[QuerySet[Block], bool]:
         if (id := uuid_of(search_term)) is not None:
             return queryset.filter(Q(blocker=id) | Q(blocked=id)), False
-        return super().get_search_results(request, queryset, search_term)
+        if not search_term:
+            return queryset, False
+        people = namesakes(search_term)
+        return queryset.filter(Q(blocker__in=people) | Q(blocked__in=people)), False

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.requests import staff
+from accounts.taken import namesakes
 from moderation import acts, complaints
 from moderation.models import AuditEntry, Complaint, Restriction, Role
 from moderation.restrictions import current
@@ -28,8 +29,8 @@ class _OfModerators(LookOnlyMixin, admin.ModelAdmin[Any]):
     """Shown to the site's moderators, besides those who may see the table."""
 
     sortable_by: ClassVar[tuple[str, ...]] = ()
-    search_fields: ClassVar[tuple[str, ...]] = ("viewer__name",)
-    search_help_text = gettext_lazy("A name, or the id of a person or channel.")
+    search_fields: ClassVar[tuple[str, ...]] = ("viewer",)  # in fact whole names, which have an index
+    search_help_text = gettext_lazy("A whole name, or the id of a person or channel.")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -46,7 +47,7 @@ class _OfModerators(LookOnlyMixin, admin.ModelAdmin[Any]):
     ) -> tuple[QuerySet[Any], bool]:
         if (id := uuid_of(search_term)) is not None:
             return queryset.filter(Q(viewer=id) | Q(channel=id)), False
-        return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(viewer__in=namesakes(search_term)) if search_term else queryset, False
 
     @admin.display(description=gettext_lazy("person"))
     def person(self, row: Any) -> str:
