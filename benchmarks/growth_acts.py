@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +40,7 @@ from videos.held import waiting_at
 from videos.likes import comment, like, unlike
 from videos.replay import replay_json
 from videos.reports import report_json
-from videos.tasks import keep_timelines, recount
+from videos.tasks import forget_seen, keep_timelines, recount
 from videos.topics import page_state
 from videos.watching import viewers_json
 
@@ -48,6 +49,14 @@ ROUNDS_MAX, ROUND_SECONDS = 60, 0.1
 OLD_EVENTS = 1_000
 
 Act = Callable[[], object]
+
+JOBS: dict[str, Act] = {
+    "job: recount": recount,
+    "job: timelines": keep_timelines,
+    "job: notices": tell,
+    "job: sessions": forget_sessions,
+    "job: keys of viewers": forget_seen,
+}
 
 
 class Acts:
@@ -67,14 +76,11 @@ class Acts:
 
     def all(self) -> dict[str, tuple[Act, Act | None]]:
         """Return each with what comes before it, which is not measured."""
-        return {name: (act, None) for name, act in {**self._pages(), **self._people(), **self._staff()}.items()} | {
-            "job: retention, 1,000 old events": (retention, self._add_old_events),
-            "job: recount": (recount, None),
-            "job: timelines": (keep_timelines, None),
-            "job: notices": (tell, None),
-            "job: sessions": (forget_sessions, None),
-            "erasure of a person": (self._erase, self._add_leaver),
-        }
+        alone: dict[str, Act] = {**self._pages(), **self._people(), **self._staff(), **JOBS}
+        found: dict[str, tuple[Act, Act | None]] = {name: (act, None) for name, act in alone.items()}
+        found["job: retention, 1,000 old events"] = (retention, self._add_old_events)
+        found["erasure of a person"] = (self._erase, self._add_leaver)
+        return found
 
     def _pages(self) -> dict[str, Act]:
         topic = TopicName(f"video:{self.live}")
@@ -135,7 +141,9 @@ class Acts:
             "admin: deleted comments": f"{comments}?state=deleted",
             "admin: conversations": "/admin/messaging/conversation/",
         }
-        return {name: lambda path=path: self._get(path) for name, path in found.items()} | {
+        pages: dict[str, Act] = {name: partial(self._get, path) for name, path in found.items()}
+        return {
+            **pages,
             "report of a video": lambda: report_json(self.ended, self.focus),
             "moderators' queue": lambda: reported_in(self.focus.id, self.focus),
             "comments that are held": lambda: waiting_at(self.live, self.focus, 50),
@@ -189,6 +197,5 @@ def measure_all(loader: Loader, rounds: int) -> dict[str, float | None]:
         first = (time.perf_counter() - began) * 1_000
         loader.tidy_log()
         acts = Acts(loader, runner.run)
-        return {"job: retention, the first": first} | {
-            name: measure(*pair, rounds) for name, pair in acts.all().items()
-        }
+        found = {name: measure(*pair, rounds) for name, pair in acts.all().items()}
+        return {"job: retention, the first": first, **found}

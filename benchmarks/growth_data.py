@@ -103,11 +103,11 @@ SELECT 'video:' || id, %(comments_each)s, 1, 50 FROM film WHERE n BETWEEN %(a)s 
 INSERT INTO videos_timelinestep (video_id, at, reactions, comments, viewers)
 SELECT id, at + step * interval '5 minutes', '{"heart": 3}', 2, 40 FROM film, generate_series(0, 9) step
 WHERE n BETWEEN %(a)s AND %(b)s ORDER BY 1, 2;
-INSERT INTO realtime_audience (topic_id, level, kept)
-SELECT 'video:' || id, 0, 20 FROM film WHERE n BETWEEN %(a)s AND %(b)s ORDER BY 1;
+INSERT INTO realtime_audience (topic_id, level, kept, is_open)
+SELECT 'video:' || id, 0, 20, NOT is_over FROM film WHERE n BETWEEN %(a)s AND %(b)s ORDER BY 1;
 INSERT INTO realtime_seenviewer (topic_id, key)
 SELECT 'video:' || id, pg_temp.mixed(film.n * 20 + i) FROM film, generate_series(0, 19) i
-WHERE n BETWEEN %(a)s AND %(b)s ORDER BY 1, 2;
+WHERE n BETWEEN %(a)s AND %(b)s AND NOT is_over ORDER BY 1, 2;
 """
 _LIKES = """
 INSERT INTO videos_like (video_id, viewer_id, kind, created_at)
@@ -254,13 +254,13 @@ class Loader:
             "focus": FOCUS_CONVERSATIONS,
             "group": GROUP_MEMBERS,
         }
-        talks = [number // CONVERSATION_MESSAGES for number in (was.messages, size.messages)]
+        talks, all_talks = was.messages // CONVERSATION_MESSAGES, size.messages // CONVERSATION_MESSAGES
         with self._quickly(), self._without_indexes():
             self._fill(_PEOPLE, was.viewers, size.viewers, batch)
             self._fill(_VIDEOS, was.videos, size.videos, batch)
             self._fill(_LIKES, was.videos, size.videos, batch)
             self._fill(_COMMENTS, was.videos, size.videos, batch)
-            self._fill(f"BEGIN; {_MESSAGES}; {_MEMBERS}; COMMIT", *talks, batch)
+            self._fill(f"BEGIN; {_MESSAGES}; {_MEMBERS}; COMMIT", talks, all_talks, batch)
             if first:
                 self._run(_FOCUS)
         self._run("VACUUM ANALYZE")
@@ -286,7 +286,7 @@ class Loader:
 
     def ids(self) -> dict[str, Any]:
         """Return the ids that the operations are about."""
-        found = {}
+        found: dict[str, Any] = {}
         for name, table, number in (
             ("focus", "person", 1), ("other", "person", 2), ("live", "film", 2), ("ended", "film", 80),
             ("group", "talk", 1), ("pair", "talk", 2), ("talked", "film", 81),
@@ -297,7 +297,7 @@ class Loader:
 
     def sizes(self) -> dict[str, dict[str, float]]:
         """Return for each large table its rows, and the MB of the table and of its indexes."""
-        found = {}
+        found: dict[str, dict[str, float]] = {}
         for table in TABLES:
             row = self._connection.execute(
                 "SELECT reltuples, pg_table_size(oid), pg_indexes_size(oid) FROM pg_class WHERE oid = %s::regclass",
