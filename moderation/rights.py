@@ -33,6 +33,7 @@ MAY = {
     "dismiss": HELPERS,  # what viewers have reported
     "rules": MODERATORS,
     "gate": MODERATORS,
+    "emoji": MODERATORS,  # of the channel
     "role": OWNERS,
 }
 """Each act, and the ranks that may do it."""

@@ -25,6 +25,8 @@ ACTS: dict[str, str | Promise] = {
     "words": _("Changed the words"),
     "gate_closed": _("Closed the gate"),
     "gate_opened": _("Opened the gate"),
+    "emoji_added": _("Added an emoji"),
+    "emoji_deleted": _("Deleted an emoji"),
     "open_poll": _("Opened a poll"),
     "close_poll": _("Closed a poll"),
     "withdraw_poll": _("Withdrew a poll"),

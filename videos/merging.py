@@ -16,7 +16,7 @@ from accounts.representation import person
 from moderation.roles import MARKED, role_in
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos import held
+from videos import channel_emoji, held
 from videos.models import Comment, Like, LikeCount, Video
 from videos.representation import likes_json, role_of, video_json
 
@@ -42,6 +42,7 @@ class VideosOfGuest(Belongings):
         _hand_over_comments(guest, account, heads)
         held.hand_over(guest, account, heads)
         _hand_over_videos(guest, account, heads)
+        channel_emoji.hand_over(guest, account)
 
 
 def _hand_over_likes(guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:

@@ -132,6 +132,30 @@ class Video(models.Model):
         return f"video:{self.id}"
 
 
+class ChannelEmoji(models.Model):
+    """A small picture that stands for `:code:` in what people write at a broadcaster's videos (videos.channel_emoji).
+
+    A new picture of a code is another row, so an address of a picture means the same for ever.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    owner = models.ForeignKey(Viewer, models.CASCADE, db_index=False, related_name="emoji", verbose_name=_("channel"))
+    code = models.CharField(_("code"), max_length=32)
+    data = models.BinaryField()
+    """A PNG."""
+    created_at = models.DateTimeField(_("added"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("emoji of a channel")
+        verbose_name_plural = _("emoji of channels")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["owner", "code"], name="emoji_code"),
+        ]
+
+    def __str__(self) -> str:
+        return f":{self.code}:"
+
+
 class StreamKey(models.Model):
     """Which version of a broadcaster's stream key is good (videos.keys). Without a row it is the first."""
 

@@ -7,6 +7,7 @@ the nodes see that a topic is gone and say `bye`, deleted comments are events, t
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Any
@@ -28,7 +29,7 @@ from realtime.log.writer import correct_counters, lock_topics
 from videos import broadcasts, held, listeners, moderation
 from videos.attachments import attachments, topics_of
 from videos.media import remove_pictures
-from videos.models import Comment, CommentVersion, DeletedVideo, HeldComment, Like, Pin, Video
+from videos.models import ChannelEmoji, Comment, CommentVersion, DeletedVideo, HeldComment, Like, Pin, Video
 from web.quick_lists import at_most, bounded_count
 from web.refusals import Conflict, NotFound
 
@@ -134,6 +135,7 @@ class VideosOfViewer(Belongings):
         if _take_back_likes(viewer_id) or _delete_comments(viewer_id, actor):
             return True
         held.forget(HeldComment.objects.filter(author=viewer_id))
+        ChannelEmoji.objects.filter(owner=viewer_id).delete()
         return False
 
     def copies(self, viewer_id: UUID) -> Mapping[str, Iterable[Mapping[str, Any]]]:
@@ -146,6 +148,10 @@ class VideosOfViewer(Belongings):
                 waiting.filter(reason=held.SHADOW).values(*_OF_HELD).iterator(),
             ),
             "held_comments": waiting.exclude(reason=held.SHADOW).values(*_OF_HELD).iterator(),
+            "emoji": (
+                {"code": emoji.code, "created_at": emoji.created_at, "picture": b64encode(emoji.data).decode()}
+                for emoji in ChannelEmoji.objects.filter(owner_id=viewer_id).order_by("code")
+            ),
             "likes": Like.objects.filter(viewer_id=viewer_id).values(*_OF_LIKE).iterator(),
         }
 

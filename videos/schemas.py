@@ -179,6 +179,15 @@ class ThumbnailOut(Schema):
     path: str = Field(description="Of the picture, with its time.")
 
 
+class EmojiOut(Schema):
+    code: str = Field(description="What stands between two colons in a text.", examples=["wave"])
+    url: str = Field(description="Of its picture, on this site.")
+
+
+class EmojiList(Schema):
+    items: list[EmojiOut]
+
+
 class VideoOut(Schema):
     id: UUID
     topic: str

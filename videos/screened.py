@@ -21,6 +21,7 @@ from screening.followers import Following
 from screening.lists import wordlists
 from screening.rules import ALLOWED, Draft, Rules, Verdict, check, closed_for
 from videos.changes import HeldBack
+from videos.channel_emoji import CODES_OF
 
 AT_VIDEO = (
     "({viewer} = {owner}"
@@ -34,7 +35,7 @@ QUESTION = f"""
 SELECT asked.video_id, asked.author_id, v.owner_id, r.owner_id IS NOT NULL AS has_rules,
   {", ".join(f"r.{name}" for name in _RULES)}, w.version AS channel_words, s.version AS site_words,
   a.is_guest, a.date_joined, g.since AS gate_since, g.until AS gate_until,
-  last.created_at AS last_at, last.body AS last_body, namesake.id IS NOT NULL AS is_name_taken
+  {CODES_OF}, last.created_at AS last_at, last.body AS last_body, namesake.id IS NOT NULL AS is_name_taken
 FROM (SELECT DISTINCT * FROM unnest(%s::uuid[], %s::uuid[]) AS pairs (video_id, author_id)) AS asked
 JOIN videos_video v ON v.id = asked.video_id JOIN accounts_viewer a ON a.id = asked.author_id
 LEFT JOIN screening_channelrules r ON r.owner_id = v.owner_id
@@ -124,6 +125,7 @@ class Screen:
             self._followed.get((row["owner_id"], author_id)),
             last_at,
             last_body,
+            frozenset(row["emoji_codes"] or ()),
         )
         rules = Rules(**{name: row[name] for name in _RULES}) if row["has_rules"] else Rules()
         lists = [self._words[row[name]] for name in ("channel_words", "site_words") if row[name] in self._words]

@@ -24,6 +24,7 @@ from realtime.log.threads import backend_threads
 from realtime.table.redis import shared_table
 from realtime.table.scripts import TableUnavailable
 from videos.access import require
+from videos.channel_emoji import urls_of
 from videos.models import LikeCount, Video
 from videos.reading import read_comments, read_like, read_video, standings
 from videos.representation import comment_fields, likes_json, role_of, video_json
@@ -38,13 +39,14 @@ class VideoTopics(TopicKind):
     """The topics `video:<id>`.
 
     The snapshot holds the newest `SNAPSHOT_COMMENTS` comments, a deleted one keeping its place (`deleted`), else
-    a deletion would let an older one in that came by no event. `shown` leaves those out for viewers.
+    a deletion would let an older one in that came by no event. `shown` leaves those out for viewers. The emoji of the
+    channel are not in it: not all of its videos learn of a change (videos.channel_emoji).
     """
 
     prefix = "video"
     events = frozenset(
         {"video", "comment", "comment_deleted", "comment_restored", "comment_pinned", "comment_unpinned"}
-        | {"comment_edited", "merged", "author"}
+        | {"comment_edited", "merged", "author", "emoji_added", "emoji_deleted"}
     )
     signals = frozenset({"typing"})
     counter = "likes"
@@ -212,7 +214,7 @@ def own_state(video_id: UUID, owner_id: UUID, viewer: Viewer | None) -> dict[str
 
 
 async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
-    """Return the first state of the watch page: `{"topic", "epoch", "seq", "snapshot", "viewer", "mine",
+    """Return the first state of the watch page: `{"topic", "epoch", "seq", "snapshot", "emoji", "viewer", "mine",
     "blocked", "may", "time_out_seconds_max", "outranks_moderators"}`.
 
     Raises NotFound, StoreUnavailable.
@@ -223,12 +225,14 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
             video = visible_video(video_id, viewer)
             [full] = full_json([video])
             snapshot = VideoTopics().shown(snapshot_of(video))
+            emoji = urls_of(video.owner_id)
             own = own_state(video.id, video.owner_id, viewer)
         return {
             "topic": video.topic,
             "epoch": full["epoch"],
             "seq": full["seq"],
             "snapshot": {**snapshot, "likes": full["likes"], "viewers": full["viewers"]},
+            "emoji": emoji,
             **own,
         }
 

@@ -25,6 +25,11 @@ RANKS = {
     "administrator": Rank.ADMINISTRATOR,
 }
 WHO = (*RANKS, "viewer")
+# One black point.
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c636000000002000148afa4710000"
+    "000049454e44ae426082"
+)
 BY_SOCKET = ("delete", "delete_all", "time_out", "ban", "shadow", "lift")
 
 
@@ -93,7 +98,16 @@ class Doors:
         owner, fields = self.room.people[0], {"title": "Private", "visibility": "private"}
         return str((await self.room.call("POST", "/videos", fields, person=owner)).raise_for_status().json()["id"])
 
+    async def emoji(self) -> int:
+        """Give the channel an emoji."""
+        url = f"{self.room.site.urls[0]}/api/v1/channels/{self.channel}/emoji/wave"
+        headers = {"Authorization": f"Bearer {self.actor.token}", "Content-Type": "image/png"}
+        answer = await self.room.client.put(url, content=PNG, headers=headers)
+        return answer.status_code
+
     async def by_rest(self, act: str) -> int:
+        if act == "emoji":
+            return await self.emoji()
         channel, video = f"/channels/{self.channel}", f"/videos/{self.room.video_id}"
         author, comment = await self.comment()
         restriction: dict[str, Any] = {"kind": act, **({"seconds": 60} if act == "time_out" else {})}

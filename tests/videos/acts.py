@@ -16,7 +16,7 @@ from accounts.models import Viewer
 from moderation import acts as roles
 from realtime.events import Durable, Event
 from realtime.log.threads import backend_threads
-from videos import broadcasts, likes, moderation, purges
+from videos import broadcasts, channel_emoji, likes, moderation, purges
 from videos.models import Comment, LikeKind, Video
 from web.refusals import Refused
 
@@ -65,6 +65,7 @@ class Stage:
             self._restore,
             self._purge,
             self._role,
+            self._emoji,
             self._change,
             self._start,
         ]
@@ -119,6 +120,13 @@ class Stage:
             await backend_threads.run(roles.give_role, self.owner.id, viewer.id, self.owner, kind)
         else:
             await backend_threads.run(roles.take_role, self.owner.id, viewer.id, self.owner)
+
+    async def _emoji(self, chance: random.Random) -> None:
+        code = chance.choice(["wave", "smile", "cat_2"])
+        if chance.random() < 0.6:
+            await backend_threads.run(channel_emoji.keep, self.owner.id, self.owner, code, b"a picture")
+        else:
+            await backend_threads.run(channel_emoji.delete, self.owner.id, self.owner, code)
 
     async def _moderate(self, chance: random.Random, act: Callable[[Any, Any, Viewer], object]) -> None:
         if found := await self._some_comment(chance):

@@ -30,6 +30,8 @@ DURABLE_NAMES = {
     "comment_pinned",
     "comment_restored",
     "comment_unpinned",
+    "emoji_added",
+    "emoji_deleted",
     "video",
 }
 

@@ -8,7 +8,8 @@ script or style: the Content-Security-Policy forbids both.
 from __future__ import annotations
 
 from videos.admin.comments import CommentAdmin
+from videos.admin.emoji import ChannelEmojiAdmin
 from videos.admin.held import HeldCommentAdmin
 from videos.admin.videos import VideoAdmin
 
-__all__ = ["CommentAdmin", "HeldCommentAdmin", "VideoAdmin"]
+__all__ = ["ChannelEmojiAdmin", "CommentAdmin", "HeldCommentAdmin", "VideoAdmin"]

@@ -6,9 +6,9 @@ are; the schemas document and check the input.
 
 from __future__ import annotations
 
-from videos.api import captions, comments, likes, pictures, recordings, replays, screening, thumbnails, videos
+from videos.api import captions, comments, emoji, likes, pictures, recordings, replays, screening, thumbnails, videos
 
 ROUTERS = (
     *(videos.router, thumbnails.router, pictures.router, recordings.router, captions.router),
-    *(likes.router, comments.router, screening.router, replays.router),
+    *(likes.router, comments.router, screening.router, emoji.router, replays.router),
 )
