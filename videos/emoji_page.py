@@ -10,6 +10,7 @@ from accounts.pages import page
 from web import languages
 
 GROUPS = (
+    ("own", "⭐", _("Of this channel")),
     ("often", "🕘", _("Often used")),
     ("0", "😀", _("Smileys")),
     ("1", "👋", _("People")),

@@ -28,7 +28,7 @@ from moderation.models import COMPLAINT_REASONS, Restriction
 from moderation.words import ALARMS
 from realtime.events import now_ms
 from screening import followers
-from videos import alarms, channel_rules, gate, held, moderation
+from videos import alarms, channel_emoji, channel_rules, gate, held, moderation
 from web.middleware import forbidden
 from web.refusals import Refused
 
@@ -121,6 +121,7 @@ def rules(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         "form": (form or RulesForm(None, channel_rules.rules_of(channel_id))) if may_rule else None,
         "words": words or (channel_rules.words_of(channel_id, viewer) if may_rule else {}),
         "words_error": error,
+        "emoji": channel_emoji.urls_of(channel_id) if may_rule else {},
         "gate_until_ms": _closed_until_ms(channel_id),
         "alarm": _alarm_in_words(channel_id),
         "minutes": gate.MINUTES,
@@ -210,6 +211,11 @@ def _open(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
     messages.success(request, _("The gate is open."))
 
 
+def _delete_emoji(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
+    channel_emoji.delete(channel_id, viewer, request.POST.get("code", ""))
+    messages.success(request, _("The emoji is deleted."))
+
+
 def _named(request: HttpRequest) -> tuple[UUID, UUID]:
     """Return the video and what is held, as a form names them. Raises Http404."""
     return _id_in(request, "video"), _id_in(request, "comment")
@@ -226,6 +232,7 @@ def _id_in(request: HttpRequest, name: str) -> UUID:
 _FORMS: dict[str, Callable[[HttpRequest, UUID, Viewer], RulesForm | None]] = {
     "rules": _set_rules,
     "words": _set_words,
+    "delete_emoji": _delete_emoji,
     "close": _close,
     "open": _open,
     "approve": _approve,

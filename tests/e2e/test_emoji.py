@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import psycopg
 from playwright.async_api import expect
 
-from tests.e2e.conftest import Broadcaster, OpenWindow
+from tests.e2e.conftest import Broadcaster, OpenWindow, make_broadcaster, signed_in
 from tests.e2e.test_watch import watch
 from tests.sites import Site
 
-LOADED = "performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.includes('moji'))"
+LOADED = "performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => /\\/emoji[-.]/.test(name))"
 
 
 async def test_emoji_are_found_by_name_in_ones_language_and_sent_by_the_keyboard(
@@ -49,4 +52,67 @@ async def test_emoji_are_found_by_name_in_ones_language_and_sent_by_the_keyboard
     await expect(picker).to_be_hidden()
     await page.locator("#send").click()
     await window.sees_comment("👋🏿")
+    assert window.problems == []
+
+
+async def test_emoji_of_the_channel_are_made_written_seen_and_taken_away(
+    site: Site, open_window: OpenWindow, tmp_path: Path
+) -> None:
+    nadia = make_broadcaster(site, "nadia-of-emoji")
+    video_id, channel = nadia.new_video(), nadia.call("GET", "/me")["viewer"]["id"]
+    viewer = await open_window(watch(site, video_id))
+    page, field = viewer.page, viewer.page.locator("#body")
+    await viewer.join("Vera")
+    await viewer.is_live()
+    await viewer.write("Hello :party_cat: there")
+    comment = page.locator(".comment").first
+    await expect(comment.locator(".comment-body")).to_have_text("Hello :party_cat: there")
+
+    owner = await signed_in(open_window, nadia, f"/rules/{channel}/")
+    file = tmp_path / "cat.png"
+    file.write_bytes(await page.screenshot(clip={"x": 0, "y": 0, "width": 300, "height": 200}))
+    await owner.page.get_by_label("Code").fill("party_cat")
+    await owner.page.get_by_label("Picture", exact=True).set_input_files(file)
+    await owner.page.get_by_role("button", name="Add the emoji").click()
+    await expect(owner.page.locator("#emoji-list")).to_contain_text(":party_cat:")
+    assert await owner.serious_axe_findings() == []
+
+    drawn = comment.get_by_role("img", name=":party_cat:")
+    await expect(drawn).to_be_visible()
+    assert await drawn.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 72
+    await expect(comment.locator(".comment-body")).to_have_text("Hello  there")
+
+    await field.press_sequentially("Look :par")
+    await page.get_by_role("option", name=":party_cat:").wait_for()
+    await page.keyboard.press("Enter")
+    await expect(field).to_have_value("Look :party_cat: ")
+    await page.locator("#write .emoji-button").click()
+    picker = page.get_by_role("dialog", name="Emoji")
+    await expect(picker.get_by_role("tab", name="Of this channel")).to_have_attribute("aria-selected", "true")
+    await picker.get_by_role("button", name=":party_cat:").click()
+    await expect(field).to_have_value("Look :party_cat: :party_cat:")
+    assert await viewer.serious_axe_findings() == []
+    await page.keyboard.press("Escape")
+    await page.locator("#send").click()
+    await expect(page.locator(".comment").last.get_by_role("img", name=":party_cat:")).to_have_count(2)
+    [last] = nadia.call("GET", f"/videos/{video_id}/comments?limit=1")["items"]
+    assert last["body"] == "Look :party_cat: :party_cat:"
+
+    await owner.page.get_by_role("button", name="Delete :party_cat:").click()
+    await expect(owner.page.locator("#emoji-list")).to_contain_text("None yet.")
+    await expect(comment.locator(".comment-body")).to_have_text("Hello :party_cat: there")
+    assert [*owner.problems, *viewer.problems] == []
+
+
+async def test_page_that_missed_a_change_asks_for_the_emoji_again(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    """A page that was away for too long gets the state of the video, which has no emoji in it."""
+    channel = broadcaster.call("GET", "/me")["viewer"]["id"]
+    window = await open_window(watch(site, broadcaster.new_video()))
+    await window.is_live()
+    async with window.page.expect_response(f"**/api/v1/channels/{channel}/emoji") as asked:
+        with psycopg.connect(site.database_url) as connection:
+            connection.execute("UPDATE realtime_drawnepoch SET drawn = gen_random_uuid()")
+    assert (await (await asked.value).json())["items"] == []
     assert window.problems == []

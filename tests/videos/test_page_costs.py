@@ -25,13 +25,13 @@ from videos.topics import page_state
 
 
 async def test_the_first_state_of_a_watch_page_takes_few_queries(stage: Stage) -> None:
-    """Its video, how it stands, comments with their authors, pinned ones; a viewer's like, blocks, role."""
+    """Its video, how it stands, comments with their authors, pinned ones, emoji; a viewer's like, blocks, role."""
     for number in range(5):
         await likes.comment(stage.video.id, stage.viewers[0], f"Comment {number}")
-    assert await queries_of(page_state(stage.video.id, None)) == 4
+    assert await queries_of(page_state(stage.video.id, None)) == 5
     viewer = stage.viewers[0]
     await backend_threads.run(viewer.get_all_permissions)  # read with the viewer, before the page's state
-    assert await queries_of(page_state(stage.video.id, viewer)) == 7
+    assert await queries_of(page_state(stage.video.id, viewer)) == 8
 
 
 async def test_who_is_signed_in_has_only_their_own_read_and_drawn(
@@ -47,7 +47,7 @@ async def test_who_is_signed_in_has_only_their_own_read_and_drawn(
     monkeypatch.setattr(IfNode, "render", counting(IfNode, drawn))
     texts = []
 
-    def noted(text: str) -> str:
+    def noted(text: str, emoji: object) -> str:
         texts.append(text)
         return text
 

@@ -52,6 +52,16 @@ OFFERED = """async (rights) => {
         ...[false, true].map((outranks) => offered(rights.at(-1), "moderator", outranks)),
     ];
 }"""
+PIECES = """async ([texts, name, emoji]) => {
+    const { pieces } = await import("/js/watch/mentions.js");
+    const sign = ({ text, isMention, isAddress, code }) =>
+        (isMention ? `<${text}>` : isAddress ? `[${text}]` : code ? `{${code}}` : text);
+    return texts.map((text) => pieces(text, name, emoji).map(sign).join(""));
+}"""
+BEGUN = """async (texts) => {
+    const { beingCoded } = await import("/js/watch/mentions.js");
+    return texts.map((text) => beingCoded(text, text.length)?.code ?? null);
+}"""
 DATES = """async () => {
     const { day, moment, shortly } = await import("/js/parts/format.js");
     const [then, now] = [new Date(2025, 2, 3, 20, 15), new Date(2026, 10, 29)];
@@ -123,3 +133,34 @@ async def test_menu_of_a_comment_offers_what_one_may_do(page: Page) -> None:
         "copy delete message moderate pin reply versions",
         "ban copy delete message moderate pin reply time_out versions",
     ]
+
+
+async def test_names_emoji_and_addresses_are_found_in_a_text(page: Page) -> None:
+    """Each once, and no text gets lost."""
+    found = {
+        "@ana   maria, :wave::wave_2:": "<@ana   maria>, {wave}{wave_2}",
+        "https://x.org/:wave:/ :x:wave:": "[https://x.org/:wave:/] :x{wave}",
+        "@Ana Mariana :waves: 12:30:45": "@Ana Mariana :waves: 12:30:45",
+        "@\u00c1na Maria": "@\u00c1na Maria",
+        "": "",
+    }
+    emoji = {"wave": "/w", "wave_2": "/w2"}
+    assert await page.evaluate(PIECES, [list(found), "Ana Maria", emoji]) == list(found.values())
+    assert await page.evaluate(PIECES, [["@a.b (c)? yes", "@aXb (c)? no"], "a.b (c)?", {}]) == [
+        "<@a.b (c)?> yes",
+        "@aXb (c)? no",
+    ]
+
+
+async def test_a_code_is_completed_from_its_second_letter_on(page: Page) -> None:
+    """After one, Enter on a smile such as :p would put an emoji in its place."""
+    texts = {
+        "Look :wa": "wa",
+        ":wave::sm": "sm",
+        "(:WA": "wa",
+        ":p": None,
+        "12:30": None,
+        ":wave:": None,
+        "a:b c": None,
+    }
+    assert await page.evaluate(BEGUN, list(texts)) == list(texts.values())

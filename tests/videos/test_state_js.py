@@ -25,7 +25,7 @@ FOLLOW = """async ([island, events]) => {
         state = apply(state, name, data);
         state = apply(state, name, data);
     }
-    return { seq: state.seq, snapshot: snapshot(state, 1000) };
+    return { seq: state.seq, emoji: state.emoji, snapshot: snapshot(state, 1000) };
 }"""
 
 
@@ -54,11 +54,11 @@ async def test_page_and_events_equal_a_fresh_page(stage: Stage, page: Page, seed
     # The page keeps the older comments it has; the fresh one begins with the newest fifty.
     shown["comments"] = shown["comments"][len(shown["comments"]) - len(expected["comments"]) :]
     assert shown == expected
-    assert followed["seq"] == fresh["seq"]
+    assert (followed["seq"], followed["emoji"]) == (fresh["seq"], fresh["emoji"])
     # Who comes back gets what the event log has, in which no deleted text is left.
     log = await backend_threads.run(events_after, "default", TopicName(stage.video.topic), island["seq"], 1_000)
     resumed = await page.evaluate(FOLLOW, [island, [as_read(event) for event in log]])
-    assert resumed["seq"] == fresh["seq"]
+    assert (resumed["seq"], resumed["emoji"]) == (fresh["seq"], fresh["emoji"])
     for part in ("video", "comments", "pinned"):
         newest = resumed["snapshot"][part]
         assert (newest[len(newest) - len(expected[part]) :] if part == "comments" else newest) == expected[part]

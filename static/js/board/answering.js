@@ -2,6 +2,7 @@
 
 import { translate } from "../core/words.js";
 import { byId, copyOf } from "../parts/dom.js";
+import { write } from "../parts/own-emoji.js";
 
 export class AnsweringCard {
   #card = copyOf("answering-template");
@@ -14,14 +15,14 @@ export class AnsweringCard {
   }
 
   /** `question`: null for none. */
-  render(question, { may, over, video }) {
+  render(question, { may, over, video, emoji }) {
     this.#card.hidden = !question || over;
     this.#card.querySelector("button").hidden = !may.includes("board") || video.status === "ended";
+    if (question) write(this.#card.querySelector(".question-body"), question.body, emoji);
     const id = question?.id ?? null;
     if (id === this.#shown) return;
     this.#shown = id;
     if (!question) return;
-    this.#card.querySelector(".question-body").textContent = question.body;
     this.#card.querySelector(".question-author").textContent = question.author.name;
     if (video.status !== "ended") byId("announcements").textContent = translate("answering_now", { question: question.body });
   }

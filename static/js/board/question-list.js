@@ -4,6 +4,7 @@
 import { plural, translate } from "../core/words.js";
 import { byId, copyOf, icon } from "../parts/dom.js";
 import { compact, offset } from "../parts/format.js";
+import { write } from "../parts/own-emoji.js";
 import { isRead } from "../parts/rights.js";
 import { ranked } from "./question-state.js";
 
@@ -54,7 +55,6 @@ export class QuestionList {
 
   #make(question) {
     const item = copyOf("question-template");
-    item.querySelector(".question-body").textContent = question.body;
     for (const button of item.querySelectorAll("[data-act]")) {
       button.addEventListener("click", () => this.act(button.dataset.act, question.id));
     }
@@ -62,11 +62,12 @@ export class QuestionList {
     return item;
   }
 
-  #draw(question, { video, viewer, may }) {
+  #draw(question, { video, viewer, may, emoji }) {
     const item = this.#items.get(question.id) ?? this.#make(question);
     const part = (name) => item.querySelector(`[data-act="${name}"]`);
     const isOwn = viewer?.id === question.author.id;
     const isAnswering = Boolean(question.answering_at_ms);
+    write(item.querySelector(".question-body"), question.body, emoji);
     item.querySelector(".question-author").textContent = question.author.name;
     item.querySelector("time").textContent = offset(question.asked_at_ms, video.started_at_ms);
     item.querySelector("time").dateTime = new Date(question.asked_at_ms).toISOString();
@@ -86,10 +87,10 @@ export class QuestionList {
 }
 
 /** The questions that were answered; `go(question)`: where its answer is in the picture, null for nowhere. */
-export function drawAnswered(list, questions, { video, goTo, putBack }) {
+export function drawAnswered(list, questions, { page: { video, emoji }, goTo, putBack }) {
   list.replaceChildren(...questions.map((question) => {
     const item = copyOf("answered-template");
-    item.querySelector(".question-body").textContent = question.body;
+    write(item.querySelector(".question-body"), question.body, emoji);
     item.querySelector(".question-author").textContent = question.author.name;
     item.querySelector(".question-votes").textContent = plural("votes", question.votes, { shown: compact(question.votes) });
     const [go, back] = item.querySelectorAll("button");

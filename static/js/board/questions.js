@@ -42,6 +42,7 @@ export class Questions {
     this.#form = new Composer(byId("ask"), {
       wait: "wait_question",
       draft: () => `question ${store.state.topic}`,
+      emoji: () => store.state.emoji,
       send: (text) => this.asViewer(() => void this.#send(text)),
     });
     byId("answered").addEventListener("toggle", ({ target }) => { if (target.open) void this.#readAnswered(); });
@@ -117,11 +118,12 @@ export class Questions {
   }
 
   #drawAnswered() {
-    const { video, recording, may } = this.store.state;
+    const page = this.store.state;
+    const { video, recording, may } = page;
     const has = (ms) => ms !== null && recording?.has(ms);
     const goTo = ({ answering_at_ms: ms }) => (has(ms) ? () => { byId("picture").currentTime = recording.secondOf(ms); } : null);
     const putBack = may.includes("board") && video.status !== "ended" ? (id) => void this.#act("open", id) : null;
-    drawAnswered(byId("answered-list"), this.#answered, { video, goTo, putBack });
+    drawAnswered(byId("answered-list"), this.#answered, { page, goTo, putBack });
     byId("no-answered").hidden = this.#answered.length > 0;
   }
 

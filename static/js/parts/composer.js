@@ -17,11 +17,12 @@ export class Composer {
   /**
    * Wire a form of a textarea, a button, `.error` and `.left`; its data say how much it takes. `send(text)`; `wait`: the
    * key of the text that asks to wait; `draft()`: under which key the text is kept until it is sent, "" for not at all;
-   * `escape()`: returns whether there was something to leave; `typing(isWriting)`.
+   * `escape()`: returns whether there was something to leave; `typing(isWriting)`; `emoji()`: those of the channel, the
+   * address of each by its code.
    */
-  constructor(form, { send, wait, draft, escape = () => false, typing = () => {} }) {
+  constructor(form, { send, wait, draft, escape = () => false, typing = () => {}, emoji = () => ({}) }) {
     const part = (selector) => form.querySelector(selector);
-    Object.assign(this, { form, field: part("textarea"), send, wait, draft, escape, typing });
+    Object.assign(this, { form, field: part("textarea"), send, wait, draft, escape, typing, emoji });
     [this.#button, this.#problem, this.#left] = [part("[type=submit]"), part(".error"), part(".left")];
     this.#limit = { signs: Number(form.dataset.max), bytes: Number(form.dataset.maxBytes) };
     this.field.addEventListener("input", () => this.#typed());
@@ -88,7 +89,7 @@ export class Composer {
   async #openEmoji(button) {
     try {
       const { loadedPicker } = await import("./emoji.js");
-      (await loadedPicker()).toggle(button, { insert: (text) => this.#insert(text) });
+      (await loadedPicker()).toggle(button, { insert: (text) => this.#insert(text), own: this.emoji() });
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // no connection
       this.complain(translate("unreachable"));

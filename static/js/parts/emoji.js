@@ -4,6 +4,7 @@
 
 import Database from "../../vendor/emoji-picker-element-1.29.1/database.js";
 import { byId, note, placeAt } from "./dom.js";
+import { pictureOf } from "./own-emoji.js";
 
 const DATA = new URL("../../vendor/emoji-picker-element-data-1.8.0/", import.meta.url);
 const LANGUAGES = ["en", "de", "es", "fr"];
@@ -48,6 +49,8 @@ class EmojiPicker {
   // Where the emoji go.
   #insert = () => {};
   #opener = null;
+  // Those of the channel: the address of each by its code.
+  #own = {};
 
   constructor(locale) {
     this.#database = new Database({ locale, dataSource: new URL(`${locale}.json`, DATA).href });
@@ -59,10 +62,11 @@ class EmojiPicker {
     this.#wireTones();
   }
 
-  /** Show it at a button, or hide it again. `insert(text)`. */
-  toggle(button, { insert }) {
+  /** Show it at a button, or hide it again. `insert(text)`; `own`: the emoji of the channel. */
+  toggle(button, { insert, own }) {
     if (this.#part.matches(":popover-open")) return this.#part.hidePopover();
-    [this.#opener, this.#insert] = [button, insert];
+    [this.#opener, this.#insert, this.#own] = [button, insert, own];
+    this.#tab("own").hidden = !Object.keys(own).length;
     this.#find.value = "";
     this.#part.showPopover();
     placeAt(button, this.#part);
@@ -106,9 +110,15 @@ class EmojiPicker {
 
   async #found() {
     const asked = this.#find.value.trim();
-    if (asked.length >= SEARCH_FROM) return this.#database.getEmojiBySearchQuery(asked);
+    if (asked.length >= SEARCH_FROM) return [...this.#ownFound(asked), ...await this.#database.getEmojiBySearchQuery(asked)];
+    if (this.#group === "own") return this.#ownFound("");
     if (this.#group === "often") return this.#database.getTopFavoriteEmoji(OFTEN_MAX);
     return this.#database.getEmojiByGroup(Number(this.#group));
+  }
+
+  #ownFound(asked) {
+    const sought = asked.toLowerCase().replaceAll(":", "");
+    return Object.keys(this.#own).filter((code) => code.includes(sought)).map((own) => ({ own, annotation: `:${own}:` }));
   }
 
   async #draw() {
@@ -121,9 +131,14 @@ class EmojiPicker {
     if (found.length) this.#grid.firstElementChild.tabIndex = 0;
   }
 
-  #item({ annotation, unicode, skins }) {
+  #item({ annotation, unicode, skins, own }) {
     const button = document.createElement("button");
     Object.assign(button, { type: "button", className: "emoji-one", tabIndex: -1, title: annotation, ariaLabel: annotation });
+    if (own) {
+      button.dataset.own = own;
+      button.append(pictureOf(own, this.#own));
+      return button;
+    }
     button.dataset.key = unicode;
     const toned = skins?.find(({ tone }) => [tone].flat().every((each) => each === this.#tone));
     button.textContent = toned?.unicode ?? unicode;
@@ -132,6 +147,7 @@ class EmojiPicker {
 
   #take(button) {
     if (!button) return;
+    if (button.dataset.own) return this.#insert(`:${button.dataset.own}:`);
     this.#insert(button.textContent);
     void this.#database.incrementFavoriteEmojiCount(button.dataset.key);
   }

@@ -23,6 +23,18 @@ export function drawn(image, width, height) {
   return canvas;
 }
 
+/** A PNG with the whole of the image, of so many pixels each way at most. */
+export async function wholeOf(image, pixels) {
+  const scale = pixels / Math.max(image.width, image.height);
+  const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  canvas.getContext("2d").drawImage(image, 0, 0, width, height);
+  const blob = await new Promise((resolve) => { canvas.toBlob(resolve, "image/png"); });
+  if (blob && blob.size <= MAX_BYTES) return blob;
+  if (pixels <= 32) throw new RangeError("too much detail");
+  return wholeOf(image, pixels / 2);
+}
+
 /** A JPEG of at most this size that the server takes. Throws if there is none. */
 export async function smallOf(image, width, height) {
   for (const share of SIZES) {

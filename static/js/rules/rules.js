@@ -1,6 +1,7 @@
 // The page of the rules without a reload: what waits, what is reported and the gate are drawn anew when the moderators' topic
 // says that they have changed, as the server draws them. Without this script the page does the same when it is loaded again.
 
+import "./emoji.js";
 import { HubClient } from "../core/client.js";
 import { byId, perFrame } from "../parts/dom.js";
 import { localise } from "../parts/page.js";

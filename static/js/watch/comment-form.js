@@ -32,11 +32,12 @@ export class CommentForm {
     this.#composer = new Composer(this.#form, {
       wait: "wait_comment",
       draft: () => (store.state.viewer ? `draft ${store.state.viewer.id} ${topic}` : ""),
+      emoji: () => store.state.emoji,
       escape: () => this.#escape(),
       typing: reportTyping(() => (store.state.viewers.count <= TYPISTS_VIEWERS_MAX && isOpen(store.state) ? `${path}/typing` : "")),
       send: (text) => this.#send(text),
     });
-    new Naming({ composer: this.#composer, names: () => namesOf(store.state) });
+    new Naming({ composer: this.#composer, names: () => namesOf(store.state), emoji: () => store.state.emoji });
     this.sender = new Sender({
       store,
       key: ({ id }) => `unsent ${id} ${topic}`,

@@ -4,6 +4,7 @@ import { plural, translate } from "../core/words.js";
 import { byId, paintFace, writeTime } from "../parts/dom.js";
 import { compact, duration, offset } from "../parts/format.js";
 import { paintPending } from "../parts/list.js";
+import { pictureOf, written } from "../parts/own-emoji.js";
 import { mayAct, mayModerate } from "../parts/rights.js";
 import { mentions, pieces } from "./mentions.js";
 import { isLater, mayComment } from "./state.js";
@@ -53,7 +54,7 @@ export function actsWith(comment, answers, { viewer, may, outranksModerators, ..
 export function fillComment(item, { comment, parent, answers }, state) {
   const inputs = [
     comment, parent, answers, state.viewer?.id, state.viewer?.name, state.video.started_at_ms, state.video.ended_at_ms,
-    mayComment(state), state.recording,
+    mayComment(state), state.recording, state.emoji,
   ];
   if (drawnFrom.get(item)?.every((value, at) => value === inputs[at])) return;
   drawnFrom.set(item, inputs);
@@ -67,7 +68,7 @@ export function fillComment(item, { comment, parent, answers }, state) {
   paintPending(item, comment);
   paintFace(item.querySelector(".face"), author.name);
   item.querySelector(".comment-name").textContent = author.name;
-  fillBody(item.querySelector(".comment-body"), comment.body, state.viewer?.name);
+  fillBody(item.querySelector(".comment-body"), comment.body, { name: state.viewer?.name, emoji: state.emoji });
   for (const badge of item.querySelectorAll(".role")) badge.hidden = badge.dataset.role !== author.role;
   item.querySelector(".you").hidden = !isMine;
   writeTime(item, comment.at_ms, placeOf(comment, state));
@@ -75,13 +76,14 @@ export function fillComment(item, { comment, parent, answers }, state) {
   const count = item.querySelector(".answers");
   count.hidden = !answers;
   if (answers) count.textContent = plural("answers", answers, { shown: compact(answers) });
-  fillQuote(item.querySelector(".quote"), comment, parent);
+  fillQuote(item.querySelector(".quote"), comment, parent, state.emoji);
   item.querySelector("[data-do=reply]").hidden = !mayComment(state);
 }
 
-/** Write a text with its links, and with the viewer's name marked. */
-export function fillBody(element, body, name = "") {
-  element.replaceChildren(...pieces(body, name).map(({ text, isAddress, isMention }) => {
+/** Write a text with its links and emoji, and with the viewer's name marked. */
+function fillBody(element, body, { name, emoji }) {
+  element.replaceChildren(...pieces(body, name, emoji).map(({ text, isAddress, isMention, code }) => {
+    if (code) return pictureOf(code, emoji);
     if (!isAddress && !isMention) return text;
     const part = document.createElement(isAddress ? "a" : "mark");
     part.textContent = text;
@@ -90,7 +92,7 @@ export function fillBody(element, body, name = "") {
   }));
 }
 
-function fillQuote(quote, comment, parent) {
+function fillQuote(quote, comment, parent, emoji) {
   quote.hidden = !comment.reply_to;
   if (!comment.reply_to) return;
   const text = quote.querySelector("span");
@@ -100,5 +102,5 @@ function fillQuote(quote, comment, parent) {
   }
   const name = document.createElement("bdi");
   name.textContent = parent.author.name;
-  text.replaceChildren(name, `: ${shorten(parent.body)}`);
+  text.replaceChildren(name, ": ", ...written(shorten(parent.body), emoji));
 }

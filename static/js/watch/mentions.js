@@ -1,5 +1,7 @@
-// What is in the text of a comment besides words: addresses, and the viewer's name. Pure. videos/templatetags/comments.py
-// finds the same addresses.
+// What is in the text of a comment besides words: addresses, emoji of the channel, and the viewer's name. Pure.
+// videos/templatetags/comments.py finds the same addresses and emoji.
+
+import { emojiIn } from "../parts/own-emoji.js";
 
 const ADDRESS = /https?:\/\/[^\s<>"']+/giu;
 const AFTERWARDS = /[.,;:!?)\]}]+$/u;
@@ -18,12 +20,16 @@ function* placesOf(text, name) {
 /** Whether a text names somebody as "@name". */
 export const mentions = (text, name) => Boolean(name) && !placesOf(text, name).next().done;
 
-/** The text in pieces, `{text}`, those that are addresses with `isAddress`, the viewer's name with `isMention`. */
-export function pieces(text, name = "") {
+/**
+ * The text in pieces, `{text}`, those that are addresses with `isAddress`, the viewer's name with `isMention`, those of
+ * `emoji` (the address of each by its code) with `code`.
+ */
+export function pieces(text, name = "", emoji = {}) {
   const found = Array.from(text.matchAll(ADDRESS), ({ 0: address, index }) =>
     ({ from: index, to: index + address.replace(AFTERWARDS, "").length, isAddress: true }));
-  for (const [from, to] of name ? placesOf(text, name) : []) {
-    if (!found.some((other) => from < other.to && to > other.from)) found.push({ from, to, isMention: true });
+  const named = Array.from(name ? placesOf(text, name) : [], ([from, to]) => ({ from, to, isMention: true }));
+  for (const one of [...named, ...emojiIn(text, emoji)]) {
+    if (!found.some((other) => one.from < other.to && one.to > other.from)) found.push(one);
   }
   const all = [];
   let done = 0;
@@ -42,4 +48,10 @@ export function beingNamed(text, at) {
   if (from < 0 || (from > 0 && !/\s/u.test(text[from - 1]))) return null;
   const name = text.slice(from + 1, at);
   return name.length > 40 || /[\n@]/u.test(name) ? null : { from, name };
+}
+
+/** The ":" and the code that is begun after it at the place where one writes, as `{from, code}`; null: there is none. */
+export function beingCoded(text, at) {
+  const begun = /(?:^|[^a-z0-9_]):([a-z0-9_]{2,32})$/iu.exec(text.slice(0, at));
+  return begun ? { from: at - begun[1].length - 1, code: begun[1].toLowerCase() } : null;
 }

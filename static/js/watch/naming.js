@@ -1,7 +1,9 @@
-// Whom one names with an "@" in a comment: people who have written here, to choose from while one types.
+// What one begins with an "@" or a ":" in a comment: people who have written here, or emoji of the channel, to choose from
+// while one types.
 
 import { byId, isComposing } from "../parts/dom.js";
-import { beingNamed } from "./mentions.js";
+import { pictureOf } from "../parts/own-emoji.js";
+import { beingCoded, beingNamed } from "./mentions.js";
 
 const SHOWN_MAX = 5;
 
@@ -10,9 +12,12 @@ export class Naming {
   #field;
   #at = 0;
 
-  /** `composer`: where one writes; `names()`: of those who may be meant, the likeliest first. */
-  constructor({ composer, names }) {
-    Object.assign(this, { composer, names });
+  /**
+   * `composer`: where one writes; `names()`: of those who may be meant, the likeliest first; `emoji()`: of the channel, the
+   * address of each by its code.
+   */
+  constructor({ composer, names, emoji }) {
+    Object.assign(this, { composer, names, emoji });
     this.#field = composer.field;
     this.#field.before(this.#list);
     this.#field.setAttribute("aria-controls", "names");
@@ -27,21 +32,34 @@ export class Naming {
     });
   }
 
-  get #named() {
-    return beingNamed(this.#field.value, this.#field.selectionStart);
+  /** What may be meant at the place where one writes, `{from, texts}`; null: nothing is begun there. */
+  get #begun() {
+    const { value, selectionStart } = this.#field;
+    const named = beingNamed(value, selectionStart);
+    if (named) {
+      const sought = named.name.toLowerCase();
+      const fits = (name) => name.startsWith(sought) && name !== sought;
+      return { from: named.from, texts: this.names().filter((name) => fits(name.toLowerCase())).map((name) => `@${name}`) };
+    }
+    const coded = beingCoded(value, selectionStart);
+    if (!coded) return null;
+    return { from: coded.from, texts: Object.keys(this.emoji()).filter((code) => code.startsWith(coded.code)).map((code) => `:${code}:`) };
   }
 
   #look() {
-    const sought = this.#named?.name.toLowerCase();
-    const fits = (name) => name.startsWith(sought) && name !== sought;
-    const found = sought === undefined ? [] : this.names().filter((name) => fits(name.toLowerCase()));
-    this.#list.replaceChildren(...found.slice(0, SHOWN_MAX).map((name, at) => {
-      const item = document.createElement("li");
-      Object.assign(item, { id: `name-${at}`, textContent: name, role: "option", dir: "auto" });
-      return item;
-    }));
+    const found = this.#begun?.texts ?? [];
+    this.#list.replaceChildren(...found.slice(0, SHOWN_MAX).map((text, at) => this.#item(text, at)));
     this.#list.hidden = !found.length;
     this.#mark(0);
+  }
+
+  #item(text, at) {
+    const item = document.createElement("li");
+    Object.assign(item, { id: `name-${at}`, role: "option", dir: "auto" });
+    item.dataset.text = text;
+    if (text.startsWith("@")) item.textContent = text.slice(1);
+    else item.append(Object.assign(pictureOf(text.slice(1, -1), this.emoji()), { alt: "" }), ` ${text}`);
+    return item;
   }
 
   #mark(at) {
@@ -68,10 +86,10 @@ export class Naming {
   }
 
   #choose(item) {
-    const named = this.#named;
-    if (!item || !named) return;
+    const begun = this.#begun;
+    if (!item || !begun) return;
     const { value, selectionStart } = this.#field;
-    const before = `${value.slice(0, named.from)}@${item.textContent} `;
+    const before = `${value.slice(0, begun.from)}${item.dataset.text} `;
     this.composer.write(before + value.slice(selectionStart).trimStart());
     this.#field.setSelectionRange(before.length, before.length);
     this.#close();

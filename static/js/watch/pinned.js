@@ -2,6 +2,7 @@
 
 import { ApiError, call } from "../core/api.js";
 import { byId } from "../parts/dom.js";
+import { write } from "../parts/own-emoji.js";
 import { isRead } from "../parts/rights.js";
 
 export class Pinned {
@@ -22,12 +23,12 @@ export class Pinned {
   }
 
   render(state, before) {
-    if (state.pinned === before?.pinned && state.blocked === before?.blocked) return;
+    if (["pinned", "blocked", "emoji"].every((part) => state[part] === before?.[part])) return;
     const top = state.pinned.findLast(({ author }) => isRead(state, author)) ?? null;
     if (top?.id !== this.#top?.id) this.#fold(true);
     this.#top = top;
     byId("pinned-name").textContent = top?.author.name ?? "";
-    byId("pinned-body").textContent = top?.body ?? "";
+    write(byId("pinned-body"), top?.body ?? "", state.emoji);
     byId("unpin").hidden = !state.may.includes("pin");
     this.#show();
   }

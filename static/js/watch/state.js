@@ -7,11 +7,11 @@ import { acknowledged, byAccount, pendingRules, withAdded, without } from "../co
 
 /** Return the state of a page from the JSON island that the server wrote into it. */
 export function first({
-  topic, epoch, seq, snapshot, viewer = null, mine = null, blocked = [], may = [],
+  topic, epoch, seq, snapshot, emoji = {}, viewer = null, mine = null, blocked = [], may = [],
   time_out_seconds_max: timeOutSecondsMax = 0, outranks_moderators: outranksModerators = false,
 }) {
   return {
-    topic, epoch, seq, ...snapshot, viewer, mine, blocked, may, timeOutSecondsMax, outranksModerators,
+    topic, epoch, seq, ...snapshot, emoji, viewer, mine, blocked, may, timeOutSecondsMax, outranksModerators,
     pending: [], gone: new Set(), over: false, recording: null,
   };
 }
@@ -54,6 +54,11 @@ function unpinned(state, id) {
 
 const eachComment = (state, change) => ({ ...state, comments: state.comments.map(change), pinned: state.pinned.map(change) });
 
+function withoutEmoji(state, { code }) {
+  const { [code]: _, ...emoji } = state.emoji;
+  return { ...state, emoji };
+}
+
 function restored(state, comment) {
   const gone = new Set(state.gone);
   gone.delete(comment.id);
@@ -69,6 +74,8 @@ const durable = {
   comment_unpinned: (state, data) => unpinned(state, data.comment.id),
   video: (state, data) => ({ ...state, video: data.video }),
   comment_restored: (state, data) => restored(state, data.comment),
+  emoji_added: (state, { emoji: { code, url } }) => ({ ...state, emoji: { ...state.emoji, [code]: url } }),
+  emoji_deleted: (state, data) => withoutEmoji(state, data.emoji),
   merged: (state, { merged }) => eachComment(state, (comment) => byAccount(comment, merged)),
   author: (state, { author }) => ({
     ...eachComment(state, (comment) => (comment.author.id === author.id ? { ...comment, author } : comment)),
@@ -86,6 +93,7 @@ const others = {
 const local = {
   local_viewer: (state, { viewer }) =>
     (viewer?.id === state.viewer?.id ? { ...state, viewer } : { ...state, viewer, mine: null, blocked: [], pending: [] }),
+  local_emoji: (state, { emoji }) => ({ ...state, emoji }),
   local_blocked: (state, { blocked }) => ({ ...state, blocked }),
   local_mine: (state, { mine }) => ({ ...state, mine }),
   // An answer may be older than an event that came meanwhile: a new like never takes a total down.

@@ -1,7 +1,7 @@
 // The watch page: one state, changed by events, drawn by its parts. The order of an event: core/hub.js receives it for all
 // tabs, core/client.js for this one, state.js says what it changes, the parts draw it.
 
-import { whenNameless } from "../core/api.js";
+import { ApiError, call, whenNameless } from "../core/api.js";
 import { HubClient } from "../core/client.js";
 import { broadcast, onBroadcast } from "../core/tabs.js";
 import { translate } from "../core/words.js";
@@ -25,6 +25,7 @@ import { Watchers } from "./watchers.js";
 
 const BOARD_AGAIN_MS = 10_000;
 const HIDDEN_MS = 15_000;
+const EMOJI_SPREAD_MS = 5_000;
 
 const theatre = byId("main");
 const { as } = theatre.dataset;
@@ -138,7 +139,20 @@ function happened(name, data) {
   store.dispatch(name, data);
   if (name === "likes") likes.came(data, before);
   else if (name === "reactions") reactions.came(data);
+  else if (name === "reset") readEmojiSoon();
   else if (name === "comment" && store.state.comments !== before.comments) comments.came(data);
+}
+
+/** Changes of the channel's emoji may be among the events that were missed. All who watch ask for them then. */
+function readEmojiSoon() {
+  setTimeout(async () => {
+    try {
+      const { items } = await call("GET", `/channels/${store.state.video.broadcaster.id}/emoji`, undefined, { quietly: true });
+      store.dispatch("local_emoji", { emoji: Object.fromEntries(items.map(({ code, url }) => [code, url])) });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }, Math.random() * EMOJI_SPREAD_MS);
 }
 
 const inStep = new InStep({
