@@ -12,6 +12,8 @@ class FollowingConfig(AppConfig):
         from accounts.belongings import belongings
         from following import commands, screening
         from following.belongings import FollowingOfViewer
+        from following.reading import channel_named
+        from moderation import sharing
         from realtime.registry import registry
         from screening import followers
 
@@ -19,3 +21,4 @@ class FollowingConfig(AppConfig):
             registry.add_command(op, command)
         belongings.append(FollowingOfViewer())
         followers.readers.append(screening.since)
+        sharing.finders.append(lambda name: channel_named(name).id)

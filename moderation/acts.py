@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Viewer
-from moderation import arrivals, audit, complaints, rights
+from moderation import arrivals, audit, complaints, rights, sharing
 from moderation.models import AuditEntry, PersonNote, Restriction, Role
 from moderation.representation import role_json
 from moderation.restrictions import begin, begin_again, current, end
@@ -66,7 +66,7 @@ def restrict(
     time, also new guests from the viewer's networks. Raises NotFound, Forbidden, Invalid.
     """
     reason = audit.clean_reason(reason)
-    heads = _locked(owner_id, kind, actor)
+    heads = _locked(owner_id, kind, actor, *_takers(owner_id, kind, viewer_id))
     viewer = _locked_viewer(viewer_id)
     rank = rights.require_over(kind, owner_id, actor, viewer)
     _check_length(kind, seconds, rank)
@@ -86,6 +86,7 @@ def restrict(
     entry = audit.record(heads, owner_id, kind, actor, viewer=viewer, about=made.id, reason=reason, until=until)
     if owner_id is not None:
         complaints.settle(heads, owner_id, [viewer_id], entry)
+        tell_takers(heads, owner_id, before, made)
     logger.info("%s of %s in %s by %s", kind, viewer_id, owner_id or "the site", actor.id)
     return made, entry
 
@@ -94,21 +95,43 @@ def restrict(
 def lift(owner_id: UUID | None, viewer_id: UUID, actor: Viewer, *, reason: str = "") -> AuditEntry:
     """Let a viewer take part again. Raises NotFound (nothing keeps them out), Forbidden, Invalid."""
     reason = audit.clean_reason(reason)
-    heads = _locked(owner_id, "lift", actor)
+    heads = _locked(owner_id, "lift", actor, *sharing.takers_of(owner_id))
     viewer = _locked_viewer(viewer_id)
     found = _current(owner_id, viewer)
-    if found is None:
+    is_let_in = owner_id is not None and sharing.let_in(owner_id, viewer)
+    if found is None and not is_let_in:
         raise NotFound("Nothing keeps this person out.", code="not_restricted")
-    end(found)
+    if found is not None:
+        end(found)
+        if owner_id is not None:
+            tell_takers(heads, owner_id, found, None)
     return audit.record(heads, owner_id, "lift", actor, viewer=viewer, reason=reason)
 
 
-def take_back(restriction: Restriction) -> None:
-    """Lift what keeps a viewer out, and let count again what it took the place of. The channel is locked."""
+def take_back(restriction: Restriction) -> Restriction | None:
+    """Lift what keeps a viewer out; return what it took the place of, if that counts again. The channel is locked."""
     end(restriction)
     before = restriction.replaces
     if before and before.viewer_id == restriction.viewer_id and begin_again(before):
         arrivals.extend(before)
+        return before
+    return None
+
+
+def tell_takers(heads: log.LockedHeads, owner_id: UUID, before: Restriction | None, now: Restriction | None) -> None:
+    """Say to the channels that take the bans of this one that somebody is banned, or is not any more."""
+    ban = Restriction.Kind.BAN
+    was, is_now = before is not None and before.kind == ban, now is not None and now.kind == ban
+    if now is not None and is_now and not was:
+        sharing.tell(heads, owner_id, now.viewer, "shared_ban", reason=now.reason)
+    elif before is not None and was and not is_now:
+        sharing.tell(heads, owner_id, before.viewer, "shared_lift")
+
+
+def _takers(owner_id: UUID | None, kind: str, viewer_id: UUID) -> list[TopicName]:
+    """Return the topics that `tell_takers` needs: of nobody, if there is no ban to speak of."""
+    bans = current().filter(channel=owner_id, viewer=viewer_id, kind=Restriction.Kind.BAN)
+    return sharing.takers_of(owner_id) if kind == Restriction.Kind.BAN or bans.exists() else []
 
 
 def _current(owner_id: UUID | None, viewer: Viewer) -> Restriction | None:

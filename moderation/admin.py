@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from accounts.requests import staff
 from accounts.taken import namesakes
 from moderation import acts, complaints
-from moderation.models import AuditEntry, Complaint, Restriction, Role
+from moderation.models import AuditEntry, Complaint, Restriction, Role, SharedBans
 from moderation.restrictions import current
 from moderation.roles import SITE_MODERATOR
 from moderation.words import ACTS
@@ -108,6 +108,24 @@ class RoleAdmin(_OfModerators):
     list_filter = ("kind",)
     list_select_related = ("viewer", "channel")
     fields = ("person", "kind", "of_channel", "created_at")
+
+
+@admin.register(SharedBans)
+class SharedBansAdmin(_OfModerators):
+    list_display = ("of_channel", "taker", "effect", "created_at")
+    list_filter = ("effect",)
+    list_select_related = ("channel", "taker")
+    fields = list_display
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if (id := uuid_of(search_term)) is not None:
+            return queryset.filter(Q(taker=id) | Q(channel=id)), False
+        if not search_term:
+            return queryset, False
+        named = namesakes(search_term)
+        return queryset.filter(Q(taker__in=named) | Q(channel__in=named)), False
 
 
 class _StateFilter(admin.SimpleListFilter):

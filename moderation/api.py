@@ -13,8 +13,8 @@ from ninja import Path, Query, Router
 
 from accounts.models import Viewer
 from accounts.requests import acting_viewer, viewer_auth
-from moderation import acts, audit, complaints, reading, schemas, undoing
-from moderation.limits import COMPLAINTS
+from moderation import acts, audit, complaints, reading, schemas, sharing, undoing
+from moderation.limits import COMPLAINTS, SHARES
 from moderation.representation import entry_json, note_json, restriction_json, role_json
 from realtime import act_limits
 from realtime.answers import SENDING, answer
@@ -137,6 +137,79 @@ async def restrict_on_site(request: HttpRequest, viewer_id: ViewerId, body: sche
 async def lift_on_site(request: HttpRequest, viewer_id: ViewerId) -> HttpResponse:
     await backend_threads.run(acts.lift, None, viewer_id, acting_viewer(request))
     return HttpResponse(status=204)
+
+
+# Shared bans
+
+
+@router.get(
+    "/channels/{channel_id}/shares", response={200: schemas.Shares, **ACTING}, summary="List who shares bans with whom"
+)
+async def list_shares(request: HttpRequest, channel_id: ChannelId) -> HttpResponse:
+    return answer(await backend_threads.run(sharing.shares_of, channel_id, acting_viewer(request)))
+
+
+@router.put(
+    "/channels/{channel_id}/shares/to/{viewer_id}",
+    response={204: None, **ACTING},
+    summary="Share your bans with another channel (the broadcaster)",
+)
+async def share_bans(request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId) -> HttpResponse:
+    """They count there when that channel takes them. 409 `too_many_shares`: one of you has 20."""
+    actor = acting_viewer(request)
+    act_limits.take(SHARES, actor)
+    await backend_threads.run(sharing.share, channel_id, viewer_id, actor)
+    return HttpResponse(status=204)
+
+
+@router.delete(
+    "/channels/{channel_id}/shares/to/{viewer_id}",
+    response={204: None, **ACTING},
+    summary="Share your bans with another channel no more (the broadcaster)",
+)
+async def stop_sharing(request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId) -> HttpResponse:
+    """Your bans are over there at once. Its own stay."""
+    await backend_threads.run(sharing.stop_sharing, channel_id, viewer_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
+@router.put(
+    "/channels/{channel_id}/shares/by/{viewer_id}",
+    response={204: None, **SENDING},
+    summary="Take the bans that another channel shares (the broadcaster)",
+)
+async def take_bans(
+    request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId, body: schemas.TakeIn
+) -> HttpResponse:
+    """Who is banned there is banned here, too, or in the shadow: what they write waits for review."""
+    await backend_threads.run(sharing.take, channel_id, viewer_id, acting_viewer(request), body.effect)
+    return HttpResponse(status=204)
+
+
+@router.delete(
+    "/channels/{channel_id}/shares/by/{viewer_id}",
+    response={204: None, **ACTING},
+    summary="Take the bans of another channel no more (the broadcaster)",
+)
+async def leave_bans(request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId) -> HttpResponse:
+    """The other channel goes on to offer them."""
+    await backend_threads.run(sharing.take, channel_id, viewer_id, acting_viewer(request), "")
+    return HttpResponse(status=204)
+
+
+@router.get(
+    "/channels/{channel_id}/shares/people",
+    response={200: schemas.SharedBanPage, **ACTING},
+    summary="List who is kept out by the bans of other channels",
+)
+async def list_shared_bans(
+    request: HttpRequest, channel_id: ChannelId, cursor: Cursor = None, limit: Limit = 50
+) -> HttpResponse:
+    """Newest first; `next` is the cursor of the following page. `DELETE …/restrictions/{id}` lets somebody in."""
+    check_query(request, "cursor", "limit")
+    found = await backend_threads.run(sharing.people_of, channel_id, acting_viewer(request), cursor, limit + 1)
+    items = found[:limit]
+    return answer({"items": items, "next": items[-1]["id"] if len(found) > limit else None})
 
 
 # What was done

@@ -15,8 +15,8 @@ from django.db.models import Q
 from accounts.belongings import Belongings
 from accounts.models import Viewer
 from accounts.representation import person
-from moderation import audit, complaints
-from moderation.models import AuditEntry, Complaint, PersonNote, Restriction, Role
+from moderation import audit, complaints, sharing
+from moderation.models import AuditEntry, Complaint, LetIn, PersonNote, Restriction, Role, SharedBans
 from moderation.representation import role_json
 from realtime.events import TopicName
 from realtime.log import writer as log
@@ -50,6 +50,7 @@ class ModerationOfGuest(Belongings):
     def hand_over(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
         self._hand_over_roles(guest, account, heads)
         self._hand_over_restrictions(guest, account)
+        sharing.hand_over(guest, account)
         complaints.hand_over(guest, account, heads)
         PersonNote.objects.filter(viewer=guest).update(viewer=account)
         PersonNote.objects.filter(author=guest).update(author=account)
@@ -96,6 +97,8 @@ class ModerationOfViewer(Belongings):
         complaints.forget(complaints.named_by(viewer_id).exclude(channel=viewer_id))
         for model in (Complaint, PersonNote, Restriction):
             model._default_manager.filter(Q(viewer=viewer_id) | Q(channel=viewer_id)).delete()
+        SharedBans.objects.filter(Q(channel=viewer_id) | Q(taker=viewer_id)).delete()
+        LetIn.objects.filter(viewer=viewer_id).delete()
         entries = AuditEntry.objects.filter(channel=viewer_id)
         while ids := list(entries.values_list("id", flat=True)[:ENTRIES_MAX]):
             AuditEntry.objects.filter(id__in=ids).delete()
@@ -111,6 +114,9 @@ class ModerationOfViewer(Belongings):
         return {
             "roles": Role.objects.filter(viewer_id=viewer_id).values("channel_id", "kind", "created_at"),
             "restrictions": kept_out.values("channel_id", "kind", "reason", "created_at", "until", "lifted_at"),
+            "shared_bans": SharedBans.objects.filter(Q(channel=viewer_id) | Q(taker=viewer_id)).values(
+                "channel_id", "taker_id", "effect", "created_at"
+            ),
             "reported": reported.values(
                 "channel_id", "kind", "about", "video_id", "text", "reason", "remark", "created_at"
             ).iterator(),

@@ -5,3 +5,4 @@ from __future__ import annotations
 from realtime.limits import RateLimit
 
 COMPLAINTS = RateLimit(burst=10, per_second=0.05)
+SHARES = RateLimit(burst=20, per_second=0.05)

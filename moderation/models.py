@@ -105,6 +105,49 @@ class Restriction(models.Model):
         return f"{self.kind} of {self.viewer_id}"
 
 
+class SharedBans(models.Model):
+    """A channel lets another one, the taker, have its bans. They count there while `effect` says how."""
+
+    class Effect(models.TextChoices):
+        BAN = "ban", _("ban")
+        SHADOW = "shadow", _("shadow")
+
+    channel = models.ForeignKey(
+        Viewer, models.CASCADE, db_index=False, related_name="bans_shared", verbose_name=_("channel")
+    )
+    taker = models.ForeignKey(Viewer, models.CASCADE, related_name="bans_taken", verbose_name=_("shared with"))
+    effect = models.CharField(_("effect"), max_length=6, choices=Effect, blank=True, db_default="")
+    """Empty: it is offered, and not taken."""
+    created_at = models.DateTimeField(_("since"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("shared bans")
+        verbose_name_plural = _("shared bans")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["channel", "taker"], name="shared_bans_once"),
+            models.CheckConstraint(condition=~models.Q(channel=models.F("taker")), name="shared_bans_with_another"),
+            models.CheckConstraint(condition=models.Q(effect__in=["", "ban", "shadow"]), name="shared_bans_effect"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel_id} with {self.taker_id}"
+
+
+class LetIn(models.Model):
+    """Somebody whom a channel has let in although another one's ban, which it takes, would keep them out."""
+
+    share = models.ForeignKey(SharedBans, models.CASCADE, db_index=False, related_name="let_in")
+    viewer = models.ForeignKey(Viewer, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["share", "viewer"], name="let_in_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.viewer_id} by {self.share_id}"
+
+
 class Arrival(models.Model):
     """A browser and a network from which a viewer came. Only keyed hashes, and only for some weeks."""
 

@@ -19,8 +19,8 @@ from django.views.decorators.http import require_http_methods
 from accounts.models import Viewer
 from accounts.pages import in_our_look
 from accounts.requests import staff
-from moderation import acts, reading, rights, undoing
-from moderation.models import Role
+from moderation import acts, reading, rights, sharing, undoing
+from moderation.models import Role, SharedBans
 from moderation.words import ACTS
 from realtime.events import now_ms
 from web.middleware import forbidden
@@ -57,6 +57,10 @@ def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         "restrictions": [
             {**each, "word": ACTS[each["kind"]]} for each in reading.restrictions(channel_id, viewer, None, SHOWN)
         ],
+        "taken": [{**each, "word": ACTS[each["kind"]]} for each in sharing.people_of(channel_id, viewer, None, SHOWN)],
+        "shares": sharing.shares_of(channel_id, viewer),
+        "may_share": "share" in may,
+        "name": request.POST.get("name", ""),
         "may_lift": "lift" in may,
         "acts": [
             {
@@ -101,6 +105,29 @@ def _undo(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
     return _("It is taken back.")
 
 
+def _share(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
+    sharing.share(channel_id, sharing.find(request.POST.get("name", "")), viewer)
+    return _("The bans are shared. They count there when that channel takes them.")
+
+
+def _unshare(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
+    sharing.stop_sharing(channel_id, _named(request), viewer)
+    return _("The bans are not shared any more.")
+
+
+def _take_bans(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
+    effect = request.POST.get("effect", "")
+    if effect not in SharedBans.Effect.values:
+        raise Http404
+    sharing.take(channel_id, _named(request), viewer, effect)
+    return _("These people are kept out now.")
+
+
+def _leave_bans(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
+    sharing.take(channel_id, _named(request), viewer, "")
+    return _("These bans do not count here any more.")
+
+
 def _named(request: HttpRequest) -> UUID:
     """Return the person or act that a form names. Raises Http404."""
     try:
@@ -114,4 +141,8 @@ _FORMS: dict[str, Callable[[HttpRequest, UUID, Viewer], str]] = {
     "take": _take,
     "lift": _lift,
     "undo": _undo,
+    "share": _share,
+    "unshare": _unshare,
+    "take_bans": _take_bans,
+    "leave_bans": _leave_bans,
 }

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from accounts.models import Viewer
 from accounts.representation import person
-from moderation import rights
+from moderation import rights, sharing
 from moderation.models import AuditEntry, PersonNote, Restriction, Role
 from moderation.representation import entry_json, note_json, restriction_json, role_json
 from moderation.restrictions import current
@@ -41,7 +41,7 @@ def acts(owner_id: UUID, actor: Viewer, before: int | None, limit: int) -> list[
 
 
 def history(owner_id: UUID, viewer_id: UUID, actor: Viewer) -> dict[str, Any]:
-    """Return what the channel knows of a person. Six queries. Raises Forbidden, NotFound."""
+    """Return what the channel knows of a person. Eight queries. Raises Forbidden, NotFound."""
     rights.require("read", owner_id, actor)
     viewer = Viewer.objects.filter(id=viewer_id).first()
     if viewer is None:
@@ -53,6 +53,7 @@ def history(owner_id: UUID, viewer_id: UUID, actor: Viewer) -> dict[str, Any]:
         "viewer": person(viewer),
         "role": Role.objects.filter(**here).values_list("kind", flat=True).first(),
         "restriction": restriction_json(restriction) if restriction is not None else None,
+        "taken": sharing.of_person(owner_id, viewer_id),
         "notes": [note_json(note) for note in notes],
         "acts": [entry_json(entry) for entry in _entries().filter(**here).order_by("-seq")[:HISTORY_MAX]],
     }

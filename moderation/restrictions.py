@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -20,11 +21,21 @@ from web.refusals import Forbidden
 RestrictionRow = tuple[UUID | None, str, datetime | None, str]
 """The channel (None: the whole site), the kind, its end and the reason."""
 
-RESTRICTIONS_OF = (
-    "SELECT viewer_id, channel_id, kind, until, reason FROM moderation_restriction"
-    " WHERE viewer_id = ANY(%s) AND lifted_at IS NULL AND (until IS NULL OR until > now())"
+RESTRICTIONS_OF = """
+WITH own AS (
+  SELECT viewer_id, channel_id, kind, until, reason, is_of_network FROM moderation_restriction
+  WHERE viewer_id = ANY(%s) AND lifted_at IS NULL AND (until IS NULL OR until > now())
 )
-"""All restrictions of many viewers, for a group commit."""
+SELECT viewer_id, channel_id, kind, until, reason FROM own
+UNION ALL
+SELECT own.viewer_id, s.taker_id, s.effect, NULL, own.reason
+FROM own JOIN moderation_sharedbans s ON s.channel_id = own.channel_id
+WHERE own.kind = 'ban' AND NOT own.is_of_network AND s.effect <> '' AND s.taker_id <> own.viewer_id
+  AND NOT EXISTS (SELECT FROM moderation_role r WHERE r.channel_id = s.taker_id AND r.viewer_id = own.viewer_id)
+  AND NOT EXISTS (SELECT FROM moderation_letin l WHERE l.share_id = s.id AND l.viewer_id = own.viewer_id)
+"""
+"""All restrictions of many viewers, for a group commit: of each channel its own, and the bans that it takes from others
+(moderation.sharing)."""
 
 
 def by_viewer(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, list[RestrictionRow]]:
@@ -52,12 +63,13 @@ def check(owner_id: UUID | None, found: Iterable[RestrictionRow]) -> bool:
 
 def takes_part(owner_id: UUID | None, viewer_id: UUID) -> bool:
     """Do what `check` does, for one viewer; without an owner: outside all channels. One query. Raises Forbidden."""
-    found = current().filter(viewer=viewer_id)
-    return check(owner_id, found.values_list("channel_id", "kind", "until", "reason"))
+    with connection.cursor() as cursor:
+        cursor.execute(RESTRICTIONS_OF, [[viewer_id]])
+        return check(owner_id, [row[1:] for row in cursor.fetchall()])
 
 
 def current() -> QuerySet[Restriction]:
-    """Return the restrictions that count now."""
+    """Return the restrictions that count now, where they were given."""
     return Restriction.objects.filter(Q(until=None) | Q(until__gt=timezone.now()), lifted_at=None)
 
 

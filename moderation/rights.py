@@ -35,6 +35,7 @@ MAY = {
     "gate": MODERATORS,
     "emoji": MODERATORS,  # of the channel
     "role": OWNERS,
+    "share": OWNERS,  # bans, with other channels
 }
 """Each act, and the ranks that may do it."""
 

@@ -19,6 +19,10 @@ SITE_MODERATOR = "videos.delete_comment"
 """The permission that makes somebody a moderator of the whole site."""
 
 
+BROADCASTER = "videos.add_video"
+"""The permission that gives somebody a channel who is not marked as a broadcaster."""
+
+
 class Rank(IntEnum):
     """What somebody is in a channel. Nobody restricts a person of their own rank or of a higher one."""
 
@@ -53,6 +57,11 @@ def role_in(owner_id: UUID | None, viewer: Viewer | None) -> Rank:
         cursor.execute(_ROLE, [owner_id, viewer.id])
         row = cursor.fetchone()
     return Rank.VIEWER if row is None else _OF_KIND[Role.Kind(row[0])]
+
+
+def has_channel(viewer: Viewer) -> bool:
+    """Return whether somebody has a channel: they are active, and a broadcaster."""
+    return viewer.is_active and (viewer.is_broadcaster or viewer.has_perm(BROADCASTER))
 
 
 # The same for many at once, inside their query

@@ -80,6 +80,39 @@ class RestrictionPage(Schema):
     next: UUID | None
 
 
+class SharedBan(Schema):
+    id: UUID
+    viewer: Person
+    kind: Literal["ban", "shadow"] = Field(description="What it is in this channel.")
+    reason: str
+    at_ms: int
+    origin: Person = Field(description="The channel that has banned them.")
+
+
+class SharedBanPage(Schema):
+    items: list[SharedBan]
+    next: UUID | None
+
+
+class ShareOut(Schema):
+    channel: Person = Field(description="The other channel.")
+    effect: Literal["ban", "shadow"] | None = Field(description="null: it is offered, and not taken.")
+    at_ms: int
+
+
+class ShareBy(ShareOut):
+    bans: int
+
+
+class Shares(Schema):
+    to: list[ShareOut] = Field(description="Those that may take the bans of this channel.")
+    by: list[ShareBy] = Field(description="Those whose bans this channel may take.")
+
+
+class TakeIn(In):
+    effect: Literal["ban", "shadow"]
+
+
 class Undone(Schema):
     at_ms: int
     by: Person | None
@@ -124,6 +157,7 @@ class PersonOut(Schema):
     viewer: Person
     role: RoleName | None
     restriction: RestrictionOut | None
+    taken: SharedBan | None = Field(description="A ban of another channel, which this one takes.")
     notes: list[NoteOut]
     acts: list[ActOut]
 

@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from accounts.models import Viewer
 from moderation import audit, rights
-from moderation.acts import take_back
+from moderation.acts import take_back, tell_takers
 from moderation.complaints import ReopensComplaints, reopen
 from moderation.models import AuditEntry, Restriction
 from moderation.representation import entry_json
 from moderation.restrictions import current
+from moderation.sharing import takers_of
 from realtime.events import TopicName
 from realtime.log import writer as log
 from web.refusals import Conflict, NotFound
@@ -44,15 +45,16 @@ class LiftsRestriction:
     """A time-out, ban or shadow: lifted, unless something else has taken its place. What was before counts again."""
 
     def topics(self, entry: AuditEntry) -> Collection[TopicName]:
-        return ()
+        return takers_of(entry.channel_id)
 
     def carry_out(self, entry: AuditEntry, heads: log.LockedHeads) -> None:
-        found = current().select_related("replaces").filter(id=entry.about).first() if entry.about else None
+        found = current().select_related("replaces", "viewer").filter(id=entry.about).first() if entry.about else None
         if found is None:
             raise NotFound("Nothing keeps this person out.", code="not_restricted")
-        take_back(found)
+        now = take_back(found)
         if entry.channel_id is not None:
             reopen(heads, entry.channel_id, entry)
+            tell_takers(heads, entry.channel_id, found, now)
 
 
 undoings: dict[str, Undoing] = {

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Viewer
 from accounts.representation import person
-from moderation import audit
+from moderation import audit, sharing
 from moderation import rights as channel_rights
 from realtime.events import TopicName
 from realtime.log import writer as log
@@ -42,6 +42,9 @@ HELD_MAX = 100  # of one channel
 REASON_MAX = 200
 SHADOW = "shadow"
 """The reason where the author is under a shadow, of which they must not learn."""
+SHARED_SHADOW = "shadow: "
+"""The same by the ban of another channel, whose name follows."""
+UNDER_SHADOW = Q(reason=SHADOW) | Q(reason__startswith=SHARED_SHADOW)
 BODY_SHOWN = 280  # characters in the moderators' topic; REST has all
 DETAILS = {
     HeldKind.COMMENT: _("A moderator looks at your comment first."),
@@ -110,6 +113,8 @@ def _waiting(written: Written) -> HeldComment | None:
 
 
 def _kept(heads: log.LockedHeads, owner_id: UUID, written: Written, reason: str) -> HeldComment:
+    if reason == SHADOW and (found := sharing.of_person(owner_id, written.author_id)) is not None:
+        reason = f"{SHARED_SHADOW}{found['origin']['name']}"
     if HeldComment.objects.filter(video__owner=owner_id).count() >= HELD_MAX:
         raise Conflict("Too many comments wait for the moderators. Try again later.", code="queue_full")
     made = HeldComment.objects.create(
@@ -228,6 +233,12 @@ def forget(rows: QuerySet[HeldComment]) -> None:
     for owner_id in sorted(set(rows.values_list("video__owner", flat=True))):
         with transaction.atomic():
             _forget(audit.lock(owner_id), owner_id, rows.filter(video__owner=owner_id))
+
+
+def forget_channel(owner_id: UUID) -> None:
+    """Take the name of a channel, which goes away, from the reasons of what waits in others because of its bans."""
+    name = Viewer.objects.filter(id=owner_id).values_list("name", flat=True).first()
+    HeldComment.objects.filter(reason=f"{SHARED_SHADOW}{name}").update(reason=SHADOW)
 
 
 def _forget(heads: log.LockedHeads, owner_id: UUID, rows: QuerySet[HeldComment]) -> None:

@@ -135,6 +135,7 @@ class VideosOfViewer(Belongings):
         if _take_back_likes(viewer_id) or _delete_comments(viewer_id, actor):
             return True
         held.forget(HeldComment.objects.filter(author=viewer_id))
+        held.forget_channel(viewer_id)
         ChannelEmoji.objects.filter(owner=viewer_id).delete()
         return False
 
@@ -145,9 +146,9 @@ class VideosOfViewer(Belongings):
             # Who is under a shadow does not learn of it from this file.
             "comments": chain(
                 _comments(viewer_id).order_by("id").values(*_OF_COMMENT).iterator(),
-                waiting.filter(reason=held.SHADOW).values(*_OF_HELD).iterator(),
+                waiting.filter(held.UNDER_SHADOW).values(*_OF_HELD).iterator(),
             ),
-            "held_comments": waiting.exclude(reason=held.SHADOW).values(*_OF_HELD).iterator(),
+            "held_comments": waiting.exclude(held.UNDER_SHADOW).values(*_OF_HELD).iterator(),
             "emoji": (
                 {"code": emoji.code, "created_at": emoji.created_at, "picture": b64encode(emoji.data).decode()}
                 for emoji in ChannelEmoji.objects.filter(owner_id=viewer_id).order_by("code")

@@ -61,12 +61,22 @@ async def room(site: Site) -> AsyncIterator[Room]:
         yield made
 
 
+def make_accounts(room: Room) -> None:
+    """Make the people of a room accounts: a guest cannot have a role. Others may still have their names."""
+    with psycopg.connect(room.site.database_url) as connection:
+        ids = [person.id for person in room.people]
+        connection.execute(
+            "UPDATE accounts_viewer SET is_guest = false, name_key = '' WHERE id = ANY(%s::uuid[])", [ids]
+        )
+
+
 async def everybody(room: Room) -> dict[str, Person]:
     """Have everybody of the table come to Nadia's channel, and a viewer."""
     found = {"owner": room.people[0]}
     for who in WHO:
         if who != "owner":
             found[who] = await room.join(f"The {who}")
+    make_accounts(room)
     for who in ("helper", "moderator"):
         path = f"/channels/{found['owner'].id}/roles/{found[who].id}"
         (await room.call("PUT", path, {"role": who}, person=found["owner"])).raise_for_status()
@@ -111,6 +121,11 @@ class Doors:
         channel, video = f"/channels/{self.channel}", f"/videos/{self.room.video_id}"
         author, comment = await self.comment()
         restriction: dict[str, Any] = {"kind": act, **({"seconds": 60} if act == "time_out" else {})}
+        if act == "role":
+            make_accounts(self.room)
+        if act == "share":
+            with psycopg.connect(self.room.site.database_url) as connection:
+                connection.execute("UPDATE accounts_viewer SET is_broadcaster = true WHERE id = %s", [author.id])
         if act == "dismiss":
             path = f"{video}/comments/{comment}/report"
             (await self.room.call("POST", path, {"reason": "spam"}, person=await self.victim())).raise_for_status()
@@ -133,6 +148,7 @@ class Doors:
             "review": ("GET", f"{video}/held", None),
             "rules": ("PATCH", f"{channel}/rules", {}),
             "gate": ("PUT", f"{channel}/gate", {"back_minutes": 0}),
+            "share": ("PUT", f"{channel}/shares/to/{author.id}", None),
             "role": ("PUT", f"{channel}/roles/{author.id}", {"role": "helper"}),
         }[act]
         answer = await self.room.call(method, path, body, person=self.actor)

@@ -126,7 +126,7 @@ async def test_a_page_offers_what_one_may_do_there(stage: Stage) -> None:
 
     day = 86_400
     assert await offered(helper) == ({act for act, ranks in MAY.items() if Rank.HELPER in ranks}, 3_600)
-    assert await offered(moderator) == (set(MAY) - {"role"}, 14 * day)
+    assert await offered(moderator) == (set(MAY) - {"role", "share"}, 14 * day)
     assert await offered(stage.owner) == (set(MAY), 14 * day)
     assert await offered(barred) == ({"read"}, 0)
     assert await offered(viewer) == await offered(None) == (set(), 0)

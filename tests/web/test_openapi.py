@@ -280,6 +280,8 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
     mine = (await here.call("POST", comments, {"body": "hello", "client_id": "1"}, person=guest)).json()
     people = {"members": [broadcaster.id], "title": "Us"}
     other = await here.join("Other")
+    with psycopg.connect(here.site.database_url) as connection:  # guests have no roles
+        connection.execute("UPDATE accounts_viewer SET is_guest = false WHERE id = %s", [other.id])
     talk = (await here.call("POST", "/conversations", {"members": [guest.id, other.id]}, person=broadcaster)).json()
     group = f"/conversations/{talk['id']}"
     sent = (await here.call("POST", f"{group}/messages", {"body": "hello"}, person=broadcaster)).json()
@@ -306,6 +308,8 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         "conversation_id": talk["id"],
         "message_id": sent["id"],
         "viewer_id": other.id,
+        "code": "wave",
+        "emoji_id": (emoji := str(uuid4())),
         "kind": "likes",
         "language": "pt-br",
         "channel_id": broadcaster.id,
@@ -385,6 +389,18 @@ async def check_answers(here: Room, document: dict[str, Any], stream: SseWatcher
         ("PUT", f"{channel}/roles/{other.id}", {"role": "helper"}, broadcaster),
         ("PUT", f"{channel}/roles/{other.id}", {"role": "helper"}, guest),
         ("GET", f"{channel}/roles", None, other),
+        ("GET", f"{channel}/emoji", None, None),
+        ("PUT", f"{channel}/emoji/wave", {}, broadcaster),
+        ("DELETE", f"{channel}/emoji/wave", None, broadcaster),
+        ("DELETE", f"{channel}/emoji/wave", None, guest),
+        ("GET", f"/emoji/{emoji}", None, None),
+        ("PUT", f"{channel}/shares/to/{other.id}", None, guest),
+        ("PUT", f"{channel}/shares/to/{other.id}", None, broadcaster),
+        ("GET", f"{channel}/shares", None, broadcaster),
+        ("GET", f"{channel}/shares/people", None, broadcaster),
+        ("PUT", f"{channel}/shares/by/{other.id}", {"effect": "ban"}, broadcaster),
+        ("DELETE", f"{channel}/shares/by/{other.id}", None, broadcaster),
+        ("DELETE", f"{channel}/shares/to/{other.id}", None, broadcaster),
         ("DELETE", f"{channel}/roles/{other.id}", None, broadcaster),
         ("PUT", f"{channel}/restrictions/{other.id}", {"kind": "time_out", "seconds": 60}, broadcaster),
         ("GET", f"{channel}/restrictions?limit=1", None, broadcaster),

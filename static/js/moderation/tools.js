@@ -86,9 +86,10 @@ class Tools {
   }
 
   async #showHistory(comment) {
-    const { restriction, acts, notes } = await call("GET", `${this.#channel}/people/${comment.author.id}`);
+    const { restriction, taken, acts, notes } = await call("GET", `${this.#channel}/people/${comment.author.id}`);
     if (comment !== this.#comment) return;
     const found = [plural("acts", acts.length), ...notes.map(({ body }) => body)];
+    if (taken) found.unshift(translate(`taken_${taken.kind}`, { name: taken.origin.name }));
     if (restriction) found.unshift(translate(`is_${restriction.kind}`));
     byId("moderate-history").textContent = found.join(" · ");
   }
