@@ -8,7 +8,8 @@ from it. It runs once at a time. A run that was killed changed nothing, and is r
 
 Bounded: the person that a comment answers hears of it, and the first `PLACES_MAX` people that it names. All that comes
 from one video before the viewer looks is one line. It has one comment of each person, the newest `PEOPLE_MAX` of them.
-Each run is one event for each person.
+If that comment goes, the newest one before it that still stands takes its place (of the last `EARLIER_MAX`). Each run
+is one event for each person.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from messaging.models import Block
 from notices.choices import PUSH, SITE, wanting
 from notices.inbox import lock, record
 from notices.models import Notice, NoticeComment
-from notices.naming import names_in
+from notices.naming import folded, names_in
 from notices.reading import LINES_MAX, lines_of
 from videos.listeners import CommentListener, Execute, may_concern
 from web.ids import new_id
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 COMMENTS_MAX = 500  # of one transaction
 RUNS_MAX = 20  # of one job
 PEOPLE_MAX = 100  # of one line
+EARLIER_MAX = 20  # comments of one person, of which one may take the place of one that has gone
 KEPT_FOR = timedelta(days=90)
 LINES_FORGOTTEN_MAX = 500  # of one transaction
 
@@ -63,7 +65,7 @@ WHERE nc.comment_id = ANY(%s)
 """
 # Accounts first: nobody else has their name. Of the guests who have one name the newest are looked at.
 _NAMED = """
-SELECT wanted.key, v.id, lower(v.name), v.is_guest FROM unnest(%s::text[]) AS wanted (key) CROSS JOIN LATERAL (
+SELECT wanted.key, v.id, v.name, v.is_guest FROM unnest(%s::text[]) AS wanted (key) CROSS JOIN LATERAL (
     SELECT id, name, is_guest FROM accounts_viewer
     WHERE name_key = wanted.key AND is_active ORDER BY is_guest, id DESC LIMIT %s
 ) v
@@ -100,6 +102,36 @@ DELETE FROM notices_noticecomment nc USING (
     SELECT notice_id, author_id, row_number() OVER (PARTITION BY notice_id ORDER BY at DESC) AS place
     FROM notices_noticecomment WHERE notice_id = ANY(%s)
 ) old WHERE (nc.notice_id, nc.author_id) = (old.notice_id, old.author_id) AND place > %s
+"""
+# Those that the line could have had: written since its viewer has looked at the one before.
+_EARLIER = """
+SELECT n.id, n.viewer_id, n.kind, nc.author_id, c.id
+FROM unnest(%s::uuid[], %s::uuid[], %s::text[]) AS not_heard (comment_id, viewer_id, kind)
+JOIN notices_noticecomment nc ON nc.comment_id = not_heard.comment_id
+JOIN notices_notice n ON (n.id, n.viewer_id, n.kind) = (nc.notice_id, not_heard.viewer_id, not_heard.kind)
+CROSS JOIN LATERAL (
+    SELECT c.id, c.created_at FROM videos_comment c
+    WHERE c.video_id = n.video_id AND c.author_id = nc.author_id AND c.deleted_at IS NULL AND c.created_at <= nc.at
+    AND c.id <> nc.comment_id AND c.created_at > coalesce((
+        SELECT max(seen_at) FROM notices_notice former
+        WHERE (former.viewer_id, former.video_id, former.kind) = (n.viewer_id, n.video_id, n.kind) AND former.at < n.at
+    ), '-infinity')
+    ORDER BY c.created_at DESC LIMIT %s
+) c ORDER BY c.created_at DESC
+"""
+_PUT_IN_PLACE = """
+WITH put AS (
+    UPDATE notices_noticecomment nc SET comment_id = earlier.comment_id, at = earlier.at
+    FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::timestamptz[])
+    AS earlier (notice_id, author_id, comment_id, at)
+    WHERE (nc.notice_id, nc.author_id) = (earlier.notice_id, earlier.author_id)
+    RETURNING nc.notice_id, nc.author_id, nc.at
+)
+UPDATE notices_notice n SET at = greatest(
+    (SELECT max(at) FROM put WHERE put.notice_id = n.id),
+    (SELECT max(at) FROM notices_noticecomment nc WHERE nc.notice_id = n.id
+     AND nc.author_id NOT IN (SELECT author_id FROM put WHERE put.notice_id = n.id))
+) WHERE n.id IN (SELECT notice_id FROM put)
 """
 _TAKE_OUT = """
 WITH gone AS (
@@ -184,6 +216,7 @@ def _tell_some() -> int:
         wanted, heard = _hearers(said.values()), {_Heard(*row) for row in _rows(_HEARD, [ids])}
         if people := {each.viewer_id for each in wanted ^ heard}:
             heads = lock(people)
+            _put_in_place(heard - wanted)
             _take_out(heard - wanted)
             _add(_news([(each, said[each.comment_id]) for each in wanted - heard]))
             _run(_KEEP_NEWEST_LINES, [list(people), LINES_MAX])
@@ -230,7 +263,7 @@ def _named(said: Iterable[_Said]) -> dict[UUID, set[UUID]]:
     keys = {name: name_key(name) for found in places.values() for names in found for name in names}
     bearers: dict[str, list[tuple[UUID, bool]]] = {}
     for _key, id, name, is_guest in _rows(_NAMED, [sorted(set(keys.values())), NAMESAKES_MAX]) if keys else ():
-        bearers.setdefault(name, []).append((id, is_guest))
+        bearers.setdefault(folded(name), []).append((id, is_guest))
     pairs = {
         (each.video_id, id)
         for each, found in places.items()
@@ -310,6 +343,22 @@ def _add(heard: Sequence[tuple[_Heard, _Said]]) -> None:
     comments = [(ids[line[:3]], said.author_id, said.id, said.at) for line, said in newest.items()]
     _run(_ADD, _columns(comments))
     _run(_KEEP_NEWEST_PEOPLE, [list(ids.values()), PEOPLE_MAX])
+
+
+def _put_in_place(gone: Collection[_Heard]) -> None:
+    """Put in the place of each comment the newest one before it, by the same person, that still says the same."""
+    if not gone:
+        return
+    names = _columns([(each.comment_id, each.viewer_id, each.kind) for each in gone])
+    rows = _rows(_EARLIER, [*names, EARLIER_MAX])
+    said = {row[0]: _Said(*row) for row in _rows(_COMMENTS, [[row[4] for row in rows]])} if rows else {}
+    heard = _hearers(said.values())
+    found: dict[tuple[UUID, UUID], _Said] = {}
+    for notice_id, viewer_id, kind, author_id, comment_id in rows:  # the newest first
+        if _Heard(comment_id, viewer_id, kind) in heard:
+            found.setdefault((notice_id, author_id), said[comment_id])
+    if found:
+        _run(_PUT_IN_PLACE, _columns([(*place, each.id, each.at) for place, each in found.items()]))
 
 
 def _take_out(heard: Collection[_Heard]) -> None:

@@ -76,7 +76,9 @@ def test_an_answer_is_heard_by_the_one_who_is_answered(stage: Stage, ana: Viewer
     assert (unread(ana), events(stage, ana)) == (1, [{"unread": 1, "counts_messages": True}])
 
 
-@pytest.mark.parametrize("text", ["@Ana Maria look", "look, @ana maria!", "(@ANA MARIA)", "@Ana Maria"])
+@pytest.mark.parametrize(
+    "text", ["@Ana Maria look", "look, @ana maria!", "(@ANA MARIA)", "@Ana Maria", "@ana   maria?"]
+)
 def test_an_account_hears_who_names_it_anywhere_public(stage: Stage, ana: Viewer, ben: Viewer, text: str) -> None:
     say(stage, ben, text)
     assert heard(ana) == [("mention", text, 0)]
@@ -86,6 +88,54 @@ def test_an_account_hears_who_names_it_anywhere_public(stage: Stage, ana: Viewer
 def test_other_texts_name_nobody(stage: Stage, ana: Viewer, ben: Viewer, text: str) -> None:
     say(stage, ben, text)
     assert heard(ana) == []
+
+
+def test_a_name_is_the_same_however_its_accent_is_written(stage: Stage, ben: Viewer) -> None:
+    elodie = account("Élodie")
+    say(stage, ben, "@e\u0301lodie hello")
+    assert [kind for kind, *_ in heard(elodie)] == ["mention"]
+
+
+class TestCommentThatGoes:
+    def test_one_before_it_takes_its_place(self, stage: Stage, ana: Viewer, ben: Viewer) -> None:
+        """A line keeps one comment of each person. When that was deleted, an older one that still stood was lost."""
+        first = say(stage, ben, "@Ana Maria first")
+        say(stage, ben, "Nothing to her")
+        second = say(stage, ben, "@Ana Maria second")
+        assert heard(ana) == [("mention", "@Ana Maria second", 0)]
+        moderation.delete_comment(stage.video.id, second, stage.owner)
+        assert heard(ana) == [("mention", "@Ana Maria first", 0)]
+        [line] = reading.lines(ana.id)
+        assert line["at_ms"] == line["comment"]["at_ms"]
+        assert unread(ana) == 1
+        moderation.delete_comment(stage.video.id, first, stage.owner)
+        assert heard(ana) == []
+
+    def test_a_line_that_was_seen_stays_seen(self, stage: Stage, ana: Viewer, ben: Viewer) -> None:
+        say(stage, ben, "@Ana Maria first")
+        second = say(stage, ben, "@Ana Maria second")
+        telling.tell()
+        inbox.see(ana.id, timezone.now())
+        moderation.delete_comment(stage.video.id, second, stage.owner)
+        assert heard(ana) == [("mention", "@Ana Maria first", 0)]
+        assert unread(ana) == 0
+
+    def test_what_was_seen_in_the_line_before_does_not_come_again(self, stage: Stage, ana: Viewer, ben: Viewer) -> None:
+        say(stage, ben, "@Ana Maria first")
+        telling.tell()
+        inbox.see(ana.id, timezone.now())
+        second = say(stage, ben, "@Ana Maria second")
+        assert len(heard(ana)) == 2
+        moderation.delete_comment(stage.video.id, second, stage.owner)
+        assert heard(ana) == [("mention", "@Ana Maria first", 0)]
+
+    def test_the_others_of_the_line_stay_in_their_order(self, stage: Stage, ana: Viewer, ben: Viewer) -> None:
+        say(stage, ben, "@Ana Maria by Ben")
+        say(stage, stage.owner, "@Ana Maria by the owner")
+        later = say(stage, ben, "@Ana Maria later")
+        assert heard(ana) == [("mention", "@Ana Maria later", 1)]
+        moderation.delete_comment(stage.video.id, later, stage.owner)
+        assert heard(ana) == [("mention", "@Ana Maria by the owner", 1)]
 
 
 def test_the_longest_name_counts(stage: Stage, ana: Viewer, ben: Viewer) -> None:

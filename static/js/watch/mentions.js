@@ -5,20 +5,17 @@ import { emojiIn } from "../parts/own-emoji.js";
 
 const ADDRESS = /https?:\/\/[^\s<>"']+/giu;
 const AFTERWARDS = /[.,;:!?)\]}]+$/u;
-const GOES_ON = /^[\p{L}\p{N}_]/u;
+const GOES_ON = "(?![\\p{L}\\p{N}_])";
 
-/** Where the text names somebody as "@name": the first places, without the words around. */
-function* placesOf(text, name) {
-  const [folded, sought] = [text.toLowerCase(), `@${name.toLowerCase()}`];
-  // Some letters change their length: the places would be others.
-  if (folded.length !== text.length) return;
-  for (let at = folded.indexOf(sought); at >= 0; at = folded.indexOf(sought, at + 1)) {
-    if (!GOES_ON.test(folded.slice(at + sought.length))) yield [at, at + sought.length];
-  }
+/** Where the text names somebody as "@name": the first places, without the words around. Spaces may be several. */
+function placesOf(text, name) {
+  const words = name.split(/\s+/u).map((word) => word.replace(/[$()*+.?[\\\]^{|}]/gu, "\\$&"));
+  const sought = new RegExp(`@${words.join("[^\\S\\n]+")}${GOES_ON}`, "giu");
+  return Array.from(text.matchAll(sought), ({ 0: { length }, index }) => [index, index + length]);
 }
 
 /** Whether a text names somebody as "@name". */
-export const mentions = (text, name) => Boolean(name) && !placesOf(text, name).next().done;
+export const mentions = (text, name) => Boolean(name) && text.includes("@") && placesOf(text, name).length > 0;
 
 /**
  * The text in pieces, `{text}`, those that are addresses with `isAddress`, the viewer's name with `isMention`, those of
@@ -27,7 +24,7 @@ export const mentions = (text, name) => Boolean(name) && !placesOf(text, name).n
 export function pieces(text, name = "", emoji = {}) {
   const found = Array.from(text.matchAll(ADDRESS), ({ 0: address, index }) =>
     ({ from: index, to: index + address.replace(AFTERWARDS, "").length, isAddress: true }));
-  const named = Array.from(name ? placesOf(text, name) : [], ([from, to]) => ({ from, to, isMention: true }));
+  const named = (mentions(text, name) ? placesOf(text, name) : []).map(([from, to]) => ({ from, to, isMention: true }));
   for (const one of [...named, ...emojiIn(text, emoji)]) {
     if (!found.some((other) => one.from < other.to && one.to > other.from)) found.push(one);
   }
@@ -41,6 +38,9 @@ export function pieces(text, name = "", emoji = {}) {
   if (done < text.length) all.push({ text: text.slice(done) });
   return all;
 }
+
+/** A name, or its beginning, for comparing: without accents, and with one space where there are several. */
+export const foldedName = (name) => name.normalize("NFKD").replace(/\p{M}/gu, "").replace(/\s+/gu, " ").toLowerCase();
 
 /** The "@" and what is written after it at the place where one writes, as `{from, name}`; null: nobody is being named. */
 export function beingNamed(text, at) {

@@ -3,7 +3,7 @@
 
 import { byId, isComposing } from "../parts/dom.js";
 import { pictureOf } from "../parts/own-emoji.js";
-import { beingCoded, beingNamed } from "./mentions.js";
+import { beingCoded, beingNamed, foldedName } from "./mentions.js";
 
 const SHOWN_MAX = 5;
 
@@ -37,9 +37,9 @@ export class Naming {
     const { value, selectionStart } = this.#field;
     const named = beingNamed(value, selectionStart);
     if (named) {
-      const sought = named.name.toLowerCase();
-      const fits = (name) => name.startsWith(sought) && name !== sought;
-      return { from: named.from, texts: this.names().filter((name) => fits(name.toLowerCase())).map((name) => `@${name}`) };
+      const sought = foldedName(named.name);
+      const fits = (name) => foldedName(name).startsWith(sought) && name.toLowerCase() !== named.name.toLowerCase();
+      return { from: named.from, texts: this.names().filter(fits).map((name) => `@${name}`) };
     }
     const coded = beingCoded(value, selectionStart);
     if (!coded) return null;
