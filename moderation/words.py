@@ -9,7 +9,7 @@ from moderation.models import COMPLAINT_REASONS
 
 ACTS: dict[str, str | Promise] = {
     "delete": _("Deleted a comment"),
-    "delete_all": _("Deleted all comments of a person"),
+    "delete_all": _("Deleted all that a person has written"),
     "pin": _("Pinned a comment"),
     "unpin": _("Unpinned a comment"),
     "time_out": _("Time-out"),
@@ -58,7 +58,7 @@ ALARMS: dict[str, str | Promise] = {
 TOOLS: dict[str, str | Promise] = {
     "done_delete": _("Deleted: a comment by {name}"),
     "done_delete_question": _("Deleted: a question by {name}"),
-    "done_delete_all": _("Deleted: all comments by {name}"),
+    "done_delete_all": _("Deleted: all that {name} has written"),
     "done_time_out": _("{name} has a time-out"),
     "done_dismiss": _("Dismissed: what was reported of {name}"),
     "reported.one": _("{n} reported"),

@@ -23,6 +23,7 @@ from accounts.models import Viewer
 from accounts.representation import person
 from moderation import audit, sharing
 from moderation import rights as channel_rights
+from moderation.models import AuditEntry
 from realtime.events import TopicName
 from realtime.log import writer as log
 from realtime.log.threads import backend_threads
@@ -207,12 +208,17 @@ def deny(video_id: UUID, held_id: UUID, actor: Viewer) -> None:
     _decided(heads, "deny", video, held_id, actor)
 
 
+def has_decided(held_id: UUID, actor: Viewer, act: str) -> bool:
+    """Return whether somebody has done this already with what was held: the second press of a button is no mistake."""
+    return AuditEntry.objects.filter(about=held_id, actor=actor, act=act).exists()
+
+
 def _decided(heads: log.LockedHeads, act: str, video: Video, held_id: UUID, actor: Viewer) -> HeldComment:
     """Take something out of what waits, and write down who did. Raises NotFound."""
     found = HeldComment.objects.select_related("author").filter(id=held_id, video=video).first()
     if found is None:
         raise NotFound("Nothing about this waits. Perhaps another moderator has decided.")
-    _forget(heads, video.owner_id, HeldComment.objects.filter(id=held_id))
+    throw_away(heads, video.owner_id, HeldComment.objects.filter(id=held_id))
     audit.record(
         heads,
         video.owner_id,
@@ -232,7 +238,7 @@ def forget(rows: QuerySet[HeldComment]) -> None:
     """Delete what waits, because its video or its author goes away: a short transaction for each channel."""
     for owner_id in sorted(set(rows.values_list("video__owner", flat=True))):
         with transaction.atomic():
-            _forget(audit.lock(owner_id), owner_id, rows.filter(video__owner=owner_id))
+            throw_away(audit.lock(owner_id), owner_id, rows.filter(video__owner=owner_id))
 
 
 def forget_channel(owner_id: UUID) -> None:
@@ -241,11 +247,13 @@ def forget_channel(owner_id: UUID) -> None:
     HeldComment.objects.filter(reason=f"{SHARED_SHADOW}{name}").update(reason=SHADOW)
 
 
-def _forget(heads: log.LockedHeads, owner_id: UUID, rows: QuerySet[HeldComment]) -> None:
+def throw_away(heads: log.LockedHeads, owner_id: UUID, rows: QuerySet[HeldComment]) -> int:
+    """Delete what waits in a channel, which is locked. Return how much."""
     ids = list(rows.order_by("id").values_list("id", flat=True))
     HeldComment.objects.filter(id__in=ids).delete()
     head = heads[audit.topic_of(owner_id)]
     log.record_all(head, "held_decided", [{"held": {"id": str(id)}} for id in ids])
+    return len(ids)
 
 
 def topics_of(author_id: UUID) -> set[TopicName]:

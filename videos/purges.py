@@ -23,8 +23,8 @@ from moderation.models import AuditEntry
 from moderation.undoing import undo
 from realtime.events import TopicName
 from realtime.log import writer as log
-from videos import listeners
-from videos.models import Comment
+from videos import held, listeners
+from videos.models import Comment, HeldComment
 from videos.representation import comment_json, with_authors
 from web.refusals import NotFound
 from web.tombstones import deleted_json
@@ -104,7 +104,8 @@ def _locked(heads: log.LockedHeads, beside: Sequence[Beside]) -> list[Beside]:
 
 @transaction.atomic
 def delete_comments_of(owner_id: UUID, viewer_id: UUID, actor: Viewer, *, reason: str = "") -> tuple[AuditEntry, int]:
-    """Delete what a person has written at the videos of a channel: the newest `PURGE_MAX` comments, and what is beside.
+    """Delete what a person has written at the videos of a channel: the newest `PURGE_MAX` comments, what is beside, and
+    what waits for review, which does not come back when the act is taken back.
 
     Return the act, and how many texts went. Raises NotFound (there are none), Forbidden, Invalid.
     """
@@ -120,7 +121,8 @@ def delete_comments_of(owner_id: UUID, viewer_id: UUID, actor: Viewer, *, reason
     rows = shown.order_by("-id").values_list("video_id", "id", "seq")[:PURGE_MAX]
     found = [row for row in rows if _topic(row[0]) in heads]
     others = found_beside(heads, chosen)
-    count = len(found) + sum(len(texts) for *_, texts in others)
+    waiting = HeldComment.objects.filter(video__owner=owner_id, author=viewer_id)
+    count = len(found) + sum(len(texts) for *_, texts in others) + held.throw_away(heads, owner_id, waiting)
     if not count:
         raise NotFound("There is nothing of this person to delete.")
     entry = audit.record(heads, owner_id, "delete_all", actor, viewer=viewer, text=str(count), reason=reason)

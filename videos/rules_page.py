@@ -165,12 +165,16 @@ def _set_words(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
 
 
 def _approve(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
-    held.approve(*_named(request), viewer)
+    video_id, held_id = _named(request)
+    if not held.has_decided(held_id, viewer, "approve"):
+        held.approve(video_id, held_id, viewer)
     messages.success(request, _("It is published."))
 
 
 def _deny(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
-    held.deny(*_named(request), viewer)
+    video_id, held_id = _named(request)
+    if not held.has_decided(held_id, viewer, "deny"):
+        held.deny(video_id, held_id, viewer)
     messages.success(request, _("It is thrown away."))
 
 

@@ -80,8 +80,30 @@ def test_helper_reviews_and_does_not_rule(stage: Stage, path: str) -> None:
         "Perhaps another moderator"
         in send(client, path, "deny", video=stage.video.id, comment=rows[0].id).content.decode()
     )
+    for act, row, said in zip(("approve", "deny"), rows, ("It is published.", "It is thrown away."), strict=True):
+        again = send(client, path, act, video=stage.video.id, comment=row.id).content.decode()
+        assert said in again, "the second press of a double click is no mistake"
+    assert Comment.objects.count() == 1
     assert send(client, path, "deny", video="x", comment="y").status_code == 404
     assert send(client, path, "words", refused="x", held="").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"form": "words", "refused": "a\0b", "held": ""},
+        {"form": "delete_emoji", "code": "a\0b"},
+        {"form": "give", "username": "a\0b", "role": "helper"},
+        {"form": "share", "name": "a\0b"},
+        {"form": "\0"},
+    ],
+)
+def test_form_with_a_character_that_is_none_is_no_mistake_of_ours(
+    stage: Stage, path: str, fields: dict[str, str]
+) -> None:
+    """It was: PostgreSQL keeps no NUL, and answered with an error."""
+    for page in (path, path.replace("/rules/", "/people/")):
+        assert browser_of(stage.owner).post(page, fields).status_code == 400
 
 
 def test_gate_closes_and_opens(stage: Stage, path: str) -> None:

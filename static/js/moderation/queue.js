@@ -21,6 +21,7 @@ export class Queue {
   #gateBar;
   #reported;
   #held;
+  #deciding = new Set();
 
   /** `store`, `client`: those of watch.js. */
   constructor({ store, client }) {
@@ -79,19 +80,25 @@ export class Queue {
   }
 
   async #act(act, id) {
-    const { viewer, video_id: videoId, question } = this.#state.reported.find((each) => each.id === id);
+    const reported = this.#state.reported.find((each) => each.id === id);
+    if (!reported) return; // a second press
+    const { viewer, video_id: videoId, question } = reported;
     this.#complain("");
     await this.#tools.do(act, { id, author: viewer, videoId, question }, (text) => this.#complain(text));
   }
 
   /** Publish what is held, or throw it away. The event takes it from all moderators' lists. */
   async #decide(act, id) {
-    const { video_id: videoId } = this.#state.held.find((each) => each.id === id);
+    const found = this.#state.held.find((each) => each.id === id);
+    // A second press: it is decided, or being decided.
+    if (!found || this.#deciding.has(id)) return;
+    this.#deciding.add(id);
     this.#complain("");
     try {
-      await call(act === "approve" ? "POST" : "DELETE", `/videos/${videoId}/held/${id}`);
+      await call(act === "approve" ? "POST" : "DELETE", `/videos/${found.video_id}/held/${id}`);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      this.#deciding.delete(id);
       this.#complain(error.detail || error.advice);
     }
   }

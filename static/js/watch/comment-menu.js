@@ -38,6 +38,12 @@ export class CommentMenu {
     byId("delete-yes").addEventListener("click", () => this.#delete());
   }
 
+  /** What is deleted cannot be acted on. */
+  render({ gone }) {
+    if (this.isOpen && gone.has(this.#comment.id)) this.#menu.hidePopover();
+    if (this.#dialog.open && gone.has(this.#toDelete)) this.#dialog.close();
+  }
+
   get isOpen() {
     return this.#menu.matches(":popover-open");
   }

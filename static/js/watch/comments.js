@@ -147,6 +147,7 @@ export class Comments {
   render(state, before) {
     this.#form.render(state, before);
     this.#pinned.render(state, before);
+    if (state.gone !== before?.gone) this.#menu.render(state);
     if (state.blocked !== before?.blocked) state.blocked.forEach((id) => this.#typists.silence(id));
     const inputs = [state.comments, state.pinned, state.pending, state.blocked, state.viewer, state.video, state.over, state.recording, state.emoji];
     if (inputs.every((value, at) => value === this.#drawn[at])) return;
