@@ -20,7 +20,7 @@ from moderation import arrivals, audit, complaints, rights, sharing
 from moderation.models import AuditEntry, PersonNote, Restriction, Role
 from moderation.representation import role_json
 from moderation.restrictions import begin, begin_again, current, end
-from moderation.roles import Rank
+from moderation.roles import Rank, has_channel
 from realtime.events import TopicName
 from realtime.log import writer as log
 from web.refusals import Forbidden, Invalid, NotFound
@@ -152,8 +152,12 @@ def _check_length(kind: str, seconds: int | None, rank: Rank) -> None:
 
 @transaction.atomic
 def give_role(owner_id: UUID, viewer_id: UUID, actor: Viewer, kind: str) -> Role:
-    """Make a viewer a moderator or helper of the channel. What kept them out is lifted. Raises NotFound, Forbidden."""
+    """Make an account a moderator or helper of a channel. What kept them out is lifted. Raises NotFound, Forbidden."""
     heads, viewer = _locked_with_marks(owner_id, viewer_id, actor)
+    if not has_channel(Viewer.objects.get(id=owner_id)):
+        raise Forbidden("This is the channel of no broadcaster. Nobody needs a role there.", code="no_channel")
+    if viewer.is_guest:
+        raise Forbidden("A guest cannot have a role. They need an account first.", code="guest")
     role, _ = Role.objects.update_or_create(channel_id=owner_id, viewer=viewer, defaults={"kind": kind})
     if found := _current(owner_id, viewer):
         end(found)

@@ -5,7 +5,8 @@ Called by the URLs. For the broadcaster, their moderators and helpers; others ge
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -66,12 +67,20 @@ def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             {
                 **act,
                 "word": ACTS.get(act["act"], act["act"]),
+                "text": _text_of(act),
                 "may_undo": rights.right_for(act["act"]) in may and undoing.can_undo(act, now),
             }
             for act in reading.acts(channel_id, viewer, None, SHOWN)
         ],
     }
     return TemplateResponse(request, "moderation/people.html", context, status=422 if error else 200)
+
+
+def _text_of(act: Mapping[str, Any]) -> str:
+    """Return what an act was about, in the reader's language: of a role, which one it is now."""
+    if act["act"] != "role":
+        return str(act["text"])
+    return str(Role.Kind(act["text"]).label) if act["text"] in Role.Kind.values else _("None any more.")
 
 
 def _form(request: HttpRequest) -> Callable[[HttpRequest, UUID, Viewer], str]:

@@ -25,8 +25,8 @@ from realtime.events import Durable
 from realtime.log.threads import backend_threads
 from realtime.registry import registry
 from tests.moderation.test_topic import snapshot, written
-from tests.videos.acts import Stage, allow
-from videos import likes, moderation, purges
+from tests.videos.acts import Stage, allow, as_account
+from videos import channel_rules, held, likes, moderation, purges
 from videos.models import Comment
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
 
@@ -39,6 +39,7 @@ async def restrict(stage: Stage, viewer: Viewer, kind: str = "ban", *, by: Viewe
 
 
 async def role(stage: Stage, viewer: Viewer, kind: str) -> None:
+    await run(as_account, viewer)
     await run(acts.give_role, stage.owner.id, viewer.id, stage.owner, kind)
 
 
@@ -47,6 +48,8 @@ async def test_events_of_all_acts_lead_to_the_fresh_state(stage: Stage, monkeypa
     monkeypatch.setattr("moderation.topics.SNAPSHOT_ACTS", 12)
     chance = random.Random(3)
     channel, people = stage.owner.id, list(stage.viewers)
+    for each in people[:3]:  # guests have no roles
+        await run(as_account, each)
     known, kind, names = copy.deepcopy(await snapshot(stage)), registry.kinds["moderation"], set()
     account = await run(Viewer.objects.create_user, "vera")
     for number in range(80):
@@ -237,6 +240,25 @@ async def test_undo_after_erasure_is_not_found(stage: Stage) -> None:
     assert (act["viewer"], act["text"]) == (None, "")
 
 
+async def test_all_that_a_person_has_written_is_also_what_waits_for_review(stage: Stage) -> None:
+    """It stayed in the queue, for the moderators to deny one by one."""
+    troll, other = stage.viewers[:2]
+    await run(channel_rules.set_words, stage.owner.id, stage.owner, refused="", held="money")
+    await written(stage, by=0)
+    for viewer, number in ((troll, 1), (troll, 2), (other, 3)):
+        await likes.comment(stage.video.id, viewer, f"money {number}")
+    before = await snapshot(stage)
+    stage.told.clear()
+    _, deleted = await run(purges.delete_comments_of, stage.owner.id, troll.id, stage.owner)
+    assert deleted == 3
+    waiting = await run(held.waiting_at, stage.video.id, stage.owner, 10)
+    assert [each["body"] for each in waiting] == ["money 3"]
+    for event in stage.told:
+        assert isinstance(event, Durable)
+        registry.kinds["moderation"].apply(before, event.name, orjson.loads(event.body))
+    assert before == await snapshot(stage)
+
+
 async def test_whoever_gets_a_role_is_let_in_and_whoever_loses_it_may_nothing(stage: Stage) -> None:
     await restrict(stage, stage.viewers[0])
     await role(stage, stage.viewers[0], "moderator")
@@ -254,7 +276,20 @@ async def test_an_administrator_appoints_and_a_site_moderator_does_not(stage: St
     root = await run(Viewer.objects.create_superuser, "root")
     with pytest.raises(Forbidden):
         await run(acts.give_role, stage.owner.id, stage.viewers[0].id, clerk, "helper")
+    await run(as_account, stage.viewers[0])
     await run(acts.give_role, stage.owner.id, stage.viewers[0].id, root, "helper")
+
+
+async def test_guests_have_no_role_and_nobody_has_one_where_there_is_no_broadcaster(stage: Stage) -> None:
+    """The API gave both. The role of a guest ended with their browser, and in no channel it means nothing."""
+    guest, account = stage.viewers[0], await run(as_account, stage.viewers[1])
+    with pytest.raises(Forbidden) as refused:
+        await run(acts.give_role, stage.owner.id, guest.id, stage.owner, "helper")
+    assert refused.value.code == "guest"
+    with pytest.raises(Forbidden) as refused:
+        await run(acts.give_role, account.id, stage.viewers[2].id, account, "helper")
+    assert refused.value.code == "no_channel"
+    assert not await Role.objects.aexists()
 
 
 async def test_there_are_no_acts_in_a_channel_that_there_is_not(stage: Stage) -> None:

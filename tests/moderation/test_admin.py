@@ -8,7 +8,7 @@ from moderation import acts, complaints
 from moderation.models import AuditEntry, Complaint
 from moderation.restrictions import current
 from tests.console import Console
-from tests.videos.acts import Stage, allow
+from tests.videos.acts import Stage, allow, as_account
 
 LISTS = ("restriction", "auditentry", "role", "complaint")
 
@@ -16,7 +16,7 @@ LISTS = ("restriction", "auditentry", "role", "complaint")
 def test_who_is_kept_out_is_let_in(stage: Stage, root: Console) -> None:
     acts.restrict(stage.owner.id, stage.viewers[0].id, stage.owner, kind="ban", reason="spam")
     acts.restrict(None, stage.viewers[1].id, root.who, kind="time_out", seconds=60)
-    acts.give_role(stage.owner.id, stage.viewers[2].id, stage.owner, "helper")
+    acts.give_role(stage.owner.id, as_account(stage.viewers[2]).id, stage.owner, "helper")
     shown = [root.get(f"moderation_{name}_changelist").content.decode() for name in LISTS[:3]]
     assert stage.viewers[0].name in shown[0]
     assert "whole site" in shown[0]

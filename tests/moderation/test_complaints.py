@@ -30,7 +30,7 @@ from realtime.registry import CommandError, registry
 from tests.moderation.test_topic import snapshot, topic, written
 from tests.rooms import Room, open_room
 from tests.sites import Site
-from tests.videos.acts import Stage
+from tests.videos.acts import Stage, as_account
 from tests.watching import WebSocketWatcher, watching
 from videos import gate, moderation, purges
 from videos.commands import COMMANDS
@@ -147,6 +147,8 @@ async def test_only_newest_complaints_are_shown_and_all_are_counted(
 async def test_who_moderates_never_reads_who_reported_them(stage: Stage) -> None:
     """Neither with a role from before, nor with one that is given while the complaint waits."""
     helper, later, ada = stage.viewers[:3]
+    for viewer in (helper, later):
+        await run(as_account, viewer)
     await run(acts.give_role, stage.owner.id, helper.id, stage.owner, "helper")
     comments = [await written(stage, by=number) for number in range(2)]
     stage.told.clear()

@@ -20,7 +20,7 @@ from moderation import acts, reading, sharing, undoing
 from moderation.models import AuditEntry, LetIn, Restriction, SharedBans
 from moderation.restrictions import takes_part
 from realtime.log.threads import backend_threads
-from tests.videos.acts import Stage
+from tests.videos.acts import Stage, as_account
 from videos import held, likes
 from web.refusals import Conflict, Forbidden, NotFound
 
@@ -176,7 +176,7 @@ class TestWhatEnds:
 @pytest.mark.usefixtures("transactional_db")
 class TestWhoIsSpared:
     def test_nobody_who_runs_the_channel(self, stage: Stage, other: Viewer) -> None:
-        moderator, helper = stage.viewers[:2]
+        moderator, helper = map(as_account, stage.viewers[:2])
         for viewer in (stage.owner, moderator, helper):
             ban(other, viewer)
         share(other, stage.owner)

@@ -28,6 +28,13 @@ def allow(who: Viewer, *codenames: str) -> None:
     who.user_permissions.add(*found)
 
 
+def as_account(viewer: Viewer) -> Viewer:
+    """Make a guest an account, for what only accounts have."""
+    Viewer.objects.filter(pk=viewer.pk).update(is_guest=False)
+    viewer.is_guest = False
+    return viewer
+
+
 class Stage:
     """A video with its people. `events` is what the backend published of the video, in order."""
 
@@ -117,6 +124,7 @@ class Stage:
         viewer = chance.choice(self.viewers)
         if chance.random() < 0.5:
             kind = chance.choice(["moderator", "helper"])
+            await backend_threads.run(as_account, viewer)
             await backend_threads.run(roles.give_role, self.owner.id, viewer.id, self.owner, kind)
         else:
             await backend_threads.run(roles.take_role, self.owner.id, viewer.id, self.owner)

@@ -17,7 +17,7 @@ from moderation import acts as roles
 from moderation.models import AuditEntry
 from realtime.events import Durable
 from realtime.log.threads import backend_threads
-from tests.videos.acts import Stage, allow
+from tests.videos.acts import Stage, allow, as_account
 from videos import broadcasts, channel_emoji, channel_rules, likes
 from videos.models import ChannelEmoji
 from videos.templatetags.comments import linked
@@ -117,7 +117,7 @@ def test_channel_has_so_many_at_most(stage: Stage, png: bytes, monkeypatch: pyte
 
 
 def test_moderators_give_emoji_and_helpers_do_not(stage: Stage, png: bytes) -> None:
-    moderator, helper, viewer = stage.viewers[:3]
+    moderator, helper, viewer = map(as_account, stage.viewers[:3])
     roles.give_role(stage.owner.id, moderator.id, stage.owner, "moderator")
     roles.give_role(stage.owner.id, helper.id, stage.owner, "helper")
     assert put(stage, "wave", png, who=helper).status_code == 403

@@ -21,7 +21,7 @@ from realtime.events import TopicName
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
 from realtime.registry import registry
-from tests.videos.acts import Stage, allow
+from tests.videos.acts import Stage, allow, as_account
 from videos import broadcasts, likes, moderation, rights
 from videos.models import Comment, Video
 from videos.representation import comment_json, with_authors
@@ -98,7 +98,7 @@ async def test_role_opens_the_private_videos_of_the_channel_while_it_lasts(stage
     """They moderated comments that they could not see: by pages, REST, likes, comments and streams."""
     fan, other = stage.viewers[:2]
     await run(broadcasts.update_video, stage.video.id, stage.owner, visibility="private")
-    await run(acts.give_role, stage.owner.id, fan.id, stage.owner, kind)
+    await run(acts.give_role, stage.owner.id, (await run(as_account, fan)).id, stage.owner, kind)
     assert await run(visible_video, stage.video.id, fan)
     assert (await likes.like(stage.video.id, fan, "like"))["total"] == 1
     assert await run(open_to, stage.video, fan, other) == [True, False]
