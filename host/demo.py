@@ -64,7 +64,7 @@ class Demo:
             address = f"rtmp://{in_url(settings.LIVE_RTMP_HOST)}:{settings.LIVE_RTMP_PORT}/live"
             key, token = await with_database(video.stream_key), await with_database(video.token)
             await until(_takes_pictures, every_seconds=CHECK_SECONDS / 10)
-            self._supervisor.start(await asyncio.to_thread(picture.program, f"{address}/{key}"))
+            self._supervisor.start(await asyncio.to_thread(picture.program, address, key))
         except (OperationalError, OSError, RuntimeError) as error:
             self._supervisor.say(f"no demo broadcast: {error}")
             return

@@ -16,8 +16,11 @@ FONTS = Path(__file__).resolve().parent / "fonts"
 _WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 854, 480, 15
 
 
-def program(address: str) -> Program:
-    """Return the ffmpeg that sends the picture to `address`, by RTMP, as a broadcaster's encoder does."""
+def program(address: str, key: str) -> Program:
+    """Return the ffmpeg that sends the picture to `address`, by RTMP, as a broadcaster's encoder does.
+
+    ffmpeg names the whole address when it cannot go on: the key is left out of its lines.
+    """
     encoder = {
         "-c:v": "libx264", "-preset": "ultrafast", "-tune": "zerolatency", "-profile:v": "main", "-threads": "1",
         "-b:v": "900k", "-maxrate": "900k", "-bufsize": "1800k", "-sc_threshold": "0",
@@ -27,9 +30,9 @@ def program(address: str) -> Program:
     argv = [
         *(ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
         *("-re", "-f", "lavfi", "-i", _picture(), "-re", "-f", "lavfi", "-i", _sound()),
-        *("-map", "0:v", "-map", "1:a", *(part for option in encoder.items() for part in option), address),
+        *("-map", "0:v", "-map", "1:a", *(part for option in encoder.items() for part in option), f"{address}/{key}"),
     ]
-    return Program("demo", tuple(argv), stop_seconds=3.0, cwd=FONTS)
+    return Program("demo", tuple(argv), stop_seconds=3.0, cwd=FONTS, secrets=(key,))
 
 
 def _picture() -> str:

@@ -33,6 +33,8 @@ class Program:
     env: Mapping[str, str] | None = None
     cwd: Path | None = None
     fds: tuple[int, ...] = ()
+    secrets: tuple[str, ...] = ()
+    """What is left out of the lines that it writes."""
 
 
 class Child:

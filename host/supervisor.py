@@ -228,7 +228,7 @@ class Supervisor:
             os.close(writing)
         kept.child, kept.ended, kept.read = child, asyncio.Event(), asyncio.Event()
         os.set_blocking(reading, False)
-        self._loop.add_reader(reading, self._read, reading, Lines(self._shower(kept.program.name)), kept.read)
+        self._loop.add_reader(reading, self._read, reading, Lines(self._shower(kept.program)), kept.read)
         return child
 
     def _read(self, reading: int, lines: Lines, read: asyncio.Event) -> None:
@@ -244,10 +244,13 @@ class Supervisor:
         os.close(reading)
         read.set()
 
-    def _shower(self, name: str) -> Callable[[str], None]:
+    def _shower(self, program: Program) -> Callable[[str], None]:
+        name = program.name
         last = self._last_lines[name] = deque(maxlen=LAST_LINES)
 
         def show(line: str) -> None:
+            for secret in program.secrets:
+                line = line.replace(secret, "…")
             if line and not any(part in line for part in self._hidden):
                 last.append(line)
                 self._stream.line(name, line)

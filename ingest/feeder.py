@@ -95,7 +95,7 @@ class Feeder(FfmpegProcess):
         said = unfit = last = ""
         with contextlib.suppress(ValueError):  # a line longer than the limit
             async for line in process.stderr:
-                last = line.decode(errors="replace").strip()
+                last = line.decode(errors="replace").strip().replace(self._name, "…")
                 said = last.partition(_SAID)[2] or said
                 unfit = last if _UNFIT.search(last) else unfit
                 logger.debug("ffmpeg: %s", last)

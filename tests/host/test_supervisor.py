@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import os
 import signal
@@ -46,6 +47,17 @@ async def test_each_line_carries_the_name_of_its_process(output: Output) -> None
         watched.start(shell("one", "echo hello; echo boring; echo oops >&2; exec sleep 600"))
         await until(lambda: "oops" in output.text())
     assert [line[10:] for line in output.text().splitlines()] == ["one         | hello", "one         | oops"]
+
+
+async def test_a_secret_of_a_program_is_in_no_line(output: Output) -> None:
+    """ffmpeg names the address to which it cannot send, and the stream key is a part of it."""
+    stream = LogStream(output, coloured=False)
+    script = "echo 'Error opening output rtmp://127.0.0.1:1935/live/s3cret: refused'; exec sleep 600"
+    async with Supervisor(stream) as watched:
+        watched.start(dataclasses.replace(shell("demo", script), secrets=("s3cret",)))
+        await until(lambda: "refused" in output.text())
+    assert "rtmp://127.0.0.1:1935/live/…: refused" in output.text()
+    assert "s3cret" not in output.text()
 
 
 async def test_a_program_that_ends_is_started_again_and_the_reason_is_told(output: Output) -> None:
