@@ -282,8 +282,6 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await refuse_plain(send)
     elif path.startswith(API_PATHS):
         await api(scope, receive, send)
-    elif b"%00" in scope["query_string"]:
-        await refuse(send, 400, "bad_request", "The address holds a character that is none.")
     elif path.startswith(settings.STATIC_URL) or path in ROOT_FILES:
         await static_files({**scope, "headers": [_strong(*header) for header in scope["headers"]]}, receive, send)
     elif path.startswith(IN_THREADS):

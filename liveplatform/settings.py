@@ -305,6 +305,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "web.middleware.security_headers",
+    "web.middleware.checked_characters",
     "web.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -317,7 +318,7 @@ MIDDLEWARE = [
 # Each middleware of Django hands a request over to a thread and back. So the API, and the pages that stay on the event
 # loop (liveplatform/asgi.py), do sessions and CSRF by themselves (web/door.py).
 API_MIDDLEWARE = ["web.middleware.security_headers", "web.middleware.json_errors"]
-PAGES_MIDDLEWARE = ["web.middleware.security_headers"]
+PAGES_MIDDLEWARE = ["web.middleware.security_headers", "web.middleware.checked_characters"]
 
 ROOT_URLCONF = "liveplatform.urls"
 ASGI_APPLICATION = "liveplatform.asgi.application"

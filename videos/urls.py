@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import path, re_path
+from django.views.generic import RedirectView
 
 from videos import emoji_page, report_pages, rules_page, syndication, views
 
@@ -10,6 +11,7 @@ from videos import emoji_page, report_pages, rules_page, syndication, views
 VIDEO = r"^media/(?P<video_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 
 urlpatterns = [
+    path("videos/", RedirectView.as_view(url="/videos/live/"), name="videos"),
     path("videos/<uuid:video_id>/", views.watch, name="watch"),
     path("videos/<uuid:video_id>/later/", views.watch_later, name="watch_later"),
     re_path(

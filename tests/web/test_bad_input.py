@@ -53,6 +53,28 @@ async def nothing_stored(here: Room) -> None:
 
 
 @pytest.mark.parametrize(
+    "path", ["/?q=%00", "/search/?q=a%00", "/videos/VIDEO/?as=%00", "/messages/?a=%00", "/accounts/login/?next=%00"]
+)
+async def test_page_whose_address_has_a_character_that_is_none(here: Room, path: str) -> None:
+    """It was answered in the form of the API, to somebody who reads pages."""
+    answer = await here.client.get(f"{here.site.urls[0]}{path.replace('VIDEO', here.video_id)}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert "<h1" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/%00/", "/channels/a%00b/", "/videos/%00/", "/people/%00/"])
+async def test_page_whose_path_has_a_character_that_is_none(here: Room, path: str) -> None:
+    answer = await here.client.get(f"{here.site.urls[0]}{path}")
+    assert answer.status_code in (400, 404)
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+async def test_the_folder_of_all_videos_leads_to_what_is_live(here: Room) -> None:
+    answer = await here.client.get(f"{here.site.urls[0]}/videos/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/videos/live/")
+
+
+@pytest.mark.parametrize(
     ("body", "statuses"),
     [
         (b"", (400,)),
