@@ -5,6 +5,7 @@ Called by the URLs. The list stays on the event loop; the form is served in a th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -53,20 +54,29 @@ def choose(request: HttpRequest) -> HttpResponse:
     if not isinstance(viewer, Viewer):
         return redirect(f"{settings.LOGIN_URL}?next={CHOICES}")
     if request.method == "POST":
-        chosen = {kind: {way: f"{kind}-{way}" in request.POST for way in ways} for kind, ways in choices.WAYS.items()}
+        chosen = {
+            kind: {way: f"{kind}-{way}" in request.POST for way in _offered(ways, viewer)}
+            for kind, ways in choices.WAYS.items()
+        }
         choices.choose(viewer, chosen)
         messages.success(request, _("Saved."))
         return redirect(CHOICES)
-    return TemplateResponse(request, "notices/choices.html", {"kinds": _shown(choices.read(viewer.id))})
+    return TemplateResponse(request, "notices/choices.html", {"kinds": _shown(choices.read(viewer.id), viewer)})
 
 
-def _shown(chosen: dict[str, dict[str, bool]]) -> list[dict[str, Any]]:
+def _offered(ways: Iterable[str], viewer: Viewer) -> list[str]:
+    """Return the ways that somebody can have: a guest has no address for mail."""
+    return [way for way in ways if way != choices.MAIL or not viewer.is_guest]
+
+
+def _shown(chosen: dict[str, dict[str, bool]], viewer: Viewer) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
             "hint": hint,
             "ways": [
-                {"field": f"{kind}-{way}", "name": _WAYS[way], "is_on": is_on} for way, is_on in chosen[kind].items()
+                {"field": f"{kind}-{way}", "name": _WAYS[way], "is_on": chosen[kind][way]}
+                for way in _offered(chosen[kind], viewer)
             ],
         }
         for kind, (name, hint) in _KINDS.items()

@@ -141,7 +141,8 @@ async def test_the_page_of_choices_saves_them(room: Room) -> None:
     room.client.cookies.set("sessionid", ana.session)
     page = await room.client.get(url)
     assert page.status_code == 200
-    assert page.text.count(" checked>") == 7 + 1, "those of the defaults, and the appearance"
+    assert page.text.count(" checked>") == 5 + 1, "those of the defaults, and the appearance"
+    assert "e-mail" not in page.text, "a guest has no address"
     token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
     saved = await room.client.post(
         url,
@@ -152,7 +153,7 @@ async def test_the_page_of_choices_saves_them(room: Room) -> None:
     room.client.cookies.clear()
     chosen = await ok(room, "GET", "/me/notices/choices", person=ana)
     are_on = [(kind, way) for kind, ways in chosen.items() for way, is_on in ways.items() if is_on]
-    assert are_on == [("answer", "push")]
+    assert are_on == [("live", "mail"), ("soon", "mail"), ("answer", "push")], "what is not offered stays"
 
 
 async def test_strangers_are_led_to_the_sign_in(room: Room) -> None:

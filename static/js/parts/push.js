@@ -28,6 +28,9 @@ async function signUp() {
   await call("PUT", "/me/push", { endpoint, keys: { p256dh, auth } });
 }
 
+/** Whether this browser could show messages, and has not been asked. */
+export const mayAsk = () => isThere && Notification.permission === "default";
+
 /** Ask the person, and have the site send to this browser. Returns "", or the key of a text that says why not. */
 async function refusal() {
   if (!isThere) return "push_unsupported";
