@@ -58,6 +58,7 @@ class Viewer(AbstractUser):
 
     class Meta:
         verbose_name = _("viewer")
+        verbose_name_plural = _("viewers")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["id"], condition=models.Q(is_superuser=True), name="viewer_superuser"),
             # Of the admin's lists of few among many.
@@ -121,6 +122,7 @@ class Invitation(models.Model):
 
     class Meta:
         verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
 
     def __str__(self) -> str:
         return self.note or self.code

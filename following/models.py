@@ -37,6 +37,7 @@ class Channel(models.Model):
 
     class Meta:
         verbose_name = _("channel")
+        verbose_name_plural = _("channels")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(condition=models.Q(followers__gte=0), name="followers_not_negative"),
         ]

@@ -50,6 +50,7 @@ class Conversation(models.Model):
 
     class Meta:
         verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["pair"], name="conversation_pair"),
         ]
@@ -142,6 +143,7 @@ class Block(models.Model):
 
     class Meta:
         verbose_name = _("block")
+        verbose_name_plural = _("blocks")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["blocker", "blocked"], name="block_once"),
             models.CheckConstraint(condition=~models.Q(blocker=models.F("blocked")), name="block_of_another"),

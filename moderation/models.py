@@ -44,6 +44,7 @@ class Role(models.Model):
 
     class Meta:
         verbose_name = _("role")
+        verbose_name_plural = _("roles")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["channel", "viewer"], name="role_once"),
             models.CheckConstraint(condition=models.Q(kind__in=["moderator", "helper"]), name="role_kind"),
@@ -87,6 +88,7 @@ class Restriction(models.Model):
 
     class Meta:
         verbose_name = _("restriction")
+        verbose_name_plural = _("restrictions")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             # Also the index by which the group commit looks for the people of a batch.
             models.UniqueConstraint(
@@ -273,6 +275,7 @@ class PersonNote(models.Model):
 
     class Meta:
         verbose_name = _("note")
+        verbose_name_plural = _("notes")
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["viewer", "channel"], name="note_about")]
 
     def __str__(self) -> str:

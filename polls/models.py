@@ -46,6 +46,7 @@ class Poll(models.Model):
 
     class Meta:
         verbose_name = _("poll")
+        verbose_name_plural = _("polls")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["video", "-opened_at", "-id"], name="poll_newest"),
         ]
@@ -184,6 +185,7 @@ class Announcement(models.Model):
 
     class Meta:
         verbose_name = _("announcement")
+        verbose_name_plural = _("announcements")
 
     def __str__(self) -> str:
         return self.text[:60]
@@ -209,6 +211,7 @@ class Goal(models.Model):
 
     class Meta:
         verbose_name = _("goal")
+        verbose_name_plural = _("goals")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["video", "kind"], name="goal_once"),
         ]
@@ -231,6 +234,7 @@ class Raid(models.Model):
 
     class Meta:
         verbose_name = _("raid")
+        verbose_name_plural = _("raids")
 
     def __str__(self) -> str:
         return f"{self.video_id} to {self.target_id}"

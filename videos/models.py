@@ -99,6 +99,7 @@ class Video(models.Model):
 
     class Meta:
         verbose_name = _("video")
+        verbose_name_plural = _("videos")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["status", "-created_at"]),
             models.Index(fields=["-ended_at"], name="video_ended"),
@@ -240,6 +241,7 @@ class Comment(models.Model):
 
     class Meta:
         verbose_name = _("comment")
+        verbose_name_plural = _("comments")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["video", "seq"], name="comment_seq"),
             models.UniqueConstraint(fields=["video", "author", "client_id"], name="comment_client_id"),
@@ -277,6 +279,7 @@ class HeldComment(models.Model):
 
     class Meta:
         verbose_name = _("held comment")
+        verbose_name_plural = _("held comments")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["video", "author", "kind", "client_id"], name="held_client_id_of_kind"),
         ]

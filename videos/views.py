@@ -69,7 +69,12 @@ from web.refusals import NotFound
 from web.text import BODY_MAX, BODY_MAX_BYTES
 
 STUDIO_VIDEOS_MAX = 100
-BLANK: dict[str, Any] = {"status": Video.Status.UPCOMING, "visibility": "public", "likes": {"total": 0}}
+BLANK: dict[str, Any] = {
+    "status": Video.Status.UPCOMING,
+    "visibility": "public",
+    "likes": {"total": 0},
+    "viewers": {"count": 0, "peak": 0},
+}
 """What stands in the item of a video before the script has written into it."""
 
 OPEN_SECONDS = 5.0

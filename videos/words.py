@@ -24,6 +24,8 @@ WATCH: dict[str, str | Promise] = {
     "watching.other": _("{n} watching"),
     "likes.one": _("{n} like"),
     "likes.other": _("{n} likes"),
+    "watching_word.one": _("watching"),
+    "watching_word.other": _("watching"),
     "likes_word.one": _("like"),
     "likes_word.other": _("likes"),
     "new.one": _("{n} new comment"),
@@ -159,7 +161,7 @@ WATCH: dict[str, str | Promise] = {
     "reminder_off": _("You will not be reminded"),
 }
 
-_CARDS = "likes_word.one likes_word.other"
+_CARDS = "likes_word.one likes_word.other watching_word.one watching_word.other"
 _REFUSED = "blocked not_reachable video_ended comments_off not_allowed gone"
 _SHARED = f"{_REFUSED} wait unreachable unavailable failed copied copy_failed"
 

@@ -81,7 +81,7 @@ async def test_first_state_and_events_equal_fresh_state(stage: Stage, seed: int)
 async def test_every_type_of_durable_event_takes_part(stage: Stage) -> None:
     """A new type that the random acts do not produce would not be under the rule: then this fails."""
     chance = random.Random(1)
-    for _ in range(150):
+    for _ in range(200):
         await stage.act(chance)
     await stage.end()
     assert {event.name for event in stage.events if isinstance(event, Durable)} == DURABLE_NAMES

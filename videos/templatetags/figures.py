@@ -62,6 +62,12 @@ def likes_word(number: int) -> str:
 
 
 @register.filter
+def watching_word(number: int) -> str:
+    """Return the word beside a number of people who watch now."""
+    return ngettext("watching", "watching", number)
+
+
+@register.filter
 def offset(at_ms: object, started_at_ms: object) -> str:
     """Return the time into the broadcast, like 4:05 or 1:04:05. Before the start: an empty text."""
     if not isinstance(at_ms, int) or not isinstance(started_at_ms, int) or at_ms < started_at_ms:

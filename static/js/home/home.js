@@ -16,7 +16,10 @@ const liveCards = () => [...document.querySelectorAll("[data-live] > [data-video
 
 function show(card, video) {
   const [viewers, likes] = [card.querySelector("[data-viewers]"), card.querySelector("[data-likes]")];
-  if (viewers && video.viewers) viewers.textContent = compact(video.viewers.count);
+  if (viewers && video.viewers) {
+    viewers.textContent = compact(video.viewers.count);
+    card.querySelector("[data-watching-word]").textContent = plural("watching_word", video.viewers.count);
+  }
   if (!likes || !video.likes) return;
   likes.textContent = compact(video.likes.total);
   card.querySelector("[data-likes-word]").textContent = plural("likes_word", video.likes.total);

@@ -53,6 +53,7 @@ function show(video) {
   fact(item, "likes").textContent = compact(likes);
   fact(item, "likes-word").textContent = plural("likes_word", likes);
   fact(item, "count").textContent = compact(video.viewers?.count ?? 0);
+  fact(item, "watching-word").textContent = plural("watching_word", video.viewers?.count ?? 0);
   // They leave one by one: for a moment an ended video is still watched.
   fact(item, "count").parentElement.hidden = video.status === "ended";
   fact(item, "peak").textContent = compact(video.viewers?.peak ?? 0);
