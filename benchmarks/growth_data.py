@@ -158,9 +158,9 @@ SELECT DISTINCT talk.id AS talk_id, talk.n, talk.at, person.id AS person_id FROM
   FROM generate_series(greatest(%(a)s, 2), %(b)s) n) seat
 JOIN talk USING (n) JOIN person ON person.n = seat.who;
 INSERT INTO messaging_conversation (id, title, creator_id, pair, created_at, active_at)
-SELECT id, '', (SELECT min(person_id::text)::uuid FROM place WHERE talk_id = talk.id),
-  CASE WHEN n > 1 THEN (SELECT string_agg(person_id::text, ':' ORDER BY person_id::text) FROM place
-  WHERE place.n = talk.n) END, at, at FROM talk WHERE n BETWEEN %(a)s AND %(b)s ORDER BY id
+SELECT talk_id, '', min(person_id::text)::uuid,
+  CASE WHEN n > 1 THEN string_agg(person_id::text, ':' ORDER BY person_id::text) END, at, at
+FROM place GROUP BY talk_id, n, at ORDER BY talk_id
 """
 _MEMBERS = """
 INSERT INTO messaging_member (conversation_id, viewer_id, joined_at, joined_seq, seen_seq, unread)
