@@ -60,7 +60,7 @@ async def test_a_time_out_with_a_reason_takes_a_few_taps(site: Site, open_window
     await expect(phone.page.locator("#moderate-history")).to_contain_text("0 acts so far")
     assert await phone.serious_axe_findings() == []
     await phone.page.get_by_label("Reason").fill("Spam")
-    await phone.page.get_by_role("button", name="Delete all comments").tap()
+    await phone.page.get_by_role("button", name="Delete all they have written").tap()
     await expect(phone.page.locator(".comment")).to_have_count(0)
     await phone.page.get_by_role("button", name="Undo").tap()
     await expect(phone.page.locator(".comment")).to_have_count(3)

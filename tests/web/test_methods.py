@@ -119,7 +119,7 @@ def test_an_address_may_be_written_as_for_a_proxy(client: httpx.Client, path: st
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "DELETE", "get"])
-@pytest.mark.parametrize("path", ["/nothing", "/static/nothing.css", "/videos/"])
+@pytest.mark.parametrize("path", ["/nothing", "/static/nothing.css", "/videos/nothing/"])
 def test_a_missing_page_is_missing_for_every_method(client: httpx.Client, method: str, path: str) -> None:
     assert raw.request(str(client.base_url), method, path).status == 404
 
