@@ -173,11 +173,11 @@ def measure(act: Act, before: Act | None, rounds: int) -> float | None:
     """Return how long it takes, in ms: the median of some rounds. None: the database gave it up."""
     took: list[float] = []
     try:
-        for _ in range(2):  # the second has all in memory
+        for _ in range(min(rounds, 2)):  # the second has all in memory
             if before:
                 before()
             act()
-        while len(took) < rounds or (len(took) < ROUNDS_MAX and sum(took) < rounds * ROUND_SECONDS * 1_000):
+        while len(took) < rounds or (len(took) < ROUNDS_MAX and sum(took) < (rounds - 1) * ROUND_SECONDS * 1_000):
             if before:
                 before()
             began = time.perf_counter()
