@@ -64,10 +64,11 @@ def test_list_is_searched_by_ids_and_bears_any_parameters(circle: Circle, root: 
     acts.block(circle.people[0], circle.id_of(1))
     acts.block(circle.people[2], circle.id_of(3))
     page = f"messaging_{model}_changelist"
-    for query, count in ((str(circle.id_of(3)), 1), (str(UUID(int=0)), 0), ("", 2), ("\0", 0), ("'; --", 0)):
+    for query, count in ((str(circle.id_of(3)), 1), (str(UUID(int=0)), 0), ("", 2), ("'; --", 0)):
         response = root.client.get(reverse(f"admin:{page}"), {"q": query}, follow=True)
         assert response.status_code == 200
-        assert f"{count} {model}" in html.unescape(response.content.decode()) or query == "\0"
+        assert f"{count} {model}" in html.unescape(response.content.decode())
+    assert root.client.get(reverse(f"admin:{page}"), {"q": "\0"}).status_code == 400
     for parameters in ({"o": "99"}, {"p": "-1"}, {"nonsense": "x"}, {"pair": "x"}):
         assert root.client.get(reverse(f"admin:{page}"), parameters, follow=True).status_code == 200
 

@@ -257,7 +257,7 @@ def test_action_on_rows_that_are_none_changes_nothing(stage: Stage, root: Consol
     for model, action in (("video", "end"), ("comment", "delete_comments"), ("viewer", "delete_selected")):
         name = changelist(model)
         answer = root.post(name, action=action, index="0", _selected_action=[chosen])
-        assert answer.status_code == 200
+        assert answer.status_code == (400 if "\0" in chosen else 200)
     assert durable(stage) == []
     assert Viewer.objects.count() == 7
 
@@ -265,7 +265,7 @@ def test_action_on_rows_that_are_none_changes_nothing(stage: Stage, root: Consol
 def test_unknown_action_and_strange_paths_are_no_errors(stage: Stage, root: Console) -> None:
     assert root.action("video", "drop_table", [stage.video]).status_code == 200
     for path in ("nonsense/change/", "%00/change/", f"{uuid4()}/change/", "nonsense/delete/", "_5F/history/"):
-        assert root.client.get(f"/admin/videos/video/{path}").status_code in (302, 404)
+        assert root.client.get(f"/admin/videos/video/{path}").status_code in (302, 400, 404)
     for path in ("nonsense/start/", f"{uuid4()}/end/"):
         assert root.client.post(f"/admin/videos/video/{path}").status_code in (302, 404)
 
