@@ -7,7 +7,7 @@ import atexit
 import dataclasses
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
@@ -168,11 +168,12 @@ class Window:
     async def serious_axe_findings(self) -> list[str]:
         return await self.axe_findings("serious", "critical")
 
-    async def axe_findings(self, *impacts: str) -> list[str]:
-        """Return what axe finds, of these impacts or of any."""
+    async def axe_findings(self, *impacts: str, without: Sequence[str] = ()) -> list[str]:
+        """Return what axe finds, of these impacts or of any, but by no rule of `without`."""
         from axe_playwright_python.async_playwright import Axe
 
-        results = await Axe().run(self.page)
+        left_out = {rule: {"enabled": False} for rule in without}
+        results = await Axe().run(self.page, options={"resultTypes": ["violations"], "rules": left_out})
         return [
             f"{found['id']}: {[node['html'][:200] for node in found['nodes'][:3]]}"
             for found in results.response["violations"]

@@ -20,5 +20,6 @@ async def test_axe_finds_nothing_on_the_docs_page_and_nothing_sticks_out(site: S
     await page.set_viewport_size({"width": 360, "height": 740})
     assert await page.evaluate("document.documentElement.scrollWidth") == 360
     await expect(page.get_by_role("link", name="Like a video")).to_have_count(1)
-    assert await window.axe_findings() == []
+    # The colors are those from above. To look at them takes axe twice as long as all the rest.
+    assert await window.axe_findings(without=["color-contrast"]) == []
     assert window.problems == []
