@@ -30,6 +30,7 @@ DEFAULTS: Mapping[str, Any] = {
     # The bearer token with which a scraper on another machine may read /metrics; empty: only this machine may.
     "LIVE_METRICS_TOKEN": "",
     "LIVE_FRAME_MS": 50,
+    "LIVE_KEPT_MB": 256,
     "LIVE_DRAIN_SECONDS": 2,
     "LIVE_PRESENCE_SECONDS": 10,
     "LIVE_COUNT_AFTER_SECONDS": 3,

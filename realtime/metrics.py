@@ -94,6 +94,8 @@ class HopSeconds(Collector):
 
 connections = Gauge("live_connections", "Connections held now", ["protocol"])
 topics = Gauge("live_topics", "Topics this node serves now")
+kept_bytes = Gauge("live_kept_bytes", "What events take in memory that are kept for those who come back, at most")
+kept_shortened = Counter("live_kept_shortened", "Times that they were too many, and the older of them were forgotten")
 frames_sent = Counter("live_frames_sent", "Frames written to connections", ["event"])
 counted_deliveries = Counter(
     "live_like_deliveries", "Changes of counters delivered: those in a frame, for each viewer who got it"

@@ -39,7 +39,7 @@ from realtime.events import (
 from realtime.kinds import Access, TopicKind
 from realtime.log.store import Head, Loaded
 from realtime.node.members import Members
-from realtime.node.ring import Ring
+from realtime.node.ring import Kept, Ring
 from realtime.node.sending import Sending
 from realtime.stamps import Journey, Passage
 from realtime.table.counting import LocalViewers
@@ -113,6 +113,7 @@ class Feed:
 
     topic: TopicName
     kind: TopicKind
+    kept: Kept = field(default_factory=Kept)
     members: Members = field(default_factory=Members)
     sending: Sending = field(default_factory=Sending)
 
@@ -141,7 +142,7 @@ class Feed:
     empty_since: float | None = None
 
     def __post_init__(self) -> None:
-        self.ring = Ring(self.kind.kept_events)
+        self.ring = Ring(self.kind.kept_events, self.kept)
         self.viewers = LocalViewers() if self.kind.counts_viewers else _NO_VIEWERS
 
     @property

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -47,6 +48,7 @@ from realtime.node.openings import Ids, Opening, hello, opening
 from realtime.node.presence import SWEEP_SECONDS, Presence
 from realtime.node.repair import RECONCILE_SECONDS, Repair
 from realtime.node.rights import RIGHTS_SECONDS, Rights
+from realtime.node.ring import Kept
 from realtime.node.rounds import Heartbeats, send_away
 from realtime.node.slow import SlowViewers
 from realtime.stamps import Passage
@@ -64,7 +66,8 @@ AskIdentity = Callable[[], Awaitable[Identity]]
 class Node:
     """A frontend node. Make it on its event loop, then `start()`; at the end `drain()` and `aclose()`.
 
-    `kinds` maps a topic's prefix to the kind registered for it. Implements realtime.node.feed.Topics.
+    `kinds` maps a topic's prefix to the kind registered for it. `kept_bytes`: the memory that events kept of all topics
+    may take together. Implements realtime.node.feed.Topics.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Node:
         presence: Presence | None = None,
         neighbours: Neighbours | None = None,
         count_after_seconds: float = 0.0,
+        kept_bytes: int = sys.maxsize,
         key_of: KeyOf = viewer_keys(""),  # noqa: B008  (a function, made once)
         clock: Callable[[], float] = time.monotonic,
         write: Callable[[int, bytes], int] = os.write,
@@ -98,6 +102,7 @@ class Node:
         self._key_of = key_of
         self._clock = clock
         self._loading: dict[Feed, asyncio.Task[None]] = {}
+        self._kept = Kept(kept_bytes)
         self.tasks = BackgroundTasks(f"node {id}", quiet=(TopicGone, StoreUnavailable))
         self.acknowledgements = Acknowledgements(clock=clock, share=sample_share)
         self.heartbeats = Heartbeats(self.connections)
@@ -129,6 +134,7 @@ class Node:
 
     def start(self) -> None:
         """Start the node's periodic tasks."""
+        metrics.kept_bytes.set_function(lambda: self._kept.bytes)
         for name, step, seconds in (
             ("reconcile", self.repair.reconcile, RECONCILE_SECONDS),
             ("heartbeat", self.heartbeats.beat, 1.0),
@@ -326,7 +332,7 @@ class Node:
         while True:
             feed = self.feeds.get(topic)
             if feed is None:
-                feed = self.feeds[topic] = Feed(topic, kind)
+                feed = self.feeds[topic] = Feed(topic, kind, self._kept)
                 if self._neighbours is not None:
                     self._neighbours.add(topic)
                 self._loading[feed] = self.tasks.spawn(self._load(feed), name=f"load {topic}")
@@ -366,6 +372,7 @@ class Node:
         self._loading.pop(feed, None)
         self.leases.forget(feed)
         self.repair.forget(feed)
+        feed.ring.clear()
         feed.sending.cancel()
 
     def end(self, feed: Feed) -> None:

@@ -103,6 +103,7 @@ class NodeProcess:
                 sample_share=settings.LIVE_SAMPLE,
                 presence=_presence(store),
                 count_after_seconds=settings.LIVE_COUNT_AFTER_SECONDS,
+                kept_bytes=settings.LIVE_KEPT_MB * 1_000_000,
                 key_of=key_of,
             )
             self._node.start()

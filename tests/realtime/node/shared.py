@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from realtime.events import Counters, NodeId, TopicName, to_wire
@@ -18,6 +19,7 @@ def make_node(
     clock: Clock,
     *,
     count_after_seconds: float = 0.0,
+    kept_bytes: int = sys.maxsize,
     write: Callable[[int, bytes], int] = write_descriptor,
 ) -> Node:
     return Node(
@@ -27,6 +29,7 @@ def make_node(
         kinds={"video": FakeKind()},
         frame_seconds=0.0,
         count_after_seconds=count_after_seconds,
+        kept_bytes=kept_bytes,
         clock=clock,
         write=write,
     )

@@ -7,7 +7,9 @@ import pytest
 from realtime.events import Epoch, to_wire
 from realtime.node.node import Node
 from realtime.node.repair import PULL_MAX_EVENTS
-from tests.realtime.fakes import EPOCH, FakeStore, Viewer
+from tests.kit import Clock, sample
+from tests.realtime.fakes import EPOCH, VIDEO, FakeStore, FakeTable, Viewer
+from tests.realtime.node.shared import OTHER, make_node
 
 
 async def test_viewer_resumes_with_exactly_what_it_missed(node: Node, store: FakeStore) -> None:
@@ -55,3 +57,35 @@ async def test_position_older_than_the_ring_is_answered_with_a_reset(node: Node,
     back = await Viewer(node).watch(after=3)
     [(name, data)] = back.first
     assert (name, data["reason"], data["seq"]) == ("reset", "too_old", PULL_MAX_EVENTS + 5)
+
+
+async def test_position_that_is_not_kept_for_want_of_memory_is_answered_with_a_reset(
+    table: FakeTable, store: FakeStore, clock: Clock
+) -> None:
+    node = make_node(table, store, clock, kept_bytes=200_000)
+    node.start()
+    for number in range(500):
+        store.note(f"{number}")
+    back = await Viewer(node).watch(after=100)
+    [(name, data)] = back.first
+    assert (name, data["reason"]) == ("reset", "too_old")
+    assert [data["note"] for name, data in (await Viewer(node).watch(after=499)).first if name == "note"] == ["499"]
+    assert 0 < sample("live_kept_bytes") <= 200_000
+    await node.aclose()
+
+
+async def test_topic_that_nobody_watches_any_more_takes_no_memory(
+    table: FakeTable, store: FakeStore, clock: Clock
+) -> None:
+    node = make_node(table, store, clock)
+    node.start()
+    store.note("here")
+    store.note("and there", OTHER)
+    await Viewer(node).watch()
+    await Viewer(node).watch(OTHER)
+    before = sample("live_kept_bytes")
+    node.drop(node.feeds[VIDEO])
+    assert 0 < sample("live_kept_bytes") < before
+    node.drop(node.feeds[OTHER])
+    assert sample("live_kept_bytes") == 0
+    await node.aclose()
