@@ -3,7 +3,7 @@
 // the browser (IndexedDB), with the skin tone and with what one takes often.
 
 import Database from "../../vendor/emoji-picker-element-1.29.1/database.js";
-import { byId, note, placeAt } from "./dom.js";
+import { byId, isComposing, note, placeAt } from "./dom.js";
 import { pictureOf } from "./own-emoji.js";
 
 const DATA = new URL("../../vendor/emoji-picker-element-data-1.8.0/", import.meta.url);
@@ -184,7 +184,7 @@ class EmojiPicker {
   #pressed(event) {
     // The page has keys of its own.
     if (event.key !== "Escape") event.stopPropagation();
-    if (event.isComposing) return;
+    if (isComposing(event)) return;
     const { target, key } = event;
     if (target === this.#find && key === "Enter") this.#take(this.#grid.firstElementChild);
     else if (target === this.#find && key === "ArrowDown") focusOn(this.#grid.firstElementChild);

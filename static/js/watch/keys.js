@@ -1,6 +1,6 @@
 // The keyboard of the player: letters anywhere on the page but where one types, arrows only where nothing else uses them.
 
-import { byId } from "../parts/dom.js";
+import { byId, isComposing } from "../parts/dom.js";
 
 const STEP_SECONDS = 5;
 const JUMP_SECONDS = 10;
@@ -44,8 +44,9 @@ export function followKeys({ player, seekBar, sound, screen, captions }) {
 }
 
 /** Whether the key is meant for something else: a text, a shortcut of the browser, a dialog. */
-function isOthers({ defaultPrevented, ctrlKey, metaKey, altKey, isComposing, target }) {
-  if (defaultPrevented || ctrlKey || metaKey || altKey || isComposing || target.closest(TYPES)) return true;
+function isOthers(event) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isComposing(event)) return true;
+  if (event.target.closest(TYPES)) return true;
   return [...document.querySelectorAll("dialog[open]")].some(({ id }) => id !== "keys-dialog");
 }
 
