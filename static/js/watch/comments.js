@@ -208,7 +208,9 @@ export class Comments {
     const [comments, pinned] = [state.comments, state.pinned].map((some) => some.filter(({ author }) => isRead(state, author)));
     this.#answers = new Map();
     for (const { reply_to: to } of comments) if (to) this.#answers.set(to, (this.#answers.get(to) ?? 0) + 1);
-    const shown = this.#thread.isOpen ? this.#thread.of({ comments, gone: state.gone }) : comments.filter(({ id }) => !this.flow.skips(id));
+    const shown = this.#thread.isOpen
+      ? this.#thread.of({ comments, gone: state.gone }).filter(({ author }) => isRead(state, author))
+      : comments.filter(({ id }) => !this.flow.skips(id));
     this.#known = new Map([...pinned, ...comments, ...shown].map((comment) => [comment.id, comment]));
     const rows = [...shown, ...this.#pending.values()].map((comment) => ({
       key: keyOf(comment), clientId: comment.client_id, comment,
