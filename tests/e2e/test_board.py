@@ -157,3 +157,25 @@ async def test_viewers_ask_vote_and_see_what_is_answered(
     await expect(ada.page.locator("#question-list .question")).to_have_count(1)
     for window in (nadia, ada, bo):
         assert window.problems == []
+
+
+async def test_a_question_asked_offline_is_sent_when_the_connection_is_back(
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow
+) -> None:
+    """It was put back into its field, and nobody sent it."""
+    video_id = broadcaster.new_video(title="Ask me in the tunnel")
+    broadcaster.call("PUT", f"/videos/{video_id}/questions", {"is_open": True})
+    ada = await open_window(watch(site, video_id))
+    await ada.join("Ada")
+    await ada.page.get_by_role("tab", name="Questions").click()
+    field = ada.page.get_by_placeholder("Ask a question")
+
+    await ada.page.context.set_offline(True)
+    await field.fill("Is it dark in there?")
+    await field.press("Enter")
+    await expect(ada.page.locator("#ask .error")).to_have_text("Not sent yet. Trying again…")
+    await expect(field).to_have_value("Is it dark in there?")
+    await ada.page.context.set_offline(False)
+    await expect(ada.page.locator("#question-list .question")).to_contain_text("Is it dark in there?")
+    await expect(field).to_have_value("")
+    await expect(ada.page.locator("#ask .error")).to_be_hidden()

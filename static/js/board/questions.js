@@ -160,13 +160,26 @@ export class Questions {
     try {
       const question = await call("POST", this.#path, this.#unsent);
       this.#unsent = null;
+      if (this.#stands(body)) this.#form.write("");
       if (question.held) return this.#form.complain(question.held.detail);
       this.#happened("local_asked", { question });
       byId("question-list").lastElementChild?.scrollIntoView({ block: "nearest" });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (this.#form.takesBack(error, body) && error.status !== 429) this.#form.complain(message(error));
+      if (!this.#form.takesBack(error, body)) return;
+      if (error.passing) this.#sendLater(body);
+      else if (error.status !== 429) this.#form.complain(message(error));
     }
+  }
+
+  /** Send again what nobody answered, as long as it stands in its field. */
+  #sendLater(body) {
+    this.#form.complain(translate("waits"));
+    setTimeout(() => { if (this.#stands(body)) void this.#send(body); }, AGAIN_MS * (1 + Math.random()));
+  }
+
+  #stands(body) {
+    return this.#form.field.value.trim() === body;
   }
 
   async #vote(id) {

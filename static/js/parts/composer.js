@@ -57,7 +57,8 @@ export class Composer {
 
   /** Put a text that was refused back into the field with the reason. Returns false where another one is there. */
   takesBack(error, text) {
-    if (this.field.value.trim()) return false;
+    const there = this.field.value.trim();
+    if (there && there !== text) return false;
     this.field.value = text;
     this.#measure();
     if (error.status === 429) this.#waitFor(error.retryAfter);
