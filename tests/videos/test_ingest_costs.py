@@ -110,10 +110,11 @@ class traced:
     def _read(self) -> tuple[int, int]:
         """Return the statements executed and how often it waited: an answer after something that was sent."""
         self._file.seek(0)
-        lines = [line.split(b"\t") for line in self._file.read().splitlines()]
+        # The text of a statement may have lines of its own.
+        messages = [line.split(b"\t") for line in self._file.read().splitlines() if line[:2] in (b"F\t", b"B\t")]
         self._file.close()
-        directions = b"".join(line[0] for line in lines if line[0] in (b"F", b"B"))
-        return sum(line[2] == b"Execute" for line in lines), directions.count(b"FB")
+        directions = b"".join(message[0] for message in messages)
+        return sum(message[2] == b"Execute" for message in messages), directions.count(b"FB")
 
 
 async def test_batch_is_handed_over_twice_whatever_its_size(
