@@ -21,6 +21,8 @@ from videos import broadcasts, likes, moderation
 from videos.models import LikeKind, Video
 
 HOUR = timedelta(hours=1)
+PART = '<!doctype html>\n<html lang="en"><head><title>A part</title></head><body>{}</body></html>'
+"""What a page loads later stands in its body."""
 ERRORS = ("400", "403", "403_csrf", "404", "429", "500", "503")
 
 
@@ -91,6 +93,21 @@ def test_no_page_has_an_error_of_html(visitors: Visitors, html_errors: HtmlError
     look("studio-empty", "/studio/", root)
     look("studio-not-yours", "/studio/", Viewer.objects.create_user("plain", name="Plain"))
     look("studio-guest", "/studio/", viewer, status=403)
+    for name, who in (("nobody", None), ("owner", owner)):
+        look(f"channel-{name}", f"/channels/{owner.id}/", who)
+        look(f"search-{name}", "/search/?q=Over", who)
+    for chosen in ("live", "upcoming", "ended"):
+        look(f"list-{chosen}", f"/videos/{chosen}/")
+        look(f"channel-list-{chosen}", f"/channels/{owner.id}/{chosen}/")
+    look("search-empty", "/search/")
+    for page in ("rules", "people"):
+        look(page, f"/{page}/{owner.id}/", owner)
+    for page in ("notices/", "notices/choices/", "messages/"):
+        look(page.replace("/", "-"), f"/{page}", account)
+    for part in (f"videos/{live.id}/later/", "emoji/", "board/", "moderation/tools/"):
+        name = f"part-{part.split('/')[0]}"
+        look(name, f"/{part}?in=en", owner)
+        visitors.pages[name] = PART.format(visitors.pages[name])
     look("operator", "/operator/", root)
     look("docs", "/api/v1/docs")
     # Not the form of an account: Django's own field for a password is a <div disabled>.

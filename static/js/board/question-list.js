@@ -2,7 +2,7 @@
 // reads it: it is put in order again when they have done nothing for a while.
 
 import { plural, translate } from "../core/words.js";
-import { byId, copyOf, icon } from "../parts/dom.js";
+import { byId, copyOf, icon, writeTime } from "../parts/dom.js";
 import { compact, offset } from "../parts/format.js";
 import { write } from "../parts/own-emoji.js";
 import { isRead } from "../parts/rights.js";
@@ -69,8 +69,7 @@ export class QuestionList {
     const isAnswering = Boolean(question.answering_at_ms);
     write(item.querySelector(".question-body"), question.body, emoji);
     item.querySelector(".question-author").textContent = question.author.name;
-    item.querySelector("time").textContent = offset(question.asked_at_ms, video.started_at_ms);
-    item.querySelector("time").dateTime = new Date(question.asked_at_ms).toISOString();
+    writeTime(item, question.asked_at_ms, offset(question.asked_at_ms, video.started_at_ms));
     item.classList.toggle("is-answering", isAnswering);
     item.querySelector(".question-now").hidden = !isAnswering;
     const vote = part("vote");
