@@ -73,13 +73,19 @@ PORT = integer("PORT", 80 if DOMAIN else 8000, 1, 65535)
 ALONE = bool(DOMAIN) or PORT == 8000
 """Whether the other ports are the usual ones, which are for one site a machine."""
 
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LIVE_ACME_DIRECTORY = read(
     "LIVE_ACME_DIRECTORY",
     env.str,
-    "https://acme-v02.api.letsencrypt.org/directory",
+    LETS_ENCRYPT,
     lambda url: re.fullmatch(r"https://[^/\s@]+/\S*", url) is not None,
-    "the address of an authority's directory, like https://acme-v02.api.letsencrypt.org/directory",
+    f"the address of an authority's directory, like {LETS_ENCRYPT}",
 )
+if LIVE_ACME_DIRECTORY == LETS_ENCRYPT and (local := [name for name in DOMAIN if "." not in name]):
+    raise ImproperlyConfigured(
+        f"DOMAIN: {local[0]!r} is a name for this network alone, of which Let's Encrypt gives no certificate. An"
+        " authority of your own is named by LIVE_ACME_DIRECTORY"
+    )
 LIVE_ACME_EMAIL = read(
     "LIVE_ACME_EMAIL",
     env.str,

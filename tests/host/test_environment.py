@@ -111,6 +111,7 @@ def test_what_is_set_besides_a_name_holds(read_settings: Read) -> None:
         ("-live.example.org", "is no host name"),
         ("live.example.org/studio", "is no host name"),
         ("1.2.3", "is no host name"),
+        ("live.example.org,localhost", "'localhost' is a name for this network alone"),
         (f"{'x' * 64}.example.org", "is no host name"),
         (",", "is no host name"),
         (",".join(f"n{n}.example.org" for n in range(101)), "too many for one certificate"),
@@ -119,6 +120,10 @@ def test_what_is_set_besides_a_name_holds(read_settings: Read) -> None:
 def test_a_name_that_nobody_certifies_is_refused_in_one_line(read_settings: Read, name: str, why: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"^DOMAIN: .*{why}[^\n]*$"):
         read_settings(DOMAIN=name)
+
+
+def test_an_authority_of_ones_own_may_know_names_of_ones_own(read_settings: Read) -> None:
+    assert read_settings(DOMAIN="live", LIVE_ACME_DIRECTORY="https://ca.lan/directory")["DOMAIN"] == ["live"]
 
 
 @pytest.mark.parametrize(

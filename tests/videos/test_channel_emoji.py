@@ -23,7 +23,7 @@ from videos.models import ChannelEmoji
 from videos.templatetags.comments import linked
 from videos.topics import page_state
 from web.ffmpeg import ffmpeg
-from web.refusals import Conflict, Forbidden
+from web.refusals import Conflict, Forbidden, Invalid
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
 WAVE = {"wave": "/w", "wave_2": "/w2"}
@@ -102,7 +102,7 @@ def test_what_is_no_emoji_is_refused(stage: Stage, png: bytes) -> None:
     assert put(stage, "wave", b"<svg/>").json()["code"] == "bad_picture"
     assert put(stage, "wave", png[:40]).json()["code"] == "bad_picture"
     assert put(stage, "wave", png, kind="image/svg+xml").status_code == 415
-    for code in ("w", "w" * 33, "Wave", "wa-ve", "wäve", "%00%00"):
+    for code in ("w", "w" * 33, "Wave", "wa-ve", "1234", "wäve", "%00%00"):
         assert put(stage, code, png).status_code in (400, 404, 422), code
     assert not ChannelEmoji.objects.exists()
 
@@ -183,6 +183,15 @@ async def test_page_that_is_read_without_a_script_has_the_pictures(stage: Stage,
 def test_codes_are_found_in_texts(text: str, codes: list[str]) -> None:
     found = linked(text, WAVE)
     assert [part.partition(':"')[0] for part in found.split('alt=":')[1:]] == codes
+
+
+@pytest.mark.parametrize("code", ["00", "30", "__", "1_2", "a", "A1", "a" * 33, "é1", "a1\n"])
+def test_a_code_has_a_letter_and_its_length(code: str) -> None:
+    """With a code of digits each time of day had a picture in it: 12:30:00."""
+    with pytest.raises(Invalid):
+        channel_emoji.check_code(code)
+    for good in ("wave", "w1", "1w", "_w_", "a" * 32):
+        channel_emoji.check_code(good)
 
 
 def test_no_text_is_lost_and_none_is_taken_for_html() -> None:
