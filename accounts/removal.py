@@ -37,9 +37,8 @@ def erase_next() -> bool:
 
     The next run goes on with what is left.
     """
-    asked = (
-        Erasure.objects.select_related("viewer", "asked_by").order_by("?").first()
-    )  # one that fails holds up no other
+    # By chance: one that fails holds up no other.
+    asked = Erasure.objects.select_related("viewer", "asked_by").order_by("?").first()
     if asked is None:
         return False
     if asked.asked_by is None:

@@ -122,6 +122,7 @@ def rules(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         "words": words or (channel_rules.words_of(channel_id, viewer) if may_rule else {}),
         "words_error": error,
         "emoji": channel_emoji.urls_of(channel_id) if may_rule else {},
+        "emoji_code": channel_emoji.CODE,
         "gate_until_ms": _closed_until_ms(channel_id),
         "alarm": _alarm_in_words(channel_id),
         "minutes": gate.MINUTES,

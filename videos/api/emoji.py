@@ -22,7 +22,10 @@ from web.uploads import SMALL_KINDS, body_of, kind_of
 
 router = Router(tags=["comments"])
 ChannelId = Annotated[Id, Path()]
-Code = Annotated[str, Path(pattern=r"^[0-9_]*[a-z][a-z0-9_]*$", min_length=2, max_length=32)]
+Code = Annotated[
+    str,
+    Path(pattern=f"^{channel_emoji.CODE}$", min_length=channel_emoji.CODE_MIN, max_length=channel_emoji.CODE_MAX),
+]
 PICTURE_SECONDS = 86_400  # for which others keep it; a new one has another address
 
 

@@ -1,24 +1,15 @@
 // The picture of oneself: chosen from the device, made small and square here, and sent at once.
 
-import { csrfToken } from "../core/api.js";
 import { byId, note } from "../parts/dom.js";
-import { imageOf, smallOf } from "../parts/small_picture.js";
+import { imageOf, sendPicture, smallOf } from "../parts/small_picture.js";
 
 const PIXELS = 512;
-const ADDRESS = "/api/v1/me/portrait";
+const PATH = "/me/portrait";
 
 const file = byId("portrait-file");
 const problem = byId("portrait-error");
 
-async function send(method, body) {
-  const headers = { Accept: "application/json", "X-CSRFToken": csrfToken() };
-  if (body) headers["Content-Type"] = body.type;
-  const answer = await fetch(ADDRESS, { method, headers, body, credentials: "same-origin" });
-  if (!answer.ok) throw new RangeError(`${answer.status}`);
-  return answer.status === 204 ? "" : (await answer.json()).path;
-}
-
-function show(path) {
+function show({ path = "" }) {
   byId("portrait").hidden = byId("portrait-remove").hidden = !path;
   byId("portrait-none").hidden = Boolean(path);
   if (path) byId("portrait").src = path;
@@ -36,8 +27,8 @@ async function change(work) {
 
 file.addEventListener("change", () => {
   const [chosen] = file.files;
-  if (chosen) void change(async () => send("PUT", await smallOf(await imageOf(chosen), PIXELS, PIXELS)));
+  if (chosen) void change(async () => sendPicture(PATH, await smallOf(await imageOf(chosen), PIXELS, PIXELS)));
 });
 byId("portrait-choose").addEventListener("click", () => file.click());
-byId("portrait-remove").addEventListener("click", () => void change(() => send("DELETE")));
+byId("portrait-remove").addEventListener("click", () => void change(() => sendPicture(PATH)));
 byId("portrait-choose").disabled = byId("portrait-remove").disabled = false;

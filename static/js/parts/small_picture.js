@@ -1,5 +1,7 @@
 // Pictures made small before they are sent, since the server takes 64 KB. Whatever the browser can read may be chosen.
 
+import { ApiError, csrfToken } from "../core/api.js";
+
 const MAX_BYTES = 60_000;
 const FILE_MAX_BYTES = 30_000_000;
 const QUALITIES = [0.85, 0.7, 0.55, 0.4, 0.25];
@@ -45,4 +47,20 @@ export async function smallOf(image, width, height) {
     }
   }
   throw new RangeError("too much detail");
+}
+
+/** Send a picture to a call of the API; without one: have it removed. Returns the answer, `{}` for an empty one. Throws ApiError. */
+export async function sendPicture(path, picture = null) {
+  const headers = { Accept: "application/json", "X-CSRFToken": csrfToken() };
+  if (picture) headers["Content-Type"] = picture.type;
+  let response;
+  try {
+    response = await fetch(`/api/v1${path}`, { method: picture ? "PUT" : "DELETE", headers, body: picture, credentials: "same-origin" });
+  } catch {
+    throw new ApiError({});
+  }
+  const text = await response.text();
+  const answer = text.startsWith("{") ? JSON.parse(text) : {};
+  if (!response.ok) throw new ApiError({ status: response.status, ...answer });
+  return answer;
 }

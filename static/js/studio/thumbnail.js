@@ -1,29 +1,13 @@
 // The picture of a video for cards, until one comes from the stream: chosen from the device, made small here, since the
 // server takes 64 KB, and sent. Whatever the browser can read may be chosen.
 
-import { ApiError, csrfToken } from "../core/api.js";
 import { translate } from "../core/words.js";
 import { byId, note } from "../parts/dom.js";
-import { drawn, imageOf, smallOf } from "../parts/small_picture.js";
+import { drawn, imageOf, sendPicture, smallOf } from "../parts/small_picture.js";
 
 const [WIDTH, HEIGHT] = [1280, 720];
 /** What the stream has shown is not theirs to take away. */
 const UPLOADED = /\/thumbnail\.jpg(\?|$)/;
-
-async function send(method, videoId, body) {
-  const headers = { Accept: "application/json", "X-CSRFToken": csrfToken() };
-  if (body) headers["Content-Type"] = body.type;
-  let response;
-  try {
-    response = await fetch(`/api/v1/videos/${videoId}/thumbnail`, { method, headers, body, credentials: "same-origin" });
-  } catch {
-    throw new ApiError({});
-  }
-  const text = await response.text();
-  const answer = text.startsWith("{") ? JSON.parse(text) : {};
-  if (!response.ok) throw new ApiError({ status: response.status, ...answer });
-  return answer.path ?? "";
-}
 
 export class Thumbnail {
   #file = byId("f-picture");
@@ -57,7 +41,7 @@ export class Thumbnail {
   /** Send what was chosen for a video. Returns the path of its picture, "" for none; null: nothing has changed. */
   async save(videoId) {
     if (!this.#blob && !this.#isRemoved) return null;
-    const path = this.#blob ? await send("PUT", videoId, this.#blob) : await send("DELETE", videoId);
+    const { path = "" } = await sendPicture(`/videos/${videoId}/thumbnail`, this.#blob);
     this.open("");
     return path;
   }
