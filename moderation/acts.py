@@ -23,7 +23,7 @@ from moderation.restrictions import begin, begin_again, current, end
 from moderation.roles import Rank, has_channel
 from realtime.events import TopicName
 from realtime.log import writer as log
-from web.refusals import Forbidden, Invalid, NotFound
+from web.refusals import Conflict, Forbidden, Invalid, NotFound
 from web.text import clean_text
 
 logger = logging.getLogger(__name__)
@@ -152,15 +152,18 @@ def _check_length(kind: str, seconds: int | None, rank: Rank) -> None:
 
 @transaction.atomic
 def give_role(owner_id: UUID, viewer_id: UUID, actor: Viewer, kind: str) -> Role:
-    """Make an account a moderator or helper of a channel. What kept them out is lifted. Raises NotFound, Forbidden."""
+    """Make an account a moderator or helper of a channel. Raises NotFound, Forbidden, Conflict (`kept_out`).
+
+    Who is kept out of the channel must be let in first, so that no ban ends without an act that says so.
+    """
     heads, viewer = _locked_with_marks(owner_id, viewer_id, actor)
     if not has_channel(Viewer.objects.get(id=owner_id)):
         raise Forbidden("This is the channel of no broadcaster. Nobody needs a role there.", code="no_channel")
     if viewer.is_guest:
         raise Forbidden("A guest cannot have a role. They need an account first.", code="guest")
+    if _current(owner_id, viewer):
+        raise Conflict("They are kept out of this channel. Let them in first.", code="kept_out")
     role, _ = Role.objects.update_or_create(channel_id=owner_id, viewer=viewer, defaults={"kind": kind})
-    if found := _current(owner_id, viewer):
-        end(found)
     complaints.leave_to_site(heads, owner_id, viewer)
     _publish_role(heads, owner_id, role, actor)
     return role
@@ -176,6 +179,7 @@ def take_role(owner_id: UUID, viewer_id: UUID, actor: Viewer) -> None:
     role.delete()
     role.viewer, role.kind = viewer, ""
     _publish_role(heads, owner_id, role, actor)
+    sharing.tell_what_counts_again(heads, owner_id, viewer)
 
 
 def _locked_with_marks(

@@ -46,7 +46,7 @@ async def list_roles(request: HttpRequest, channel_id: ChannelId) -> HttpRespons
 async def give_role(
     request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId, body: schemas.RoleIn
 ) -> HttpResponse:
-    """If they were kept out of the channel, they are not any more."""
+    """409 `kept_out`: they are kept out of the channel. Let them in first."""
     actor = acting_viewer(request)
     return answer(role_json(await backend_threads.run(acts.give_role, channel_id, viewer_id, actor, body.role)))
 

@@ -47,7 +47,7 @@ def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             messages.success(request, _form(request)(request, channel_id, viewer))
             return redirect(request.path if rights.may("read", channel_id, viewer) else "/")
         except Refused as refusal:
-            error = refusal.detail
+            error = refusal.translated()
     now, may = now_ms(), rights.offered(channel_id, viewer)["may"]
     context = {
         "channel": owner,
@@ -93,7 +93,9 @@ def _form(request: HttpRequest) -> Callable[[HttpRequest, UUID, Viewer], str]:
 def _give(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
     username, kind = request.POST.get("username", "").strip(), request.POST.get("role", "")
     found = Viewer.objects.filter(username__iexact=username, is_guest=False, is_active=True).first()
-    if found is None or kind not in Role.Kind.values:
+    if kind not in Role.Kind.values:
+        raise Http404
+    if found is None:
         raise NotFound(_("There is no account with this username."))
     acts.give_role(channel_id, found.id, viewer, kind)
     return _("%(name)s has the role now.") % {"name": found.name}

@@ -214,6 +214,12 @@ def tell(heads: log.LockedHeads, owner_id: UUID, viewer: Viewer, act: str, *, re
             audit.record(heads, share.taker_id, act, share.channel, viewer=viewer, reason=reason)
 
 
+def tell_what_counts_again(heads: log.LockedHeads, owner_id: UUID, viewer: Viewer) -> None:
+    """Write into the log of a channel which bans of others keep somebody out who had a role there. It is locked."""
+    for found in _taken(owner_id).filter(viewer=viewer).order_by("id"):
+        audit.record(heads, owner_id, "shared_ban", found.channel, viewer=viewer, reason=found.reason)
+
+
 # A guest becomes an account
 
 

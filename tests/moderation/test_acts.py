@@ -259,8 +259,19 @@ async def test_all_that_a_person_has_written_is_also_what_waits_for_review(stage
     assert before == await snapshot(stage)
 
 
-async def test_whoever_gets_a_role_is_let_in_and_whoever_loses_it_may_nothing(stage: Stage) -> None:
-    await restrict(stage, stage.viewers[0])
+@pytest.mark.parametrize("kind", ["time_out", "ban", "shadow"])
+async def test_who_is_kept_out_gets_no_role_until_they_are_let_in(stage: Stage, kind: str) -> None:
+    """The role lifted a ban, and neither the page nor the log said so."""
+    made, _ = await restrict(stage, stage.viewers[0], kind)
+    with pytest.raises(Conflict) as refused:
+        await role(stage, stage.viewers[0], "moderator")
+    assert refused.value.code == "kept_out"
+    assert [each.id for each in await run(lambda: list(current()))] == [made.id]
+    await run(acts.lift, stage.owner.id, stage.viewers[0].id, stage.owner)
+    await role(stage, stage.viewers[0], "moderator")
+
+
+async def test_whoever_loses_a_role_may_nothing(stage: Stage) -> None:
     await role(stage, stage.viewers[0], "moderator")
     comment = await written(stage, by=1)
     await run(acts.take_role, stage.owner.id, stage.viewers[0].id, stage.viewers[0])

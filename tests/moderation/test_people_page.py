@@ -65,7 +65,10 @@ def test_who_is_kept_out_is_let_in_and_an_act_taken_back(stage: Stage, path: str
     assert "taken back" in owner.get(path).content.decode()
 
 
-@pytest.mark.parametrize("data", [{"form": "other"}, {"form": "lift", "id": "x"}, {}])
+@pytest.mark.parametrize(
+    "data",
+    [{"form": "other"}, {"form": "lift", "id": "x"}, {}, {"form": "give", "username": "vera", "role": "king"}],
+)
 def test_a_form_that_is_none_is_not_found(stage: Stage, path: str, data: dict[str, str]) -> None:
     assert browser_of(stage.owner).post(path, data).status_code == 404
 

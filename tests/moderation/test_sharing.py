@@ -187,6 +187,8 @@ class TestWhoIsSpared:
         assert people(stage.owner) == []
         acts.take_role(stage.owner.id, helper.id, stage.owner)
         assert people(stage.owner) == [(helper.name, "Other")]
+        newest = AuditEntry.objects.filter(channel=stage.owner).latest("seq")
+        assert (newest.act, newest.actor, newest.viewer) == ("shared_ban", other, helper), "the log says it again"
 
     def test_who_is_let_in_is_in_until_the_sharing_begins_anew(self, stage: Stage, other: Viewer) -> None:
         troll = stage.viewers[0]
