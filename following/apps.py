@@ -12,7 +12,7 @@ class FollowingConfig(AppConfig):
         from accounts.belongings import belongings
         from following import commands, screening
         from following.belongings import FollowingOfViewer
-        from following.reading import channel_named
+        from following.reading import channel_written
         from moderation import sharing
         from realtime.registry import registry
         from screening import followers
@@ -21,4 +21,4 @@ class FollowingConfig(AppConfig):
             registry.add_command(op, command)
         belongings.append(FollowingOfViewer())
         followers.readers.append(screening.since)
-        sharing.finders.append(lambda name: channel_named(name).id)
+        sharing.finders.append(lambda text: channel_written(text).id)

@@ -6,20 +6,25 @@ A viewer has a channel if they are a broadcaster, have a public video, or have d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
+from accounts.lookalikes import name_key
 from accounts.models import Viewer
 from accounts.representation import person
 from videos.models import Video
 from videos.reading import read_videos
-from web.refusals import NotFound
+from videos.rights import may_broadcast
+from web.refusals import Conflict, NotFound
 
 FOLLOWED_MAX = 30
+_ADDRESS = re.compile(r"/(?:channels|people|rules)/([^/?#\s]+)")
 
 HAS_CHANNEL = (
     "v.is_active AND (v.is_broadcaster OR c.handle IS NOT NULL OR c.about <> ''"
@@ -93,10 +98,40 @@ def channel_named(name: str) -> ChannelFacts:
         return _only(read_channels("c.handle = %s", name.lower()))
 
 
+def channel_written(text: str) -> ChannelFacts:
+    """Return the channel that somebody means by its address, handle or id, or by its name where one channel has it.
+
+    Two queries. Raises NotFound, Conflict.
+    """
+    text = text.strip()
+    address = _ADDRESS.search(text)
+    with suppress(NotFound):
+        return channel_named(address[1] if address else text.removeprefix("@"))
+    named = read_channels("v.name_key = %s LIMIT 2", name_key(text)) if text and not address else []
+    if len(named) > 1:
+        raise Conflict("Several channels have this name. Write the handle, or the address of the channel's page.")
+    if not named:
+        raise NotFound("No channel has this handle, name or address. Look at the channel's page for its address.")
+    return named[0]
+
+
 def _only(found: Sequence[ChannelFacts]) -> ChannelFacts:
     if not found:
         raise NotFound("There is no such channel.")
     return found[0]
+
+
+def read_channel_for(viewer: Viewer | None, name: str) -> ChannelFacts:
+    """Return the channel that an address names. Who may broadcast sees their own before it has anything to show.
+
+    Raises NotFound.
+    """
+    try:
+        return channel_named(name)
+    except NotFound:
+        if viewer is None or name != str(viewer.id) or not may_broadcast(viewer):
+            raise
+        return ChannelFacts(viewer.id, viewer.name, None, "", 0)
 
 
 def read_follow(channel_id: UUID, viewer: Viewer | None) -> dict[str, Any] | None:

@@ -212,6 +212,35 @@ async def list_shared_bans(
     return answer({"items": items, "next": items[-1]["id"] if len(found) > limit else None})
 
 
+@router.get(
+    "/channels/{channel_id}/shares/let-in",
+    response={200: schemas.LetInPage, **ACTING},
+    summary="List who was let in although another channel has banned them",
+)
+async def list_let_in(
+    request: HttpRequest,
+    channel_id: ChannelId,
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    limit: Limit = 50,
+) -> HttpResponse:
+    """Earliest first; `next` is the `after` of the following page."""
+    check_query(request, "after", "limit")
+    found = await backend_threads.run(sharing.let_in_of, channel_id, acting_viewer(request), after, limit + 1)
+    items = found[:limit]
+    return answer({"items": items, "next": items[-1]["id"] if len(found) > limit else None})
+
+
+@router.delete(
+    "/channels/{channel_id}/shares/let-in/{viewer_id}",
+    response={204: None, **ACTING},
+    summary="Let the bans of other channels count again for somebody",
+)
+async def let_in_no_more(request: HttpRequest, channel_id: ChannelId, viewer_id: ViewerId) -> HttpResponse:
+    """404 `not_let_in`: nobody has let them in."""
+    await backend_threads.run(sharing.let_in_no_more, channel_id, viewer_id, acting_viewer(request))
+    return HttpResponse(status=204)
+
+
 # What was done
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from accounts.models import Viewer
@@ -90,6 +91,14 @@ def record(
     if head is not None:
         log.record(head, "act", {"act": entry_json(entry)})
     return entry
+
+
+def has_done(owner_id: UUID, act: str, **about: Any) -> bool:
+    """Return whether the log has such an act: the second press of a button is no mistake.
+
+    `about`: fields of the entry, such as `actor` and `about`.
+    """
+    return AuditEntry.objects.filter(channel=owner_id, act=act, **about).exists()
 
 
 def clean_reason(reason: str) -> str:

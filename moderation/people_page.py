@@ -5,7 +5,8 @@ Called by the URLs. For the broadcaster, their moderators and helpers; others ge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import Viewer
@@ -28,6 +30,30 @@ from web.middleware import forbidden
 from web.refusals import NotFound, Refused
 
 SHOWN = 50
+FOLDED_MIN = 3
+FOLDED = frozenset(
+    {
+        "delete",
+        "delete_question",
+        "dismiss",
+        "approve",
+        "deny",
+        "pin",
+        "unpin",
+        "note",
+        "words",
+        "rules",
+        "emoji_added",
+        "emoji_deleted",
+        "shared_ban",
+        "shared_lift",
+    }
+)
+"""Acts that one does many of. A row of them is one line of the log, which opens."""
+EFFECTS = {
+    SharedBans.Effect.BAN: gettext_lazy("Who is banned there is banned here, too."),
+    SharedBans.Effect.SHADOW: gettext_lazy("Who is banned there is in the shadow here."),
+}
 
 
 @in_our_look
@@ -48,7 +74,9 @@ def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
             return redirect(request.path if rights.may("read", channel_id, viewer) else "/")
         except Refused as refusal:
             error = refusal.translated()
-    now, may = now_ms(), rights.offered(channel_id, viewer)["may"]
+    now, may, before = now_ms(), rights.offered(channel_id, viewer)["may"], _before(request)
+    log = reading.acts(channel_id, viewer, before, SHOWN + 1)
+    shown = [_shown(act, rights.right_for(act["act"]) in may and undoing.can_undo(act, now)) for act in log[:SHOWN]]
     context = {
         "channel": owner,
         "error": error,
@@ -63,21 +91,46 @@ def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         "may_share": "share" in may,
         "name": request.POST.get("name", ""),
         "may_lift": "lift" in may,
-        "acts": [
-            {
-                **act,
-                "word": ACTS.get(act["act"], act["act"]),
-                "text": _text_of(act),
-                "may_undo": rights.right_for(act["act"]) in may and undoing.can_undo(act, now),
-            }
-            for act in reading.acts(channel_id, viewer, None, SHOWN)
-        ],
+        "let_in": sharing.let_in_of(channel_id, viewer, 0, SHOWN),
+        "acts": _folded(shown),
+        "older": shown[-1]["seq"] if len(log) > SHOWN else None,
+        "is_older": before is not None,
     }
     return TemplateResponse(request, "moderation/people.html", context, status=422 if error else 200)
 
 
+def _before(request: HttpRequest) -> int | None:
+    """Return from where the log is read, by the address. Raises Http404."""
+    text = request.GET.get("before")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise Http404
+    return int(text)
+
+
+def _shown(act: Mapping[str, Any], may_undo: bool) -> dict[str, Any]:
+    return {**act, "word": ACTS.get(act["act"], act["act"]), "text": _text_of(act), "may_undo": may_undo}
+
+
+def _folded(acts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the acts, with the small ones that somebody did in a row in the first of them, as `alike`."""
+
+    def kind(act: Mapping[str, Any]) -> tuple[Any, ...]:
+        is_small = act["act"] in FOLDED and not act["may_undo"]
+        return (act["act"], act["by"] and act["by"]["id"], None if is_small else act["id"])
+
+    rows: list[dict[str, Any]] = []
+    for _kind, group in groupby(acts, kind):
+        first, *others = group
+        rows += [{**first, "alike": [first, *others]}] if len(others) + 1 >= FOLDED_MIN else [first, *others]
+    return rows
+
+
 def _text_of(act: Mapping[str, Any]) -> str:
     """Return what an act was about, in the reader's language: of a role, which one it is now."""
+    if act["act"] in ("bans_taken", "bans_taken_there"):
+        return str(EFFECTS.get(act["text"], ""))
     if act["act"] != "role":
         return str(act["text"])
     return str(Role.Kind(act["text"]).label) if act["text"] in Role.Kind.values else _("None any more.")
@@ -111,14 +164,22 @@ def _lift(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
     return _("They can take part again.")
 
 
+def _let_in_no_more(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
+    sharing.let_in_no_more(channel_id, _named(request), viewer)
+    return _("The bans of other channels count for them again.")
+
+
 def _undo(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
     undoing.undo(channel_id, _named(request), viewer)
     return _("It is taken back.")
 
 
 def _share(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
-    sharing.share(channel_id, sharing.find(request.POST.get("name", "")), viewer)
-    return _("The bans are shared. They count there when that channel takes them.")
+    other = sharing.find(request.POST.get("name", ""))
+    sharing.share(channel_id, other, viewer)
+    return _("The bans are offered to %(name)s. They count there when that channel takes them.") % {
+        "name": Viewer.objects.get(id=other).name
+    }
 
 
 def _unshare(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> str:
@@ -151,6 +212,7 @@ _FORMS: dict[str, Callable[[HttpRequest, UUID, Viewer], str]] = {
     "give": _give,
     "take": _take,
     "lift": _lift,
+    "let_in_no_more": _let_in_no_more,
     "undo": _undo,
     "share": _share,
     "unshare": _unshare,

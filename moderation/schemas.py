@@ -94,6 +94,17 @@ class SharedBanPage(Schema):
     next: UUID | None
 
 
+class LetIn(Schema):
+    id: int
+    viewer: Person
+    origin: Person = Field(description="The channel whose bans do not count for them.")
+
+
+class LetInPage(Schema):
+    items: list[LetIn]
+    next: int | None
+
+
 class ShareOut(Schema):
     channel: Person = Field(description="The other channel.")
     effect: Literal["ban", "shadow"] | None = Field(description="null: it is offered, and not taken.")

@@ -33,14 +33,14 @@ SHARES_MAX = 20
 
 Find = Callable[[str], UUID]
 finders: list[Find] = []
-"""How a channel is found by its handle. The app above that has handles adds its own, which raises NotFound."""
+"""How a channel is found by what somebody writes. The app above that has handles adds its own."""
 
 
 def find(name: str) -> UUID:
-    """Return the channel with this handle or id. Raises NotFound."""
+    """Return the channel with this handle, name, id or address. Raises NotFound, Conflict (several have the name)."""
     if not finders:
         raise NotFound("There is no such channel.")
-    return finders[0](name.strip().removeprefix("@"))
+    return finders[0](name)
 
 
 def shares_of(owner_id: UUID, actor: Viewer) -> dict[str, list[dict[str, Any]]]:
@@ -102,7 +102,7 @@ def take(owner_id: UUID, other_id: UUID, actor: Viewer, effect: str) -> None:
     found.save(update_fields=["effect"])
     if not effect:
         LetIn.objects.filter(share=found).delete()
-    _write_down(heads, "bans_taken" if effect else "bans_left", owner, other, actor)
+    _write_down(heads, "bans_taken" if effect else "bans_left", owner, other, actor, effect)
 
 
 def _locked(
@@ -125,10 +125,12 @@ def _made(owner_ids: Collection[UUID]) -> list[TopicName]:
     return topics
 
 
-def _write_down(heads: log.LockedHeads, act: str, owner: Viewer, other: Viewer, actor: Viewer) -> None:
-    """Both channels read it, each with the other's name."""
-    audit.record(heads, owner.id, act, actor, viewer=other)
-    audit.record(heads, other.id, f"{act}_there", actor, viewer=owner)
+def _write_down(
+    heads: log.LockedHeads, act: str, owner: Viewer, other: Viewer, actor: Viewer, effect: str = ""
+) -> None:
+    """Both channels read it, each with the other's name, and what happens to those who are banned."""
+    audit.record(heads, owner.id, act, actor, viewer=other, text=effect)
+    audit.record(heads, other.id, f"{act}_there", actor, viewer=owner, text=effect)
 
 
 # Who is kept out by it
@@ -187,6 +189,29 @@ def let_in(owner_id: UUID, viewer: Viewer) -> bool:
     shares = SharedBans.objects.filter(taker=owner_id, channel__in=channels)
     LetIn.objects.bulk_create([LetIn(share=share, viewer=viewer) for share in shares], ignore_conflicts=True)
     return bool(channels)
+
+
+def let_in_of(owner_id: UUID, actor: Viewer, after: int, limit: int) -> list[dict[str, Any]]:
+    """Return whom a channel has let in although it takes the bans of others, the earliest first. Raises Forbidden.
+
+    They are in until the sharing ends, or until somebody takes that back (`let_in_no_more`).
+    """
+    rights.require("read", owner_id, actor)
+    found = LetIn.objects.filter(share__taker=owner_id, id__gt=after).select_related("viewer", "share__channel")
+    return [
+        {"id": each.id, "viewer": person(each.viewer), "origin": person(each.share.channel)}
+        for each in found.order_by("id")[:limit]
+    ]
+
+
+@transaction.atomic
+def let_in_no_more(owner_id: UUID, viewer_id: UUID, actor: Viewer) -> None:
+    """Let the bans of others count again for somebody who was let in. Raises NotFound, Forbidden."""
+    heads = audit.lock_for("lift", owner_id, actor)
+    viewer = Viewer.objects.filter(id=viewer_id).first()
+    if viewer is None or not LetIn.objects.filter(share__taker=owner_id, viewer=viewer).delete()[0]:
+        raise NotFound("Nobody has let this person in.", code="not_let_in")
+    audit.record(heads, owner_id, "let_in_no_more", actor, viewer=viewer)
 
 
 # What the other channels read of a ban

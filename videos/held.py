@@ -23,7 +23,6 @@ from accounts.models import Viewer
 from accounts.representation import person
 from moderation import audit, sharing
 from moderation import rights as channel_rights
-from moderation.models import AuditEntry
 from realtime.events import TopicName
 from realtime.log import writer as log
 from realtime.log.threads import backend_threads
@@ -206,11 +205,6 @@ def deny(video_id: UUID, held_id: UUID, actor: Viewer) -> None:
     """Throw away what is held. Raises NotFound, Forbidden."""
     heads, video = locked_channel("review", video_id, actor)
     _decided(heads, "deny", video, held_id, actor)
-
-
-def has_decided(held_id: UUID, actor: Viewer, act: str) -> bool:
-    """Return whether somebody has done this already with what was held: the second press of a button is no mistake."""
-    return AuditEntry.objects.filter(about=held_id, actor=actor, act=act).exists()
 
 
 def _decided(heads: log.LockedHeads, act: str, video: Video, held_id: UUID, actor: Viewer) -> HeldComment:

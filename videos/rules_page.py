@@ -23,14 +23,14 @@ from django.views.decorators.http import require_http_methods
 from accounts.models import Viewer
 from accounts.pages import in_our_look
 from accounts.requests import staff
-from moderation import acts, complaints, rights
+from moderation import acts, audit, complaints, rights
 from moderation.models import COMPLAINT_REASONS, Restriction
 from moderation.words import ALARMS
 from realtime.events import now_ms
 from screening import followers
 from videos import alarms, channel_emoji, channel_rules, gate, held, moderation
 from web.middleware import forbidden
-from web.refusals import Refused
+from web.refusals import NotFound, Refused
 
 SLOW_SECONDS = (5, 10, 30, 60, 300)
 TIME_OUT_SECONDS = 600
@@ -167,20 +167,25 @@ def _set_words(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
 
 def _approve(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
     video_id, held_id = _named(request)
-    if not held.has_decided(held_id, viewer, "approve"):
+    if not audit.has_done(channel_id, "approve", actor=viewer, about=held_id):
         held.approve(video_id, held_id, viewer)
     messages.success(request, _("It is published."))
 
 
 def _deny(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
     video_id, held_id = _named(request)
-    if not held.has_decided(held_id, viewer, "deny"):
+    if not audit.has_done(channel_id, "deny", actor=viewer, about=held_id):
         held.deny(video_id, held_id, viewer)
     messages.success(request, _("It is thrown away."))
 
 
 def _dismiss(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
-    complaints.dismiss(channel_id, _id_in(request, "reported"), viewer)
+    about = _id_in(request, "reported")
+    try:
+        complaints.dismiss(channel_id, about, viewer)
+    except NotFound:
+        if not audit.has_done(channel_id, "dismiss", actor=viewer, about=about):
+            raise
     messages.success(request, _("It stays as it is."))
 
 
@@ -217,7 +222,12 @@ def _open(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
 
 
 def _delete_emoji(request: HttpRequest, channel_id: UUID, viewer: Viewer) -> None:
-    channel_emoji.delete(channel_id, viewer, request.POST.get("code", ""))
+    code = request.POST.get("code", "")
+    try:
+        channel_emoji.delete(channel_id, viewer, code)
+    except NotFound:
+        if not audit.has_done(channel_id, "emoji_deleted", text=f":{code}:"):
+            raise Http404 from None
     messages.success(request, _("The emoji is deleted."))
 
 

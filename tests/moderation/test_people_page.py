@@ -9,7 +9,7 @@ from django.test import Client
 
 from accounts.models import Viewer
 from moderation import acts
-from moderation.models import Role
+from moderation.models import AuditEntry, Role
 from moderation.restrictions import current
 from tests.videos.acts import Stage
 from tests.videos.test_rules_page import browser_of
@@ -87,3 +87,20 @@ def test_a_helper_is_offered_no_undo_of_a_ban(stage: Stage, path: str) -> None:
     assert 'value="undo"' not in browser_of(vera).get(path).content.decode()
     acts.restrict(stage.owner.id, stage.viewers[1].id, vera, kind="time_out", seconds=60)
     assert browser_of(vera).get(path).content.decode().count('value="undo"') == 1
+
+
+def test_small_acts_in_a_row_are_one_line_and_older_ones_a_page_away(stage: Stage, path: str) -> None:
+    """Fifty changes of emoji were all that one saw of the log."""
+    acts.restrict(stage.owner.id, stage.viewers[0].id, stage.owner, kind="ban", reason="the oldest")
+    for number in range(60):
+        row = {"seq": number + 100, "act": "emoji_added", "actor": stage.owner, "text": f":wave_{number}:"}
+        AuditEntry.objects.create(channel=stage.owner, **row)
+    owner = browser_of(stage.owner)
+    newest = owner.get(path)
+    assert [len(act["alike"]) for act in newest.context["acts"]] == [50]
+    assert ":wave_59:" in newest.content.decode()
+    older = owner.get(path, {"before": newest.context["older"]})
+    assert [act["act"] for act in older.context["acts"]] == ["emoji_added", "ban"]
+    assert older.context["older"] is None
+    assert "the oldest" in older.content.decode()
+    assert owner.get(path, {"before": "x"}).status_code == 404

@@ -269,6 +269,12 @@ class TestDoors:
         assert call(other, "GET", f"{other.id}/shares").json()["to"][0]["effect"] == "shadow"
         assert call(mine, "DELETE", f"{mine.id}/restrictions/{troll.id}").status_code == 204
         assert call(mine, "GET", f"{mine.id}/shares/people").json() == {"items": [], "next": None}
+        [let_in] = call(mine, "GET", f"{mine.id}/shares/let-in").json()["items"]
+        assert (let_in["viewer"]["id"], let_in["origin"]["id"]) == (str(troll.id), str(other.id))
+        assert call(troll, "DELETE", f"{mine.id}/shares/let-in/{troll.id}").status_code == 403
+        assert call(mine, "DELETE", f"{mine.id}/shares/let-in/{troll.id}").status_code == 204
+        assert call(mine, "DELETE", f"{mine.id}/shares/let-in/{troll.id}").json()["code"] == "not_let_in"
+        assert len(call(mine, "GET", f"{mine.id}/shares/people").json()["items"]) == 1
         assert call(mine, "DELETE", f"{mine.id}/shares/by/{other.id}").status_code == 204
         assert call(other, "DELETE", f"{other.id}/shares/to/{mine.id}").status_code == 204
         assert call(other, "DELETE", f"{other.id}/shares/to/{mine.id}").status_code == 404
@@ -278,19 +284,27 @@ class TestDoors:
         troll = stage.viewers[0]
         ban(other, troll)
         channels.describe(stage.owner.id, stage.owner, handle="nadia")
-        theirs, mine = Client(), Client()
+        theirs, mine, mine_name = Client(), Client(), stage.owner.name
         theirs.force_login(other)
         mine.force_login(stage.owner)
         there, here = f"/people/{other.id}/", f"/people/{stage.owner.id}/"
-        assert theirs.post(there, {"form": "share", "name": "nobody-there"}).status_code == 422
-        assert theirs.post(there, {"form": "share", "name": "@Nadia"}).status_code == 302
+        for unknown in ("nobody-there", "", "https://example.org/channels/nobody/"):
+            refused = theirs.post(there, {"form": "share", "name": unknown})
+            assert refused.status_code == 422
+            assert "No channel has this handle, name or address." in refused.content.decode()
+        for written in ("@Nadia", f"https://example.org/channels/{stage.owner.id}/?x=1", "/channels/nadia/", mine_name):
+            assert theirs.post(there, {"form": "share", "name": written}).status_code == 302, written
         assert "not taken" in mine.get(here).content.decode()
         mine.post(here, {"form": "take_bans", "id": str(other.id), "effect": "ban"})
         shown = mine.get(here).content.decode()
         assert "by the channel of <bdi>Other</bdi>" in shown
         assert troll.name in shown
+        assert "Who is banned there is banned here, too." in shown
         mine.post(here, {"form": "lift", "id": str(troll.id)})
         assert "Nobody is kept out." in mine.get(here).content.decode()
+        mine.post(here, {"form": "let_in_no_more", "id": str(troll.id)})
+        assert is_out(stage.owner, troll)
+        assert "Bans of other channels count again" in mine.get(here).content.decode()
         mine.post(here, {"form": "leave_bans", "id": str(other.id)})
         theirs.post(there, {"form": "unshare", "id": str(stage.owner.id)})
         assert not SharedBans.objects.exists()

@@ -15,7 +15,7 @@ from moderation.models import Role
 from screening.models import Gate
 from tests.videos.acts import Stage
 from videos.channel_rules import rules_of, set_rules, words_of
-from videos.models import Comment, HeldComment
+from videos.models import ChannelEmoji, Comment, HeldComment
 from videos.moderation import report_comment
 
 
@@ -55,6 +55,17 @@ def test_wrong_input_is_shown_again_with_its_reason(stage: Stage, path: str) -> 
     assert send(owner, path, "rules", slow_seconds="a lot").status_code == 422
     assert send(owner, path, "everything").status_code == 404
     assert rules_of(stage.owner.id)["slow_seconds"] == 0
+
+
+def test_emoji_that_there_never_was_is_not_found(stage: Stage, path: str) -> None:
+    """It was 200. The second press of "Delete" is no mistake."""
+    ChannelEmoji.objects.create(owner=stage.owner, code="wave", data=b"a picture")
+    owner = browser_of(stage.owner)
+    for _ in range(2):
+        assert "The emoji is deleted." in send(owner, path, "delete_emoji", code="wave").content.decode()
+    assert not ChannelEmoji.objects.exists()
+    for code in ("other", "", "../x"):
+        assert send(owner, path, "delete_emoji", code=code).status_code == 404
 
 
 def test_value_that_rest_has_set_stays_a_choice(stage: Stage, path: str) -> None:
@@ -140,10 +151,11 @@ def test_what_viewers_report_is_decided_there(stage: Stage, path: str) -> None:
     assert page.count("Look at &lt;this&gt;") == 3
     assert 'value="ban"' not in page
     client, said = browser_of(helper), []
-    for form, row in (("dismiss", rows[0]), ("delete", rows[1]), ("time_out", rows[2]), ("dismiss", rows[0])):
+    for form, row in (("dismiss", rows[0]), ("delete", rows[1]), ("dismiss", rows[0]), ("dismiss", rows[1])):
         fields = {"reported": row.id, "kind": "comment", "video": stage.video.id, "person": row.author_id}
         said += [str(message) for message in send(client, path, form, **fields).context["messages"]]
-    assert said[:3] == ["It stays as it is.", "It is deleted.", "They have a time-out."]
+    assert "They have a time-out." in send(client, path, "time_out", person=rows[2].author_id).content.decode()
+    assert said[:3] == ["It stays as it is.", "It is deleted.", "It stays as it is."], "the second press is no mistake"
     assert "another moderator" in said[3]
     waiting = complaints.reported_in(stage.owner.id, stage.owner)
     assert [each["id"] for each in waiting] == [str(trolls[0].id), str(rows[2].id)]
