@@ -15,7 +15,7 @@ from accounts.models import Viewer
 from accounts.requests import acting_viewer, viewer_auth, viewer_of
 from following import acts, schemas
 from following.limits import FOLLOWS, SEARCHES
-from following.reading import read_channel, read_follow, read_followed
+from following.reading import read_channel_for, read_follow, read_followed
 from following.search import search
 from realtime import act_limits
 from realtime.answers import ANYBODY, SENDING, answer, errors
@@ -43,7 +43,7 @@ async def get_channel(request: HttpRequest, channel_id: ChannelId) -> HttpRespon
     viewer = await viewer_of(request)
 
     def read() -> dict[str, Any]:
-        return {**read_channel(channel_id).as_json(), "following": read_follow(channel_id, viewer)}
+        return {**read_channel_for(viewer, str(channel_id)).as_json(), "following": read_follow(channel_id, viewer)}
 
     return answer(await backend_threads.run(read))
 

@@ -16,7 +16,7 @@ from accounts import portraits
 from accounts.models import Viewer
 from accounts.pages import page, render_page, shared, viewer_on
 from following.limits import SEARCHES
-from following.reading import ChannelFacts, channel_named, newest_of, read_follow, read_followed
+from following.reading import ChannelFacts, channel_named, newest_of, read_channel_for, read_follow, read_followed
 from following.search import search as find
 from realtime import act_limits
 from realtime.limits import Limited
@@ -67,7 +67,7 @@ async def channel(request: HttpRequest, name: str) -> HttpResponse:
 
 def _read(name: str, viewer: Viewer | None) -> dict[str, Any]:
     """Return what the page of a channel shows. Raises NotFound."""
-    found = channel_named(name)
+    found = read_channel_for(viewer, name)
     lists = {status: read_cards(status, CARDS_MAX, channel_id=found.id) for status in ORDERS}
     describe(lists.values())
     return {

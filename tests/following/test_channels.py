@@ -15,7 +15,7 @@ from accounts.models import Viewer
 from accounts.removal import delete_viewer
 from following import acts
 from following.models import Channel, Follow
-from following.reading import read_channel, read_follow, read_followed
+from following.reading import read_channel, read_channel_for, read_follow, read_followed
 from following.search import search
 from following.text import clean_handle
 from tests.console import Console
@@ -219,3 +219,17 @@ def test_a_channel_that_is_none_is_not_found(stage: Stage) -> None:
     for id in (stage.viewers[0].id, UUID(int=1)):
         with pytest.raises(NotFound):
             read_channel(id)
+
+
+def test_who_may_broadcast_sees_their_own_channel_before_it_has_anything(stage: Stage) -> None:
+    """The studio of a fresh administrator asked for it, and got 404. Others find nothing there."""
+    mine = Viewer.objects.create_superuser("root")
+    assert read_channel_for(mine, str(mine.id)).as_json() == {
+        **{"id": str(mine.id), "name": mine.name, "handle": None, "about": "", "followers": 0},
+        "path": f"/channels/{mine.id}/",
+    }
+    for who in (None, stage.viewers[0], stage.owner):
+        with pytest.raises(NotFound):
+            read_channel_for(who, str(mine.id))
+    with pytest.raises(NotFound):
+        read_channel_for(stage.viewers[0], str(stage.viewers[0].id))

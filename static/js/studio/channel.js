@@ -37,7 +37,7 @@ if (form) {
   try {
     show(await call("GET", path));
   } catch (problem) {
-    if (problem.status !== 404) refused(problem); // nothing is said of it yet
+    refused(problem);
   }
   for (const field of fields) field.disabled = false;
 }
