@@ -1,5 +1,6 @@
 // The hub of all tabs of this browser, in a SharedWorker.
 
+import { inBundles } from "./core/bundle.js";
 import { Hub } from "./core/hub.js";
 import { EVENTS, KINDS } from "./topics.js";
 // What these import: named here, all are asked for at once, not one rank after the other.
@@ -22,7 +23,7 @@ const alive = new Promise((resolve) => {
 });
 
 addEventListener("connect", async ({ ports: [port] }) => {
-  const tab = hub.join((message) => port.postMessage(message));
+  const tab = hub.join(inBundles((messages) => port.postMessage(messages), ({ event }) => event === "comment"));
   port.addEventListener("message", ({ data }) => {
     if (data.lock) void navigator.locks.request(data.lock, () => tab.close());
     else tab.take(data);

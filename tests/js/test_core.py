@@ -198,3 +198,20 @@ async def test_only_the_viewers_own_text_acknowledges_what_is_pending(page: Page
     """
     )
     assert await run(page, "pending", body) == [1, 1, 1, 0]
+
+
+async def test_messages_that_come_fast_go_in_bundles_and_what_cannot_wait_takes_them_along(page: Page) -> None:
+    """In a flood of 100 comments a second a page was busy with taking each by itself for a third of what it did."""
+    body = """
+        const bundles = [];
+        const post = module.inBundles((bundle) => bundles.push(bundle.join("")), (message) => message !== "D");
+        const pause = () => new Promise((done) => { setTimeout(done, 5); });
+        const until = async (length) => { while (bundles.length < length) await pause(); };
+        for (const message of "abcDef") post(message);
+        const atOnce = [...bundles];
+        await until(3);
+        post("g");
+        await until(4);
+        return [atOnce, bundles.slice(2)];
+    """
+    assert await run(page, "bundle", body) == [["a", "bcD"], ["ef", "g"]]

@@ -9,12 +9,13 @@ if TYPE_CHECKING:
 
 FLOW = """async ([comments, mine, deletes]) => {
     const { Flow } = await import("/js/watch/flow.js");
-    const delivered = [];
+    const [delivered, drawnAfter] = [[], []];
     const flow = new Flow({
         deliver: (name, data) => delivered.push(data.seq ?? name),
         isAlways: ({ author }) => author.id === mine,
         showsAll: () => false,
         changed: () => {},
+        delivered: () => drawnAfter.push(delivered.length),
     });
     for (const comment of comments) flow.take("comment", { seq: comment.seq, at_ms: comment.at_ms, comment });
     flow.take("likes", {});
@@ -23,7 +24,8 @@ FLOW = """async ([comments, mine, deletes]) => {
     const atOnce = delivered.length;
     while (delivered.length <= comments.length) await new Promise((done) => { setTimeout(done, 20); });
     const shown = comments.filter(({ id }) => !flow.skips(id));
-    return { soon, atOnce, delivered, shown: shown.map(({ seq }) => seq), ratio: flow.ratio, isFlood: flow.isFlood };
+    const { ratio, isFlood } = flow;
+    return { soon, atOnce, delivered, drawnAfter, shown: shown.map(({ seq }) => seq), ratio, isFlood };
 }"""
 PIECE = """async () => {
     const { Piece, PIECE_MAX } = await import("/js/parts/piece.js");
@@ -78,6 +80,7 @@ async def test_of_a_flood_five_a_second_are_shown_and_the_rest_is_counted(page: 
     assert sorted(found["delivered"], key=str) == sorted([*range(400), "likes"], key=str), "each is part of the state"
     assert [seq for seq in found["delivered"] if seq != "likes"] == list(range(400)), "in order"
     assert found["isFlood"]
+    assert found["drawnAfter"] == [401], "one bundle, drawn once"
     assert len(found["shown"]) <= 40
     assert found["ratio"] > 4
 

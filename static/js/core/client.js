@@ -147,7 +147,7 @@ export class HubClient {
     const timer = setTimeout(() => instead(() => this.#ownHub()), READY_MS);
     worker.onerror = () => instead(() => this.#ownHub());
     port.onmessage = ({ data }) => {
-      if (!data.ready) return this.#received(data);
+      if (!data.ready) return data.forEach((message) => this.#received(message));
       clearTimeout(timer);
       locked(data.ready, { mode: "shared" }, () => instead(() => this.#shareHub()));
       document.documentElement.dataset.hub = "shared";

@@ -11,7 +11,7 @@ import { Connection, Fallback } from "./connection.js";
 import { Topic } from "./topic.js";
 
 /** Of the messages between tab and hub. A worker of an older release goes on serving the tabs that it has. */
-export const VERSION = 4;
+export const VERSION = 5;
 
 const OWN_EVENTS = ["hello", "subscribed", "unsubscribed", "reset", "drain", "refused", "bye"];
 const FIRST_RETRY_MS = 1_000;

@@ -60,6 +60,8 @@ export class Comments {
       isAlways: (comment) => this.#isAlways(comment),
       showsAll: () => store.state.may.includes("delete") || this.#sample.showsAll,
       changed: () => this.#redraw(),
+      // Before the next picture: the page can answer between the one and the other.
+      delivered: () => store.draw(),
     });
     this.#thread = new Answers({
       path: this.path, changed: () => this.#turned(), failed: (text) => this.#form.complain(text),

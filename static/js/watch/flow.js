@@ -35,10 +35,10 @@ export class Flow {
 
   /**
    * `deliver(name, data)`: hand an event on, in order; `isAlways(comment)`; `showsAll()`: nothing is
-   * left out; `changed()`: other comments are to be drawn than before.
+   * left out; `changed()`: other comments are to be drawn than before; `delivered()`: a bundle was, all of it.
    */
-  constructor({ deliver, isAlways, showsAll, changed }) {
-    Object.assign(this, { deliver, isAlways, showsAll, changed });
+  constructor({ deliver, isAlways, showsAll, changed, delivered }) {
+    Object.assign(this, { deliver, isAlways, showsAll, changed, delivered });
   }
 
   skips(id) {
@@ -87,9 +87,9 @@ export class Flow {
   #judge(nowMs) {
     while (this.#recent.length && this.#recent[0].atMs < nowMs - CALM_MS) this.#recent.shift();
     const { length } = this.#recent;
-    const noticed = this.#recent.filter(({ atMs }) => atMs > nowMs - NOTICE_MS).length;
     const before = this.#isFlood;
-    this.#isFlood = before ? length > (PACE * CALM_MS) / 2_000 : noticed > (PACE * NOTICE_MS) / 1_000;
+    const noticed = () => this.#recent.filter(({ atMs }) => atMs > nowMs - NOTICE_MS).length;
+    this.#isFlood = before ? length > (PACE * CALM_MS) / 2_000 : noticed() > (PACE * NOTICE_MS) / 1_000;
     if (this.#isFlood && !before) this.#credit = 1;
     if (this.#isFlood !== before) this.changed();
   }
@@ -99,6 +99,7 @@ export class Flow {
     this.#waiting = [];
     this.#choose(bundle.filter(([name]) => name === "comment").map(([, { comment }]) => comment));
     for (const [name, data] of bundle) this.deliver(name, data);
+    this.delivered();
   }
 
   #look() {

@@ -15,6 +15,8 @@ const RETRY_MS = 10_000;
 const TOP_KINDS = 3;
 const BURST_MS = 350;
 const BURST_MAX = 20;
+/** What the button and the total are drawn from. */
+const DRAWN = ["likes", "mine", "viewer", "video", "over"];
 
 /** A number on the page that counts up to its value and goes down at once. It never becomes narrower. */
 export class Counter {
@@ -133,7 +135,8 @@ export class Likes {
     this.#names.show(data);
   }
 
-  render(state) {
+  render(state, before) {
+    if (before && DRAWN.every((name) => state[name] === before[name])) return;
     const { likes, mine, viewer } = state;
     if (viewer?.id !== this.#viewerId && !this.#isSending) this.#wanted = this.#confirmed = mine;
     this.#viewerId = viewer?.id;

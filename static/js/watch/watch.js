@@ -76,6 +76,7 @@ const replay = new Replay({ ...acts, likes, comments });
 const parts = [guest, likes, reactions, comments, watchers, stage, replay];
 let hasBoard = false;
 let hasQueue = false;
+let isGoingOn;
 
 /** What is beside the picture is loaded where there is something, or where the viewer may put something there. */
 async function loadBoard() {
@@ -123,6 +124,8 @@ function draw() {
 /** Where there is no picture: the rest goes on, if it does. */
 function drawGoesOn(state) {
   const goesOn = connectionState.isLive && isOpen(state) && state.video.comments_enabled && !as;
+  if (goesOn === isGoingOn) return;
+  isGoingOn = goesOn;
   for (const text of document.querySelectorAll("[data-goes-on]")) text.hidden = !goesOn;
 }
 
