@@ -10,12 +10,20 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+)
 
 from tests.kit import HANG_SECONDS
 from tests.sites import WAIT_SECONDS, Site, wait_for
@@ -27,6 +35,18 @@ from accounts.models import Viewer
 viewer = Viewer.objects.create_user("{username}", password="{password}", name="Nadia", is_broadcaster=True)
 print("TOKEN", issue_token(viewer))
 """
+
+
+EXTENT = "[document.documentElement.scrollWidth, innerWidth, document.documentElement.scrollHeight, innerHeight]"
+AS_IT_STAYS = """async () => {
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const transitions = document.getAnimations().filter((each) => each instanceof CSSTransition);
+    await Promise.allSettled(transitions.map((each) => each.finished));
+}"""
+"""Wait until a page that has another size or scheme is drawn, and its colors have changed."""
+LOOKS: tuple[tuple[Literal["light", "dark"], Sequence[str]], ...] = (("light", ()), ("dark", ["color-contrast"]))
+"""The schemes, and the rules that axe goes by: colors are all that differs."""
+PHONE, SIDEWAYS, DESKTOP = (390, 844), (844, 390), (1280, 800)
 
 
 _client = httpx.Client(timeout=WAIT_SECONDS)
@@ -165,15 +185,32 @@ class Window:
             assert time.monotonic() < deadline, f"waited in vain for {script}"
             await asyncio.sleep(0.05)
 
-    async def serious_axe_findings(self) -> list[str]:
-        return await self.axe_findings("serious", "critical")
+    async def looks_right(self, *sizes: tuple[int, int], scrolls: bool = False) -> None:
+        """Assert for each width and height, light and dark, that nothing sticks out and axe finds nothing serious.
 
-    async def axe_findings(self, *impacts: str, without: Sequence[str] = ()) -> list[str]:
-        """Return what axe finds, of these impacts or of any, but by no rule of `without`."""
+        `scrolls`: the page may be higher than the window.
+        """
+        for width, height in sizes:
+            await self.page.set_viewport_size({"width": width, "height": height})
+            await self.page.evaluate(AS_IT_STAYS)
+            wide, inner_width, high, inner_height = await self.page.evaluate(EXTENT)
+            assert wide <= inner_width and (scrolls or high <= inner_height), (width, height)
+            for scheme, rules in LOOKS:
+                await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                await self.page.evaluate(AS_IT_STAYS)
+                assert await self.serious_axe_findings(rules) == [], (width, height, scheme)
+
+    async def serious_axe_findings(self, rules: Sequence[str] = ()) -> list[str]:
+        return await self.axe_findings("serious", "critical", rules=rules)
+
+    async def axe_findings(self, *impacts: str, rules: Sequence[str] = ()) -> list[str]:
+        """Return what axe finds, of these impacts or of any, by these rules or by all."""
         from axe_playwright_python.async_playwright import Axe
 
-        left_out = {rule: {"enabled": False} for rule in without}
-        results = await Axe().run(self.page, options={"resultTypes": ["violations"], "rules": left_out})
+        options: dict[str, Any] = {"resultTypes": ["violations"]}
+        if rules:
+            options["runOnly"] = {"type": "rule", "values": rules}
+        results = await Axe().run(self.page, options=options)
         return [
             f"{found['id']}: {[node['html'][:200] for node in found['nodes'][:3]]}"
             for found in results.response["violations"]
@@ -203,13 +240,12 @@ async def signed_in(open_window: OpenWindow, who: Broadcaster, path: str, **opti
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_window(browser: Browser) -> AsyncIterator[OpenWindow]:
-    """Open a URL as somebody new: `await open_window(url, color_scheme="dark")`. Time limits are Playwright's."""
+    """Open a URL as somebody new: `await open_window(url, size=PHONE)`. Options and time limits are Playwright's."""
     async with AsyncExitStack() as stack:
 
-        async def open_it(url: str, **options: Any) -> Window:
-            context: BrowserContext = await browser.new_context(
-                **{"viewport": {"width": 1280, "height": 800}, **options}
-            )
+        async def open_it(url: str, *, size: tuple[int, int] = DESKTOP, **options: Any) -> Window:
+            viewport = ViewportSize(width=size[0], height=size[1])
+            context: BrowserContext = await browser.new_context(viewport=viewport, **options)
             context.set_default_timeout(WAIT_SECONDS * 1000)
             stack.push_async_callback(context.close)
             window = Window(await context.new_page())

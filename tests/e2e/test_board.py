@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import expect
 
-from tests.e2e.conftest import Broadcaster, OpenWindow, make_broadcaster
+from tests.e2e.conftest import PHONE, Broadcaster, OpenWindow, make_broadcaster
 from tests.e2e.test_watch import live_as, watch
 from tests.sites import Site
 
@@ -16,7 +16,7 @@ async def test_viewers_vote_and_everybody_sees_how_it_stands(
     video_id = broadcaster.new_video(title="Which song?")
     nadia = await live_as(open_window, broadcaster, video_id)
     ada = await open_window(watch(site, video_id))
-    bo = await open_window(watch(site, video_id, node=1), viewport={"width": 390, "height": 844}, color_scheme="dark")
+    bo = await open_window(watch(site, video_id, node=1), size=PHONE, color_scheme="dark")
     await ada.join("Ada")
 
     await nadia.page.get_by_role("button", name="Polls and announcements").click()
@@ -63,7 +63,7 @@ async def test_an_announcement_a_goal_and_a_raid(site: Site, broadcaster: Broadc
     other = make_broadcaster(site, "raided")
     target = other.new_video(title="Where they go")
     nadia = await live_as(open_window, broadcaster, video_id)
-    ada = await open_window(watch(site, video_id, node=1), viewport={"width": 390, "height": 844})
+    ada = await open_window(watch(site, video_id, node=1), size=PHONE)
     bo = await open_window(watch(site, target), color_scheme="dark")
     await bo.is_live()
     await nadia.page.get_by_role("button", name="Polls and announcements").click()
@@ -104,7 +104,7 @@ async def test_viewers_ask_vote_and_see_what_is_answered(
     video_id = broadcaster.new_video(title="Ask me")
     nadia = await live_as(open_window, broadcaster, video_id)
     ada = await open_window(watch(site, video_id))
-    bo = await open_window(watch(site, video_id, node=1), viewport={"width": 390, "height": 844}, color_scheme="dark")
+    bo = await open_window(watch(site, video_id, node=1), size=PHONE, color_scheme="dark")
     await ada.join("Ada")
     await expect(ada.page.get_by_role("tab", name="Questions")).to_have_count(0)
 

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 
 from tests import servers
 from tests.conftest import chromium_or_skip, launched
-from tests.e2e.conftest import Broadcaster, OpenWindow, Window
+from tests.e2e.conftest import PHONE, Broadcaster, OpenWindow, Window
 from tests.sites import Site
 
 
@@ -25,7 +25,7 @@ async def test_somebody_new_follows_a_channel_and_finds_it_at_home_and_beside_th
 ) -> None:
     id = channel_of(broadcaster)
     video_id = broadcaster.new_video(title="To be followed")
-    window = await open_window(f"{site.urls[0]}/channels/{id}/", viewport={"width": 390, "height": 844})
+    window = await open_window(f"{site.urls[0]}/channels/{id}/", size=PHONE)
     page = window.page
     await page.get_by_role("button", name="Follow").click()
     await page.get_by_placeholder("Your name").fill("Fan")

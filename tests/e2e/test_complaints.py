@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from playwright.async_api import expect
 
-from tests.e2e.conftest import OpenWindow, act_on, make_broadcaster, signed_in
+from tests.e2e.conftest import PHONE, OpenWindow, act_on, make_broadcaster, signed_in
 from tests.sites import Site
 
-PHONE = {"width": 390, "height": 844}
 RUDE = "A rude word about somebody's family"
 
 
@@ -64,7 +63,7 @@ async def test_a_report_on_a_phone_asks_for_a_name_first(site: Site, open_window
     video_id = nadia.new_video()
     token = nadia.call("POST", "/guests", {"name": "A troll"})["token"]
     nadia.call("POST", f"/videos/{video_id}/comments", {"body": RUDE}, token=token)
-    phone = await open_window(f"{site.urls[0]}/videos/{video_id}/", viewport=PHONE, has_touch=True)
+    phone = await open_window(f"{site.urls[0]}/videos/{video_id}/", size=PHONE, has_touch=True)
     await phone.is_live()
     await phone.page.locator(".comment .tools").wait_for(state="attached")  # what the server drew has none
     await phone.page.locator(".comment").tap()
@@ -79,7 +78,7 @@ async def test_a_report_on_a_phone_asks_for_a_name_first(site: Site, open_window
     await expect(phone.page.locator("#toast")).to_contain_text("Thank you")
 
     channel = nadia.call("GET", "/me")["viewer"]["id"]
-    owner = await signed_in(open_window, nadia, f"/rules/{channel}/", viewport=PHONE)
+    owner = await signed_in(open_window, nadia, f"/rules/{channel}/", size=PHONE)
     await expect(owner.page.locator(".reported")).to_contain_text("On the bus")
     await expect(owner.page.locator(".reported")).to_contain_text("The person, not a comment")
     assert await owner.serious_axe_findings() == []

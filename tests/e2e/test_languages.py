@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.conftest import Broadcaster, OpenWindow, signed_in
+from tests.e2e.conftest import PHONE, Broadcaster, OpenWindow, signed_in
 from tests.e2e.test_channel import channel_of
 from tests.sites import Site
 
@@ -18,7 +18,7 @@ async def test_pages_in_arabic_go_from_right_to_left_and_fit_a_phone(
     video = broadcaster.new_video(title="أمسية شعرية", description="قراءات مختارة.\nIn two languages.")
     broadcaster.comment(video, "Hello (from Berlin)!")
     paths = (f"/videos/{video}/", "/", "/studio/", f"/rules/{channel}/", "/accounts/", "/messages/", "/nothing/")
-    window = await signed_in(open_window, broadcaster, "/search/", viewport={"width": 390, "height": 844})
+    window = await signed_in(open_window, broadcaster, "/search/", size=PHONE)
     page = window.page
     await page.context.add_cookies([{"name": "language", "value": "ar", "url": site.urls[0]}])
     for path in paths:

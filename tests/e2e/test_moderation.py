@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from playwright.async_api import expect
 
-from tests.e2e.conftest import OpenWindow, make_broadcaster, signed_in
+from tests.e2e.conftest import PHONE, OpenWindow, make_broadcaster, signed_in
 from tests.sites import Site
-
-PHONE = {"width": 390, "height": 844}
 
 
 async def test_a_moderator_clears_a_room_by_keys_and_takes_it_back(site: Site, open_window: OpenWindow) -> None:
@@ -53,7 +51,7 @@ async def test_a_time_out_with_a_reason_takes_a_few_taps(site: Site, open_window
     token = nadia.call("POST", "/guests", {"name": "Troll"})["token"]
     for number in range(3):
         nadia.call("POST", f"/videos/{video_id}/comments", {"body": f"Rude {number}"}, token=token)
-    phone = await signed_in(open_window, nadia, f"/videos/{video_id}/", viewport=PHONE, has_touch=True)
+    phone = await signed_in(open_window, nadia, f"/videos/{video_id}/", size=PHONE, has_touch=True)
     await phone.is_live()
     await phone.page.locator(".comment", has_text="Rude 2").tap()
     await phone.page.get_by_role("button", name="More about this person").tap()

@@ -6,10 +6,9 @@ import re
 from typing import Any
 
 import psycopg
-import pytest
 from playwright.async_api import expect
 
-from tests.e2e.conftest import Broadcaster, OpenWindow, Window
+from tests.e2e.conftest import DESKTOP, PHONE, Broadcaster, OpenWindow, Window
 from tests.e2e.test_replay import ended
 from tests.npm import HtmlErrors
 from tests.sites import Site
@@ -39,12 +38,11 @@ def answer(broadcaster: Broadcaster, video_id: str, body: str, *, to: str = "Who
     return str(broadcaster.call("POST", path, {"body": body, "reply_to": found["id"]})["id"])
 
 
-@pytest.mark.parametrize("size", [(390, 844), (1280, 800)])
 async def test_who_is_answered_finds_it_on_every_page_live_and_seen_on_all(
-    site: Site, broadcaster: Broadcaster, open_window: OpenWindow, html_errors: HtmlErrors, size: tuple[int, int]
+    site: Site, broadcaster: Broadcaster, open_window: OpenWindow, html_errors: HtmlErrors
 ) -> None:
     video_id = broadcaster.new_video(title="The final")
-    window = await come(open_window, site, video_id, viewport={"width": size[0], "height": size[1]})
+    window = await come(open_window, site, video_id, size=PHONE)
     page = window.page
     other = Window(await page.context.new_page())
     await other.page.goto(site.urls[0])
@@ -67,6 +65,7 @@ async def test_who_is_answered_finds_it_on_every_page_live_and_seen_on_all(
     tell(site)
     await expect(line.first).to_contain_text("And the Owls")
     assert await other.axe_findings() == []
+    await other.looks_right(PHONE, DESKTOP, scrolls=True)
     assert html_errors({"list": await other.page.content()}) == []
     broadcaster.call("DELETE", f"/videos/{video_id}/comments/{answered}")
     tell(site)
@@ -110,7 +109,7 @@ async def test_the_page_of_choices(
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow, html_errors: HtmlErrors
 ) -> None:
     video_id = broadcaster.new_video()
-    window = await come(open_window, site, video_id, viewport={"width": 390, "height": 844})
+    window = await come(open_window, site, video_id, size=PHONE)
     page = window.page
     await window.page.goto(f"{site.urls[0]}/notices/")
     await page.get_by_role("link", name="What you hear of").click()

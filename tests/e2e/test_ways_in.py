@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.conftest import Broadcaster, OpenWindow, Window, make_broadcaster, signed_in
-from tests.e2e.test_studio import DESKTOP, PHONE
+from tests.e2e.conftest import DESKTOP, PHONE, Broadcaster, OpenWindow, Window, make_broadcaster, signed_in
 from tests.e2e.test_watch import plays, watch
 from tests.ingest.booth import encoders
 from tests.ingest.origins import film_server
@@ -54,7 +53,7 @@ async def test_the_address_of_srt_is_copied_from_the_studio_and_viewers_choose_a
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow
 ) -> None:
     video_id = broadcaster.new_video(title="By SRT")
-    studio = await signed_in(open_window, broadcaster, "/studio/", viewport=DESKTOP)
+    studio = await signed_in(open_window, broadcaster, "/studio/", size=DESKTOP)
     field = studio.page.get_by_label("Over a bad network: by SRT")
     known = broadcaster.call("GET", "/me/stream-key")
     await expect(field).to_have_value(re.compile("^srt://"))
@@ -80,7 +79,7 @@ async def test_the_address_of_srt_is_copied_from_the_studio_and_viewers_choose_a
 async def test_an_address_to_fetch_from_is_entered_in_the_form(
     site: Site, broadcaster: Broadcaster, open_window: OpenWindow, origin: str
 ) -> None:
-    studio = await signed_in(open_window, broadcaster, "/studio/", viewport=PHONE)
+    studio = await signed_in(open_window, broadcaster, "/studio/", size=PHONE)
     page = studio.page
     await page.get_by_role("button", name="New video").click()
     await page.get_by_label("Title", exact=True).fill("Fetched")
