@@ -259,11 +259,17 @@ async def attack(site: Site, broadcaster: Broadcaster, texts: str, *, has_shield
     }
 
 
+ATTACKS = {
+    f"{texts}, {'shield' if has_shield else 'moderator'}": (texts, has_shield)
+    for texts, has_shield in itertools.product(TEXTS, (True, False))
+}
+
+
 async def run(site: Site, options: Any) -> dict[str, dict[str, Any]]:
     found = {}
-    for number, (texts, has_shield) in enumerate(itertools.product(TEXTS, (True, False))):
+    for number, name in enumerate(options.only or ATTACKS):
         broadcaster = await asyncio.to_thread(make_broadcaster, site, f"nadia{number}")
-        name = f"{texts}, {'shield' if has_shield else 'moderator'}"
+        texts, has_shield = ATTACKS[name]
         found[name] = await attack(site, broadcaster, texts, has_shield=has_shield, options=options)
     return found
 
@@ -275,6 +281,7 @@ def main() -> int:
     parser.add_argument("--addresses", type=int, default=20, help="from which the attackers come")
     parser.add_argument("--rate", type=float, default=50.0, help="comments of the attack a second")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each attack goes on")
+    parser.add_argument("--only", action="append", choices=ATTACKS, help="this attack; may be given several times")
     parser.add_argument("--json", metavar="FILE", help="write the figures there; - is standard output")
     options = parser.parse_args()
     if min(options.honest, options.attackers, options.rate, options.seconds) <= 0 or not 0 < options.addresses <= 250:

@@ -43,11 +43,15 @@ def durable_site(*, nodes: int = 0, env: dict[str, str] | None = None) -> Iterat
     """Start PostgreSQL with fsync on, Valkey, a dispatcher and nodes, in a folder that goes afterwards.
 
     Sets the environment that the settings read: call it before anything of Django is imported.
+    A run of the tests lends its PostgreSQL (TEST_DATABASE_URL), which has fsync off.
     """
     with embedded.temporary_folder() as folder, contextlib.ExitStack() as stack:
-        for server in embedded.servers(folder, valkey=False):
-            stack.enter_context(embedded.started(server, folder))
-        os.environ["DATABASE_URL"] = embedded.database_url(folder)
+        if "TEST_DATABASE_URL" in os.environ:
+            os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+        else:
+            for server in embedded.servers(folder, valkey=False):
+                stack.enter_context(embedded.started(server, folder))
+            os.environ["DATABASE_URL"] = embedded.database_url(folder)
         os.environ["SECRET_KEY"] = secrets.token_urlsafe(48)
         os.environ["LIVE_LIMITS"] = "off"
         os.environ["DJANGO_SETTINGS_MODULE"] = "liveplatform.settings"
