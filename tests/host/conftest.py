@@ -9,13 +9,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import IO, TextIO
 
 import pytest
 
 from host import embedded
 from host.environment import NAMES
+from tests import forks
 from tests.sites import CHECKOUT, free_port, wait_for
+
+SITES = ("serve", "regions")
+"""Commands that start whole sites."""
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would all commands that are started here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -44,27 +50,23 @@ class Command:
     """`manage.py` as a process: what it has printed so far, and its end."""
 
     def __init__(self, arguments: tuple[str, ...], env: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-u", "manage.py", *arguments],
-            cwd=CHECKOUT,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
         self.output = ""
         self.errors = ""
+        with ExitStack() as stack:
+            pipes = {name: os.pipe() for name in ("output", "errors")}
+            output, errors = (stack.enter_context(open(writing, "wb")) for _, writing in pipes.values())
+            self.process = _process(arguments, env, output, errors)
         self._readers = [
-            threading.Thread(target=self._read, args=(name, stream), daemon=True)
-            for name, stream in (("output", self.process.stdout), ("errors", self.process.stderr))
+            threading.Thread(target=self._read, args=(name, open(reading)), daemon=True)  # noqa: SIM115
+            for name, (reading, _) in pipes.items()
         ]
         for reader in self._readers:
             reader.start()
 
-    def _read(self, name: str, stream: Iterator[str]) -> None:
-        for line in stream:
-            setattr(self, name, getattr(self, name) + line)
+    def _read(self, name: str, stream: TextIO) -> None:
+        with stream:
+            for line in stream:
+                setattr(self, name, getattr(self, name) + line)
 
     def wait_for_line(self, text: str) -> str:
         """Return the line that contains the text, as soon as it is printed."""
@@ -82,14 +84,28 @@ class Command:
         code = self.process.wait(120)
         for reader in self._readers:
             reader.join()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream:
-                stream.close()
         return code
 
     def pids(self) -> set[int]:
         """Return the processes it has started, and theirs."""
         return _descendants(self.process.pid)
+
+
+def _process(
+    arguments: tuple[str, ...], env: dict[str, str], output: IO[bytes], errors: IO[bytes]
+) -> subprocess.Popen[bytes] | forks.Forked:
+    """Start `manage.py`: a site as its users do, other commands as forks."""
+    argv = [sys.executable, "manage.py", *arguments]
+    if arguments[0] not in SITES and forks.fits(env):
+        return forks.Forked(argv, env=env, output=output, errors=errors)
+    return subprocess.Popen(
+        [sys.executable, "-u", *argv[1:]],
+        cwd=CHECKOUT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=errors,
+    )
 
 
 @pytest.fixture
