@@ -1,8 +1,9 @@
 """Starts the site's Python programs as forks of a process that has imported their libraries. Used by tests.sites.
 
-A run of the suite starts some hundreds of nodes, workers and commands, and most of what a start costs are imports of
-libraries. The site's own code is imported after the fork, with the program's environment and arguments, so it is the
-program's own. What starts a site as its users do (`./run`, the files of deploy/) does not come here.
+A run of the suite starts some hundreds of nodes, workers and commands, and most of what a start costs are imports. One
+fork server of the run has imported the libraries. A site has another, a fork of that one, which has imported the site's
+code too, with the site's environment. What starts a site as its users do (`./run`, the files of deploy/) does not come
+here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import itertools
 import json
 import os
 import runpy
@@ -22,6 +24,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -41,7 +44,11 @@ LIBRARIES = (
     "pydantic.networks", "re2", "redis.asyncio", "redis.sentinel", "requests", "servestatic.media_types",
     "service_identity", "twisted.internet.ssl", "twisted.web.http", "twisted.web.resource", "uuid_utils",
 )  # fmt: skip
+# What the programs of a site have in common. Nothing that starts a thread or an event loop when it is imported.
+OWN = ("django.contrib.admin.sites", "liveplatform.celery", "liveplatform.urls", "realtime.node.process")
+OF_A_SITE = "fork server"
 _lock = threading.Lock()
+_numbers = itertools.count(1)
 REQUEST_MAX_BYTES = 1024 * 1024
 FDS_MAX = 16
 FIRST_FREE_FD = 200
@@ -68,10 +75,12 @@ class Forked:
         output: IO[bytes],
         errors: IO[bytes] | None = None,
         fds: Sequence[int] = (),
+        address: str = "",
     ) -> None:
+        """`address`: of the fork server that the program is a fork of, else it is that of the run."""
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with _lock:
-            self._server.connect(_fork_server())
+            self._server.connect(address or _fork_server())
         request = json.dumps({"argv": argv[1:], "env": dict(env), "fds": [1, 2, *fds]})
         given = [output.fileno(), (errors or output).fileno(), *fds]
         socket.send_fds(self._server, [request.encode()], given)
@@ -106,10 +115,10 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def run(argv: Sequence[str], *, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(argv: Sequence[str], *, env: Mapping[str, str], address: str = "") -> subprocess.CompletedProcess[str]:
     """Run a program to its end, as `subprocess.run(…, capture_output=True, text=True)` does."""
     with open(os.memfd_create("output"), "w+b") as output, open(os.memfd_create("errors"), "w+b") as errors:
-        code = Forked(argv, env=env, output=output, errors=errors).wait()
+        code = Forked(argv, env=env, output=output, errors=errors, address=address).wait()
         written = [_text(output), _text(errors)]
     return subprocess.CompletedProcess(list(argv), code, *written)
 
@@ -117,6 +126,24 @@ def run(argv: Sequence[str], *, env: Mapping[str, str]) -> subprocess.CompletedP
 def _text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode(errors="replace")
+
+
+class SiteServer:
+    """The fork server of a site: its forks have the site's environment. It ends when it is closed."""
+
+    def __init__(self, env: Mapping[str, str], log: IO[bytes]) -> None:
+        self.env = dict(env)
+        self.address = f"\0liveplatform-forks-{os.getpid()}-{next(_numbers)}"
+        self._ours, theirs = socket.socketpair()
+        with theirs:
+            argv = [sys.executable, OF_A_SITE, self.address[1:], str(theirs.fileno())]
+            self._process = Forked(argv, env=env, output=log, fds=[theirs.fileno()])
+        assert self._ours.recv(1) == b"+", "the fork server of the site did not start"
+
+    def close(self) -> None:
+        """End it, and its forks."""
+        self._ours.close()
+        self._process.wait()
 
 
 @functools.cache
@@ -211,13 +238,37 @@ def _become(request: Mapping[str, Any], fds: Sequence[int]) -> None:
 
 
 def _run(argv: Sequence[str]) -> None:
-    if argv[0] == "manage.py":
+    if argv[0] == OF_A_SITE:
+        _serve_site(*argv[1:])
+    elif argv[0] == "manage.py":
         sys.argv = list(argv)
         runpy.run_path(str(CHECKOUT / "manage.py"), run_name="__main__")
     else:
         _, _, module, *arguments = argv
         sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _serve_site(name: str, fd: str) -> None:
+    try:
+        import django
+
+        django.setup()
+        for module in OWN:
+            importlib.import_module(module)
+    except Exception:
+        traceback.print_exc()  # the programs, too, will say what is wrong
+    assert len(os.listdir("/proc/self/task")) == 1, "a fork has only the thread that forks"
+    _serve(name, int(fd))
+
+
+def _serve(name: str, fd: int) -> None:
+    """Serve as a fork server, or, in a fork of it, run what it is asked for."""
+    assert "twisted.internet.reactor" not in sys.modules, "a program chooses its reactor"
+    gc.collect()
+    gc.freeze()  # Walking the libraries again and again takes a fork 0.1 s of its start.
+    if request := _Server(name, socket.socket(fileno=fd)).serve():
+        _run(request["argv"])
 
 
 def main() -> None:
@@ -228,12 +279,7 @@ def main() -> None:
     for library in LIBRARIES:
         importlib.import_module(library)
     passwords.hash_quickly()
-    assert "twisted.internet.reactor" not in sys.modules, "a program chooses its reactor"
-    gc.collect()
-    gc.freeze()  # Walking the libraries again and again takes a fork 0.1 s of its start.
-    server = _Server(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))
-    if request := server.serve():
-        _run(request["argv"])
+    _serve(sys.argv[1], int(sys.argv[2]))
 
 
 if __name__ == "__main__":

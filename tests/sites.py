@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -90,6 +90,7 @@ class Site:
             "LIVE_PAGE_PORT": str(free_port()),
             **env,
         }
+        self._fork_servers: list[forks.SiteServer] = []
         self.nodes: list[Child] = []
         self.urls: list[str] = []
         self.dispatcher: Child | None = None
@@ -166,7 +167,7 @@ class Site:
 
     def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `manage.py` command against this site. With `check`, its failure is the test's."""
-        done = forks.run([sys.executable, "manage.py", *arguments], env=self.env)
+        done = forks.run([sys.executable, "manage.py", *arguments], env=self.env, address=self._fork_server(self.env))
         assert not check or done.returncode == 0, f"manage.py {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done
 
@@ -210,8 +211,20 @@ class Site:
         with self._log(program.name).open("ab") as log:
             env = program.env or self.env
             program = dataclasses.replace(program, env=env)
-            is_ours = program.argv[:3] == (*programs.PYTHON, "-m") and program.cwd == CHECKOUT
-            return (_ForkedChild if is_ours and forks.fits(env) else Child)(program, log)
+            if program.argv[:3] == (*programs.PYTHON, "-m") and program.cwd == CHECKOUT and forks.fits(env):
+                return _ForkedChild(program, log, self._fork_server(env))
+            return Child(program, log)
+
+    def _fork_server(self, env: Mapping[str, str]) -> str:
+        """Return the address of the one that has this environment; "" if the run's has to do."""
+        if not forks.fits(env):
+            return ""
+        for server in self._fork_servers:
+            if server.env == env:
+                return server.address
+        with self._log("forks").open("ab") as log:
+            self._fork_servers.append(forks.SiteServer(env, log))
+        return self._fork_servers[-1].address
 
     def close(self) -> None:
         """Stop every process, each as it likes to be stopped."""
@@ -220,15 +233,17 @@ class Site:
             child.ask_to_stop()
         for child in [*children, self.valkey]:
             child.stop()
+        for server in self._fork_servers:
+            server.close()
 
 
 class _ForkedChild(Child):
-    def __init__(self, program: Program, output: IO[bytes]) -> None:
+    def __init__(self, program: Program, output: IO[bytes], address: str) -> None:
         assert program.env is not None
         self.program = program
         self.process = cast(
             "subprocess.Popen[bytes]",
-            forks.Forked(program.argv, env=program.env, output=output, fds=program.fds),
+            forks.Forked(program.argv, env=program.env, output=output, fds=program.fds, address=address),
         )
         self._buried, self._guard = False, None
 
