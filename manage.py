@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host import embedded, environment
+from host.errors import database_reason, explain
 
 if TYPE_CHECKING:
     from django.core.management.base import BaseCommand
 
 CONNECT_SECONDS = 5
-UNDEFINED_TABLE = "42P01"
 # They use no table themselves.
 WITHOUT_SERVERS = {
     "help", "version", "--version", "check", "collectstatic", "compilemessages", "diffsettings", "findstatic",
@@ -38,20 +38,10 @@ def main() -> int:
             _run(checks_database=needs_servers and "DATABASE_URL" in os.environ)
     except KeyboardInterrupt:
         return 130
-    except embedded.ServersError as error:
-        return _refuse(str(error))
     except Exception as error:
-        # Imported here: a start without an error must not wait for it.
-        from django.core.exceptions import ImproperlyConfigured
-        from django.core.management import CommandError
-        from django.db.utils import OperationalError, ProgrammingError
-
-        if isinstance(error, ImproperlyConfigured | CommandError):
-            return _refuse(str(error))
-        if isinstance(error, ProgrammingError) and getattr(error.__cause__, "sqlstate", None) == UNDEFINED_TABLE:
-            return _refuse(f"the database lacks tables ({_reason(error)}): manage.py migrate makes them")
-        if isinstance(error, OperationalError):
-            return _refuse(f"DATABASE_URL: {_reason(error)}")
+        if reason := explain(error):
+            print(f"liveplatform: {reason}", file=sys.stderr)
+            return 2
         raise
     return 0
 
@@ -117,18 +107,7 @@ def _check_database(name: str, url: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=CONNECT_SECONDS).close()
     except psycopg.Error as error:
-        raise ImproperlyConfigured(f"{name}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Return the line of a database error that tells what is wrong; a host with two addresses gets one for each."""
-    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
-    return next((line for line in reversed(lines) if "failed:" in line), lines[0])
-
-
-def _refuse(reason: str) -> int:
-    print(f"liveplatform: {reason}", file=sys.stderr)
-    return 2
+        raise ImproperlyConfigured(f"{name}: {database_reason(error)}") from error
 
 
 if __name__ == "__main__":

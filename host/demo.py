@@ -1,4 +1,4 @@
-"""The demo broadcast, from its start until a moderator ends its video or the site stops. Called by host.site.
+"""The demo broadcast, from its start until a moderator ends its video or the site stops. Called by liveplatform.demo.
 
 The video belongs to an app, which `DEMO_VIDEO` in the settings names. Its picture is made here (host.picture), and
 comes in as any broadcaster's. When the video ends, the broadcast ends until the next start. A site that cannot have the
@@ -8,20 +8,24 @@ demo runs without it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
+import signal
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from django.conf import settings
+from django.db import connections
 from django.db.utils import OperationalError
 
 from host import demo_guests, picture
-from host.preparation import with_database
-from host.supervisor import Supervisor
+from host.supervisor import Supervisor, until_asked
 from host.waiting import until
 from realtime.background import end
 from web.addresses import in_url, reachable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 CHECK_SECONDS = 2.0
 NAME = "demo"
@@ -45,57 +49,59 @@ class DemoVideo(Protocol):
     def is_live(self, video_id: Any, /) -> bool: ...
 
 
-class Demo:
-    """The demo broadcast of one run of the site."""
+class _Printed:
+    """The log of the demo's own supervisor: the site's adds time and name."""
 
-    def __init__(self, supervisor: Supervisor, stop_asked: asyncio.Event) -> None:
-        self._supervisor = supervisor
-        self._stop_asked = stop_asked
+    def line(self, _: str, text: str) -> None:
+        print(text, flush=True)
 
-    async def run(self) -> None:
-        """Broadcast until the video is ended. Needs Django set up, and the tables."""
-        video = cast("DemoVideo", import_module(settings.DEMO_VIDEO))
+
+async def broadcast() -> None:
+    """Broadcast until the video is ended, or a signal asks to stop. Needs Django set up, and the tables."""
+    stop_asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop_asked.set)
+    async with Supervisor(_Printed()) as supervisor:
         try:
-            if not (settings.LIVE_DEMO and settings.LIVE_RTMP_PORT):
-                if not settings.LIVE_PEERS:  # otherwise it may belong to another region
-                    await with_database(video.close_broadcast)
-                return
-            video_id = await with_database(video.open_broadcast)
-            address = f"rtmp://{in_url(settings.LIVE_RTMP_HOST)}:{settings.LIVE_RTMP_PORT}/live"
-            key, token = await with_database(video.stream_key), await with_database(video.token)
-            await until(_takes_pictures, every_seconds=CHECK_SECONDS / 10)
-            self._supervisor.start(await asyncio.to_thread(picture.program, address, key))
-        except (OperationalError, OSError, RuntimeError) as error:
-            self._supervisor.say(f"no demo broadcast: {error}")
-            return
-        if await self._goes_on(video, video_id, token):
-            return
-        await self._supervisor.stop([NAME])
-        self._supervisor.say("the demo broadcast has been ended")
+            await until_asked(_broadcast(supervisor), stop_asked)
+        finally:
+            await supervisor.stop([NAME])
 
-    async def _goes_on(self, video: DemoVideo, video_id: Any, token: str) -> bool:
-        """Let guests act until the video ends or the site stops. Return True if it is the site that stops."""
-        host, is_secure = in_url(settings.HOST), settings.LIVE_TLS_CERT is not None
-        address = f"https://{host}:{settings.LIVE_TLS_PORT}" if is_secure else f"http://{host}:{settings.PORT}"
-        client = demo_guests.client_of(address, allowed_hosts=settings.ALLOWED_HOSTS)
-        async with client:
-            guests = demo_guests.DemoGuests(
-                client, video_id, folder=settings.DATA_DIR, chance=random.Random(), host_token=token
-            )
-            acting = asyncio.create_task(guests.run(), name="demo guests")
-            try:
-                while await _is_live(video, video_id):
-                    if await self._stops_within(CHECK_SECONDS):
-                        return True
-                return False
-            finally:
-                await end(acting)
 
-    async def _stops_within(self, seconds: float) -> bool:
-        """Wait that long, or until the site is asked to stop. Returns whether it is."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop_asked.wait(), seconds)
-        return self._stop_asked.is_set()
+async def _broadcast(supervisor: Supervisor) -> None:
+    video = cast("DemoVideo", import_module(settings.DEMO_VIDEO))
+    try:
+        if not (settings.LIVE_DEMO and settings.LIVE_RTMP_PORT):
+            if not settings.LIVE_PEERS:  # otherwise it may belong to another region
+                await _with_database(video.close_broadcast)
+            return
+        video_id = await _with_database(video.open_broadcast)
+        address = f"rtmp://{in_url(settings.LIVE_RTMP_HOST)}:{settings.LIVE_RTMP_PORT}/live"
+        key, token = await _with_database(video.stream_key), await _with_database(video.token)
+        await until(_takes_pictures, every_seconds=CHECK_SECONDS / 10)
+        await supervisor.start(await asyncio.to_thread(picture.program, address, key))
+    except (OperationalError, OSError, RuntimeError) as error:
+        supervisor.say(f"no demo broadcast: {error}")
+        return
+    await _act(video, video_id, token)
+    await supervisor.stop([NAME])
+    supervisor.say("the demo broadcast has been ended")
+
+
+async def _act(video: DemoVideo, video_id: Any, token: str) -> None:
+    """Let guests act until the video ends."""
+    host, is_secure = in_url(settings.HOST), settings.LIVE_TLS_CERT is not None
+    address = f"https://{host}:{settings.LIVE_TLS_PORT}" if is_secure else f"http://{host}:{settings.PORT}"
+    client = demo_guests.client_of(address, allowed_hosts=settings.ALLOWED_HOSTS)
+    async with client:
+        guests = demo_guests.DemoGuests(
+            client, video_id, folder=settings.DATA_DIR, chance=random.Random(), host_token=token
+        )
+        acting = asyncio.create_task(guests.run(), name="demo guests")
+        try:
+            await until(lambda: _has_ended(video, video_id), every_seconds=CHECK_SECONDS)
+        finally:
+            await end(acting)
 
 
 async def _takes_pictures() -> bool:
@@ -108,9 +114,21 @@ async def _takes_pictures() -> bool:
     return True
 
 
-async def _is_live(video: DemoVideo, video_id: Any) -> bool:
+async def _has_ended(video: DemoVideo, video_id: Any) -> bool:
     try:
-        return await with_database(video.is_live, video_id)
+        return not await _with_database(video.is_live, video_id)
     except OperationalError:
         # While the database is away nobody can end it.
-        return True
+        return False
+
+
+async def _with_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do database work in a thread, and give its connection back."""
+
+    def work_and_close() -> T:
+        try:
+            return work(*args, **kwargs)
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(work_and_close)

@@ -1,19 +1,17 @@
 """What the database needs before the site serves: its tables, and an administrator.
 
-Called by host.site, in threads. Only this part of the start needs Django, and it takes longer than all the rest. So
-Django's modules are imported late, and `is_prepared` says early whether the nodes may start meanwhile.
+Called by liveplatform.preparation, a process that ends, because the site's supervisor has no Django in its memory.
+`is_prepared` says early, to host.site, whether the nodes may start meanwhile.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import io
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import django
 from django.conf import settings
@@ -21,8 +19,8 @@ from django.conf import settings
 from host import embedded
 from host.programs import CHECKOUT
 
-P = ParamSpec("P")
-T = TypeVar("T")
+PASSWORD = "admin_password"
+NEW_PASSWORD = "admin_password.new"
 
 
 def is_prepared(folder: Path) -> bool:
@@ -82,29 +80,30 @@ class _LinesTo(io.TextIOBase):
         return len(text)
 
 
-def make_first_admin() -> str | None:
-    """Make the account `admin` if the site has no administrator. Returns its password, or None."""
+def make_first_admin(folder: Path) -> None:
+    """Make the account `admin` if the site has no administrator, and leave its password for `first_password`."""
     from django.contrib.auth import get_user_model
 
     people = get_user_model().objects
     if people.filter(is_superuser=True).exists() or people.filter(username="admin").exists():
-        return None
+        return
     password = secrets.token_urlsafe(12)
+    embedded.write_private(folder / NEW_PASSWORD, f"{password}\n")  # before the account: nobody could sign in to it
     people.create_superuser("admin", password=password)
+
+
+def first_password(folder: Path, *, keep: bool) -> str | None:
+    """Return the password of an administrator that nobody has been told of, once. `keep`: in the file `PASSWORD`."""
+    new = folder / NEW_PASSWORD
+    try:
+        password = new.read_text().strip()
+    except FileNotFoundError:
+        return None
+    if keep:
+        new.rename(folder / PASSWORD)
+    else:
+        new.unlink()
     return password
-
-
-async def with_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do database work in a thread, and give its connection back."""
-    from django.db import connections
-
-    def work_and_close() -> T:
-        try:
-            return work(*args, **kwargs)
-        finally:
-            connections.close_all()
-
-    return await asyncio.to_thread(work_and_close)
 
 
 def close_connections() -> None:

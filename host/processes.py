@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 # After SIGKILL only the kernel can delay the end.
 KILL_SECONDS = 5.0
@@ -35,6 +35,21 @@ class Program:
     fds: tuple[int, ...] = ()
     secrets: tuple[str, ...] = ()
     """What is left out of the lines that it writes."""
+    imports: tuple[str, ...] | None = None
+    """What it shares with other programs of Python; None: it is not to be forked (host.forks)."""
+    may_end: bool = False
+    """With exit code 0 it has done its work, and is not started again."""
+
+
+class Process(Protocol):
+    """What a child needs of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float, /) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
 
 
 class Child:
@@ -45,15 +60,27 @@ class Child:
     (Linux), else from a shell that waits until the parent's end of a pipe closes.
     """
 
-    def __init__(self, program: Program, output: int | IO[bytes] = subprocess.DEVNULL) -> None:
-        """Start it. Raises OSError when the system cannot."""
+    def __init__(
+        self,
+        program: Program,
+        output: int | IO[bytes] = subprocess.DEVNULL,
+        *,
+        process: Process | None = None,
+    ) -> None:
+        """Start it, if there is no `process` yet, which was forked. Raises OSError when the system cannot."""
         self.program = program
+        self._buried = False
+        self._guard: subprocess.Popen[bytes] | None = None
+        self.process = process or self._started(output)
+
+    def _started(self, output: int | IO[bytes]) -> Process:
+        program = self.program
         setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
         prefix = (setpriv, "--pdeathsig", program.stop_signal.name.removeprefix("SIG"), "--") if setpriv else ()
         owner: dict[str, Any] = {}
         if program.uid is not None:
             owner = {"user": program.uid, "group": program.gid, "extra_groups": []}
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(
+        process = subprocess.Popen(
             [*prefix, *program.argv],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -64,8 +91,8 @@ class Child:
             start_new_session=True,
             **owner,
         )
-        self._buried = False
-        self._guard = None if setpriv else _guard(self.process.pid, program.stop_signal)
+        self._guard = None if setpriv else _guard(process.pid, program.stop_signal)
+        return process
 
     @property
     def pid(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from host.processes import Program
@@ -14,6 +15,19 @@ PYTHON = (sys.executable, "-u")
 DRAIN_SECONDS = 30.0
 # A worker finishes its task; the next start takes up the rest.
 WORKER_STOP_SECONDS = 10.0
+# What programs share when they are forked (host.forks). Nothing that starts a thread or an event loop when it is
+# imported, as Daphne's server does.
+PAGES = (
+    "liveplatform.urls", "allauth.account.middleware", "autobahn.twisted.websocket", "channels.generic.websocket",
+    "channels.routing", "channels_redis.pubsub", "daphne.utils", "django.contrib.messages.middleware",
+    "django.core.asgi", "liveplatform.assets", "psycopg_pool", "realtime.node.process", "redis.asyncio",
+    "servestatic.asgi", "twisted.internet.asyncioreactor", "twisted.internet.ssl", "twisted.web.http",
+)  # fmt: skip
+TASKS = (
+    "celery.apps.beat", "celery.apps.worker", "celery.bin.celery", "celery.concurrency.solo", "celery.fixups.django",
+    "celery.loaders.app", "celery.worker.consumer", "kombu.transport.redis", "liveplatform.celery",
+)  # fmt: skip
+DATABASE = ("django.db.migrations.executor",)
 
 
 def node(name: str, listening_fd: int, tls_fd: int | None = None) -> Program:
@@ -21,7 +35,7 @@ def node(name: str, listening_fd: int, tls_fd: int | None = None) -> Program:
     fds = {"--fd": listening_fd} if tls_fd is None else {"--fd": listening_fd, "--tls-fd": tls_fd}
     options = (word for option, fd in fds.items() for word in (option, str(fd)))
     argv = (*PYTHON, "-m", "liveplatform.node", *options)
-    return Program(name, argv, stop_seconds=DRAIN_SECONDS, cwd=CHECKOUT, fds=tuple(fds.values()))
+    return Program(name, argv, stop_seconds=DRAIN_SECONDS, cwd=CHECKOUT, fds=tuple(fds.values()), imports=PAGES)
 
 
 def dispatcher(name: str = "dispatcher") -> Program:
@@ -31,17 +45,32 @@ def dispatcher(name: str = "dispatcher") -> Program:
 
 def relay(name: str = "relay") -> Program:
     """The relay, which exchanges events with the other regions; any number may run."""
-    return Program(name, (*PYTHON, "-m", "liveplatform.relay"), stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
+    return _program(name, "relay", imports=PAGES)
 
 
 def ingest(name: str = "ingest") -> Program:
     """What takes pictures from encoders; one for each folder of pictures."""
-    return Program(name, (*PYTHON, "-m", "liveplatform.ingest"), stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
+    return _program(name, "ingest", imports=PAGES)
+
+
+def preparation(name: str = "database") -> Program:
+    """What makes the tables and the first administrator, if they are missing, and ends."""
+    return _program(name, "preparation", imports=DATABASE)
+
+
+def demo(name: str = "demo") -> Program:
+    """The demo broadcast, until its video ends."""
+    return replace(_program(name, "demo", imports=PAGES), may_end=True)
 
 
 def certificate(name: str = "certificate") -> Program:
     """What gets or renews the certificate, if it is time, and ends."""
-    return Program(name, (*PYTHON, "-m", "liveplatform.certificate"), stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
+    return _program(name, "certificate")
+
+
+def _program(name: str, module: str, *, imports: tuple[str, ...] = ()) -> Program:
+    argv = (*PYTHON, "-m", f"liveplatform.{module}")
+    return Program(name, argv, stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT, imports=imports)
 
 
 def jobs(name: str = "jobs") -> Program:
@@ -54,4 +83,4 @@ def _worker(name: str, *options: str) -> Program:
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     celery = (*PYTHON, "-m", "celery", "--app", "liveplatform", "--quiet", "worker")
     argv = (*celery, "--pool", "solo", "--hostname", f"{name}@%h", *quiet, *options)
-    return Program(name, argv, stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT)
+    return Program(name, argv, stop_seconds=WORKER_STOP_SECONDS, cwd=CHECKOUT, imports=TASKS)

@@ -135,7 +135,7 @@ class _Regions:
         program = Program(
             name, argv, stop_signal=signal.SIGINT, stop_seconds=STOP_SECONDS, env=environment, cwd=CHECKOUT
         )
-        child = self._supervisor.start(program)
+        child = await self._supervisor.start(program)
         self._children.append(child)
 
         async def serves_or_ended() -> bool:

@@ -1,7 +1,8 @@
 """The running site, from its first server to its last. Called by `manage.py serve`, which is `./run`.
 
-Order of the start: servers; then nodes, while this process sets Django up for migrations and demo; workers when the
-nodes serve. Django's modules are imported where they are used, so that the start of the nodes does not wait for them.
+Order of the start: the fork server, which imports what all programs share; servers; then nodes, while another program
+looks after the database; workers when the nodes serve. This process itself knows the settings, and no other part of
+Django: it only ticks, and memory is dear.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from host import demo, embedded, preparation, programs
+from host import embedded, preparation, programs
 from host.certificates.kept import CertificateOrder, KeptCertificate
 from host.certificates.renewal import CertificateRenewal
-from host.preparation import with_database
+from host.errors import ServersError, explain
+from host.forks import ForkServer
 from host.processes import Child
 from host.supervisor import LogStream, Supervisor, until_asked
 from host.waiting import until
@@ -57,6 +59,24 @@ def serve(claim: embedded.Ownership) -> None:
 
     Raises ServersError, ImproperlyConfigured when it cannot start: one line each.
     """
+    # First of all, because its imports take longest; and before there are threads.
+    with (
+        contextlib.closing(ForkServer(_set_up_django)) if sys.platform == "linux" else contextlib.nullcontext() as forks
+    ):
+        _serve(claim, forks)
+
+
+def _set_up_django() -> str | None:
+    try:
+        django.setup(set_prefix=False)
+    except Exception as error:
+        if reason := explain(error):
+            return reason
+        raise
+    return None
+
+
+def _serve(claim: embedded.Ownership, forks: ForkServer | None) -> None:
     # Checked once here. Otherwise each node and the relay fail with the same message again and again.
     keep_folder()
     if settings.DOMAIN:
@@ -75,7 +95,7 @@ def serve(claim: embedded.Ownership) -> None:
         if settings.LIVE_TLS_CERT is not None:
             secure = stack.enter_context(listen(settings.HOST, settings.LIVE_TLS_PORT, names=TLS_NAMES))
         _check_other_ports()
-        asyncio.run(_Site(claim, listening, secure, stream).run())
+        asyncio.run(_Site(claim, listening, secure, stream, forks).run())
 
 
 def _have_certificate() -> None:
@@ -105,12 +125,18 @@ class _Site:
     """One run of the site, from the first server to the last."""
 
     def __init__(
-        self, claim: embedded.Ownership, listening: socket.socket, secure: socket.socket | None, stream: LogStream
+        self,
+        claim: embedded.Ownership,
+        listening: socket.socket,
+        secure: socket.socket | None,
+        stream: LogStream,
+        forks: ForkServer | None,
     ) -> None:
         self._claim = claim
         self._listening = listening
         self._secure = secure
         self._stream = stream
+        self._forks = forks
         self._nodes = [f"node-{number}" for number in range(1, settings.LIVE_NODES + 1)]
         self._stop_asked = asyncio.Event()
         self._stop_asked_at = 0.0
@@ -121,7 +147,7 @@ class _Site:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._ask_to_stop)
-        async with Supervisor(self._stream, hidden=HIDDEN_LINES) as self._supervisor:
+        async with Supervisor(self._stream, hidden=HIDDEN_LINES, forks=self._forks) as self._supervisor:
             try:
                 await until_asked(self._work(), self._stop_asked)
             finally:
@@ -141,41 +167,54 @@ class _Site:
         folder = self._claim.folder
         wanted = {"postgres": "DATABASE_URL" not in os.environ, "valkey": "REDIS_URL" not in os.environ}
         servers = await asyncio.to_thread(functools.partial(embedded.servers, folder, **wanted))
-        children = [self._supervisor.start(server.program) for server in servers]
-        if early := preparation.is_prepared(folder):
-            self._start_nodes()
+        children = [await self._supervisor.start(server.program) for server in servers]
+        if self._forks is not None:
+            self._supervisor.hear("forks", self._forks.output)
+            await self._wait_for_forks(self._forks)
         await asyncio.gather(*map(self._wait_for_server, servers, children))
         self._claim.servers_are_ready()
-        await asyncio.to_thread(django.setup)
-        await with_database(preparation.migrate, self._supervisor.say)
-        if not early:
-            self._start_nodes()
+        if preparation.is_prepared(folder):
+            await asyncio.gather(self._prepare(), self._start_nodes())
+        else:
+            await self._prepare()
+            await self._start_nodes()
             preparation.remember_prepared(folder)
         if settings.LIVE_RTMP_PORT:
-            self._supervisor.start(programs.ingest())
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(demo.Demo(self._supervisor, self._stop_asked).run())
-            await self._wait_until_ready()
-            if settings.DOMAIN:
-                # Not sooner: the nodes answer what the authority asks.
-                tasks.create_task(self._renewal().run())
-            # Not sooner: their start delays that of the nodes, and nodes can serve without them, only later.
-            self._supervisor.start(programs.dispatcher())
-            self._supervisor.start(programs.jobs())
-            if settings.LIVE_PEERS:
-                self._supervisor.start(programs.relay())
-            await self._announce()
-            # The group, and so the site, goes on until a signal.
-            await self._stop_asked.wait()
+            await self._supervisor.start(programs.ingest())
+        await self._supervisor.start(programs.demo())
+        await self._wait_until_ready()
+        # Not sooner: their start delays that of the nodes, and nodes can serve without them, only later.
+        await self._supervisor.start(programs.dispatcher())
+        await self._supervisor.start(programs.jobs())
+        if settings.LIVE_PEERS:
+            await self._supervisor.start(programs.relay())
+        await self._announce()
+        if settings.DOMAIN:
+            # Not sooner: the nodes answer what the authority asks.
+            await self._renewal().run()
+        await self._stop_asked.wait()
+
+    async def _wait_for_forks(self, forks: ForkServer) -> None:
+        """Raises ImproperlyConfigured when Django cannot be set up."""
+        with contextlib.suppress(OSError):  # it has ended: programs are started without it
+            if reason := await forks.ready():
+                raise ImproperlyConfigured(reason)
+
+    async def _prepare(self) -> None:
+        """Raises ServersError when the database cannot be prepared."""
+        program = programs.preparation()
+        if await self._supervisor.run(program):
+            *_, why = ["it was stopped", *self._supervisor.last_lines(program.name).splitlines()]
+            raise ServersError(why.removeprefix("liveplatform: "))
 
     def _renewal(self) -> CertificateRenewal:
         order = CertificateOrder(settings.LIVE_ACME_DIRECTORY, tuple(settings.DOMAIN))
         return CertificateRenewal(self._supervisor, order, KeptCertificate(settings.DATA_DIR))
 
-    def _start_nodes(self) -> None:
+    async def _start_nodes(self) -> None:
         secure = self._secure.fileno() if self._secure is not None else None
         for name in self._nodes:
-            self._supervisor.start(programs.node(name, self._listening.fileno(), secure))
+            await self._supervisor.start(programs.node(name, self._listening.fileno(), secure))
 
     async def _wait_for_server(self, server: embedded.EmbeddedServer, child: Child) -> None:
         output = functools.partial(self._supervisor.last_lines, server.program.name)
@@ -209,8 +248,8 @@ class _Site:
         text = f"\n  Ready: {url}/\n"
         if settings.DOMAIN:
             text += _certificate_state()
-        if password := await with_database(preparation.make_first_admin):
-            text += await asyncio.to_thread(self._first_sign_in, url, password)
+        if password := preparation.first_password(self._claim.folder, keep=not self._stream.is_terminal):
+            text += self._first_sign_in(url, password)
         self._stream.plain(f"{text}  Data: {self._claim.folder} · Stop: Ctrl-C\n\n")
 
     def _first_sign_in(self, url: str, password: str) -> str:
@@ -219,20 +258,18 @@ class _Site:
         change = f"choose another with {_with_same_data()}./run manage.py changepassword admin\n"
         if self._stream.is_terminal:
             return f"{head} {password}\n  It is shown this once; {change}"
-        kept = self._claim.folder / "admin_password"
-        embedded.write_private(kept, f"{password}\n")
+        kept = self._claim.folder / preparation.PASSWORD
         return f"{head} in {kept}\n  Only you can read that file. Delete it when you have signed in; {change}"
 
     async def _stop(self) -> None:
         """Stop in an order that loses nothing: first nodes, which take requests; then workers, which pass events on;
         servers last.
         """
-        await self._stop_programs(["certificate"])
+        await self._stop_programs(["certificate", "database"])
         await self._stop_programs(self._nodes)
-        await self._stop_programs([demo.NAME])
+        await self._stop_programs(["demo"])
         await self._stop_programs(["ingest"])
         await self._stop_programs(["dispatcher", "jobs", "relay"])
-        preparation.close_connections()
         # Never by force: PostgreSQL stops fast by itself, and then has nothing to recover.
         await self._supervisor.stop(["valkey", "postgres"])
 

@@ -15,8 +15,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
+from host.forks import ForkServer, bury_orphans
 from host.processes import Child, Program
 
 FIRST_PAUSE_SECONDS = 0.5
@@ -30,6 +31,13 @@ LINE_MAX_BYTES = 16_384
 NAME_WIDTH = 11
 _READ_BYTES = 65_536
 _COLOURS = (36, 32, 33, 35, 34, 96, 92, 93)
+
+
+class LogLines(Protocol):
+    """Where lines of processes go."""
+
+    def line(self, name: str, text: str, /) -> None:
+        """Add a line. Never blocks for long."""
 
 
 class LogStream:
@@ -133,9 +141,11 @@ class Supervisor:
     Lives in the main thread of the process: it watches SIGCHLD.
     """
 
-    def __init__(self, stream: LogStream, *, hidden: Sequence[str] = ()) -> None:
-        """`hidden`: lines that contain one of these texts are not shown."""
+    def __init__(self, stream: LogLines, *, hidden: Sequence[str] = (), forks: ForkServer | None = None) -> None:
+        """`hidden`: lines that contain one of these texts are not shown. `forks`: what starts programs by `fork`."""
         self._stream = stream
+        self._forks = forks
+        self._adopts = forks is not None
         self._hidden = tuple(hidden)
         self._kept: dict[str, _Kept] = {}
         self._last_lines: dict[str, deque[str]] = {}
@@ -149,21 +159,26 @@ class Supervisor:
         await self.stop([*self._kept], hurry=True)
         self._loop.remove_signal_handler(signal.SIGCHLD)
 
-    def start(self, program: Program) -> Child:
+    async def start(self, program: Program) -> Child:
         """Start a program and keep it running. Raises OSError."""
         kept = _Kept(program)
-        child = self._run(kept)
+        child = await self._run(kept)
         self._kept[program.name] = kept
         kept.task = asyncio.create_task(self._keep(kept), name=program.name)
         return child
 
-    async def run(self, program: Program) -> None:
-        """Run a program once, to its end. Raises OSError."""
-        self.start(program)
+    async def run(self, program: Program) -> int | None:
+        """Run a program once, to its end, and return its exit code. Raises OSError."""
+        child = await self.start(program)
         kept = self._kept[program.name]
         kept.unwanted.set()
         await kept.ended.wait()
         await self._stop(kept, hurry=False)
+        return child.exit_code()
+
+    def hear(self, name: str, reading: int) -> None:
+        """Show what comes through a pipe."""
+        self._hear(Program(name, ()), reading, asyncio.Event())
 
     async def stop(self, names: Iterable[str], *, hurry: bool = False) -> None:
         """Stop programs, all at the same time, each within its own `stop_seconds`; with `hurry` by force."""
@@ -190,7 +205,8 @@ class Supervisor:
                 kept.child.send(signal.SIGKILL)
                 await kept.ended.wait()
         if kept.task:
-            await kept.task
+            kept.task.cancel()  # it may be waiting for the fork server
+            await asyncio.wait([kept.task])
         # Its last words.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(kept.read.wait(), LAST_WORDS_SECONDS)
@@ -201,7 +217,7 @@ class Supervisor:
         while True:
             started = self._loop.time()
             await kept.ended.wait()
-            if kept.unwanted.is_set():
+            if kept.unwanted.is_set() or (kept.program.may_end and kept.child and kept.child.exit_code() == 0):
                 return
             if self._loop.time() - started > STEADY_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
@@ -212,24 +228,42 @@ class Supervisor:
                 return
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             try:
-                self._run(kept)
+                await self._run(kept)
             except OSError as error:
                 self.say(f"{kept.program.name} cannot be started: {error}")
                 kept.child = None
 
-    def _run(self, kept: _Kept) -> Child:
+    async def _run(self, kept: _Kept) -> Child:
         reading, writing = os.pipe()
         try:
-            child = Child(kept.program, writing)
-        except OSError:
+            child = await self._forked(kept.program, writing) or Child(kept.program, writing)
+        except BaseException:
             os.close(reading)
             raise
         finally:
             os.close(writing)
         kept.child, kept.ended, kept.read = child, asyncio.Event(), asyncio.Event()
-        os.set_blocking(reading, False)
-        self._loop.add_reader(reading, self._read, reading, Lines(self._shower(kept.program)), kept.read)
+        self._hear(kept.program, reading, kept.read)
+        self._loop.call_soon(self._look)  # a fork may have ended before we knew of it
         return child
+
+    async def _forked(self, program: Program, output: int) -> Child | None:
+        """Start the program as a fork, if it can be one."""
+        if self._forks is None or program.imports is None:
+            return None
+        try:
+            return await self._forks.start(program, output)
+        except OSError:
+            self._forks.close()
+            self._forks = None
+            self.say(
+                "the fork server has ended: programs take more memory and start later until you start the site anew"
+            )
+            return None
+
+    def _hear(self, program: Program, reading: int, read: asyncio.Event) -> None:
+        os.set_blocking(reading, False)
+        self._loop.add_reader(reading, self._read, reading, Lines(self._shower(program)), read)
 
     def _read(self, reading: int, lines: Lines, read: asyncio.Event) -> None:
         try:
@@ -262,6 +296,8 @@ class Supervisor:
         for kept in self._kept.values():
             if kept.child and not kept.ended.is_set() and kept.child.exit_code() is not None:
                 kept.ended.set()
+        if self._adopts:
+            bury_orphans({kept.child.pid for kept in self._kept.values() if kept.child})
 
 
 async def until_asked(work: Coroutine[Any, Any, None], asked: asyncio.Event) -> None:

@@ -6,7 +6,6 @@ table of their paths; all else to Django as usual. A request for a host that is 
 
 from __future__ import annotations
 
-# ruff: noqa: E402  (Django must be set up before what uses it is imported)
 import asyncio
 import os
 import re
@@ -19,8 +18,10 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
 
 import django
+from django.apps import apps
 
-django.setup(set_prefix=False)
+if not apps.ready:  # a fork has it from its fork server
+    django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings

@@ -17,6 +17,7 @@ from pathlib import Path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
 
 import django
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ async def _run() -> int:
 def main() -> int:
     """Take pictures until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
     try:
-        django.setup(set_prefix=False)
+        if not apps.ready:  # a fork has it from its fork server
+            django.setup(set_prefix=False)
         from web.kept import check_bucket
         from web.pictures import keep_folder
 

@@ -182,9 +182,10 @@ def test_servers_end_with_the_process_that_started_them(folder: Path, tmp_path: 
 
 def start_shell(script: str) -> tuple[Child, bytes]:
     """Start a shell and return it with the first line that it prints."""
-    child = Child(Program("shell", ("/bin/sh", "-c", script), stop_seconds=0.1), subprocess.PIPE)
-    assert child.process.stdout
-    with child.process.stdout as output:
+    reading, writing = os.pipe()
+    child = Child(Program("shell", ("/bin/sh", "-c", script), stop_seconds=0.1), writing)
+    os.close(writing)
+    with open(reading, "rb") as output:
         return child, output.readline()
 
 

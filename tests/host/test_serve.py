@@ -118,11 +118,18 @@ def lasting(lasting_folder: Path) -> Iterator[Command]:
 def test_whatever_dies_is_started_again(lasting: Command) -> None:
     site = lasting
     url = site.wait_for_line("Ready:").split()[1].replace("localhost", "127.0.0.1")
-    for name, part in [("dispatcher", "dispatcher@"), ("node-1", "liveplatform.node"), ("postgres", "postgres -D")]:
+    for name, part in [("node-1", "liveplatform.node"), ("postgres", "postgres -D"), ("dispatcher", "dispatcher@")]:
+        if name == "dispatcher":
+            before = site.pids()
+            os.kill(fork_server := process_of(site, "fork server"), signal.SIGKILL)
         victim = process_of(site, part)
         os.kill(victim, signal.SIGKILL)
         site.wait_for_line(f"{name} ended by SIGKILL: starting it again")
         wait_for(lambda part=part, victim=victim: _runs_again(site, part, victim), name)  # type: ignore[misc]
+    assert site.wait_for_line("the fork server has ended")
+    programs = {pid for pid in before if "liveplatform" in command_line(pid)} - {fork_server, victim}
+    assert len(programs) >= 3
+    assert all(map(alive, programs)), "they live on without it"
     wait_for(lambda: answers(f"{url}readyz"), "the site to be ready again")
 
 

@@ -44,7 +44,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_each_line_carries_the_name_of_its_process(output: Output) -> None:
     stream = LogStream(output, coloured=False)
     async with Supervisor(stream, hidden=["boring"]) as watched:
-        watched.start(shell("one", "echo hello; echo boring; echo oops >&2; exec sleep 600"))
+        await watched.start(shell("one", "echo hello; echo boring; echo oops >&2; exec sleep 600"))
         await until(lambda: "oops" in output.text())
     assert [line[10:] for line in output.text().splitlines()] == ["one         | hello", "one         | oops"]
 
@@ -54,7 +54,7 @@ async def test_a_secret_of_a_program_is_in_no_line(output: Output) -> None:
     stream = LogStream(output, coloured=False)
     script = "echo 'Error opening output rtmp://127.0.0.1:1935/live/s3cret: refused'; exec sleep 600"
     async with Supervisor(stream) as watched:
-        watched.start(dataclasses.replace(shell("demo", script), secrets=("s3cret",)))
+        await watched.start(dataclasses.replace(shell("demo", script), secrets=("s3cret",)))
         await until(lambda: "refused" in output.text())
     assert "rtmp://127.0.0.1:1935/live/…: refused" in output.text()
     assert "s3cret" not in output.text()
@@ -62,7 +62,7 @@ async def test_a_secret_of_a_program_is_in_no_line(output: Output) -> None:
 
 async def test_a_program_that_ends_is_started_again_and_the_reason_is_told(output: Output) -> None:
     async with Supervisor(LogStream(output, coloured=False)) as watched:
-        watched.start(shell("fails", "exit 3"))
+        await watched.start(shell("fails", "exit 3"))
         await until(lambda: output.text().count("fails ended with exit code 3: starting it again") > 2)
         assert "in 0.02 s" in output.text(), "the pause grows"
 
@@ -87,7 +87,7 @@ async def test_a_program_that_runs_once_can_be_stopped(output: Output) -> None:
 
 async def test_a_killed_program_is_started_again(output: Output) -> None:
     async with Supervisor(LogStream(output, coloured=False)) as watched:
-        child = watched.start(shell("steady", "echo up; exec sleep 600"))
+        child = await watched.start(shell("steady", "echo up; exec sleep 600"))
         await until(lambda: "up" in output.text())
         os.kill(child.pid, signal.SIGKILL)
         await until(lambda: output.text().count("| up") == 2)
@@ -97,7 +97,7 @@ async def test_a_killed_program_is_started_again(output: Output) -> None:
 async def test_a_stopped_program_stays_stopped_and_its_last_words_are_heard(output: Output) -> None:
     stream = LogStream(output, coloured=False)
     async with Supervisor(stream) as watched:
-        watched.start(shell("polite", "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done"))
+        await watched.start(shell("polite", "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done"))
         await until(lambda: "up" in output.text())
         await watched.stop(["polite"])
         assert watched.last_lines("polite") == "up\nbye"
@@ -111,7 +111,7 @@ async def test_a_program_that_is_stopped_as_its_pause_ends_is_not_started_again(
     monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.2)
     loop, stops = asyncio.get_running_loop(), []
     async with Supervisor(LogStream(output, coloured=False)) as watched:
-        watched.start(shell("once", "echo begun; exit 3"))
+        await watched.start(shell("once", "echo begun; exit 3"))
         await until(lambda: "starting it again in 0.2 s" in output.text())
         loop.call_later(0.3, lambda: stops.append(loop.create_task(watched.stop(["once"]))))
         time.sleep(0.4)  # noqa: ASYNC251  # the loop is late
@@ -122,7 +122,7 @@ async def test_a_program_that_is_stopped_as_its_pause_ends_is_not_started_again(
 async def test_a_program_that_will_not_stop_is_ended_by_force(output: Output) -> None:
     async with Supervisor(LogStream(output, coloured=False)) as watched:
         script = "trap '' TERM; echo up; while :; do sleep 0.01; done"
-        child = watched.start(shell("stubborn", script, stop_seconds=0.05))
+        child = await watched.start(shell("stubborn", script, stop_seconds=0.05))
         await until(lambda: "up" in output.text())
         await watched.stop(["stubborn"])
         assert child.exit_code() == -signal.SIGKILL
@@ -131,7 +131,7 @@ async def test_a_program_that_will_not_stop_is_ended_by_force(output: Output) ->
 
 async def test_an_impatient_stop_overtakes_a_patient_one(output: Output) -> None:
     async with Supervisor(LogStream(output, coloured=False)) as watched:
-        watched.start(shell("slow", "trap '' TERM; echo up; while :; do sleep 0.01; done", stop_seconds=600.0))
+        await watched.start(shell("slow", "trap '' TERM; echo up; while :; do sleep 0.01; done", stop_seconds=600.0))
         await until(lambda: "up" in output.text())
         patient = asyncio.create_task(watched.stop(["slow"]))
         await asyncio.sleep(0)
@@ -144,7 +144,7 @@ async def test_a_program_that_cannot_be_started_is_tried_again(output: Output, t
     home.mkdir()
     script = f"[ -e {was_there} ] || {{ touch {was_there}; mv {home} {away}; exit 1; }}; echo second; exec sleep 600"
     async with Supervisor(LogStream(output, coloured=False)) as watched:
-        watched.start(Program("moved", ("/bin/sh", "-c", script), cwd=home))
+        await watched.start(Program("moved", ("/bin/sh", "-c", script), cwd=home))
         await until(lambda: "moved cannot be started: [Errno 2] No such file" in output.text())
         away.rename(home)
         await until(lambda: "| second" in output.text())
@@ -183,6 +183,6 @@ def nobody_reads() -> Iterator[IO[bytes]]:
 async def test_the_site_goes_on_when_nobody_reads_its_log(nobody_reads: IO[bytes]) -> None:
     """`./run | head` closes our output."""
     async with Supervisor(LogStream(nobody_reads, coloured=False)) as watched:
-        child = watched.start(shell("talker", "while echo on; do sleep 0.01; done"))
+        child = await watched.start(shell("talker", "while echo on; do sleep 0.01; done"))
         await until(lambda: watched.last_lines("talker").count("on") > 3)
         assert child.exit_code() is None

@@ -1,0 +1,34 @@
+"""The demo broadcast's process: `python -m liveplatform.demo`. It ends with its video: with exit code 0."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import django
+from django.apps import apps
+
+from host.errors import explain
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
+
+
+def main() -> int:
+    """Return the exit code: 2 after one line for what a person can mend."""
+    try:
+        if not apps.ready:  # a fork has it from its fork server
+            django.setup(set_prefix=False)
+        from host import demo
+
+        asyncio.run(demo.broadcast())
+    except Exception as error:
+        if reason := explain(error):
+            print(f"liveplatform: {reason}", file=sys.stderr)
+            return 2
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Prepare the database once: `python -m liveplatform.preparation`. Started by the site before it serves, and ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import django
+from django.apps import apps
+from django.conf import settings
+
+from host.errors import explain
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
+
+
+def main() -> int:
+    """Return the exit code: 2 after one line for what a person can mend."""
+    try:
+        if not apps.ready:  # a fork has it from its fork server
+            django.setup(set_prefix=False)
+        from host import preparation
+
+        preparation.migrate(print)
+        preparation.make_first_admin(settings.DATA_DIR)
+    except Exception as error:
+        if reason := explain(error):
+            print(f"liveplatform: {reason}", file=sys.stderr)
+            return 2
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
