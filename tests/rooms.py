@@ -132,9 +132,9 @@ class Room:
             return [body for (body,) in rows]
 
     def leases(self) -> set[str]:
-        """Return the nodes that the shared table names for the topic."""
+        """Return the nodes that the shared table names for the topic, those that are dead and not yet swept, too."""
         with contextlib.closing(self.site.redis()) as client:
-            return {str(node) for node in client.zrange(f"live:local:leases:{{{self.topic}}}", 0, -1)}
+            return {str(node) for node in client.zrange(f"live:local:nodes:{{{self.topic}}}", 0, -1)}
 
 
 @contextlib.asynccontextmanager

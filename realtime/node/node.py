@@ -390,7 +390,7 @@ class Node:
         self.is_draining = True
         drained = await send_away(self.connections, self.rights.close, window_seconds=window_seconds, clock=self._clock)
         await self.aclose()  # a renewal that is under way would enter the node again
-        await self.leases.leave(list(self.feeds))
+        await self.leases.end()
         with contextlib.suppress(StoreUnavailable):
             while await self.repair.save_seen(self.feeds.values()):
                 pass

@@ -31,6 +31,7 @@ REPORT_SECONDS = 2.0
 GATHER_SECONDS = 0.02
 REBUILD_SECONDS = 10.0
 COUNTS_MAX = 2_000  # topics that are sent at once
+COUNTS_SECONDS = 5.0  # numbers of viewers are reported again; after three times as long they no longer count
 
 
 def places(topic: str) -> tuple[int, int]:
@@ -89,6 +90,8 @@ class Interest:
         self._clock = clock
         self._added: set[str] = set()
         self._counts: dict[TopicName, tuple[int, int]] = {}
+        self._changed: set[TopicName] = set()  # with counts that were not reported
+        self._counted_at = float("-inf")
         self._is_stale = True  # topics were dropped, or the table has lost entries
         self._rebuilt_at = float("-inf")
         self._wake = asyncio.Event()
@@ -101,11 +104,13 @@ class Interest:
     def drop(self, topic: TopicName) -> None:
         """The node no longer serves a topic. The topic leaves the digest when the digest is made anew."""
         self._counts.pop(topic, None)
+        self._changed.discard(topic)
         self._is_stale = True
 
     def count(self, topic: TopicName, here: Watched) -> None:
         """Note how many viewers the topic has in this region."""
         self._counts[topic] = (here.count, here.peak)
+        self._changed.add(topic)
 
     async def run(self) -> None:
         """Report news at once, and every `REPORT_SECONDS` that the node lives."""
@@ -116,18 +121,22 @@ class Interest:
     async def report(self) -> None:
         """Report to the table. If the table is away, report all again later."""
         added, self._added = self._added, set()
-        counts, self._counts = self._counts, {}
+        now = self._clock()
+        is_all = now - self._counted_at >= COUNTS_SECONDS
+        counted, self._changed = set(self._counts) if is_all else self._changed, set()
         try:
-            now = self._clock()
             is_known = not (self._is_stale and now - self._rebuilt_at >= REBUILD_SECONDS)
             if not is_known or not await self._table.watch(self._node, added):
                 self._is_stale, self._rebuilt_at = False, now
                 await self._table.watch_all(self._node, bitmap_of(self._topics()))
-            waiting = list(counts.items())
+            waiting = list(counted)
             for start in range(0, len(waiting), COUNTS_MAX):
-                await self._table.count(dict(waiting[start : start + COUNTS_MAX]))
+                some = waiting[start : start + COUNTS_MAX]
+                await self._table.count({topic: self._counts[topic] for topic in some if topic in self._counts})
+            if is_all:
+                self._counted_at = now
         except TableUnavailable:
             metrics.table_errors.inc()
             self._added |= added
             self._is_stale, self._rebuilt_at = True, float("-inf")
-            self._counts = {**counts, **self._counts}
+            self._changed |= counted & self._counts.keys()

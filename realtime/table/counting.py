@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NewType, TypeVar
 
-from realtime.table.subscriptions import Renewed, Share
+from realtime.table.subscriptions import Renewed, Share, Told
 
 K = TypeVar("K")
 ViewerKey = NewType("ViewerKey", int)
@@ -121,6 +121,11 @@ class LocalViewers:
     def has_news(self) -> bool:
         """Whether the table misses something: the rest of many changes, or what it has lost."""
         return bool(self._dirty) or self._is_lost
+
+    @property
+    def told(self) -> Told:
+        """What the table should have, if nothing waits."""
+        return Told(len(self._connections), self._level)
 
     def share(self, *, peak: int, most: int) -> Share:
         """Return what to send to the table now, with at most `most` keys. Then call `sent` or `not_sent`."""

@@ -19,7 +19,7 @@ from realtime.node.connections import Closing, Connection
 from realtime.node.node import Node
 from realtime.table.counting import ViewerKey
 from realtime.table.scripts import TableUnavailable
-from realtime.table.subscriptions import SAMPLE_FEW, SAMPLE_MAX, Renewed, Share, Watched
+from realtime.table.subscriptions import NEWS_MAX, SAMPLE_FEW, SAMPLE_MAX, LeaseAnswer, Renewed, Share, Told, Watched
 
 VIDEO = TopicName("video:1")
 EPOCH = Epoch("first")
@@ -33,10 +33,9 @@ def viewers(keys: Iterable[int], **more: Any) -> Share:
 
 
 @dataclass
-class FakeLease:
+class FakeEntry:
     """What a node has told the fake table of a topic."""
 
-    until: float
     share: Share = NOTHING
     keys: set[int] = field(default_factory=set)
     names: frozenset[str] = frozenset()
@@ -58,35 +57,77 @@ class FakeTable:
         self._lease_seconds = lease_seconds
         self._sample_max = sample_max
         self._sample_few = sample_few
-        self._leases: dict[TopicName, dict[NodeId, FakeLease]] = {}
+        self._leases: dict[NodeId, float] = {}
+        self._seen: dict[NodeId, int] = {}  # of those whose entries are whole, the number that they have read
+        self._entries: dict[TopicName, dict[NodeId, FakeEntry]] = {}
         self._said: dict[TopicName, tuple[Watched, int, float]] = {}
+        self._news: dict[TopicName, int] = {}
+        self._newest = 0
         self.is_away = False
         self.calls: list[tuple[str, tuple[TopicName, ...]]] = []
+
+    async def hold(self, node: NodeId, *, read: int) -> LeaseAnswer:
+        self._called("hold", ())
+        self._lease(node)
+        is_known = self._seen.get(node, read + 1) <= read
+        if not is_known:
+            self._newest += 1
+        self._seen[node] = read if is_known else self._newest
+        news = sorted((number, topic) for topic, number in self._news.items() if is_known and number > read)[:NEWS_MAX]
+        is_swept = all(until > self._clock() for until in self._leases.values())
+        now_read = news[-1][0] if news else self._seen[node]
+        return LeaseAnswer(is_known, is_swept, now_read, [topic for _, topic in news])
+
+    async def release(self, node: NodeId) -> None:
+        self._called("release", ())
+        self._seen.pop(node, None)
+        if node in self._leases:
+            self._leases[node] = float("-inf")
+
+    async def sweep(self) -> bool:
+        self._called("sweep", ())
+        for node in [node for node, until in self._leases.items() if until <= self._clock()]:
+            self._seen.pop(node, None)
+            del self._leases[node]
+            for topic, entries in self._entries.items():
+                if entries.pop(node, None) and entries:
+                    self._tell(topic)
+        return True
 
     async def renew(self, node: NodeId, shares: Mapping[TopicName, Share]) -> dict[TopicName, Renewed]:
         self._called("renew", shares)
         return {topic: self._renew(topic, node, share) for topic, share in shares.items()}
 
     def _renew(self, topic: TopicName, node: NodeId, share: Share) -> Renewed:
-        lease = self._leases.setdefault(topic, {}).setdefault(node, FakeLease(0.0))
-        lease.until = self._clock() + self._lease_seconds
-        lease.share = share
-        lease.keys = (set() if share.is_whole else lease.keys) - set(share.left) | set(share.joined)
-        lease.names = lease.names if share.names is None else share.names
-        is_lost = (share.is_all and len(lease.keys) != share.sampled) or (share.is_named and not lease.names)
-        lease.is_whole = share.is_all and not is_lost
+        self._lease(node)
+        entry = self._entries.setdefault(topic, {}).setdefault(node, FakeEntry())
+        entry.share = share
+        entry.keys = (set() if share.is_whole else entry.keys) - set(share.left) | set(share.joined)
+        entry.names = entry.names if share.names is None else share.names
+        is_lost = (share.is_all and len(entry.keys) != share.sampled) or (share.is_named and not entry.names)
+        entry.is_whole = share.is_all and not is_lost
+        before = self._said.get(topic)
         watched, level, ratio = self._sum(topic, share)
+        if self._live(topic).keys() != {node} and (before is None or before[:2] != (watched, level)):
+            self._tell(topic)
         return Renewed(watched, level, ratio, is_lost)
+
+    def _lease(self, node: NodeId) -> None:
+        self._leases[node] = self._clock() + self._lease_seconds
+
+    def _tell(self, topic: TopicName) -> None:
+        self._newest += 1
+        self._news[topic] = self._newest
 
     def _sum(self, topic: TopicName, share: Share = NOTHING) -> tuple[Watched, int, float]:
         known, level, ratio = self._said.get(topic, (Watched(0, share.peak), share.level, share.ratio))
         live = self._live(topic).values()
-        total = sum(lease.share.viewers for lease in live)
-        sampled = sum(len(lease.keys) for lease in live)
-        is_clean = all(lease.is_whole and lease.share.level == level for lease in live)
+        total = sum(entry.share.viewers for entry in live)
+        sampled = sum(len(entry.keys) for entry in live)
+        is_clean = all(entry.is_whole and entry.share.level == level for entry in live)
         if is_clean:
-            ratio = len(set().union(*(lease.keys for lease in live))) / sampled if sampled else 1.0
-        count = max([round(total * ratio), *(lease.share.viewers for lease in live)], default=0)
+            ratio = len(set().union(*(entry.keys for entry in live))) / sampled if sampled else 1.0
+        count = max([round(total * ratio), *(entry.share.viewers for entry in live)], default=0)
         peak = max(known.peak, share.peak, count if is_clean else 0)
         while total / 2**level > self._sample_max:
             level += 1
@@ -97,8 +138,23 @@ class FakeTable:
 
     async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         self._called("enter", topics)
+        self._lease(node)
         for topic in topics:
-            self._leases.setdefault(topic, {})[node] = FakeLease(self._clock() + self._lease_seconds)
+            self._entries.setdefault(topic, {})[node] = FakeEntry()
+
+    async def missing(self, node: NodeId, entries: Mapping[TopicName, Told | None]) -> list[TopicName]:
+        self._called("missing", entries)
+        found = {topic: self._entries.get(topic, {}).get(node) for topic in entries}
+        return [
+            topic
+            for topic, entry in found.items()
+            if entry is None
+            or ((told := entries[topic]) is not None and Told(entry.share.viewers, entry.share.level) != told)
+        ]
+
+    async def entered(self, node: NodeId) -> set[TopicName]:
+        self._called("entered", ())
+        return {topic for topic, entries in self._entries.items() if node in entries}
 
     async def nodes_for(self, topics: Sequence[TopicName]) -> dict[TopicName, frozenset[NodeId]]:
         self._called("nodes_for", topics)
@@ -110,29 +166,35 @@ class FakeTable:
 
     async def named(self, topic: TopicName) -> set[str]:
         self._called("named", [topic])
-        return {name for lease in self._live(topic).values() for name in lease.names}
+        return {name for entry in self._live(topic).values() for name in entry.names}
 
     async def present(self, topic: TopicName, keys: Sequence[int]) -> set[int]:
         self._called("present", [topic])
-        return {key for key in keys for lease in self._live(topic).values() if key in lease.keys}
+        return {key for key in keys for entry in self._live(topic).values() if key in entry.keys}
 
     async def leave(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         self._called("leave", topics)
         for topic in topics:
-            self._leases.get(topic, {}).pop(node, None)
+            if self._entries.get(topic, {}).pop(node, None):
+                self._tell(topic)
 
     def flush(self) -> None:
-        self._leases.clear()
-        self._said.clear()
+        for kept in (self._leases, self._seen, self._entries, self._said, self._news):
+            kept.clear()
+        self._newest = 0
 
-    def _called(self, name: str, topics: Sequence[TopicName] | Mapping[TopicName, Share]) -> None:
+    def lose(self, topic: TopicName, node: NodeId) -> None:
+        """Lose one entry, as a Redis that evicts keys does."""
+        del self._entries[topic][node]
+
+    def _called(self, name: str, topics: Sequence[TopicName] | Mapping[TopicName, Any]) -> None:
         self.calls.append((name, tuple(topics)))
         if self.is_away:
             raise TableUnavailable("away")
 
-    def _live(self, topic: TopicName) -> dict[NodeId, FakeLease]:
-        leases = self._leases.get(topic, {})
-        return {node: lease for node, lease in leases.items() if lease.until > self._clock()}
+    def _live(self, topic: TopicName) -> dict[NodeId, FakeEntry]:
+        entries = self._entries.get(topic, {})
+        return {node: entry for node, entry in entries.items() if self._leases.get(node, 0.0) > self._clock()}
 
 
 @dataclass

@@ -1,16 +1,21 @@
--- Take a node out of a topic, up to `swept_max` of its keys. The renewals of other nodes take the rest.
-local leases, shares, references, names = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local node, swept_max = ARGV[1], tonumber(ARGV[2])
+-- Take a node out of a topic, up to `swept_max` of its keys. Returns 1 if none is left; else call it again, or leave
+-- the rest to the renewals of other nodes.
+local leases = KEYS[1]
+local prefix, name, node, swept_max, keep_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 -- include now
+-- include topic
 -- include remote
+-- include news
 -- include counts
 
-redis.call('ZADD', leases, 'XX', 0, node)
-if redis.call('EXISTS', shares) == 1 then
+open(name)
+redis.call('ZADD', nodes, 'XX', 0, node)
+local is_clean = sweep(swept_max)
+if is_clean then redis.call('SREM', topics_of(node), topic) end
+if redis.call('EXISTS', shares, references) > 0 then
   sum({
-    is_clean = sweep(swept_max), peak = 0, ratio = 1, level = 0,
+    node = '', is_clean = is_clean, peak = 0, ratio = 1, level = 0, keep_ms = keep_ms,
     sample_max = math.huge, sample_few = 0, settle_ms = 0,
   })
-else
-  redis.call('ZREM', leases, node)
 end
+return is_clean and 1 or 0

@@ -1,7 +1,10 @@
--- Returns, for each node that holds a lease of the topic, the ids of its viewers.
-local leases, names = KEYS[1], KEYS[2]
+-- Returns, for each node that holds the topic, the ids of its viewers.
+local leases = KEYS[1]
+local prefix, name = ARGV[1], ARGV[2]
 -- include now
+-- include topic
 
-local nodes = redis.call('ZRANGEBYSCORE', leases, '(' .. now, '+inf')
-if #nodes == 0 then return {} end
-return redis.call('HMGET', names, unpack(nodes))
+open(name)
+local holding = held()
+if #holding == 0 then return {} end
+return redis.call('HMGET', ids, unpack(holding))

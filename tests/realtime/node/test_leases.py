@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from realtime.events import NodeId
@@ -181,3 +184,68 @@ async def test_crowd_is_told_and_written_in_parts(
     for written in (10, 20, 25):
         await node.repair.reconcile()
         assert len(store.seen[VIDEO]) == written
+
+
+async def test_quiet_topics_are_not_sent_to_the_table(node: Node, table: FakeTable) -> None:
+    """Each was renewed every two seconds."""
+    await Viewer(node).watch(VIDEO)
+    await Viewer(node).watch(OTHER)
+    await node.leases.renew()
+    table.calls.clear()
+    for _ in range(3):
+        await node.leases.renew()
+    assert {name for name, topics in table.calls if topics} <= {"missing"}
+    assert [name for name, _ in table.calls].count("hold") == 3
+
+
+async def test_entry_that_the_table_has_lost_comes_back(
+    node: Node, table: FakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "CHECK_SECONDS", 4.0)  # two renewals
+    await Viewer(node).watch(VIDEO)
+    await Viewer(node).watch(OTHER)
+    await node.leases.renew()
+    for topic in (VIDEO, OTHER):
+        table.lose(topic, node.id)
+        for _ in range(3):
+            await node.leases.renew()
+        assert (await table.nodes_for([topic]))[topic] == {node.id}
+        assert (await table.watched([topic]))[topic].count == 1
+
+
+async def test_topic_that_was_deleted_leaves_the_table(node: Node, table: FakeTable) -> None:
+    await Viewer(node).watch(VIDEO)
+    node.end(node.feeds[VIDEO])
+    await node.leases.renew()
+    assert await table.nodes_for([VIDEO]) == {VIDEO: frozenset()}
+
+
+async def test_viewer_who_comes_back_while_the_topic_leaves_the_table_is_entered_after_that(
+    node: Node, table: FakeTable, clock: Clock
+) -> None:
+    """Both go over connections of their own. A leave that came last would take out a topic that is watched."""
+    viewer = await Viewer(node).watch()
+    node.remove(viewer.connection)
+    await node.leases.renew()
+    clock.advance(seconds=11)
+    leave, go_on, began = table.leave, asyncio.Event(), asyncio.Event()
+
+    async def leave_late(*args: Any, **kwargs: Any) -> None:
+        began.set()
+        await go_on.wait()
+        await leave(*args, **kwargs)
+
+    table.leave = leave_late  # type: ignore[method-assign]
+    renewing = asyncio.create_task(node.leases.renew())
+    await began.wait()
+    coming = asyncio.create_task(Viewer(node).watch())
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(renewing, coming)
+    assert await table.nodes_for([VIDEO]) == {VIDEO: {node.id}}
+
+
+async def test_topics_that_come_together_enter_the_table_together(node: Node, table: FakeTable) -> None:
+    await asyncio.gather(*(Viewer(node).watch(topic) for topic in (VIDEO, OTHER)))
+    entering = [topics for name, topics in table.calls if name == "renew"]
+    assert entering == [(VIDEO, OTHER)]

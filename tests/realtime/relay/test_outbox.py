@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 
 from realtime.events import NodeId, TopicName
 from realtime.relay import table as relay_table
-from realtime.relay.interest import BITMAP_BYTES, BITS, REBUILD_SECONDS, Interest, bitmap_of, is_in
+from realtime.relay.interest import BITMAP_BYTES, BITS, COUNTS_SECONDS, REBUILD_SECONDS, Interest, bitmap_of, is_in
 from realtime.relay.table import Outbox, RelayTable
 from realtime.table.subscriptions import Watched
 
@@ -106,6 +106,33 @@ async def test_flushed_table_is_told_everything_again(table: RelayTable, redis: 
     told.add(TWO)
     await told.report()
     assert await watched(table, [ONE]) == [True]
+
+
+async def test_numbers_of_viewers_are_reported_when_they_change_and_again_after_a_while(
+    table: RelayTable, redis: Redis, prefix: str
+) -> None:
+    """Numbers that nobody repeats no longer count after a while, and those of a quiet topic do not change."""
+
+    async def counts() -> object:
+        found = await table.gather("", bitmap_bytes=BITMAP_BYTES)
+        assert found is not None
+        return found.counts
+
+    clock = [0.0]
+    told = interest(A, table, {ONE, TWO}, clock=clock)
+    told.count(ONE, Watched(3, 4))
+    told.count(TWO, Watched(1, 1))
+    await told.report()
+    assert await counts() == {ONE: (3, 4), TWO: (1, 1)}
+    await redis.delete(f"{prefix}{{interest}}:counts")
+    told.count(ONE, Watched(2, 4))
+    await told.report()
+    assert await counts() == {ONE: (2, 4)}
+    told.drop(ONE)
+    clock[0] += COUNTS_SECONDS
+    await redis.delete(f"{prefix}{{interest}}:counts")
+    await told.report()
+    assert await counts() == {TWO: (1, 1)}
 
 
 async def test_what_was_not_told_is_told_when_redis_is_back(

@@ -292,7 +292,7 @@ class Region:
 
 async def keys_in(redis: Redis, prefix: str) -> int:
     """Return how many viewers the table has references to; one field more is their sum."""
-    fields: int = await redis.hlen(f"{prefix}refs:{{{TOPIC}}}")
+    fields: int = await redis.hlen(f"{prefix}viewers:{{{TOPIC}}}")
     return max(0, fields - 1)
 
 
@@ -394,7 +394,7 @@ async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis:
                 for name in await redis.keys(f"{prefix}*"):
                     await redis.delete(name)
             case 2:
-                if names := sorted(await redis.keys(f"{prefix}refs:*")):
+                if names := sorted(await redis.keys(f"{prefix}viewers:*")):
                     await redis.delete(dice.choice(names))
             case 3:
                 await table.leave(node, [TOPIC])
@@ -418,7 +418,7 @@ async def test_whatever_happens_the_numbers_come_right_and_no_key_is_left(redis:
         region.keep(node, frozenset())
     while (await region.settle()).count:
         pass
-    assert not await redis.exists(f"{prefix}refs:{{{TOPIC}}}")
+    assert not await redis.exists(f"{prefix}viewers:{{{TOPIC}}}")
 
 
 async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(
@@ -431,7 +431,7 @@ async def test_dead_nodes_viewers_leave_with_its_lease_and_those_who_moved_stay(
     region.enter(two, people[:50])
     assert await region.settle() == Watched(20_000, 20_000)
     del region.nodes[one]
-    await redis.zadd(f"{prefix}leases:{{{TOPIC}}}", {one: 0}, xx=True)  # its lease has ended
+    await redis.zadd(f"{prefix}leases", {one: 0}, xx=True)  # its lease has ended
     region.enter(two, people[50:100])
     while (watched := await region.settle()).count != 100:
         assert watched == Watched(20_000, 20_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from realtime.events import NodeId, TopicName
 from realtime.node.members import MemberList
 from realtime.table.counting import is_sampled
 from realtime.table.scripts import TableUnavailable
-from realtime.table.subscriptions import Share, SharedTable, Watched
+from realtime.table.subscriptions import Share, SharedTable, Told, Watched
 from tests.realtime.fakes import NOTHING, FakeTable, viewers
 from tests.watching import HANG_SECONDS
 
@@ -213,6 +214,99 @@ async def test_node_that_leaves_is_gone_at_once(table: Table) -> None:
     await table.leave(A, [ONE])
     assert await table.nodes_for([ONE]) == {ONE: {B}}
     assert (await table.watched([ONE]))[ONE].count == 2
+
+
+async def test_node_without_viewers_news_renews_its_lease_and_hears_what_others_change(table: Table) -> None:
+    first = await table.hold(A, read=0)
+    assert (first.is_known, first.is_swept, list(first.news)) == (False, True, [])
+    held = await table.hold(A, read=first.read)
+    assert held.is_known
+    await table.renew(A, {ONE: viewers([1]), TWO: viewers([2])})
+    assert not (await table.hold(A, read=held.read)).news, "nobody else is there"
+    await table.renew(B, {ONE: viewers([3])})
+    held = await table.hold(A, read=held.read)
+    assert list(held.news) == [ONE]
+    assert list((await table.hold(A, read=first.read)).news) == [ONE], "the answer may have got lost"
+    assert not (await table.hold(A, read=held.read)).news
+    await table.leave(B, [ONE])
+    assert list((await table.hold(A, read=held.read)).news) == [ONE]
+
+
+async def test_answer_that_a_node_must_enter_all_again_may_get_lost(table: Table) -> None:
+    lost = await table.hold(A, read=0)
+    assert not lost.is_known
+    again = await table.hold(A, read=0)
+    assert not again.is_known
+    assert (await table.hold(A, read=again.read)).is_known
+
+
+async def test_node_that_released_its_lease_is_gone_and_enters_all_again_if_it_comes_back(table: Table) -> None:
+    read = (await table.hold(A, read=0)).read
+    await table.renew(A, {ONE: viewers([1])})
+    await table.enter(A, [TWO])
+    read_of_b = (await table.hold(B, read=0)).read
+    await table.renew(B, {ONE: viewers([2])})
+    await table.release(A)
+    assert await table.nodes_for([ONE, TWO]) == {ONE: {B}, TWO: frozenset()}
+    held = await table.hold(B, read=read_of_b)
+    assert not held.is_swept
+    while not await table.sweep():
+        pass
+    assert await table.entered(A) == set()
+    held = await table.hold(B, read=held.read)
+    assert (held.is_swept, list(held.news)) == (True, [ONE])
+    assert (await watched_after(table, B, Share(1, sampled=1))).count == 1
+    assert not (await table.hold(A, read=read)).is_known
+
+
+async def test_table_says_which_entries_it_does_not_have(table: Table) -> None:
+    await table.renew(A, {ONE: viewers([1, 2])})
+    await table.enter(A, [TWO])
+    three = TopicName("video:3")
+    entries = {ONE: Told(2, 0), TWO: None, three: None}
+    assert await table.missing(A, entries) == [three]
+    assert await table.missing(A, {ONE: Told(1, 0)}) == [ONE]
+    assert await table.missing(B, {TWO: None}) == [TWO]
+    assert await table.entered(A) == {ONE, TWO}
+
+
+async def test_nodes_of_the_release_before_are_found(redis: Redis) -> None:
+    """They have a lease for each topic. Dispatchers get the new release first."""
+    prefix = f"test:{uuid.uuid4().hex}:"
+    await redis.zadd(f"{prefix}leases:{{{ONE}}}", {A: time.time() * 1000 + 60_000, B: time.time() * 1000 - 60_000})
+    table = SharedTable(redis, lease_seconds=15, prefix=prefix)
+    assert await table.nodes_for([ONE]) == {ONE: {A}}
+
+
+async def test_quiet_topics_cost_a_node_a_handful_of_commands(redis: Redis) -> None:
+    """It was 17 commands for each topic, every two seconds."""
+    table = SharedTable(redis, lease_seconds=60, prefix=f"test:{uuid.uuid4().hex}:")
+    read = (await table.hold(A, read=0)).read
+    await table.renew(A, {TopicName(f"video:{number}"): viewers([number]) for number in range(1_000)})
+    before = await commands(redis)
+    await table.hold(A, read=read)
+    assert await commands(redis) - before <= 15
+
+
+async def test_many_topics_of_a_dead_node_are_swept_some_at_a_time(redis: Redis) -> None:
+    """Redis serves nobody else meanwhile."""
+    table = SharedTable(redis, lease_seconds=60, prefix=f"test:{uuid.uuid4().hex}:")
+    await table.renew(A, {TopicName(f"video:{number}"): viewers([number]) for number in range(200)})
+    await table.renew(B, {ONE: viewers([1])})
+    await table.release(A)
+    calls, most, is_swept = 0, 0, False
+    while not is_swept:
+        before = await commands(redis)
+        is_swept = await table.sweep()
+        calls, most = calls + 1, max(most, await commands(redis) - before)
+    assert calls >= 4
+    assert most <= 50 * 25
+    assert (await table.watched([ONE]))[ONE].count == 1
+
+
+async def commands(redis: Redis) -> int:
+    """Return how many commands Redis has run, those of scripts included."""
+    return sum(numbers["calls"] for numbers in (await redis.info("commandstats")).values())
 
 
 async def test_table_survives_a_flush_of_redis_and_of_its_scripts(redis: Redis) -> None:
