@@ -94,14 +94,14 @@ class SharedBanPage(Schema):
     next: UUID | None
 
 
-class LetIn(Schema):
+class LetInOut(Schema):
     id: int
     viewer: Person
     origin: Person = Field(description="The channel whose bans do not count for them.")
 
 
 class LetInPage(Schema):
-    items: list[LetIn]
+    items: list[LetInOut]
     next: int | None
 
 
