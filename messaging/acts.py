@@ -165,7 +165,7 @@ def add_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> d
         update_fields=["joined_at", "left_at", *_fresh(new)],
     )
     held.members[viewer_id] = new
-    held.record_members()
+    held.record_changed()
     logger.info("%s joined %s", viewer_id, held.topic)
     return summary(conversation_id, me.id)
 
@@ -179,6 +179,27 @@ def remove_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -
     """Leave a group, or take a member out of a group of one's own. Raises SignedOut, NotFound, Forbidden, Conflict."""
     me = _acting(who)
     held = Held.lock_for(me, conversation_id)
+@transaction.atomic
+def rename(conversation_id: UUID, who: Viewer | Claim, title: str) -> dict[str, Any]:
+    """Give a group another title, or none. Any member may, as any may bring somebody in. Return the actor's summary.
+
+    The same title changes nothing. Raises SignedOut, NotFound, Forbidden, Conflict (not a group), Invalid.
+    """
+    title = clean_title(title)
+    me = _writing(who)
+    held = Held.lock_for(me, conversation_id)
+    held.require_group()
+    if held.conversation.title == title:
+        return summary(conversation_id, me.id)
+    held.lock_members()
+    Conversation.objects.filter(id=conversation_id).update(title=title)
+    held.conversation.title = title
+    touch(conversation_id)
+    held.record_changed()
+    logger.info("%s is renamed by %s", held.topic, me.id)
+    return summary(conversation_id, me.id)
+
+
     held.require_group()
     if viewer_id not in held.members:
         raise NotFound("There is no such member.")
@@ -194,7 +215,7 @@ def take_out(held: Held, viewer_id: UUID) -> None:
         left_at=touch(held.conversation.id), unread=0
     )
     del held.members[viewer_id]
-    held.record_members()
+    held.record_changed()
     held.record_for(viewer_id, "conversation", {"conversation": {"id": str(held.conversation.id), "left": True}})
     logger.info("%s left %s", viewer_id, held.topic)
 

@@ -103,6 +103,22 @@ async def get_conversation(request: HttpRequest, conversation_id: ConversationId
     return answer(await backend_threads.run(read))
 
 
+@router.patch(
+    "/conversations/{conversation_id}",
+    response={200: schemas.ConversationSummary, **SENDING},
+    tags=["messages"],
+    auth=claim_auth,
+    summary="Rename a group",
+)
+async def rename_conversation(
+    request: HttpRequest, conversation_id: ConversationId, body: schemas.ConversationPatch
+) -> HttpResponse:
+    """Any member may. 409 `not_a_group`: a conversation of two has no title."""
+    who = acting_claim(request)
+    take(CONVERSATIONS, who)
+    return answer(await backend_threads.run(acts.rename, conversation_id, who, body.title))
+
+
 @router.post(
     "/conversations/{conversation_id}/members",
     response={200: schemas.ConversationSummary, **SENDING},

@@ -108,8 +108,8 @@ class Held:
         ]
         log.record_many(self._heads, entries)
 
-    def record_members(self) -> None:
-        """Record that the members have changed."""
+    def record_changed(self) -> None:
+        """Record that the members or the title have changed."""
         self.record("conversation", {"conversation": self.shown()}, last=newest_message(self.conversation.id))
 
     def record_merged(self, guest_id: UUID, viewer: Mapping[str, Any], *, last: Mapping[str, Any] | None) -> None:

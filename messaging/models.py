@@ -34,8 +34,9 @@ def pair_of(ids: Iterable[UUID]) -> str:
 class Conversation(models.Model):
     """What 2 to 50 viewers write to each other. Its topic is `conversation:<id>`.
 
-    A conversation of exactly two people has a `pair`, and keeps these two. All others are groups. Only messages and
-    changes of members move `active_at`, under the locks of all members' topics. So it has the order of their events.
+    A conversation of exactly two people has a `pair`, and keeps these two. All others are groups. Only messages, and
+    changes of members or title, move `active_at`, under the locks of all members' topics. So it has the order of their
+    events.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

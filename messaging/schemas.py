@@ -22,6 +22,10 @@ class ConversationIn(In):
     title: Annotated[str, text_field(rf"^({SEEN_TEXT[1:-1]})?$", 0, TITLE_MAX)] = ""
 
 
+class ConversationPatch(In):
+    title: Annotated[str, text_field(rf"^({SEEN_TEXT[1:-1]})?$", 0, TITLE_MAX)] = Field(description="Empty: none.")
+
+
 class MemberIn(In):
     viewer_id: Id
 

@@ -59,6 +59,7 @@ class Circle:
             self._add,
             self._add,
             self._remove,
+            self._rename,
             self._block,
             self._unblock,
         ]
@@ -106,6 +107,10 @@ class Circle:
     def _remove(self, chance: random.Random) -> None:
         conversation_id, viewer_id = self._somewhere(chance)
         acts.remove_member(conversation_id, Claim(viewer_id), viewer_id)
+
+    def _rename(self, chance: random.Random) -> None:
+        conversation_id, viewer_id = self._somewhere(chance)
+        acts.rename(conversation_id, Claim(viewer_id), chance.choice(["", "A group", "Another name"]))
 
     def _block(self, chance: random.Random) -> None:
         first, second = chance.sample(self.people, 2)

@@ -214,6 +214,7 @@ def test_message_is_stored_told_to_all_and_unread_for_the_others(circle: Circle)
     for number, unread in ((0, 0), (1, 1), (2, 1)):
         newest = told(circle, number)[-1]
         assert newest["message"] == newest["conversation"]["last"] == sent
+        lambda: acts.rename(pair, circle.people[0], "We two"),
         assert newest["conversation"]["unread"] == unread
         assert newest["conversation"] == reading.summary(group, circle.id_of(number))
 
@@ -270,6 +271,7 @@ def test_author_takes_back_others_do_not(circle: Circle) -> None:
     with pytest.raises(NotFound):
         acts.delete(other, circle.people[0], id)
     acts.delete(pair, circle.people[0], id)
+            lambda id=id: acts.rename(id, stranger, "Mine"),
     with pytest.raises(NotFound):
         acts.delete(pair, circle.people[0], id)
     newest = told(circle, 1)[-1]

@@ -92,6 +92,10 @@ async def test_group_comes_and_goes(here: Room) -> None:
     assert group["title"] == "The three"
     with_nadia = await ok(here, "POST", f"{path}/members", {"viewer_id": nadia.id}, person=cem)
     assert [member["id"] for member in with_nadia["members"]][-1] == nadia.id
+    renamed = await ok(here, "PATCH", path, {"title": " The  four "}, person=cem)
+    assert renamed["title"] == "The four"
+    assert (await ok(here, "GET", path, person=bea))["title"] == "The four"
+    assert (await ok(here, "PATCH", path, {"title": ""}, person=nadia))["title"] == ""
     refused(await here.call("DELETE", f"{path}/members/{nadia.id}", person=cem), 403)
     await ok(here, "DELETE", f"{path}/members/{cem.id}", person=cem, status=204)
     refused(await here.call("GET", path, person=cem), 404, "not_found")
@@ -102,6 +106,7 @@ async def test_group_comes_and_goes(here: Room) -> None:
     for answer in (
         await here.call("POST", f"/conversations/{pair['id']}/members", {"viewer_id": cem.id}, person=ada),
         await here.call("DELETE", f"/conversations/{pair['id']}/members/{ada.id}", person=ada),
+        await here.call("PATCH", f"/conversations/{pair['id']}", {"title": "We two"}, person=ada),
     ):
         refused(answer, 409, "not_a_group")
 
@@ -149,6 +154,7 @@ async def test_conversation_of_others_answers_like_none(here: Room) -> None:
         ("POST", "/typing", {"is_typing": True}),
         ("POST", "/members", {"viewer_id": cem.id}),
         ("DELETE", f"/members/{cem.id}", None),
+        ("PATCH", "", {"title": "Mine"}),
     ):
         foreign, missing = [
             await here.call(method, f"/conversations/{id}{path}", body, person=cem) for id in (group["id"], uuid4())
@@ -195,6 +201,7 @@ async def test_message_that_is_none(here: Room, body: dict[str, Any]) -> None:
     [
         ("/seen", "PUT", [{}, {"seq": -1}, {"seq": "1"}, {"seq": True}, {"seq": 2**63}, {"seq": None}]),
         ("/typing", "POST", [{}, {"is_typing": 1}, {"is_typing": "yes"}, {"is_typing": True, "viewer": "x"}]),
+        ("", "PATCH", [{}, {"title": None}, {"title": "x" * 121}, {"title": "a\0b"}, {"name": "x"}]),
         ("/members", "POST", [{}, {"viewer_id": 1}, {"viewer_id": "x"}, {"viewer_id": None}, {"viewer": "x"}]),
     ],
 )

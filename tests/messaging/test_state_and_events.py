@@ -99,8 +99,8 @@ def test_first_state_and_events_equal_fresh_state(circle: Circle, monkeypatch: p
 
 def test_every_type_of_event_takes_part(circle: Circle) -> None:
     """A new type that the random acts do not produce would not be under the rule: then this fails."""
-    chance = random.Random(1)
-    for _ in range(200):
+    chance = random.Random(2)
+    for _ in range(220):
         circle.act(chance)
     durable = [event for event in circle.events if isinstance(event, Durable)]
     assert {event.name for event in durable if event.topic.startswith("conversation:")} == CONVERSATION_NAMES

@@ -1,4 +1,4 @@
-// The members of the open group: who they are, one more, one less.
+// The members of the open group: who they are, one more, one less, and what the group is called.
 
 import { ApiError, call } from "../core/api.js";
 import { translate } from "../core/words.js";
@@ -9,6 +9,7 @@ import { peopleOf } from "./state.js";
 export class Members {
   #dialog = byId("members-dialog");
   #find = byId("members-find");
+  #title = byId("group-title");
   #members;
   #others;
 
@@ -16,20 +17,25 @@ export class Members {
     this.store = store;
     this.#members = new People(byId("member-list"), {
       paint: (button, person) => this.#paintMember(button, person),
-      press: ({ id }) => void this.#act("DELETE", `/${id}`),
+      press: ({ id }) => void this.#act("DELETE", `/members/${id}`),
     });
     this.#others = new People(byId("other-list"), {
       paint(button, { name }) {
         button.textContent = translate("add");
         button.setAttribute("aria-label", translate("add_person", { name }));
       },
-      press: ({ id }) => void this.#act("POST", "", { viewer_id: id }),
+      press: ({ id }) => void this.#act("POST", "/members", { viewer_id: id }),
     });
     this.#find.addEventListener("input", () => this.render());
+    byId("rename").addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#act("PATCH", "", { title: this.#title.value });
+    });
   }
 
   open() {
     this.#find.value = "";
+    this.#title.value = this.store.state.thread.conversation.title;
     note(byId("members-error"), "");
     this.#dialog.showModal();
     this.render();
@@ -58,7 +64,7 @@ export class Members {
   async #act(method, path, body) {
     note(byId("members-error"), "");
     try {
-      await call(method, `/conversations/${this.store.state.thread.conversation.id}/members${path}`, body);
+      await call(method, `/conversations/${this.store.state.thread.conversation.id}${path}`, body);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       note(byId("members-error"), error.advice);
