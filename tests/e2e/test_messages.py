@@ -97,8 +97,10 @@ async def test_one_writes_edits_takes_back_and_makes_a_group(
     assert await inbox.window.serious_axe_findings() == []
     await dialog.get_by_role("button", name="Start a group of 3").click()
     await expect(page.locator("#thread-name")).to_have_text("We three")
-    await inbox.write("Welcome")
-    await inbox.sees("Welcome")
+    await inbox.write("Welcome to https://example.org/plan.")
+    await inbox.sees("Welcome to https://example.org/plan.")
+    link = inbox.thread.get_by_role("link", name="https://example.org/plan", exact=True)
+    assert await link.get_attribute("rel") == "nofollow ugc noopener noreferrer"
 
     await inbox.thread.locator("#thread-more").click()
     await page.get_by_role("button", name="Members").click()

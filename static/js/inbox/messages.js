@@ -5,6 +5,7 @@ import { asWritten } from "../core/pending.js";
 import { translate } from "../core/words.js";
 import { byId, isolated, note, paintFace, writeTime } from "../parts/dom.js";
 import { clock, day, listed } from "../parts/format.js";
+import { linked } from "../parts/links.js";
 import { keyOf, paintPending, Rows } from "../parts/list.js";
 import { isBlocked, othersOf } from "./state.js";
 
@@ -58,7 +59,7 @@ export class Messages {
     const sent = act && this.#rows.pendingOf(item, this.store.state.pending);
     if (sent) return act === "again" ? this.sender.send(sent) : this.sender.drop(sent);
     // A tap on a message opens what a mouse finds at its side.
-    if (act === "more" || (event.pointerType === "touch" && event.target.closest(".bubble") && getSelection().isCollapsed)) this.#open(item);
+    if (act === "more" || (event.pointerType === "touch" && event.target.matches(".bubble") && getSelection().isCollapsed)) this.#open(item);
   }
 
   #open(item) {
@@ -115,7 +116,7 @@ function fillMessage(item, { message, starts, ends }, state) {
   author.firstElementChild.textContent = isMine ? translate("you") : message.author.name;
   const isRead = !isGroup || !isBlocked(state, message.author.id);
   item.classList.toggle("unread-of", !isRead);
-  item.querySelector(".bubble").textContent = isRead ? message.body : translate("blocked_said");
+  item.querySelector(".bubble").replaceChildren(...(isRead ? linked(message.body) : [translate("blocked_said")]));
   writeTime(item, message.at_ms, clock(message.at_ms));
   item.classList.toggle("was-edited", Boolean(message.edited_at_ms));
   item.querySelector(".edited").hidden = !message.edited_at_ms;

@@ -3,6 +3,7 @@
 import { plural, translate } from "../core/words.js";
 import { byId, paintFace, writeTime } from "../parts/dom.js";
 import { compact, duration, offset } from "../parts/format.js";
+import { linkTo } from "../parts/links.js";
 import { paintPending } from "../parts/list.js";
 import { pictureOf, written } from "../parts/own-emoji.js";
 import { mayAct, mayModerate } from "../parts/rights.js";
@@ -84,11 +85,8 @@ export function fillComment(item, { comment, parent, answers }, state) {
 function fillBody(element, body, { name, emoji }) {
   element.replaceChildren(...pieces(body, name, emoji).map(({ text, isAddress, isMention, code }) => {
     if (code) return pictureOf(code, emoji);
-    if (!isAddress && !isMention) return text;
-    const part = document.createElement(isAddress ? "a" : "mark");
-    part.textContent = text;
-    if (isAddress) Object.assign(part, { href: text, target: "_blank", rel: "nofollow ugc noopener noreferrer" });
-    return part;
+    if (isAddress) return linkTo(text);
+    return isMention ? Object.assign(document.createElement("mark"), { textContent: text }) : text;
   }));
 }
 

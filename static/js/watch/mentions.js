@@ -1,10 +1,9 @@
 // What is in the text of a comment besides words: addresses, emoji of the channel, and the viewer's name. Pure.
 // videos/templatetags/comments.py finds the same addresses and emoji.
 
+import { addressesIn } from "../parts/links.js";
 import { emojiIn } from "../parts/own-emoji.js";
 
-const ADDRESS = /https?:\/\/[^\s<>"']+/giu;
-const AFTERWARDS = /[.,;:!?)\]}]+$/u;
 const GOES_ON = "(?![\\p{L}\\p{N}_])";
 
 /** Where the text names somebody as "@name": the first places, without the words around. Spaces may be several. */
@@ -22,8 +21,7 @@ export const mentions = (text, name) => Boolean(name) && text.includes("@") && p
  * `emoji` (the address of each by its code) with `code`.
  */
 export function pieces(text, name = "", emoji = {}) {
-  const found = Array.from(text.matchAll(ADDRESS), ({ 0: address, index }) =>
-    ({ from: index, to: index + address.replace(AFTERWARDS, "").length, isAddress: true }));
+  const found = addressesIn(text).map((place) => ({ ...place, isAddress: true }));
   const named = (mentions(text, name) ? placesOf(text, name) : []).map(([from, to]) => ({ from, to, isMention: true }));
   for (const one of [...named, ...emojiIn(text, emoji)]) {
     if (!found.some((other) => one.from < other.to && one.to > other.from)) found.push(one);
