@@ -13,6 +13,9 @@ Circle = Callable[[UUID], Collection[UUID]]
 acquaintances: list[Circle] = []
 """The people that a viewer knows. Apps add theirs in AppConfig.ready(), here and below."""
 
+friends: list[Circle] = []
+"""The people that a viewer has talked with: each shows themselves to the other."""
+
 strangers: list[Circle] = []
 """The people that are never shown to a viewer: one of the two blocks the other."""
 

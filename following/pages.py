@@ -6,7 +6,9 @@ Called by the URLs. A page needs no script to be read. Everything here is async:
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -22,6 +24,7 @@ from realtime import act_limits
 from realtime.limits import Limited
 from realtime.log.threads import backend_threads
 from videos.cards import ORDERS, Cards, Place, complete, describe, list_cards, place_of, read_cards
+from videos.friends import friends_at
 from videos.models import Video
 from videos.syndication import FEED_MAX, feed_of
 from videos.thumbnails import add_posters
@@ -46,8 +49,17 @@ async def home(request: HttpRequest) -> HttpResponse:
     followed = await backend_threads.run(read_followed, viewer.id) if viewer is not None else []
     ids = {channel["id"] for channel in followed}
     found["live"].items.sort(key=lambda card: card["broadcaster"]["id"] not in ids)
-    response = render_page(request, "videos/home.html", viewer, {"followed": followed, **found})
+    context = {"followed": followed, "has_friends": await _add_friends(found["live"].items, viewer), **found}
+    response = render_page(request, "videos/home.html", viewer, context)
     return shared(response, viewer, began_at)
+
+
+async def _add_friends(cards: Sequence[dict[str, Any]], viewer: Viewer | None) -> bool:
+    """Say on cards which friends of the viewer watch. Return whether they have friends."""
+    there = await friends_at([UUID(card["id"]) for card in cards], viewer) if viewer is not None and cards else None
+    for card in cards:
+        card["friends"] = (there or {}).get(UUID(card["id"]))
+    return there is not None
 
 
 @page

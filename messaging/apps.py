@@ -11,7 +11,7 @@ class MessagingConfig(AppConfig):
         """Declare the topics of conversations and inboxes, and the commands of a WebSocket."""
         from accounts import typists
         from accounts.belongings import belongings
-        from accounts.circles import acquaintances, muted, strangers
+        from accounts.circles import acquaintances, friends, muted, strangers
         from messaging import commands, contacts, merging, removal
         from messaging.presence import PresenceTopics
         from messaging.topics import ConversationTopics, UserTopics
@@ -26,5 +26,6 @@ class MessagingConfig(AppConfig):
         belongings += [merging.MessagesOfGuest(), removal.MessagesOfViewer()]
         typists.places["conversation"] = type_in_conversation
         acquaintances.append(contacts.acquaintances)
+        friends.append(contacts.friends)
         strangers.append(contacts.blocked)
         muted.append(contacts.blocks)

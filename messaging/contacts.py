@@ -40,6 +40,14 @@ def acquaintances(viewer_id: UUID) -> set[UUID]:
     return {shown for shown, _ in _pairs("other", [viewer_id])}
 
 
+def friends(viewer_id: UUID) -> set[UUID]:
+    """Return those who show themselves to the viewer, and to whom the viewer shows themselves: each has written to the
+    other, or has started what both are in. Two queries.
+    """
+    known = acquaintances(viewer_id)
+    return known & {other for _, other in _pairs("shown", [viewer_id])} if known else known
+
+
 def blocked(viewer_id: UUID) -> set[UUID]:
     """Return those that the viewer blocks, and those who block the viewer. One query."""
     pairs = Block.objects.filter(Q(blocker_id=viewer_id) | Q(blocked_id=viewer_id)).values_list(

@@ -123,6 +123,11 @@ class ViewersOut(Viewers):
     known: int
 
 
+class FriendsOut(Schema):
+    people: list[Person] = Field(description="The first three, by name.")
+    count: int
+
+
 class PictureOut(Schema):
     """What comes from the encoder. "": nothing is known of it, as of a playlist that was set by hand."""
 

@@ -73,3 +73,8 @@ def has_bad_characters(value: Any, depth: int = 0) -> bool:
         case list():
             return any(has_bad_characters(item, depth + 1) for item in value)
     return False
+
+
+def isolated(name: str) -> str:
+    """Return a name for a sentence, in which it may be the only text that runs the other way."""
+    return f"\u2068{name}\u2069"

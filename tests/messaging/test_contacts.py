@@ -22,6 +22,19 @@ def _read(circle: Circle) -> Counter[str]:
     return read
 
 
+def test_friends_have_written_to_each_other(circle: Circle) -> None:
+    """Who has only written, or was only written to, is none, nor who is blocked."""
+    me, both, writer, reader, blocked = (circle.id_of(n) for n in range(5))
+    for number in (1, 3, 4):
+        acts.send(circle.start(0, number), circle.people[0], "Hello")
+    for number in (1, 2, 4):
+        acts.send(circle.start(number, 0), circle.people[number], "Hello back")
+    acts.block(circle.people[4], me)
+    assert contacts.friends(me) == {both}
+    assert contacts.friends(both) == contacts.friends(blocked) | {me}
+    assert contacts.friends(writer) == contacts.friends(reader) == set()
+
+
 def test_conversations_of_others_are_not_read(circle: Circle) -> None:
     """All conversations of the site were, for each look at who is online."""
     acts.send(circle.start(0, 1), circle.people[1], "Hello")

@@ -231,6 +231,18 @@ async def test_acquaintances_are_shown_in_a_small_room_and_counted_in_a_big_one(
 
         await eventually(lambda: shown(ada, people, 2), "the list of a small room")
         await eventually(lambda: shown(cy, people[:1], 1), "the broadcaster alone, to who blocks and knows nobody else")
+        path = f"/videos/{room.video_id}/friends"
+        assert (await room.call("GET", path, person=ada)).json() == {"people": [], "count": 0}, "she has not answered"
+        for other in (bo, dee):
+            talk = (await room.call("POST", "/conversations", {"members": [other.id]}, person=ada)).json()["id"]
+            await room.call("POST", f"/conversations/{talk}/messages", {"body": "Hello"}, person=ada)
+        found = {"people": [{"id": bo.id, "name": "Bo"}], "count": 1}
+        assert (await room.call("GET", path, person=ada)).json() == found
+        assert (await room.call("GET", path)).status_code == 401
+        headers = {"Cookie": f"sessionid={ada.session}"}
+        home = (await room.client.get(f"{room.site.urls[0]}/", headers=headers)).text
+        assert "\u2068Bo\u2069 is watching" in home
+        assert "is watching" not in (await room.client.get(f"{room.site.urls[0]}/")).text
         async with watching(*crowd(room.site.urls, room.topic, 50)):
             await viewers[0].sees_viewers(55)
             assert await shown(ada, None, 2)

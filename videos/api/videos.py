@@ -13,6 +13,7 @@ from accounts.requests import acting_viewer, viewer_auth, viewer_of
 from realtime.answers import ANYBODY, SENDING, answer
 from realtime.log.threads import DatabaseThreads, backend_threads
 from videos import broadcasts, removal, restarts, schemas
+from videos.friends import Friends, friends_at
 from videos.models import Video
 from videos.text import check_playlist, check_source, clean_title
 from videos.topics import full_json, visible_video, with_viewers
@@ -192,3 +193,20 @@ async def get_viewers(request: HttpRequest, video_id: VideoId) -> HttpResponse:
     `people` is null in a room of more than 50 viewers: there `known` is their number.
     """
     return answer(await viewers_json(video_id, await viewer_of(request)))
+
+
+@router.get(
+    "/videos/{video_id}/friends",
+    response={200: schemas.FriendsOut, **READING},
+    tags=["videos"],
+    auth=viewer_auth,
+    summary="Get which of your friends watch a video",
+)
+async def get_friends(request: HttpRequest, video_id: VideoId) -> HttpResponse:
+    """A friend is somebody that you have talked with: each of you has written to the other, and neither blocks the
+    other. Who hides is not shown. Three of them by name, and how many there are.
+    """
+    viewer = acting_viewer(request)
+    await backend_threads.run(visible_video, video_id, viewer)
+    found = await friends_at([video_id], viewer)
+    return answer((found or {}).get(video_id, Friends([])).as_json())

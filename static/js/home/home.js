@@ -11,6 +11,9 @@ import { plural } from "../core/words.js";
 const EVERY_MS = 8_000;
 const LIST_MS = 1_000; // so old may the list be that the site gives out
 const PICTURE_WIDTH = 640;
+const FRIENDS_MS = 30_000;
+
+let friendsAt = performance.now();
 
 const liveCards = () => [...document.querySelectorAll("[data-live] > [data-video]")];
 
@@ -36,16 +39,31 @@ function refreshPicture(card) {
   fresh.src = url.href;
 }
 
-/** Something started or ended: take the whole list anew, as the server draws it. The focus stays where it was. */
-async function redraw() {
+/** The list as the server draws it now; null: it has none. */
+async function freshMain() {
   const response = await fetch(location.pathname, { signal: AbortSignal.timeout(EVERY_MS) });
-  if (!response.ok) return;
-  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("main");
+  return response.ok ? new DOMParser().parseFromString(await response.text(), "text/html").getElementById("main") : null;
+}
+
+/** Something started or ended: take the whole list anew. The focus stays where it was. */
+async function redraw() {
+  const fresh = await freshMain();
   if (!fresh) return;
   const focused = document.activeElement.closest?.("[data-video]")?.dataset.video;
   byId("main").replaceChildren(...fresh.childNodes);
   localise(byId("main"));
   if (focused) document.querySelector(`[data-video="${focused}"] a`)?.focus({ preventScroll: true });
+}
+
+/** Friends come and go: the page as the server has it says who of them is where. */
+async function drawFriends() {
+  friendsAt = performance.now();
+  const fresh = await freshMain();
+  for (const card of fresh ? liveCards() : []) {
+    card.querySelector(".card-friends")?.remove();
+    const line = fresh.querySelector(`[data-video="${card.dataset.video}"] .card-friends`);
+    if (line) card.querySelector(".card-meta").after(line);
+  }
 }
 
 async function refresh() {
@@ -64,6 +82,7 @@ async function refresh() {
       show(card, byVideo.get(card.dataset.video));
       refreshPicture(card);
     }
+    if (byId("main").dataset.friends && cards.length && performance.now() - friendsAt > FRIENDS_MS) await drawFriends();
   } catch { /* The next round asks again. */ }
 }
 

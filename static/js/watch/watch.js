@@ -64,10 +64,12 @@ const inbox = new Inbox({
   viewer: reader(store.state.viewer), client, asViewer, frame: column,
   blocked(ids) {
     store.dispatch("local_blocked", { blocked: ids });
+    friends?.askSoon();
     broadcast("blocked", { viewer: store.state.viewer, blocked: ids });
   },
 });
 const message = (person) => inbox.message(person);
+let friends = null;
 const comments = new Comments({ store, asViewer, message, isFriend: (id) => inbox.knows(id), deliver: happened });
 const watchers = new Watchers({ videoId: store.state.video.id, message });
 const viewers = new Counter(byId("viewers"), store.state.viewers.count);
@@ -232,5 +234,10 @@ if (!as) {
     const channel = new Channel({ state: store.state, asViewer });
     parts.push(channel);
     channel.render(store.state);
+  });
+  void import("./friends.js").then(({ Friends }) => {
+    friends = new Friends({ knowsAnybody: () => inbox.people.length > 0 });
+    parts.push(friends);
+    friends.render(store.state);
   });
 }
