@@ -91,6 +91,23 @@ class PushDevice(models.Model):
         return f"{self.viewer_id}: {self.id}"
 
 
+class DueMessage(models.Model):
+    """Somebody has written to a viewer whose browsers want to show it (following.written). For some seconds."""
+
+    viewer_id = models.UUIDField()
+    conversation_id = models.UUIDField()
+    at = models.DateTimeField(db_default=Now())
+    """Of the first message that no browser has shown."""
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["viewer_id", "conversation_id"], name="due_message_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversation_id} for {self.viewer_id}"
+
+
 class Announced(models.Model):
     """A message about a video, and how far it has been sent (following.news). One row a video and kind."""
 

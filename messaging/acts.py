@@ -22,6 +22,7 @@ from accounts.models import Viewer
 from accounts.representation import Named, person
 from accounts.tokens import Claim, acting
 from messaging.held import Held, touch
+from messaging.listeners import listeners
 from messaging.models import BLOCKS_MAX, MEMBERS_MAX, Block, Conversation, Member, Message, MessageVersion, pair_of
 from messaging.reading import blockers_between, newest_message, no_conversation, no_message, summary
 from messaging.representation import (
@@ -254,6 +255,8 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
 
 
 def _require_heard(held: Held, me: Membership) -> None:
+    for listener in listeners:
+        listener(conversation_id, [id for id in held.members if id != me.id])
     """Raises Forbidden when the other one of two takes no messages. Call it with the members locked."""
     if held.conversation.pair is None:
         return

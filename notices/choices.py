@@ -14,15 +14,16 @@ from accounts.models import Viewer
 from notices.inbox import lock, record
 from notices.models import NoticeChoice
 
-SITE, PUSH, MAIL = "site", "push", "mail"
-"""The number in the head of all pages; messages to browsers; mails to those whose browsers take no messages."""
+SITE, PUSH, MAIL, TEXT = "site", "push", "mail", "text"
+"""The number in the head of all pages; messages to browsers; mails to those whose browsers take no messages; whether
+messages to browsers show what was written."""
 
 WAYS: Mapping[str, Mapping[str, bool]] = {
     "live": {PUSH: True, MAIL: True},
     "soon": {PUSH: True, MAIL: True},
     "answer": {SITE: True, PUSH: False},
     "mention": {SITE: True, PUSH: False},
-    "message": {SITE: True},
+    "message": {SITE: True, PUSH: False, TEXT: True},
 }
 """What one can hear of, in which ways, and whether one does who has chosen nothing."""
 

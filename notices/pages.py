@@ -36,6 +36,7 @@ _WAYS: dict[str, str | Promise] = {
     choices.SITE: gettext_lazy("On this site"),
     choices.PUSH: gettext_lazy("In your browsers"),
     choices.MAIL: gettext_lazy("By e-mail"),
+    choices.TEXT: gettext_lazy("With the text"),
 }
 
 

@@ -58,6 +58,10 @@ class BySiteOrPush(BySite):
 
 
 class ByPushOrMail(Schema):
+class BySiteOrPushWithText(BySiteOrPush):
+    text: bool = Field(description="Messages to browsers show what was written.")
+
+
     push: bool = Field(description="As a message to your browsers.")
     mail: bool = Field(description="By mail, where no browser takes it.")
 
@@ -67,7 +71,7 @@ class NoticeChoices(Schema):
     soon: ByPushOrMail = Field(description="A broadcast that you want to be reminded of starts soon.")
     answer: BySiteOrPush = Field(description="Somebody answers your comment.")
     mention: BySiteOrPush = Field(description="Somebody names you in a comment.")
-    message: BySite = Field(description="Somebody writes to you.")
+    message: BySiteOrPushWithText = Field(description="Somebody writes to you.")
 
 
 class ChosenBySite(In):
@@ -79,6 +83,10 @@ class ChosenBySiteOrPush(ChosenBySite):
 
 
 class ChosenByPushOrMail(In):
+class ChosenBySiteOrPushWithText(ChosenBySiteOrPush):
+    text: bool = UNCHANGED
+
+
     push: bool = UNCHANGED
     mail: bool = UNCHANGED
 
@@ -88,4 +96,4 @@ class NoticeChoicesPatch(In):
     soon: ChosenByPushOrMail = UNCHANGED
     answer: ChosenBySiteOrPush = UNCHANGED
     mention: ChosenBySiteOrPush = UNCHANGED
-    message: ChosenBySite = UNCHANGED
+    message: ChosenBySiteOrPushWithText = UNCHANGED

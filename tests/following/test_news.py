@@ -19,9 +19,10 @@ from accounts.exports import copy_of
 from accounts.merging import merge
 from accounts.models import Mail, Viewer
 from accounts.removal import delete_viewer
-from following import acts, browsers, news, push, reminders
+from following import acts, browsers, news, push, reminders, written
 from following import said as said_to_people
-from following.models import Announced, PushDevice, Reminder
+from following.models import Announced, DueMessage, PushDevice, Reminder
+from messaging import acts as messages
 from notices import choices, inbox, telling
 from notices.models import Notice
 from tests.console import Console
@@ -272,6 +273,46 @@ def test_browsers_show_who_has_answered_to_those_who_want_that_once_a_line(stage
         "tag": f"notice:{line.id}",
     }
     assert answer["body"] not in str(browser.read(body)), "a text may be deleted"
+
+
+def test_browsers_show_what_is_written_to_those_who_want_that_and_have_not_seen_it(
+    stage: Stage, service: PushService
+) -> None:
+    vera, walt, bo = stage.viewers[:3]
+    browser = allow(service, vera, "vera")
+    allow(service, walt, "walt")
+    pair = UUID(messages.start(bo, [vera.id]).summary["id"])
+    group = UUID(messages.start(bo, [vera.id, walt.id], title="The three").summary["id"])
+
+    def write(body: str, conversation: UUID = pair) -> int:
+        messages.send(conversation, bo, body)
+        DueMessage.objects.update(at=timezone.now() - written.WAIT)
+        return written.send()
+
+    assert write("Nobody has asked for it") == 0
+    choices.choose(vera, {"message": {"push": True}})
+    messages.send(pair, bo, "Hello")
+    assert written.send() == 0, "an open page may be about to show it"
+    assert (write("Are you there?"), written.send()) == (1, 0)
+    seq = messages.send(group, bo, "Seen at once")["seq"]
+    messages.see(group, vera, seq)
+    assert write("For all", group) == 1
+    DueMessage.objects.all().delete()
+    messages.see(group, vera, messages.send(group, bo, "Seen")["seq"])
+    DueMessage.objects.update(at=timezone.now() - written.WAIT)
+    assert written.send() == 0
+    choices.choose(vera, {"message": {"text": False}})
+    assert write("A secret") == 1
+    messages.block(vera, bo.id)
+    assert write("Not from you", group) == 0
+    shown = [browser.read(body) for _, _, body in service.got]
+    assert [(each["title"], each["body"]) for each in shown] == [
+        (bo.name, "Are you there?"),
+        (f"{bo.name} in The three", "For all"),
+        (bo.name, "A new message"),
+    ]
+    assert (shown[0]["path"], shown[0]["tag"]) == (f"/messages/{pair}/", f"conversation:{pair}")
+    assert not DueMessage.objects.exists()
 
 
 @pytest.mark.parametrize("how", ["seen", "deleted", "old"])

@@ -19,7 +19,7 @@ DEFAULTS = {
     "soon": {"push": True, "mail": True},
     "answer": {"site": True, "push": False},
     "mention": {"site": True, "push": False},
-    "message": {"site": True},
+    "message": {"site": True, "push": False, "text": True},
 }
 
 
@@ -112,7 +112,7 @@ async def test_choices_are_changed_one_by_one(room: Room) -> None:
         ("PUT", "/me/notices/seen", {"until_ms": "now"}),
         ("PATCH", "/me/notices/choices", {"likes": {"push": True}}),
         ("PATCH", "/me/notices/choices", {"answer": {"mail": True}}),
-        ("PATCH", "/me/notices/choices", {"message": {"push": True}}),
+        ("PATCH", "/me/notices/choices", {"message": {"mail": True}}),
         ("PATCH", "/me/notices/choices", {"answer": {"push": "yes"}}),
         ("PATCH", "/me/notices/choices", {"answer": None}),
         ("PATCH", "/me/notices/choices", {"answer": {"push": None}}),
@@ -141,7 +141,7 @@ async def test_the_page_of_choices_saves_them(room: Room) -> None:
     room.client.cookies.set("sessionid", ana.session)
     page = await room.client.get(url)
     assert page.status_code == 200
-    assert page.text.count(" checked>") == 5 + 1, "those of the defaults, and the appearance"
+    assert page.text.count(" checked>") == 6 + 1, "those of the defaults, and the appearance"
     assert "e-mail" not in page.text, "a guest has no address"
     token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
     saved = await room.client.post(
