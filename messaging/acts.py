@@ -64,9 +64,13 @@ def _acting(who: Viewer | Claim) -> Membership:
 
 
 def _writing(who: Viewer | Claim) -> Membership:
-    """Return who writes to others. Raises SignedOut, Forbidden (a time-out of the whole site)."""
+    """Return who writes to others. Raises SignedOut, Forbidden (a time-out of the whole site).
+
+    Under a shadow of the whole site nobody takes messages from them: it looks as if they were blocked.
+    """
     me = _acting(who)
-    takes_part(None, me.id)
+    if not takes_part(None, me.id):
+        raise _not_reachable()
     return me
 
 

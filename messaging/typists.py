@@ -24,8 +24,12 @@ async def type_in_conversation(conversation_id: UUID, who: Viewer | Claim, *, is
 
 
 def member_who_types(conversation_id: UUID, who: Viewer | Claim) -> Viewer | None:
-    """Return who is seen typing, or None where one of two blocks the other. Raises as `type_in_conversation`."""
-    takes_part(None, who.id)
+    """Return who is seen typing, or None where one of two blocks the other, or under a shadow of the whole site.
+
+    Raises as `type_in_conversation`.
+    """
+    if not takes_part(None, who.id):
+        return None
     conversation = conversation_for(conversation_id, who.id)
     if conversation.pair is not None and blockers_between(who.id, [UUID(id) for id in conversation.pair.split(":")]):
         return None

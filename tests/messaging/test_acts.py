@@ -63,6 +63,24 @@ def test_time_out_of_the_whole_site_stops_direct_messages(circle: Circle) -> Non
     acts.send(talk, bea, "a time-out of a channel is no matter of messages")
 
 
+def test_shadow_of_the_whole_site_looks_like_a_block_by_everybody(circle: Circle) -> None:
+    """Messages of a person whom nobody sees any more arrived."""
+    ada, bea = circle.people[:2]
+    talk = circle.start(0, 1)
+    group = UUID(acts.start(ada, [circle.id_of(1), circle.id_of(2)]).summary["id"])
+    Restriction.objects.create(viewer=ada, kind="shadow")
+    for act in (
+        lambda: acts.send(talk, ada, "hello"),
+        lambda: acts.send(group, ada, "hello"),
+        lambda: acts.start(ada, [circle.id_of(3)]),
+        lambda: acts.rename(group, ada, "Look here"),
+    ):
+        assert code_of(act) == "not_reachable"
+    assert member_who_types(talk, ada) is None
+    acts.send(talk, bea, "they read what others write")
+    assert reading.summary(talk, ada.id)["unread"] == 1
+
+
 # Conversations
 
 
@@ -196,6 +214,7 @@ def test_conversation_of_two_keeps_its_members(circle: Circle) -> None:
     for act in (
         lambda: acts.add_member(pair, circle.people[0], circle.id_of(2)),
         lambda: acts.remove_member(pair, circle.people[0], circle.id_of(0)),
+        lambda: acts.rename(pair, circle.people[0], "We two"),
     ):
         assert code_of(act) == "not_a_group"
 
@@ -214,7 +233,6 @@ def test_message_is_stored_told_to_all_and_unread_for_the_others(circle: Circle)
     for number, unread in ((0, 0), (1, 1), (2, 1)):
         newest = told(circle, number)[-1]
         assert newest["message"] == newest["conversation"]["last"] == sent
-        lambda: acts.rename(pair, circle.people[0], "We two"),
         assert newest["conversation"]["unread"] == unread
         assert newest["conversation"] == reading.summary(group, circle.id_of(number))
 
@@ -253,6 +271,7 @@ def test_foreign_and_unknown_conversations_look_the_same(circle: Circle) -> None
             lambda id=id: acts.delete(id, stranger, message),
             lambda id=id: acts.add_member(id, stranger, stranger.id),
             lambda id=id: acts.remove_member(id, stranger, stranger.id),
+            lambda id=id: acts.rename(id, stranger, "Mine"),
             lambda id=id: reading.summary(id, stranger.id),
             lambda id=id: reading.message_page(id, stranger.id, before=None, limit=1),
         ):
@@ -271,7 +290,6 @@ def test_author_takes_back_others_do_not(circle: Circle) -> None:
     with pytest.raises(NotFound):
         acts.delete(other, circle.people[0], id)
     acts.delete(pair, circle.people[0], id)
-            lambda id=id: acts.rename(id, stranger, "Mine"),
     with pytest.raises(NotFound):
         acts.delete(pair, circle.people[0], id)
     newest = told(circle, 1)[-1]
