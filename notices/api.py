@@ -48,7 +48,7 @@ async def see_notices(request: HttpRequest, body: schemas.NoticesSeenIn) -> Http
     act_limits.take(SEEN, viewer)
     # A line's time may be a part of a millisecond later than what was read of it.
     until = datetime.fromtimestamp(body.until_ms / 1000, UTC) + timedelta(milliseconds=1)
-    return answer(await backend_threads.run(inbox.see, viewer.id, until))
+    return answer(await backend_threads.run(inbox.see, viewer.id, until, video_id=body.video_id))
 
 
 @router.get(

@@ -33,12 +33,15 @@ def record(heads: log.LockedHeads, viewer_ids: Collection[UUID]) -> None:
 
 
 @transaction.atomic
-def see(viewer_id: UUID, until: datetime) -> dict[str, Any]:
-    """Note that somebody has seen all lines up to this time; return `{"unread", "counts_messages"}` as committed.
+def see(viewer_id: UUID, until: datetime, *, video_id: UUID | None = None) -> dict[str, Any]:
+    """Note that somebody has seen all lines up to this time, or those of one video; return `{"unread",
+    "counts_messages"}` as committed.
 
     A second call changes nothing and publishes nothing.
     """
     unseen = Notice.objects.filter(viewer=viewer_id, seen_at=None, at__lte=until)
+    if video_id is not None:
+        unseen = unseen.filter(video_id=video_id)
     if unseen.exists():
         heads = lock([viewer_id])
         if unseen.update(seen_at=Now(), is_due=False):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from accounts.schemas import Person
 from realtime.answers import In
-from web.schemas import UNCHANGED, Milliseconds
+from web.schemas import UNCHANGED, Id, Milliseconds
 
 
 class NoticeVideo(Schema):
@@ -42,6 +42,7 @@ class NoticesOut(Schema):
 
 class NoticesSeenIn(In):
     until_ms: Milliseconds = Field(description="The `at_ms` of the newest line that was seen.")
+    video_id: Id | None = Field(None, description="Only lines of this video.")
 
 
 class NoticesSeenOut(Schema):
@@ -57,11 +58,11 @@ class BySiteOrPush(BySite):
     push: bool = Field(description="As a message to your browsers.")
 
 
-class ByPushOrMail(Schema):
 class BySiteOrPushWithText(BySiteOrPush):
     text: bool = Field(description="Messages to browsers show what was written.")
 
 
+class ByPushOrMail(Schema):
     push: bool = Field(description="As a message to your browsers.")
     mail: bool = Field(description="By mail, where no browser takes it.")
 
@@ -82,11 +83,11 @@ class ChosenBySiteOrPush(ChosenBySite):
     push: bool = UNCHANGED
 
 
-class ChosenByPushOrMail(In):
 class ChosenBySiteOrPushWithText(ChosenBySiteOrPush):
     text: bool = UNCHANGED
 
 
+class ChosenByPushOrMail(In):
     push: bool = UNCHANGED
     mail: bool = UNCHANGED
 

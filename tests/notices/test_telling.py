@@ -312,6 +312,19 @@ def test_comments_that_concern_nobody_leave_no_work(stage: Stage) -> None:
     say(stage, stage.viewers[0], "Hello")
     assert ChangedComment.objects.count() == 0
 
+def test_what_one_sees_at_one_video_is_new_at_others(stage: Stage, ana: Viewer, ben: Viewer) -> None:
+    """The bell counted an answer that was on the screen. The page of its video says so, and of no other."""
+    other = broadcasts.create_video(stage.owner, title="Another one")
+    say(stage, ben, "@Ana Maria here")
+    async_to_sync(likes.comment)(other.id, ben, "@Ana Maria there")
+    assert len(heard(ana)) == 2
+    assert inbox.see(ana.id, timezone.now(), video_id=stage.video.id)["unread"] == 1
+    assert {line["video"]["title"]: line["is_seen"] for line in reading.lines(ana.id)} == {
+        stage.video.title: True,
+        "Another one": False,
+    }
+
+
 
 def test_who_wants_to_hear_in_no_way_has_no_line(stage: Stage, ana: Viewer, ben: Viewer) -> None:
     choices.choose(ana, {"mention": {"site": False}})

@@ -72,9 +72,10 @@ export class Inbox {
    * is: `isShown`, `show()`; `isBeside`: the list stays when a conversation is open; `entry`: what has the focus where
    * there is no list; `openBefore(viewer)`, `opened(viewer, id)`: what is open, "" for nothing; `drawUnread(n)`;
    * `begin({ viewer, changed })`: all is wired.
+   * `noticed(notices)`: what the bell counts is different.
    */
-  constructor({ viewer, client, asViewer, blocked, frame }) {
-    Object.assign(this, { client, asViewer, blocked, frame });
+  constructor({ viewer, client, asViewer, blocked, frame, noticed = () => {} }) {
+    Object.assign(this, { client, asViewer, blocked, frame, noticed });
     const store = this.#store = {
       state: first(viewer),
       dispatch: (name, data) => this.#dispatch(name, data),
@@ -161,6 +162,7 @@ export class Inbox {
     this.#store.state = apply(this.#store.state, name, data);
     const { inbox } = this.#store.state;
     if (inbox.seq !== null && (before.seq === null || inbox.blocked !== before.blocked)) this.blocked(inbox.blocked);
+    if (inbox.notices !== before.notices) this.noticed(inbox.notices);
     this.#follow();
     this.#render();
   }

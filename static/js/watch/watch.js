@@ -61,7 +61,7 @@ const client = new HubClient({
 const reader = (viewer) => (as ? null : viewer);
 const column = new Column();
 const inbox = new Inbox({
-  viewer: reader(store.state.viewer), client, asViewer, frame: column,
+  viewer: reader(store.state.viewer), client, asViewer, frame: column, noticed: (notices) => void noticed(notices),
   blocked(ids) {
     store.dispatch("local_blocked", { blocked: ids });
     friends?.askSoon();
@@ -79,6 +79,11 @@ const parts = [guest, likes, reactions, comments, watchers, stage, replay];
 let hasBoard = false;
 let hasQueue = false;
 let isGoingOn;
+
+/** The bell has something new: it may be among the comments that are in view. */
+async function noticed({ unread }) {
+  if (unread) await (await import("./heard.js")).seeInView(store.state.video.id);
+}
 
 /** What is beside the picture is loaded where there is something, or where the viewer may put something there. */
 async function loadBoard() {
@@ -230,14 +235,14 @@ render();
 const named = new URLSearchParams(location.search).get("comment");
 if (named) void goToComment(named);
 if (!as) {
-  void import("./channel.js").then(({ Channel }) => {
-    const channel = new Channel({ state: store.state, asViewer });
-    parts.push(channel);
-    channel.render(store.state);
-  });
   void import("./friends.js").then(({ Friends }) => {
     friends = new Friends({ knowsAnybody: () => inbox.people.length > 0 });
     parts.push(friends);
     friends.render(store.state);
+  });
+  void import("./channel.js").then(({ Channel }) => {
+    const channel = new Channel({ state: store.state, asViewer });
+    parts.push(channel);
+    channel.render(store.state);
   });
 }
