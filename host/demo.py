@@ -8,6 +8,7 @@ demo runs without it.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 import signal
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from django.db import connections
 from django.db.utils import OperationalError
 
 from host import demo_guests, picture
+from host.processes import Program
 from host.supervisor import Supervisor, until_asked
 from host.waiting import until
 from realtime.background import end
@@ -37,8 +39,8 @@ class DemoVideo(Protocol):
     def open_broadcast(self) -> Any:
         """Return the id of the demo's live video; make one if there is none."""
 
-    def stream_key(self) -> str:
-        """Return the key with which its picture is sent."""
+    def name_for_once(self) -> str:
+        """Return with what its picture is sent, in place of its key: once, and soon."""
 
     def token(self) -> str:
         """Return a token of its broadcaster, for the API. It is good for some weeks."""
@@ -76,10 +78,9 @@ async def _broadcast(supervisor: Supervisor) -> None:
                 await _with_database(video.close_broadcast)
             return
         video_id = await _with_database(video.open_broadcast)
-        address = f"rtmp://{in_url(settings.LIVE_RTMP_HOST)}:{settings.LIVE_RTMP_PORT}/live"
-        key, token = await _with_database(video.stream_key), await _with_database(video.token)
+        token = await _with_database(video.token)
         await until(_takes_pictures, every_seconds=CHECK_SECONDS / 10)
-        await supervisor.start(await asyncio.to_thread(picture.program, address, key))
+        await supervisor.start(await _picture(video))
     except (OperationalError, OSError, RuntimeError) as error:
         supervisor.say(f"no demo broadcast: {error}")
         return
@@ -102,6 +103,17 @@ async def _act(video: DemoVideo, video_id: Any, token: str) -> None:
             await until(lambda: _has_ended(video, video_id), every_seconds=CHECK_SECONDS)
         finally:
             await end(acting)
+
+
+async def _picture(video: DemoVideo) -> Program:
+    """Return the ffmpeg that sends the picture, with a name of its own. Raises OSError, RuntimeError (no ffmpeg)."""
+    address = f"rtmp://{in_url(settings.LIVE_RTMP_HOST)}:{settings.LIVE_RTMP_PORT}/live"
+    try:
+        name = await _with_database(video.name_for_once)
+    except OperationalError as error:
+        raise OSError(f"the database is away: {error}") from error
+    made = await asyncio.to_thread(picture.program, address, name)
+    return dataclasses.replace(made, again=lambda: _picture(video))
 
 
 async def _takes_pictures() -> bool:

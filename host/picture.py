@@ -16,10 +16,11 @@ FONTS = Path(__file__).resolve().parent / "fonts"
 _WIDTH, _HEIGHT, _FRAMES_PER_SECOND = 854, 480, 15
 
 
-def program(address: str, key: str) -> Program:
+def program(address: str, name: str) -> Program:
     """Return the ffmpeg that sends the picture to `address`, by RTMP, as a broadcaster's encoder does.
 
-    ffmpeg names the whole address when it cannot go on: the key is left out of its lines.
+    `name`: in place of the stream key, which all users of the machine could read in the command line. ffmpeg names the
+    whole address when it cannot go on: the name is left out of its lines.
     """
     encoder = {
         "-c:v": "libx264", "-preset": "ultrafast", "-tune": "zerolatency", "-profile:v": "main", "-threads": "1",
@@ -30,9 +31,9 @@ def program(address: str, key: str) -> Program:
     argv = [
         *(ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-filter_complex_threads", "1"),
         *("-re", "-f", "lavfi", "-i", _picture(), "-re", "-f", "lavfi", "-i", _sound()),
-        *("-map", "0:v", "-map", "1:a", *(part for option in encoder.items() for part in option), f"{address}/{key}"),
+        *("-map", "0:v", "-map", "1:a", *(part for option in encoder.items() for part in option), f"{address}/{name}"),
     ]
-    return Program("demo", tuple(argv), stop_seconds=3.0, cwd=FONTS, secrets=(key,))
+    return Program("demo", tuple(argv), stop_seconds=3.0, cwd=FONTS, secrets=(name,))
 
 
 def _picture() -> str:

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -35,6 +35,8 @@ class Program:
     fds: tuple[int, ...] = ()
     secrets: tuple[str, ...] = ()
     """What is left out of the lines that it writes."""
+    again: Callable[[], Awaitable[Program]] | None = None
+    """Makes what is started in its place when it ends. May raise OSError."""
     imports: tuple[str, ...] | None = None
     """What it shares with other programs of Python; None: it is not to be forked (host.forks)."""
     may_end: bool = False

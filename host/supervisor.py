@@ -228,6 +228,8 @@ class Supervisor:
                 return
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             try:
+                if kept.program.again is not None:
+                    kept.program = await kept.program.again()
                 await self._run(kept)
             except OSError as error:
                 self.say(f"{kept.program.name} cannot be started: {error}")

@@ -125,11 +125,21 @@ class Desk:
         """Let an encoder send, by its key. Raises RefusedStream."""
         publish = replace(publish, key=key_behind(publish.key))
         try:
+            publish = replace(publish, key=await self._key_of(publish.key))
             return await self._admit(publish)
         except RefusedStream as refused:
             logger.warning("encoder from %s refused: %s", publish.address, refused)
             await self.note(publish.key, REFUSED.format(refused))
             raise
+
+    async def _key_of(self, name: str) -> str:
+        """Return the key that is meant, by itself or by a name for once. Raises RefusedStream."""
+        try:
+            return await backend_threads.run(keys.key_behind, name)
+        except Refused as refused:
+            raise RefusedStream(refused.detail) from refused
+        except StoreUnavailable as error:
+            raise RefusedStream(AWAY) from error
 
     async def find_key(self, stream_id: str) -> str:
         """Return the key that an encoder must know which calls itself so. Raises RefusedStream."""

@@ -45,9 +45,9 @@ def open_broadcast() -> UUID:
     return video.id
 
 
-def stream_key() -> str:
-    """Return the key with which the demo's picture is sent."""
-    return keys.key_of(Viewer.objects.get(username=USERNAME))
+def name_for_once() -> str:
+    """Return with what the demo's picture is sent, once: no key stands in a command line."""
+    return keys.name_for_once(Viewer.objects.get(username=USERNAME))
 
 
 def token() -> str:

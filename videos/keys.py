@@ -6,8 +6,11 @@ of before worthless, also for a picture that is coming in.
 
 from __future__ import annotations
 
+import secrets
+import time
 from uuid import UUID
 
+from django.core.signing import BadSignature, TimestampSigner
 from django.db.models import F
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -18,6 +21,9 @@ from web.refusals import Forbidden
 
 _SALT = "videos.stream_key"
 _HEX = 32
+_ONCE = "once-"
+ONCE_SECONDS = 60
+_used: dict[str, float] = {}  # names that were good once, and since when they are not
 
 
 class WrongKey(Forbidden):
@@ -40,6 +46,39 @@ def replace_key(viewer: Viewer) -> str:
     StreamKey.objects.get_or_create(viewer=viewer)
     StreamKey.objects.filter(viewer=viewer).update(version=F("version") + 1)
     return key_of(viewer)
+
+
+def name_for_once(viewer: Viewer) -> str:
+    """Return what an encoder on this machine sends with in place of the viewer's key: once, within `ONCE_SECONDS`.
+
+    Command lines can be read by all users of a machine. Raises Forbidden for who may not broadcast.
+    """
+    key_of(viewer)
+    return _ONCE + _signer().sign(f"{viewer.id.hex}.{secrets.token_hex(8)}")
+
+
+def key_behind(name: str) -> str:
+    """Return the key that a name of `name_for_once` stands for; the second time, too late, or for any other: the name.
+
+    One query.
+    """
+    if not name.startswith(_ONCE):
+        return name
+    try:
+        id, _, _nonce = _signer().unsign(name.removeprefix(_ONCE), max_age=ONCE_SECONDS).partition(".")
+        viewer = Viewer.objects.filter(id=UUID(id), is_active=True).first()
+    except (BadSignature, ValueError):
+        return name
+    now = time.monotonic()
+    for used in [used for used, at in _used.items() if at < now - 2 * ONCE_SECONDS]:
+        del _used[used]
+    if viewer is None or _used.setdefault(name, now) != now:
+        return name
+    return key_of(viewer)
+
+
+def _signer() -> TimestampSigner:
+    return TimestampSigner(sep=".", salt=_SALT)
 
 
 def stream_id_of(key: str) -> str:

@@ -161,6 +161,7 @@ def test_the_demo_broadcast_goes_on_after_a_crash_and_ends_with_its_video(
     site, folder = lasting, lasting_folder
     wait_for(lambda: len(segments(folder)) > 2, "segments")
     before = segments(folder)
+    assert "/live/once-" in command_line(process_of(site, "rtmp://")), "no key: all users of the machine may read it"
     assert "#EXT-X-PROGRAM-DATE-TIME" in playlist(folder)
     os.kill(process_of(site, "rtmp://"), signal.SIGKILL)
     # A player that holds the old playlist goes on by itself: what was listed stays listed, in its place.

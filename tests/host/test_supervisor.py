@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import io
+import itertools
 import os
 import signal
 import time
@@ -65,6 +66,22 @@ async def test_a_program_that_ends_is_started_again_and_the_reason_is_told(outpu
         await watched.start(shell("fails", "exit 3"))
         await until(lambda: output.text().count("fails ended with exit code 3: starting it again") > 2)
         assert "in 0.02 s" in output.text(), "the pause grows"
+
+
+async def test_a_program_may_be_another_one_each_time_that_it_starts(output: Output) -> None:
+    """A name that is good once stands in its command line."""
+    names = itertools.count(2)
+
+    async def again() -> Program:
+        if (name := next(names)) == 3:
+            raise OSError("no name to be had")
+        return dataclasses.replace(shell("names", f"echo name {name}; exit 1"), again=again)
+
+    async with Supervisor(LogStream(output, coloured=False)) as watched:
+        await watched.start(dataclasses.replace(shell("names", "echo name 1; exit 1"), again=again))
+        await until(lambda: "name 4" in output.text())
+    assert "names cannot be started: no name to be had" in output.text()
+    assert [f"name {n}" in output.text() for n in (1, 2, 3)] == [True, True, False]
 
 
 async def test_a_program_that_runs_once_is_heard_to_its_end(output: Output) -> None:

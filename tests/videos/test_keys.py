@@ -15,7 +15,17 @@ from tests.videos.acts import Stage
 from videos import broadcasts, incoming, removal
 from videos.api.pictures import servers
 from videos.incoming import COMES_BACK, REPLAY_PLAYLIST, KeyStanding
-from videos.keys import WrongKey, broadcaster_of, key_named, key_of, named_by, replace_key, stream_id_of
+from videos.keys import (
+    WrongKey,
+    broadcaster_of,
+    key_behind,
+    key_named,
+    key_of,
+    name_for_once,
+    named_by,
+    replace_key,
+    stream_id_of,
+)
 from videos.models import StreamKey, Video
 from web.refusals import Conflict, Forbidden
 
@@ -33,6 +43,22 @@ def test_another_key_makes_the_one_of_before_worthless(stage: Stage) -> None:
     with pytest.raises(WrongKey, match="was replaced"):
         broadcaster_of(old)
     assert replace_key(stage.owner) not in (old, new)
+
+
+def test_a_name_stands_for_the_key_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of the demo stood in a command line, for all users of the machine."""
+    name, other = name_for_once(stage.owner), name_for_once(stage.owner)
+    key = key_of(stage.owner)
+    assert key not in name
+    assert [key_behind(name), key_behind(other), key_behind(name)] == [key, key, name]
+    with pytest.raises(WrongKey):
+        broadcaster_of(name)
+    assert [key_behind(each) for each in (key, "once-", f"{other}x", "once-ü")] == [key, "once-", f"{other}x", "once-ü"]
+    late = name_for_once(stage.owner)
+    monkeypatch.setattr("videos.keys.ONCE_SECONDS", -1)
+    assert key_behind(late) == late
+    with pytest.raises(Forbidden):
+        name_for_once(stage.viewers[0])
 
 
 @pytest.mark.parametrize("change", [str.upper, lambda key: key[:-1], lambda key: key + "0", lambda key: key[:-1] + "x"])
