@@ -180,11 +180,6 @@ def _fresh(member: Membership) -> dict[str, int]:
 
 
 @transaction.atomic
-def remove_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> None:
-    """Leave a group, or take a member out of a group of one's own. Raises SignedOut, NotFound, Forbidden, Conflict."""
-    me = _acting(who)
-    held = Held.lock_for(me, conversation_id)
-@transaction.atomic
 def rename(conversation_id: UUID, who: Viewer | Claim, title: str) -> dict[str, Any]:
     """Give a group another title, or none. Any member may, as any may bring somebody in. Return the actor's summary.
 
@@ -205,6 +200,11 @@ def rename(conversation_id: UUID, who: Viewer | Claim, title: str) -> dict[str, 
     return summary(conversation_id, me.id)
 
 
+@transaction.atomic
+def remove_member(conversation_id: UUID, who: Viewer | Claim, viewer_id: UUID) -> None:
+    """Leave a group, or take a member out of a group of one's own. Raises SignedOut, NotFound, Forbidden, Conflict."""
+    me = _acting(who)
+    held = Held.lock_for(me, conversation_id)
     held.require_group()
     if viewer_id not in held.members:
         raise NotFound("There is no such member.")
@@ -255,12 +255,12 @@ def send(conversation_id: UUID, who: Viewer | Claim, body: str, *, client_id: st
     held.count_unread({id: 1 for id in held.members if id != me.id})
     shown = message_json(message, me)
     held.record("message", {"message": shown}, last=shown)
+    for listener in listeners:
+        listener(conversation_id, [id for id in held.members if id != me.id])
     return shown
 
 
 def _require_heard(held: Held, me: Membership) -> None:
-    for listener in listeners:
-        listener(conversation_id, [id for id in held.members if id != me.id])
     """Raises Forbidden when the other one of two takes no messages. Call it with the members locked."""
     if held.conversation.pair is None:
         return

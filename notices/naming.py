@@ -17,6 +17,7 @@ PLACES_MAX = 5
 
 _AT = re.compile(r"(?<!\w)@(?=\S)")
 _SPACES = re.compile(r"[^\S\n]+")
+_ACCENTS = re.compile("[\u0300-\u036f]")
 _ENDS = re.compile(r"(?<=\S)(?!\w)")
 
 
@@ -35,3 +36,8 @@ def names_in(text: str) -> list[list[str]]:
 def folded(text: str) -> str:
     """Return a text or a name for comparing."""
     return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+
+
+def plain(folded_name: str) -> str:
+    """Return a folded name without accents, as people write it who lack the key: "jose" for "josé"."""
+    return unicodedata.normalize("NFKC", _ACCENTS.sub("", unicodedata.normalize("NFKD", folded_name)))

@@ -30,7 +30,7 @@ from messaging.models import Block
 from notices.choices import PUSH, SITE, wanting
 from notices.inbox import lock, record
 from notices.models import Notice, NoticeComment
-from notices.naming import folded, names_in
+from notices.naming import folded, names_in, plain
 from notices.reading import LINES_MAX, lines_of
 from videos.listeners import CommentListener, Execute, may_concern
 from web.ids import new_id
@@ -42,6 +42,7 @@ RUNS_MAX = 20  # of one job
 PEOPLE_MAX = 100  # of one line
 EARLIER_MAX = 20  # comments of one person, of which one may take the place of one that has gone
 KEPT_FOR = timedelta(days=90)
+THERE_MAX = 500  # comments of a video, whose authors may be named without accents
 LINES_FORGOTTEN_MAX = 500  # of one transaction
 
 _NOTE = "INSERT INTO notices_changedcomment (comment_id) SELECT * FROM unnest(%s::uuid[])"
@@ -69,6 +70,11 @@ SELECT wanted.key, v.id, v.name, v.is_guest FROM unnest(%s::text[]) AS wanted (k
     SELECT id, name, is_guest FROM accounts_viewer
     WHERE name_key = wanted.key AND is_active ORDER BY is_guest, id DESC LIMIT %s
 ) v
+"""
+_THERE = """
+SELECT v.id, v.name FROM accounts_viewer v WHERE v.is_active AND v.id IN (
+    SELECT author_id FROM videos_comment WHERE video_id = %s AND deleted_at IS NULL ORDER BY seq DESC LIMIT %s
+) ORDER BY v.id
 """
 _HAVE_WRITTEN = """
 SELECT video_id, viewer_id FROM unnest(%s::uuid[], %s::uuid[]) AS pair (video_id, viewer_id)
@@ -254,10 +260,10 @@ def _hearers(said: Collection[_Said]) -> set[_Heard]:
 
 
 def _named(said: Iterable[_Said]) -> dict[UUID, set[UUID]]:
-    """Return whom each comment names. Two queries.
+    """Return whom each comment names. Two queries, and one more for each video where somebody is named that is none.
 
     At a public video every account may be named. Guests have to have written there, and at others everybody: a name is
-    no invitation.
+    no invitation. Who has written there lately is named without accents, too.
     """
     places = {each: names_in(each.body) for each in said}
     keys = {name: name_key(name) for found in places.values() for names in found for name in names}
@@ -273,12 +279,18 @@ def _named(said: Iterable[_Said]) -> dict[UUID, set[UUID]]:
     }
     have_written = set(_rows(_HAVE_WRITTEN, [list(column) for column in zip(*pairs, strict=True)])) if pairs else set()
 
+    there: dict[UUID, dict[str, UUID]] = {}
+
     def first_of(each: _Said, names: Sequence[str]) -> UUID | None:
         for name in names:
             for id, is_guest in bearers.get(name, ()):
                 if (each.video_id, id) in have_written or (each.visibility == "public" and not is_guest):
                     return id
-        return None
+        if names and each.video_id not in there:
+            rows = _rows(_THERE, [each.video_id, THERE_MAX])
+            there[each.video_id] = {plain(folded(name)): id for id, name in rows}
+        known = (there[each.video_id].get(plain(name)) for name in names)
+        return next((found for found in known if found is not None), None)
 
     return {
         each.id: {id for names in found if (id := first_of(each, names)) is not None} for each, found in places.items()

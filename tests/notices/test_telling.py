@@ -161,6 +161,19 @@ def test_guests_hear_only_where_they_have_written(stage: Stage, ben: Viewer) -> 
     assert heard(guest) == [("mention", "@Viewer 0 fine", 0)]
 
 
+def test_who_has_written_there_is_named_without_accents(stage: Stage, ben: Viewer) -> None:
+    """Who cannot write an accent named nobody. Somebody who has the name as it is written comes first."""
+    jose = account("José Ángel")
+    say(stage, ben, "@Jose Angel look")
+    assert heard(jose) == [], "nobody knows him there"
+    say(stage, jose, "Hello")
+    say(stage, ben, "@jose angel look")
+    assert heard(jose) == [("mention", "@jose angel look", 0)]
+    plain = account("Jose Angel")
+    say(stage, ben, "@Jose Angel and you")
+    assert (len(heard(jose)), heard(plain)) == (1, [("mention", "@Jose Angel and you", 0)])
+
+
 def test_a_name_is_no_invitation_to_what_is_not_public(stage: Stage, ana: Viewer, ben: Viewer) -> None:
     broadcasts.update_video(stage.video.id, stage.owner, visibility="unlisted")
     say(stage, ben, "@Ana Maria look")
@@ -299,19 +312,6 @@ def test_what_is_seen_stays_seen_and_what_comes_later_is_new(stage: Stage, ana: 
     assert [line["is_seen"] for line in reading.lines(ana.id)] == [False, True]
 
 
-def test_a_run_that_fails_is_repeated(stage: Stage, ana: Viewer, ben: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
-    say(stage, ben, "@Ana Maria look")
-    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(telling, "record", lambda heads, people: 1 / 0)
-        telling.tell()
-    assert (unread(ana), ChangedComment.objects.count()) == (0, 1)
-    assert (len(heard(ana)), unread(ana), ChangedComment.objects.count()) == (1, 1, 0)
-
-
-def test_comments_that_concern_nobody_leave_no_work(stage: Stage) -> None:
-    say(stage, stage.viewers[0], "Hello")
-    assert ChangedComment.objects.count() == 0
-
 def test_what_one_sees_at_one_video_is_new_at_others(stage: Stage, ana: Viewer, ben: Viewer) -> None:
     """The bell counted an answer that was on the screen. The page of its video says so, and of no other."""
     other = broadcasts.create_video(stage.owner, title="Another one")
@@ -324,6 +324,19 @@ def test_what_one_sees_at_one_video_is_new_at_others(stage: Stage, ana: Viewer, 
         "Another one": False,
     }
 
+
+def test_a_run_that_fails_is_repeated(stage: Stage, ana: Viewer, ben: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    say(stage, ben, "@Ana Maria look")
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(telling, "record", lambda heads, people: 1 / 0)
+        telling.tell()
+    assert (unread(ana), ChangedComment.objects.count()) == (0, 1)
+    assert (len(heard(ana)), unread(ana), ChangedComment.objects.count()) == (1, 1, 0)
+
+
+def test_comments_that_concern_nobody_leave_no_work(stage: Stage) -> None:
+    say(stage, stage.viewers[0], "Hello")
+    assert ChangedComment.objects.count() == 0
 
 
 def test_who_wants_to_hear_in_no_way_has_no_line(stage: Stage, ana: Viewer, ben: Viewer) -> None:

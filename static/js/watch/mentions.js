@@ -1,14 +1,22 @@
 // What is in the text of a comment besides words: addresses, emoji of the channel, and the viewer's name. Pure.
-// videos/templatetags/comments.py finds the same addresses and emoji.
+// videos/templatetags/comments.py finds the same emoji.
 
 import { addressesIn } from "../parts/links.js";
 import { emojiIn } from "../parts/own-emoji.js";
 
 const GOES_ON = "(?![\\p{L}\\p{N}_])";
 
+const escaped = (text) => text.replace(/[$()*+.?[\\\]^{|}]/gu, "\\$&");
+
+/** A letter as people write it, with its accent or without. */
+function spelled(letter) {
+  const bare = letter.normalize("NFKD").replace(/[\u0300-\u036f]/gu, "");
+  return bare === letter || !bare ? escaped(letter) : `(?:${escaped(letter)}|${escaped(bare)}[\\u0300-\\u036f]*)`;
+}
+
 /** Where the text names somebody as "@name": the first places, without the words around. Spaces may be several. */
 function placesOf(text, name) {
-  const words = name.split(/\s+/u).map((word) => word.replace(/[$()*+.?[\\\]^{|}]/gu, "\\$&"));
+  const words = name.normalize("NFC").split(/\s+/u).map((word) => [...word].map(spelled).join(""));
   const sought = new RegExp(`@${words.join("[^\\S\\n]+")}${GOES_ON}`, "giu");
   return Array.from(text.matchAll(sought), ({ 0: { length }, index }) => [index, index + length]);
 }
