@@ -57,6 +57,10 @@ async def test_a_time_out_with_a_reason_takes_a_few_taps(site: Site, open_window
     await phone.page.get_by_role("button", name="More about this person").tap()
     await expect(phone.page.locator("#moderate-history")).to_contain_text("0 acts so far")
     assert await phone.serious_axe_findings() == []
+    await phone.page.get_by_label("Notes, for those who moderate here").fill("Was warned twice")
+    await phone.page.get_by_role("button", name="Add", exact=True).tap()
+    await expect(phone.page.locator("#moderate-notes li")).to_contain_text("Was warned twice")
+    await expect(phone.page.locator("#moderate-note-body")).to_have_value("")
     await phone.page.get_by_label("Reason").fill("Spam")
     await phone.page.get_by_role("button", name="Delete all they have written").tap()
     await expect(phone.page.locator(".comment")).to_have_count(0)

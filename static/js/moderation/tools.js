@@ -4,11 +4,13 @@
 
 import { ApiError, call } from "../core/api.js";
 import { addWords, plural, translate } from "../core/words.js";
-import { byId, isComposing, note } from "../parts/dom.js";
-import { mayModerate } from "../parts/rights.js";
+import { byId, copyOf, isComposing, note, writeTime } from "../parts/dom.js";
+import { shortly } from "../parts/format.js";
+import { mayAct, mayModerate } from "../parts/rights.js";
 
 const UNDO_MS = 30_000;
 const SECONDS = 600;
+const NOTES_SHOWN = 5;
 
 let loaded = null;
 
@@ -46,6 +48,11 @@ class Tools {
       if (button && Object.hasOwn(button.dataset, "close")) this.#dialog.close();
       else if (button?.dataset.act) void this.#choose(button.dataset);
     });
+    byId("moderate-note").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const field = byId("moderate-note-body");
+      if (field.value.trim()) void this.#attempt(() => this.#writeNote(field), (text) => note(byId("moderate-error"), text));
+    });
     byId("undo-yes").addEventListener("click", () => void this.#takeBack());
     document.addEventListener("keydown", (event) => {
       const isTyping = event.target.closest?.("input, textarea, select, [contenteditable]");
@@ -76,7 +83,10 @@ class Tools {
     byId("moderate-reason").value = "";
     note(byId("moderate-error"), "");
     byId("moderate-history").textContent = "";
+    byId("moderate-note-body").value = "";
+    this.#showNotes([]);
     const { state } = this.store;
+    byId("moderate-note").hidden = !mayAct(state, "note");
     for (const button of this.#dialog.querySelectorAll("[data-act]")) {
       const { act, seconds = 0 } = button.dataset;
       button.hidden = !mayModerate(state, act, comment) || Number(seconds) > state.timeOutSecondsMax;
@@ -88,10 +98,31 @@ class Tools {
   async #showHistory(comment) {
     const { restriction, taken, acts, notes } = await call("GET", `${this.#channel}/people/${comment.author.id}`);
     if (comment !== this.#comment) return;
-    const found = [plural("acts", acts.length), ...notes.map(({ body }) => body)];
+    const found = [plural("acts", acts.length)];
     if (taken) found.unshift(translate(`taken_${taken.kind}`, { name: taken.origin.name }));
     if (restriction) found.unshift(translate(`is_${restriction.kind}`));
     byId("moderate-history").textContent = found.join(" · ");
+    this.#showNotes(notes);
+  }
+
+  /** The newest notes on the person, the newest first. */
+  #showNotes(notes) {
+    const list = byId("moderate-notes");
+    list.hidden = !notes.length;
+    list.replaceChildren(...notes.slice(0, NOTES_SHOWN).map(({ body, author, at_ms: atMs }) => {
+      const item = copyOf("note-template");
+      item.querySelector("[data-part=body]").textContent = body;
+      item.querySelector("[data-part=by]").textContent = author?.name ?? "–";
+      writeTime(item, atMs, shortly(atMs));
+      return item;
+    }));
+  }
+
+  async #writeNote(field) {
+    const comment = this.#comment;
+    await call("POST", `${this.#channel}/people/${comment.author.id}/notes`, { body: field.value });
+    field.value = "";
+    await this.#showHistory(comment);
   }
 
   async #choose({ act, seconds }) {
