@@ -28,10 +28,21 @@ _COMMENT_COLUMNS = (
     "id", "author_id", "author_name", "is_by_moderator", "body", "reply_to_id", "client_id", "seq", "created_at",
     "pinned_at", "deleted_at", "edited_at",
 )  # fmt: skip
-_COMMENTS = (
-    f"SELECT c.id, c.author_id, v.name, {held_sql(MODERATE)} OR {moderates_sql(owner='%s', viewer='c.author_id')},"
-    " c.body, c.reply_to_id, c.client_id, c.seq, c.created_at, c.pinned_at, c.deleted_at, c.edited_at"
-    " FROM videos_comment c JOIN accounts_viewer v ON v.id = c.author_id WHERE c.video_id = %s "
+
+
+def _comments(*, owner: str, video: str) -> str:
+    """Return SQL: the comments of a video of the owner's. Both are columns, or `%s`."""
+    return (
+        f"SELECT c.id, c.author_id, v.name, {held_sql(MODERATE)} OR {moderates_sql(owner=owner, viewer='c.author_id')},"
+        " c.body, c.reply_to_id, c.client_id, c.seq, c.created_at, c.pinned_at, c.deleted_at, c.edited_at"
+        f" FROM videos_comment c JOIN accounts_viewer v ON v.id = c.author_id WHERE c.video_id = {video} "
+    )
+
+
+_COMMENTS = _comments(owner="%s", video="%s")
+_COMMENTS_OF_EACH = (
+    "SELECT asked.id, found.* FROM unnest(%s::uuid[], %s::uuid[]) asked (id, owner_id) CROSS JOIN LATERAL ("
+    + _comments(owner="asked.owner_id", video="asked.id")
 )
 _STANDINGS = (
     "SELECT asked.id, topic.seq, topic.viewers_peak,"
@@ -68,6 +79,15 @@ def read_comments(video: Video, chosen: str, *values: Any) -> list[dict[str, Any
     """
     found = _rows(_COMMENTS + chosen, video.owner_id, video.id, *values)
     return [dict(zip(_COMMENT_COLUMNS, row, strict=True)) for row in found]
+
+
+def read_comments_of_each(videos: Sequence[Video], chosen: str, *values: Any) -> dict[UUID, list[dict[str, Any]]]:
+    """Return what `read_comments` returns of each video, in any order. One query."""
+    of_each: dict[UUID, list[dict[str, Any]]] = {video.id: [] for video in videos}
+    owners = [video.owner_id for video in videos]
+    for video_id, *row in _rows(f"{_COMMENTS_OF_EACH}{chosen}) found", list(of_each), owners, *values):
+        of_each[video_id].append(dict(zip(_COMMENT_COLUMNS, row, strict=True)))
+    return of_each
 
 
 _THREAD = """

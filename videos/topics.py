@@ -7,7 +7,8 @@ first state. The rule of it all: snapshot + events = fresh snapshot, for every e
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from realtime.table.scripts import TableUnavailable
 from videos.access import require
 from videos.channel_emoji import urls_of
 from videos.models import LikeCount, Video
-from videos.reading import read_comments, read_like, read_video, standings
+from videos.reading import read_comments, read_comments_of_each, read_like, read_video, read_videos, standings
 from videos.representation import comment_fields, likes_json, role_of, video_json
 from videos.rights import may_watch
 from web.refusals import NotFound
@@ -56,9 +57,12 @@ class VideoTopics(TopicKind):
     replaces = frozenset({"comment_edited"})
 
     def load(self, topic: TopicName) -> dict[str, Any] | None:
-        id = video_id(topic)
-        video = read_video(id) if id is not None else None
-        return None if video is None else snapshot_of(video)
+        return self.load_all([topic]).get(topic)
+
+    def load_all(self, topics: Sequence[TopicName]) -> Mapping[TopicName, dict[str, Any]]:
+        ids = {id: topic for topic in topics if (id := video_id(topic)) is not None}
+        snapshots = snapshots_of(read_videos("WHERE video.id = ANY(%s)", list(ids)))
+        return {ids[id]: snapshot for id, snapshot in snapshots.items()}
 
     def counters(self, topics: Sequence[TopicName], database: str = "default") -> Mapping[TopicName, Mapping[str, int]]:
         ids = {id: topic for topic in topics if (id := video_id(topic)) is not None}
@@ -138,18 +142,33 @@ def video_id(topic: TopicName) -> UUID | None:
         return None
 
 
+def snapshots_of(videos: Sequence[Video]) -> dict[UUID, dict[str, Any]]:
+    """Return the snapshots of videos, without what the node counts. Each needs its `owner`. Two queries."""
+    newest = read_comments_of_each(videos, "ORDER BY c.seq DESC LIMIT %s", SNAPSHOT_COMMENTS)
+    pinned = read_comments_of_each(videos, "AND c.pinned_at IS NOT NULL AND c.deleted_at IS NULL")
+    return {
+        video.id: {
+            "video": video_json(video),
+            "comments": _as_json(sorted(newest[video.id], key=itemgetter("seq")), video),
+            "pinned": _as_json(sorted(pinned[video.id], key=itemgetter("pinned_at")), video),
+        }
+        for video in videos
+    }
+
+
 def snapshot_of(video: Video) -> dict[str, Any]:
-    """Return the video's snapshot, without what the node counts. Needs `video.owner`. Two queries."""
-    newest = comments_json(video, "ORDER BY c.seq DESC LIMIT %s", SNAPSHOT_COMMENTS)
-    pinned = comments_json(video, "AND c.pinned_at IS NOT NULL AND c.deleted_at IS NULL ORDER BY c.pinned_at")
-    return {"video": video_json(video), "comments": newest[::-1], "pinned": pinned}
+    """Return the snapshot of one video. Two queries."""
+    return snapshots_of([video])[video.id]
 
 
 def comments_json(video: Video, chosen: str, *values: Any) -> list[dict[str, Any]]:
     """Return the comments that `read_comments` does, a deleted one without its text. One query."""
+    return _as_json(read_comments(video, chosen, *values), video)
+
+
+def _as_json(rows: Iterable[Mapping[str, Any]], video: Video) -> list[dict[str, Any]]:
     return [
-        _comment_json(row, video) if row["deleted_at"] is None else tombstone(row["id"], row["seq"])
-        for row in read_comments(video, chosen, *values)
+        _comment_json(row, video) if row["deleted_at"] is None else tombstone(row["id"], row["seq"]) for row in rows
     ]
 
 

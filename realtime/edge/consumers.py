@@ -106,6 +106,7 @@ class _Stream:
                 if (now := await node.rights.recognize(self.identity)) is None:
                     raise Refusal(401, "bad_ticket", "The ticket's viewer is banned or has a new password.")
                 self.identity = now
+            await node.read_ahead(self.request.topics)
             for topic in self.request.topics:
                 after = self.request.positions.get(topic)
                 await node.prepare(topic, self.identity, after=after, identify=self._identify)

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import attrgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import orjson
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections, transaction
 
 from realtime.batches import Batches
@@ -52,6 +54,13 @@ WITH gone AS (
     RETURNING 1
   )
 UPDATE realtime_audience SET level = level + 1, kept = kept - (SELECT count(*) FROM gone) WHERE topic_id = %s
+"""
+
+_NEWEST = """
+SELECT newest.* FROM unnest(%s::text[]) asked (name) CROSS JOIN LATERAL (
+    SELECT topic_id, seq, name, data::text, thing FROM realtime_loggedevent
+    WHERE topic_id = asked.name ORDER BY seq DESC LIMIT %s
+  ) newest
 """
 
 
@@ -154,9 +163,12 @@ class DatabaseStore:
                 found = loaded[topic] = Loaded(Head(0, 0), snapshot, counters.get(topic), epoch=now)
                 if head is not None:
                     found.head, found.viewers_peak = Head(head.seq, head.version), head.viewers_peak
-                    if not kind.is_inbox:
-                        log = LoggedEvent.objects.filter(topic_id=topic).order_by("-seq")[: kind.kept_events]
-                        found.log = [_durable(event) for event in log][::-1]
+            begun = [topic for topic, found in loaded.items() if found.head.seq]
+            if begun and not kind.is_inbox:
+                for event in newest_events(begun, kind.kept_events):
+                    loaded[event.topic].log.append(event)
+        for found in loaded.values():
+            found.log.sort(key=attrgetter("seq"))
         return loaded
 
     def _confirmed_heads(self, known: Mapping[TopicName, Head]) -> Heads:
@@ -226,6 +238,16 @@ def events_after(database: str, topic: TopicName, seq: int, limit: int) -> list[
     """Return up to `limit` durable events of the topic with a greater seq, in order."""
     events = LoggedEvent.objects.using(database).filter(topic_id=topic, seq__gt=seq).order_by("seq")[:limit]
     return [_durable(event) for event in events]
+
+
+def newest_events(topics: Sequence[TopicName], most: int) -> list[Durable]:
+    """Return up to `most` of the newest durable events of each topic, in any order. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST, [list(topics), most])
+        return [
+            Durable(TopicName(topic), seq, name, compact_json(orjson.loads(data)), thing)
+            for topic, seq, name, data, thing in cursor.fetchall()
+        ]
 
 
 def _durable(event: LoggedEvent) -> Durable:

@@ -272,6 +272,16 @@ class Node:
             if not feed.access.allows(topic, identity):
                 raise TopicGone(topic)
 
+    async def read_ahead(self, topics: Sequence[TopicName]) -> None:
+        """Load topics together, before each is prepared: one after the other, the first ones might be dropped before
+        the last ones are there. Raises StoreUnavailable.
+        """
+        if len(topics) > 1:
+            loads = [self._ready_feed(topic) for topic in topics]
+            for outcome in await asyncio.gather(*loads, return_exceptions=True):
+                if isinstance(outcome, StoreUnavailable):
+                    raise outcome
+
     def is_open(self, topic: TopicName, identity: Identity) -> bool:
         """Whether `enter` would let the identity in: the topic is prepared, and not dropped or closed to them since."""
         feed = self.feeds.get(topic)

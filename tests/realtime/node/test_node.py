@@ -116,3 +116,15 @@ async def test_unknown_items_of_the_layer_are_left_out(node: Node, store: FakeSt
     viewer = await Viewer(node).watch()
     node.deliver([["z", "new"], None, {}, ["d", 1, 2], to_wire(store.note("known"))])
     assert viewer.notes() == ["known"]
+
+
+async def test_topics_of_one_stream_are_entered_and_read_together(
+    node: Node, table: FakeTable, store: FakeStore
+) -> None:
+    """One after the other, the first were dropped before the last were there: such a stream never opened."""
+    await node.read_ahead([VIDEO, OTHER, TopicName("video:none")])
+    assert [topics for name, topics in table.calls if name == "renew"] == [(VIDEO, OTHER, "video:none")]
+    assert set(node.feeds) == {VIDEO, OTHER}
+    store.is_away = True
+    with pytest.raises(StoreUnavailable):
+        await node.read_ahead([TopicName("video:3"), TopicName("video:4")])
