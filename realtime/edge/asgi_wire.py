@@ -1,4 +1,4 @@
-"""A connection through any ASGI server, for when we cannot take the socket (TLS in the process, HTTP/2, HTTP/1.0).
+"""A connection through any ASGI server, for when we cannot take the socket (TLS that is not ours, HTTP/1.0).
 
 Made by the consumers (realtime.edge.consumers), which stay for as long as the connection lasts.
 """

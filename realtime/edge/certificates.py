@@ -22,7 +22,7 @@ from realtime import metrics
 
 logger = logging.getLogger(__name__)
 
-PROTOCOLS = ("http/1.1",)
+PROTOCOLS = ("h2", "http/1.1")
 TICKETS = 1
 """A browser comes back with one: each costs the handshake a write."""
 

@@ -2,8 +2,8 @@
 
 Hop: they accept a connection and hand its socket on to the node; frames never pass through here. On our server
 (realtime.edge.server) the consumer ends with the handshake. It leaves a `StreamSession`, a fraction of its size, that
-gets the commands and the end. On any other ASGI server, and behind TLS and HTTP/2, the consumer stays and passes on
-what comes (`AsgiWire`). It owns no channel of the layer, because one for each node is enough. After the handshake it
+gets the commands and the end. On any other ASGI server, and behind TLS that is not ours, the consumer stays and passes
+on what comes (`AsgiWire`). It owns no channel of the layer, because one for each node is enough. After the handshake it
 needs no database.
 """
 

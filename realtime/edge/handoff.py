@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from daphne import http_protocol
+from h2.connection import H2Connection
+from h2.frame_buffer import FrameBuffer
 from twisted.internet import abstract, tcp
 from twisted.web import http
 
@@ -47,10 +49,17 @@ PRIVATE_PARTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     # realtime.edge.http, realtime.edge.upgrade: requests and handshakes.
     (http_protocol.WebRequest, ("basic_error", "handle_exception", "handle_reply", "send_disconnect")),
     (http_protocol, ("HEADER_NAME_RE", "INVALID_HEADER_VALUE_BYTES")),
+    # realtime.edge.http2: headers that have come in part, windows, and tables of headers.
+    (FrameBuffer, ("_headers_buffer",)),
+    (H2Connection, ("_receive_frame", "encoder", "incoming_buffer", "outbound_flow_control_window", "streams")),
     # realtime.edge.server: a channel for each connection, and the loop.
     (http, ("_GenericHTTPChannelProtocol",)),
     (reactor, ("_asyncioEventloop",)),
 )
+
+
+MADE = (http.HTTPChannel, abstract.FileDescriptor, FrameBuffer, H2Connection)
+"""What has these parts only when it was made."""
 
 
 class PeerGone(Exception):
@@ -106,7 +115,7 @@ def take_socket(channel: Any, transport: Any) -> Taken:
 
 
 class Behind:
-    """The connection behind an application that cannot have the socket: TLS, HTTP/2, HTTP/1.0."""
+    """The connection behind an application that cannot have the socket: TLS that is not ours, HTTP/1.0."""
 
     def __init__(self, transport: Callable[[], Any]) -> None:
         self._transport = transport
@@ -124,6 +133,6 @@ class Behind:
 def check_libraries(parts: Iterable[tuple[Any, Iterable[str]]] = PRIVATE_PARTS) -> None:
     """Raises RuntimeError if a library has lost a part that we touch. So the start fails, not the first stream."""
     for owner, names in parts:
-        made = owner() if owner in (http.HTTPChannel, abstract.FileDescriptor) else owner
+        made = owner() if owner in MADE else owner
         if missing := [name for name in names if not hasattr(made, name)]:
             raise RuntimeError(f"{owner!r} has no {', '.join(missing)}: another version?")

@@ -34,7 +34,7 @@ from realtime.edge.reactor import reactor
 from realtime.edge.repeats import OpenFile, Repeat, Repeatable, said_by
 from realtime.edge.sockets import Listener, StreamSocket
 from realtime.edge.tls import CLIENT_HELLO
-from realtime.edge.transport import Transport
+from realtime.edge.transport import PIECE_BYTES, Transport
 from realtime.limits import Network
 
 # RFC 9110, section 5.5. Daphne's own set has 0x85 as well, which is inside UTF-8 of Å, ą, х, م, 全.
@@ -44,7 +44,20 @@ PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 LINGER_SECONDS = 2.0
 GONE = (401, 403, 404, 410)
 """With these the application says that an answer of before does not hold any more."""
+BAD_REQUEST = (400, "bad_request", "This is no HTTP request.")
 _HTTPChannel: Any = http.HTTPChannel
+
+
+def headers_too_large() -> tuple[int, str, str]:
+    detail = (
+        f"The headers of a request may have {HttpChannel.totalHeadersSize} bytes and be {HttpChannel.maxHeaders} at"
+        " most. In a browser, remove this site's cookies."
+    )
+    return 431, "headers_too_large", detail
+
+
+def uri_too_long() -> tuple[int, str, str]:
+    return 414, "uri_too_long", f"An address may have {HttpChannel.MAX_LENGTH} bytes at most."
 
 
 class HttpChannel(_HTTPChannel):  # type: ignore[misc]
@@ -117,24 +130,17 @@ class HttpChannel(_HTTPChannel):  # type: ignore[misc]
 
     def lineLengthExceeded(self, line: bytes) -> None:
         if hasattr(self, "_path"):
-            self._refuse_headers()
+            self.refuse(*headers_too_large())
         else:
-            self.refuse(414, "uri_too_long", f"An address may have {self.MAX_LENGTH} bytes at most.")
-
-    def _refuse_headers(self) -> None:
-        detail = (
-            f"The headers of a request may have {self.totalHeadersSize} bytes and be {self.maxHeaders} at most."
-            " In a browser, remove this site's cookies."
-        )
-        self.refuse(431, "headers_too_large", detail)
+            self.refuse(*uri_too_long())
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         if self.is_refused:
             return
         if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
-            self._refuse_headers()
+            self.refuse(*headers_too_large())
         else:
-            self.refuse(400, "bad_request", "This is no HTTP request.")
+            self.refuse(*BAD_REQUEST)
 
     def _send100Continue(self) -> None:
         if not self.is_refused:
@@ -245,12 +251,16 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
 
     # What is larger than a line
 
-    async def room(self) -> None:
-        """Wait until the peer has taken most of what was written to it, or has gone."""
+    async def room(self, wanted: int) -> int:
+        """Wait until the peer has taken most of what was written to it, or has gone.
+
+        Return how many bytes may be written of those that are wanted. 0: none are, or by nobody.
+        """
         with contextlib.suppress(PeerGone):
             transport = tcp_transport(self.channel and self.channel.transport)
             if isinstance(transport, Transport):
                 await transport.room()
+        return min(wanted, PIECE_BYTES)
 
     async def send_file(self, message: dict[str, Any]) -> None:
         """Send a part of a file as the body, or what is left of it: ASGI's zero-copy send."""
@@ -262,18 +272,20 @@ class WebRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.write(b"")  # the headers
         if repeatable := message.get("repeat"):
             self._keep(OpenFile(descriptor), end, repeatable)
-        await self.channel.transport.send_file(descriptor, start, end)
+        await self._send_part(descriptor, start, end)
         if not message.get("more_body", False):
             self.handle_reply({"type": "http.response.body"})
+
+    async def _send_part(self, descriptor: int, start: int, end: int) -> None:
+        await self.channel.transport.send_file(descriptor, start, end)
 
     def _keep(self, file: OpenFile, size: int, repeatable: Repeatable) -> None:
         """Have the same request answered alike, as long as the application allows that."""
         if (said := said_by(self)) is None or self.responseHeaders.hasHeader(b"set-cookie"):
             return
-        headers = [name + b": " + value for name, each in self.responseHeaders.getAllRawHeaders() for value in each]
-        head = b"\r\n".join((b"HTTP/1.1 200 OK", *headers, b"", b""))
+        headers = [(name, value) for name, each in self.responseHeaders.getAllRawHeaders() for value in each]
         varies = b"accept-encoding" in b",".join(self.responseHeaders.getRawHeaders(b"vary", ())).lower()
-        self.server.repeats.keep(self.uri, Repeat(said, varies, head, file, size, repeatable))
+        self.server.repeats.keep(self.uri, Repeat(said, varies, headers, file, size, repeatable))
 
     # Streams
 

@@ -15,7 +15,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 KEPT_MAX = 1_024
@@ -63,11 +63,15 @@ class Repeat:
 
     said: Said
     varies: bool
-    head: bytes
+    headers: Sequence[tuple[bytes, bytes]]
     file: OpenFile
     size: int
     repeatable: Repeatable
     asked_again_at: float = float("-inf")
+    head: bytes = field(init=False)  # of HTTP/1.1
+
+    def __post_init__(self) -> None:
+        self.head = b"".join((b"HTTP/1.1 200 OK\r\n", *(b"%b: %b\r\n" % header for header in self.headers), b"\r\n"))
 
     def fits(self, asked: Said) -> bool:
         return self.said == asked if self.varies else self.said[:2] == asked[:2]
@@ -98,12 +102,19 @@ class Repeats:
         """Return the answer to a request, if these bytes are one, whole, and it has an answer that holds."""
         end = data.find(_VERSION, 4, HEAD_MAX_BYTES)
         address = data[4:end]
-        forms = self._kept.get(address)
-        if forms is None or not data.startswith(b"GET ") or not data.endswith(b"\r\n\r\n"):
+        if address not in self._kept or not data.startswith(b"GET ") or not data.endswith(b"\r\n\r\n"):
             return None
         lines = data[end + len(_VERSION) : -4].split(b"\r\n")
-        asked = said([line.partition(b":")[::2] for line in lines]) if len(data) <= HEAD_MAX_BYTES else None
-        if asked is None:
+        return (
+            self.answer_to(address, [line.partition(b":")[::2] for line in lines])
+            if len(data) <= HEAD_MAX_BYTES
+            else None
+        )
+
+    def answer_to(self, address: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Repeat | None:
+        """Return the answer to a GET without a body, if it has one that holds."""
+        forms = self._kept.get(address)
+        if forms is None or (asked := said(headers)) is None:
             return None
         repeat = forms.get(asked.accept_encoding) or forms.get(b"")
         if repeat is None or not repeat.fits(asked):
@@ -139,6 +150,7 @@ def said(headers: Sequence[tuple[bytes, bytes]]) -> Said | None:
 
 def said_by(request: Any) -> Said | None:
     """The same of a request that Twisted has read."""
-    if request.method != b"GET" or request.clientproto != b"HTTP/1.1" or not request.channel.persistent:
+    may_go_on = request.clientproto == b"HTTP/2" or (request.clientproto == b"HTTP/1.1" and request.channel.persistent)
+    if request.method != b"GET" or not may_go_on:
         return None
     return said([(name, value) for name, values in request.requestHeaders.getAllRawHeaders() for value in values])

@@ -73,6 +73,9 @@ class TlsTransport(Transport):
             return main.CONNECTION_LOST
         metrics.tls_handshakes.labels("done").inc()
         self._is_open = True
+        if self.socket.selected_alpn_protocol() == "h2":
+            channel = self.protocol._channel
+            channel.factory.speak_http2(channel)
         return None
 
     def _refuse_plain(self) -> None:

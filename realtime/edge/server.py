@@ -32,13 +32,14 @@ from realtime.edge.collector import collect
 from realtime.edge.deadlines import Deadlines, still_reads
 from realtime.edge.handoff import ZERO_COPY, check_libraries
 from realtime.edge.http import HttpChannel
+from realtime.edge.http2 import Http2Connection, speak_http2
 from realtime.edge.peers import PeerLimits
 from realtime.edge.proxies import look_behind_proxies
 from realtime.edge.reactor import reactor
 from realtime.edge.repeats import Repeats
 from realtime.edge.secure import TlsTransport
 from realtime.edge.sockets import CLOSE_SECONDS, MESSAGE_SECONDS, Sockets
-from realtime.edge.transport import PIECE_BYTES, Transport
+from realtime.edge.transport import Transport
 from realtime.edge.upgrade import UpgradeRequest
 from realtime.limits import CONNECTIONS_MAX, Limited
 from realtime.node.connections import HEARTBEAT_SECONDS
@@ -58,6 +59,7 @@ class HTTPFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
         super().__init__(server)
         self.protocol = lambda: http._GenericHTTPChannelProtocol(HttpChannel())
         self.timeOut = None  # `Deadlines` instead
+        self.speak_http2 = speak_http2
 
     def buildProtocol(self, addr: Any) -> Any:
         if len(self.server.sockets) >= self.server.crowded_at:
@@ -111,6 +113,7 @@ class Server(server.Server):  # type: ignore[misc]
         self.bound = Bound(stall_seconds=self.stall_seconds)
         self.repeats = Repeats()
         self.sending_again: set[Any] = set()
+        self.http2: set[Http2Connection] = set()
         self._all_sent: asyncio.Event | None = None
         self.peer_limits = PeerLimits(
             connects_per_second=self.connects_per_address,
@@ -204,6 +207,8 @@ class Server(server.Server):  # type: ignore[misc]
     async def _drain(self) -> None:
         for port in self.ports:
             port.stopListening()
+        for connection in list(self.http2):
+            connection.go_away()
         if self.on_drain is not None:
             try:
                 await self.on_drain()
@@ -255,8 +260,10 @@ class Server(server.Server):  # type: ignore[misc]
         """Write a body as its reader takes it. The rest waits in the application, and is not copied."""
         body, more = memoryview(message.get("body", b"")), message.get("more_body", False)
         while True:
-            await protocol.room()
-            piece, body = bytes(body[:PIECE_BYTES]), body[PIECE_BYTES:]
+            size = await protocol.room(len(body))
+            if body and not size:
+                return
+            piece, body = bytes(body[:size]), body[size:]
             await super().handle_reply(protocol, {**message, "body": piece, "more_body": more or bool(body)})
             if not body:
                 return

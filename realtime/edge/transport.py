@@ -59,6 +59,7 @@ class Transport(_Server):  # type: ignore[misc]
         self._bound = bound
         self._room: asyncio.Future[None] | None = None
         self._sending: FileSending | None = None
+        self.on_room: Callable[[], Any] | None = None  # called when there is room
         _let_wait(sock, UNSENT_MAX_BYTES)
 
     def pending_bytes(self) -> int:
@@ -119,6 +120,14 @@ class Transport(_Server):  # type: ignore[misc]
         if sent < len(data):
             self.write(data[sent:])
 
+    def write_at_once(self, data: bytes) -> None:
+        """Write without waiting for the loop's next turn, if nothing waits."""
+        if not self.pending_bytes():
+            sent = self.writeSomeData(data)
+            data = data[sent:] if isinstance(sent, int) else data  # else the next write finds out
+        if data:
+            self.write(data)
+
     def doWrite(self) -> Any:
         before = self.pending_bytes()
         if self._sending is not None and not before:
@@ -133,6 +142,8 @@ class Transport(_Server):  # type: ignore[misc]
             self._bound.took(self)
         elif not left and self._sending is None:
             self._bound.forget(self)
+        if left <= ROOM_BYTES and self.on_room is not None and self.connected:
+            self.on_room()
         return ended
 
     def _write_file(self, sending: FileSending) -> Any:
@@ -170,6 +181,7 @@ class Transport(_Server):  # type: ignore[misc]
             sending.done()
 
     def connectionLost(self, reason: Any) -> None:
+        self.on_room = None
         self._bound.forget(self)
         super().connectionLost(reason)
         self._wake()

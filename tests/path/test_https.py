@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -136,3 +137,33 @@ async def test_a_file_comes_whole(node: Secure, client: httpx.AsyncClient) -> No
     for _ in range(2):  # by the application, then by the edge alone
         file = await client.get(node.url + address, headers={"accept-encoding": "identity"})
         assert (file.status_code, file.content) == (200, path.read_bytes())
+
+
+SAME_HEADERS = ("content-type", "content-encoding", "cache-control", "content-range", "vary", "allow", "location")
+
+
+async def test_http2_gives_what_http_1_1_gives(node: Secure, room: Room, client: httpx.AsyncClient) -> None:
+    static = re.search(r'(?:src|href)="(/static/[^"]+\.css)"', (await client.get(node.url)).text)
+    assert static
+    asked: list[tuple[str, str, dict[str, str]]] = [
+        ("GET", f"/videos/{room.video_id}/", {}),
+        ("HEAD", f"/videos/{room.video_id}/", {}),
+        ("GET", static[1], {"accept-encoding": "gzip"}),
+        ("GET", static[1], {"accept-encoding": "identity", "range": "bytes=10-29"}),
+        ("GET", static[1], {"range": "bytes=10000000-"}),
+        ("GET", f"/api/v1/videos/{room.video_id}", {}),
+        ("PUT", f"/api/v1/videos/{room.video_id}/like", {"content-type": "application/json"}),
+        ("OPTIONS", "/search/", {}),
+        ("GET", "/ws", {}),
+        ("GET", "/nowhere/", {}),
+        ("GET", f"/events?topic={room.topic}&seconds=0", {}),
+    ]
+    async with httpx.AsyncClient(http2=True, verify=node.trust, timeout=HANG_SECONDS, trust_env=False) as other:
+        for method, path, headers in asked:
+            one, two = [await each.request(method, node.url + path, headers=headers) for each in (client, other)]
+            assert (one.http_version, two.http_version) == ("HTTP/1.1", "HTTP/2")
+            assert one.status_code == two.status_code, path
+            assert [one.headers.get(name) for name in SAME_HEADERS] == [two.headers.get(name) for name in SAME_HEADERS]
+            assert bool(one.content) == bool(two.content)
+        etag = (await other.get(node.url + static[1])).headers["etag"]
+        assert (await other.get(node.url + static[1], headers={"if-none-match": etag})).status_code == 304

@@ -36,7 +36,7 @@ class ServerUnderTest(Server):
     request_seconds = float(os.environ.get("REQUEST_SECONDS", "10"))
     idle_seconds = float(os.environ.get("IDLE_SECONDS", "60"))
     renew_seconds = float(os.environ.get("RENEW_SECONDS", "10"))
-    finish_seconds = 0.5
+    finish_seconds = float(os.environ.get("FINISH_SECONDS", "0.5"))
     stall_seconds = float(os.environ.get("STALL_SECONDS", "10"))
     heartbeat_seconds = float(os.environ.get("HEARTBEAT_SECONDS", "15"))
     trusted_proxies = int(os.environ.get("PROXIES", "0"))
@@ -100,8 +100,9 @@ class Application:
             message = await receive()
             size += len(message["body"])
             more = message["more_body"]
-        seen = {name: scope[name] for name in ("method", "root_path", "client", "scheme")}
-        await _answer(send, {**seen, "body_bytes": size})
+        seen = {name: scope[name] for name in ("method", "root_path", "client", "scheme", "http_version")}
+        headers = [[name.decode("latin1"), value.decode("latin1")] for name, value in scope["headers"]]
+        await _answer(send, {**seen, "body_bytes": size, "headers": headers})
 
     async def http_status(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await _answer(send, {}, status=int(scope["query_string"]))
@@ -160,19 +161,38 @@ class Application:
         await receive()
         await self._hold(scope, STREAM)
 
+    async def http_events(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """The same as the application of a node begins it: by any protocol."""
+        await receive()
+        stream = Stream()
+        stream.wire = scope["extensions"][WIRE](stream)
+        stream.wire.open([(b"content-type", b"text/event-stream")], b": welcome\n\n")
+        self.streams.append(stream)
+        await stream.ended.wait()
+        self.streams.remove(stream)
+
+    async def http_say(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Write an event of so many bytes to all streams."""
+        made = frame("comment", {"body": "x" * int(scope["query_string"])})
+        for stream in self.streams:
+            stream.wire.write([made])
+        await _answer(send, {})
+
     async def http_state(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         sockets = list(self.server.sockets)
+        wires = [stream.wire for stream in self.streams]
         plain = [socket.listener for socket in sockets if isinstance(socket.listener, WebRequest)]
         state = {
             "connections": len(self.server.connections) - 1,
             "streams": len(self.streams),
             "rests": getattr(self.server, "rests", 0),
             "pending": max((reader.pending_bytes() for reader in self.server.bound), default=0),
+            "http2_waiting": max((each.waiting_bytes() for each in self.server.http2), default=0),
             "running": self.began - self.ended - 1,
             "taken": self.taken,
             "waiting": sum(request.application_queue.qsize() for request in plain),
             "paused": any(not request.socket.is_reading for request in plain),
-            "user_timeouts_ms": [_user_timeout_ms(stream.wire.descriptor) for stream in self.streams],
+            "user_timeouts_ms": [_user_timeout_ms(each.descriptor) for each in wires if hasattr(each, "descriptor")],
         }
         await _answer(send, state)
 
