@@ -29,6 +29,8 @@ from realtime.limits import Network
 OF_CONNECTIONS = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 """Headers that say something of a connection of HTTP/1.1."""
 PATH = re.compile(rb"/[^\x00-\x20\x7f]*")
+BY_US = (b"server-timing", b"node-h2")
+"""So a page sees that no proxy speaks HTTP/2 with it, but we (static/js/core/connection.js)."""
 _FRAME_MAX_BYTES = 16_384
 
 HeaderFields = Iterable[tuple[bytes, bytes]]
@@ -168,7 +170,7 @@ class Http2Stream:
         self.send_head(int(code), ((name, value) for name, values in headers.getAllRawHeaders() for value in values))
 
     def send_head(self, status: int, headers: HeaderFields) -> None:
-        fields = [(b":status", b"%d" % status)]
+        fields = [(b":status", b"%d" % status), BY_US]
         fields += [(low, value) for name, value in headers if (low := name.lower()) not in OF_CONNECTIONS]
         self._connection.h2.send_headers(self.id, fields)
         self._free_head()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.async_api import Browser
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
@@ -167,3 +168,19 @@ async def test_http2_gives_what_http_1_1_gives(node: Secure, room: Room, client:
             assert bool(one.content) == bool(two.content)
         etag = (await other.get(node.url + static[1])).headers["etag"]
         assert (await other.get(node.url + static[1], headers={"if-none-match": etag})).status_code == 304
+
+
+async def test_a_browser_takes_http2_for_the_page_and_a_websocket_for_its_events(
+    node: Secure, room: Room, browser: Browser
+) -> None:
+    async with await browser.new_context(ignore_https_errors=True) as context:
+        page = await context.new_page()
+        await page.add_init_script("delete globalThis.SharedWorker")  # the page's own hub: its WebSocket is to be seen
+        async with page.expect_websocket(lambda socket: "/ws?" in socket.url) as opened:
+            await page.goto(f"{node.url}/videos/{room.video_id}/")
+        socket = await opened.value
+        await socket.wait_for_event("framereceived")
+        assert not socket.is_closed()
+        protocols = "performance.getEntriesByType('{}').map(({{ nextHopProtocol }}) => nextHopProtocol)"
+        assert await page.evaluate(protocols.format("navigation")) == ["h2"]
+        assert "http/1.1" not in await page.evaluate(protocols.format("resource"))

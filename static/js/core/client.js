@@ -2,6 +2,7 @@
 // hub in a SharedWorker; where there is none, or no lock to tell when a tab dies, the page has a hub of its own.
 
 import { csrfToken } from "./api.js";
+import { isByHttp2 } from "./connection.js";
 import { Hub, VERSION } from "./hub.js";
 import { recall, remember } from "./storage.js";
 
@@ -94,7 +95,8 @@ export class HubClient {
     const { leave, watch } = this.#outgoing;
     this.#outgoing = null;
     const level = Number(recall(LEVEL_KEY));
-    this.#send({ viewer: this.#viewer, csrf: csrfToken(), level, leave: [...leave], watch: [...watch.values()] });
+    const asked = { leave: [...leave], watch: [...watch.values()] };
+    this.#send({ viewer: this.#viewer, csrf: csrfToken(), http2: isByHttp2(), level, ...asked });
   }
 
   #received({ state, code, seconds, event, data, lost, reason, signedOut, level }) {

@@ -3,6 +3,8 @@
 //
 // An event stream that something between holds back until it ends (a proxy, an antivirus) is open and mute. Then comes a
 // WebSocket, and where that is mute or refused too, polls: event streams that end by themselves every few seconds.
+// Where a node itself gave the page by HTTP/2, the WebSocket comes first: it has a connection of its own, on which a frame
+// costs the node less than on a stream among others.
 
 import { Acknowledgements } from "./acknowledgements.js";
 
@@ -80,23 +82,34 @@ class Poll {
 }
 
 const TRANSPORTS = [EventStream, Socket, Poll];
+const TRANSPORTS_BY_HTTP2 = [Socket, EventStream, Poll];
+
+/** Whether a node gave this page by HTTP/2, and no proxy. Only then does an answer name it so. */
+export const isByHttp2 = () =>
+  (performance.getEntriesByType("navigation")[0]?.serverTiming ?? []).some(({ name }) => name === "node-h2");
 
 /** Which transport is taken, and when the next one is. */
 export class Fallback {
+  #transports = TRANSPORTS;
   #level = 0;
   #since = 0;
   #provenLevel = 0;
   #failures = 0;
 
-  /** How far down we are: 0 is an event stream. */
+  /** The node speaks HTTP/2 with this browser. */
+  useHttp2() {
+    this.#transports = TRANSPORTS_BY_HTTP2;
+  }
+
+  /** How far down we are: 0 is the best. */
   get level() {
     return this.#level;
   }
 
   /** The transport to open now. Nobody polls for ever: what held streams back may be gone. */
   get transport() {
-    if (TRANSPORTS[this.#level].isPoll && Date.now() - this.#since > POLLING_MAX_MS) this.begin(0);
-    return TRANSPORTS[this.#level];
+    if (this.#transports[this.#level].isPoll && Date.now() - this.#since > POLLING_MAX_MS) this.begin(0);
+    return this.#transports[this.#level];
   }
 
   /** How long to wait for its hello. The second time twice as long: a node that many connect to is slow, not mute. */
@@ -106,7 +119,7 @@ export class Fallback {
 
   /** Begin where something came through before, or at the top: the network may be another. */
   begin(level) {
-    this.#take(TRANSPORTS[level] ? level : 0);
+    this.#take(this.#transports[level] ? level : 0);
     this.#provenLevel = this.#level;
   }
 
@@ -119,7 +132,7 @@ export class Fallback {
 
   /** A transport has said hello. Returns whether it is another than the last that did. */
   greeted(transport) {
-    this.#take(TRANSPORTS.indexOf(transport));
+    this.#take(this.#transports.indexOf(transport));
     const isNews = this.#level !== this.#provenLevel;
     this.#provenLevel = this.#level;
     return isNews;
@@ -137,7 +150,7 @@ export class Fallback {
       return false;
     }
     if (this.#failures < TRIES) return true;
-    this.#take((this.#level + 1) % TRANSPORTS.length);
+    this.#take((this.#level + 1) % this.#transports.length);
     return this.#level > 0;
   }
 }

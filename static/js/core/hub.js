@@ -97,12 +97,13 @@ export class Hub {
   /**
    * `{viewer}`: who the tab is by its cookies; `{csrf}`: their token; `{leave: [topic]}`; `{watch: [[topic, seq, epoch]]}`,
    * seq null for a tab that has no state yet; `{online}`: what the browser says;
-   * `{level}`: where to begin. Any of them together, taken in this order.
+   * `{http2}`: a node gave the page by HTTP/2; `{level}`: where to begin. Any of them together, taken in this order.
    */
-  #take(tab, { viewer, csrf, leave = [], watch = [], online, level }) {
+  #take(tab, { viewer, csrf, leave = [], watch = [], online, http2, level }) {
     // A page that the browser has kept comes back after its end.
     this.#tabs.add(tab);
     if (csrf !== undefined) this.#csrf = csrf;
+    if (http2 && !this.#connection) this.#fallback.useHttp2();
     if (level && !this.#connection && !this.#lostBackoff.failures) this.#fallback.begin(level);
     for (const topic of leave) this.#leave(tab, topic);
     for (const [topic, seq, epoch] of watch) this.#watch(tab, topic, seq, epoch);
