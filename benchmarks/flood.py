@@ -5,19 +5,25 @@ its CPU slowed down, while somebody types, opens what can be done with a comment
 share the machine.
 
 Measured by the browser itself (flood_page.js): INP (how late it answers, the worst of up to 50 interactions), CLS (what
-moves by itself: the worst 5 seconds), the share of the time in tasks of over 50 ms, items and heap at the end.
+moves by itself: the worst 5 seconds), the share of the time in tasks of over 50 ms, items and heap at the end; from a
+trace (flood_trace.py) what the page's main thread does, and its long tasks without what other programs take from it.
+
+`--minutes 30` measures what it keeps instead: heap, nodes and listeners after a collection, each half minute, and by
+how much they grow a minute after the first two.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import os
 import random
+import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +33,7 @@ import httpx
 from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import TimeoutError as NotYet
 
+from benchmarks import flood_trace
 from benchmarks.ingest_client import Parser, durable_site, write_figures
 from tests import servers
 from tests.e2e.conftest import make_broadcaster
@@ -41,6 +48,10 @@ GUESTS = 60
 SENDERS = 16
 ACT_EVERY_SECONDS = 1.0
 SESSION_MS, GAP_MS = 5_000, 1_000
+KEPT = ("JSHeapUsedSize", "Nodes", "JSEventListeners", "elements")
+SAMPLE_SECONDS = 30.0
+# What the page keeps is as much as it may be by then.
+WARM_MINUTES = 2.0
 WORDS = ["what", "a", "goal", "?", "I", "cannot", "believe", "it", "❤️", "where", "is", "that", "played", "Köln"]
 
 
@@ -98,11 +109,12 @@ async def viewer(browser: Browser, url: str, device: str, slowdown: float) -> As
 
 
 async def point_at_a_comment(page: Page) -> None:
-    """Move the mouse upwards from the newest comment until it is over one: between two of them is room."""
-    box = await page.locator(".comment").last.bounding_box()
+    """Move the mouse upwards from the end of the list until it is over a comment: between two of them is room."""
+    await page.locator(".comment").last.wait_for()
+    box = await page.locator("#scroller").bounding_box()
     assert box
     for step in range(40):
-        await page.mouse.move(box["x"] + box["width"] / 2, box["y"] - 7 * step)
+        await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 20 - 7 * step)
         if await page.locator(".comment:hover").count():
             return
     raise SystemExit("flood: no comment under the mouse")
@@ -125,7 +137,9 @@ async def act(page: Page, turn: int, *, has_mouse: bool) -> None:
             await page.locator("#body").press_sequentially("hi ", delay=60)
         case 1 if has_mouse:
             await point_at_a_comment(page)
-            await page.locator(".comment:hover [data-do=more]").click(timeout=20_000)
+            # The list may move under the mouse, too.
+            with contextlib.suppress(NotYet):
+                await page.locator(".comment:hover [data-do=more]").click(timeout=5_000)
             await page.keyboard.press("Escape")
         case 1:
             await tap_a_comment(page)
@@ -152,6 +166,16 @@ def worst_session(shifts: list[list[Any]]) -> float:
     return worst
 
 
+async def act_until(page: Page, device: str, seconds: float) -> None:
+    """Do what viewers do, one thing a second, for so long."""
+    deadline = time.monotonic() + seconds
+    for turn in itertools.count():
+        if time.monotonic() > deadline:
+            return
+        await act(page, turn, has_mouse=device == "desktop")
+        await asyncio.sleep(ACT_EVERY_SECONDS)
+
+
 async def watch(browser: Browser, url: str, device: str, slowdown: float, seconds: float) -> dict[str, Any]:
     async with viewer(browser, url, device, slowdown) as page:
         # What was before the flood, and the slowing down itself, is not measured.
@@ -159,12 +183,9 @@ async def watch(browser: Browser, url: str, device: str, slowdown: float, second
             "Object.assign(flood, { interactions: {}, shifts: [], tasks: [], since: performance.now() })"
         )
         heap_before = await heap(page)
-        deadline = time.monotonic() + seconds
-        for turn in itertools.count():
-            if time.monotonic() > deadline:
-                break
-            await act(page, turn, has_mouse=device == "desktop")
-            await asyncio.sleep(ACT_EVERY_SECONDS)
+        await browser.start_tracing(page=page, categories=flood_trace.CATEGORIES)
+        await act_until(page, device, seconds)
+        trace = await browser.stop_tracing()
         found = await page.evaluate("({ ...flood, ms: performance.now() - flood.since })")
         counts = await page.evaluate(
             "[document.querySelectorAll('#list > *').length, document.querySelector('#sample-text').innerText]"
@@ -175,6 +196,7 @@ async def watch(browser: Browser, url: str, device: str, slowdown: float, second
             "interactions over 16 ms": len(interactions),
             "CLS": round(worst_session(found["shifts"]), 4),
             "long tasks %": round(100 * sum(duration for _, duration in found["tasks"]) / found["ms"], 2),
+            **flood_trace.main_thread(trace),
             "items": counts[0],
             "said": counts[1],
             "heap MB before": heap_before,
@@ -185,15 +207,43 @@ async def watch(browser: Browser, url: str, device: str, slowdown: float, second
 
 
 async def heap(page: Page) -> float:
-    """Return what the scripts of the page hold, after a collection."""
+    """Return what the scripts of the page hold, after a collection, in MB."""
+    return round((await kept(page))["JSHeapUsedSize"] / 1e6, 1)
+
+
+async def kept(page: Page) -> dict[str, float]:
+    """Return what the page keeps after a collection: bytes, nodes, listeners; and the elements that it shows."""
     session = await page.context.new_cdp_session(page)
+    await session.send("Performance.enable")
     await session.send("HeapProfiler.collectGarbage")
-    used: float = (await session.send("Runtime.getHeapUsage"))["usedSize"]
+    metrics = (await session.send("Performance.getMetrics"))["metrics"]
     await session.detach()
-    return round(used / 1e6, 1)
+    found = {each["name"]: each["value"] for each in metrics if each["name"] in KEPT}
+    return {**found, "elements": await page.evaluate("document.querySelectorAll('*').length")}
 
 
-async def measure(site: Site, devices: list[str], rate: float, slowdown: float, seconds: float) -> dict[str, Any]:
+def slope(points: list[tuple[float, float]]) -> float:
+    """Return by how much a value grows a minute: the line through [minutes, value] by least squares."""
+    line = statistics.linear_regression(*zip(*points, strict=True))
+    return round(line.slope, 3)
+
+
+async def remember(browser: Browser, url: str, device: str, slowdown: float, minutes: float) -> dict[str, Any]:
+    async with viewer(browser, url, device, slowdown) as page:
+        started, samples = time.monotonic(), []
+        while (minute := (time.monotonic() - started) / 60) < minutes:
+            samples.append((minute, await kept(page)))
+            await act_until(page, device, SAMPLE_SECONDS)
+        later = [sample for sample in samples if sample[0] >= WARM_MINUTES]
+        grows = {name: slope([(minute, sample[name]) for minute, sample in later]) for name in KEPT}
+        return {
+            "grows a minute": grows,
+            **{name: [round(sample[name]) for _, sample in samples] for name in KEPT},
+        }
+
+
+async def measure(site: Site, devices: list[str], rate: float, work: Callable[..., Any]) -> dict[str, Any]:
+    """Return what `work(browser, url, device)` finds in the flood, by device."""
     video_id = make_broadcaster(site).new_video(title="A flood")
     executable = servers.chromium(servers.WINDOWED)
     if not executable:
@@ -205,7 +255,7 @@ async def measure(site: Site, devices: list[str], rate: float, slowdown: float, 
         writing = asyncio.create_task(writers.write())
         for device in devices:
             before, started = writers.written, time.monotonic()
-            found[device] = await watch(browser, f"{site.urls[0]}/videos/{video_id}/", device, slowdown, seconds)
+            found[device] = await work(browser, f"{site.urls[0]}/videos/{video_id}/", device)
             found[device]["written a second"] = round((writers.written - before) / (time.monotonic() - started), 1)
         if writing.done():
             writing.result()
@@ -220,15 +270,24 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100.0, help="comments a second")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each device watches")
     parser.add_argument("--slowdown", type=float, default=4.0, help="how many times slower its CPU is")
+    parser.add_argument(
+        "--minutes", type=float, default=0.0, help="how long each watches, for what it keeps: 3 or more"
+    )
     parser.add_argument("--only", choices=sorted(DEVICES))
     parser.add_argument("--json", metavar="FILE", help="write the figures there; - is standard output")
     options = parser.parse_args()
     if min(options.rate, options.seconds) <= 0 or options.slowdown < 1:
         parser.error("rate and seconds are more than 0, slowdown is 1 at least")
+    if options.minutes and options.minutes <= WARM_MINUTES + 2 * SAMPLE_SECONDS / 60:
+        parser.error("minutes are more than 3")
+    if options.minutes:
+        work = functools.partial(remember, slowdown=options.slowdown, minutes=options.minutes)
+    else:
+        work = functools.partial(watch, slowdown=options.slowdown, seconds=options.seconds)
     devices = [options.only] if options.only else list(DEVICES)
     with durable_site(nodes=1) as site:
         site.start_dispatcher()
-        found = asyncio.run(measure(site, devices, options.rate, options.slowdown, options.seconds))
+        found = asyncio.run(measure(site, devices, options.rate, work))
     table = sys.stderr if options.json == "-" else sys.stdout
     for device, figures in found.items():
         print(device, file=table)

@@ -231,23 +231,31 @@ async def test_viewers_see_at_once_what_becomes_of_the_picture(
     assert [problem for problem in window.problems if "live.m3u8" not in problem] == []
 
 
-async def test_comments_wait_for_the_picture_where_the_viewer_wants_it(
+async def test_comments_and_polls_wait_for_the_picture_where_the_viewer_wants_it(
     site: Site, broadcaster: Broadcaster, picture: Picture, open_window: OpenWindow
 ) -> None:
-    """The comments gave a goal away that the picture had yet to show."""
+    """The comments gave a goal away that the picture had yet to show. So did a poll, "Who scored?"."""
     video_id = broadcaster.new_video(title="A match")
+    broadcaster.call("PUT", f"/videos/{video_id}/announcement", {"text": "Kick-off"})
     broadcaster.call("PATCH", f"/videos/{video_id}", {"playlist": picture(video_id)})
     window, other = [await open_window(watch(site, video_id)) for _ in range(2)]
     await plays(window)
+    await window.page.mouse.move(300, 300)  # else what one presses has faded
     await window.page.locator("#settings").click()
     await window.page.locator("#step-switch").click()
     await window.page.keyboard.press("Escape")
     await window.page.keyboard.press("k")
     await window.until("document.querySelector('#picture').paused")
+    for each in (window, other):
+        await expect(each.page.locator(".notice-text", has_text="Kick-off")).to_be_visible()
 
     broadcaster.comment(video_id, "What a goal")
+    broadcaster.call("POST", f"/videos/{video_id}/polls", {"question": "Who scored?", "options": ["Ada", "Bo"]})
     await other.sees_comment("What a goal")
+    await expect(other.page.locator(".poll-question", has_text="Who scored?")).to_be_visible()
     await expect(window.page.locator("#list")).not_to_contain_text("What a goal")
+    await expect(window.page.locator(".poll-question", has_text="Who scored?")).to_be_hidden()
     await window.page.keyboard.press("k")
     await window.sees_comment("What a goal")
+    await expect(window.page.locator(".poll-question", has_text="Who scored?")).to_be_visible()
     assert window.problems == []

@@ -14,10 +14,11 @@ STEPS = """async (steps) => {
     let [shownAtMs, isWanted] = [0, true];
     const found = [];
     const inStep = new InStep({
-        isWanted: () => isWanted, shownAtMs: () => shownAtMs, deliver: (name, data) => found.push(data.at_ms ?? name),
+        shownAtMs: () => (isWanted ? shownAtMs : null), deliver: (name, data) => found.push(data.at_ms ?? name),
     });
     for (const [what, value] of steps) {
         if (what === "comes") inStep.take("comment", { at_ms: value });
+        if (what === "raid") inStep.take("raid", { at_ms: value });
         if (what === "reset") inStep.take("reset", {});
         if (what === "shows") shownAtMs = value;
         if (what === "wants") isWanted = value;
@@ -39,6 +40,7 @@ STEPS = """async (steps) => {
         ([("wants", False), ("comes", 5)], [5]),
         ([("comes", 5), ("wants", False), ("until", 1)], [5]),
         ([("comes", 5), ("reset", 0), ("shows", 9), ("comes", 7)], ["reset", 7]),
+        ([("comes", 5), ("comes", 6), ("raid", 7), ("comes", 8)], [5, 6, 7]),
         ([("comes", number) for number in range(1, 2_003)] + [("until", 2)], [1, 2]),
     ],
 )

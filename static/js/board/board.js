@@ -12,7 +12,7 @@ import { again, apply, first } from "./state.js";
 
 const AGAIN_MS = 3_000;
 
-/** Return the board of the page. `store`, `client`, `asViewer`: those of watch.js; `addTab`: the column's. */
+/** Return the board of the page. `store`, `client`, `asViewer`, `inStep`, `shownNow`: those of watch.js; `addTab`: the column's. */
 export async function loadedBoard(page) {
   if (!byId("board-words")) {
     const answer = await fetch(`/board/?in=${document.documentElement.lang.slice(0, 2)}`);
@@ -35,8 +35,10 @@ class Board {
   #poll;
   #replay;
 
-  constructor({ store, client, asViewer, addTab }) {
-    Object.assign(this, { store, client, asViewer, addTab });
+  constructor({ store, client, asViewer, inStep, shownNow, addTab }) {
+    Object.assign(this, { store, client, asViewer, shownNow, addTab });
+    // Who puts things there sees at once what they have done.
+    this.inStep = (deliver) => (store.state.may.includes("board") ? deliver : inStep(deliver));
     document.querySelector("#comments-panel .comments-body").before(this.#place);
     const place = this.#place;
     const voted = (message) => this.#happened("local_voted", message);
@@ -74,7 +76,7 @@ class Board {
   #follow(topic) {
     this.client.watch(topic, {
       has: () => this.#state,
-      deliver: (name, data) => this.#happened(name, data),
+      deliver: this.inStep((name, data) => this.#happened(name, data)),
     });
   }
 
@@ -86,15 +88,15 @@ class Board {
 
   async #loadQuestions() {
     const { Questions } = await import("./questions.js");
-    const { store, client, asViewer, addTab } = this;
-    return new Questions({ store, client, asViewer, addTab, place: this.#place });
+    const { store, client, asViewer, addTab, inStep } = this;
+    return new Questions({ store, client, asViewer, addTab, inStep, place: this.#place });
   }
 
   #draw() {
     const page = this.store.state;
     if (this.#state) for (const card of this.#cards) card.render(this.#state, page);
     if (page.recording) this.#replay.render();
-    else if (this.#state) this.#poll.render(this.#state, page);
+    else if (this.#state) this.#poll.render(this.#state, page, { now: this.shownNow });
     void this.#tools?.then((tools) => tools.render(this.#state));
     if (this.#state?.questions) {
       this.#questions ??= this.#loadQuestions();

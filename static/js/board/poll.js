@@ -37,7 +37,7 @@ export class PollCard {
   }
 
   /** `now()`: the moment that is shown; `isReplay`: nobody votes, and how it stands is shown when it is over. */
-  render(board, page, { now = serverNow, isReplay = false } = {}) {
+  render(board, page, { now, isReplay = false }) {
     [this.#board, this.#page, this.#now, this.#isReplay] = [board, page, now, isReplay];
     this.#draw();
   }
@@ -61,14 +61,16 @@ export class PollCard {
     if (poll.id !== this.#shown) this.#begin(poll, open);
     const { total, options } = standing(this.#board);
     const { mine } = this.#board;
+    // Votes go by the clock, also of those whose picture is behind.
+    const leftMs = (poll.ends_at_ms ?? Infinity) - (this.#isReplay ? now : serverNow());
     const isResult = !open || (!this.#isReplay && (mine !== null || this.#page.may.includes("board")));
     this.#card.classList.toggle("is-over", !open);
     this.#part("dismiss").hidden = open;
     this.#part("votes").textContent = this.#isReplay && open ? "" : plural("votes", total, { shown: compact(total) });
-    this.#part("left").textContent = open ? (poll.ends_at_ms === null ? "" : duration(Math.ceil((poll.ends_at_ms - now) / 1_000))) : translate("poll_over_short");
+    this.#part("left").textContent = open ? (leftMs === Infinity ? "" : duration(Math.ceil(Math.max(0, leftMs) / 1_000))) : translate("poll_over_short");
     const isShut = poll.is_for_accounts && this.#page.viewer?.is_guest;
     note(this.#part("note"), open && isShut && !this.#isReplay ? translate("accounts_only") : "");
-    this.#drawOptions(options, { isResult, mine, canVote: open && !this.#isReplay && mine === null && !isShut && !this.#isSending });
+    this.#drawOptions(options, { isResult, mine, canVote: open && leftMs > 0 && !this.#isReplay && mine === null && !isShut && !this.#isSending });
   }
 
   /** Another poll than before. */

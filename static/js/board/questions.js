@@ -30,9 +30,9 @@ export class Questions {
   #list;
   #form;
 
-  /** `place`: the board's; `addTab(name, button, panel, opened)`: beside the comments. */
-  constructor({ store, client, asViewer, place, addTab }) {
-    Object.assign(this, { store, client, asViewer });
+  /** `place`: the board's; `inStep(deliver)`: with the picture, where one wants it; `addTab(name, button, panel, opened)`: beside the comments. */
+  constructor({ store, client, asViewer, place, addTab, inStep }) {
+    Object.assign(this, { store, client, asViewer, inStep });
     this.#card = new AnsweringCard({ place, answered: (id) => void this.#act("answered", id) });
     addTab("questions", copyOf("questions-tab-template"), copyOf("questions-panel-template"), () => this.#open());
     const asViewers = { vote: (id) => this.#vote(id), report: (id) => this.#report(id) };
@@ -80,7 +80,7 @@ export class Questions {
       const answer = first(await call("GET", this.#path, undefined, { quietly: true }));
       const isFirst = this.#state === null;
       this.#state = isFirst ? answer : again(this.#state, answer, this.#mineOf(answer, votesCast));
-      if (isFirst) this.client.watch(answer.topic, { has: () => this.#state, deliver: (name, data) => this.#happened(name, data) });
+      if (isFirst) this.#follow(answer.topic);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.passing) setTimeout(() => void this.#ask(), AGAIN_MS * (1 + Math.random()));
@@ -90,6 +90,10 @@ export class Questions {
     // An answer that a vote has overtaken does not know it.
     if (asked !== this.#viewerId || votesCast !== this.#votesCast) void this.#ask();
     this.#draw();
+  }
+
+  #follow(topic) {
+    this.client.watch(topic, { has: () => this.#state, deliver: this.inStep((name, data) => this.#happened(name, data)) });
   }
 
   #mineOf(answer, votesCast) {

@@ -3,20 +3,23 @@
 
 const LOOK_MS = 80;
 const WAITING_MAX = 2_000;
+/** By the clock, wherever the picture is: what waits comes before it. */
+const AT_ONCE = new Set(["raid"]);
 
 export class InStep {
   #waiting = [];
   #timer = null;
 
-  /** `isWanted()`; `shownAtMs()`: when the frame that is shown was taken, null when unknown; `deliver(name, data)`. */
-  constructor({ isWanted, shownAtMs, deliver }) {
-    Object.assign(this, { isWanted, shownAtMs, deliver });
+  /** `shownAtMs()`: when the frame that is shown was taken, null when unknown or where nothing is to wait; `deliver(name, data)`. */
+  constructor({ shownAtMs, deliver }) {
+    Object.assign(this, { shownAtMs, deliver });
   }
 
   take(name, data) {
     // The whole state of now: what waits is part of it.
     if (name === "reset") this.#waiting = [];
-    if (name === "reset" || (!this.#waiting.length && !this.#isEarly(data))) {
+    if (AT_ONCE.has(name)) this.#deliver(() => true);
+    if (name === "reset" || (!this.#waiting.length && (AT_ONCE.has(name) || !this.#isEarly(data)))) {
       this.deliver(name, data);
       return;
     }
@@ -25,16 +28,19 @@ export class InStep {
   }
 
   #look() {
-    while (this.#waiting.length && (this.#waiting.length > WAITING_MAX || !this.#isEarly(this.#waiting[0][1]))) {
-      this.deliver(...this.#waiting.shift());
-    }
+    this.#deliver((data) => this.#waiting.length > WAITING_MAX || !this.#isEarly(data));
     if (this.#waiting.length) return;
     clearInterval(this.#timer);
     this.#timer = null;
   }
 
+  /** Deliver what waits, as far as `isDue(data)`. */
+  #deliver(isDue) {
+    while (this.#waiting.length && isDue(this.#waiting[0][1])) this.deliver(...this.#waiting.shift());
+  }
+
   #isEarly(data) {
-    const shownAtMs = this.isWanted() ? this.shownAtMs() : null;
+    const shownAtMs = this.shownAtMs();
     return shownAtMs !== null && data.at_ms > shownAtMs;
   }
 }

@@ -8,7 +8,7 @@ import { translate } from "../core/words.js";
 import { Column } from "../inbox/column.js";
 import { Inbox } from "../inbox/inbox.js";
 import { byId, perFrame, shareLink, toast } from "../parts/dom.js";
-import "../parts/page.js";
+import { serverNow } from "../parts/page.js";
 import { EVENTS, KINDS } from "../topics.js";
 import { Comments } from "./comments.js";
 import { ConnectionState } from "./connection-state.js";
@@ -90,7 +90,7 @@ async function loadBoard() {
   hasBoard = true;
   try {
     const { loadedBoard } = await import("../board/board.js");
-    const board = await loadedBoard({ store, client, asViewer, addTab: (...tab) => column.add(...tab) });
+    const board = await loadedBoard({ store, client, asViewer, inStep, shownNow, addTab: (...tab) => column.add(...tab) });
     parts.push(board);
     board.render(store.state);
   } catch (error) {
@@ -165,14 +165,20 @@ function readEmojiSoon() {
   }, Math.random() * EMOJI_SPREAD_MS);
 }
 
-const inStep = new InStep({
-  isWanted: () => preference("step") === "on",
-  shownAtMs: () => stage.player.shownAtMs,
-  deliver: (name, data) => comments.flow.take(name, data),
-});
+const shownAtMs = () => (preference("step") === "on" ? stage.player.shownAtMs : null);
+/** The moment that the viewer is at: now, or that of the picture where they want to be with it. */
+const shownNow = () => shownAtMs() ?? serverNow();
+
+/** Have the events of a topic wait for the picture, where the viewer wants it. Returns what takes them. */
+function inStep(deliver) {
+  const step = new InStep({ shownAtMs, deliver });
+  return (name, data) => step.take(name, data);
+}
+
+const takeInStep = inStep((name, data) => comments.flow.take(name, data));
 client.watch(store.state.topic, {
   has: () => store.state,
-  deliver: (name, data) => (name === "typing" ? comments.typed(data) : inStep.take(name, data)),
+  deliver: (name, data) => (name === "typing" ? comments.typed(data) : takeInStep(name, data)),
   lost() {
     showConnection("bye");
     store.dispatch("local_over", {});
