@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,6 +18,24 @@ from tests.e2e.conftest import Broadcaster, OpenWindow, Window, make_broadcaster
 from tests.sites import Site, SiteFactory, wait_for
 
 WITHOUT_WORKERS = "delete globalThis.SharedWorker;"
+# What an event stream brings can be given to it, too.
+STREAM = """
+    globalThis.EventSource = class extends EventSource {
+        constructor(...given) { super(...given); globalThis.stream = this; }
+    };
+"""
+BURST = 500
+# Comments of a hundred a second, all at once, by many; the last by the broadcaster, who is always shown.
+FLOOD = """([last, length, text]) => {
+    const topic = `video:${location.pathname.split("/")[2]}`;
+    for (let n = 1; n <= length; n += 1) {
+        const [seq, at_ms] = [last.seq + n, last.at_ms + 10 * n];
+        const guest = { ...last.author, id: `guest ${n % 50}`, name: `Guest ${n % 50}`, role: null };
+        const told = n < length ? { author: guest, body: `Loud ${seq}` } : { author: last.author, body: text };
+        const comment = { ...last, ...told, id: crypto.randomUUID(), client_id: null, seq, at_ms };
+        stream.dispatchEvent(new MessageEvent("comment", { data: JSON.stringify({ topic, seq, at_ms, comment }) }));
+    }
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +54,17 @@ def quiet(own_site: Site) -> Site:
 @pytest.fixture(scope="module")
 def host(own_site: Site) -> Broadcaster:
     return make_broadcaster(own_site)
+
+
+async def work_of(window: Window) -> dict[str, float]:
+    """Return how often the page was laid out and styled, and how many elements it has."""
+    session = await window.page.context.new_cdp_session(window.page)
+    await session.send("Performance.enable")
+    metrics = (await session.send("Performance.getMetrics"))["metrics"]
+    await session.detach()
+    found = {each["name"]: each["value"] for each in metrics}
+    elements = await window.page.evaluate("document.querySelectorAll('*').length")
+    return {"layouts": found["LayoutCount"], "styles": found["RecalcStyleCount"], "elements": elements}
 
 
 def connections(site: Site) -> int:
@@ -113,18 +143,37 @@ async def test_without_shared_workers_each_tab_has_a_connection(
     video = host.new_video(title="On a phone")
     url = f"{quiet.urls[0]}/videos/{video}/"
     first = await open_window("about:blank")
-    await first.page.context.add_init_script(WITHOUT_WORKERS)
+    await first.page.context.add_init_script(WITHOUT_WORKERS + STREAM)
     await first.page.goto(url)
     await first.is_live()
     second = await tab_beside(first, url)
 
-    host.comment(video, "Heard all the same")
+    comment = host.comment(video, "Heard all the same")
 
     for tab in (first, second):
         await tab.sees_comment("Heard all the same")
         await expect(tab.page.locator("html")).to_have_attribute("data-hub", "page")
         assert tab.problems == []
     assert connections(quiet) == 2
+    await of_a_flood_a_page_keeps_and_draws_little(first, comment)
+
+
+async def of_a_flood_a_page_keeps_and_draws_little(window: Window, last: dict[str, Any]) -> None:
+    """Of 3,000 comments, as many are drawn after the third thousand as after the first, in few layouts."""
+    found = []
+    for number in range(3_000 // BURST):
+        text = f"Burst {number}"
+        await window.page.evaluate(FLOOD, [last, BURST, text])
+        await window.sees_comment(text)
+        last = {**last, "seq": last["seq"] + BURST, "at_ms": last["at_ms"] + 10 * BURST}
+        found.append(await work_of(window))
+    early, late = found[1], found[-1]
+    assert await window.page.locator(".comment").count() < 250
+    assert late["elements"] < 1.2 * early["elements"]
+    bundles = len(found) - 2
+    assert late["layouts"] - early["layouts"] <= 10 * bundles, found
+    assert late["styles"] - early["styles"] <= 20 * bundles, found
+    assert window.problems == []
 
 
 async def test_a_worker_that_cannot_be_loaded_is_done_without(
