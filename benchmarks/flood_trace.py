@@ -66,7 +66,7 @@ def main_thread(trace: bytes) -> dict[str, Any]:
     span_us = max(each["ts"] for each in events) - min(each["ts"] for each in events)
 
     def share(us: float) -> float:
-        return round(100 * us / span_us, 1)
+        return round(float(100 * us / span_us), 1)
 
     us = own_us(events)
     counts = Counter(each["name"] for each in events)
