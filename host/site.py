@@ -183,12 +183,12 @@ class _Site:
             await self._supervisor.start(programs.ingest())
         await self._supervisor.start(programs.demo())
         await self._wait_until_ready()
+        await self._announce()
         # Not sooner: their start delays that of the nodes, and nodes can serve without them, only later.
         await self._supervisor.start(programs.dispatcher())
         await self._supervisor.start(programs.jobs())
         if settings.LIVE_PEERS:
             await self._supervisor.start(programs.relay())
-        await self._announce()
         if settings.DOMAIN:
             # Not sooner: the nodes answer what the authority asks.
             await self._renewal().run()

@@ -20,7 +20,7 @@ from typing import IO, Any, Protocol
 from host.forks import ForkServer, bury_orphans
 from host.processes import Child, Program
 
-FIRST_PAUSE_SECONDS = 0.5
+FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 15.0
 # A program that ran this long has not failed at once.
 STEADY_SECONDS = 30.0

@@ -111,7 +111,7 @@ forks.close()
     assert told[1] == f"True {found['cwd']} True"
     chances = [text.split() for name, text in lines if name in ("one", "two")]
     assert all(one != two for one, two in zip(*chances, strict=True)), "forks must not draw the same numbers"
-    assert ["site", "stays ended by SIGKILL: starting it again in 0.5 s"] in lines
+    assert ["site", "stays ended by SIGKILL: starting it again in 0.1 s"] in lines
     assert not any(text.startswith("done ended") for _, text in lines)
 
 
