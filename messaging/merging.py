@@ -89,7 +89,9 @@ class MessagesOfGuest(Belongings):
         held.record_merged(guest.id, person(account), last=newest_message(conversation.id))
 
     def _hand_over_blocks(self, guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
-        Block.objects.filter(Q(blocker=guest, blocked=account) | Q(blocker=account, blocked=guest)).delete()
+        Block.objects.filter(blocker=guest, blocked=account).delete()
+        if Block.objects.filter(blocker=account, blocked=guest).delete()[0]:
+            self._record_block(heads, account.id, guest, is_blocked=False)
         for block in Block.objects.filter(blocker=guest).select_related("blocked"):
             if not Block.objects.filter(blocker=account, blocked=block.blocked).exists():
                 Block.objects.create(blocker=account, blocked=block.blocked)
