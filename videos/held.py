@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +25,8 @@ from accounts.models import Viewer
 from accounts.representation import person
 from moderation import audit, sharing
 from moderation import rights as channel_rights
+from moderation.models import AuditEntry
+from moderation.undoing import UNDO_SECONDS
 from realtime.events import TopicName
 from realtime.log import writer as log
 from realtime.log.threads import backend_threads
@@ -244,10 +248,36 @@ def forget_channel(owner_id: UUID) -> None:
 def throw_away(heads: log.LockedHeads, owner_id: UUID, rows: QuerySet[HeldComment]) -> int:
     """Delete what waits in a channel, which is locked. Return how much."""
     ids = list(rows.order_by("id").values_list("id", flat=True))
-    HeldComment.objects.filter(id__in=ids).delete()
+    HeldComment.everything.filter(id__in=ids).delete()
+    _record_gone(heads, owner_id, ids)
+    return len(ids)
+
+
+def _record_gone(heads: log.LockedHeads, owner_id: UUID, ids: Collection[UUID]) -> None:
     head = heads[audit.topic_of(owner_id)]
     log.record_all(head, "held_decided", [{"held": {"id": str(id)}} for id in ids])
-    return len(ids)
+
+
+def take_away(heads: log.LockedHeads, owner_id: UUID, rows: QuerySet[HeldComment], act: AuditEntry) -> None:
+    """Take what waits in a channel, which is locked, out of the queue. It comes back if the act is taken back."""
+    ids = list(rows.order_by("id").values_list("id", flat=True))
+    # Sent again, it is something new.
+    rows.filter(id__in=ids).update(taken_by=act.id, taken_at=Now(), client_id=None)
+    _record_gone(heads, owner_id, ids)
+
+
+def bring_back(heads: log.LockedHeads, owner_id: UUID, act: AuditEntry) -> int:
+    """Have wait again what an act has taken away. The channel is locked. Return how much."""
+    found = list(HeldComment.everything.filter(taken_by=act.id).select_related("author").order_by("id"))
+    HeldComment.everything.filter(taken_by=act.id).update(taken_by=None, taken_at=None)
+    log.record_all(heads[audit.topic_of(owner_id)], "comment_held", [{"held": _shown(row)} for row in found])
+    return len(found)
+
+
+def forget_taken() -> int:
+    """Delete what acts have taken away that nobody can take back any more. Return how much."""
+    before = timezone.now() - timedelta(seconds=2 * UNDO_SECONDS)
+    return HeldComment.everything.filter(taken_at__lt=before).delete()[0]
 
 
 def topics_of(author_id: UUID) -> set[TopicName]:
@@ -259,7 +289,7 @@ def topics_of(author_id: UUID) -> set[TopicName]:
 def hand_over(guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
     """Give what waits to the account that the guest becomes, in that transaction."""
     rows = list(HeldComment.objects.filter(author=guest).select_related("video").order_by("id"))
-    HeldComment.objects.filter(author=guest).update(author=account, client_id=None)
+    HeldComment.everything.filter(author=guest).update(author=account, client_id=None)
     for row in rows:
         row.author = account
         log.record(heads[audit.topic_of(row.video.owner_id)], "comment_held", {"held": _shown(row)})

@@ -259,6 +259,13 @@ class Comment(models.Model):
         return self.body[:60]
 
 
+class Waiting(models.Manager["HeldComment"]):
+    """What waits: not what an act has taken away, that can still be taken back."""
+
+    def get_queryset(self) -> models.QuerySet[HeldComment]:
+        return super().get_queryset().filter(taken_by=None)
+
+
 class HeldComment(models.Model):
     """A comment or a question that waits for a moderator (videos.held). Its row is deleted when they have decided."""
 
@@ -276,12 +283,21 @@ class HeldComment(models.Model):
     """The entry of a list that it fits, or what the site's own program says."""
     created_at = models.DateTimeField(_("written"), db_default=Now())
     kind = models.CharField(_("kind"), max_length=8, choices=Kind, default=Kind.COMMENT, db_default=Kind.COMMENT)
+    taken_by = models.UUIDField(null=True, editable=False)
+    """The act that has thrown it away with all that its author has written, for as long as that can be taken back."""
+    taken_at = models.DateTimeField(null=True, editable=False)
+
+    objects = Waiting()
+    everything: ClassVar[models.Manager[HeldComment]] = models.Manager()
 
     class Meta:
         verbose_name = _("held comment")
         verbose_name_plural = _("held comments")
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["video", "author", "kind", "client_id"], name="held_client_id_of_kind"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["taken_at"], condition=~models.Q(taken_at=None), name="held_taken_at"),
         ]
 
     def __str__(self) -> str:

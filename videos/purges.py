@@ -105,7 +105,7 @@ def _locked(heads: log.LockedHeads, beside: Sequence[Beside]) -> list[Beside]:
 @transaction.atomic
 def delete_comments_of(owner_id: UUID, viewer_id: UUID, actor: Viewer, *, reason: str = "") -> tuple[AuditEntry, int]:
     """Delete what a person has written at the videos of a channel: the newest `PURGE_MAX` comments, what is beside, and
-    what waits for review, which does not come back when the act is taken back.
+    what waits for review.
 
     Return the act, and how many texts went. Raises NotFound (there are none), Forbidden, Invalid.
     """
@@ -122,7 +122,7 @@ def delete_comments_of(owner_id: UUID, viewer_id: UUID, actor: Viewer, *, reason
     found = [row for row in rows if _topic(row[0]) in heads]
     others = found_beside(heads, chosen)
     waiting = HeldComment.objects.filter(video__owner=owner_id, author=viewer_id)
-    count = len(found) + sum(len(texts) for *_, texts in others) + held.throw_away(heads, owner_id, waiting)
+    count = len(found) + sum(len(texts) for *_, texts in others) + waiting.count()
     if not count:
         raise NotFound("There is nothing of this person to delete.")
     entry = audit.record(heads, owner_id, "delete_all", actor, viewer=viewer, text=str(count), reason=reason)
@@ -133,6 +133,7 @@ def delete_comments_of(owner_id: UUID, viewer_id: UUID, actor: Viewer, *, reason
     log.record_many(heads, gone)
     for each, _, texts in others:
         each.take_away(heads, texts, entry)
+    held.take_away(heads, owner_id, waiting, entry)
     complaints.settle(heads, owner_id, ids, entry)
     logger.info("%d texts of %s deleted by %s", count, viewer_id, actor.id)
     return entry, count
@@ -161,7 +162,9 @@ class RestoresComments:
             if TopicName(comment.video.topic) in heads
         ]
         others = _locked(heads, [(each, id, texts) for each in also for id, texts in each.deleted_by(entry).items()])
-        if not found and not others:
+        assert entry.channel_id is not None
+        waiting = held.bring_back(heads, entry.channel_id, entry)
+        if not found and not others and not waiting:
             raise NotFound("The comments are gone for good.")
         ids = [comment.id for comment in found]
         Comment.objects.filter(id__in=ids).update(deleted_at=None, deletion=None)
@@ -173,7 +176,6 @@ class RestoresComments:
         log.record_many(heads, back)
         for each, _, texts in others:
             each.bring_back(heads, texts)
-        assert entry.channel_id is not None
         complaints.reopen(heads, entry.channel_id, entry)
 
 

@@ -74,7 +74,7 @@ def delete_video(video_id: UUID, actor: Viewer) -> None:
     if video is None:
         raise NotFound("There is no such video.")
     broadcasts.close_video(video_id, actor)
-    held.forget(HeldComment.objects.filter(video=video_id))
+    held.forget(HeldComment.everything.filter(video=video_id))
     complaints.forget(Complaint.objects.filter(channel=video.owner_id, video_id=video_id))
     _delete_rows(_LIKES_OF_VIDEO, video_id)
     Pin.objects.filter(video_id=video_id).delete()
@@ -134,7 +134,7 @@ class VideosOfViewer(Belongings):
     def take_some(self, viewer_id: UUID, actor: Viewer) -> bool:
         if _take_back_likes(viewer_id) or _delete_comments(viewer_id, actor):
             return True
-        held.forget(HeldComment.objects.filter(author=viewer_id))
+        held.forget(HeldComment.everything.filter(author=viewer_id))
         held.forget_channel(viewer_id)
         ChannelEmoji.objects.filter(owner=viewer_id).delete()
         return False
@@ -161,7 +161,7 @@ class VideosOfViewer(Belongings):
             delete_video(video_id, viewer)
 
     def are_left(self, viewer_id: UUID) -> bool:
-        kept = (Like.objects.filter(viewer=viewer_id), HeldComment.objects.filter(author=viewer_id))
+        kept = (Like.objects.filter(viewer=viewer_id), HeldComment.everything.filter(author=viewer_id))
         return any(rows.exists() for rows in (*kept, _comments(viewer_id)))
 
 

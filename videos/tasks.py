@@ -7,7 +7,7 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
-from videos import cleaning, timeline
+from videos import cleaning, held, timeline
 from videos import recount as recounting
 
 logger = logging.getLogger(__name__)
@@ -17,8 +17,9 @@ logger = logging.getLogger(__name__)
 def recount() -> int:
     """Compare like counters with the likes themselves, and mend what is wrong. Returns how many videos.
 
-    Viewers get the right number with the next reconcile.
+    Viewers get the right number with the next reconcile. What was held and thrown away for good is deleted, too.
     """
+    held.forget_taken()
     return len(recounting.recount(timezone.now()))
 
 

@@ -27,7 +27,7 @@ from realtime.registry import registry
 from tests.moderation.test_topic import snapshot, written
 from tests.videos.acts import Stage, allow, as_account
 from videos import channel_rules, held, likes, moderation, purges
-from videos.models import Comment
+from videos.models import Comment, HeldComment
 from web.refusals import Conflict, Forbidden, Invalid, NotFound, Refused, SignedOut
 
 run = backend_threads.run
@@ -249,10 +249,19 @@ async def test_all_that_a_person_has_written_is_also_what_waits_for_review(stage
         await likes.comment(stage.video.id, viewer, f"money {number}")
     before = await snapshot(stage)
     stage.told.clear()
-    _, deleted = await run(purges.delete_comments_of, stage.owner.id, troll.id, stage.owner)
+    entry, deleted = await run(purges.delete_comments_of, stage.owner.id, troll.id, stage.owner)
     assert deleted == 3
     waiting = await run(held.waiting_at, stage.video.id, stage.owner, 10)
     assert [each["body"] for each in waiting] == ["money 3"]
+    await likes.comment(stage.video.id, troll, "money 4")
+    await run(undoing.undo, stage.owner.id, entry.id, stage.owner)
+    waiting = await run(held.waiting_at, stage.video.id, stage.owner, 10)
+    assert sorted(each["body"] for each in waiting) == [f"money {n}" for n in (1, 2, 3, 4)], "it waits again"
+    entry, _ = await run(purges.delete_comments_of, stage.owner.id, troll.id, stage.owner)
+    assert await run(held.forget_taken) == 0
+    await run(HeldComment.everything.filter(taken_by=entry.id).update, taken_at=timezone.now() - timedelta(minutes=2))
+    assert await run(held.forget_taken) == 3
+    assert await run(HeldComment.everything.count) == 1
     for event in stage.told:
         assert isinstance(event, Durable)
         registry.kinds["moderation"].apply(before, event.name, orjson.loads(event.body))
