@@ -32,6 +32,7 @@ T = TypeVar("T")
 ANSWER_SECONDS = 5.0
 CONFIRM_SECONDS = 30.0
 LOAD_MAX_TOPICS = 100
+PEAKS_MAX_TOPICS = 500  # whose writers wait for one statement
 SEEN_MAX = 131_072  # viewers of a topic that are kept; if there are more, only those of the next level
 
 # One statement each, for any number of topics and viewers. Which keys a level keeps:
@@ -56,6 +57,15 @@ WITH gone AS (
 UPDATE realtime_audience SET level = level + 1, kept = kept - (SELECT count(*) FROM gone) WHERE topic_id = %s
 """
 
+# Locked in the order of names, as all code that locks several topics does.
+_SAVE_PEAKS = """
+WITH higher AS (
+    SELECT t.name, new.peak FROM realtime_topic t JOIN unnest(%s::text[], %s::bigint[]) AS new (name, peak) USING (name)
+    WHERE t.viewers_peak < new.peak ORDER BY t.name FOR NO KEY UPDATE OF t
+  )
+UPDATE realtime_topic t SET viewers_peak = higher.peak
+FROM higher WHERE t.name = higher.name AND t.viewers_peak < higher.peak
+"""
 _NEWEST = """
 SELECT newest.* FROM unnest(%s::text[]) asked (name) CROSS JOIN LATERAL (
     SELECT topic_id, seq, name, data::text, thing FROM realtime_loggedevent
@@ -145,7 +155,7 @@ class DatabaseStore:
         return await self._threads.run(self._save_seen, seen)
 
     async def save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
-        await self._threads.run(self._save_peaks, peaks)
+        await self._threads.run(save_peaks, peaks)
 
     @staticmethod
     def _load(kind: TopicKind, topics: Sequence[TopicName]) -> dict[TopicName, Loaded]:
@@ -219,10 +229,6 @@ class DatabaseStore:
                 levels[TopicName(row.topic_id)] = row.level
         return levels
 
-    def _save_peaks(self, peaks: Mapping[TopicName, int]) -> None:
-        for topic, peak in peaks.items():
-            Topic.objects.filter(name=topic, viewers_peak__lt=peak).update(viewers_peak=peak)
-
 
 @contextmanager
 def one_moment(database: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
@@ -248,6 +254,15 @@ def newest_events(topics: Sequence[TopicName], most: int) -> list[Durable]:
             Durable(TopicName(topic), seq, name, compact_json(orjson.loads(data)), thing)
             for topic, seq, name, data, thing in cursor.fetchall()
         ]
+
+
+def save_peaks(peaks: Mapping[TopicName, int]) -> None:
+    """Keep the highest number of viewers of each topic, `PEAKS_MAX_TOPICS` in a statement."""
+    topics = sorted(peaks)
+    with connection.cursor() as cursor:
+        for start in range(0, len(topics), PEAKS_MAX_TOPICS):
+            some = topics[start : start + PEAKS_MAX_TOPICS]
+            cursor.execute(_SAVE_PEAKS, [some, [peaks[topic] for topic in some]])
 
 
 def _durable(event: LoggedEvent) -> Durable:

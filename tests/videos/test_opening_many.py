@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 
 from realtime.events import TopicName
-from realtime.log.database import events_after, newest_events
+from realtime.log.database import events_after, newest_events, save_peaks
 from realtime.log.threads import backend_threads
+from realtime.models import Topic
 from tests.videos.acts import Stage
 from videos import broadcasts
 from videos.models import Video
@@ -45,5 +46,19 @@ async def test_many_videos_are_read_with_as_many_queries_as_one(stage: Stage, dj
                 (e.seq, e.name, e.thing, orjson.loads(e.body)) for e in all_of_topic[-5:]
             ]
         assert Video.objects.count() == len(topics)
+
+    await backend_threads.run(look)
+
+
+async def test_peaks_of_many_videos_are_kept_by_one_statement(stage: Stage, django_assert_num_queries: Any) -> None:
+    """One for each, each a transaction: while thousands of videos got their first viewer, nothing else was read."""
+
+    def look() -> None:
+        topics = topics_of_some_videos(stage)
+        save_peaks({topics[0]: 7})
+        with django_assert_num_queries(1):
+            save_peaks({topic: number for number, topic in enumerate(topics, 3)} | {TopicName("video:none"): 9})
+        found = dict(Topic.objects.filter(name__in=topics).values_list("name", "viewers_peak"))
+        assert [found[topic] for topic in topics] == [7, 4, 5, 6]
 
     await backend_threads.run(look)
