@@ -119,3 +119,14 @@ def test_a_site_grows_and_does_the_same_at_both_sizes(checkout: Path) -> None:
     assert not given_up, done.stderr
     for table, rows in {"videos_like": 40_000, "videos_comment": 10_000, "accounts_viewer": 2_000}.items():
         assert found["sizes"]["large"][table]["rows"] >= rows, table
+
+
+def test_quiet_videos_cost_a_site_hardly_a_command(checkout: Path) -> None:
+    """A node renewed each topic: 17 commands, every two seconds."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
+    argv = [sys.executable, "benchmarks/quiet.py", "--videos", "100", "--on", "2", "--seconds", "2", "--json", "-"]
+    done = subprocess.run(argv, cwd=checkout, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["topics"] == 200
+    assert found["commands/s"] < 200, found
