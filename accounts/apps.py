@@ -11,12 +11,12 @@ class AccountsConfig(AppConfig):
         """Register how the platform recognizes a viewer, what a sign-in writes down, and commands that all may use."""
         from django.contrib.auth.signals import user_logged_in
 
-        from accounts import browsers, identities, typists
+        from accounts import browsers, identities, rechecks, typists
         from realtime.registry import registry
 
         registry.identify = identities.identify
         registry.claim = identities.claimed_id
-        registry.review = identities.review
+        registry.review, registry.rechecks = identities.review, rechecks.rechecks
         registry.save_last_active = identities.save_last_active
         user_logged_in.connect(browsers.write_down)
         registry.add_command("typing", typists.typing)

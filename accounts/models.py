@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -139,6 +140,21 @@ class SignedIn(models.Model):
 
     def __str__(self) -> str:
         return self.agent
+
+
+class Recheck(models.Model):
+    """A viewer or a session that has changed, so that what they opened is checked again (accounts.rechecks). Neither:
+    anybody may have changed. `transaction`: which one of the database did it.
+    """
+
+    id = models.UUIDField(primary_key=True, db_default=RandomUUID(), editable=False)
+    transaction = models.BigIntegerField(db_index=True)
+    viewer = models.CharField(max_length=40, db_default="")
+    session = models.CharField(max_length=40, db_default="")
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.viewer or self.session
 
 
 class Erasure(models.Model):

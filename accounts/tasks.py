@@ -6,14 +6,15 @@ import logging
 
 from celery import shared_task
 
-from accounts import cleaning, outbox, removal, taken
+from accounts import cleaning, outbox, rechecks, removal, taken
 
 logger = logging.getLogger(__name__)
 
 
 @shared_task(name="accounts.tasks.forget_sessions")  # type: ignore[untyped-decorator]
 def forget_sessions() -> int:
-    """Delete expired sessions; return how many."""
+    """Delete expired sessions, and what nodes have read of others; return how many sessions."""
+    _logged(rechecks.forget(), "old rechecks")
     return _logged(cleaning.forget_sessions(), "expired sessions")
 
 

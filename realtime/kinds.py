@@ -63,6 +63,26 @@ class Review:
     changed: Mapping[Identity, Identity] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Rechecks:
+    """What has changed since a look, so that identities may have: these viewers and sessions, or anybody's (`is_all`).
+
+    `until`: where the next look begins.
+    """
+
+    until: str = ""
+    viewer_ids: frozenset[str] = frozenset()
+    sessions: frozenset[str] = frozenset()
+    is_all: bool = False
+
+    def __bool__(self) -> bool:
+        return self.is_all or bool(self.viewer_ids) or bool(self.sessions)
+
+    def names(self, identity: Identity) -> bool:
+        """Whether the identity may have changed."""
+        return self.is_all or identity.viewer_id in self.viewer_ids or identity.session in self.sessions
+
+
 class TopicKind(Protocol):
     """What the owner of a topic prefix registers: how its topics are read, what events change, and who may read them.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from realtime.events import ID, Burst, Counters, Durable, Event, Signal, State, TopicName
 from realtime.identity import Identity
-from realtime.kinds import Review, TopicKind
+from realtime.kinds import Rechecks, Review, TopicKind
 
 
 class CommandError(Exception):
@@ -33,6 +33,8 @@ Identify = Callable[[dict[bytes, bytes]], Awaitable[Identity]]
 ViewerIdOf = Callable[[dict[bytes, bytes]], str]
 # Called with the identities of viewers. In a database thread.
 LookAgain = Callable[[Sequence[Identity]], Review]
+# Called with where the last look ended, "" for the first one. Returns what has changed since. In a database thread.
+LookForRechecks = Callable[[str], Rechecks]
 # Called with viewers and when they were last active, in ms. In a database thread.
 SaveLastActive = Callable[[Mapping[str, int]], None]
 
@@ -44,6 +46,7 @@ class Registry:
     identify: Identify | None = None
     claim: ViewerIdOf | None = None
     review: LookAgain | None = None
+    rechecks: LookForRechecks | None = None
     save_last_active: SaveLastActive | None = None
 
     def add_kind(self, kind: TopicKind) -> None:

@@ -19,7 +19,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, connections,
 from realtime.batches import Batches
 from realtime.events import Counters, Durable, TopicName, compact_json
 from realtime.identity import Identity
-from realtime.kinds import Review, TopicKind
+from realtime.kinds import Rechecks, Review, TopicKind
 from realtime.log.epoch import epoch
 from realtime.log.store import Head, Heads, Loaded, StoreUnavailable, TopicGone
 from realtime.log.threads import DatabaseThreads
@@ -146,6 +146,11 @@ class DatabaseStore:
         if self._registry.review is None:
             return Review()
         return await self._threads.run(self._registry.review, identities)
+
+    async def rechecks(self, since: str) -> Rechecks:
+        if self._registry.rechecks is None:
+            return Rechecks(is_all=True)
+        return await self._threads.run(self._registry.rechecks, since)
 
     async def save_last_active(self, at_ms: Mapping[str, int]) -> None:
         if self._registry.save_last_active is not None:

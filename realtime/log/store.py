@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from realtime.events import Counters, Durable, Epoch, TopicName
 from realtime.identity import Identity
-from realtime.kinds import Review
+from realtime.kinds import Rechecks, Review
 
 
 class TopicGone(Exception):
@@ -94,6 +94,10 @@ class Store(Protocol):
 
     async def review(self, identities: Sequence[Identity]) -> Review:
         """Look again at identified connections."""
+        ...
+
+    async def rechecks(self, since: str) -> Rechecks:
+        """Return whose identities may have changed since a look (`Rechecks.until`). "": anybody's."""
         ...
 
     async def save_last_active(self, at_ms: Mapping[str, int]) -> None:

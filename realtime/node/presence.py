@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 
 from realtime import metrics
 from realtime.batches import news_gathered
@@ -62,6 +62,7 @@ class Presence:
         self._now: dict[str, None] = {}  # viewers who need a heartbeat at once
         self._wake = asyncio.Event()
         self.hidden: frozenset[str] = frozenset()
+        self._absent: frozenset[str] = frozenset()
 
     def enter(self, viewer_id: str, *, is_hidden: bool) -> None:
         """The viewer has a first connection here."""
@@ -75,12 +76,20 @@ class Presence:
         if self._here.pop(viewer_id, None) is not None:
             self._beat_now(viewer_id)
 
-    def set_hidden(self, viewer_ids: frozenset[str]) -> None:
-        """Note which viewers here do not want to be seen, as the database says."""
-        shown = self.hidden - viewer_ids
-        self.hidden = viewer_ids
+    def set_hidden(self, hidden: frozenset[str], *, among: Set[str]) -> None:
+        """Note which of these viewers do not want to be seen, as the database says."""
+        shown = (self.hidden & among) - hidden
+        self.hidden = (self.hidden - among) | hidden
         for viewer_id in shown & self._here.keys():
             self._beat_now(viewer_id)
+
+    def keep_hidden(self, viewer_ids: Set[str]) -> None:
+        """Forget who hides of viewers who are not among these, and were not the last time: their last heartbeat must
+        not show them.
+        """
+        absent = self.hidden - viewer_ids
+        self.hidden -= absent & self._absent
+        self._absent = absent
 
     def _beat_now(self, viewer_id: str) -> None:
         self._now[viewer_id] = None

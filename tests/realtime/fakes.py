@@ -13,7 +13,7 @@ from typing import Any
 from realtime.edge.bound import Bound
 from realtime.events import HEARTBEAT, ConnectionId, Counters, Durable, Epoch, Frame, NodeId, Position, TopicName
 from realtime.identity import ANONYMOUS, Identity
-from realtime.kinds import Access, Review, TopicKind
+from realtime.kinds import Access, Rechecks, Review, TopicKind
 from realtime.log.store import Head, Heads, Loaded, StoreUnavailable, TopicGone
 from realtime.node.connections import Closing, Connection
 from realtime.node.node import Node
@@ -260,6 +260,8 @@ class FakeStore:
     kept_from: int = 1  # events with a lower seq are gone from the log
     banned: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    rechecked: set[str] = field(default_factory=set)  # viewers of whom the next look hears
+    reviewed: list[int] = field(default_factory=list)  # how many identities each question named
     kept: dict[TopicName, dict[str, Any]] = field(default_factory=dict)
     """The snapshots of presence topics."""
     last_active: dict[str, int] = field(default_factory=dict)
@@ -318,6 +320,7 @@ class FakeStore:
 
     async def review(self, identities: Sequence[Identity]) -> Review:
         await self._asked("review")
+        self.reviewed.append(len(identities))
         signed_out = frozenset(identity for identity in identities if identity.viewer_id in self.banned)
         changed = {
             identity: replace(identity, groups=self.groups[identity.viewer_id])
@@ -325,6 +328,11 @@ class FakeStore:
             if identity.groups != self.groups.get(identity.viewer_id, identity.groups)
         }
         return Review(signed_out, frozenset(self.hidden), changed)
+
+    async def rechecks(self, since: str) -> Rechecks:
+        await self._asked("rechecks")
+        named, self.rechecked = self.rechecked, set()
+        return Rechecks("now", frozenset(named), is_all=not since)
 
     async def save_last_active(self, at_ms: Mapping[str, int]) -> None:
         await self._asked("save_last_active")

@@ -469,6 +469,20 @@ async def test_who_hides_and_shows_himself_again_is_noticed_without_reconnecting
     await until(lambda: bo.last("presence")["status"] == "online")
 
 
+async def test_who_hides_and_leaves_is_forgotten_but_not_before_the_last_heartbeat(region: Region) -> None:
+    rights, presence = region.nodes[0].rights, region.presences[0]
+    ana, bo = await come(region), Viewer(region.nodes[0], identity=BO)
+    await bo.watch(ANA_PRESENCE)
+    region.store.hidden = {"ana"}
+    await rights.check()
+    region.store.hidden = set()
+    region.nodes[0].remove(ana.connection)
+    await rights.check()
+    assert presence.hidden == {"ana"}
+    await rights.check()
+    assert presence.hidden == frozenset()
+
+
 async def test_who_may_not_see_it_any_more_loses_the_topic(region: Region) -> None:
     bo = await Viewer(region.nodes[1], identity=BO).watch(ANA_PRESENCE)
     await bo.watch(ANA_INBOX)
