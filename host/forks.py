@@ -158,7 +158,7 @@ def bury_orphans(known: set[int]) -> None:
 def _serve(channel: socket.socket, output: int, set_up: Callable[[], str | None], *, parent: int) -> int:
     """Serve until the parent closes the channel. In a fork: run its program. Returns the exit code."""
     os.setsid()
-    _end_with(parent, signal.SIGKILL)
+    end_with(parent, signal.SIGKILL)
     channel = socket.socket(fileno=os.dup2(channel.detach(), FIRST_FREE_FD + FDS_MAX))
     with open(os.devnull, "rb") as nothing:
         for source, target in ((nothing.fileno(), 0), (output, 1), (output, 2)):
@@ -200,7 +200,7 @@ def _become(request: Mapping[str, Any], fds: Sequence[int], *, middle: int, pare
     """Make a fresh fork look as if it had been started: session, descriptors, title. It ends if nobody wants it."""
     os.setsid()
     wait_until(lambda: os.getppid() != middle, within_seconds=ADOPTED_SECONDS, every_seconds=0.0005)
-    _end_with(parent, request["stop_signal"])
+    end_with(parent, request["stop_signal"])
     answer = socket.socket(fileno=os.dup2(fds[0], FIRST_FREE_FD + len(fds)))
     high = [os.dup2(fd, FIRST_FREE_FD + place) for place, fd in enumerate(fds[1:])]
     os.closerange(3, FIRST_FREE_FD)
@@ -243,7 +243,7 @@ def _end_as(work: Callable[[], int]) -> NoReturn:
         os._exit(code)
 
 
-def _end_with(parent: int, number: int) -> None:
+def end_with(parent: int, number: int) -> None:
     """Have the kernel signal this process when its parent ends."""
     _prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:

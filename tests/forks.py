@@ -185,8 +185,6 @@ class _Server:
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is self._parent:
-                    for pid in self._clients:
-                        os.kill(pid, signal.SIGKILL)
                     return None
                 if key.fileobj is self._listening:
                     if request := self._fork():
@@ -198,8 +196,12 @@ class _Server:
         client, _ = self._listening.accept()
         data, fds, _, _ = socket.recv_fds(client, REQUEST_MAX_BYTES, FDS_MAX)
         request: dict[str, Any] = json.loads(data)
+        own_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
+            from host.forks import end_with  # main() makes it importable
+
+            end_with(own_pid, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             self._selector.close()
             for each in (*self._own, *self._clients.values(), client):
