@@ -113,7 +113,7 @@ async def test_a_page_that_loses_its_line_goes_on_by_itself(
     await moves(viewer)
 
     await studio.page.evaluate(NOTE_WORDS)
-    await lines[0].close(code=1012)
+    await lines[-1].close(code=1012)  # a busy machine may have made it take a second one, with a smaller picture
     await studio.until("said.includes('The connection is lost. Trying again…')")
     await expect(studio.page.locator("#camera-words")).to_have_text("You are sending.")
     playlist = site.folder / "media" / video_id / "live.m3u8"
