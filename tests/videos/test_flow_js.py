@@ -40,6 +40,11 @@ PIECE = """async () => {
     found.forward = ends(piece.of(rows(0, 500)));
     piece.follow();
     found.newest = ends(piece.of(rows(0, 500)));
+    piece.freeze();
+    piece.of(rows(0, 530));
+    piece.follow();
+    found.near = ends(piece.of(rows(0, 530)));
+    piece.of(rows(0, 500));
     let most = 0;
     while (piece.back()) most = Math.max(most, piece.of(rows(0, 500)).length);
     found.oldest = ends(piece.of(rows(0, 500)));
@@ -126,6 +131,7 @@ async def test_a_piece_follows_stays_and_goes_everywhere_with_few_items(page: Pa
     assert found["frozen"] == [0, 59], "nothing new below a reader"
     assert found["forward"] == [0, 109]
     assert found["newest"] == [450, 499]
+    assert found["near"] == [450, 529], "what is drawn does not jump"
     assert found["oldest"] == [0, found["max"] - 1]
     assert found["older"] == found["oldest"], "what was loaded is drawn on the next step"
     assert found["again"][1] == 499

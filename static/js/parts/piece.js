@@ -39,11 +39,11 @@ export class Piece {
     this.#follows = false;
   }
 
-  /** Begin anew at the newest end. */
+  /** Go to the newest end. What is drawn stays, as it would be seen to jump, if anything of it belongs there. */
   follow() {
     if (this.#follows) return;
     this.#follows = true;
-    this.#from = this.#to = 0;
+    if (this.#rows.length - this.#to >= STEP) this.#from = this.#to = 0;
   }
 
   trim() {
