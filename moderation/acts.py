@@ -24,7 +24,7 @@ from moderation.roles import Rank, has_channel
 from realtime.events import TopicName
 from realtime.log import writer as log
 from web.refusals import Conflict, Forbidden, Invalid, NotFound
-from web.text import clean_text
+from web.text import clean_body
 
 logger = logging.getLogger(__name__)
 
@@ -203,9 +203,7 @@ def _publish_role(heads: log.LockedHeads, owner_id: UUID, role: Role, actor: Vie
 @transaction.atomic
 def write_note(owner_id: UUID, viewer_id: UUID, actor: Viewer, body: str) -> PersonNote:
     """Keep a note on a person, for the moderators of the channel. Raises NotFound, Forbidden, Invalid."""
-    body = clean_text(body).strip()
-    if not body:
-        raise Invalid("Write something first.")
+    body = clean_body(body, what="note")
     heads = _locked(owner_id, "note", actor)
     viewer = _locked_viewer(viewer_id)
     note = PersonNote.objects.create(channel_id=owner_id, viewer=viewer, author=actor, body=body)

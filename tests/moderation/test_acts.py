@@ -334,6 +334,14 @@ async def test_history_of_a_person(stage: Stage) -> None:
         await run(reading.history, stage.owner.id, viewer.id, viewer)
 
 
+@pytest.mark.parametrize(("body", "code"), [("n" * 1_001, "too_long"), ("\u200b\u2800", "empty"), (" \n", "empty")])
+async def test_note_that_is_too_long_or_cannot_be_seen_is_refused(stage: Stage, body: str, code: str) -> None:
+    """The one was a 500, the other was kept."""
+    with pytest.raises(Invalid) as refused:
+        await run(acts.write_note, stage.owner.id, stage.viewers[0].id, stage.owner, body)
+    assert refused.value.code == code
+
+
 # The site
 
 
