@@ -197,6 +197,8 @@ def test_a_code_has_a_letter_and_its_length(code: str) -> None:
 def test_no_text_is_lost_and_none_is_taken_for_html() -> None:
     assert linked("<b>:wave:</b>", {"wave": "/w"}).startswith("&lt;b&gt;<img ")
     assert linked("a :b: c", {}) == "a :b: c"
+    assert linked("see https://x.org/@ana.", {}).count('href="https://x.org/@ana"') == 1
+    assert linked("http://bank.example@evil.org/", {}) == "http://bank.example@evil.org/", "it looks as if it led there"
 
 
 def test_emoji_are_in_the_copy_of_an_account_and_go_with_it(stage: Stage, png: bytes) -> None:

@@ -140,6 +140,7 @@ async def test_names_emoji_and_addresses_are_found_in_a_text(page: Page) -> None
     found = {
         "@ana   maria, :wave::wave_2:": "<@ana   maria>, {wave}{wave_2}",
         "https://x.org/:wave:/ :x:wave:": "[https://x.org/:wave:/] :x{wave}",
+        "https://x.org/@ana http://x.org@evil.org/": "[https://x.org/@ana] http://x.org@evil.org/",
         "@Ana Mariana :waves: 12:30:45": "@Ana Mariana :waves: 12:30:45",
         "@\u00c1na Maria": "@\u00c1na Maria",
         "": "",

@@ -24,7 +24,7 @@ register = template.Library()
 
 QUOTE_MAX = 60
 # As static/js/watch/mentions.js finds them.
-_ADDRESS = re.compile(r"""(https?://[^\s<>"']+?)(?=[.,;:!?)\]}]*(?:[\s<>"']|$))""", re.IGNORECASE)
+_ADDRESS = re.compile(r"""(https?://(?![^\s<>"'/?#]*@)[^\s<>"']+?)(?=[.,;:!?)\]}]*(?:[\s<>"']|$))""", re.IGNORECASE)
 _LINK = '<a href="{0}" target="_blank" rel="nofollow ugc noopener noreferrer">{0}</a>'
 _EMOJI = '<img class="own-emoji" src="{1}" alt=":{0}:" title=":{0}:" width="72" height="72">'
 _REASON = '<label><input type="radio" name="reason" value="{}" required>{}</label>'
