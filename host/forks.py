@@ -100,6 +100,8 @@ class ForkServer:
 
     def close(self) -> None:
         """End it. Programs that it has started go on."""
+        if self._channel.fileno() < 0:
+            return  # another process may have its number by now
         self._channel.close()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)

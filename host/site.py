@@ -169,7 +169,7 @@ class _Site:
         servers = await asyncio.to_thread(functools.partial(embedded.servers, folder, **wanted))
         children = [await self._supervisor.start(server.program) for server in servers]
         if self._forks is not None:
-            self._supervisor.hear("forks", self._forks.output)
+            self._supervisor.hear_forks(self._forks)
             await self._wait_for_forks(self._forks)
         await asyncio.gather(*map(self._wait_for_server, servers, children))
         self._claim.servers_are_ready()

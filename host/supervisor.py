@@ -146,6 +146,7 @@ class Supervisor:
         self._stream = stream
         self._forks = forks
         self._adopts = forks is not None
+        self._hearing: asyncio.Task[None] | None = None
         self._hidden = tuple(hidden)
         self._kept: dict[str, _Kept] = {}
         self._last_lines: dict[str, deque[str]] = {}
@@ -157,6 +158,8 @@ class Supervisor:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop([*self._kept], hurry=True)
+        if self._hearing is not None:
+            self._hearing.cancel()
         self._loop.remove_signal_handler(signal.SIGCHLD)
 
     async def start(self, program: Program) -> Child:
@@ -176,9 +179,15 @@ class Supervisor:
         await self._stop(kept, hurry=False)
         return child.exit_code()
 
-    def hear(self, name: str, reading: int) -> None:
-        """Show what comes through a pipe."""
-        self._hear(Program(name, ()), reading, asyncio.Event())
+    def hear_forks(self, forks: ForkServer) -> None:
+        """Show what the fork server writes, and say when it has ended."""
+        read = asyncio.Event()
+        self._hear(Program("forks", ()), forks.output, read)
+        self._hearing = asyncio.create_task(self._until_forks_end(read))
+
+    async def _until_forks_end(self, read: asyncio.Event) -> None:
+        await read.wait()
+        self._give_up_forks()
 
     async def stop(self, names: Iterable[str], *, hurry: bool = False) -> None:
         """Stop programs, all at the same time, each within its own `stop_seconds`; with `hurry` by force."""
@@ -256,12 +265,16 @@ class Supervisor:
         try:
             return await self._forks.start(program, output)
         except OSError:
+            self._give_up_forks()
+            return None
+
+    def _give_up_forks(self) -> None:
+        if self._forks is not None:
             self._forks.close()
             self._forks = None
             self.say(
                 "the fork server has ended: programs take more memory and start later until you start the site anew"
             )
-            return None
 
     def _hear(self, program: Program, reading: int, read: asyncio.Event) -> None:
         os.set_blocking(reading, False)

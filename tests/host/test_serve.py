@@ -122,11 +122,11 @@ def test_whatever_dies_is_started_again(lasting: Command) -> None:
         if name == "dispatcher":
             before = site.pids()
             os.kill(fork_server := process_of(site, "fork server"), signal.SIGKILL)
+            assert site.wait_for_line("the fork server has ended"), "at once, not when it is missed"
         victim = process_of(site, part)
         os.kill(victim, signal.SIGKILL)
         site.wait_for_line(f"{name} ended by SIGKILL: starting it again")
         wait_for(lambda part=part, victim=victim: _runs_again(site, part, victim), name)  # type: ignore[misc]
-    assert site.wait_for_line("the fork server has ended")
     programs = {pid for pid in before if "liveplatform" in command_line(pid)} - {fork_server, victim}
     assert len(programs) >= 3
     assert all(map(alive, programs)), "they live on without it"
