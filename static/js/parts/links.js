@@ -1,7 +1,7 @@
 // Addresses in what people write, and their links: without a preview, and without the site's word for them.
 // videos/templatetags/comments.py finds the same addresses.
 
-// An address with a name before its host (https://bank.example@other.example) is none: it looks as if it led to the name.
+// One with a name before its host (bank.example@other.example) is none: it looks as if it led to the name.
 const ADDRESS = /https?:\/\/(?![^\s<>"'/?#]*@)[^\s<>"']+/giu;
 const AFTERWARDS = /[.,;:!?)\]}]+$/u;
 
