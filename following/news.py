@@ -13,12 +13,11 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
@@ -30,6 +29,7 @@ from notices.choices import MAIL, PUSH, wanting
 from videos.models import Video
 from videos.reading import read_video
 from videos.syndication import REMINDED_BEFORE
+from web import statements
 
 logger = logging.getLogger(__name__)
 
@@ -113,8 +113,8 @@ class _News:
 
 def announce() -> int:
     """Find what is new, and send it to some viewers; return how many browsers took it."""
-    _run(_FIND_SOON, [REMINDED_BEFORE, REMINDED_BEFORE])
-    _run(_FIND_LIVE, [FRESH])
+    statements.run(_FIND_SOON, [REMINDED_BEFORE, REMINDED_BEFORE])
+    statements.run(_FIND_LIVE, [FRESH])
     taken = 0
     for _page in range(PAGES_MAX):
         news = _take()
@@ -124,20 +124,9 @@ def announce() -> int:
     return taken
 
 
-def _run(statement: str, values: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-
-
-def _rows(statement: str, values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
 def _take() -> _News | None:
     """Return what has to be announced next. Nobody else does it meanwhile."""
-    found = _rows(_TAKE, [LEASE])
+    found = statements.rows(_TAKE, [LEASE])
     if not found:
         return None
     [(video_id, kind, after)] = found
@@ -153,7 +142,7 @@ def _send(news: _News) -> int:
     is_done = len(waiting) < VIEWERS_MAX
     with transaction.atomic():
         _mail(news, wanting(waiting, news.kind, MAIL), pushed)
-        _run(_GO_ON, [waiting[-1] if waiting else news.after, is_done, news.video.id, news.kind.value])
+        statements.run(_GO_ON, [waiting[-1] if waiting else news.after, is_done, news.video.id, news.kind.value])
     taken = sum(results)
     if results:
         logger.info("%s: %s, %d of %d browsers have taken it", news.video.topic, news.kind.value, taken, len(results))
@@ -170,7 +159,7 @@ def _waiting(news: _News) -> list[UUID]:
         "to_followers": is_for_all,
         "limit": VIEWERS_MAX,
     }
-    return [id for (id,) in _rows(_WAITING, values)]
+    return [id for (id,) in statements.rows(_WAITING, values)]
 
 
 def _mail(news: _News, viewer_ids: Collection[UUID], pushed: Collection[UUID]) -> None:
@@ -178,7 +167,7 @@ def _mail(news: _News, viewer_ids: Collection[UUID], pushed: Collection[UUID]) -
     if not settings.LIVE_URL:
         return
     mails = []
-    for language, to in _rows(_MAILS, [list(viewer_ids), list(pushed)]):
+    for language, to in statements.rows(_MAILS, [list(viewer_ids), list(pushed)]):
         with override(language or settings.LANGUAGE_CODE):
             said = news.message()
             body = _MAIL.format(

@@ -11,16 +11,15 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from following.browsers import push
 from following.push import PushMessage
 from notices.choices import PUSH, TEXT, wanting
+from web import statements
 
 logger = logging.getLogger(__name__)
 
@@ -84,14 +83,14 @@ class _Written:
 
 def note(conversation_id: UUID, viewer_ids: Collection[UUID]) -> None:
     """Note a new message for those whose browsers want to show it, in its transaction. One query."""
-    _run(_NOTE, [conversation_id, list(viewer_ids)])
+    statements.run(_NOTE, [conversation_id, list(viewer_ids)])
 
 
 def send() -> int:
     """Send what is due; return how many browsers took it."""
     taken = 0
     for _page in range(PAGES_MAX):
-        due = _rows(_TAKE, [WAIT, CONVERSATIONS_MAX, FRESH])
+        due = statements.rows(_TAKE, [WAIT, CONVERSATIONS_MAX, FRESH])
         fresh = [(viewer_id, conversation_id) for viewer_id, conversation_id, is_fresh in due if is_fresh]
         taken += sum(push([(each.viewer_id, each.message) for each in _newest(fresh)])) if fresh else 0
         if len(due) < CONVERSATIONS_MAX:
@@ -103,19 +102,10 @@ def send() -> int:
 
 def _newest(due: Collection[tuple[UUID, UUID]]) -> list[_Written]:
     viewers = [viewer_id for viewer_id, _ in due]
-    found = [_Written(*row) for row in _rows(_NEWEST, [viewers, [conversation_id for _, conversation_id in due]])]
+    found = [
+        _Written(*row) for row in statements.rows(_NEWEST, [viewers, [conversation_id for _, conversation_id in due]])
+    ]
     pushed, with_text = wanting(viewers, "message", PUSH), wanting(viewers, "message", TEXT)
     return [
         each if each.viewer_id in with_text else replace(each, text="") for each in found if each.viewer_id in pushed
     ]
-
-
-def _run(statement: str, values: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-
-
-def _rows(statement: str, values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())

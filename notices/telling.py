@@ -33,6 +33,7 @@ from notices.models import Notice, NoticeComment
 from notices.naming import folded, names_in, plain
 from notices.reading import LINES_MAX, lines_of
 from videos.listeners import CommentListener, Execute, may_concern
+from web import statements
 from web.ids import new_id
 
 logger = logging.getLogger(__name__)
@@ -214,31 +215,20 @@ def tell() -> int:
 
 @transaction.atomic
 def _tell_some() -> int:
-    if not _rows("SELECT pg_try_advisory_xact_lock(hashtextextended('notices', 0))", [])[0][0]:
+    if not statements.rows("SELECT pg_try_advisory_xact_lock(hashtextextended('notices', 0))", [])[0][0]:
         return 0
-    ids = [id for (id,) in _rows(_TAKE, [COMMENTS_MAX])]
+    ids = [id for (id,) in statements.rows(_TAKE, [COMMENTS_MAX])]
     if ids:
-        said = {row[0]: _Said(*row) for row in _rows(_COMMENTS, [ids])}
-        wanted, heard = _hearers(said.values()), {_Heard(*row) for row in _rows(_HEARD, [ids])}
+        said = {row[0]: _Said(*row) for row in statements.rows(_COMMENTS, [ids])}
+        wanted, heard = _hearers(said.values()), {_Heard(*row) for row in statements.rows(_HEARD, [ids])}
         if people := {each.viewer_id for each in wanted ^ heard}:
             heads = lock(people)
             _put_in_place(heard - wanted)
             _take_out(heard - wanted)
             _add(_news([(each, said[each.comment_id]) for each in wanted - heard]))
-            _run(_KEEP_NEWEST_LINES, [list(people), LINES_MAX])
+            statements.run(_KEEP_NEWEST_LINES, [list(people), LINES_MAX])
             record(heads, people)
     return len(ids)
-
-
-def _rows(statement: str, values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-def _run(statement: str, values: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
 
 
 # Who hears of what
@@ -268,7 +258,8 @@ def _named(said: Iterable[_Said]) -> dict[UUID, set[UUID]]:
     places = {each: names_in(each.body) for each in said}
     keys = {name: name_key(name) for found in places.values() for names in found for name in names}
     bearers: dict[str, list[tuple[UUID, bool]]] = {}
-    for _key, id, name, is_guest in _rows(_NAMED, [sorted(set(keys.values())), NAMESAKES_MAX]) if keys else ():
+    named = statements.rows(_NAMED, [sorted(set(keys.values())), NAMESAKES_MAX]) if keys else []
+    for _key, id, name, is_guest in named:
         bearers.setdefault(folded(name), []).append((id, is_guest))
     pairs = {
         (each.video_id, id)
@@ -277,7 +268,8 @@ def _named(said: Iterable[_Said]) -> dict[UUID, set[UUID]]:
         for name in names
         for id, _ in bearers.get(name, ())
     }
-    have_written = set(_rows(_HAVE_WRITTEN, [list(column) for column in zip(*pairs, strict=True)])) if pairs else set()
+    columns = [list(column) for column in zip(*pairs, strict=True)]
+    have_written = set(statements.rows(_HAVE_WRITTEN, columns)) if pairs else set()
 
     there: dict[UUID, dict[str, UUID]] = {}
 
@@ -287,7 +279,7 @@ def _named(said: Iterable[_Said]) -> dict[UUID, set[UUID]]:
                 if (each.video_id, id) in have_written or (each.visibility == "public" and not is_guest):
                     return id
         if names and each.video_id not in there:
-            rows = _rows(_THERE, [each.video_id, THERE_MAX])
+            rows = statements.rows(_THERE, [each.video_id, THERE_MAX])
             there[each.video_id] = {plain(folded(name)): id for id, name in rows}
         known = (there[each.video_id].get(plain(name)) for name in names)
         return next((found for found in known if found is not None), None)
@@ -302,7 +294,7 @@ def _with_access(heard: Iterable[_Heard], said: Mapping[UUID, _Said]) -> list[_H
     heard = list(heard)
     private = {each for each in heard if said[each.comment_id].visibility == "private"}
     owners = [said[each.comment_id].owner_id for each in private]
-    roles = set(_rows(_MAY_WATCH, [owners, [each.viewer_id for each in private]])) if private else set()
+    roles = set(statements.rows(_MAY_WATCH, [owners, [each.viewer_id for each in private]])) if private else set()
     roles |= {(owner_id, owner_id) for owner_id in owners}
     return [each for each in heard if each not in private or (said[each.comment_id].owner_id, each.viewer_id) in roles]
 
@@ -335,7 +327,7 @@ def _news(heard: Sequence[tuple[_Heard, _Said]]) -> list[tuple[_Heard, _Said]]:
     rows = [
         (each.comment_id, each.viewer_id, each.kind, said.video_id, said.author_id, said.at) for each, said in heard
     ]
-    news = set(_rows(_NEWS, _columns(rows)))
+    news = set(statements.rows(_NEWS, _columns(rows)))
     return [(each, said) for each, said in heard if (each.comment_id, each.viewer_id) in news]
 
 
@@ -351,10 +343,10 @@ def _add(heard: Sequence[tuple[_Heard, _Said]]) -> None:
     if not lines:
         return
     rows = [(new_id(), *line, at, line[0] in is_due[Notice.Kind(line[2])]) for line, at in lines.items()]
-    ids = {(viewer, video, kind): id for viewer, video, kind, id in _rows(_LINES, _columns(rows))}
+    ids = {(viewer, video, kind): id for viewer, video, kind, id in statements.rows(_LINES, _columns(rows))}
     comments = [(ids[line[:3]], said.author_id, said.id, said.at) for line, said in newest.items()]
-    _run(_ADD, _columns(comments))
-    _run(_KEEP_NEWEST_PEOPLE, [list(ids.values()), PEOPLE_MAX])
+    statements.run(_ADD, _columns(comments))
+    statements.run(_KEEP_NEWEST_PEOPLE, [list(ids.values()), PEOPLE_MAX])
 
 
 def _put_in_place(gone: Collection[_Heard]) -> None:
@@ -362,21 +354,21 @@ def _put_in_place(gone: Collection[_Heard]) -> None:
     if not gone:
         return
     names = _columns([(each.comment_id, each.viewer_id, each.kind) for each in gone])
-    rows = _rows(_EARLIER, [*names, EARLIER_MAX])
-    said = {row[0]: _Said(*row) for row in _rows(_COMMENTS, [[row[4] for row in rows]])} if rows else {}
+    rows = statements.rows(_EARLIER, [*names, EARLIER_MAX])
+    said = {row[0]: _Said(*row) for row in statements.rows(_COMMENTS, [[row[4] for row in rows]])} if rows else {}
     heard = _hearers(said.values())
     found: dict[tuple[UUID, UUID], _Said] = {}
     for notice_id, viewer_id, kind, author_id, comment_id in rows:  # the newest first
         if _Heard(comment_id, viewer_id, kind) in heard:
             found.setdefault((notice_id, author_id), said[comment_id])
     if found:
-        _run(_PUT_IN_PLACE, _columns([(*place, each.id, each.at) for place, each in found.items()]))
+        statements.run(_PUT_IN_PLACE, _columns([(*place, each.id, each.at) for place, each in found.items()]))
 
 
 def _take_out(heard: Collection[_Heard]) -> None:
     """Take comments out of lines. Lines without any go."""
     if heard:
-        _run(_TAKE_OUT, _columns([(each.comment_id, each.viewer_id, each.kind) for each in heard]))
+        statements.run(_TAKE_OUT, _columns([(each.comment_id, each.viewer_id, each.kind) for each in heard]))
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
@@ -391,7 +383,7 @@ def take_due(most: int, fresh: timedelta) -> list[tuple[UUID, dict[str, Any]]] |
 
     They are due no more. None: nothing is.
     """
-    rows = _rows(_TAKE_DUE, [most, timezone.now() - fresh])
+    rows = statements.rows(_TAKE_DUE, [most, timezone.now() - fresh])
     return lines_of([id for id, is_fresh in rows if is_fresh]) if rows else None
 
 

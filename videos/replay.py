@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Viewer
@@ -22,6 +21,7 @@ from videos.models import Video
 from videos.representation import likes_json
 from videos.timeline import STEP, step_of
 from videos.topics import comments_json, visible_video
+from web import statements
 from web.moments import to_ms
 
 WINDOW_MAX_MS = 600_000
@@ -65,15 +65,9 @@ def _moment(ms: int) -> datetime:
     return datetime.fromtimestamp(0, UTC) + ms * _MILLISECOND
 
 
-def _rows(statement: str, values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
 def _standing_before(video: Video, at: datetime) -> tuple[dict[str, int], int]:
     """Return the likes by kind and the viewers that the video had. One query."""
-    [(likes, viewers)] = _rows(_BEFORE, {"id": video.id, "at": at})
+    [(likes, viewers)] = statements.rows(_BEFORE, {"id": video.id, "at": at})
     return orjson.loads(likes or "{}"), viewers or 0
 
 
@@ -106,7 +100,7 @@ def read_points(video: Video, start: datetime, end: datetime, width: timedelta) 
     """Return what happened in each `width` from `start` on, as far as `end`. Two queries."""
     likes, viewers = _standing_before(video, start)
     asked = {"id": video.id, "start": start, "end": end, "width": width}
-    folded = {at: news for at, *news in _rows(_FOLDED, asked)}
+    folded = {at: news for at, *news in statements.rows(_FOLDED, asked)}
     total = sum(likes.values())
     points = []
     for at in (start + number * width for number in range((end - start) // width + 1)):
@@ -173,7 +167,7 @@ def replay_json(
         "to_ms": to_ms(end),
         "likes": likes_json(likes),
         "viewers": viewers,
-        "seq_before": _rows(_SEQ_BEFORE, [video.id, start])[0][0],
+        "seq_before": statements.rows(_SEQ_BEFORE, [video.id, start])[0][0],
         "steps": _steps(video, start, end, likes, viewers),
         "comments": comments,
         "pins": _pins(video, start, end),
@@ -183,7 +177,7 @@ def replay_json(
 def _steps(video: Video, start: datetime, end: datetime, likes: dict[str, int], viewers: int) -> list[dict[str, Any]]:
     """Return the steps with something new that begin in the window, after such likes and viewers. One query."""
     found = []
-    for at, new_likes, reactions, comments, new_viewers in _rows(_STEPS, [video.id, start, end]):
+    for at, new_likes, reactions, comments, new_viewers in statements.rows(_STEPS, [video.id, start, end]):
         likes = likes if new_likes is None else orjson.loads(new_likes)
         viewers = viewers if new_viewers is None else new_viewers
         found.append(
@@ -201,7 +195,7 @@ def _steps(video: Video, start: datetime, end: datetime, likes: dict[str, int], 
 def _comments(video: Video, start: datetime, end: datetime) -> tuple[list[dict[str, Any]], datetime]:
     """Return the comments of the window, the oldest first, and its end: earlier if there are too many. One query."""
     chosen = "AND c.deleted_at IS NULL AND c.created_at >= %s AND c.created_at < %s ORDER BY c.created_at, c.seq"
-    [cut] = _rows(
+    [cut] = statements.rows(
         "SELECT (SELECT created_at FROM videos_comment WHERE video_id = %s AND deleted_at IS NULL AND created_at >= %s"
         " AND created_at < %s ORDER BY created_at OFFSET %s LIMIT 1)",
         [video.id, start, end, WINDOW_MAX_COMMENTS],
@@ -213,7 +207,7 @@ def _comments(video: Video, start: datetime, end: datetime) -> tuple[list[dict[s
 
 def _pins(video: Video, start: datetime, end: datetime) -> list[dict[str, Any]]:
     """Return what was on top at any time of the window, and from when until when. Two queries, or one."""
-    times = _rows(_PINS, [video.id, end, start])
+    times = statements.rows(_PINS, [video.id, end, start])
     if not times:
         return []
     ids = list({comment_id for comment_id, _, _ in times})
