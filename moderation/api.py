@@ -5,7 +5,8 @@ Calls acts, undoing and reading; errors are answered by web.errors. What is abou
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -61,6 +62,12 @@ async def take_role(request: HttpRequest, channel_id: ChannelId, viewer_id: View
     return HttpResponse(status=204)
 
 
+def _page(found: Sequence[dict[str, Any]], limit: int, *, by: str) -> HttpResponse:
+    """Answer with a page of what was found, which is one more where another page follows."""
+    items = found[:limit]
+    return answer({"items": items, "next": items[-1][by] if len(found) > limit else None})
+
+
 # Who is kept out
 
 
@@ -68,8 +75,7 @@ async def _restrictions(request: HttpRequest, owner_id: UUID | None, cursor: UUI
     check_query(request, "cursor", "limit")
     actor = acting_viewer(request)
     found = await backend_threads.run(reading.restrictions, owner_id, actor, cursor, limit + 1)
-    items = found[:limit]
-    return answer({"items": items, "next": items[-1]["id"] if len(found) > limit else None})
+    return _page(found, limit, by="id")
 
 
 async def _restrict(owner_id: UUID | None, viewer_id: UUID, actor: Viewer, body: schemas.RestrictionIn) -> HttpResponse:
@@ -208,8 +214,7 @@ async def list_shared_bans(
     """Newest first; `next` is the cursor of the following page. `DELETE …/restrictions/{id}` lets somebody in."""
     check_query(request, "cursor", "limit")
     found = await backend_threads.run(sharing.people_of, channel_id, acting_viewer(request), cursor, limit + 1)
-    items = found[:limit]
-    return answer({"items": items, "next": items[-1]["id"] if len(found) > limit else None})
+    return _page(found, limit, by="id")
 
 
 @router.get(
@@ -226,8 +231,7 @@ async def list_let_in(
     """Earliest first; `next` is the `after` of the following page."""
     check_query(request, "after", "limit")
     found = await backend_threads.run(sharing.let_in_of, channel_id, acting_viewer(request), after, limit + 1)
-    items = found[:limit]
-    return answer({"items": items, "next": items[-1]["id"] if len(found) > limit else None})
+    return _page(found, limit, by="id")
 
 
 @router.delete(
@@ -256,8 +260,7 @@ async def list_acts(
     """Newest first; `next` is the `before` of the following page."""
     check_query(request, "before", "limit")
     found = await backend_threads.run(reading.acts, channel_id, acting_viewer(request), before, limit + 1)
-    items = found[:limit]
-    return answer({"items": items, "next": items[-1]["seq"] if len(found) > limit else None})
+    return _page(found, limit, by="seq")
 
 
 @router.post(
