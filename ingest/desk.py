@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -134,17 +134,16 @@ class Desk:
 
     async def _key_of(self, name: str) -> str:
         """Return the key that is meant, by itself or by a name for once. Raises RefusedStream."""
-        try:
-            return await backend_threads.run(keys.key_behind, name)
-        except Refused as refused:
-            raise RefusedStream(refused.detail) from refused
-        except StoreUnavailable as error:
-            raise RefusedStream(AWAY) from error
+        return await self._found(keys.key_behind, name)
 
     async def find_key(self, stream_id: str) -> str:
         """Return the key that an encoder must know which calls itself so. Raises RefusedStream."""
+        return await self._found(keys.key_named, stream_id)
+
+    @staticmethod
+    async def _found(find: Callable[[str], str], name: str) -> str:
         try:
-            return await backend_threads.run(keys.key_named, stream_id)
+            return await backend_threads.run(find, name)
         except Refused as refused:
             raise RefusedStream(refused.detail) from refused
         except StoreUnavailable as error:
