@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host import embedded, environment
-from host.errors import database_reason, explain
+from host.errors import database_reason, exit_code_of
 
 if TYPE_CHECKING:
     from django.core.management.base import BaseCommand
@@ -39,10 +39,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if reason := explain(error):
-            print(f"liveplatform: {reason}", file=sys.stderr)
-            return 2
-        raise
+        return exit_code_of(error)
     return 0
 
 

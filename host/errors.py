@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 class Unusable(Exception):
     """The command cannot do what it was asked. The message is one line that says what to change."""
@@ -35,6 +37,14 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, OperationalError):
         return f"DATABASE_URL: {database_reason(error)}"
     return None
+
+
+def exit_code_of(error: Exception) -> int:
+    """Print the line for an error that a person can mend, and return 2. Another error is raised on."""
+    if (line := explain(error)) is None:
+        raise error
+    print(f"liveplatform: {line}", file=sys.stderr)
+    return 2
 
 
 def database_reason(error: Exception) -> str:

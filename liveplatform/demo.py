@@ -9,7 +9,7 @@ import sys
 import django
 from django.apps import apps
 
-from host.errors import explain
+from host.errors import exit_code_of
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
 
@@ -23,10 +23,7 @@ def main() -> int:
 
         asyncio.run(demo.broadcast())
     except Exception as error:
-        if reason := explain(error):
-            print(f"liveplatform: {reason}", file=sys.stderr)
-            return 2
-        raise
+        return exit_code_of(error)
     return 0
 
 

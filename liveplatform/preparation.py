@@ -9,7 +9,7 @@ import django
 from django.apps import apps
 from django.conf import settings
 
-from host.errors import explain
+from host.errors import exit_code_of
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
 
@@ -24,10 +24,7 @@ def main() -> int:
         preparation.migrate(print)
         preparation.make_first_admin(settings.DATA_DIR)
     except Exception as error:
-        if reason := explain(error):
-            print(f"liveplatform: {reason}", file=sys.stderr)
-            return 2
-        raise
+        return exit_code_of(error)
     return 0
 
 
