@@ -94,6 +94,7 @@ async def test_emoji_of_the_channel_are_made_written_seen_and_taken_away(
     assert await viewer.serious_axe_findings() == []
     await page.keyboard.press("Escape")
     await page.locator("#send").click()
+    await viewer.sees_comment("Look")
     await expect(page.locator(".comment").last.get_by_role("img", name=":party_cat:")).to_have_count(2)
     [last] = nadia.call("GET", f"/videos/{video_id}/comments?limit=1")["items"]
     assert last["body"] == "Look :party_cat: :party_cat:"
