@@ -46,7 +46,8 @@ AT_WORK_MAX = 16
 HOLDING_MAX = 6  # answers that may wait for the peer, whatever they hold
 HEADS_MAX_BYTES = 256 * 1024  # headers of requests that are not answered yet
 BODIES_MAX_BYTES = 256 * 1024  # bodies of requests that are not whole yet
-DECODED_MAX_BYTES = 64 * 1024  # headers of one request; they are read, though refused, to tell the peer why
+DECODED_MAX_BYTES = 128 * 1024  # headers of one request; they are read, though refused, to tell the peer why
+RESTS_MAX_BYTES = 256 * 1024  # of a body that nobody wants
 CONTINUATIONS_MAX = 4
 CLOSED_MAX = 1_000  # streams that have ended, and are known to have been there
 TABLE_MAX_BYTES = 4_096  # of headers that were sent and may be named by a number
@@ -103,6 +104,7 @@ class Http2Connection(Protocol):
         self.waiting: set[Http2Stream] = set()  # those with bytes that wait
         self._at_work = 0
         self._holding = self._held_bytes = 0  # answers that wait in the applications, and what they have
+        self._rests: dict[int, int] = {}  # bodies that go on after their answer: how much is read and dropped
         self.head_bytes = 0
         self._has_asked = False
         self._is_last = False  # no new request is taken
@@ -150,6 +152,7 @@ class Http2Connection(Protocol):
         """Take what came at once. What the peer has taken back is none: the library sends nothing there any more."""
         ended = {event.stream_id for event in events if isinstance(event, StreamReset)}
         for stream_id in ended:
+            self._rests.pop(stream_id, None)
             if (stream := self._streams.get(stream_id)) is not None:
                 stream.lost()
         for event in events:
@@ -163,6 +166,7 @@ class Http2Connection(Protocol):
             case DataReceived():
                 self._take_body(event)
             case StreamEnded():
+                self._rests.pop(event.stream_id, None)
                 if (stream := self._streams.get(event.stream_id)) is not None:
                     stream.is_whole = True
                     self.server.request_deadlines.stop(stream)
@@ -195,10 +199,29 @@ class Http2Connection(Protocol):
         """Take a part of a body. The peer may send as much again when the request is whole, and so leaves us."""
         stream = self._streams.get(event.stream_id or 0)
         if stream is None or stream.request is None:
-            self.read_body(event.flow_controlled_length, event.stream_id or 0)
+            self._drop(event.flow_controlled_length, event.stream_id or 0)
         else:
             stream.body_bytes += event.flow_controlled_length
             stream.request.handleContentChunk(event.data)
+
+    def _drop(self, size: int, stream_id: int) -> None:
+        """Take a part of a body that nobody wants."""
+        self.read_body(size, stream_id)
+        if stream_id in self._rests:
+            self._rests[stream_id] -= size
+            if self._rests[stream_id] < 0:
+                self._stop_rest(stream_id)
+
+    def answered_early(self, stream_id: int) -> None:
+        """A request is answered and not whole. A peer may lose the answer if the stream ends before it has read that,
+        so for a moment what still comes is read and dropped."""
+        self._rests[stream_id] = RESTS_MAX_BYTES
+        reactor.callLater(LINGER_SECONDS, self._stop_rest, stream_id)
+
+    def _stop_rest(self, stream_id: int) -> None:
+        if self._rests.pop(stream_id, None) is not None and not self._is_broken and self.transport is not None:
+            self.h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
+            self.flush()
 
     def read_body(self, size: int, stream_id: int) -> None:
         """So much of bodies is out of our hands."""

@@ -270,9 +270,9 @@ class Http2Stream:
             self._connection.flush()
 
     def _ended(self) -> None:
-        """All was sent. If the rest of the request is not wanted, say so."""
+        """All was sent."""
         if not self.is_whole:
-            self._connection.h2.reset_stream(self.id, ErrorCodes.NO_ERROR)
+            self._connection.answered_early(self.id)
         self._leave()
 
     def reset(self, code: ErrorCodes) -> None:

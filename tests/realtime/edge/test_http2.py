@@ -28,7 +28,7 @@ from hyperframe.frame import (
 )
 
 from realtime.edge.bound import WAITING_MAX_BYTES
-from realtime.edge.http2 import AT_WORK_MAX, HOLDING_MAX, STREAMS_MAX
+from realtime.edge.http2 import AT_WORK_MAX, HOLDING_MAX, RESTS_MAX_BYTES, STREAMS_MAX
 from realtime.edge.server import BODY_MAX_BYTES
 from tests.realtime.edge.http2_client import Answer, Headers, Peer
 from tests.realtime.edge.test_server import Line, Running, secured
@@ -304,7 +304,8 @@ async def test_a_request_that_is_too_large_is_answered_in_words_and_the_others_g
     async with Peer.to(server) as peer:
         await refused(await peer.get("/", [("cookie", "x" * 20_000)]), 431, "headers_too_large")
         await refused(await peer.get("/", [("a", "b")] * 501), 431, "headers_too_large")
-        await refused(await peer.get("/" + "x" * 20_000), 414, "uri_too_long")
+        for size in (20_000, 70_000, 100_000):
+            await refused(await peer.get("/" + "x" * size), 414, "uri_too_long")
         for path in ("http://evil.example/", "/a b", "*"):
             await refused(await peer.get(path), 400, "bad_request")
         await refused(await peer.get(method="GET /"), 400, "bad_request")
@@ -317,6 +318,34 @@ async def test_a_request_that_is_too_large_is_answered_in_words_and_the_others_g
         await refused(await peer.answer(endless), 413, "too_large")
         assert (await peer.get()).status == 200
     assert (await server.state())["running"] == 0
+
+
+async def test_the_rest_of_a_body_that_nobody_wants_is_dropped_so_the_answer_is_read(server: Running) -> None:
+    """curl (7.88, Debian's) shows no answer whose stream is reset before curl has sent all."""
+    async with Peer.to(server) as peer:
+
+        async def refused(id: int) -> Answer:
+            await peer.until(lambda: peer.answers[id].has_ended)
+            return peer.answers[id]
+
+        id = peer.ask("/", [("content-length", "90000")], method="POST", is_whole=False)
+        answer = await refused(id)
+        peer.body(id, b"x" * 60_000, is_last=False)
+        await peer.until(lambda: peer.h2.local_flow_control_window(id) >= 30_000)
+        peer.body(id, b"x" * 30_000)
+        assert (await peer.get()).status == 200
+        assert (answer.status, answer.reset) == (413, None)
+        id = peer.ask(method="POST", is_whole=False)
+        peer.body(id, b"x" * (BODY_MAX_BYTES + 1), is_last=False)
+        answer = await refused(id)
+        sent = 0
+        while answer.reset is None and sent < 2 * RESTS_MAX_BYTES:
+            await peer.until(lambda: answer.reset is not None or peer.h2.local_flow_control_window(id) >= 30_000)
+            if answer.reset is None:
+                peer.body(id, b"x" * 30_000, is_last=False)
+                sent += 30_000
+        assert (answer.status, answer.reset) == (413, ErrorCodes.NO_ERROR), "and it has an end"
+        assert (await peer.get()).status == 200
 
 
 PSEUDO: Headers = [(":method", "GET"), (":scheme", "https"), (":authority", "x"), (":path", "/")]
