@@ -111,7 +111,8 @@ class TopicKind(Protocol):
     """How many viewers a topic has is a part of it."""
     is_inbox: bool = False
     """The topic is one viewer's own, `<prefix>:<viewer id>`. They are online while they watch it.
-    Nobody else comes back to it, so its events are not read with it: a viewer who missed some gets the snapshot."""
+    Nobody else comes back to it, and what is in it is in other rows. So its events have no rows in the event log: where
+    some are missing, the viewer gets the snapshot."""
     is_presence: bool = False
     """The topic says whether a viewer is online, `<prefix>:<viewer id>`. Its state `presence` is in the presence table.
     Its snapshot holds as `kept` what the database keeps of it: `{"is_hidden", "last_active_ms"}`. A site has one such

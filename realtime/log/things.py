@@ -59,7 +59,7 @@ WHERE e.topic_id = new.topic_id AND e.seq = new.seq AND e.thing <> new.thing
 
 def write(execute: Execute, events: Iterable[tuple[Durable, TopicKind]]) -> None:
     """Write durable events, each with the kind of its topic, in the order of their seq. One statement, or up to three
-    if they take something back.
+    if they take something back. Events of inboxes have no rows; the release before has written some.
     """
     _carry_out(execute, _INSERT, events)
 
@@ -86,12 +86,14 @@ def _carry_out(execute: Execute, statement: str, events: Iterable[tuple[Durable,
     for event, kind in events:
         row = {"topic_id": event.topic, "seq": event.seq, "name": event.name, "data": orjson.Fragment(event.body)}
         effect = kind.effect(event.name, orjson.loads(event.body))
-        rows.append({**row, "thing": effect.holds})
+        if not kind.is_inbox:
+            rows.append({**row, "thing": effect.holds})
         if effect.changes:
             changes[event.topic, effect.changes] = {**row, "thing": effect.changes, "is_gone": effect.is_gone}
         if effect.forgets:
             forgotten[event.topic] = event.seq
-    execute(statement, [orjson.dumps(rows).decode()])
+    if rows:
+        execute(statement, [orjson.dumps(rows).decode()])
     if changes:
         execute(_CHANGE, [orjson.dumps(list(changes.values())).decode()])
     if forgotten:

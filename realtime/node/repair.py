@@ -41,7 +41,7 @@ class Repair:
         self._vain: dict[Feed, int] = {}
 
     def pull_soon(self, feed: Feed, *, grace_seconds: float = GAP_GRACE_SECONDS) -> asyncio.Task[None]:
-        """Fetch what is missing from the event log. A topic has one pull at a time."""
+        """Fetch what is missing: from the event log, or an inbox whole. A topic has one pull at a time."""
         pulling = self._pulling.get(feed)
         if pulling is None:
             pulling = self._pulling[feed] = self._spawn(self._pull(feed, grace_seconds), name=f"pull {feed.topic}")
@@ -60,6 +60,9 @@ class Repair:
                 if not feed.ahead:
                     return  # the missing event was only late
                 metrics.gaps_found.inc()
+            if feed.kind.is_inbox:
+                await self._reload(feed, "history_gone")
+                return
             events = await self._store.events_after(feed.topic, feed.seq, limit=PULL_MAX_EVENTS)
             if events[0].seq > feed.seq + 1 if events else await self._is_vain(feed):
                 await self._reload(feed, "history_gone")
@@ -102,6 +105,8 @@ class Repair:
         self._topics.carry_out(feed, feed.load(loaded))
         metrics.resets.labels(reason).inc()
         self._fanout.send_alone(feed, feed.reset_frame(reason))
+        if (following := feed.ahead.pop(feed.seq + 1, None)) is not None:  # it came while the topic was read
+            self._topics.take(feed, *following)
 
     async def reconcile(self) -> None:
         """Ask the database for the heads of all topics here, and fetch what the fast path has lost."""

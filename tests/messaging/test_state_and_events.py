@@ -108,14 +108,16 @@ def test_every_type_of_event_takes_part(circle: Circle) -> None:
     for topic in circle.topics():
         published = [event.seq for event in circle.published(topic)]
         log = [event.seq for event in events_after("default", topic, 0, 1_000)]
-        assert log == published[len(published) - len(log) :]
+        assert log == ([] if topic.startswith("user:") else published)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_who_resumes_over_a_deletion_gets_no_text_of_it_and_is_where_a_fresh_viewer_is(
     circle: Circle, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """By what the event log has and by what a node has kept. An inbox begins anew after a deletion."""
+    """By what the event log has and by what a node has kept, which is all that there is of an inbox. That begins anew
+    after a deletion.
+    """
     for name, count in (("SNAPSHOT_MESSAGES", 4), ("SNAPSHOT_CONVERSATIONS", 3)):
         for module in (reading, topics):
             monkeypatch.setattr(module, name, count)
@@ -132,8 +134,11 @@ def test_who_resumes_over_a_deletion_gets_no_text_of_it_and_is_where_a_fresh_vie
     bodies = {str(id): body for id, body in Message.objects.filter(deleted_at=None).values_list("id", "body")}
     for topic in topics_of_all:
         log = events_after("default", topic, known[0][topic].head.seq, 1_000)
-        kept = read(log)[-kind_of(topic).kept_events :]
-        assert kept_by_a_node(known[0][topic], topic, circle.events) == kept
+        kept = kept_by_a_node(known[0][topic], topic, circle.events)
+        if topic.startswith("user:"):
+            assert not log
+            log = [Durable(topic, seq, name, orjson.dumps(data)) for seq, name, data in kept]
+        assert kept == read(log)[-kind_of(topic).kept_events :]
         for loaded in known:
             if log and log[0].seq > loaded[topic].head.seq + 1:
                 assert topic.startswith("user:"), "only an inbox begins anew"

@@ -14,7 +14,7 @@ from realtime.node.connections import Closing
 from realtime.node.node import Node
 from realtime.node.repair import PULL_MAX_EVENTS, VAIN_PULLS
 from tests.kit import until
-from tests.realtime.fakes import VIDEO, FakeStore, Viewer
+from tests.realtime.fakes import VIDEO, FakeKind, FakeStore, Viewer
 from tests.realtime.node.shared import OTHER, totals
 
 
@@ -211,6 +211,32 @@ async def test_node_that_was_away_until_the_log_was_empty_starts_the_topic_again
     assert [(name, data["reason"], data["snapshot"]["notes"]) for name, data in viewer.read()] == [
         ("reset", "history_gone", ["missed"])
     ]
+
+
+async def test_an_inbox_that_has_missed_something_is_read_again_whole(
+    node: Node, store: FakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its events have no rows. What comes while it is read follows."""
+    monkeypatch.setattr(FakeKind, "is_inbox", True)
+    viewer = await Viewer(node).watch()
+    store.note("lost")
+    node.deliver([to_wire(store.note("came"))])
+    await until(lambda: "load" in store.calls[1:])
+    await until(lambda: bool(viewer.read()))
+    [(name, reset)] = viewer.read()
+    assert (name, reset["seq"], reset["snapshot"]["notes"]) == ("reset", 2, ["lost", "came"])
+    assert "events_after" not in store.calls
+    store.note("lost again")
+    store.hold = asyncio.Event()
+    reading = node.repair.pull_soon(node.feeds[VIDEO], grace_seconds=0)
+    await until(lambda: store.calls[-1] == "load")
+    late = [store.note("late"), store.note("later")]
+    del store.logs[VIDEO][-2:]
+    node.deliver([to_wire(event) for event in late])
+    store.hold.set()
+    await reading
+    assert viewer.last("reset")["seq"] == 3
+    assert viewer.notes() == ["late", "later"]
 
 
 async def test_positions_that_nobody_has_reset_nobody(node: Node, store: FakeStore) -> None:
