@@ -31,8 +31,9 @@ from moderation.complaints import reported_in
 from notices.reading import lines
 from notices.tasks import tell
 from realtime.events import TopicName
+from realtime.log.changes import confirmed_changes
 from realtime.log.database import DatabaseStore
-from realtime.log.store import Head
+from realtime.log.store import Head, Mark
 from realtime.registry import registry
 from realtime.tasks import retention
 from videos.cards import list_cards, place_of, read_cards
@@ -73,6 +74,7 @@ class Acts:
         self._client = Client(HTTP_HOST="localhost")
         self._client.force_login(self.administrator)
         self._store = DatabaseStore(registry)
+        self._mark = confirmed_changes(Mark()).until
 
     def all(self) -> dict[str, tuple[Act, Act | None]]:
         """Return each with what comes before it, which is not measured."""
@@ -96,6 +98,7 @@ class Acts:
             "search, a rare word": lambda: search(RARE_WORD),
             "search, a common word": lambda: search(COMMON_WORD),
             "node: topic opened": lambda: self._run(self._store.load(topic)),
+            "node: topics that have changed": lambda: self._run(self._store.changes(self._mark)),
             "node: heads of topics": lambda: self._run(self._store.heads({topic: Head(0, 0)})),
             "like and unlike": self._like,
             "comment": lambda: self._run(comment(self.live, self.other, f"Hello {next(self._numbers)}")),

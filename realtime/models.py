@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 
@@ -13,19 +14,40 @@ class Topic(models.Model):
     """The head of a topic. Its row lock gives the topic's events one order: the order of commit.
 
     `seq` numbers durable events from 1 without a hole. `version` grows with each change of the topic's counters, so the
-    newer of two is known.
+    newer of two is known. `changed` is the transaction that wrote one of them last, set by a trigger
+    (realtime.log.changes).
     """
 
     name = models.CharField(primary_key=True, max_length=100)
     seq = models.BigIntegerField(default=0)
     version = models.BigIntegerField(default=0)
     viewers_peak = models.BigIntegerField(default=0)
+    changed = models.BigIntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
+        # Of this kind, a row is still updated in place (PostgreSQL 16): a change writes to no other index.
+        indexes: ClassVar[list[models.Index]] = [
+            BrinIndex(fields=["changed"], name="topic_changed", pages_per_range=8, autosummarize=True),
+        ]
         permissions = (("view_figures", "Can see the operator's page"),)
 
     def __str__(self) -> str:
         return f"{self.name}@{self.seq}"
+
+
+class GoneTopic(models.Model):
+    """A topic that was deleted by a transaction, so that nodes take it away (realtime.log.changes).
+
+    A trigger writes it, whoever deletes the topic.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    transaction = models.BigIntegerField(db_index=True)
+    topic = models.CharField(max_length=100)
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.topic} deleted by {self.transaction}"
 
 
 class LoggedEvent(models.Model):

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from realtime import metrics
 from realtime.dispatch.dispatcher import Dispatched, Dispatcher
+from realtime.log.changes import forget
 from realtime.log.retention import retire
 from realtime.relay.shared import outbox
 from realtime.table.redis import send_to_nodes, shared_table
@@ -69,8 +70,8 @@ def dispatch(wire: list[Any], stamps: object = None) -> None:
 
 @shared_task(name="realtime.tasks.retention")  # type: ignore[untyped-decorator]
 def retention() -> int:
-    """Delete log events older than 24 h; return how many."""
-    deleted = retire()
+    """Delete log events older than 24 h, and what says that topics were deleted; return how many."""
+    deleted = retire() + forget()
     if deleted:
-        logger.info("retention: deleted %d log events", deleted)
+        logger.info("retention: deleted %d rows of the log", deleted)
     return deleted

@@ -14,7 +14,8 @@ AGAIN_SECONDS = 0.5
 
 
 class AddTriggerMeanwhile(Operation):
-    """Makes a trigger while others write. `on`: the table, and what calls for the trigger. `does`: what it does.
+    """Makes a trigger while others write. `when`: what calls for the trigger, before or after (`moment`). `does`: what
+    it does.
 
     It waits for transactions that have written to the table, and those that come after wait for it: half a second at
     most, then it lets them through and tries again.
@@ -23,8 +24,8 @@ class AddTriggerMeanwhile(Operation):
     reduces_to_sql = True
     reversible = True
 
-    def __init__(self, name: str, table: str, when: str, does: str) -> None:
-        self.name, self.table, self.when, self.does = name, table, when, does
+    def __init__(self, name: str, table: str, when: str, does: str, *, moment: str = "AFTER") -> None:
+        self.name, self.table, self.when, self.does, self.moment = name, table, when, does, moment
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
         """The models do not know it."""
@@ -34,7 +35,7 @@ class AddTriggerMeanwhile(Operation):
     ) -> None:
         self._run(
             schema_editor,
-            f"CREATE OR REPLACE TRIGGER {self.name} AFTER {self.when.format(table=self.table)}"
+            f"CREATE OR REPLACE TRIGGER {self.name} {self.moment} {self.when.format(table=self.table)}"
             f" EXECUTE FUNCTION {self.does}",
         )
 

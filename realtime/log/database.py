@@ -6,9 +6,11 @@ no frames. An answer that does not come in time is an error.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -20,8 +22,9 @@ from realtime.batches import Batches
 from realtime.events import Counters, Durable, TopicName, compact_json
 from realtime.identity import Identity
 from realtime.kinds import Rechecks, Review, TopicKind
+from realtime.log.changes import changes, confirmed_changes
 from realtime.log.epoch import epoch
-from realtime.log.store import Head, Heads, Loaded, StoreUnavailable, TopicGone
+from realtime.log.store import Changes, Head, Heads, Loaded, Mark, StoreUnavailable, TopicGone
 from realtime.log.threads import DatabaseThreads
 from realtime.models import Audience, LoggedEvent, Topic
 from realtime.registry import Registry
@@ -80,8 +83,8 @@ class DatabaseStore:
     `replica` is the alias of a read replica (settings.DATABASES). A node asks again and again what it has missed, and
     the primary may be far away, so the replica answers this. A replica is late. If it is behind what the node knows, it
     has no news. If it does not have a topic, the primary is asked. Only the primary knows whether something has gone
-    back, and whether the history is still the same (`epoch`). The primary is asked every `CONFIRM_SECONDS`, and
-    whenever the replica does not answer.
+    back, and whether the history is still the same (`epoch`). The primary is asked with a look for changes every
+    `CONFIRM_SECONDS` (`changes`, and `heads` up to the next look), and whenever the replica does not answer.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class DatabaseStore:
         self._replica = replica
         self._clock = clock
         self._confirmed_at = clock()
+        self._is_confirming = replica == DEFAULT_DB_ALIAS
         self._registry = registry
         self._loads: dict[str, Batches[TopicName, Loaded]] = {}
         self._threads = DatabaseThreads(2, answer_seconds=ANSWER_SECONDS, name="node-database")
@@ -108,11 +112,21 @@ class DatabaseStore:
             raise TopicGone(topic)
         return loaded
 
+    async def changes(self, since: Mark) -> Changes:
+        if self._replica == DEFAULT_DB_ALIAS:
+            return await self._threads.run(confirmed_changes, since)
+        self._is_confirming = self._clock() - self._confirmed_at >= CONFIRM_SECONDS
+        if not self._is_confirming:
+            with contextlib.suppress(StoreUnavailable):
+                return await self._threads.run(changes, self._replica, since)
+        found = await self._threads.run(confirmed_changes, since)
+        self._confirmed_at = self._clock()
+        # The replica may not have yet what the primary has shown: its own looks go on from where they were.
+        return replace(found, until=Mark(found.until.epoch) if found.is_all else since)
+
     async def heads(self, known: Mapping[TopicName, Head]) -> Heads:
-        if self._replica == DEFAULT_DB_ALIAS or self._clock() - self._confirmed_at >= CONFIRM_SECONDS:
-            confirmed = await self._threads.run(self._confirmed_heads, known)
-            self._confirmed_at = self._clock()
-            return confirmed
+        if self._is_confirming:
+            return await self._threads.run(self._confirmed_heads, known)
         found = await self._read(self._heads, list(known))
         if absent := known.keys() - found.keys():
             found |= await self._threads.run(self._heads, DEFAULT_DB_ALIAS, list(absent))

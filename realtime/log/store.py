@@ -42,6 +42,30 @@ class Heads:
     epoch: Epoch | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a look for changes has seen: the transactions that were over, as a snapshot of PostgreSQL. "": none.
+
+    `at`: the time of the look, by the clock of the database.
+    """
+
+    epoch: Epoch | None = None
+    snapshot: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The topics that may have changed since a mark, or were deleted. `is_all`: any topic may have.
+
+    `until`: the mark for the next look.
+    """
+
+    until: Mark
+    topics: frozenset[TopicName] = frozenset()
+    is_all: bool = False
+
+
 @dataclass(slots=True)
 class Loaded:
     """A topic as the database has it, read in one snapshot. `log` are its newest durable events, oldest first.
@@ -71,6 +95,12 @@ class Store(Protocol):
 
     async def load(self, topic: TopicName) -> Loaded:
         """Return the topic. Raises TopicGone."""
+        ...
+
+    async def changes(self, since: Mark) -> Changes:
+        """Return which topics of the site have another head since a look. No change is left out, but a topic may be
+        named again.
+        """
         ...
 
     async def heads(self, known: Mapping[TopicName, Head]) -> Heads:

@@ -1,24 +1,27 @@
 """Fetches from the database what the fast path has lost: missing events, newer counters, deleted topics.
 
 Hop: beside the last but one. Without Redis, the channel layer and the dispatcher this is the only path, and events are
-`RECONCILE_SECONDS` late.
+`RECONCILE_SECONDS` late. The database says which topics have changed (realtime.log.changes), so a look costs what has
+changed, not how many topics there are. A topic is asked for until the node is where its head was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Iterable, Mapping
 
 from realtime import metrics
 from realtime.background import Spawn
 from realtime.events import TopicName, now_ms
-from realtime.log.store import Head, Store, StoreUnavailable, TopicGone
+from realtime.log.store import Head, Mark, Store, StoreUnavailable, TopicGone
 from realtime.node.fanout import Fanout
 from realtime.node.feed import AHEAD_MAX_EVENTS, Feed, Topics
 from realtime.stamps import Passage
 
 RECONCILE_SECONDS = 2.0
+CHECK_SECONDS = 60.0  # for a look at the heads of all topics, in slices: should the database not know of a change
 RECONCILE_MAX_TOPICS = 2_000  # at once: about 5 ms
 GAP_GRACE_SECONDS = 0.05  # two backends' batches may overtake each other by that much
 PULL_MAX_EVENTS = AHEAD_MAX_EVENTS  # a topic that is further behind starts again from its snapshot
@@ -39,6 +42,16 @@ class Repair:
         self._spawn = spawn
         self._pulling: dict[Feed, asyncio.Task[None]] = {}
         self._vain: dict[Feed, int] = {}
+        self._seen_until = Mark()
+        self._due: set[TopicName] = set()  # topics whose heads are to be read with the next look
+        self._unchecked: list[TopicName] = []
+
+    def note_loaded(self, feed: Feed) -> None:
+        """The topic was read from the database. A look may have named it meanwhile, for a change that came after that:
+        the next look reads its head.
+        """
+        if feed.kind.kept_events:
+            self._due.add(feed.topic)
 
     def pull_soon(self, feed: Feed, *, grace_seconds: float = GAP_GRACE_SECONDS) -> asyncio.Task[None]:
         """Fetch what is missing: from the event log, or an inbox whole. A topic has one pull at a time."""
@@ -103,25 +116,49 @@ class Repair:
         if reason == "database_changed" or loaded.epoch != feed.epoch:
             feed.counters = None
         self._topics.carry_out(feed, feed.load(loaded))
+        self.note_loaded(feed)
         metrics.resets.labels(reason).inc()
         self._fanout.send_alone(feed, feed.reset_frame(reason))
         if (following := feed.ahead.pop(feed.seq + 1, None)) is not None:  # it came while the topic was read
             self._topics.take(feed, *following)
 
     async def reconcile(self) -> None:
-        """Ask the database for the heads of all topics here, and fetch what the fast path has lost."""
-        feeds = [feed for feed in self._topics.feeds.values() if feed.is_ready and feed.kind.kept_events]
+        """Ask the database for the heads of topics that have changed, and fetch what the fast path has lost."""
         try:
-            for start in range(0, len(feeds), RECONCILE_MAX_TOPICS):
+            await self._look_for_changes()
+            due = list(self._due)
+            for start in range(0, len(due), RECONCILE_MAX_TOPICS):
+                some = due[start : start + RECONCILE_MAX_TOPICS]
                 with contextlib.suppress(TopicGone):  # deleted between two reads: the next pass ends it
-                    await self._reconcile({feed.topic: feed for feed in feeds[start : start + RECONCILE_MAX_TOPICS]})
-            await self._save_peaks(feeds)
-            await self.save_seen(feeds)
+                    await self._reconcile({feed.topic: feed for topic in some if (feed := self._kept_feed(topic))})
+            await self._save_viewers()
         except StoreUnavailable:
             metrics.store_errors.inc()
 
+    def _kept_feed(self, topic: TopicName) -> Feed | None:
+        """Return the topic if it has been read and has a log. Else the next look has nothing to ask for."""
+        feed = self._topics.feeds.get(topic)
+        if feed is not None and feed.is_ready and feed.kind.kept_events:
+            return feed
+        self._due.discard(topic)
+        return None
+
+    async def _look_for_changes(self) -> None:
+        """Note topics that have changed since the last look, and some others. Raises StoreUnavailable."""
+        feeds = self._topics.feeds
+        changes = await self._store.changes(self._seen_until)
+        self._seen_until = changes.until
+        self._due.update(feeds if changes.is_all else [topic for topic in changes.topics if topic in feeds])
+        if not self._unchecked:
+            self._unchecked = list(feeds)
+        number = math.ceil(len(feeds) * RECONCILE_SECONDS / CHECK_SECONDS)
+        self._due.update(self._unchecked[-number:])
+        del self._unchecked[-number:]
+
     async def _reconcile(self, feeds: Mapping[TopicName, Feed]) -> None:
         """Raises TopicGone, StoreUnavailable."""
+        if not feeds:
+            return
         known = {topic: feed.head for topic, feed in feeds.items()}
         heads = await self._store.heads(known)
         newer = [
@@ -146,6 +183,8 @@ class Repair:
                 self.pull_soon(feed, grace_seconds=0)
             if topic in counters:
                 self._topics.learn(feed, counters[topic])
+            if head.seq <= feed.seq and (feed.counters is None or head.version <= feed.counters.version):
+                self._due.discard(topic)
         # A backup was restored, or a replica promoted: what this node knew is no longer true.
         for done in await asyncio.gather(
             *(self._reload(feed, "database_changed") for feed in changed), return_exceptions=True
@@ -153,12 +192,16 @@ class Repair:
             if isinstance(done, BaseException):
                 raise done
 
-    async def _save_peaks(self, feeds: Iterable[Feed]) -> None:
-        peaks = {feed.topic: feed.watched.peak for feed in feeds if feed.watched.peak > feed.peak_saved}
-        if peaks:
+    async def _save_viewers(self) -> None:
+        """Raises StoreUnavailable."""
+        feeds = self._topics.feeds.values()
+        higher = [feed for feed in feeds if feed.watched.peak > feed.peak_saved and feed.is_ready]
+        if higher:
+            peaks = {feed.topic: feed.watched.peak for feed in higher}
             await self._store.save_peaks(peaks)
-            for feed in feeds:
-                feed.peak_saved = max(feed.peak_saved, peaks.get(feed.topic, 0))
+            for feed in higher:
+                feed.peak_saved = max(feed.peak_saved, peaks[feed.topic])
+        await self.save_seen([feed for feed in feeds if feed.viewers.has_unwritten and feed.is_ready])
 
     async def save_seen(self, feeds: Iterable[Feed]) -> bool:
         """Write viewers who have come since the last time, `WRITTEN_MAX_KEYS` at most. False: there were none. Raises

@@ -179,6 +179,10 @@ class LocalViewers:
 
     # The database
 
+    @property
+    def has_unwritten(self) -> bool:
+        return bool(self._unwritten)
+
     def unwritten(self, most: int) -> list[int]:
         """Take up to `most` viewers that the database may not know. `not_written` puts them back."""
         taken = list(islice(self._unwritten, most))

@@ -14,7 +14,7 @@ from realtime.edge.bound import Bound
 from realtime.events import HEARTBEAT, ConnectionId, Counters, Durable, Epoch, Frame, NodeId, Position, TopicName
 from realtime.identity import ANONYMOUS, Identity
 from realtime.kinds import Access, Rechecks, Review, TopicKind
-from realtime.log.store import Head, Heads, Loaded, StoreUnavailable, TopicGone
+from realtime.log.store import Changes, Head, Heads, Loaded, Mark, StoreUnavailable, TopicGone
 from realtime.node.connections import Closing, Connection
 from realtime.node.node import Node
 from realtime.table.counting import ViewerKey
@@ -268,6 +268,9 @@ class FakeStore:
     is_away: bool = False
     calls: list[str] = field(default_factory=list)
     hold: asyncio.Event | None = None
+    asked: list[int] = field(default_factory=list)  # of how many topics each question for heads was
+    looks: list[dict[TopicName, tuple[int, int]]] = field(default_factory=list)
+    """The heads of all topics at each look for changes."""
 
     def create(self, topic: TopicName = VIDEO) -> None:
         self.logs[topic], self.totals[topic], self.versions[topic] = [], {}, 0
@@ -300,8 +303,19 @@ class FakeStore:
         likes = dict(self.totals[topic]) if topic in self.totals else None
         return Loaded(head, {"notes": notes}, likes, self.peaks.get(topic, 0), kept, self.epoch)
 
+    async def changes(self, since: Mark) -> Changes:
+        await self._asked("changes")
+        before = self.looks[int(since.snapshot)] if since.epoch == self.epoch else None
+        now = {topic: (len(log), self.versions[topic]) for topic, log in self.logs.items()}
+        self.looks.append(now)
+        until = Mark(self.epoch, str(len(self.looks) - 1), "now")
+        if before is None:
+            return Changes(until, is_all=True)
+        return Changes(until, frozenset(t for t in now.keys() | before.keys() if now.get(t) != before.get(t)))
+
     async def heads(self, topics: Mapping[TopicName, Head]) -> Heads:
         await self._asked("heads")
+        self.asked.append(len(topics))
         there = [topic for topic in topics if topic in self.logs]
         return Heads({topic: Head(len(self.logs[topic]), self.versions[topic]) for topic in there}, self.epoch)
 

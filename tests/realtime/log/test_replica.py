@@ -11,10 +11,10 @@ import pytest
 from django.db import connection, connections, transaction
 
 from realtime.events import TopicName
-from realtime.log import database
+from realtime.log import changes, database
 from realtime.log.database import DatabaseStore
 from realtime.log.epoch import KeptEpoch, draw_epoch
-from realtime.log.store import Head
+from realtime.log.store import Head, Mark
 from realtime.log.threads import backend_threads
 from realtime.log.writer import ensure_topics, lock_topics, record
 from realtime.models import Topic
@@ -23,16 +23,17 @@ from tests.kit import Clock
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "replica"])
 ONE, TWO = TopicName("video:1"), TopicName("video:2")
-TABLES = ("realtime_topic", "realtime_loggedevent", "videos_likecount")
+TABLES = ("realtime_topic", "realtime_gonetopic", "realtime_loggedevent", "videos_likecount")
 
 
 def catch_up() -> None:
-    """Bring the replica to where the primary is."""
+    """Bring the replica to where the primary is. A standby shows a transaction from then on: here, it is the copy's."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS late")
         for table in TABLES:
             cursor.execute(f"DROP TABLE IF EXISTS late.{table}")
             cursor.execute(f"CREATE TABLE late.{table} AS SELECT * FROM public.{table}")
+        cursor.execute("UPDATE late.realtime_topic SET changed = pg_current_xact_id()::text::bigint")
 
 
 def write(topic: TopicName, *, seq: int, version: int) -> None:
@@ -94,7 +95,9 @@ async def test_only_the_primary_can_tell_that_something_has_gone_back(store: Dat
     await backend_threads.run(catch_up)
     assert (await store.heads({ONE: Head(7, 7)})).of == {ONE: Head(7, 7)}
     clock.now += database.CONFIRM_SECONDS
+    mark = (await store.changes(Mark())).until
     assert (await store.heads({ONE: Head(7, 7)})).of == {ONE: Head(2, 2)}
+    await store.changes(mark)
     assert (await store.heads({ONE: Head(7, 7)})).of == {ONE: Head(7, 7)}
 
 
@@ -104,11 +107,13 @@ async def test_epoch_is_read_again_when_something_has_gone_back(
     """The kept one, of before the restore, was given to what was loaded after it: its viewers were reset twice."""
     await backend_threads.run(write, ONE, seq=2, version=2)
     clock.now += database.CONFIRM_SECONDS
-    monkeypatch.setattr(database, "epoch", KeptEpoch(clock=lambda: 0.0))
+    kept = KeptEpoch(clock=lambda: 0.0)
+    for module in (database, changes):
+        monkeypatch.setattr(module, "epoch", kept)
+    await store.changes(Mark())
     before = (await store.heads({ONE: Head(2, 2)})).epoch
     drawn = await backend_threads.run(draw_epoch)
     for _ in range(2):
-        clock.now += database.CONFIRM_SECONDS
         found = await store.heads({ONE: Head(7, 2)})
     assert found.epoch == drawn != before
 
@@ -120,6 +125,40 @@ async def test_primary_answers_for_a_replica_that_is_away(
     monkeypatch.setitem(connections.databases["replica"], "PORT", 1)
     assert (await store.heads({ONE: Head(1, 1)})).of == {ONE: Head(2, 2)}
     assert await store.events_after(ONE, 0, limit=10) == []
+
+
+async def test_change_is_named_when_the_replica_has_it(store: DatabaseStore, clock: Clock) -> None:
+    """The primary names it before, every `CONFIRM_SECONDS`."""
+    seen = (await store.changes(Mark())).until
+    await backend_threads.run(write, ONE, seq=5, version=6)
+    found = await store.changes(seen)
+    assert not found.topics
+    await backend_threads.run(catch_up)
+    found = await store.changes(found.until)
+    assert found.topics == {ONE}
+
+
+async def test_look_at_the_primary_takes_nothing_from_that_at_the_replica(store: DatabaseStore, clock: Clock) -> None:
+    clock.now += database.CONFIRM_SECONDS
+    first = await store.changes(Mark())
+    assert first.is_all
+    second = await store.changes(first.until)
+    assert second.is_all, "the replica is behind the primary"
+    await backend_threads.run(write, ONE, seq=5, version=6)
+    clock.now += database.CONFIRM_SECONDS
+    confirmed = await store.changes(second.until)
+    assert confirmed.topics == {ONE} and not confirmed.is_all
+    await backend_threads.run(catch_up)
+    assert (await store.changes(confirmed.until)).topics == {ONE}
+
+
+async def test_primary_names_changes_for_a_replica_that_is_away(
+    store: DatabaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = (await store.changes(Mark())).until
+    await backend_threads.run(write, ONE, seq=2, version=2)
+    monkeypatch.setitem(connections.databases["replica"], "PORT", 1)
+    assert (await store.changes(seen)).is_all, "the epoch of the mark is not known"
 
 
 def say(topic: TopicName, text: str) -> None:

@@ -158,7 +158,9 @@ async def test_new_viewers_are_written_with_the_next_look_at_the_database(
     store.calls.clear()
     await node.repair.reconcile()
     await node.repair.reconcile()
-    assert store.calls == ["heads", "save_seen", "heads"], "he may have been gone for long: told once more, and no more"
+    assert store.calls == ["changes", "heads", "save_seen", "changes", "heads"], (
+        "he may have been gone for long: told once more, and no more"
+    )
 
 
 async def test_node_that_ends_has_written_who_was_there(node: Node, store: FakeStore) -> None:
