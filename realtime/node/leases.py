@@ -99,6 +99,8 @@ class Leases:
         self._changed: set[Feed] = set()  # to be renewed
         self._restless: set[Feed] = set()  # with numbers that may change without news
         self._unchecked: list[Feed] = []
+        self.counted: set[Feed] = set()
+        """Topics whose viewers or peak have changed. Repair takes out those that it has written to the database."""
         self._left: set[TopicName] = set()  # to be taken out of the table
         self._leaving = asyncio.Lock()
         self._change = asyncio.Event()
@@ -129,6 +131,7 @@ class Leases:
             self._left.add(feed.topic)
 
     def note_change(self, feed: Feed) -> None:
+        self.counted.add(feed)
         self._changed.add(feed)
         self._change.set()
 
@@ -164,7 +167,8 @@ class Leases:
 
     async def _renew_lease(self) -> None:
         """Raises TableUnavailable."""
-        for feed in [feed for feed in self._topics.feeds.values() if self._is_idle(feed)]:
+        empty = [feed for feed in self._topics.feeds.values() if feed.empty_since is not None]
+        for feed in filter(self._is_idle, empty):
             self._topics.drop(feed)
         held = await self._table.hold(self._id, read=self._read)
         if not held.is_swept:
@@ -298,7 +302,11 @@ class Leases:
 
     def set_watched(self, feed: Feed, watched: Watched) -> None:
         """Take the number of a topic's viewers, and send it if it has changed."""
-        if feed.set_watched(watched):
+        before = feed.watched
+        is_shown = feed.set_watched(watched)
+        if feed.watched != before:
+            self.counted.add(feed)
+        if is_shown:
             # While a crowd comes in, each viewer would get a frame for every other one. The more viewers, the longer
             # this can wait.
             rest_seconds = min(feed.sending.rest_seconds * VIEWERS_REST, VIEWERS_REST_MAX_SECONDS)

@@ -118,7 +118,6 @@ class Node:
             spawn=self.tasks.spawn,
             behind=self.slow.filled,
         )
-        self.repair = Repair(self, store, self.fanout, region=region, spawn=self.tasks.spawn)
         self.online = OnlineTopics(self, store, presence, clock=clock)
         self.leases = Leases(
             id,
@@ -129,6 +128,9 @@ class Node:
             renew_seconds=renew_seconds,
             lease_seconds=lease_seconds,
             clock=clock,
+        )
+        self.repair = Repair(
+            self, store, self.fanout, region=region, spawn=self.tasks.spawn, counted=self.leases.counted
         )
         self.arrivals = Arrivals(self.leases, count_after_seconds=count_after_seconds, clock=clock)
 

@@ -32,14 +32,17 @@ WRITTEN_MAX_KEYS = 5_000  # new viewers that are written with each look at the d
 
 
 class Repair:
-    """Looks at the database for the topics of a node."""
+    """Looks at the database for the topics of a node. `counted`: the topics whose viewers or peak may have changed."""
 
-    def __init__(self, topics: Topics, store: Store, fanout: Fanout, *, region: str, spawn: Spawn) -> None:
+    def __init__(
+        self, topics: Topics, store: Store, fanout: Fanout, *, region: str, spawn: Spawn, counted: set[Feed]
+    ) -> None:
         self._topics = topics
         self._store = store
         self._fanout = fanout
         self._region = region
         self._spawn = spawn
+        self._counted = counted
         self._pulling: dict[Feed, asyncio.Task[None]] = {}
         self._vain: dict[Feed, int] = {}
         self._seen_until = Mark()
@@ -52,6 +55,8 @@ class Repair:
         """
         if feed.kind.kept_events:
             self._due.add(feed.topic)
+        if feed.kind.counts_viewers:
+            self._counted.add(feed)
 
     def pull_soon(self, feed: Feed, *, grace_seconds: float = GAP_GRACE_SECONDS) -> asyncio.Task[None]:
         """Fetch what is missing: from the event log, or an inbox whole. A topic has one pull at a time."""
@@ -63,6 +68,7 @@ class Repair:
     def forget(self, feed: Feed) -> None:
         """Stop a pull that is under way."""
         self._vain.pop(feed, None)
+        self._counted.discard(feed)
         if (pulling := self._pulling.pop(feed, None)) is not None:
             pulling.cancel()
 
@@ -194,14 +200,18 @@ class Repair:
 
     async def _save_viewers(self) -> None:
         """Raises StoreUnavailable."""
-        feeds = self._topics.feeds.values()
-        higher = [feed for feed in feeds if feed.watched.peak > feed.peak_saved and feed.is_ready]
+        self._counted -= {feed for feed in self._counted if self._topics.feeds.get(feed.topic) is not feed}
+        feeds = [feed for feed in self._counted if feed.is_ready]
+        higher = [feed for feed in feeds if feed.watched.peak > feed.peak_saved]
         if higher:
             peaks = {feed.topic: feed.watched.peak for feed in higher}
             await self._store.save_peaks(peaks)
             for feed in higher:
                 feed.peak_saved = max(feed.peak_saved, peaks[feed.topic])
-        await self.save_seen([feed for feed in feeds if feed.viewers.has_unwritten and feed.is_ready])
+        await self.save_seen(feeds)
+        self._counted.difference_update(
+            feed for feed in feeds if feed.watched.peak <= feed.peak_saved and not feed.viewers.has_unwritten
+        )
 
     async def save_seen(self, feeds: Iterable[Feed]) -> bool:
         """Write viewers who have come since the last time, `WRITTEN_MAX_KEYS` at most. False: there were none. Raises

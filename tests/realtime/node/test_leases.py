@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime.events import NodeId
+from realtime.events import NodeId, TopicName
 from realtime.node import leases, repair
 from realtime.node.node import Node
 from realtime.table.subscriptions import Watched
@@ -161,6 +161,26 @@ async def test_new_viewers_are_written_with_the_next_look_at_the_database(
     assert store.calls == ["changes", "heads", "save_seen", "changes", "heads"], (
         "he may have been gone for long: told once more, and no more"
     )
+
+
+async def test_look_at_the_database_passes_over_topics_whose_viewers_have_not_changed(
+    node: Node, store: FakeStore
+) -> None:
+    for number in range(1, 51):
+        store.create(TopicName(f"video:{number}"))
+        await Viewer(node, key=number).watch(TopicName(f"video:{number}"))
+    await node.leases.renew()
+    store.is_away = True
+    await node.repair.reconcile()
+    assert len(node.leases.counted) == 50
+    store.is_away = False
+    await node.repair.reconcile()
+    assert node.leases.counted == set()
+    assert (len(store.seen), len(store.peaks)) == (50, 50)
+    await Viewer(node, key=77).watch()
+    assert node.leases.counted == {node.feeds[VIDEO]}
+    await node.repair.reconcile()
+    assert store.seen[VIDEO] == {1, 77} and node.leases.counted == set()
 
 
 async def test_node_that_ends_has_written_who_was_there(node: Node, store: FakeStore) -> None:
