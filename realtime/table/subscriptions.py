@@ -10,7 +10,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,6 +89,7 @@ class LeaseAnswer:
 SAMPLE_MAX = 32_768  # keys of a topic in the table, over all nodes; if there are more, every second one is left out
 SAMPLE_FEW = 14_336  # if there are fewer, twice as many are kept again; far enough below half of SAMPLE_MAX to stay so
 _CHANGES_OF_CALL = 500  # keys in one script call, 2 ms on a busy machine: Redis serves nobody else meanwhile
+_RENEWED_OF_CALL = 25  # topics in one script call, 2 ms
 _SWEPT_OF_CALL = 500  # keys of a dead node that one call takes out
 _MANY_MAX_TOPICS = 200  # a call; nobody else is served meanwhile
 _SWEPT_TOPICS = 50  # of a dead node that one call takes out
@@ -157,23 +158,17 @@ class SharedTable(ScriptedTable):
 
         The node's lease is renewed, too. A share may be sent twice.
         """
+        parts = [(topic, part) for topic, share in shares.items() for part in _parts_of_share(share)]
+        settings = [node, self._lease_ms, self._sample_few, self._sample_max, _SWEPT_OF_CALL]
         calls = [
-            (topic, self._of_share(topic, node, part))
-            for topic, share in shares.items()
-            for part in _parts_of_share(share)
+            self._arguments(*settings, *(word for topic, part in call for word in _words_of_share(topic, part)))
+            for call in _calls_of_parts(parts)
         ]
-        answers = await self._each(_RENEW, calls)
+        answers = [answer for answers in await self._call(_RENEW, calls) for answer in answers]
         return {
             topic: Renewed(Watched(count, peak), level, float(ratio), bool(is_lost), bool(is_swept), remote)
-            for topic, (count, peak, level, ratio, remote, is_lost, is_swept) in answers.items()
+            for (topic, _), (count, peak, level, ratio, remote, is_lost, is_swept) in zip(parts, answers, strict=True)
         }
-
-    def _of_share(self, topic: TopicName, node: NodeId, share: Share) -> list[Any]:
-        names = "-" if share.names is None else " ".join(sorted(share.names))
-        numbers = [share.viewers, share.level, share.sampled, *map(int, (share.is_whole, share.is_all, share.is_named))]
-        sizes = [self._sample_few, self._sample_max, _SWEPT_OF_CALL]
-        keys = [_packed(key) for key in (*share.joined, *share.left)]
-        return [topic, node, self._lease_ms, *numbers, names, share.peak, share.ratio, *sizes, len(share.joined), *keys]
 
     async def enter(self, node: NodeId, topics: Sequence[TopicName]) -> None:
         """Enter the node for topics without counted viewers, at a tenth of the cost. Renews its lease, too."""
@@ -288,6 +283,31 @@ def _parts_of_share(share: Share) -> list[Share]:
         )
         for start in starts
     ]
+
+
+def _calls_of_parts(parts: Sequence[tuple[TopicName, Share]]) -> Iterator[list[tuple[TopicName, Share]]]:
+    """Put the parts into calls, in their order. A call takes about as long as one with `_CHANGES_OF_CALL` keys."""
+    call: list[tuple[TopicName, Share]] = []
+    changes = 0
+    for topic, part in parts:
+        more = len(part.joined) + len(part.left)
+        if call and (changes + more > _CHANGES_OF_CALL or len(call) >= _RENEWED_OF_CALL):
+            yield call
+            call, changes = [], 0
+        call.append((topic, part))
+        changes += more
+    if call:
+        yield call
+
+
+def _words_of_share(topic: TopicName, share: Share) -> list[Any]:
+    """Return the share as the script of a renewal reads it."""
+    names = "-" if share.names is None else " ".join(sorted(share.names))
+    return [
+        topic, share.viewers, share.level, share.sampled, int(share.is_whole), int(share.is_all), int(share.is_named),
+        names, share.peak, share.ratio, len(share.joined), len(share.left),
+        *map(_packed, share.joined), *map(_packed, share.left),
+    ]  # fmt: skip
 
 
 def _packed(key: int) -> bytes:

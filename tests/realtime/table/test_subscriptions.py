@@ -336,6 +336,21 @@ async def test_renewal_of_many_topics_is_one_round_trip(redis: Redis) -> None:
     assert trips <= 3, "one for each call, one to load the second script"
 
 
+async def test_renewal_of_many_topics_is_a_few_script_calls(redis: Redis) -> None:
+    """A call for each topic cost node and Redis as much as what it does."""
+    table = SharedTable(redis, lease_seconds=5, prefix=f"test:{uuid.uuid4().hex}:")
+    sizes = {f"video:{number}": range(1, 1 + (number * 7) % 11) for number in range(200)}
+    topics = {TopicName(name): viewers(keys) for name, keys in sizes.items()}
+    topics[TopicName("video:big")] = viewers(range(1, 1_200))
+    await table.renew(A, topics)
+    before = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    answers = await table.renew(B, topics)
+    assert (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] - before <= 12
+    assert {name: answers[TopicName(name)].watched.count for name in sizes} == {n: len(k) for n, k in sizes.items()}
+    assert answers[TopicName("video:big")].watched.count == 1_199
+    assert await table.missing(B, {topic: Told(share.viewers, 0) for topic, share in topics.items()}) == []
+
+
 async def test_redis_away_is_said_so() -> None:
     away = Redis.from_url("redis://127.0.0.1:1", retry=Retry(NoBackoff(), 0), socket_connect_timeout=1)
     table = SharedTable(away, lease_seconds=5)
