@@ -6,7 +6,8 @@ Called by the URLs. A page needs no script to be read. Everything here is async:
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +24,9 @@ from following.search import search as find
 from realtime import act_limits
 from realtime.limits import Limited
 from realtime.log.threads import backend_threads
-from videos.cards import ORDERS, Cards, Place, complete, describe, list_cards, place_of, read_cards
-from videos.friends import friends_at
+from videos.cards import ORDERS, Cards, Place, complete, describe, place_of, read_cards
+from videos.friends import Friends, friends_at
+from videos.front import CARDS_MAX, front_for
 from videos.models import Video
 from videos.syndication import FEED_MAX, feed_of
 from videos.thumbnails import add_posters
@@ -32,7 +34,6 @@ from videos.topics import full_json, with_viewers
 from web.refusals import NotFound
 from web.searching import QUERY_MAX
 
-CARDS_MAX = 24
 TITLES = {
     "live": gettext_lazy("Live now"),
     "upcoming": gettext_lazy("Upcoming"),
@@ -44,22 +45,26 @@ TITLES = {
 async def home(request: HttpRequest) -> HttpResponse:
     """Show the channels that one follows, and what is live, what comes and what was, newest first."""
     viewer = await viewer_on(request)
-    began_at = time.monotonic()
-    found = await list_cards(CARDS_MAX)
+    found = await front_for(viewer)
     followed = await backend_threads.run(read_followed, viewer.id) if viewer is not None else []
+    live = found.lists["live"]
+    friends = await _friends_at(live.items, viewer)
     ids = {channel["id"] for channel in followed}
-    found["live"].items.sort(key=lambda card: card["broadcaster"]["id"] not in ids)
-    context = {"followed": followed, "has_friends": await _add_friends(found["live"].items, viewer), **found}
-    response = render_page(request, "videos/home.html", viewer, context)
-    return shared(response, viewer, began_at)
+    cards = [{**card, "friends": (friends or {}).get(UUID(card["id"]))} for card in live.items]
+    context = {
+        **found.lists,
+        "live": replace(live, items=sorted(cards, key=lambda card: card["broadcaster"]["id"] not in ids)),
+        "followed": followed,
+        "has_friends": friends is not None,
+        "for_all": found.lists,
+        "drawn": found.drawn,
+    }
+    return shared(render_page(request, "videos/home.html", viewer, context), viewer, found.read_at)
 
 
-async def _add_friends(cards: Sequence[dict[str, Any]], viewer: Viewer | None) -> bool:
-    """Say on cards which friends of the viewer watch. Return whether they have friends."""
-    there = await friends_at([UUID(card["id"]) for card in cards], viewer) if viewer is not None and cards else None
-    for card in cards:
-        card["friends"] = (there or {}).get(UUID(card["id"]))
-    return there is not None
+async def _friends_at(cards: Sequence[dict[str, Any]], viewer: Viewer | None) -> Mapping[UUID, Friends] | None:
+    """Return which friends of the viewer watch what the cards show; None: they have no friends."""
+    return await friends_at([UUID(card["id"]) for card in cards], viewer) if viewer is not None and cards else None
 
 
 @page

@@ -1,8 +1,10 @@
 """What is drawn once and put into many pages.
 
 `{% once %}…{% endonce %}`: what is the same on every page for everybody, once in a process.
-`{% for_all %}…{% endfor_all %}`: what is the same for all who see a video now (videos.shown). It knows the variables in
-the page's `for_all` alone, and those that it names (`{% for_all mine %}`), by whose values it is drawn.
+`{% for_all %}…{% endfor_all %}`: what is the same for all who see a page now (videos.shown, videos.front). It knows the
+variables in the page's `for_all` alone, and those that it names, by whose values it is drawn: `{% for_all mine %}`, or
+`{% for_all card.id %}` for a `card`. A page that shares nothing has no `drawn`; there it is drawn as if it were not
+marked.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from itertools import count
 from typing import cast
 
 from django import template
-from django.template import Context, Node, NodeList, TemplateSyntaxError
+from django.template import Context, Node, NodeList, TemplateSyntaxError, Variable
 from django.template.base import Parser, Token, VariableNode
 from django.template.defaulttags import ForNode, IfNode
 from django.utils.html import json_script
@@ -56,14 +58,17 @@ class ForAll(Node):
 
     def __init__(self, nodelist: NodeList, names: list[str]) -> None:
         self.nodelist = nodelist
-        self._names = names
+        self._names = [Variable(name) for name in names]
+        self._roots = [name.partition(".")[0] for name in names]
         self._number = next(self._numbers)
 
     def render(self, context: Context) -> SafeString:
-        drawn = cast(MutableMapping[Hashable, SafeString], context["drawn"])
-        named = {name: context[name] for name in self._names}
-        key = (self._number, get_language(), *named.values())
+        drawn = cast(MutableMapping[Hashable, SafeString] | None, context.get("drawn"))
+        if drawn is None:
+            return self.nodelist.render(context)
+        key = (self._number, get_language(), *(name.resolve(context) for name in self._names))
         if key not in drawn:
+            named = {root: context[root] for root in self._roots}
             drawn[key] = self.nodelist.render(context.new({**context["for_all"], **named}))
         return drawn[key]
 
