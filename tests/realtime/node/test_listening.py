@@ -55,8 +55,9 @@ class FakeLayer:
 
     _is_new = True
 
-    async def flush(self) -> None:
-        self._is_new = True
+    async def messages_to(self, node: NodeId) -> AsyncIterator[Any]:
+        while True:
+            yield await self.receive(node)
 
     def deafen(self) -> None:
         """Send what comes from now on to nobody. Only a new subscription helps."""
@@ -79,7 +80,7 @@ class FakeNode:
 @pytest.fixture
 def layer(monkeypatch: pytest.MonkeyPatch) -> FakeLayer:
     made = FakeLayer()
-    monkeypatch.setattr(listening, "get_channel_layer", lambda: made)
+    monkeypatch.setattr(listening, "messages_to", made.messages_to)
     monkeypatch.setattr(listening, "send_to_nodes", made.send_to_nodes)
     monkeypatch.setattr(listening, "CANARY_SECONDS", 0.01)
     monkeypatch.setattr(listening, "DEAF_SECONDS", HANG_SECONDS)  # a busy machine is not deaf

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
+import msgpack
 import pytest
 import redis as redis_sync
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from host import embedded
+from realtime.background import end
 from realtime.events import NodeId
 from realtime.table import redis as shared
 from realtime.table.addresses import parse_list
-from realtime.table.redis import layer_redis, send_to_nodes, shared_redis, shared_table
+from realtime.table.redis import layer_redis, messages_to, send_to_nodes, shared_redis, shared_table
 from realtime.table.scripts import TableUnavailable
 
 
@@ -112,6 +116,32 @@ async def test_nodes_hear_the_dispatcher_whichever_redis_their_channel_is_on(sec
     for redis in {layer_redis(node) for node in nodes}:
         await redis.aclose()
     await layer.flush()
+
+
+async def test_listening_node_reads_as_often_as_there_is_a_message(
+    second_valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked ten times a second: half of the processor time of a node on which nothing happens."""
+    reads = 0
+    parse = PubSub.parse_response
+
+    async def counted(self: PubSub, *args: Any, **kwargs: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return await parse(self, *args, **kwargs)
+
+    monkeypatch.setattr(PubSub, "parse_response", counted)
+    for node in (NodeId("live.node.test.0"), NodeId("live.node.test.1"), NodeId("live.node.test.2")):
+        reads = 0
+        async with contextlib.aclosing(messages_to(node)) as messages:
+            hearing = asyncio.ensure_future(anext(messages))
+            for number in range(3):
+                while not await send_to_nodes({node: msgpack.packb({"type": str(number)})}):
+                    await asyncio.sleep(0.01)
+                assert await hearing == {"type": str(number)}
+                hearing = asyncio.ensure_future(anext(messages))
+            await end(hearing)
+        assert reads <= 1 + 3 + 1, "of the subscription, of each message, and the last one, which waits"
 
 
 async def answers_to(client: Redis, url: str) -> bool:
