@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 from django.utils.translation import override
 
 from following.models import PushDevice
 from following.push import Delivery, PushAddress, PushMessage, send_all
+from web.statements import rows
 
 IS_SIGNED_IN = """(d.session_key = '' OR EXISTS (
     SELECT FROM django_session s WHERE s.session_key = d.session_key AND s.expire_date > statement_timestamp()
@@ -32,9 +32,7 @@ def push(messages: Sequence[tuple[UUID, Callable[[], PushMessage]]]) -> list[boo
 
     Browsers that are gone are forgotten.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_DEVICES, [[viewer_id for viewer_id, _ in messages]])
-        devices = cursor.fetchall()
+    devices = rows(_DEVICES, [[viewer_id for viewer_id, _ in messages]])
     by_viewer: dict[UUID, list[tuple[str, PushAddress]]] = {}
     for viewer_id, language, *address in devices:
         by_viewer.setdefault(viewer_id, []).append((language, PushAddress(*address)))

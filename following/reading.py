@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from accounts.lookalikes import name_key
 from accounts.models import Viewer
 from accounts.representation import person
@@ -22,6 +20,7 @@ from videos.models import Video
 from videos.reading import read_videos
 from videos.rights import may_broadcast
 from web.refusals import Conflict, NotFound
+from web.statements import rows
 
 FOLLOWED_MAX = 30
 _ADDRESS = re.compile(r"/(?:channels|people|rules)/([^/?#\s]+)")
@@ -74,15 +73,9 @@ def channel_path(id: UUID, handle: str | None) -> str:
     return f"/channels/{handle or id}/"
 
 
-def _rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
 def read_channels(chosen: str, *values: Any) -> list[ChannelFacts]:
     """Return the channels of the clauses `chosen`. One query."""
-    return [ChannelFacts(*row) for row in _rows(_CHANNELS + chosen, *values)]
+    return [ChannelFacts(*row) for row in rows(_CHANNELS + chosen, values)]
 
 
 def read_channel(channel_id: UUID) -> ChannelFacts:
@@ -139,7 +132,7 @@ def read_follow(channel_id: UUID, viewer: Viewer | None) -> dict[str, Any] | Non
     if viewer is None:
         return None
     statement = "SELECT alerts FROM following_follow WHERE viewer_id = %s AND channel_id = %s"
-    found = _rows(statement, viewer.id, channel_id)
+    found = rows(statement, [viewer.id, channel_id])
     return {"alerts": found[0][0]} if found else None
 
 
@@ -157,7 +150,7 @@ def read_followed(viewer_id: UUID, *, limit: int = FOLLOWED_MAX, offset: int = 0
             "live": {"id": str(live_id), "title": title} if live_id is not None else None,
             "alerts": alerts,
         }
-        for id, name, handle, live_id, title, alerts in _rows(_FOLLOWED, viewer_id, limit, offset)
+        for id, name, handle, live_id, title, alerts in rows(_FOLLOWED, [viewer_id, limit, offset])
     ]
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection
-
 from following.reading import ChannelFacts, read_channels
 from videos.models import Video
 from videos.reading import read_videos
 from web.searching import search_query, searched
+from web.statements import rows
 
 CHANNELS_MAX, VIDEOS_MAX = 12, 24
 CANDIDATES_MAX = 500
@@ -55,6 +54,4 @@ def search(text: str) -> SearchResult:
 
 
 def _channel_ids(query: str) -> list[UUID]:
-    with connection.cursor() as cursor:
-        cursor.execute(_CHANNEL_IDS, [query, query])
-        return [id for (id,) in cursor.fetchall()]
+    return [id for (id,) in rows(_CHANNEL_IDS, [query, query])]

@@ -7,7 +7,6 @@ table of their paths; all else to Django as usual. A request for a host that is 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -15,13 +14,9 @@ from http.cookies import SimpleCookie
 from io import BytesIO
 from typing import Any
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
+from liveplatform.setup import set_up
 
-import django
-from django.apps import apps
-
-if not apps.ready:  # a fork has it from its fork server
-    django.setup(set_prefix=False)
+set_up()
 
 from channels.routing import ProtocolTypeRouter
 from django.conf import settings

@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
+from host.errors import Unusable, exit_code_of
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
 
 
 def main() -> int:
-    """Return the exit code: 0, also without a certificate; 1 where nothing can be kept; 2 for wrong settings."""
+    """Return the exit code: 0, also without a certificate; 1 where nothing can be kept.
+
+    2 after one line for what a person can mend.
+    """
     from django.conf import settings
 
     from host.certificates.kept import CertificateOrder, KeptCertificate
@@ -22,10 +25,9 @@ def main() -> int:
     try:
         names = tuple(settings.DOMAIN)
         if not names:
-            raise ImproperlyConfigured("DOMAIN: no name is set, so there is no certificate to get")
-    except ImproperlyConfigured as error:
-        print(f"liveplatform: {error}", file=sys.stderr)
-        return 2
+            raise Unusable("DOMAIN: no name is set, so there is no certificate to get")
+    except Exception as error:
+        return exit_code_of(error)
     from host.certificates.authority import CertificateAuthority
     from host.certificates.renewing import look_after
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
-
-import django
-from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
+from host.errors import exit_code_of
+from liveplatform.setup import set_up
 
 logger = logging.getLogger(__name__)
 
@@ -78,18 +74,16 @@ async def _run() -> int:
 
 
 def main() -> int:
-    """Take pictures until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
+    """Take pictures until a signal asks to stop. Return the exit code: 2 after one line for what a person can mend."""
     try:
-        if not apps.ready:  # a fork has it from its fork server
-            django.setup(set_prefix=False)
+        set_up()
         from web.kept import check_bucket
         from web.pictures import keep_folder
 
         keep_folder()
         check_bucket()
-    except ImproperlyConfigured as error:
-        print(f"liveplatform: {error}", file=sys.stderr)
-        return 2
+    except Exception as error:
+        return exit_code_of(error)
     return asyncio.run(_run())
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
-
+from host.errors import exit_code_of
 from realtime.serving import serve_node
 
 
 def main() -> int:
-    """Serve until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
+    """Serve until a signal asks to stop. Return the exit code: 2 after one line for what a person can mend."""
     try:
         import liveplatform.asgi  # noqa: F401  (sets Django up)
         from liveplatform.https import count_renewals
@@ -20,9 +19,8 @@ def main() -> int:
         keep_folder()
         check_bucket()
         count_renewals()
-    except ImproperlyConfigured as error:
-        print(f"liveplatform: {error}", file=sys.stderr)
-        return 2
+    except Exception as error:
+        return exit_code_of(error)
     serve_node("liveplatform.asgi:application", sys.argv[1:])
     return 0
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-import django
-from django.apps import apps
 from django.conf import settings
 
 from host.errors import exit_code_of
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveplatform.settings")
+from liveplatform.setup import set_up
 
 
 def main() -> int:
     """Return the exit code: 2 after one line for what a person can mend."""
     try:
-        if not apps.ready:  # a fork has it from its fork server
-            django.setup(set_prefix=False)
+        set_up()
         from host import preparation
 
         preparation.migrate(print)

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
-
+from host.errors import exit_code_of
 from realtime.serving import serve_relay
 
 
 def main() -> int:
-    """Relay until a signal asks to stop. Returns the exit code: 2 for settings that make no sense."""
+    """Relay until a signal asks to stop. Return the exit code: 2 after one line for what a person can mend."""
     try:
         import liveplatform.asgi  # noqa: F401  (sets Django up)
 
         serve_relay(sys.argv[1:])
-    except ImproperlyConfigured as error:
-        print(f"liveplatform: {error}", file=sys.stderr)
-        return 2
+    except Exception as error:
+        return exit_code_of(error)
     return 0
 
 

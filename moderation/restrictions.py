@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Viewer
 from moderation.models import Restriction
 from web.refusals import Forbidden
+from web.statements import rows
 
 RestrictionRow = tuple[UUID | None, str, datetime | None, str]
 """The channel (None: the whole site), the kind, its end and the reason."""
@@ -63,9 +63,7 @@ def check(owner_id: UUID | None, found: Iterable[RestrictionRow]) -> bool:
 
 def takes_part(owner_id: UUID | None, viewer_id: UUID) -> bool:
     """Do what `check` does, for one viewer; without an owner: outside all channels. One query. Raises Forbidden."""
-    with connection.cursor() as cursor:
-        cursor.execute(RESTRICTIONS_OF, [[viewer_id]])
-        return check(owner_id, [row[1:] for row in cursor.fetchall()])
+    return check(owner_id, [row[1:] for row in rows(RESTRICTIONS_OF, [[viewer_id]])])
 
 
 def current() -> QuerySet[Restriction]:

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from web.moments import to_ms
+from web.statements import rows
 
 LINES_MAX = 100  # of one viewer
 INBOX_PART = "notices"
@@ -53,17 +52,15 @@ FROM accounts_viewer v WHERE v.id = ANY(%s)
 
 def lines(viewer_id: UUID, limit: int = LINES_MAX) -> list[dict[str, Any]]:
     """Return what somebody has heard, the newest first. One query."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LINES.format(chosen="n.viewer_id = %(viewer)s"), {"viewer": viewer_id, "limit": limit})
-        return [_line_json(*row) for _viewer_id, *row in cursor.fetchall()]
+    found = rows(_LINES.format(chosen="n.viewer_id = %(viewer)s"), {"viewer": viewer_id, "limit": limit})
+    return [_line_json(*row) for _viewer_id, *row in found]
 
 
 def lines_of(notice_ids: Sequence[UUID]) -> list[tuple[UUID, dict[str, Any]]]:
     """Return these lines, as `lines` does, each with whose it is. One query."""
     values: dict[str, Any] = {"ids": list(notice_ids), "limit": len(notice_ids)}
-    with connection.cursor() as cursor:
-        cursor.execute(_LINES.format(chosen="n.id = ANY(%(ids)s) AND n.seen_at IS NULL"), values)
-        return [(viewer_id, _line_json(*row)) for viewer_id, *row in cursor.fetchall()]
+    found = rows(_LINES.format(chosen="n.id = ANY(%(ids)s) AND n.seen_at IS NULL"), values)
+    return [(viewer_id, _line_json(*row)) for viewer_id, *row in found]
 
 
 def _line_json(
@@ -102,9 +99,8 @@ def inbox_values(viewer_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
 
     One query.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_VALUES, [list(viewer_ids)])
-        return {id: {"unread": unread, "counts_messages": counts} for id, unread, counts in cursor.fetchall()}
+    found = rows(_VALUES, [list(viewer_ids)])
+    return {id: {"unread": unread, "counts_messages": counts} for id, unread, counts in found}
 
 
 class NoticesPart:

@@ -17,6 +17,7 @@ from polls.models import GOAL_TITLE_MAX, Goal
 from polls.text import checked_line
 from realtime.log import writer as log
 from web.moments import to_ms
+from web.statements import rows
 from web.text import is_visible
 
 # The timeline has a row where a number changes: the newest one is that of now.
@@ -59,9 +60,7 @@ def take_goal_away(video_id: UUID, actor: Viewer, kind: str) -> None:
 
 def note_reached() -> int:
     """Write down which goals of live videos have been reached, and publish it; return how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(_REACHED)
-        videos = sorted({video_id for _, video_id in cursor.fetchall()})
+    videos = sorted({video_id for _, video_id in rows(_REACHED, [])})
     return sum(_note_reached(video_id) for video_id in videos)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from accounts.models import Viewer
@@ -23,6 +23,7 @@ from realtime.log import writer as log
 from videos.models import ChannelEmoji, Video
 from videos.rights import may_broadcast
 from web.refusals import Conflict, Invalid, NotFound
+from web.statements import rows
 from web.uploads import as_png
 
 EMOJI_MAX = 50
@@ -41,9 +42,8 @@ CODES_OF = (
 
 def urls_of(owner_id: UUID) -> dict[str, str]:
     """Return the address of the picture of each code. One query."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT code, id FROM videos_channelemoji WHERE owner_id = %s ORDER BY code", [owner_id])
-        return {code: url_of(id) for code, id in cursor.fetchall()}
+    found = rows("SELECT code, id FROM videos_channelemoji WHERE owner_id = %s ORDER BY code", [owner_id])
+    return {code: url_of(id) for code, id in found}
 
 
 def url_of(emoji_id: UUID) -> str:

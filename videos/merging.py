@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from django.db import connection
-
 from accounts.belongings import Belongings
 from accounts.models import Viewer
 from accounts.representation import person
@@ -19,6 +17,7 @@ from realtime.log import writer as log
 from videos import channel_emoji, held
 from videos.models import Comment, Like, LikeCount, Video
 from videos.representation import likes_json, role_of, video_json
+from web.statements import rows
 
 _TAKE_BACK = """
 WITH gone AS (
@@ -46,9 +45,7 @@ class VideosOfGuest(Belongings):
 
 
 def _hand_over_likes(guest: Viewer, account: Viewer, heads: log.LockedHeads) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE_BACK, [guest.id, account.id])
-        changed = {id for (id,) in cursor.fetchall()}
+    changed = {id for (id,) in rows(_TAKE_BACK, [guest.id, account.id])}
     Like.objects.filter(viewer=guest).update(viewer=account)
     for id in sorted(changed):
         kinds = likes_json(dict(LikeCount.objects.filter(video=id).values_list("kind", "count")))["kinds"]

@@ -11,13 +11,14 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS
 
 from accounts.models import Viewer
 from accounts.permissions import held_sql
 from moderation.roles import moderates_sql
 from videos.models import Video
 from videos.rights import MODERATE
+from web.statements import rows
 
 _VIDEO_COLUMNS = [field.attname for field in Video._meta.concrete_fields]
 _VIDEOS = (
@@ -51,16 +52,10 @@ _STANDINGS = (
 )
 
 
-def _rows(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
 def read_videos(chosen: str, *values: Any) -> list[Video]:
     """Return the videos of the clauses `chosen`, each with id and name of its owner. One query."""
     found = []
-    for owner_id, owner_name, *columns in _rows(_VIDEOS + chosen, *values):
+    for owner_id, owner_name, *columns in rows(_VIDEOS + chosen, values):
         video = Video.from_db(DEFAULT_DB_ALIAS, _VIDEO_COLUMNS, columns)
         video.owner = Viewer.from_db(DEFAULT_DB_ALIAS, ["id", "name"], [owner_id, owner_name])
         found.append(video)
@@ -77,7 +72,7 @@ def read_comments(video: Video, chosen: str, *values: Any) -> list[dict[str, Any
 
     Each has besides the table's own columns `author_name` and `is_by_moderator`.
     """
-    found = _rows(_COMMENTS + chosen, video.owner_id, video.id, *values)
+    found = rows(_COMMENTS + chosen, [video.owner_id, video.id, *values])
     return [dict(zip(_COMMENT_COLUMNS, row, strict=True)) for row in found]
 
 
@@ -85,7 +80,7 @@ def read_comments_of_each(videos: Sequence[Video], chosen: str, *values: Any) ->
     """Return what `read_comments` returns of each video, in any order. One query."""
     of_each: dict[UUID, list[dict[str, Any]]] = {video.id: [] for video in videos}
     owners = [video.owner_id for video in videos]
-    for video_id, *row in _rows(f"{_COMMENTS_OF_EACH}{chosen}) found", list(of_each), owners, *values):
+    for video_id, *row in rows(f"{_COMMENTS_OF_EACH}{chosen}) found", [list(of_each), owners, *values]):
         of_each[video_id].append(dict(zip(_COMMENT_COLUMNS, row, strict=True)))
     return of_each
 
@@ -109,18 +104,18 @@ def read_thread(video_id: UUID, comment_id: UUID, limit: int) -> list[UUID]:
 
     At most `limit`, those first that are nearest to the first comment. One query.
     """
-    return [id for (id,) in _rows(_THREAD, video_id, comment_id, limit, limit)]
+    return [id for (id,) in rows(_THREAD, [video_id, comment_id, limit, limit])]
 
 
 def read_like(video_id: UUID, viewer_id: UUID) -> str | None:
     """Return the kind of the viewer's like. One query."""
-    found = _rows("SELECT kind FROM videos_like WHERE video_id = %s AND viewer_id = %s", video_id, viewer_id)
+    found = rows("SELECT kind FROM videos_like WHERE video_id = %s AND viewer_id = %s", [video_id, viewer_id])
     return found[0][0] if found else None
 
 
 def read_seq(topic: str) -> int | None:
     """Return how far the topic is; None: there is none. One query."""
-    found = _rows("SELECT seq FROM realtime_topic WHERE name = %s", topic)
+    found = rows("SELECT seq FROM realtime_topic WHERE name = %s", [topic])
     return found[0][0] if found else None
 
 
@@ -135,5 +130,5 @@ class VideoNumbers:
 
 def standings(videos: Sequence[Video]) -> dict[UUID, VideoNumbers]:
     """Return how each video stands. One query."""
-    found = _rows(_STANDINGS, [video.id for video in videos])
+    found = rows(_STANDINGS, [[video.id for video in videos]])
     return {id: VideoNumbers(seq, peak, orjson.loads(likes or "{}")) for id, seq, peak, likes in found}

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from realtime.events import TopicName
 from realtime.log.writer import correct_counters, lock_topics
+from web.statements import rows
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,7 @@ def recount(now: datetime) -> list[UUID]:
 def videos_due(now: datetime) -> list[UUID]:
     """Return those that have not ended, or just now, and of all others one part, another one each time."""
     part = int(now.timestamp() // EVERY.total_seconds()) % PARTS
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE, [now - RECENT, PARTS, part])
-        return [id for (id,) in cursor.fetchall()]
+    return [id for (id,) in rows(_DUE, [now - RECENT, PARTS, part])]
 
 
 def _wrong(ids: list[UUID]) -> list[UUID]:

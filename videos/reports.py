@@ -18,7 +18,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Viewer
@@ -29,6 +28,7 @@ from videos.representation import likes_json
 from videos.rights import CHANGE
 from videos.topics import comments_json, visible_for
 from videos.watching import uniques
+from web.statements import rows
 
 MOMENTS_MAX = 5
 TOP_COMMENTS_MAX = 10
@@ -53,12 +53,6 @@ GROUP BY reply_to_id ORDER BY answers DESC, reply_to_id LIMIT %(most)s
 """
 
 
-def _rows(statement: str, **values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
 def report_json(video_id: UUID, actor: Viewer) -> dict[str, Any]:
     """Return the report as the API has it; while the video is live, until now. Raises NotFound, Forbidden."""
     video = visible_for(CHANGE, video_id, actor)
@@ -69,7 +63,7 @@ def report_json(video_id: UUID, actor: Viewer) -> dict[str, Any]:
     watched = _viewer_seconds(video, start, end)
     numbers = standings([video])[video.id]
     peak = max([numbers.viewers_peak, *(point["viewers"] for point in timeline["points"])])
-    [(reactions,)] = _rows(_REACTIONS, id=video.id)
+    [(reactions,)] = rows(_REACTIONS, {"id": video.id})
     return {
         "from_ms": round(start.timestamp() * 1000),
         "to_ms": round(end.timestamp() * 1000),
@@ -92,7 +86,7 @@ def report_json(video_id: UUID, actor: Viewer) -> dict[str, Any]:
 
 def _viewer_seconds(video: Video, start: datetime, end: datetime) -> float:
     """Return how long all viewers together watched between two moments. One query."""
-    [(found,)] = _rows(_VIEWER_SECONDS, id=video.id, start=start, end=end)
+    [(found,)] = rows(_VIEWER_SECONDS, {"id": video.id, "start": start, "end": end})
     return float(found)
 
 
@@ -105,7 +99,7 @@ def _moments(timeline: dict[str, Any]) -> list[dict[str, int]]:
 
 def _top_comments(video: Video) -> list[dict[str, Any]]:
     """Return the comments with the most answers, each with how many; then those that were on top. Three queries."""
-    answers = dict(_rows(_ANSWERED, id=video.id, most=CANDIDATES_MAX))
+    answers = dict(rows(_ANSWERED, {"id": video.id, "most": CANDIDATES_MAX}))
     if len(answers) < CANDIDATES_MAX:  # else there are enough, and not all with answers are known
         pinned = Pin.objects.filter(video=video).order_by("pinned_at").values_list("comment_id", flat=True)
         answers |= dict.fromkeys((id for id in pinned[:CANDIDATES_MAX] if id not in answers), 0)

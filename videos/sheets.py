@@ -16,12 +16,11 @@ from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
-from django.db import connection
-
 from realtime.log.threads import backend_threads
 from videos.models import Video
 from videos.replay import read_points
 from videos.timeline import step_of
+from web.statements import rows
 
 ROWS_AT_ONCE = 1_000
 MINUTE = timedelta(minutes=1)
@@ -106,7 +105,5 @@ async def comments_sheet(video: Video) -> BinaryIO:
 
 def _some_comments(video: Video, after: int) -> tuple[bytes, int]:
     """Return the rows of the comments that follow the one with this `seq`, and the `seq` of the last of them."""
-    with connection.cursor() as cursor:
-        cursor.execute(_COMMENTS, [video.id, after, ROWS_AT_ONCE])
-        rows = cursor.fetchall()
-    return as_csv((*_times(video, at), *cells) for _, at, *cells in rows), rows[-1][0] if rows else after
+    found = rows(_COMMENTS, [video.id, after, ROWS_AT_ONCE])
+    return as_csv((*_times(video, at), *cells) for _, at, *cells in found), found[-1][0] if found else after
