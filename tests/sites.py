@@ -25,7 +25,7 @@ from psycopg import sql
 
 from host import embedded, programs
 from host.processes import Child, Program
-from tests import forks, template
+from tests import forks, servers, template
 
 if TYPE_CHECKING:
     from tests.machines import Machine
@@ -78,6 +78,7 @@ class Site:
         self.folder = folder
         self.database_url = database_url
         folder.mkdir(mode=0o711)
+        servers.share_compressed(folder)
         (self.valkey_server,) = embedded.servers(folder, postgres=False, durable=False)
         self.redis_url = embedded.redis_url(folder)
         self.env = {

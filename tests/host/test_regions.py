@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.host.conftest import Command, alive
+from tests.host.prepared import prepare
 from tests.watching import eventually
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ def ports() -> Iterator[int]:
     pytest.fail("no four ports are free")
 
 
-async def test_like_crosses_from_one_regions_page_to_the_others(manage: Manage, ports: int, browser: Browser) -> None:
+async def test_like_crosses_from_one_regions_page_to_the_others(
+    manage: Manage, folder: Path, ports: int, browser: Browser
+) -> None:
+    prepare(folder)
     regions = manage("regions", "--regions", "eu,us", "--link-ms", "20", PORT=str(ports), LIVE_NODES="1")
     for word in ("Ready:", "All regions serve"):
         await asyncio.to_thread(regions.wait_for_line, word)
@@ -105,8 +109,8 @@ async def _has_text(page: Page, place: str, text: str) -> None:
 
 def test_region_that_does_not_start_is_one_line(manage: Manage, folder: Path, ports: int) -> None:
     """It came with a traceback. Here the second region cannot use its data folder."""
-    (folder / "regions").mkdir(mode=0o711, parents=True)
-    folder.chmod(0o711)
+    prepare(folder)
+    (folder / "regions").mkdir(mode=0o711)
     (folder / "regions" / "us").touch()
     regions = manage("regions", PORT=str(ports), LIVE_NODES="1", LIVE_DEMO="off")
     assert regions.wait() == 2

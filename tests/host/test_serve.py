@@ -13,6 +13,7 @@ import pytest
 
 from host import embedded
 from tests.host.conftest import Command, alive, command_line, environment_of
+from tests.host.prepared import prepare
 from tests.sites import answers, free_port, wait_for
 
 Manage = Callable[..., Command]
@@ -103,6 +104,7 @@ def test_a_database_that_was_emptied_between_two_starts_is_prepared_again(
 @pytest.fixture(scope="module")
 def lasting_folder() -> Iterator[Path]:
     with embedded.temporary_folder() as made:
+        prepare(made / "data")
         yield made / "data"
 
 

@@ -15,6 +15,7 @@ from host.certificates.kept import KeptCertificate
 from host.processes import Child, Program
 from tests.authorities import TestAuthority, authority
 from tests.host.conftest import environment_of
+from tests.host.prepared import prepare
 from tests.sites import CHECKOUT, wait_for
 
 NAMES = ("live.example.org", "www.example.org")
@@ -63,6 +64,7 @@ def asked(tmp_path: Path) -> Iterator[TestAuthority]:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with embedded.temporary_folder() as made:
+        prepare(made / "data")
         yield made / "data"
 
 
