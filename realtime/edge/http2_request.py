@@ -78,7 +78,7 @@ class EventWire:
         self._stream.put(first)
 
     def write(self, frames: Sequence[Frame]) -> None:
-        self._stream.put(b"".join([made.text for made in frames]))
+        self._stream.put(b"".join([made.text for made in frames]) if len(frames) > 1 else frames[0].text)
 
     def answer(self, body: bytes) -> None:
         self._stream.put(body)

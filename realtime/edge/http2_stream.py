@@ -23,7 +23,7 @@ from realtime.edge.http import BAD_REQUEST, HttpChannel, headers_too_large, uri_
 from realtime.edge.http2_request import EventWire, Http2Request
 from realtime.edge.repeats import OpenFile, Repeat
 from realtime.edge.sockets import Listener
-from realtime.edge.transport import PIECE_BYTES
+from realtime.edge.transport import PIECE_BYTES, ROOM_BYTES
 from realtime.limits import Network
 
 OF_CONNECTIONS = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
@@ -322,15 +322,20 @@ class Http2Stream:
     def _put_at_once(self, data: bytes) -> bool:
         """Write one frame of data to the socket, if it can leave now. The library's way costs four times as much."""
         connection, size = self._connection, len(data)
-        h2 = connection.h2
-        if self._waiting or not self.is_open or not 0 < size <= _FRAME_MAX_BYTES or not connection.has_room:
+        h2, transport = connection.h2, connection.transport
+        if (
+            self._waiting
+            or not self.is_open
+            or not 0 < size <= _FRAME_MAX_BYTES
+            or transport.pending_bytes() > ROOM_BYTES
+        ):
             return False
         state = h2.streams[self.id]
-        if size > min(h2.outbound_flow_control_window, state.outbound_flow_control_window):
+        if size > h2.outbound_flow_control_window or size > state.outbound_flow_control_window:
             return False
         h2.outbound_flow_control_window -= size
         state.outbound_flow_control_window -= size
         connection.took(size)
         connection.flush()  # the headers, if this comes right after them
-        connection.transport.write_at_once(b"".join((size.to_bytes(3, "big"), b"\0\0", self._id_bytes, data)))
+        transport.write_at_once(b"%b\0\0%b%b" % (size.to_bytes(3, "big"), self._id_bytes, data))
         return True

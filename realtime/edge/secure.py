@@ -7,6 +7,7 @@ socket (realtime.edge.sockets). Measured in docs/benchmarks.md.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -19,7 +20,7 @@ from zope.interface import implementer
 from realtime import metrics
 from realtime.edge.bound import Bound
 from realtime.edge.certificates import Certificate
-from realtime.edge.tls import CLIENT_HELLO, say_goodbye
+from realtime.edge.tls import CLIENT_HELLO, say_goodbye, sender
 from realtime.edge.transport import PIECE_BYTES, FileSending, Transport
 from realtime.node.connections import is_full
 
@@ -73,6 +74,7 @@ class TlsTransport(Transport):
             return main.CONNECTION_LOST
         metrics.tls_handshakes.labels("done").inc()
         self._is_open = True
+        self._write_record = sender(self.socket)
         if self.socket.selected_alpn_protocol() == "h2":
             channel = self.protocol._channel
             channel.factory.speak_http2(channel)
@@ -87,6 +89,14 @@ class TlsTransport(Transport):
             return self.socket.send(memoryview(data)[: self.SEND_LIMIT])
         except OSError as error:
             return 0 if is_full(error) else main.CONNECTION_LOST
+
+    def write_at_once(self, data: bytes) -> None:
+        sent = 0
+        if not self.pending_bytes():
+            with contextlib.suppress(OSError):  # full, or the peer has gone, as the next write will find out
+                sent = self._write_record(data)
+        if sent < len(data):
+            self.write(data[sent:])
 
     def write_now(self, data: bytes) -> None:
         """There is no joining of packets behind TLS: a record is what it is."""
