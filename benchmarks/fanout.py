@@ -103,7 +103,7 @@ class Viewers:
 
     def __init__(self, program: str, running: Running, folder: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as requests:
-            requests.write(b"\0".join(running.requests) + b"\0")
+            requests.write(b"".join(b"%d\n%b" % (len(request), request) for request in running.requests))
         argv = [program, str(running.port), requests.name, running.opened]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         self.count = 0

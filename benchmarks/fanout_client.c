@@ -1,7 +1,7 @@
 /* Viewers: connect from many addresses, read everything, count frames. Driven by lines on stdin, answers on stdout.
 
    fanout_client PORT REQUESTS OPENED
-     REQUESTS  a file of requests, each ended by a zero byte; connection i sends number i modulo their count
+     REQUESTS  a file of requests, each after its size and a new line; connection i sends number i modulo their count
      OPENED    what a connection has read last when its stream is open
 
    connect N A have N more connections, A at once    -> connected SECONDS
@@ -9,7 +9,8 @@
    expect K S  wait at most S seconds until every connection has K frames
                                                      -> got EXACT FEWER MORE BYTES SECONDS
    A frame is what holds one '^': nothing else that a server writes has it.
-   Compiled with -DTLS all of it goes through TLS, and no certificate is checked. */
+   Compiled with -DTLS all of it goes through TLS, and no certificate is checked. A request that begins as HTTP/2 does
+   is sent by it: the client reads frames of data as it reads all else, and opens no window beyond what it has sent. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,7 +48,8 @@ struct viewer {
 
 static struct viewer viewers[VIEWERS_MAX];
 static char *requests[VIEWERS_MAX];
-static int made, opened, wanted, at_once, kinds, poller, port;
+static size_t sizes[VIEWERS_MAX];
+static int made, opened, wanted, at_once, kinds, poller, port, ponging = 1;
 static long target, reached, bytes;
 static const char *opening;
 static char buffer[1 << 18];
@@ -110,8 +112,7 @@ static int took(int i);
 static void ready(int i) {
   struct viewer *v = &viewers[i];
   if (!v->sent) {
-    const char *request = requests[i % kinds];
-    ssize_t size = strlen(request), gone = give(v, request, size);
+    ssize_t size = sizes[i % kinds], gone = give(v, requests[i % kinds], size);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
     epoll_ctl(poller, EPOLL_CTL_MOD, v->fd, &event);
     if (gone < 0 && errno == EAGAIN) return;   /* the handshake waits for the server */
@@ -131,7 +132,7 @@ static int took(int i) {
   bytes += got;
   char *p = buffer, *end = buffer + got;
   /* A WebSocket's ping without a payload; elsewhere the byte does not occur: what comes is ASCII. */
-  for (char *ping = buffer; (ping = memchr(ping, 0x89, end - ping)) && ping + 1 < end; ping++)
+  for (char *ping = buffer; ponging && (ping = memchr(ping, 0x89, end - ping)) && ping + 1 < end; ping++)
     if (!ping[1] && give(v, "\x8a\x80\0\0\0\0", 6) < 0) return 0;
   for (; !v->open && p < end; p++) {
     v->matched = *p == opening[v->matched] ? v->matched + 1 : *p == opening[0];
@@ -161,14 +162,18 @@ int main(int argc, char **argv) {
   port = atoi(argv[1]);
   opening = argv[3];
   FILE *file = fopen(argv[2], "rb");
-  size_t room = 0;
   if (!file) fail(argv[2]);
-  while (kinds < VIEWERS_MAX && getdelim(&requests[kinds], &room, 0, file) > 0) { kinds++; room = 0; }
+  for (; kinds < VIEWERS_MAX && fscanf(file, "%zu", &sizes[kinds]) == 1 && fgetc(file) == '\n'; kinds++)
+    if (!(requests[kinds] = malloc(sizes[kinds])) || fread(requests[kinds], 1, sizes[kinds], file) != sizes[kinds])
+      return 2;
   if (!kinds) return 2;
+  int is_http2 = sizes[0] > 4 && !memcmp(requests[0], "PRI ", 4);
 #ifdef TLS
   context = SSL_CTX_new(TLS_client_method());
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
+  if (is_http2) SSL_CTX_set_alpn_protos(context, (const unsigned char *)"\2h2", 3);
 #endif
+  if (is_http2) ponging = 0;
   poller = epoll_create1(0);
   epoll_ctl(poller, EPOLL_CTL_ADD, 0, &event);
   setvbuf(stdout, NULL, _IOLBF, 0);

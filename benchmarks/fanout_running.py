@@ -15,6 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.settings import SettingCodes, Settings
+
 from host.embedded import PORTS
 from host.waiting import wait_until
 from realtime.events import now_ms
@@ -29,6 +33,7 @@ SSE_OPEN = "\r\n\r\n"
 # The key of RFC 6455, section 1.3, and what a server answers to it: our C server has no SHA-1.
 WEBSOCKET_KEY, WEBSOCKET_ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 READY_SECONDS = 60.0
+WINDOW_MAX_BYTES = 2**31 - 1
 
 
 class Missing(Exception):
@@ -74,6 +79,17 @@ def request(path: str, *, websocket: bool) -> bytes:
         head += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         return f"{head}Sec-WebSocket-Key: {WEBSOCKET_KEY}\r\n\r\n".encode()
     return f"{head}Accept: text/event-stream\r\n\r\n".encode()
+
+
+def request_by_http2(path: str) -> bytes:
+    """Return all that a viewer of an event stream sends on a connection of HTTP/2. It opens the largest windows."""
+    viewer = H2Connection(H2Configuration(header_encoding=None))
+    viewer.local_settings = Settings(initial_values={SettingCodes.INITIAL_WINDOW_SIZE: WINDOW_MAX_BYTES})
+    viewer.initiate_connection()
+    viewer.increment_flow_control_window(WINDOW_MAX_BYTES - viewer.inbound_flow_control_window)
+    asked = {":method": "GET", ":scheme": "https", ":authority": "127.0.0.1", ":path": path}
+    viewer.send_headers(1, [*asked.items(), ("accept", "text/event-stream")], end_stream=True)
+    return viewer.data_to_send()
 
 
 def payload(size: int) -> str:

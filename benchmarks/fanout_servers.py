@@ -42,6 +42,7 @@ from benchmarks.fanout_running import (
     payload,
     post,
     request,
+    request_by_http2,
     wait_for,
 )
 from host.embedded import free_port
@@ -104,11 +105,11 @@ class Ours:
     _site: object = None
 
     @contextlib.contextmanager
-    def start(self, websocket: bool, tls: TLS | None = None) -> Iterator[Running]:
-        """`tls`: certificate and key, if the node is to speak HTTPS."""
+    def start(self, websocket: bool, tls: TLS | None = None, *, http2: bool = False) -> Iterator[Running]:
+        """`tls`: certificate and key, if the node is to speak HTTPS. `http2`: event streams come by it."""
         with self.node(tls) as (pids, port):
             topic = self.topics[0]
-            requests = self.requests([topic], websocket=websocket)
+            requests = self.requests([topic], websocket=websocket, http2=http2)
             yield Running(pids, port, requests, lambda: self.publish([topic]), "hello", has_tls=tls is not None)
 
     @contextlib.contextmanager
@@ -140,15 +141,13 @@ class Ours:
             with self._site.redis() as redis:
                 redis.flushall()
 
-    def requests(self, topics: Sequence[TopicName], *, websocket: bool) -> list[bytes]:
+    def requests(self, topics: Sequence[TopicName], *, websocket: bool, http2: bool = False) -> list[bytes]:
         """What viewers of the topics send, one each, with a ticket that is valid for a minute."""
         from realtime.edge import tickets
 
         path = "/ws" if websocket else "/events"
-        return [
-            request(f"{path}?topic={topic}&ticket={tickets.issue([topic], load=True)}", websocket=websocket)
-            for topic in topics
-        ]
+        paths = [f"{path}?topic={topic}&ticket={tickets.issue([topic], load=True)}" for topic in topics]
+        return [request_by_http2(path) if http2 else request(path, websocket=websocket) for path in paths]
 
     def publish(self, topics: Sequence[TopicName]) -> None:
         from realtime import tasks

@@ -29,6 +29,7 @@ def servers_of(stack: contextlib.ExitStack, tls: TLS) -> list[Server]:
     ours = Ours(stack=stack)
     return [
         Server("node", "**liveplatform node**", partial(ours.start, tls=tls)),
+        Server("http2", "liveplatform node, HTTP/2", partial(ours.start, tls=tls, http2=True), websocket=False),
         Server("nchan", "nginx + nchan", Nchan(tls).start),
         Server("nginx", "nginx before a node", BehindNginx(ours.start, tls).start),
         Server("plain", "liveplatform node without TLS", ours.start),
@@ -64,7 +65,7 @@ def _figures(sample: Sample) -> tuple[float, ...]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="./run benchmarks/tls.py", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", default="", help="some of node, nchan, nginx, plain; comma separated")
+    parser.add_argument("--only", default="", help="some of node, http2, nchan, nginx, plain; comma separated")
     parser.add_argument("--viewers", type=int, default=5_000, help="of each server, 50 to 9000 (5000)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of frames per round (5)")
     parser.add_argument("--rounds", type=int, default=3, help="of the servers, interleaved (3)")
@@ -99,7 +100,7 @@ def measure(
     for _ in range(given.rounds):
         for websocket in (False, True):
             for server in servers:
-                if server.name not in chosen or server.name in missing:
+                if server.name not in chosen or server.name in missing or (websocket and not server.websocket):
                     continue
                 try:
                     samples.append(bench.measure(server, websocket=websocket))
