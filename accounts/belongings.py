@@ -1,7 +1,8 @@
 """What the apps keep for viewers. Each app adds its own to `belongings` at start.
 
-Called when a guest becomes an account (merging), when an account is deleted (removal), when its owner takes a copy of
-it (exports), when guests who have left nothing are forgotten (cleaning), and by the admin.
+Called when a guest becomes an account (merging), when the picture of one changes (portraits), when an account is
+deleted (removal), when its owner takes a copy of it (exports), when guests who have left nothing are forgotten
+(cleaning), and by the admin.
 """
 
 from __future__ import annotations
@@ -26,6 +27,15 @@ class Belongings:
 
     def hand_over(self, guest: Viewer, account: Viewer, heads: LockedHeads) -> None:
         """Give the guest's things to the account, in the transaction. The topics are locked."""
+
+    # Somebody's picture changes
+
+    def seen_in(self, viewer_id: UUID) -> Collection[TopicName]:
+        """Return the topics in which `show_face` records something."""
+        return ()
+
+    def show_face(self, viewer: Viewer, heads: LockedHeads) -> None:
+        """Publish their picture, which is written already, in the transaction. The topics are locked."""
 
     # An account is deleted
 

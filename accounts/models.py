@@ -52,6 +52,8 @@ class Viewer(AbstractUser):
     )
     language = models.CharField(_("language"), max_length=10, blank=True, default="", db_default="")
     last_active_at = models.DateTimeField(_("last active"), null=True, blank=True, editable=False)
+    picture = models.BigIntegerField(default=0, db_default=0, editable=False)
+    """When they have sent their picture, in ms; 0: they have none (accounts.portraits)."""
     first_name: Any = None
     last_name: Any = None
 

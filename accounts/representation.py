@@ -14,8 +14,18 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
+class Pictured(Named, Protocol):
+    @property
+    def picture(self) -> int: ...
+
+
 def person(viewer: Named) -> dict[str, Any]:
     return {"id": str(viewer.id), "name": viewer.name}
+
+
+def with_picture(viewer: Pictured) -> dict[str, Any]:
+    """Return a person with the moment of their picture, its `t` (accounts.portraits), if they have one."""
+    return {**person(viewer), "picture": viewer.picture} if viewer.picture else person(viewer)
 
 
 def by_account(written: Mapping[str, Any], merged: Mapping[str, Any]) -> Mapping[str, Any]:

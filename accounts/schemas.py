@@ -26,6 +26,13 @@ class Person(Schema):
     name: str
 
 
+class PersonWithPicture(Person):
+    picture: int | None = Field(
+        None,
+        description="Not there for most. Else their picture is at `/api/v1/viewers/{id}/portrait?t={picture}`.",
+    )
+
+
 class GuestOut(Schema):
     viewer: Person
     token: str

@@ -25,6 +25,7 @@ class Actor:
     id: UUID
     name: str
     name_key: str
+    picture: int
     password: str
     is_guest: bool
     sees_all: bool
@@ -32,7 +33,7 @@ class Actor:
 
 
 ACTORS = (
-    f"SELECT id, name, name_key, password, is_guest, {permissions.held_sql(*rights.SEE)} AS sees_all,"
+    f"SELECT id, name, name_key, picture, password, is_guest, {permissions.held_sql(*rights.SEE)} AS sees_all,"
     f" {permissions.held_sql(rights.MODERATE)} AS is_moderator FROM accounts_viewer v WHERE id = ANY(%s) AND is_active"
 )
 

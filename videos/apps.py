@@ -16,7 +16,7 @@ class VideosConfig(AppConfig):
         from moderation.undoing import undoings
         from realtime.registry import registry
         from videos import alarms, commands, gate, held, merging, removal, rights
-        from videos.marks import MarksOfComments
+        from videos.marks import FacesOfComments, MarksOfComments
         from videos.purges import RestoresComments
         from videos.topics import VideoTopics
         from videos.typists import type_at_video
@@ -26,7 +26,7 @@ class VideosConfig(AppConfig):
         moderation_topics.parts += [held.HeldPart(), gate.GatePart(), alarms.AlarmPart()]
         for op, command in commands.COMMANDS.items():
             registry.add_command(op, command)
-        belongings += [merging.VideosOfGuest(), removal.VideosOfViewer()]
+        belongings += [merging.VideosOfGuest(), removal.VideosOfViewer(), FacesOfComments()]
         marks.append(MarksOfComments())
         undoings.update(delete=RestoresComments(), delete_all=RestoresComments())
         permissions.seeing += rights.SEE

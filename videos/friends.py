@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 
 from accounts.circles import friends
 from accounts.models import Viewer
-from accounts.representation import person
+from accounts.representation import with_picture
 from realtime.events import TopicName
 from realtime.log.threads import backend_threads
 from realtime.node.process import key_of
@@ -81,4 +81,4 @@ def _friends_of(viewer_id: UUID) -> list[dict[str, Any]]:
     shown = Viewer.objects.filter(id__in=ids, is_active=True, is_hidden=False).order_by(
         F("last_active_at").desc(nulls_last=True)
     )
-    return [person(each) for each in shown.only("id", "name")[:FRIENDS_MAX]]
+    return [with_picture(each) for each in shown.only("id", "name", "picture")[:FRIENDS_MAX]]

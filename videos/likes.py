@@ -20,7 +20,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from accounts.models import Viewer
-from accounts.representation import person
+from accounts.representation import with_picture
 from accounts.tokens import Claim, acting
 from moderation.restrictions import RESTRICTIONS_OF, by_viewer, check
 from moderation.roles import ROLES_OF
@@ -359,7 +359,7 @@ class _Batch:
 
     def _author(self, viewer: Actor, video: Mapping[str, Any]) -> dict[str, Any]:
         role = role_of(viewer.id, is_moderator=self._is_marked(viewer, video), owner_id=video["owner_id"])
-        return {**person(viewer), "role": role}
+        return {**with_picture(viewer), "role": role}
 
     def _comment_json(self, row: Mapping[str, Any], viewer: Actor, video: Mapping[str, Any]) -> dict[str, Any]:
         return comment_fields(row, self._author(viewer, video))

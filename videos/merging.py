@@ -10,7 +10,7 @@ from uuid import UUID
 
 from accounts.belongings import Belongings
 from accounts.models import Viewer
-from accounts.representation import person
+from accounts.representation import with_picture
 from moderation.roles import MARKED, role_in
 from realtime.events import TopicName
 from realtime.log import writer as log
@@ -64,7 +64,7 @@ def _hand_over_comments(guest: Viewer, account: Viewer, heads: log.LockedHeads) 
             is_moderator=role_in(video.owner_id, account) in MARKED,
             owner_id=account.id if is_owner else video.owner_id,
         )
-        data = {"merged": {"from": str(guest.id), "viewer": {**person(account), "role": role}}}
+        data = {"merged": {"from": str(guest.id), "viewer": {**with_picture(account), "role": role}}}
         log.record(heads[TopicName(video.topic)], "merged", data)
 
 

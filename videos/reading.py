@@ -26,15 +26,16 @@ _VIDEOS = (
     " FROM videos_video video JOIN accounts_viewer owner ON owner.id = video.owner_id "
 )
 _COMMENT_COLUMNS = (
-    "id", "author_id", "author_name", "is_by_moderator", "body", "reply_to_id", "client_id", "seq", "created_at",
-    "pinned_at", "deleted_at", "edited_at",
+    "id", "author_id", "author_name", "author_picture", "is_by_moderator", "body", "reply_to_id", "client_id", "seq",
+    "created_at", "pinned_at", "deleted_at", "edited_at",
 )  # fmt: skip
 
 
 def _comments(*, owner: str, video: str) -> str:
     """Return SQL: the comments of a video of the owner's. Both are columns, or `%s`."""
     return (
-        f"SELECT c.id, c.author_id, v.name, {held_sql(MODERATE)} OR {moderates_sql(owner=owner, viewer='c.author_id')},"
+        f"SELECT c.id, c.author_id, v.name, v.picture,"
+        f" {held_sql(MODERATE)} OR {moderates_sql(owner=owner, viewer='c.author_id')},"
         " c.body, c.reply_to_id, c.client_id, c.seq, c.created_at, c.pinned_at, c.deleted_at, c.edited_at"
         f" FROM videos_comment c JOIN accounts_viewer v ON v.id = c.author_id WHERE c.video_id = {video} "
     )
@@ -70,7 +71,7 @@ def read_video(video_id: UUID) -> Video | None:
 def read_comments(video: Video, chosen: str, *values: Any) -> list[dict[str, Any]]:
     """Return rows of the video's comments `c`, of the clauses that go on with `chosen`. One query.
 
-    Each has besides the table's own columns `author_name` and `is_by_moderator`.
+    Each has besides the table's own columns `author_name`, `author_picture` and `is_by_moderator`.
     """
     found = rows(_COMMENTS + chosen, [video.owner_id, video.id, *values])
     return [dict(zip(_COMMENT_COLUMNS, row, strict=True)) for row in found]

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from accounts.permissions import holds
-from accounts.representation import person
+from accounts.representation import person, with_picture
 from moderation.roles import moderates
 from videos.models import Comment, LikeKind, Video
 from videos.rights import MODERATE
@@ -57,7 +57,7 @@ def comment_json(comment: Any) -> dict[str, Any]:
     """The comment, one of `with_authors`. Needs `comment.video`."""
     author = comment.author
     role = role_of(author.id, is_moderator=comment.is_by_moderator, owner_id=comment.video.owner_id)
-    return comment_fields(vars(comment), {**person(author), "role": role})
+    return comment_fields(vars(comment), {**with_picture(author), "role": role})
 
 
 def comment_fields(row: Mapping[str, Any], author: Mapping[str, Any]) -> dict[str, Any]:

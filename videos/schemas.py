@@ -8,7 +8,7 @@ from uuid import UUID
 from ninja import Schema
 from pydantic import Field
 
-from accounts.schemas import Person
+from accounts.schemas import Person, PersonWithPicture
 from realtime.answers import In
 from screening.models import AGE_MAX_MINUTES, SLOW_MAX_SECONDS, TEXT_MAX
 from videos.models import LikeKind, Video
@@ -99,7 +99,7 @@ class DeletedOut(Schema):
     deleted: int
 
 
-class Author(Person):
+class Author(PersonWithPicture):
     role: Literal["broadcaster", "moderator"] | None
 
 
@@ -124,7 +124,7 @@ class ViewersOut(Viewers):
 
 
 class FriendsOut(Schema):
-    people: list[Person] = Field(description="The first three, by name.")
+    people: list[PersonWithPicture] = Field(description="The first three, by name.")
     count: int
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from accounts.circles import blocked_by
 from accounts.models import Viewer
-from accounts.representation import by_account, person
+from accounts.representation import by_account, with_picture
 from moderation.rights import offered
 from moderation.roles import group_of
 from realtime.events import TopicName
@@ -174,7 +174,8 @@ def _as_json(rows: Iterable[Mapping[str, Any]], video: Video) -> list[dict[str, 
 
 def _comment_json(row: Mapping[str, Any], video: Video) -> dict[str, Any]:
     role = role_of(row["author_id"], is_moderator=row["is_by_moderator"], owner_id=video.owner_id)
-    return comment_fields(row, {"id": str(row["author_id"]), "name": row["author_name"], "role": role})
+    author = {"id": str(row["author_id"]), "name": row["author_name"], "role": role}
+    return comment_fields(row, {**author, "picture": row["author_picture"]} if row["author_picture"] else author)
 
 
 def full_json(videos: Sequence[Video]) -> list[dict[str, Any]]:
@@ -225,7 +226,7 @@ def visible_for(right: str, video_id: UUID, actor: Viewer) -> Video:
 def own_state(video_id: UUID, owner_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     """Return what of a page's state is the viewer's own. Three queries, none for nobody in particular."""
     return {
-        "viewer": {**person(viewer), "is_guest": viewer.is_guest} if viewer is not None else None,
+        "viewer": {**with_picture(viewer), "is_guest": viewer.is_guest} if viewer is not None else None,
         "mine": read_like(video_id, viewer.id) if viewer is not None else None,
         "blocked": blocked_by(viewer),
         **offered(owner_id, viewer),

@@ -17,7 +17,7 @@ from django.db import connection
 from accounts.circles import acquaintances, strangers
 from accounts.models import Viewer
 from accounts.permissions import holders, holds
-from accounts.representation import person
+from accounts.representation import with_picture
 from moderation.models import Role
 from moderation.roles import moderates
 from realtime.events import TopicName
@@ -78,11 +78,13 @@ class _Room:
 
     def people(self, ids: Collection[UUID]) -> list[dict[str, Any]]:
         """Return those of the viewers that the asker may know: broadcaster and moderators first, then by name."""
+        others = Viewer.objects.filter(id__in=set(ids) - self.unknown, is_active=True, is_hidden=False).annotate(
+            moderates=holds(MODERATE) | moderates(owner=self.video.owner_id, viewer="pk")
+        )
+        owner_id = self.video.owner_id
         found = [
-            {**person(other), "role": role_of(other.id, is_moderator=other.moderates, owner_id=self.video.owner_id)}
-            for other in Viewer.objects.filter(
-                id__in=set(ids) - self.unknown, is_active=True, is_hidden=False
-            ).annotate(moderates=holds(MODERATE) | moderates(owner=self.video.owner_id, viewer="pk"))
+            {**with_picture(other), "role": role_of(other.id, is_moderator=other.moderates, owner_id=owner_id)}
+            for other in others
         ]
         shown = [each for each in found if each["role"] is not None or UUID(each["id"]) in self.known]
         return sorted(shown, key=lambda each: (ROLES.index(each["role"]), each["name"], each["id"]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.conftest import Window
+from tests.e2e.conftest import Broadcaster, Window
 from tests.sites import Site
 
 PASSWORD = "a fine password 7"
@@ -28,7 +28,9 @@ async def with_authenticator(page: Page) -> Any:
     return await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
-async def test_guest_signs_up_and_comes_back_with_a_passkey(site: Site, browser: Browser, checkout: Path) -> None:
+async def test_guest_signs_up_and_comes_back_with_a_passkey(
+    site: Site, browser: Browser, broadcaster: Broadcaster, checkout: Path
+) -> None:
     """By keyboard as far as there are forms. Passkeys need a name, not an address: localhost."""
     url = site.urls[0].replace("127.0.0.1", "localhost")
     context = await browser.new_context()
@@ -52,6 +54,22 @@ async def test_guest_signs_up_and_comes_back_with_a_passkey(site: Site, browser:
     await page.set_input_files("#portrait-file", checkout / "static" / "img" / "icon-512.png")
     await page.get_by_alt_text("Your picture").wait_for()
     assert await Window(page).serious_axe_findings() == []
+    # Beside what they write, seen by others as soon as it changes.
+    await page.goto(f"{url}/videos/{broadcaster.new_video()}/")
+    await page.locator("#line-state[data-state=live]").wait_for(state="attached")
+    await page.get_by_placeholder("Write a comment").fill("Here I am")
+    await page.keyboard.press("Enter")
+    face = page.locator(".comment .face")
+    await expect(face.locator("img")).to_have_js_property("naturalWidth", 256)
+    sizes = await face.evaluate("(face) => [face.offsetWidth, face.offsetHeight, face.firstChild.offsetWidth]")
+    assert sizes == [32, 32, 32]
+    await expect(page.locator("[data-viewer-face] img")).to_be_visible()
+    cookies = {each["name"]: each["value"] for each in await context.cookies()}
+    headers = {"X-CSRFToken": cookies["csrftoken"], "Origin": url}
+    assert (await page.request.delete(f"{url}/api/v1/me/portrait", headers=headers)).status == 204
+    await expect(face).to_have_text("V")
+    await expect(page.locator("[data-viewer-face]")).to_have_text("V")
+    await page.goto(f"{url}/accounts/")
     assert await page.locator("#id_name").input_value() == "Vera Guest", "the account has the guest's name"
     await page.locator("[popovertarget=menu]").click()
     await page.get_by_role("button", name="Log out").click()

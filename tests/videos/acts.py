@@ -11,6 +11,7 @@ import orjson
 import pytest
 from django.contrib.auth.models import Permission
 
+from accounts import portraits
 from accounts.guests import create_guest
 from accounts.models import Viewer
 from moderation import acts as roles
@@ -72,6 +73,7 @@ class Stage:
             self._restore,
             self._purge,
             self._role,
+            self._picture,
             self._emoji,
             self._change,
             self._start,
@@ -128,6 +130,13 @@ class Stage:
             await backend_threads.run(roles.give_role, self.owner.id, viewer.id, self.owner, kind)
         else:
             await backend_threads.run(roles.take_role, self.owner.id, viewer.id, self.owner)
+
+    async def _picture(self, chance: random.Random) -> None:
+        viewer = chance.choice([self.owner, *self.viewers])
+        if chance.random() < 0.6:
+            await backend_threads.run(portraits.keep, viewer, b"a picture")
+        else:
+            await backend_threads.run(portraits.remove, viewer)
 
     async def _emoji(self, chance: random.Random) -> None:
         code = chance.choice(["wave", "smile", "cat_2"])

@@ -96,7 +96,7 @@ async def test_two_batches_that_rename_the_same_guests_do_not_wait_for_each_othe
     def rename(order: list[Viewer]) -> None:
         names = Names()
         for who in order:
-            actor = Actor(who.id, who.name, who.name_key, who.password, True, False, False)
+            actor = Actor(who.id, who.name, who.name_key, who.picture, who.password, True, False, False)
             names.settled(actor, stage.video.id, is_taken=True)
         with psycopg.connect(**connection_parameters()) as own:
             # As in a table with many viewers.

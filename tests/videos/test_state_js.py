@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from accounts import portraits
 from realtime.events import Counters, Durable, TopicName
 from realtime.log.database import events_after
 from realtime.log.threads import backend_threads
 from tests.videos.acts import Stage
+from videos import likes
 from videos.topics import page_state
 
 if TYPE_CHECKING:
@@ -26,6 +28,15 @@ FOLLOW = """async ([island, events]) => {
         state = apply(state, name, data);
     }
     return { seq: state.seq, emoji: state.emoji, snapshot: snapshot(state, 1000) };
+}"""
+
+
+GO_BACK = """async ([island, author]) => {
+    const { first, apply } = await import("/js/watch/state.js");
+    const { comments, pinned, likes } = island.snapshot;
+    const state = apply(first(island), "author", { seq: island.seq + 1, author });
+    const moment = { comments, pinned, likes, sinceMs: 0, viewers: 0, isJump: true };
+    return apply(state, "local_moment", moment).comments.map((comment) => comment.author);
 }"""
 
 
@@ -64,3 +75,17 @@ async def test_page_and_events_equal_a_fresh_page(stage: Stage, page: Page, seed
         assert (newest[len(newest) - len(expected[part]) :] if part == "comments" else newest) == expected[part]
     await backend_threads.run(stage.video.refresh_from_db)
     assert stage.video.status == "ended"
+
+
+async def test_a_picture_that_was_taken_away_stays_away_when_a_replay_goes_back(stage: Stage, page: Page) -> None:
+    """What a page of a replay has read of a moment is older than what it has heard of the author since."""
+    who = stage.viewers[0]
+    await backend_threads.run(portraits.keep, who, b"a picture")
+    await likes.comment(stage.video.id, who, "Hello")
+    island = await page_state(stage.video.id, None)
+    assert island["snapshot"]["comments"][0]["author"]["picture"] == who.picture
+    await backend_threads.run(portraits.remove, who)
+    name, data = stage.newest()
+    without = {"id": str(who.id), "name": who.name, "role": None}
+    assert (name, data["author"]) == ("author", without)
+    assert await page.evaluate(GO_BACK, [island, without]) == [without]

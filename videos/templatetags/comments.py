@@ -18,7 +18,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from moderation.models import COMPLAINT_REASONS
-from videos.templatetags.figures import compact, hue, icon, initial, iso, offset
+from videos.templatetags.figures import compact, face, hue, icon, iso, offset
 
 register = template.Library()
 
@@ -65,16 +65,17 @@ def complaint_reasons() -> SafeString:
 
 def _parts(row: Mapping[str, Any], video: Mapping[str, Any], emoji: Mapping[str, str]) -> tuple[object, ...]:
     comment, mine = row["comment"], row["mine"]
-    name = comment["author"]["name"]
+    author = comment["author"]
+    name, shown = author["name"], face(author["id"], author["name"], author.get("picture"))
     classes = (" mine" if mine else "") + (" is-pinned" if comment["pinned"] else "")
-    badges = _badges(comment["author"]["role"], mine=mine)
+    badges = _badges(author["role"], mine=mine)
     quote = _quote(row["parent"], emoji) if comment["reply_to"] else ""
     at_ms = comment["at_ms"]
     is_later = video["status"] == "ended" and video["ended_at_ms"] is not None and at_ms > video["ended_at_ms"]
     time = _("after the broadcast") if is_later else offset(at_ms, video["started_at_ms"])
     signs = _signs(comment, row["answers"])
     body = linked(comment["body"], emoji)
-    return (classes, comment["id"], hue(name), initial(name), quote, name, badges, iso(at_ms), time, signs, body)
+    return (classes, comment["id"], hue(name), shown, quote, name, badges, iso(at_ms), time, signs, body)
 
 
 def linked(text: str, emoji: Mapping[str, str]) -> SafeString:

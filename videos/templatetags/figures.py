@@ -19,6 +19,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
+from accounts import portraits
+
 register = template.Library()
 
 HUES = 12
@@ -34,6 +36,8 @@ _COMPACT: dict[str, tuple[str, tuple[str, ...], str | None]] = {
 }
 """Language -> the sign before decimals, the word of each thousand times more, what groups thousands without a word."""
 _JOINER = "\u200d"
+# static/js/parts/dom.js makes the same.
+_FACE = '<img src="{}" width="32" height="32" alt="" loading="lazy" decoding="async">'
 
 
 @register.filter
@@ -134,6 +138,14 @@ def hue(name: str) -> int:
     for character in name:
         number = (number * 31 + ord(character)) % 4093
     return number % HUES
+
+
+@register.simple_tag
+def face(id: object, name: str, picture: object = None) -> str:
+    """Return what stands in a person's circle: their picture, or the initial of their name."""
+    if not isinstance(picture, int) or not picture:
+        return initial(name)
+    return format_html(_FACE, portraits.address(str(id), picture))
 
 
 @register.filter

@@ -17,7 +17,7 @@ export const nameOf = (conversation, viewer) =>
 /** Draw the face of a conversation, with a dot for one who is online. */
 export function paintConversation(face, conversation, { viewer, presence }) {
   const partner = partnerOf(conversation, viewer);
-  paintFace(face, conversation.title || (partner ?? othersOf(conversation, viewer)[0])?.name || "?");
+  paintFace(face, { name: conversation.title || (partner ?? othersOf(conversation, viewer)[0])?.name || "?" });
   face.parentElement.dataset.online = String(partner !== null && presence[partner.id]?.status === "online");
 }
 

@@ -111,7 +111,7 @@ function fillMessage(item, { message, starts, ends }, state) {
   paintPending(item, message);
   const [face, author] = [item.querySelector(".face"), item.querySelector(".message-author")];
   face.hidden = isMine || !isGroup;
-  paintFace(face, message.author.name);
+  paintFace(face, message.author);
   author.classList.toggle("hidden", !isGroup || isMine || !starts);
   author.firstElementChild.textContent = isMine ? translate("you") : message.author.name;
   const isRead = !isGroup || !isBlocked(state, message.author.id);

@@ -21,7 +21,7 @@ export class People {
         return item;
       },
       fill(item, { person }) {
-        paintFace(item.querySelector(".face"), person.name);
+        paintFace(item.querySelector(".face"), person);
         item.querySelector(".person-name bdi").textContent = person.name;
         paint(item.querySelector("button"), person);
       },

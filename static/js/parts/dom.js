@@ -18,10 +18,18 @@ export function icon(name) {
   return svg;
 }
 
-/** Show a name's initial on its colour. */
-export function paintFace(element, name) {
+/** Show a person's picture; who has none, or one that does not come, is the initial of their name on its colour. */
+export function paintFace(element, { id, name, picture }) {
   element.dataset.hue = hue(name);
-  element.textContent = initial(name);
+  if (!picture) {
+    element.textContent = initial(name);
+    return;
+  }
+  const source = `/api/v1/viewers/${id}/portrait?t=${picture}`;
+  if (element.querySelector("img")?.getAttribute("src") === source) return;
+  const image = Object.assign(document.createElement("img"), { width: 32, height: 32, alt: "", loading: "lazy", decoding: "async", src: source });
+  image.addEventListener("error", () => { if (image.isConnected) element.textContent = initial(name); });
+  element.replaceChildren(image);
 }
 
 /** A name of either direction, kept to itself within a text. */

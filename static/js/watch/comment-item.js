@@ -67,7 +67,7 @@ export function fillComment(item, { comment, parent, answers }, state) {
   item.classList.toggle("for-me", isForViewer(comment, parent, state.viewer));
   item.classList.toggle("is-pinned", Boolean(comment.pinned));
   paintPending(item, comment);
-  paintFace(item.querySelector(".face"), author.name);
+  paintFace(item.querySelector(".face"), author);
   item.querySelector(".comment-name").textContent = author.name;
   fillBody(item.querySelector(".comment-body"), comment.body, { name: state.viewer?.name, emoji: state.emoji });
   for (const badge of item.querySelectorAll(".role")) badge.hidden = badge.dataset.role !== author.role;

@@ -55,8 +55,8 @@ export class Guest {
   }
 
   render({ viewer }) {
-    if (viewer?.id === this.#shown?.id && viewer?.name === this.#shown?.name) return;
-    if (viewer && viewer.id === this.#shown?.id) toast(translate("renamed", { name: viewer.name }));
+    if (viewer?.id === this.#shown?.id && viewer?.name === this.#shown?.name && viewer?.picture === this.#shown?.picture) return;
+    if (viewer && viewer.id === this.#shown?.id && viewer.name !== this.#shown.name) toast(translate("renamed", { name: viewer.name }));
     this.#shown = viewer;
     showIf("viewer-only", viewer);
     showIf("nobody", !viewer);
@@ -66,7 +66,7 @@ export class Guest {
     const [face, name] = [document.querySelector("[data-viewer-face]"), document.querySelector("[data-viewer-name]")];
     face.hidden = name.hidden = !viewer;
     name.firstElementChild.textContent = viewer?.name ?? "";
-    if (viewer) paintFace(face, viewer.name);
+    if (viewer) paintFace(face, viewer);
   }
 
   async #join(form) {

@@ -12,7 +12,7 @@ export function first({
 }) {
   return {
     topic, epoch, seq, ...snapshot, emoji, viewer, mine, blocked, may, timeOutSecondsMax, outranksModerators,
-    pending: [], gone: new Set(), over: false, recording: null,
+    pending: [], gone: new Set(), authors: {}, over: false, recording: null,
   };
 }
 
@@ -79,7 +79,8 @@ const durable = {
   merged: (state, { merged }) => eachComment(state, (comment) => byAccount(comment, merged)),
   author: (state, { author }) => ({
     ...eachComment(state, (comment) => (comment.author.id === author.id ? { ...comment, author } : comment)),
-    viewer: state.viewer?.id === author.id ? { ...state.viewer, name: author.name } : state.viewer,
+    authors: { ...state.authors, [author.id]: author },
+    viewer: state.viewer?.id === author.id ? { ...state.viewer, name: author.name, picture: author.picture } : state.viewer,
   }),
 };
 
@@ -109,7 +110,8 @@ const local = {
   },
   // A replay is at a moment: nothing that came later is shown. What was before all of it stays, unless one has jumped.
   local_moment: (state, { comments, sinceMs, pinned, likes, viewers, isJump }) => {
-    const left = (some) => some.filter(({ id }) => !state.gone.has(id));
+    const byAuthor = (comment) => (state.authors[comment.author.id] ? { ...comment, author: state.authors[comment.author.id] } : comment);
+    const left = (some) => some.filter(({ id }) => !state.gone.has(id)).map(byAuthor);
     const older = isJump ? [] : state.comments.filter((comment) => comment.at_ms < sinceMs);
     return {
       ...state, comments: [...older, ...left(comments)], pinned: left(pinned), likes, viewers: { ...state.viewers, count: viewers },

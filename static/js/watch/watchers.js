@@ -69,7 +69,7 @@ export class Watchers {
 
   #item(person) {
     const item = byId("watcher-template").content.firstElementChild.cloneNode(true);
-    paintFace(item.querySelector(".face"), person.name);
+    paintFace(item.querySelector(".face"), person);
     item.querySelector("bdi").textContent = person.name;
     for (const badge of item.querySelectorAll(".role")) badge.hidden = badge.dataset.role !== person.role;
     const write = item.querySelector("button");
