@@ -11,6 +11,8 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from realtime.stamps import CountPlace, Passage
+
 _HOPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -53,18 +55,36 @@ class HopSeconds(Collector):
         self._names: tuple[set[str], set[str]] = (set(), set())
         REGISTRY.register(self)
 
+    def count(self, event: str, at_ms: int, passage: Passage) -> None:
+        """Count the time from `at_ms`, when an event was received, to each hop that it has passed."""
+        places = passage.places.get((event, at_ms))
+        if places is None:
+            times = [(hop, moment - at_ms) for hop, moment in passage.moments.items()]
+            if any(ms < 0 for _, ms in times):
+                for hop, ms in times:
+                    self.observe(hop, event, passage.region, ms)
+                return
+            places = passage.places[event, at_ms] = [self._place(hop, event, passage.region, ms) for hop, ms in times]
+        for series, place, seconds in places:
+            series[place] += 1
+            series[-1] += seconds
+
     def observe(self, hop: str, event: str, region: str, ms: int) -> None:
         """Count one. A negative time means that two clocks differ. It counts as 0, and as clipped."""
         if ms < 0:
             hop_clipped.labels(hop).inc()
             ms = 0
+        series, place, seconds = self._place(hop, event, region, ms)
+        series[place] += 1
+        series[-1] += seconds
+
+    def _place(self, hop: str, event: str, region: str, ms: int) -> CountPlace:
         series = self.series.get((hop, event, region))
         if series is None:
             event = self._bounded(event, self._names[0], self.EVENTS_MAX)
             region = self._bounded(region, self._names[1], self.REGIONS_MAX)
             series = self.series.setdefault((hop, event, region), [0] * (len(self.BOUNDS_MS) + 2))
-        series[bisect_left(self.BOUNDS_MS, ms)] += 1
-        series[-1] += ms / 1000
+        return series, bisect_left(self.BOUNDS_MS, ms), ms / 1000
 
     @staticmethod
     def _bounded(name: str, known: set[str], most: int) -> str:

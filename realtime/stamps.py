@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
 MOMENTS = ("published", "dispatched", "relayed")
 HOPS = {"published": "committed", "dispatched": "dispatched", "relayed": "relayed", "node": "node"}
 """What viewers and figures call the hop that a moment ends. `written` and `seen` follow on them."""
@@ -25,6 +27,8 @@ new letter is no such change: a process that does not know the letter leaves the
 WIRE_SPOKEN = (1,)
 
 Stamps = dict[str, int | str]
+CountPlace = tuple[list[float], int, float]
+"""Where a histogram counts something: its counts and their sum, the place of a count, what that adds to the sum."""
 
 
 def is_spoken(stamps: object) -> bool:
@@ -51,10 +55,16 @@ def _is_moment(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """When a batch passed each hop (a name of `HOPS`) up to this node. `region`: where it was born."""
+    """When a batch passed each hop (a name of `HOPS`) up to this node. `region`: where it was born.
+
+    `places` and `texts` keep what many events of a batch have in common: where their hops are counted, by event and
+    `at_ms` (realtime.metrics.HopSeconds.count), and their hops as JSON, by `at_ms`, moment of writing and region.
+    """
 
     region: str
     moments: Mapping[str, int]
+    places: dict[tuple[str, int], Sequence[CountPlace]] = field(default_factory=dict, repr=False, compare=False)
+    texts: dict[tuple[int, int, str], bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, stamps: object, *, here: str, node_ms: int) -> Passage:
@@ -86,10 +96,16 @@ class Journey:
     at_ms: int
     received: Sequence[int] = field(default=())
 
-    def hops(self, written_ms: int, *, here: str) -> dict[str, int | str]:
-        """Return the frame's `hops`: milliseconds after `at_ms`, and the region of birth if it is another one."""
-        found: dict[str, int | str] = {hop: max(0, ms) for hop, ms in self.passage.since(self.at_ms)}
-        found["written"] = max(0, written_ms - self.at_ms)
-        if self.passage.region != here:
-            found["region"] = self.passage.region
-        return found
+    def hops(self, written_ms: int, *, here: str) -> bytes:
+        """Return the frame's `hops` as a JSON object: milliseconds after `at_ms`, and the region of birth if it is
+        another one.
+        """
+        passage, at_ms = self.passage, self.at_ms
+        text = passage.texts.get((at_ms, written_ms, here))
+        if text is None:
+            found: dict[str, int | str] = {hop: max(0, ms) for hop, ms in passage.since(at_ms)}
+            found["written"] = max(0, written_ms - at_ms)
+            if passage.region != here:
+                found["region"] = passage.region
+            text = passage.texts[at_ms, written_ms, here] = orjson.dumps(found)
+        return text

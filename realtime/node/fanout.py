@@ -113,10 +113,11 @@ class Fanout:
     def _send(self, feed: Feed, durable: list[Frame], state: list[Frame]) -> None:
         """Write the frames: now, if there are few members and nothing is being sent."""
         members, sending = feed.members, feed.sending
-        if not len(members) or not (durable or state):
+        if not (durable or state) or not len(members):
             return
-        out = Outgoing(durable, state, members.sse.size, members.websocket.size, tuple(members.sampled))
-        if sending.pump is None and out.sse_size + out.websocket_size <= SLICE_CONNECTIONS:
+        sse_size, websocket_size = members.sse.size, members.websocket.size
+        out = Outgoing(durable, state, sse_size, websocket_size, tuple(members.sampled))
+        if sending.pump is None and sse_size + websocket_size <= SLICE_CONNECTIONS:
             self.write(feed, out, 0, SLICE_CONNECTIONS)
             return
         sending.outbox.append(out)
@@ -159,7 +160,7 @@ class Fanout:
             (feed.members.sse, out.sse_size, True),
             (feed.members.websocket, out.websocket_size, False),
         ):
-            if start < size and len(watching):
+            if start < size:
                 data = b"".join([made.sse if is_sse else made.websocket for made in frames])
                 count = write_slice(
                     watching,
@@ -183,7 +184,7 @@ class Fanout:
         """Give frames their hops when they are written for the first time, count them, and begin the samples."""
         written_ms = now_ms()
         # A reader that has not yet taken the earlier frames gets no state. Nothing is lost by that.
-        ready = [reader.id for reader in readers if not reader.wire.pending_bytes()]
+        ready = [reader.id for reader in readers if not reader.wire.pending_bytes()] if readers else []
         for made in frames:
             if (journey := made.journey) is None:
                 continue
@@ -191,7 +192,7 @@ class Fanout:
             for received_ms in journey.received:
                 metrics.hop_seconds.observe("written", journey.event, journey.passage.region, written_ms - received_ms)
             if ready and journey.received and (number := self._acknowledgements.begin(journey, written_ms, ready)):
-                hops["n"] = number
+                hops = b'%b,"n":%d}' % (hops[:-1], number)
             made.write_hops(hops)
 
 

@@ -168,14 +168,14 @@ class Feed:
             case Burst():
                 if not self.kind.burst or now_ms() - event.at_ms >= BURST_TTL_MS:
                     return None
-                _count(self.kind.burst, event.at_ms, passage)
+                metrics.hop_seconds.count(self.kind.burst, event.at_ms, passage)
                 known, first = self.waiting.burst or (None, passage)
                 self.waiting.burst = (known.plus(event) if known else event, first)
                 return STATE
             case State():
                 return self._take_state(event, passage)
             case Signal():
-                _count(event.name, passage.began_ms, passage)
+                metrics.hop_seconds.count(event.name, passage.began_ms, passage)
                 self.waiting.signals[event.name, event.key] = (event, passage)
                 return STATE
 
@@ -207,7 +207,7 @@ class Feed:
         made.journey = Journey(event.name, passage, at_ms, (at_ms,))
         self.seq = event.seq
         self._keep(event, data)
-        _count(event.name, at_ms, passage)
+        metrics.hop_seconds.count(event.name, at_ms, passage)
         return Change(*self._apply(event.name, data), made)
 
     def _keep(self, event: Durable, data: Mapping[str, Any]) -> None:
@@ -225,7 +225,7 @@ class Feed:
             return None
         waiting = self.waiting
         if counters.at_ms and passage is not None:
-            _count(self.kind.counter, counters.at_ms, passage)
+            metrics.hop_seconds.count(self.kind.counter, counters.at_ms, passage)
             waiting.received.append((counters.at_ms, passage))
             if len(waiting.received) > RECEIVED_MAX:
                 del waiting.received[1::2]
@@ -239,7 +239,7 @@ class Feed:
         if known is not None and state.version <= known.version:
             return None
         if passage is not None:
-            _count(state.name, passage.began_ms, passage)
+            metrics.hop_seconds.count(state.name, passage.began_ms, passage)
         self.states[state.name] = state
         self.waiting.states[state.name] = (state, passage)
         return Change(*self._apply(state.name, state.data), has_state=True)
@@ -393,12 +393,6 @@ class Feed:
     def _state_frame(self, state: State | Signal, passage: Passage | None = None) -> Frame:
         journey = Journey(state.name, passage, passage.began_ms, (passage.began_ms,)) if passage else None
         return frame(state.name, {"topic": self.topic, **state.data}, journey=journey)
-
-
-def _count(event: str, at_ms: int, passage: Passage) -> None:
-    """Count the time from `at_ms`, when it was received, to each hop up to this one."""
-    for hop, ms in passage.since(at_ms):
-        metrics.hop_seconds.observe(hop, event, passage.region, ms)
 
 
 def subject(topic: TopicName) -> str:

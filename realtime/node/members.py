@@ -79,7 +79,7 @@ class Members:
         self.sampled: set[Connection] = set()  # those that acknowledge frames
 
     def __len__(self) -> int:
-        return len(self.sse) + len(self.websocket)
+        return len(self.sse._places) + len(self.websocket._places)
 
     def __iter__(self) -> Iterator[Connection]:
         return chain(self.sse, self.websocket)
