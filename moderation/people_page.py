@@ -75,6 +75,9 @@ def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         except Refused as refusal:
             error = refusal.translated()
     now, may, before = now_ms(), rights.offered(channel_id, viewer)["may"], _before(request)
+    out_after, taken_after = _after(request, "out"), _after(request, "taken")
+    kept = [] if taken_after else reading.restrictions(channel_id, viewer, out_after, SHOWN + 1)
+    taken = [] if out_after else sharing.people_of(channel_id, viewer, taken_after, SHOWN + 1)
     log = reading.acts(channel_id, viewer, before, SHOWN + 1)
     shown = [_shown(act, rights.right_for(act["act"]) in may and undoing.can_undo(act, now)) for act in log[:SHOWN]]
     context = {
@@ -83,10 +86,11 @@ def people(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         "username": request.POST.get("username", ""),
         "roles": reading.roles(channel_id, viewer),
         "may_appoint": "role" in may,
-        "restrictions": [
-            {**each, "word": ACTS[each["kind"]]} for each in reading.restrictions(channel_id, viewer, None, SHOWN)
-        ],
-        "taken": [{**each, "word": ACTS[each["kind"]]} for each in sharing.people_of(channel_id, viewer, None, SHOWN)],
+        "restrictions": [{**each, "word": ACTS[each["kind"]]} for each in kept[:SHOWN]],
+        "taken": [{**each, "word": ACTS[each["kind"]]} for each in taken[:SHOWN]],
+        "more_out": kept[SHOWN - 1]["id"] if len(kept) > SHOWN else None,
+        "more_taken": taken[SHOWN - 1]["id"] if len(taken) > SHOWN else None,
+        "is_later_out": bool(out_after or taken_after),
         "shares": sharing.shares_of(channel_id, viewer),
         "may_share": "share" in may,
         "name": request.POST.get("name", ""),
@@ -107,6 +111,14 @@ def _before(request: HttpRequest) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         raise Http404
     return int(text)
+
+
+def _after(request: HttpRequest, name: str) -> UUID | None:
+    """Return after whom a list of people goes on, by the address. Raises Http404."""
+    try:
+        return UUID(text) if (text := request.GET.get(name)) else None
+    except ValueError:
+        raise Http404 from None
 
 
 def _shown(act: Mapping[str, Any], may_undo: bool) -> dict[str, Any]:

@@ -65,6 +65,21 @@ def test_who_is_kept_out_is_let_in_and_an_act_taken_back(stage: Stage, path: str
     assert "taken back" in owner.get(path).content.decode()
 
 
+def test_all_who_are_kept_out_can_be_found(stage: Stage, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list ended at the newest 50."""
+    monkeypatch.setattr("moderation.people_page.SHOWN", 1)
+    owner = browser_of(stage.owner)
+    for viewer in stage.viewers[:3]:
+        acts.restrict(stage.owner.id, viewer.id, stage.owner, kind="ban", reason="")
+    found, after = [], "?"
+    while after:
+        shown = owner.get(f"{path}{after}").context
+        found += [each["viewer"]["name"] for each in shown["restrictions"]]
+        after = f"?out={shown['more_out']}" if shown["more_out"] else ""
+    assert found == ["Viewer 2", "Viewer 1", "Viewer 0"]
+    assert owner.get(f"{path}?out=x").status_code == 404
+
+
 @pytest.mark.parametrize(
     "data",
     [{"form": "other"}, {"form": "lift", "id": "x"}, {}, {"form": "give", "username": "vera", "role": "king"}],
