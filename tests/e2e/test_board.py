@@ -70,9 +70,11 @@ async def test_an_announcement_a_goal_and_a_raid(site: Site, broadcaster: Broadc
     dialog = nadia.page.get_by_role("dialog", name="For your viewers")
 
     await dialog.get_by_text("Announce something").click()
-    await dialog.get_by_label("Announcement").fill("A break of ten minutes")
+    await dialog.get_by_label("Announcement").fill("A break of ten minutes: https://example.com/plan.")
     await dialog.get_by_role("button", name="Announce", exact=True).click()
     await expect(ada.page.get_by_role("region", name="Announcement")).to_contain_text("A break of ten minutes")
+    address = ada.page.get_by_role("region", name="Announcement").get_by_role("link")
+    await expect(address).to_have_attribute("href", "https://example.com/plan")
     await dialog.get_by_text("Set a goal").first.click()
     await dialog.get_by_label("Number").fill("2")
     await dialog.get_by_label("What happens then").fill("Then I sing")
@@ -143,6 +145,7 @@ async def test_viewers_ask_vote_and_see_what_is_answered(
     learn = nadia.page.locator("#question-list .question", has_text="How did you learn this?")
     await expect(learn.locator(".question-vote .num")).to_have_text("1")
     await learn.get_by_role("button", name="Answer now").click()
+    await expect(ada.page.locator("#answered")).to_be_hidden()
     await bo.page.get_by_role("tab", name="Comments").click()
     await expect(bo.page.get_by_role("region", name="Being answered now")).to_contain_text("How did you learn this?")
     for window in (ada, bo, nadia):

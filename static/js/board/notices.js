@@ -4,6 +4,7 @@ import { recall, remember } from "../core/storage.js";
 import { translate } from "../core/words.js";
 import { byId, copyOf } from "../parts/dom.js";
 import { compact } from "../parts/format.js";
+import { linked } from "../parts/links.js";
 
 const DISMISSED = "announcement-dismissed";
 const TICK_MS = 500;
@@ -24,7 +25,7 @@ export class Announcement {
     this.#card.hidden = over || video.status === "ended" || !announcement || recall(DISMISSED) === announcement.id;
     if (this.#card.hidden || announcement.id === this.#shown) return;
     this.#shown = announcement.id;
-    this.#card.querySelector(".notice-text").textContent = announcement.text;
+    this.#card.querySelector(".notice-text").replaceChildren(...linked(announcement.text));
     byId("announcements").textContent = announcement.text;
   }
 }

@@ -69,6 +69,7 @@ export class Questions {
   #open() {
     this.#isOpened = true;
     if (!this.#state) void this.#ask();
+    if (!this.#answered) void this.#readAnswered();
     if (this.store.state.video.status === "ended") byId("answered").open = true;
   }
 
@@ -104,7 +105,7 @@ export class Questions {
     if (name === "local_voted") this.#votesCast += 1;
     if (!this.#state) return;
     this.#state = apply(this.#state, name, data);
-    if (name === "question_gone" && this.#answered) void this.#readAnswered();
+    if (name === "question_gone" && this.#answered) this.#readAnsweredSoon();
     this.#draw();
   }
 
@@ -121,6 +122,12 @@ export class Questions {
     this.#drawAnswered();
   }
 
+  /** A question is gone: answered, or deleted. Who has the list open sees it at once, others the list as such. */
+  #readAnsweredSoon() {
+    if (byId("answered").open || this.store.state.recording) void this.#readAnswered();
+    else if (!this.#answered.length) setTimeout(() => void this.#readAnswered(), AGAIN_MS * Math.random());
+  }
+
   #drawAnswered() {
     const page = this.store.state;
     const { video, recording, may } = page;
@@ -128,7 +135,7 @@ export class Questions {
     const goTo = ({ answering_at_ms: ms }) => (has(ms) ? () => { byId("picture").currentTime = recording.secondOf(ms); } : null);
     const putBack = may.includes("board") && video.status !== "ended" ? (id) => void this.#act("open", id) : null;
     drawAnswered(byId("answered-list"), this.#answered, { page, goTo, putBack });
-    byId("no-answered").hidden = this.#answered.length > 0;
+    byId("answered").hidden = this.#answered.length === 0;
   }
 
   // What is drawn
