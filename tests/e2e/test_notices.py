@@ -123,6 +123,11 @@ async def test_the_page_of_choices(
     await page.get_by_role("link", name="What you hear of").click()
     answers = page.get_by_role("group", name="Somebody answers you")
     await answers.get_by_label("On this site").uncheck()
+    written = page.get_by_role("group", name="Somebody writes to you")
+    await expect(written.get_by_label("With the text")).to_be_hidden()
+    await written.get_by_label("In your browsers").check()
+    await expect(written.get_by_label("With the text")).to_be_checked()
+    await written.get_by_label("In your browsers").uncheck()
     await answers.get_by_label("In your browsers").check()
     await expect(page.get_by_role("alert")).to_contain_text("Your browser")  # which is without a push service
     assert await window.axe_findings() == []
