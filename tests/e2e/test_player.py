@@ -112,6 +112,12 @@ async def test_the_bar_takes_one_back_in_a_live_picture(site: Site, live: str, o
 async def test_volume_sound_and_data_saver_are_remembered(site: Site, live: str, open_window: OpenWindow) -> None:
     window = await open_window(watch(site, live))
     await plays(window)
+    # At the edge of a small picture, not in its middle.
+    await window.page.set_viewport_size({"width": 390, "height": 844})
+    button, picture = [await window.page.locator(place).bounding_box() for place in ("#sound-on", "#picture")]
+    assert button and picture
+    assert button["x"] == picture["x"] + 8
+    await window.page.set_viewport_size({"width": 1280, "height": 800})
     await window.page.locator("#sound-on").click()
     await expect(window.page.locator("#sound-on")).to_be_hidden()
     await window.until("document.querySelector('#picture').volume === 1")

@@ -7,13 +7,21 @@ const memory = new Map();
 
 /** The value of a key, "" for none. */
 export function preference(key) {
-  if (memory.has(key)) return memory.get(key);
+  if (!memory.has(key)) memory.set(key, stored(key));
+  return memory.get(key);
+}
+
+/** Slow: a browser may ask another process for it. Some are asked for with every event. */
+function stored(key) {
   try {
     return localStorage.getItem(PREFIX + key) ?? "";
   } catch {
     return "";
   }
 }
+
+// Another tab has changed it.
+addEventListener("storage", ({ key }) => { if (key?.startsWith(PREFIX)) memory.delete(key.slice(PREFIX.length)); });
 
 export function prefer(key, value) {
   memory.set(key, String(value));
