@@ -369,7 +369,6 @@ class Node:
             await self.online.loaded(feed)
         feed.empty_since = self._clock()  # until the first subscribe returns
         feed.is_ready = True
-        self.repair.note_loaded(feed)
         del self._loading[feed]
         early, feed.early = feed.early, []
         for event, passage in early:

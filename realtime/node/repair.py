@@ -49,15 +49,6 @@ class Repair:
         self._due: set[TopicName] = set()  # topics whose heads are to be read with the next look
         self._unchecked: list[TopicName] = []
 
-    def note_loaded(self, feed: Feed) -> None:
-        """The topic was read from the database. A look may have named it meanwhile, for a change that came after that:
-        the next look reads its head.
-        """
-        if feed.kind.kept_events:
-            self._due.add(feed.topic)
-        if feed.kind.counts_viewers:
-            self._counted.add(feed)
-
     def pull_soon(self, feed: Feed, *, grace_seconds: float = GAP_GRACE_SECONDS) -> asyncio.Task[None]:
         """Fetch what is missing: from the event log, or an inbox whole. A topic has one pull at a time."""
         pulling = self._pulling.get(feed)
@@ -122,7 +113,7 @@ class Repair:
         if reason == "database_changed" or loaded.epoch != feed.epoch:
             feed.counters = None
         self._topics.carry_out(feed, feed.load(loaded))
-        self.note_loaded(feed)
+        self._counted.add(feed)
         metrics.resets.labels(reason).inc()
         self._fanout.send_alone(feed, feed.reset_frame(reason))
         if (following := feed.ahead.pop(feed.seq + 1, None)) is not None:  # it came while the topic was read
@@ -142,10 +133,13 @@ class Repair:
             metrics.store_errors.inc()
 
     def _kept_feed(self, topic: TopicName) -> Feed | None:
-        """Return the topic if it has been read and has a log. Else the next look has nothing to ask for."""
+        """Return the topic if it has been read and has a log.
+
+        One that is being read stays due: the change for which it was named may come after what the database answers.
+        """
         feed = self._topics.feeds.get(topic)
-        if feed is not None and feed.is_ready and feed.kind.kept_events:
-            return feed
+        if feed is not None and feed.kind.kept_events:
+            return feed if feed.is_ready else None
         self._due.discard(topic)
         return None
 
