@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -33,18 +33,17 @@ class Batches(Generic[K, V]):
     def __init__(self, answer: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]], *, keys_max: int) -> None:
         self._answer = answer
         self._keys_max = keys_max
-        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
         self._running: asyncio.Task[None] | None = None
 
     async def ask(self, key: K) -> V | None:
         """Return the key's answer, None when there is none. Raises what `answer` raises."""
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
-            future.add_done_callback(_retrieve)
+        # A future for each who asks: one that all wait for would need a shield for each.
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(future)
         if self._running is None:
             self._running = asyncio.create_task(self._run(), name="batches")
-        return await asyncio.shield(future)  # others may wait for it too
+        return await future
 
     async def _run(self) -> None:
         try:
@@ -55,16 +54,16 @@ class Batches(Generic[K, V]):
                 try:
                     answers = await self._answer(list(batch))
                 except Exception as error:
-                    for future in batch.values():
+                    for future in _still_waiting(batch.values()):
                         future.set_exception(error)
                     continue
-                for key, future in batch.items():
-                    future.set_result(answers.get(key))
+                for key, futures in batch.items():
+                    for future in _still_waiting([futures]):
+                        future.set_result(answers.get(key))
         finally:
             self._running = None
 
 
-def _retrieve(future: asyncio.Future[V | None]) -> None:
-    """Look at the exception: the callers may have left."""
-    if not future.cancelled():
-        future.exception()
+def _still_waiting(waiting: Iterable[list[asyncio.Future[V]]]) -> Iterator[asyncio.Future[V]]:
+    """Yield the futures of all who have not left."""
+    return (future for futures in waiting for future in futures if not future.done())

@@ -279,10 +279,13 @@ class Node:
         the last ones are there. Raises StoreUnavailable.
         """
         if len(topics) > 1:
-            loads = [self._ready_feed(topic) for topic in topics]
-            for outcome in await asyncio.gather(*loads, return_exceptions=True):
-                if isinstance(outcome, StoreUnavailable):
-                    raise outcome
+            known = [topic for topic in topics if topic.partition(":")[0] in self._kinds]
+            loads = {load for topic in known if (load := self._load_of(topic)) is not None}
+            if loads:
+                await asyncio.wait(loads)
+            for load in loads:
+                if not load.cancelled() and isinstance(error := load.exception(), StoreUnavailable):
+                    raise error
 
     def is_open(self, topic: TopicName, identity: Identity) -> bool:
         """Whether `enter` would let the identity in: the topic is prepared, and not dropped or closed to them since."""
@@ -338,21 +341,23 @@ class Node:
     # Topics
 
     async def _ready_feed(self, topic: TopicName) -> Feed:
-        kind = self._kinds.get(topic.partition(":")[0])
-        if kind is None:
+        if topic.partition(":")[0] not in self._kinds:
             raise TopicGone(topic)
-        while True:
-            feed = self.feeds.get(topic)
-            if feed is None:
-                feed = self.feeds[topic] = Feed(topic, kind, self._kept)
-                if self._neighbours is not None:
-                    self._neighbours.add(topic)
-                self._loading[feed] = self.tasks.spawn(self._load(feed), name=f"load {topic}")
-                metrics.topics.set(len(self.feeds))
-            if feed.is_ready:
-                return feed
+        while (load := self._load_of(topic)) is not None:
             # Shielded: if one viewer leaves while waiting, the others still need the load.
-            await asyncio.shield(self._loading[feed])
+            await asyncio.shield(load)
+        return self.feeds[topic]
+
+    def _load_of(self, topic: TopicName) -> asyncio.Task[None] | None:
+        """Return the load of the topic that is under way, or begins now. None: it has been read."""
+        feed = self.feeds.get(topic)
+        if feed is None:
+            feed = self.feeds[topic] = Feed(topic, self._kinds[topic.partition(":")[0]], self._kept)
+            if self._neighbours is not None:
+                self._neighbours.add(topic)
+            self._loading[feed] = self.tasks.spawn(self._load(feed), name=f"load {topic}")
+            metrics.topics.set(len(self.feeds))
+        return None if feed.is_ready else self._loading[feed]
 
     async def _load(self, feed: Feed) -> None:
         """Enter the shared table, then read the topic. So all events that are published from now on reach this node."""
