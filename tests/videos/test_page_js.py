@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from django.utils.html import linebreaks
@@ -51,6 +52,36 @@ OFFERED = """async (rights) => {
         ...rights.flatMap((may) => ["other", "me", "owner"].map((author) => offered(may, author))),
         ...[false, true].map((outranks) => offered(rights.at(-1), "moderator", outranks)),
     ];
+}"""
+FACES = """async () => {
+    const { paintFace, spreadFaces } = await import("/js/parts/dom.js");
+    const shown = [];
+    const face = (picture, id = "a") => {
+        const element = document.createElement("span");
+        document.body.append(element);
+        paintFace(element, { id, name: "Vera", picture });
+        shown.push(element.textContent);
+        return element;
+    };
+    const settled = (element) => new Promise((done) => {
+        new MutationObserver(() => {
+            const image = element.querySelector("img");
+            for (const name of ["load", "error"]) image?.addEventListener(name, () => done(name));
+        }).observe(element, { childList: true });
+    });
+    face(undefined);
+    spreadFaces(0);
+    const first = face(1);
+    shown.push(await settled(first), first.textContent);
+    spreadFaces(1e9);
+    face(1);                     // known: at once
+    face(2);                     // waits
+    paintFace(first, { id: "a", name: "Vera" });
+    shown.push(first.textContent);
+    spreadFaces(0);
+    const missing = face(3);
+    shown.push(await settled(missing), missing.textContent);
+    return shown;
 }"""
 PIECES = """async ([texts, name, emoji]) => {
     const { pieces } = await import("/js/watch/mentions.js");
@@ -165,3 +196,11 @@ async def test_a_code_is_completed_from_its_second_letter_on(page: Page) -> None
         "a:b c": None,
     }
     assert await page.evaluate(BEGUN, list(texts)) == list(texts.values())
+
+
+async def test_a_face_is_an_initial_until_its_picture_is_asked_for(page: Page) -> None:
+    """In a room of thousands all would ask for a new face at once: they wait, each for a time of its own."""
+    pixel = b64decode("R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==")
+    await page.route("**/portrait?t=1", lambda route: route.fulfill(body=pixel, content_type="image/gif"))
+    await page.route("**/portrait?t=3", lambda route: route.fulfill(status=404))
+    assert await page.evaluate(FACES) == ["V", "V", "load", "", "", "V", "V", "V", "error", "V"]

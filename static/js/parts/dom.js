@@ -18,17 +18,32 @@ export function icon(name) {
   return svg;
 }
 
+// The addresses of pictures that this page has, by the server's hand or its own.
+const known = new Set(Array.from(document.querySelectorAll(".face > img"), (image) => image.getAttribute("src")));
+let spreadMs = 0;
+
+/** Have new pictures of people asked for within so many ms, at random: all who watch see a new face at the same moment. */
+export const spreadFaces = (ms) => { spreadMs = ms; };
+
 /** Show a person's picture; who has none, or one that does not come, is the initial of their name on its colour. */
 export function paintFace(element, { id, name, picture }) {
+  const source = picture ? `/api/v1/viewers/${id}/portrait?t=${picture}` : "";
   element.dataset.hue = hue(name);
-  if (!picture) {
-    element.textContent = initial(name);
-    return;
+  if (source && element.dataset.picture === source) return;
+  element.dataset.picture = source;
+  element.textContent = initial(name);
+  if (known.has(source)) showPicture(element, source, name);
+  else if (source) {
+    setTimeout(() => {
+      if (element.isConnected && element.dataset.picture === source) showPicture(element, source, name);
+    }, Math.random() * spreadMs);
   }
-  const source = `/api/v1/viewers/${id}/portrait?t=${picture}`;
-  if (element.querySelector("img")?.getAttribute("src") === source) return;
+}
+
+function showPicture(element, source, name) {
   const image = Object.assign(document.createElement("img"), { width: 32, height: 32, alt: "", loading: "lazy", decoding: "async", src: source });
-  image.addEventListener("error", () => { if (image.isConnected) element.textContent = initial(name); });
+  image.addEventListener("load", () => known.add(source));
+  image.addEventListener("error", () => { if (image.parentNode === element) element.textContent = initial(name); });
   element.replaceChildren(image);
 }
 

@@ -7,7 +7,7 @@ import { broadcast, onBroadcast } from "../core/tabs.js";
 import { translate } from "../core/words.js";
 import { Column } from "../inbox/column.js";
 import { Inbox } from "../inbox/inbox.js";
-import { byId, perFrame, shareLink, toast } from "../parts/dom.js";
+import { byId, perFrame, shareLink, spreadFaces, toast } from "../parts/dom.js";
 import { serverNow } from "../parts/page.js";
 import { EVENTS, KINDS } from "../topics.js";
 import { Comments } from "./comments.js";
@@ -26,6 +26,9 @@ import { Watchers } from "./watchers.js";
 const BOARD_AGAIN_MS = 10_000;
 const HIDDEN_MS = 15_000;
 const EMOJI_SPREAD_MS = 5_000;
+// A new face is asked for by 200 viewers a second, all together.
+const FACES_MS = 5;
+const FACES_MAX_MS = 60_000;
 
 const theatre = byId("main");
 const { as } = theatre.dataset;
@@ -120,6 +123,7 @@ function draw() {
     client.identify(state.viewer?.id ?? null);
   }
   viewers.set(state.viewers.count);
+  spreadFaces(Math.min(FACES_MAX_MS, state.viewers.count * FACES_MS));
   for (const part of parts) part.render(state, before);
   if (!hasBoard && as !== "embed" && (state.video.has_board || state.may.includes("board"))) void loadBoard();
   if (!hasQueue && as !== "embed" && state.may.includes("review")) void loadQueue();
