@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.ingest_client import cpu_seconds
-from tests.sites import free_port
+from tests.sites import free_port, without_ours
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SETTLE_SECONDS = 20.0
@@ -34,7 +33,7 @@ def main() -> None:
     asked.add_argument("--seconds", type=float, default=SETTLE_SECONDS, help="between ready and the look at the memory")
     options = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o711)
+        Path(folder).chmod(0o711)
         with site(Path(folder), demo="on"):
             pass
         for demo in ("on", "off"):
@@ -51,7 +50,7 @@ def main() -> None:
 def site(folder: Path, *, demo: str) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
     """Have `./run` for the length of the block; with the seconds from its start to ready."""
     ports = {name: str(free_port()) for name in ("PORT", "LIVE_RTMP_PORT", "LIVE_PAGE_PORT")}
-    env = {**os.environ, **ports, "LIVE_DATA_DIR": str(folder / "data"), "LIVE_DEMO": demo}
+    env = {**without_ours(), **ports, "LIVE_DATA_DIR": str(folder / "data"), "LIVE_DEMO": demo}
     began = time.monotonic()
     process = subprocess.Popen([CHECKOUT / "run"], cwd=CHECKOUT, env=env, stdout=subprocess.PIPE)
     try:

@@ -24,6 +24,7 @@ import redis
 from psycopg import sql
 
 from host import embedded, programs
+from host.environment import is_ours
 from host.processes import Child, Program
 from tests import forks, servers, template
 
@@ -60,6 +61,11 @@ def free_port() -> int:
             tcp.bind(("127.0.0.1", port))
             udp.bind(("127.0.0.1", port))
             return port
+
+
+def without_ours() -> dict[str, str]:
+    """Return the environment of somebody who has set nothing of the site."""
+    return {name: value for name, value in os.environ.items() if not is_ours(name)}
 
 
 def answers(url: str) -> bool:

@@ -16,9 +16,8 @@ from typing import IO, TextIO
 import pytest
 
 from host import embedded
-from host.environment import NAMES
 from tests import forks
-from tests.sites import CHECKOUT, free_port, wait_for
+from tests.sites import CHECKOUT, free_port, wait_for, without_ours
 
 SITES = ("serve", "regions")
 """Commands that start whole sites."""
@@ -42,8 +41,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def environment_of(folder: Path) -> dict[str, str]:
     """Return the environment of somebody who starts commands with no settings but the data folder."""
-    kept = {name: value for name, value in os.environ.items() if name not in NAMES}
-    return {**kept, "LIVE_DATA_DIR": str(folder)}
+    return {**without_ours(), "LIVE_DATA_DIR": str(folder)}
 
 
 class Command:
