@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from enum import Enum
 
 from loadtest.check import ViewedTopic
 from loadtest.machine import Address, source_for
+from loadtest.secure import secured
 from loadtest.wire import Stream
 
 OPENING_MAX = 1_024
@@ -45,10 +48,11 @@ class Phase(Enum):
 
     CLOSED = 0  # waits for its turn
     CONNECTING = 1
-    ASKED = 2  # the request is written, the head has not come
-    ANSWERED = 3  # the head has come, the hello has not
-    WATCHING = 4
-    GONE = 5  # the site has said not to come back
+    SECURING = 2  # the handshake of TLS
+    ASKED = 3  # the request is written, the head has not come
+    ANSWERED = 4  # the head has come, the hello has not
+    WATCHING = 5
+    GONE = 6  # the site has said not to come back
 
 
 class ViewerConnection(ViewedTopic):
@@ -56,7 +60,7 @@ class ViewerConnection(ViewedTopic):
 
     __slots__ = (
         "address", "attempts", "deadline", "descriptor", "is_websocket", "kept", "manner", "name", "number", "phase",
-        "plain", "retry_ms", "seen", "stream", "visit",
+        "plain", "retry_ms", "secure", "seen", "stream", "visit",
     )  # fmt: skip
 
     def __init__(self, number: int, address: Address, *, is_websocket: bool, manner: Manner) -> None:
@@ -68,6 +72,7 @@ class ViewerConnection(ViewedTopic):
         self.visit = 0  # counts its connections
         self.phase = Phase.CLOSED
         self.descriptor = -1
+        self.secure: ssl.SSLSocket | None = None  # the socket of this descriptor, where it speaks TLS
         self.stream: Stream | None = None
         self.kept = b""  # of an incomplete head
         self.plain = False  # it watches and is between two blocks: bytes that were read before need no parsing
@@ -76,6 +81,27 @@ class ViewerConnection(ViewedTopic):
         self.deadline = 0.0
         self.name = ""  # the site's name of the connection, if it is to acknowledge frames
         self.seen: list[tuple[int, float]] = []  # by number, and when by `time.time()`
+
+    def shake_hands(self) -> None:
+        """Go on with the handshake of TLS. Raises SSLWantReadError until it is done; OSError."""
+        if self.secure is None:
+            self.secure = secured(self.descriptor, self.address)
+        self.secure.do_handshake()
+
+    def read(self, most_bytes: int) -> bytes:
+        """Return what has come; empty: the end. Raises BlockingIOError or SSLWantReadError: nothing; OSError."""
+        return os.read(self.descriptor, most_bytes) if self.secure is None else self.secure.recv(most_bytes)
+
+    def write(self, data: bytes) -> int:
+        """Return how many bytes the socket has taken. Raises OSError."""
+        return os.write(self.descriptor, data) if self.secure is None else self.secure.send(data)
+
+    def hang_up(self) -> None:
+        if self.secure is not None:
+            self.secure.detach()
+            self.secure = None
+        os.close(self.descriptor)
+        self.descriptor = -1
 
 
 @dataclass(frozen=True, slots=True)

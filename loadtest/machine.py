@@ -58,6 +58,15 @@ class Address:
         return self.url.partition("://")[2]
 
     @property
+    def host(self) -> str:
+        """The name or address of the host, as its certificate has it."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def is_secure(self) -> bool:
+        return self.url.startswith("https:")
+
+    @property
     def port(self) -> int:
         port: int = self.socket_address[1]
         return port
@@ -83,16 +92,17 @@ def reach(url: str, *, timeout_seconds: float = 5.0) -> Address:
     Raises ValueError for another kind of URL, OSError when nothing answers there.
     """
     parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
-        raise ValueError(f"{url!r} is not an address like http://127.0.0.1:8000")
-    port = parts.port or 80
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    if usual is None or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+        raise ValueError(f"{url!r} is not an address like http://127.0.0.1:8000 or https://live.example.org")
+    port = parts.port or usual
     trouble: OSError = OSError("no address")
     for family, kind, _, _, socket_address in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM):
         try:
             with socket.socket(family, kind) as probe:
                 probe.settimeout(timeout_seconds)
                 probe.connect(socket_address)
-            return Address(f"http://{parts.netloc}", family, socket_address)
+            return Address(f"{parts.scheme}://{parts.netloc}", family, socket_address)
         except OSError as error:
             trouble = error
     raise trouble

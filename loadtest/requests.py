@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from loadtest.machine import Address
+from loadtest.secure import options_of
 from loadtest.wire import Broken, Chunks, RawRequest, ResponseHead, WebSocketReader, parse_head
 from realtime.websocket import client_frame
 
@@ -304,7 +305,11 @@ class Client:
             handshake = self._introduce(speaker, address).encode(address.host_header)
             async with asyncio.timeout(ANSWER_SECONDS):
                 _, acting = await asyncio.get_running_loop().create_connection(
-                    lambda: _ActingSocket(handshake), address.socket_address[0], address.port, family=address.family
+                    lambda: _ActingSocket(handshake),
+                    address.socket_address[0],
+                    address.port,
+                    family=address.family,
+                    **options_of(address),
                 )
                 try:
                     await acting.opened
@@ -339,7 +344,7 @@ async def connect(address: Address) -> Exchange:
     """Return a new connection. Raises OSError, TimeoutError."""
     async with asyncio.timeout(ANSWER_SECONDS):
         _, exchange = await asyncio.get_running_loop().create_connection(
-            Exchange, address.socket_address[0], address.port, family=address.family
+            Exchange, address.socket_address[0], address.port, family=address.family, **options_of(address)
         )
     return exchange
 

@@ -8,10 +8,11 @@ loop in C: 4). So 10,000 viewers of 10 frames a second keep half a core busy.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import random
-import re
+import ssl
 import sys
 import time
 from collections import deque
@@ -22,6 +23,7 @@ import orjson
 
 from loadtest.check import UNTIMED, Checker, LikesFrame, StreamMessage, ViewedTopic, parse_event, parse_text
 from loadtest.connection import RETRY_MS, Counts, Manner, Phase, ViewerConnection, Watch, connect_error, dial
+from loadtest.secure import reason
 from loadtest.unruly import Unruly
 from loadtest.wire import (
     Broken,
@@ -29,6 +31,7 @@ from loadtest.wire import (
     Stream,
     WebSocketReader,
     event_stream_request,
+    number_of,
     parse_head,
     websocket_request,
 )
@@ -93,7 +96,9 @@ class Crowd:
             if time.monotonic() - moved_at > STALLED_SECONDS:
                 return
             self._change.clear()
-            await _wait(self._change, seconds=0.05)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await self._change.wait()
             self.expire()
 
     def _allowed(self) -> int:
@@ -124,12 +129,25 @@ class Crowd:
         if code in (0, errno.EINPROGRESS):
             self._poll.add(viewer.descriptor, READ | WRITE if code else READ)
             if code == 0:
-                self._ask(viewer)
+                self._greet(viewer)
         else:
             self._end(viewer, os.strerror(code))
 
+    def _greet(self, viewer: ViewerConnection) -> None:
+        """Begin to talk, or go on with the handshake of TLS: the connection is there."""
+        if viewer.address.is_secure:
+            viewer.phase = Phase.SECURING
+            try:
+                viewer.shake_hands()
+            except ssl.SSLWantReadError:
+                return
+            except OSError as error:
+                self._end(viewer, reason(error))
+                return
+        self._ask(viewer)
+
     def _ask(self, viewer: ViewerConnection) -> None:
-        """Write the request: the connection is there."""
+        """Write the request."""
         ticket = self.ticket
         if viewer.is_websocket:
             request = websocket_request(f"/ws?ticket={ticket}", origin=viewer.address.url)
@@ -165,12 +183,15 @@ class Crowd:
             if events != READ and viewer.phase is Phase.CONNECTING:
                 self._connected(viewer)
                 continue
+            if viewer.phase is Phase.SECURING:
+                self._greet(viewer)
+                continue
             try:
-                data = read(descriptor, READ_BYTES)
-            except BlockingIOError:
+                data = read(descriptor, READ_BYTES) if viewer.secure is None else viewer.secure.recv(READ_BYTES)
+            except (BlockingIOError, ssl.SSLWantReadError):
                 continue
             except OSError as error:
-                self._end(viewer, error.strerror)
+                self._end(viewer, reason(error))
                 continue
             tick = clock() // 100_000 if viewer.manner is steady else UNTIMED
             if viewer.plain and (frames := known.get(data)) is not None:
@@ -187,11 +208,11 @@ class Crowd:
     def _read(self, viewer: ViewerConnection, most_bytes: int) -> None:
         """Read once from a viewer that is not steady, as `_read_batch` does for all."""
         try:
-            data = os.read(viewer.descriptor, most_bytes)
-        except BlockingIOError:
+            data = viewer.read(most_bytes)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except OSError as error:
-            self._end(viewer, error.strerror)
+            self._end(viewer, reason(error))
             return
         if data:
             self._take(viewer, data, UNTIMED)
@@ -204,7 +225,7 @@ class Crowd:
             self._end(viewer, os.strerror(code))
             return
         self._poll.watch(viewer.descriptor, READ)
-        self._ask(viewer)
+        self._greet(viewer)
 
     def _take(self, viewer: ViewerConnection, data: bytes, tick: int) -> None:
         try:
@@ -337,9 +358,9 @@ class Crowd:
     def _write(self, viewer: ViewerConnection, data: bytes) -> None:
         """Write a few hundred bytes: a viewer's socket always has room for them."""
         try:
-            written = os.write(viewer.descriptor, data)
+            written = viewer.write(data)
         except OSError as error:
-            self._end(viewer, error.strerror)
+            self._end(viewer, reason(error))
             return
         if written < len(data):
             self._end(viewer, "the site does not read")
@@ -388,8 +409,7 @@ class Crowd:
         if not self.unruly.drop(viewer):
             self._poll.remove(viewer.descriptor)
         del self._sockets[viewer.descriptor]
-        os.close(viewer.descriptor)
-        viewer.descriptor = -1
+        viewer.hang_up()
 
     def _later(self, seconds: float, viewer: ViewerConnection) -> None:
         def come_back() -> None:
@@ -424,20 +444,3 @@ class Crowd:
         for viewer in list(self._sockets.values()):
             self._forget_socket(viewer)
         self._poll.close()
-
-
-_NUMBER = re.compile(rb'"hops":\{[^}]*"n":(\d+)')
-
-
-def number_of(block: bytes) -> int:
-    """Return the number by which to acknowledge a block's frame. 0: it is not to be acknowledged."""
-    found = _NUMBER.search(block)
-    return int(found[1]) if found else 0
-
-
-async def _wait(event: asyncio.Event, *, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -242,3 +242,12 @@ def websocket_request(path: str, *, origin: str) -> RawRequest:
             "Origin": origin,
         },
     )
+
+
+_NUMBER = re.compile(rb'"hops":\{[^}]*"n":(\d+)')
+
+
+def number_of(block: bytes) -> int:
+    """Return the number by which to acknowledge a block's frame. 0: it is not to be acknowledged."""
+    found = _NUMBER.search(block)
+    return int(found[1]) if found else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +71,8 @@ def seq_of(position: str | None) -> int | None:
 class FakeSite:
     """Holds one video. `lie` decides what each viewer gets of each event; `log` are the durable events."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.lie: Lie = honest
         self.on_comment: Callable[[dict[str, Any]], None] = lambda comment: None
         self.viewers: list[FakeViewer] = []
@@ -89,10 +91,10 @@ class FakeSite:
     @property
     def url(self) -> str:
         assert self._server
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aenter__(self) -> FakeSite:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096, ssl=self._tls)
         return self
 
     async def __aexit__(self, *error: object) -> None:

@@ -35,6 +35,7 @@ class Secure:
     url: str
     plain_url: str
     trust: ssl.SSLContext
+    chain: Path
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def node(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secur
         plain_url = site.start_node(program=program)
     try:
         site.wait_until_ready()
-        yield Secure(f"https://127.0.0.1:{port}", plain_url, ssl.create_default_context(cafile=chain))
+        yield Secure(f"https://127.0.0.1:{port}", plain_url, ssl.create_default_context(cafile=chain), chain)
     finally:
         site.urls.pop()
         site.nodes.pop().stop()
@@ -184,3 +185,21 @@ async def test_a_browser_takes_http2_for_the_page_and_a_websocket_for_its_events
         protocols = "performance.getEntriesByType('{}').map(({{ nextHopProtocol }}) => nextHopProtocol)"
         assert await page.evaluate(protocols.format("navigation")) == ["h2"]
         assert "http/1.1" not in await page.evaluate(protocols.format("resource"))
+
+
+def test_a_load_test_by_https(site: Site, node: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = site.manage("loadtest", "--url", node.plain_url, check=False)
+    assert (plain.returncode, plain.stderr.splitlines()[-1]) == (
+        2,
+        f"loadtest: the site at {node.plain_url} speaks HTTPS: name an address that begins with https://",
+    )
+    doubted = site.manage("loadtest", "--url", node.url, check=False)
+    assert doubted.returncode == 2
+    assert "the certificate is not trusted" in doubted.stderr
+    monkeypatch.setitem(site.env, "SSL_CERT_FILE", str(node.chain))
+    done = site.manage(
+        "loadtest", "--url", node.url, "--viewers", "20", "--likes", "20", "--comments", "5", "--seconds", "1",
+        "--transport", "mix", "--json", "-",
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert (found["connected"], found["lost"], found["passed"]) == (20, 0, True)

@@ -24,6 +24,7 @@ from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from accounts.tokens import issue_token
+from loadtest import secure
 from loadtest.audience import WatcherDied
 from loadtest.connection import StreamKind, Watch
 from loadtest.interrupts import Interrupts
@@ -143,7 +144,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         # Plain text here. `Arguments` checks it, and names a wrong option in one line, without the usage.
         own = f"http://127.0.0.1:{settings.PORT}"
-        parser.add_argument("--url", default=own, help=f"address of the site ({own}, by PORT)")
+        if settings.LIVE_TLS_CERT is not None and settings.LIVE_URL:
+            own = settings.LIVE_URL
+        parser.add_argument("--url", default=own, help=f"address of the site ({own})")
         parser.add_argument("--nodes", nargs="+", metavar="URL", help="addresses to spread over, instead of --url")
         parser.add_argument("--viewers", default="1000", metavar="N", help="how many watch (1000)")
         parser.add_argument("--likes", default="100", metavar="N", help="likes a second (100)")
@@ -375,6 +378,8 @@ def _check(address: Address, state: RawRequest) -> None:
     if (status := _status(f"{address.url}/readyz", {})) != 200:
         raise CannotRun(f"the site at {address.url} is not ready: /readyz says {status}")
     status = _status(f"{address.url}{state.path}", state.headers)
+    if status == 403 and not address.is_secure:
+        raise CannotRun(f"the site at {address.url} speaks HTTPS: name an address that begins with https://")
     if status == 401:
         raise CannotRun(f"the site at {address.url} has another SECRET_KEY than this command")
     if status != 200:
@@ -385,6 +390,7 @@ def _status(url: str, headers: dict[str, str]) -> int | str:
     """Return the status of a GET, or the reason why there is none."""
     try:
         # Without the environment's proxies, as the viewers go.
-        return httpx.get(url, headers=headers, timeout=ANSWER_SECONDS, trust_env=False).status_code
+        answer = httpx.get(url, headers=headers, timeout=ANSWER_SECONDS, trust_env=False, verify=secure.context())
+        return answer.status_code
     except (httpx.HTTPError, OSError) as error:
-        return str(error) or type(error).__name__
+        return secure.reason(error)
