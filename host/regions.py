@@ -53,6 +53,9 @@ def run(names: Sequence[str], *, link_ms: int) -> None:
     """
     if "REDIS_URL" in os.environ:
         raise Unusable("REDIS_URL must not be set: each region has a Redis of its own")
+    if settings.LIVE_TLS_CERT is not None:
+        name = "DOMAIN" if settings.DOMAIN else "LIVE_TLS_CERT"
+        raise Unusable(f"{name} must not be set: regions on one machine are for a look, and speak HTTP")
     for number in range(len(names)):
         for host, port in ((settings.HOST, settings.PORT), (RELAY_HOST, settings.LIVE_RELAY_PORT)):
             if port + number > PORT_MAX:

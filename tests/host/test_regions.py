@@ -13,6 +13,7 @@ import pytest
 
 from tests.host.conftest import Command, alive
 from tests.host.prepared import prepare
+from tests.sites import free_port
 from tests.watching import eventually
 
 if TYPE_CHECKING:
@@ -115,6 +116,15 @@ def test_region_that_does_not_start_is_one_line(manage: Manage, folder: Path, po
     regions = manage("regions", PORT=str(ports), LIVE_NODES="1", LIVE_DEMO="off")
     assert regions.wait() == 2
     assert regions.errors == "liveplatform: the region us does not start\n"
+
+
+def test_regions_have_no_certificate(manage: Manage) -> None:
+    """Each had asked for one of its own, at ports that no authority comes to."""
+    regions = manage("regions", DOMAIN="live.example.org", PORT=str(free_port()))
+    assert regions.wait() == 2
+    assert regions.errors == (
+        "liveplatform: DOMAIN must not be set: regions on one machine are for a look, and speak HTTP\n"
+    )
 
 
 @pytest.mark.parametrize(
