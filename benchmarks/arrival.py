@@ -19,7 +19,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -27,6 +27,8 @@ import httpx
 import psycopg
 
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
+from loadtest.machine import reach
+from loadtest.secure import options_of
 from tests.e2e.conftest import make_broadcaster
 from tests.sites import Site
 
@@ -46,25 +48,28 @@ FROM generate_series(1, %s) n
 class BrowserConnection:
     """A connection of a browser, as far as it goes here."""
 
-    def __init__(self, host: str) -> None:
-        self._host = host
+    def __init__(self, url: str) -> None:
+        self._address = reach(url)
 
     async def __aenter__(self) -> BrowserConnection:
-        name, _, port = self._host.partition(":")
-        self._reader, self._writer = await asyncio.open_connection(name, int(port))
+        address = self._address
+        self._reader, self._writer = await asyncio.open_connection(
+            address.socket_address[0], address.port, **options_of(address)
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._writer.close()
 
     def _ask(self, path: str) -> None:
-        self._writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\nAccept-Encoding: gzip\r\n\r\n".encode())
+        host = self._address.host_header
+        self._writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: gzip\r\n\r\n".encode())
 
     async def get(self, path: str) -> bytes:
         """Return the body as it came, compressed. Raises AssertionError for another answer than 200."""
         self._ask(path)
         head = await self._reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), head.partition(b"\r\n")[0]
+        assert head.startswith(b"HTTP/1.1 200"), (path, head.partition(b"\r\n")[0])
         found = LENGTH.search(head)
         assert found
         return await self._reader.readexactly(int(found[1]))
@@ -87,7 +92,7 @@ async def _crowd(urls: list[str], video_id: str, files: list[str], people: int, 
             began = time.monotonic()
             try:
                 async with asyncio.timeout(HANG_SECONDS):
-                    line = await stack.enter_async_context(BrowserConnection(urlsplit(urls[number % len(urls)]).netloc))
+                    line = await stack.enter_async_context(BrowserConnection(urls[number % len(urls)]))
                     await line.get(f"/videos/{video_id}/")
                     for path in files:
                         await line.get(path)
@@ -122,8 +127,8 @@ async def cost_of_a_load(site: Site, video_id: str, loads: int) -> dict[str, flo
         found[f"{name}, ms of CPU"] = round((used(site) - before) * 1_000 / count, 2)
 
     async with (
-        BrowserConnection(urlsplit(site.urls[0]).netloc) as watching,
-        BrowserConnection(urlsplit(site.urls[0]).netloc) as line,
+        BrowserConnection(site.urls[0]) as watching,
+        BrowserConnection(site.urls[0]) as line,
     ):
         await watching.open_stream(f"video:{video_id}")
         async with httpx.AsyncClient(base_url=site.urls[0], trust_env=False) as signed_in:

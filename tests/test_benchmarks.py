@@ -94,6 +94,16 @@ def test_everybody_of_a_small_crowd_arrives(checkout: Path) -> None:
     assert found["files"] > 50
 
 
+def test_all_at_once_loses_nothing(checkout: Path) -> None:
+    sizes = ["--size", "0.002", "--viewers", "10", "--people", "6", "--seconds", "6"]
+    argv = [sys.executable, "benchmarks/everything.py", *sizes, "--json", "-"]
+    done = subprocess.run(argv, cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["viewers"], found["lost"], found["came"], found["did not come"]) == (10, 0, 6, 0), done.stderr
+    assert found["likes in the database"] == 40_000
+
+
 def test_a_room_is_clean_after_a_small_attack_and_no_honest_viewer_is_refused(checkout: Path) -> None:
     attacks = {"alike, moderator", "different, shield"}
     sizes = ["--honest", "8", "--attackers", "40", "--addresses", "4", "--rate", "30", "--seconds", "3"]
