@@ -9,6 +9,17 @@ from tests.sites import Site
 
 RUDE = "A rude word about somebody's family"
 
+# It goes by itself: shown again, so that its place can be looked at.
+IN_THE_WAY = """(toast) => {
+    toast.hidden = false;
+    const [place, composer] = [toast, document.getElementById("composer")].map((part) => part.getBoundingClientRect());
+    const wrong = {
+        "out of the window": place.left < 0 || place.right > innerWidth || place.top < 0 || place.bottom > innerHeight,
+        "over the field": place.bottom > composer.top && place.right > composer.left,
+    };
+    return Object.keys(wrong).filter((name) => wrong[name]);
+}"""
+
 
 async def test_a_reported_comment_is_deleted_and_a_dismissal_taken_back(site: Site, open_window: OpenWindow) -> None:
     nadia = make_broadcaster(site, "nadia-of-reports")
@@ -31,6 +42,7 @@ async def test_a_reported_comment_is_deleted_and_a_dismissal_taken_back(site: Si
         assert await viewer.serious_axe_findings() == []
         await asked.get_by_role("button", name="Send").click()
         await expect(viewer.page.locator("#toast")).to_contain_text("Thank you")
+        assert await viewer.page.locator("#toast").evaluate(IN_THE_WAY) == []
         await expect(asked).to_be_hidden()
 
     await expect(bar).to_contain_text("2 reported")
@@ -76,6 +88,7 @@ async def test_a_report_on_a_phone_asks_for_a_name_first(site: Site, open_window
     assert await phone.serious_axe_findings() == []
     await asked.get_by_role("button", name="Send").tap()
     await expect(phone.page.locator("#toast")).to_contain_text("Thank you")
+    assert await phone.page.locator("#toast").evaluate(IN_THE_WAY) == []
 
     channel = nadia.call("GET", "/me")["viewer"]["id"]
     owner = await signed_in(open_window, nadia, f"/rules/{channel}/", size=PHONE)

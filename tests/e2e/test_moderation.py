@@ -57,6 +57,10 @@ async def test_a_time_out_with_a_reason_takes_a_few_taps(site: Site, open_window
     await phone.page.get_by_role("button", name="More about this person").tap()
     await expect(phone.page.locator("#moderate-history")).to_contain_text("0 acts so far")
     assert await phone.serious_axe_findings() == []
+    dialog = phone.page.get_by_role("dialog").filter(has=phone.page.locator("#moderate-history"))
+    box = await dialog.bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE[0] and box["y"] + box["height"] <= PHONE[1]
+    assert await dialog.evaluate("(dialog) => dialog.scrollWidth <= dialog.clientWidth"), "nothing is cut at its side"
     await phone.page.get_by_label("Notes, for those who moderate here").fill("Was warned twice")
     await phone.page.get_by_role("button", name="Add", exact=True).tap()
     await expect(phone.page.locator("#moderate-notes li")).to_contain_text("Was warned twice")
