@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Error, Route, expect
 
 from tests.e2e.conftest import Broadcaster, OpenWindow, Window
 from tests.e2e.test_watch import plays, watch
@@ -184,6 +187,43 @@ async def width_of(window: Window) -> int:
     return width
 
 
+async def shows_the_first_part_of_a_slow_line(window: Window, playlist: str) -> None:
+    """Load the page anew, and let all wait that comes after the first part of a segment, until that is shown.
+
+    What is live was in the midst of the segment, and parts come one after the other, a round trip each: it took 5.4 s
+    with 150 ms there and back.
+    """
+    listed = ""
+    while listed.rpartition("#EXTINF")[2].count("#EXT-X-PART:") not in (6, 7, 8):
+        listed = await (await window.page.request.get(playlist)).text()
+    parts, is_shown = count(), asyncio.Event()
+
+    async def list_once(route: Route) -> None:
+        if "_HLS_msn" not in route.request.url:
+            await route.fulfill(body=listed, content_type="application/vnd.apple.mpegurl")
+            return
+        await go_on(route)
+
+    async def hold(route: Route) -> None:
+        await (go_on(route) if next(parts) else route.continue_())
+
+    async def go_on(route: Route) -> None:
+        await is_shown.wait()
+        with contextlib.suppress(Error):  # the player may have given up on it
+            await route.continue_()
+
+    await window.page.route(re.compile(r"/live\.m3u8"), list_once)
+    await window.page.route(re.compile(r"/media/.*_\d+\.m4s"), hold)
+    try:
+        await window.page.reload()
+        await window.until("document.querySelector('#picture').readyState >= 2")
+        assert next(parts) == 2
+    finally:
+        is_shown.set()
+    await window.page.unroute_all(behavior="ignoreErrors")
+    await plays(window)
+
+
 @pytest.fixture
 def encode(site: Site, ingest: None, broadcaster: Broadcaster) -> Iterator[Encode]:
     """Send a picture with the broadcaster's key, as OBS would."""
@@ -228,6 +268,8 @@ async def test_viewers_see_at_once_what_becomes_of_the_picture(
     await expect(window.page.locator("#curtain-stalled")).to_be_hidden()
     await plays(window)
     assert await window.page.evaluate(TIME) > shown, "nothing is shown again"
+
+    await shows_the_first_part_of_a_slow_line(window, f"{site.urls[0]}/media/{video_id}/live.m3u8")
 
     broadcaster.call("POST", f"/videos/{video_id}/end")
     await window.page.get_by_role("button", name="Watch the replay").click()

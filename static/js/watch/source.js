@@ -8,6 +8,8 @@ const OWN_DELAY_SECONDS = 6;
 const RECOVER_AGAIN_MS = 10_000;
 /** Who comes sees nothing before, so nothing is lost by a jump: to catch up by speed takes ten times as long. */
 const LATE_AT_START_SECONDS = 0.7;
+/** A line that has brought the first part of a segment, and in this time not those up to the place to begin, is slow. */
+const SLOW_START_MS = 300;
 /** The ingest sends what browsers play as it is. What others send may have to be taken apart: in a worker. */
 const OURS = /^\/media\//;
 
@@ -107,9 +109,16 @@ export class Source {
       this.#edgeWanted = false;
       this.toEdge();
     });
+    // Parts come one after the other, a round trip each. On a slow line the first one is shown at once, whatever is live.
+    let isSlow = false;
+    hls.once(Hls.Events.BUFFER_APPENDED, () => void setTimeout(() => {
+      const { buffered, readyState } = this.#video;
+      isSlow = this.#hls === hls && readyState < HTMLMediaElement.HAVE_CURRENT_DATA && buffered.length > 0;
+      if (isSlow) this.#video.currentTime = buffered.start(0);
+    }, SLOW_START_MS));
     // The place to begin was chosen when the playlist came; on a slow device that is some time ago.
     this.#video.addEventListener("playing", () => {
-      if (this.#hls === hls && this.behind > LATE_AT_START_SECONDS) this.toEdge();
+      if (this.#hls === hls && !isSlow && this.behind > LATE_AT_START_SECONDS) this.toEdge();
     }, { once: true });
     hls.loadSource(url);
     hls.attachMedia(this.#video);
