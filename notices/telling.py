@@ -250,10 +250,10 @@ def _hearers(said: Collection[_Said]) -> set[_Heard]:
 
 
 def _named(said: Iterable[_Said]) -> dict[UUID, set[UUID]]:
-    """Return whom each comment names. Two queries, and one more for each video where somebody is named that is none.
+    """Return the viewers that each comment names. Two queries, and one for each video with a name that nobody has.
 
-    At a public video every account may be named. Guests have to have written there, and at others everybody: a name is
-    no invitation. Who has written there lately is named without accents, too.
+    At a public video every account can be named. Guests must have written there. At other videos everybody must have
+    written there: a name is no invitation. Somebody who has written there lately is also found without accents.
     """
     places = {each: names_in(each.body) for each in said}
     keys = {name: name_key(name) for found in places.values() for names in found for name in names}

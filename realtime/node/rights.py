@@ -127,8 +127,9 @@ class Rights:
             metrics.store_errors.inc()  # rights stay until the database says otherwise
 
     async def _check_viewers(self, came: set[Identity]) -> None:
-        """Check viewers who came since the last look, those whose turn it is, and those of whom the database says that
-        they may have changed. Raises StoreUnavailable.
+        """Check the viewers who came since the last look, the next ones in turn, and all that may have changed.
+
+        The database says who may have changed. Raises StoreUnavailable.
         """
         # First, so that what changes during the review is seen the next time.
         rechecks = await self._store.rechecks(self._seen_until)
