@@ -12,7 +12,6 @@ import contextlib
 import json
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,6 @@ import psycopg
 from benchmarks.arrival import FILES, crowd
 from benchmarks.growth_data import LARGE, SMALL, Loader
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
-from host import programs
 from tests.certificates import certificate
 from tests.sites import CHECKOUT, Site
 
@@ -47,16 +45,10 @@ def grown_site(size: float, folder: Path) -> Iterator[tuple[Site, list[str], int
         loader.grow_to(SMALL)
         loader.grow_to(LARGE.scaled(size))
         loader.close()
-        site.env |= {"SSL_CERT_FILE": str(chain), "LIVE_TLS_CERT": str(chain), "LIVE_TLS_KEY": str(key)}
-        urls = [_start_secure(site) for _ in range(NODES)]
+        site.env["SSL_CERT_FILE"] = str(chain)
+        urls = [site.start_secure_node(chain, key) for _ in range(NODES)]
         site.wait_until_ready()
         yield site, urls, loader.size.likes
-
-
-def _start_secure(site: Site) -> str:
-    with socket.create_server(("127.0.0.1", 0), backlog=4096) as secure:
-        site.start_node(program=lambda name, fd: programs.node(name, fd, secure.fileno()))
-        return f"https://127.0.0.1:{secure.getsockname()[1]}"
 
 
 @contextlib.contextmanager

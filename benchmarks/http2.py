@@ -10,8 +10,6 @@ drawn anew each second, which is shared by many requests of a fast client and by
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import socket
 import ssl
 import statistics
 import sys
@@ -26,11 +24,8 @@ import httpx
 
 from benchmarks.arrival import COMMENTS, FILES
 from benchmarks.ingest_client import Parser, durable_site, write_figures
-from host import programs
-from host.processes import Program
 from tests.certificates import certificate
 from tests.e2e.conftest import make_broadcaster
-from tests.sites import Site
 
 WAYS = {"HTTP/1.1": (False, 1), "HTTP/2": (True, 1), "HTTP/2, ten at once": (True, 10)}
 
@@ -38,21 +33,6 @@ WAYS = {"HTTP/1.1": (False, 1), "HTTP/2": (True, 1), "HTTP/2, ten at once": (Tru
 def cpu_ms(pid: int) -> float:
     """Return the processor time of a process, all its threads, to the nanosecond (clock_getcpuclockid(3))."""
     return time.clock_gettime((~pid << 3) | 2) * 1_000
-
-
-def start_secure_node(site: Site, chain: Path, key: Path) -> str:
-    """Start one more node of the site, which speaks HTTPS. Return its address."""
-    with socket.create_server(("127.0.0.1", 0)) as secure:
-        port = secure.getsockname()[1]
-        names = {"LIVE_TLS_CERT": str(chain), "LIVE_TLS_KEY": str(key), "LIVE_TLS_PORT": str(port)}
-
-        def program(name: str, listening_fd: int) -> Program:
-            made = programs.node(name, listening_fd, secure.fileno())
-            return dataclasses.replace(made, env={**site.env, **names})
-
-        site.start_node(program=program)
-    site.wait_until_ready()
-    return f"https://127.0.0.1:{port}"
 
 
 async def measure(
@@ -93,7 +73,8 @@ def main() -> int:
         parser.error("requests are at least 10, rounds at least 1")
     with tempfile.TemporaryDirectory() as folder, durable_site(nodes=1) as site:
         key, chain = certificate(Path(folder))
-        url = start_secure_node(site, chain, key)
+        url = site.start_secure_node(chain, key)
+        site.wait_until_ready()
         broadcaster = make_broadcaster(site)
         video_id = broadcaster.new_video(title="Where many come")
         for number in range(COMMENTS):

@@ -136,6 +136,19 @@ class Site:
             self.nodes[index] = node
         return url
 
+    def start_secure_node(self, chain: Path, key: Path) -> str:
+        """Start one more node, which speaks HTTPS too; return its address there."""
+        with socket.create_server(("127.0.0.1", 0), backlog=4096) as secure:
+            port = secure.getsockname()[1]
+            names = {"LIVE_TLS_CERT": str(chain), "LIVE_TLS_KEY": str(key), "LIVE_TLS_PORT": str(port)}
+
+            def program(name: str, listening_fd: int) -> Program:
+                made = programs.node(name, listening_fd, secure.fileno())
+                return dataclasses.replace(made, env={**self.env, **names})
+
+            self.start_node(program=program)
+        return f"https://127.0.0.1:{port}"
+
     def start_dispatcher(self) -> Child:
         self.dispatcher = self._run(programs.dispatcher())
         return self.dispatcher

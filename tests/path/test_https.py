@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import re
-import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -19,9 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from host import programs
 from host.demo_guests import client_of
-from host.processes import Program
 from tests.certificates import certificate
 from tests.rooms import Room, open_room
 from tests.sites import Site
@@ -42,18 +38,10 @@ class Secure:
 def node(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     """One more node of the shared site, which has a certificate."""
     key, chain = certificate(tmp_path_factory.mktemp("https"))
-    with socket.create_server(("127.0.0.1", 0)) as secure:
-        port = secure.getsockname()[1]
-        names = {"LIVE_TLS_CERT": str(chain), "LIVE_TLS_KEY": str(key), "LIVE_TLS_PORT": str(port)}
-
-        def program(name: str, listening_fd: int) -> Program:
-            made = programs.node(name, listening_fd, secure.fileno())
-            return dataclasses.replace(made, env={**site.env, **names})
-
-        plain_url = site.start_node(program=program)
+    url = site.start_secure_node(chain, key)
     try:
         site.wait_until_ready()
-        yield Secure(f"https://127.0.0.1:{port}", plain_url, ssl.create_default_context(cafile=chain), chain)
+        yield Secure(url, site.urls[-1], ssl.create_default_context(cafile=chain), chain)
     finally:
         site.urls.pop()
         site.nodes.pop().stop()
