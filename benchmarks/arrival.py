@@ -106,8 +106,27 @@ async def _crowd(urls: list[str], video_id: str, files: list[str], people: int, 
     return {"took": sorted(took), "problems": problems}
 
 
-def crowd(urls: list[str], video_id: str, files: list[str], people: int, seconds: float, line: Connection) -> None:
-    line.send(asyncio.run(_crowd(urls, video_id, files, people, seconds)))
+def _arrive(line: Connection) -> None:
+    line.send(None)  # ready
+    line.send(asyncio.run(_crowd(*line.recv())))
+
+
+class Arrivals:
+    """A process of its own, which is ready to have people come."""
+
+    def __init__(self) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self._line, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_arrive, args=(theirs,), daemon=True)
+        self._process.start()
+        self._line.recv()
+
+    def come(self, urls: list[str], video_id: str, files: list[str], people: int, seconds: float) -> dict[str, Any]:
+        """Have people come, once; return how long each `took`, in ms, and the `problems`."""
+        self._line.send((urls, video_id, files, people, seconds))
+        came: dict[str, Any] = self._line.recv()
+        self._process.join()
+        return came
 
 
 def used(site: Site) -> float:
@@ -175,14 +194,10 @@ async def run(site: Site, options: Any) -> dict[str, Any]:
     for number in range(COMMENTS):
         broadcaster.comment(video_id, f"Comment {number}, which is as long as comments often are")
     found: dict[str, Any] = await cost_of_a_load(site, video_id, options.loads)
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    arguments = (site.urls, video_id, await files_of(site, video_id), options.people, options.seconds, theirs)
-    coming = multiprocessing.get_context("spawn").Process(target=crowd, args=arguments)
+    files, arrivals = await files_of(site, video_id), Arrivals()
     before = used(site)
-    coming.start()
-    came = await asyncio.to_thread(ours.recv)
+    came = await asyncio.to_thread(arrivals.come, site.urls, video_id, files, options.people, options.seconds)
     cpu = used(site) - before
-    coming.join()
     for problem in sorted({*came["problems"]}):
         print(problem, file=sys.stderr)
     took = came["took"]

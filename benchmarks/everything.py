@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -25,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import httpx
 import psycopg
 
-from benchmarks.arrival import FILES, crowd
+from benchmarks.arrival import FILES, Arrivals
 from benchmarks.growth_data import LARGE, SMALL, Loader
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
 from tests.certificates import certificate
@@ -75,19 +74,13 @@ def _pass_on(stream: IO[str]) -> None:
         print(line, end="", file=sys.stderr)
 
 
-def arrive(site: Site, urls: list[str], people: int, seconds: float) -> dict[str, Any]:
+def arrive(arrivals: Arrivals, site: Site, urls: list[str], people: int, seconds: float) -> dict[str, Any]:
     """Have people come to the load test's video; return how long each took, in ms, and what went wrong."""
     with psycopg.connect(site.database_url) as connection:
         [video_id] = connection.execute("SELECT id FROM videos_video WHERE title = 'Load test'").fetchone() or [None]
     page = httpx.get(f"{urls[0]}/videos/{video_id}/", trust_env=False, verify=os.environ["SSL_CERT_FILE"])
     files = [name.decode() for name in dict.fromkeys(FILES.findall(page.raise_for_status().content))]
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    coming = spawn.Process(target=crowd, args=(urls, str(video_id), files, people, seconds, theirs))
-    coming.start()
-    came: dict[str, Any] = ours.recv()
-    coming.join()
-    return came
+    return arrivals.come(urls, str(video_id), files, people, seconds)
 
 
 def main() -> int:
@@ -103,12 +96,13 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         grown_site(options.size, Path(folder)) as (site, urls, likes),
-        load_test(site, urls, options.viewers, options.seconds) as testing,
     ):
-        before = sum(cpu_seconds(node.pid) for node in site.nodes)
-        came = arrive(site, urls, options.people, options.seconds / 2)
-        told, _ = testing.communicate()
-        cpu = sum(cpu_seconds(node.pid) for node in site.nodes) - before
+        arrivals = Arrivals()
+        with load_test(site, urls, options.viewers, options.seconds) as testing:
+            before = sum(cpu_seconds(node.pid) for node in site.nodes)
+            came = arrive(arrivals, site, urls, options.people, options.seconds / 2)
+            told, _ = testing.communicate()
+            cpu = sum(cpu_seconds(node.pid) for node in site.nodes) - before
     for problem in sorted({*came["problems"]}):
         print(problem, file=sys.stderr)
     watched, took = json.loads(told), came["took"]
