@@ -35,7 +35,9 @@ def keep(viewer: Viewer, made: bytes) -> str:
 
 
 def remove(viewer: Viewer) -> None:
-    _change(viewer, 0, lambda: Portrait.objects.filter(viewer=viewer).delete())
+    """Take it away. Where there is none nothing is published: one may ask for it as often as one likes."""
+    if Portrait.objects.filter(viewer=viewer).exists():
+        _change(viewer, 0, lambda: Portrait.objects.filter(viewer=viewer).delete())
 
 
 def _change(viewer: Viewer, picture: int, write: Callable[[], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import subprocess
 from typing import Any
@@ -12,7 +13,9 @@ from django.test import Client
 from accounts import removal
 from accounts.models import Portrait, Viewer
 from accounts.tokens import issue_token
+from realtime.events import Durable
 from tests.videos.acts import Stage
+from videos import likes
 from web.ffmpeg import ffmpeg
 
 pytestmark = pytest.mark.usefixtures("transactional_db")
@@ -54,6 +57,17 @@ def test_picture_is_made_square_and_shown(owner: Viewer, png: bytes) -> None:
     assert f'src="{path}"' in mine.get("/accounts/").content.decode()
     assert call("DELETE", owner).status_code == 204
     assert Client().get(path).status_code == 404
+
+
+def test_what_is_not_there_is_taken_away_without_news(stage: Stage, owner: Viewer, png: bytes) -> None:
+    """Each time, all who saw the person would have heard of it."""
+    asyncio.run(likes.comment(stage.video.id, owner, "Hello"))
+    call("PUT", owner, png)
+    heard = []
+    for _ in range(2):
+        assert call("DELETE", owner).status_code == 204
+        heard.append([event.name for event in stage.events if isinstance(event, Durable)])
+    assert heard == [["comment", "author", "author"]] * 2
 
 
 def test_what_is_no_picture_is_refused(owner: Viewer, png: bytes) -> None:
