@@ -25,7 +25,7 @@ topics go.
 ROWS_MAX = 1_000  # of one transaction
 
 # A standby does not say which transactions are under way: all above the lowest of them may be.
-_NOW = """CASE WHEN pg_is_in_recovery() THEN format('%%1$s:%%1$s:', pg_snapshot_xmin(pg_current_snapshot()))
+NOW = """CASE WHEN pg_is_in_recovery() THEN format('%%1$s:%%1$s:', pg_snapshot_xmin(pg_current_snapshot()))
   ELSE pg_current_snapshot()::text END, now()::text"""
 # A restored row may have a number that this cluster has not reached: it says nothing. The last row has the next mark,
 # and whether this one is of no use: too old, or of a future that this history does not have.
@@ -37,7 +37,7 @@ WHERE changed >= pg_snapshot_xmin(%(snapshot)s)::text::bigint
 UNION ALL SELECT topic, NULL, NULL, false FROM realtime_gonetopic
 WHERE transaction >= pg_snapshot_xmin(%(snapshot)s)::text::bigint
   AND NOT pg_visible_in_snapshot(transaction::text::xid8, %(snapshot)s)
-UNION ALL SELECT NULL, {_NOW},
+UNION ALL SELECT NULL, {NOW},
   pg_snapshot_xmax(%(snapshot)s) > pg_snapshot_xmax(pg_current_snapshot())
   OR now() NOT BETWEEN %(at)s::timestamptz - make_interval(secs => %(gap)s)
     AND %(at)s::timestamptz + make_interval(secs => %(gap)s)
@@ -51,7 +51,7 @@ def changes(database: str, since: Mark) -> Changes:
     """
     with connections[database].cursor() as cursor:
         if not since.snapshot:
-            cursor.execute(f"SELECT {_NOW}", {})
+            cursor.execute(f"SELECT {NOW}", {})
             return Changes(Mark(since.epoch, *cursor.fetchone()), is_all=True)
         cursor.execute(_SINCE, {"snapshot": since.snapshot, "at": since.at, "gap": GAP_MAX.total_seconds()})
         *rows, (_, snapshot, at, is_gap) = cursor.fetchall()

@@ -16,6 +16,7 @@ import pytest
 
 from host import embedded
 from host.processes import Child, Program
+from realtime.log.changes import NOW
 from realtime.log.epoch import OF_CLUSTER
 from tests.machines import DEPLOY
 from tests.sites import wait_for
@@ -102,6 +103,17 @@ def test_replica_takes_over_with_everything_that_was_acknowledged(folder: Path) 
             wait_for(is_synchronous, "the replica to be waited for")
             for number in range(100):
                 connection.execute("INSERT INTO said VALUES (%s)", [number])
+            with psycopg.connect(url) as late, psycopg.connect(other_url, autocommit=True) as other:
+                begun = late.execute("SELECT pg_current_xact_id()::text").fetchone()
+                late.execute("DELETE FROM said WHERE number = 0")
+                connection.execute("DELETE FROM said WHERE number = 1")
+                wait_for(lambda: other.execute("SELECT 1 FROM said WHERE number = 1").fetchone() is None, "the replica")
+                mark = other.execute(f"SELECT {NOW}", {}).fetchone()
+                late.rollback()
+                assert begun is not None and mark is not None
+                visible = connection.execute("SELECT pg_visible_in_snapshot(%s::xid8, %s)", [begun[0], mark[0]])
+                assert visible.fetchone() == (False,), "a look at the replica has not seen what commits later"
+                connection.execute("INSERT INTO said VALUES (1) ON CONFLICT DO NOTHING")
         before = cluster_of(url)
         assert cluster_of(other_url) == before, "a replica follows the history of its primary"
         primary.send(signal.SIGQUIT)
