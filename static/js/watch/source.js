@@ -111,11 +111,16 @@ export class Source {
     });
     // Parts come one after the other, a round trip each. On a slow line the first one is shown at once, whatever is live.
     let isSlow = false;
-    hls.once(Hls.Events.BUFFER_APPENDED, () => void setTimeout(() => {
-      const { buffered, readyState } = this.#video;
-      isSlow = this.#hls === hls && readyState < HTMLMediaElement.HAVE_CURRENT_DATA && buffered.length > 0;
-      if (isSlow) this.#video.currentTime = buffered.start(0);
-    }, SLOW_START_MS));
+    const look = () => {
+      const { buffered, currentTime, readyState } = this.#video;
+      if (this.#hls !== hls || readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) return;
+      if (buffered.length && (currentTime < buffered.start(0) || currentTime > buffered.end(0))) {
+        isSlow = true;
+        this.#video.currentTime = buffered.start(0);
+      }
+      setTimeout(look, SLOW_START_MS); // the player may have gone to the place to begin only after this
+    };
+    hls.once(Hls.Events.BUFFER_APPENDED, () => setTimeout(look, SLOW_START_MS));
     // The place to begin was chosen when the playlist came; on a slow device that is some time ago.
     this.#video.addEventListener("playing", () => {
       if (this.#hls === hls && !isSlow && this.behind > LATE_AT_START_SECONDS) this.toEdge();
