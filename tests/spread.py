@@ -15,8 +15,8 @@ from xdist.scheduler import LoadScopeScheduling
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
-# Two cores have enough to do with what four have to compute: half of it is waiting.
-PROCESSES = 4
+# Two cores have enough to do with what six have to compute: much of it is waiting.
+PROCESSES = 6
 # One site for all of them, which is started once; but for those that make their own.
 TOGETHER = "tests/faults"
 APART = tuple(f"{TOGETHER}/test_{name}.py" for name in ("machines", "vanished", "sentinel", "postgres"))

@@ -19,6 +19,7 @@ ALL_OF = {
     "recount": {"videos_video"},  # one in 288 of them, by a hash of the id
     "forget-guests": {"accounts_viewer"},  # once a day all that are old enough
     "clear-pictures": {"videos_video"},  # once an hour: which folders are played
+    "retention": {"realtime_gonetopic"},  # once an hour: what was deleted since then
 }
 """What a job may read whole."""
 
