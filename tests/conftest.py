@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import inspect
 import os
 import re
 import runpy
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequen
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import httpx
 import pytest
 import pytest_asyncio
 from django.core.management.commands import flush
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 # A machine that is slow is no fault: no example has a time, nor the making of examples.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+# Nor is it one when httpx waits for longer than the five seconds of its default.
+_patient = inspect.signature(httpx.Client).parameters["timeout"].default
+_patient.connect = _patient.read = _patient.write = _patient.pool = HANG_SECONDS
 MODULES_ORIGIN = "http://page.test"
 LISTED_ORIGIN = f"http://127.0.0.1:{free_port()}"
 """Of a page that the shared site lists. On the same host, for a browser adds the cookies to nothing else."""
@@ -152,8 +157,6 @@ def _lobby(site: Site) -> Room:
 @pytest.fixture
 async def lobby(_lobby: Room) -> AsyncIterator[Room]:
     """A room for all tests of a file that change nothing in it."""
-    import httpx
-
     async with httpx.AsyncClient(verify=False, timeout=HANG_SECONDS, trust_env=False) as client:
         yield dataclasses.replace(_lobby, client=client)
 
