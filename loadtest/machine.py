@@ -91,11 +91,13 @@ def reach(url: str, *, timeout_seconds: float = 5.0) -> Address:
 
     Raises ValueError for another kind of URL, OSError when nothing answers there.
     """
-    parts = urlsplit(url)
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    if usual is None or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (KeyError, ValueError):
+        parts, port = urlsplit(""), 0
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
         raise ValueError(f"{url!r} is not an address like http://127.0.0.1:8000 or https://live.example.org")
-    port = parts.port or usual
     trouble: OSError = OSError("no address")
     for family, kind, _, _, socket_address in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM):
         try:

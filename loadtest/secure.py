@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import ssl
 from typing import Any
@@ -14,9 +15,10 @@ from loadtest.machine import Address
 def context() -> ssl.SSLContext:
     """Return what all connections of this process use.
 
-    It trusts what the system trusts. `SSL_CERT_FILE` names a file with other certificates, as for OpenSSL.
+    It trusts what the system trusts, or the certificates in the file that `SSL_CERT_FILE` names. Raises OSError when
+    that cannot be read.
     """
-    made = ssl.create_default_context()
+    made = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or None)
     made.set_alpn_protocols(["http/1.1"])
     return made
 
@@ -38,5 +40,7 @@ def reason(error: Exception) -> str:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate is not trusted: {cause.verify_message} (SSL_CERT_FILE names a file of others)"
+        if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+            return "it speaks no TLS there"
         cause = cause.__cause__ or cause.__context__
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

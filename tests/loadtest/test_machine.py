@@ -55,7 +55,18 @@ def _loopback() -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize(
-    "url", ["127.0.0.1:8000", "ftp://a", "http://", "http://a/path", "http://a:b", "", "http://u@a"]
+    "url",
+    [
+        "127.0.0.1:8000",
+        "ftp://a",
+        "http://",
+        "http://a/path",
+        "http://a:b",
+        "",
+        "http://u@a",
+        "https://a:99999",
+        "http://[::1",
+    ],
 )
 def test_what_is_no_address_of_a_site_is_refused(url: str) -> None:
     with pytest.raises(ValueError):

@@ -184,6 +184,10 @@ def test_a_load_test_by_https(site: Site, node: Secure, monkeypatch: pytest.Monk
     doubted = site.manage("loadtest", "--url", node.url, check=False)
     assert doubted.returncode == 2
     assert "the certificate is not trusted" in doubted.stderr
+    monkeypatch.setitem(site.env, "SSL_CERT_FILE", str(node.chain.with_name("none.pem")))
+    unread = site.manage("loadtest", "--url", node.url, check=False)
+    assert unread.returncode == 2
+    assert unread.stderr.strip().endswith("none.pem: No such file or directory")
     monkeypatch.setitem(site.env, "SSL_CERT_FILE", str(node.chain))
     done = site.manage(
         "loadtest", "--url", node.url, "--viewers", "20", "--likes", "20", "--comments", "5", "--seconds", "1",

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -174,6 +176,7 @@ class Command(BaseCommand):
             arguments = Arguments.of(options)
             addresses = [_reach(url) for url in arguments.urls]
             acts_at = [_reach(url) for url in arguments.acts_at]
+            _check_trust([*addresses, *acts_at])
             cast = _Cast.of(arguments)
             processes = make_room(
                 arguments.viewers, addresses, processes=arguments.processes, speakers=len(cast.speakers)
@@ -371,6 +374,15 @@ def _reach(url: str) -> Address:
         raise CannotRun(str(error)) from error
     except OSError as error:
         raise CannotRun(f"nobody answers at {url}: {error.strerror or error}") from error
+
+
+def _check_trust(addresses: Sequence[Address]) -> None:
+    """Check that the certificates can be read that connections by HTTPS trust. Raises CannotRun."""
+    try:
+        if any(address.is_secure for address in addresses):
+            secure.context()
+    except OSError as error:
+        raise CannotRun(f"SSL_CERT_FILE: {os.environ.get('SSL_CERT_FILE')}: {secure.reason(error)}") from error
 
 
 def _check(address: Address, state: RawRequest) -> None:
