@@ -20,6 +20,7 @@ from polls.board import access_json
 from realtime.events import TopicName
 from realtime.identity import Identity
 from realtime.log.threads import backend_threads
+from realtime.models import Topic
 from realtime.registry import registry
 from tests.videos.acts import Stage, allow, as_account
 from videos import broadcasts, likes, moderation, rights
@@ -179,3 +180,11 @@ async def test_moderators_are_marked_in_what_they_write(stage: Stage) -> None:
     assert told == ["moderator", None]
     written = with_authors(Comment.objects.select_related("video").order_by("seq"))
     assert [comment_json(comment)["author"]["role"] for comment in await run(list, written)] == told
+
+
+def test_a_video_without_its_topic_is_gone_everywhere(stage: Stage) -> None:
+    """Some calls found it, some did not, and three ended in an error of ours."""
+    assert visible_video(stage.video.id, stage.owner).id == stage.video.id
+    Topic.objects.filter(name=stage.video.topic).delete()
+    with pytest.raises(NotFound):
+        visible_video(stage.video.id, stage.owner)
