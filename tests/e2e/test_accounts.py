@@ -53,6 +53,7 @@ async def test_guest_signs_up_and_comes_back_with_a_passkey(
     await page.get_by_text("Another passkey").wait_for()
     await page.set_input_files("#portrait-file", checkout / "static" / "img" / "icon-512.png")
     await page.get_by_alt_text("Your picture").wait_for()
+    await expect(page.locator("[data-viewer-face] img")).to_be_visible()
     assert await Window(page).serious_axe_findings() == []
     # Beside what they write, seen by others as soon as it changes.
     await page.goto(f"{url}/videos/{broadcaster.new_video()}/")

@@ -1,6 +1,6 @@
 // The picture of oneself: chosen from the device, made small and square here, and sent at once.
 
-import { byId, note } from "../parts/dom.js";
+import { byId, note, paintFace } from "../parts/dom.js";
 import { imageOf, sendPicture, smallOf } from "../parts/small_picture.js";
 
 const PIXELS = 512;
@@ -13,14 +13,17 @@ function show({ path = "" }) {
   byId("portrait").hidden = byId("portrait-remove").hidden = !path;
   byId("portrait-none").hidden = Boolean(path);
   if (path) byId("portrait").src = path;
+  const [, id, picture] = /viewers\/([^/]+)\/portrait\?t=(\d+)/.exec(path) ?? [];
+  const name = document.querySelector("[data-viewer-name]").textContent.trim();
+  paintFace(document.querySelector("[data-viewer-face]"), { id, name, picture });
 }
 
 async function change(work) {
   note(problem, "");
   try {
     show(await work());
-  } catch {
-    note(problem, problem.dataset.text);
+  } catch (error) {
+    note(problem, error.status === 429 ? error.detail : problem.dataset.text);
   }
   file.value = "";
 }
