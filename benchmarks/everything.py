@@ -112,6 +112,7 @@ def main() -> int:
         "lost": watched["lost"],
         "comments p90 ms": watched["latency_ms"]["comment"]["p90"],
         "likes p90 ms": watched["latency_ms"]["likes"]["p90"],
+        "written by the nodes, p90 ms": watched.get("hops_ms", {}).get("written", {}).get("p90"),
         "came": len(took),
         "did not come": len(came["problems"]),
         "p95 ms to page and stream": round(took[len(took) * 95 // 100], 1) if took else None,
@@ -119,7 +120,7 @@ def main() -> int:
     }
     write_figures(found, options.json)
     for name, value in found.items():
-        print(f"{name:>26}  {value if value is None else f'{value:,}'}", file=sys.stderr)
+        print(f"{name:>28}  {value if value is None else f'{value:,}'}", file=sys.stderr)
     return 0 if watched["passed"] and not came["problems"] else 1
 
 
