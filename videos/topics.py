@@ -198,6 +198,14 @@ def full_json(videos: Sequence[Video]) -> list[dict[str, Any]]:
     ]
 
 
+def one_full_json(video: Video) -> dict[str, Any]:
+    """Return what `full_json` does, of one video. Raises NotFound when it, or its topic, was deleted meanwhile."""
+    found = full_json([video])
+    if not found:
+        raise NotFound("There is no such video.")
+    return found[0]
+
+
 async def with_viewers(videos: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Fill in who is watching now. Without the shared table: nobody that we know of."""
     with contextlib.suppress(TableUnavailable):
@@ -243,7 +251,7 @@ async def page_state(video_id: UUID, viewer: Viewer | None) -> dict[str, Any]:
     def read() -> dict[str, Any]:
         with one_moment():
             video = visible_video(video_id, viewer)
-            [full] = full_json([video])
+            full = one_full_json(video)
             snapshot = VideoTopics().shown(snapshot_of(video))
             emoji = urls_of(video.owner_id)
             own = own_state(video.id, video.owner_id, viewer)

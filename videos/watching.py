@@ -32,6 +32,7 @@ from videos.representation import role_of
 from videos.rights import MODERATE
 from videos.screened import AT_VIDEO
 from videos.topics import visible_video
+from web.refusals import NotFound
 
 PEOPLE_MAX_VIEWERS = 50  # in a bigger room only their number is shown
 MODERATORS_MAX = 200
@@ -61,7 +62,9 @@ class _Room:
     def read(cls, video_id: UUID, viewer: Viewer | None) -> _Room:
         """Raises NotFound, also for a video that this viewer may not see."""
         video = visible_video(video_id, viewer)
-        peak = Topic.objects.values_list("viewers_peak", flat=True).get(name=video.topic)
+        peak = Topic.objects.values_list("viewers_peak", flat=True).filter(name=video.topic).first()
+        if peak is None:  # deleted meanwhile, by SQL perhaps
+            raise NotFound("There is no such video.")
         known, unknown = (
             frozenset(id for circle in circles for id in circle(viewer.id)) if viewer is not None else frozenset[UUID]()
             for circles in (acquaintances, strangers)

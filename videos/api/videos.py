@@ -16,10 +16,9 @@ from videos import broadcasts, removal, restarts, schemas
 from videos.friends import Friends, friends_at
 from videos.models import Video
 from videos.text import check_playlist, check_source, clean_title
-from videos.topics import full_json, visible_video, with_viewers
+from videos.topics import full_json, one_full_json, visible_video, with_viewers
 from videos.watching import viewers_json
 from web.answers import ACTING, READING, Limit, check_query
-from web.refusals import NotFound
 from web.schemas import Id
 from web.text import clean_text
 
@@ -34,10 +33,8 @@ def _moment(ms: int | None) -> datetime | None:
 
 
 async def _full(video: Video) -> dict[str, Any]:
-    found = await with_viewers(await backend_threads.run(full_json, [video]))
-    if not found:
-        raise NotFound("There is no such video.")
-    return found[0]
+    [found] = await with_viewers([await backend_threads.run(one_full_json, video)])
+    return found
 
 
 @router.get("/videos", response={200: schemas.VideoPage, **READING}, tags=["videos"], summary="List public videos")
