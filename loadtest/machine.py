@@ -91,13 +91,15 @@ def reach(url: str, *, timeout_seconds: float = 5.0) -> Address:
 
     Raises ValueError for another kind of URL, OSError when nothing answers there.
     """
+    refusal = ValueError(f"{url!r} is not an address like http://127.0.0.1:8000 or https://live.example.org")
     try:
         parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        usual = {"http": 80, "https": 443}[parts.scheme]
+        port = parts.port or usual
     except (KeyError, ValueError):
-        parts, port = urlsplit(""), 0
+        raise refusal from None
     if not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
-        raise ValueError(f"{url!r} is not an address like http://127.0.0.1:8000 or https://live.example.org")
+        raise refusal
     trouble: OSError = OSError("no address")
     for family, kind, _, _, socket_address in socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM):
         try:

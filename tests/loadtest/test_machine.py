@@ -59,6 +59,7 @@ def _loopback() -> tuple[Any, Any]:
     [
         "127.0.0.1:8000",
         "ftp://a",
+        "ftp://a:21",
         "http://",
         "http://a/path",
         "http://a:b",
