@@ -14,12 +14,12 @@ from django.db.models.functions import Now
 
 from accounts.models import Recheck
 from realtime.kinds import Rechecks
+from realtime.log.deletion import delete_in_parts
 from realtime.log.epoch import epoch
 
 KEPT_FOR = timedelta(hours=1)
 GAP_MAX = timedelta(minutes=10)
 """After a longer time without a look, anybody may have changed. Far below `KEPT_FOR`, after which rows are deleted."""
-ROWS_MAX = 1_000  # of one transaction
 
 _NOW = "SELECT pg_current_snapshot()::text, now()::text"
 # What transactions have changed that this snapshot sees, and the last one did not. In the last row: whether the last
@@ -62,9 +62,4 @@ def rechecks(since: str) -> Rechecks:
 
 def forget() -> int:
     """Delete what no node needs any more. Returns how many rows."""
-    old = Recheck.objects.filter(at__lt=Now() - KEPT_FOR).values("id")
-    deleted, found = 0, ROWS_MAX
-    while found == ROWS_MAX:
-        found, _ = Recheck.objects.filter(id__in=old[:ROWS_MAX]).delete()
-        deleted += found
-    return deleted
+    return delete_in_parts(Recheck.objects.filter(at__lt=Now() - KEPT_FOR))

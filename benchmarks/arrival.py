@@ -111,7 +111,7 @@ def _arrive(line: Connection) -> None:
     line.send(asyncio.run(_crowd(*line.recv())))
 
 
-class Arrivals:
+class ComingPeople:
     """A process of its own, which is ready to have people come."""
 
     def __init__(self) -> None:
@@ -194,9 +194,9 @@ async def run(site: Site, options: Any) -> dict[str, Any]:
     for number in range(COMMENTS):
         broadcaster.comment(video_id, f"Comment {number}, which is as long as comments often are")
     found: dict[str, Any] = await cost_of_a_load(site, video_id, options.loads)
-    files, arrivals = await files_of(site, video_id), Arrivals()
+    files, coming = await files_of(site, video_id), ComingPeople()
     before = used(site)
-    came = await asyncio.to_thread(arrivals.come, site.urls, video_id, files, options.people, options.seconds)
+    came = await asyncio.to_thread(coming.come, site.urls, video_id, files, options.people, options.seconds)
     cpu = used(site) - before
     for problem in sorted({*came["problems"]}):
         print(problem, file=sys.stderr)

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import httpx
 import psycopg
 
-from benchmarks.arrival import FILES, Arrivals
+from benchmarks.arrival import FILES, ComingPeople
 from benchmarks.growth_data import LARGE, SMALL, Loader
 from benchmarks.ingest_client import Parser, cpu_seconds, durable_site, write_figures
 from tests.certificates import certificate
@@ -38,7 +38,7 @@ RATES = ("--likes", "100", "--comments", "5")
 def grown_site(size: float, folder: Path) -> Iterator[tuple[Site, list[str], int]]:
     """Have a site of that size; with its nodes' addresses by HTTPS, and how many likes it has."""
     key, chain = certificate(folder)
-    os.environ["SSL_CERT_FILE"] = str(chain)  # whom the load test and the people trust
+    os.environ["SSL_CERT_FILE"] = str(chain)  # the load test and the people trust it
     with durable_site() as site:
         loader = Loader(site.database_url)
         loader.grow_to(SMALL)
@@ -74,13 +74,13 @@ def _pass_on(stream: IO[str]) -> None:
         print(line, end="", file=sys.stderr)
 
 
-def arrive(arrivals: Arrivals, site: Site, urls: list[str], people: int, seconds: float) -> dict[str, Any]:
+def arrive(coming: ComingPeople, site: Site, urls: list[str], people: int, seconds: float) -> dict[str, Any]:
     """Have people come to the load test's video; return how long each took, in ms, and what went wrong."""
     with psycopg.connect(site.database_url) as connection:
         [video_id] = connection.execute("SELECT id FROM videos_video WHERE title = 'Load test'").fetchone() or [None]
     page = httpx.get(f"{urls[0]}/videos/{video_id}/", trust_env=False, verify=os.environ["SSL_CERT_FILE"])
     files = [name.decode() for name in dict.fromkeys(FILES.findall(page.raise_for_status().content))]
-    return arrivals.come(urls, str(video_id), files, people, seconds)
+    return coming.come(urls, str(video_id), files, people, seconds)
 
 
 def main() -> int:
@@ -97,10 +97,10 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         grown_site(options.size, Path(folder)) as (site, urls, likes),
     ):
-        arrivals = Arrivals()
+        coming = ComingPeople()
         with load_test(site, urls, options.viewers, options.seconds) as testing:
             before = sum(cpu_seconds(node.pid) for node in site.nodes)
-            came = arrive(arrivals, site, urls, options.people, options.seconds / 2)
+            came = arrive(coming, site, urls, options.people, options.seconds / 2)
             told, _ = testing.communicate()
             cpu = sum(cpu_seconds(node.pid) for node in site.nodes) - before
     for problem in sorted({*came["problems"]}):

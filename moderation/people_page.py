@@ -114,7 +114,7 @@ def _before(request: HttpRequest) -> int | None:
 
 
 def _after(request: HttpRequest, name: str) -> UUID | None:
-    """Return after whom a list of people goes on, by the address. Raises Http404."""
+    """Return the last person of the page before, whom the address names. Raises Http404."""
     try:
         return UUID(text) if (text := request.GET.get(name)) else None
     except ValueError:

@@ -38,7 +38,7 @@ class Topic(models.Model):
 class GoneTopic(models.Model):
     """A topic that was deleted by a transaction, so that nodes take it away (realtime.log.changes).
 
-    A trigger writes it, whoever deletes the topic.
+    A trigger writes it, also when SQL by hand deletes the topic.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -1,8 +1,8 @@
 """Which topics have changed since a look, so that a node reads the heads of these alone (realtime.node.repair).
 
-Hop: beside the path. A trigger writes into a topic's row which transaction has changed its head, another one writes
-down what was deleted (`GoneTopic`), whoever does it: this code, the admin, SQL by hand. Transactions commit in another
-order than that of their numbers. So a look names what was written by those that the look before did not see.
+Hop: beside the path. A trigger writes into a topic's row which transaction has changed its head. Another trigger
+writes down deleted topics (`GoneTopic`). Both also see the admin and SQL by hand. Transactions commit in another order
+than that of their numbers. So a look names what was written by those that the look before did not see.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models.functions import Now
 
 from realtime.events import TopicName
+from realtime.log.deletion import delete_in_parts
 from realtime.log.epoch import epoch
 from realtime.log.store import Changes, Mark
 from realtime.models import GoneTopic
@@ -22,7 +23,6 @@ GAP_MAX = timedelta(minutes=10)
 """After a longer time without a look, any topic may have changed. Far below `KEPT_FOR`, after which rows of deleted
 topics go.
 """
-ROWS_MAX = 1_000  # of one transaction
 
 # A standby does not say which transactions are under way: all above the lowest of them may be.
 NOW = """CASE WHEN pg_is_in_recovery() THEN format('%%1$s:%%1$s:', pg_snapshot_xmin(pg_current_snapshot()))
@@ -67,9 +67,4 @@ def confirmed_changes(since: Mark) -> Changes:
 
 def forget() -> int:
     """Delete deleted topics that no node needs to hear of any more. Return how many."""
-    old = GoneTopic.objects.filter(at__lt=Now() - KEPT_FOR).values("id")
-    deleted, found = 0, ROWS_MAX
-    while found == ROWS_MAX:
-        found, _ = GoneTopic.objects.filter(id__in=old[:ROWS_MAX]).delete()
-        deleted += found
-    return deleted
+    return delete_in_parts(GoneTopic.objects.filter(at__lt=Now() - KEPT_FOR))

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from realtime.events import Epoch, TopicName
-from realtime.log import changes
+from realtime.log import changes, deletion
 from realtime.log.database import save_peaks
 from realtime.log.retention import delete_topics
 from realtime.log.store import Mark
@@ -157,6 +157,6 @@ def test_deleted_topics_are_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) ->
     delete_topics([ONE, TWO])
     assert changes.forget() == 0
     monkeypatch.setattr(changes, "KEPT_FOR", timedelta(0))
-    monkeypatch.setattr(changes, "ROWS_MAX", 1)
+    monkeypatch.setattr(deletion, "ROWS_MAX", 1)
     assert changes.forget() == 2
     assert not GoneTopic.objects.exists()

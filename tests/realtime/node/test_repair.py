@@ -58,7 +58,7 @@ async def many(node: Node, store: FakeStore) -> list[TopicName]:
         await Viewer(node).watch(topic)
     await node.repair.reconcile()
     await node.repair.reconcile()
-    assert store.asked[-2:] == [100, 4], "all at first, then those whose turn it is"
+    assert store.asked[-2:] == [100, 4], "all at first, then the next ones in turn"
     return topics
 
 
